@@ -1,0 +1,17 @@
+namespace GenerativeML.Torch;
+
+/// <summary>The element type of a field of a row.</summary>
+public enum FieldKind
+{
+    /// <summary>32-bit floating point: features, images, encoded tables.</summary>
+    Single,
+
+    /// <summary>64-bit integers: class numbers, tokens.</summary>
+    Int64,
+}
+
+/// <summary>One named, fixed-width part of a row, as a network sees it.</summary>
+/// <param name="Name">What errors call it: the column's name.</param>
+/// <param name="Kind">The element type.</param>
+/// <param name="Width">How many elements each row has; at least one.</param>
+public sealed record RowField(string Name, FieldKind Kind, int Width);

@@ -1,0 +1,26 @@
+using GenerativeML.Torch;
+
+namespace GenerativeML.Rows;
+
+/// <summary>
+/// What a family gives the row mapper: which columns go in, which come out, and a function over a batch of rows.
+/// Calls come from any number of threads at once.
+/// </summary>
+internal interface IBatchModel : IDisposable
+{
+    /// <summary>The input columns, by name, with the element type and width that the model was trained on.</summary>
+    IReadOnlyList<RowField> Inputs { get; }
+
+    /// <summary>The output columns, in the order in which they are added to the schema.</summary>
+    IReadOnlyList<OutputColumn> Outputs { get; }
+
+    /// <summary>How many rows are worth computing at once.</summary>
+    int BatchSize { get; }
+
+    /// <summary>
+    /// Computes the first <paramref name="rows"/> rows of <paramref name="outputs"/>, for the outputs that
+    /// <see cref="OutputBlock.IsWanted"/> names, from those of <paramref name="inputs"/>. Each row's result depends
+    /// on that row alone.
+    /// </summary>
+    void Run(RowBlock inputs, int rows, OutputBlock outputs);
+}
