@@ -1,0 +1,46 @@
+namespace GenerativeML;
+
+/// <summary>Where a training run stands, reported while it goes on and once at its end.</summary>
+public sealed record TrainingProgress
+{
+    /// <summary>Optimizer steps done, over all epochs.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Optimizer steps of the whole run, if nothing stops it early.</summary>
+    public required long Steps { get; init; }
+
+    /// <summary>The epoch that is being trained, counted from one.</summary>
+    public required int Epoch { get; init; }
+
+    /// <summary>Epochs of the whole run, if nothing stops it early.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>
+    /// The mean of each loss over the steps since the last report, by name; <c>loss</c> is what the optimizer minimises.
+    /// </summary>
+    public required IReadOnlyDictionary<string, double> Losses { get; init; }
+
+    /// <summary>The losses of the newest validation, by name; empty before the first and without validation rows.</summary>
+    public required IReadOnlyDictionary<string, double> Validation { get; init; }
+
+    /// <summary>The learning rate of the newest step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Training rows per second since the last report.</summary>
+    public required double RowsPerSecond { get; init; }
+
+    /// <summary>Time since training began, in this process.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>Estimated time until the last step, at the pace so far.</summary>
+    public required TimeSpan Remaining { get; init; }
+
+    /// <summary>How much of <see cref="Elapsed"/> the training loop waited for rows to be read.</summary>
+    public required TimeSpan DataWait { get; init; }
+
+    /// <summary>The most memory used on the device so far, in bytes; null where the runtime does not tell.</summary>
+    public long? PeakDeviceBytes { get; init; }
+
+    /// <summary>Whether this is the last report of the run.</summary>
+    public bool IsLast { get; init; }
+}
