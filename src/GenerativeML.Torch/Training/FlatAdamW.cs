@@ -1,0 +1,100 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// AdamW (Loshchilov and Hutter 2019) over parameters that it lays end to end in one tensor, with their gradients laid
+/// out likewise: a step costs the same handful of operator calls however many layers there are, and the whole state is
+/// three tensors and a count.
+/// </summary>
+internal sealed class FlatAdamW : IDisposable
+{
+    private const double Beta1 = 0.9;
+    private const double Beta2 = 0.999;
+    private const double Epsilon = 1e-8;
+
+    private readonly Parameter[] _parameters;
+    private readonly double _weightDecay;
+    private readonly double _clipNorm;
+    private readonly long _decayed; // the first so many elements are subject to weight decay
+    private readonly torch.Tensor _weights, _gradients, _mean, _square;
+
+    /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
+    public FlatAdamW(IReadOnlyList<Parameter> parameters, double weightDecay, double clipNorm)
+    {
+        // Matrices first, so that weight decay is one operation on the front of the tensor.
+        _parameters = [.. parameters.Where(p => p.dim() >= 2), .. parameters.Where(p => p.dim() < 2)];
+        _weightDecay = weightDecay;
+        _clipNorm = clipNorm;
+        _decayed = parameters.Where(p => p.dim() >= 2).Sum(p => p.numel());
+
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        _weights = torch.cat([.. _parameters.Select(p => p.detach().reshape(-1))]).DetachFromDisposeScope();
+        _gradients = _weights.zeros_like().DetachFromDisposeScope();
+        _mean = _weights.zeros_like().DetachFromDisposeScope();
+        _square = _weights.zeros_like().DetachFromDisposeScope();
+        long at = 0;
+        foreach (Parameter p in _parameters)
+        {
+            p.set_(_weights.narrow(0, at, p.numel()).view(p.shape));
+            p.grad = _gradients.narrow(0, at, p.numel()).view(p.shape);
+            at += p.numel();
+        }
+    }
+
+    /// <summary>Updates made so far.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>The state beside the weights, by name: first and second moments of the gradients.</summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> State => [("mean", _mean), ("square", _square)];
+
+    /// <summary>Forgets the gradients, so that the next backward pass writes them anew.</summary>
+    public void ClearGradients()
+    {
+        using IDisposable noGradient = torch.no_grad();
+        _gradients.zero_();
+    }
+
+    /// <summary>Moves the parameters by the gradients that the backward pass left.</summary>
+    public void Step(double rate)
+    {
+        Count++;
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        if (_clipNorm > 0)
+        {
+            // On the device: reading the norm back would make every step wait for it.
+            torch.Tensor scale = _gradients.norm().add_(1e-6).reciprocal_().mul_(_clipNorm).clamp_max_(1.0);
+            _gradients.mul_(scale);
+        }
+        _mean.mul_(Beta1).add_(_gradients, 1 - Beta1);
+        _square.mul_(Beta2).addcmul_(_gradients, _gradients, 1 - Beta2);
+        if (_weightDecay > 0 && _decayed > 0)
+            _weights.narrow(0, 0, _decayed).mul_(1 - rate * _weightDecay);
+        double meanScale = 1 - Math.Pow(Beta1, Count);
+        double squareScale = Math.Sqrt(1 - Math.Pow(Beta2, Count));
+        torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(Epsilon);
+        _weights.addcdiv_(_mean, deviation, -rate / meanScale);
+    }
+
+    /// <summary>Goes on from a saved state.</summary>
+    public void Restore(long count, torch.Tensor mean, torch.Tensor square)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        _mean.copy_(mean);
+        _square.copy_(square);
+        Count = count;
+    }
+
+    public void Dispose()
+    {
+        foreach (Parameter p in _parameters)
+            p.grad = null;
+        _weights.Dispose(); // the parameters keep its storage alive
+        _gradients.Dispose();
+        _mean.Dispose();
+        _square.Dispose();
+    }
+}

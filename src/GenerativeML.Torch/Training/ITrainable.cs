@@ -1,0 +1,49 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// What a family gives the training loop: a network, which of its parameters are updated how often, and a loss for a
+/// batch. Adversarial families give several updates; they are made in order, each with its own optimizer.
+/// </summary>
+internal interface ITrainable
+{
+    /// <summary>Holds every parameter and buffer that training changes; checkpoints and best weights are taken of it.</summary>
+    torch.nn.Module Network { get; }
+
+    /// <summary>The updates of a step, in the order in which they are made.</summary>
+    IReadOnlyList<UpdateRule> Updates { get; }
+
+    /// <summary>
+    /// The terms, weighted, whose sum update number <paramref name="update"/> lowers on a batch. Each is a scalar with
+    /// a gradient; random numbers come from <see cref="StepContext.Random"/> alone.
+    /// </summary>
+    IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step);
+
+    /// <summary>
+    /// The terms on a batch of held-back rows, each the batch's mean, without gradient; their sum is what early stopping
+    /// watches.
+    /// </summary>
+    IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step);
+}
+
+/// <summary>Parameters that one optimizer moves.</summary>
+/// <param name="Name">What checkpoints call its state.</param>
+/// <param name="Parameters">The parameters; those with two dimensions or more are subject to weight decay.</param>
+/// <param name="Every">The update is made at every so-many-th step.</param>
+/// <param name="RateScale">A factor on the learning rate.</param>
+internal sealed record UpdateRule(
+    string Name, IReadOnlyList<Parameter> Parameters, int Every = 1, double RateScale = 1);
+
+/// <summary>One named, weighted part of a loss, a scalar.</summary>
+internal readonly record struct LossTerm(string Name, torch.Tensor Value);
+
+/// <summary>Where in the run a loss is computed.</summary>
+/// <param name="Step">The number of the step, counted from zero.</param>
+/// <param name="Steps">The number of steps of the whole run.</param>
+/// <param name="Random">
+/// The generator, on the device, of everything random in this step. Its state follows from the run's seed and the
+/// step's number alone.
+/// </param>
+internal readonly record struct StepContext(long Step, long Steps, torch.Generator Random);

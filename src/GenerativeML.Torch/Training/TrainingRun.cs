@@ -1,0 +1,35 @@
+namespace GenerativeML.Torch;
+
+/// <summary>What the training loop is told beside the options: everything that the family and its caller decided.</summary>
+internal sealed record TrainingRun
+{
+    /// <summary>The options as the caller gave them.</summary>
+    public required TrainingOptions Options { get; init; }
+
+    /// <summary>The seed, resolved.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>Rows in a step, resolved.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>Passes over the rows, resolved.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>The peak learning rate, resolved.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Weight decay, resolved.</summary>
+    public required double WeightDecay { get; init; }
+
+    /// <summary>
+    /// Everything that decides the result, as JSON: a checkpoint of another run than this one is refused by it.
+    /// </summary>
+    public required string Identity { get; init; }
+}
+
+/// <summary>How a training run ended.</summary>
+/// <param name="Steps">Optimizer steps made.</param>
+/// <param name="Epochs">Epochs begun.</param>
+/// <param name="StoppedEarly">Whether the validation loss ended it.</param>
+/// <param name="Cancelled">Whether the caller ended it and asked for the model so far.</param>
+internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);
