@@ -1,0 +1,9 @@
+#!/bin/sh
+# Measurements: quality, speed, memory. One command each; build/bench.sh --help lists them.
+#
+#   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
+#   build/bench.sh memory
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+"$root/build/setup.sh"
+exec dotnet run -c Release -v quiet --project "$root/tests/GenerativeML.Benchmarks" -- "$@"
