@@ -45,7 +45,7 @@ internal sealed class FlatAdamW : IDisposable
     }
 
     /// <summary>Updates made so far.</summary>
-    public long Count { get; private set; }
+    public long Count { get; set; }
 
     /// <summary>The state beside the weights, by name: first and second moments of the gradients.</summary>
     public IEnumerable<(string Name, torch.Tensor Value)> State => [("mean", _mean), ("square", _square)];
@@ -77,15 +77,6 @@ internal sealed class FlatAdamW : IDisposable
         double squareScale = Math.Sqrt(1 - Math.Pow(Beta2, Count));
         torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(Epsilon);
         _weights.addcdiv_(_mean, deviation, -rate / meanScale);
-    }
-
-    /// <summary>Goes on from a saved state.</summary>
-    public void Restore(long count, torch.Tensor mean, torch.Tensor square)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        _mean.copy_(mean);
-        _square.copy_(square);
-        Count = count;
     }
 
     public void Dispose()

@@ -41,6 +41,7 @@ internal sealed class WeightSnapshot : IDisposable
             t.Dispose();
     }
 
-    private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(torch.nn.Module network) =>
+    /// <summary>A network's parameters and buffers, by the names of its state dict.</summary>
+    public static IEnumerable<(string Name, torch.Tensor Value)> Tensors(torch.nn.Module network) =>
         [.. network.named_parameters().Select(p => (p.Item1, (torch.Tensor)p.Item2)), .. network.named_buffers()];
 }

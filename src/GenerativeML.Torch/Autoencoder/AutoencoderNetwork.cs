@@ -1,0 +1,64 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// Several autoencoders of one shape, side by side: D → hidden layers → latent → hidden layers reversed → D, each hidden
+/// layer followed by batch normalisation (on request), the activation and dropout.
+/// </summary>
+internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.Tensor>
+{
+    private readonly AutoencoderShape _shape;
+
+    // Field names are the first part of the state dict's keys: encoder.0.weight, decoder.1.bias, …
+    private readonly ModuleList<EnsembleDense> encoder;
+    private readonly ModuleList<EnsembleDense> decoder;
+    private readonly ModuleList<EnsembleBatchNorm> encoder_norm;
+    private readonly ModuleList<EnsembleBatchNorm> decoder_norm;
+
+    public AutoencoderNetwork(AutoencoderShape shape, bool bfloat16, torch.Generator random)
+        : base(nameof(AutoencoderNetwork))
+    {
+        _shape = shape;
+        int[] inwards = [shape.InputWidth, .. shape.HiddenLayers, shape.LatentDimension];
+        encoder = Stack(inwards);
+        decoder = Stack([.. inwards.Reverse()]);
+        encoder_norm = Norms(shape.HiddenLayers);
+        decoder_norm = Norms([.. shape.HiddenLayers.Reverse()]);
+        RegisterComponents();
+
+        ModuleList<EnsembleDense> Stack(int[] widths) => new([.. widths.Zip(widths.Skip(1)).Select(
+            w => new EnsembleDense(shape.Members, w.First, w.Second, bfloat16, random))]);
+
+        ModuleList<EnsembleBatchNorm> Norms(IReadOnlyList<int> widths) => new(shape.BatchNormalization
+            ? [.. widths.Select(w => new EnsembleBatchNorm(shape.Members, w, random.device))]
+            : []);
+    }
+
+    /// <summary>Each member's reconstruction: (Members, B, D) → (Members, B, D), without dropout.</summary>
+    public override torch.Tensor forward(torch.Tensor input) => Decode(Encode(input));
+
+    /// <summary>(Members, B, D) → (Members, B, latent); with a generator, hidden units are left out at random.</summary>
+    public torch.Tensor Encode(torch.Tensor input, torch.Generator? random = null) =>
+        Layers(encoder, encoder_norm, input, random);
+
+    /// <summary>(Members, B, latent) → (Members, B, D); with a generator, hidden units are left out at random.</summary>
+    public torch.Tensor Decode(torch.Tensor latent, torch.Generator? random = null) =>
+        Layers(decoder, decoder_norm, latent, random);
+
+    private torch.Tensor Layers(
+        ModuleList<EnsembleDense> dense, ModuleList<EnsembleBatchNorm> norm, torch.Tensor x, torch.Generator? random)
+    {
+        for (int i = 0; i < dense.Count - 1; i++)
+        {
+            x = dense[i].call(x);
+            if (_shape.BatchNormalization)
+                x = norm[i].call(x);
+            x = Activations.Apply(_shape.Activation, x);
+            if (random is not null)
+                x = SeededDropout.Apply(x, _shape.Dropout, random);
+        }
+        return dense[dense.Count - 1].call(x);
+    }
+}

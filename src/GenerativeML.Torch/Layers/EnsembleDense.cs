@@ -1,0 +1,43 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// The same fully connected layer in each of several networks, computed at once: (Members, Rows, Inputs) →
+/// (Members, Rows, Outputs).
+/// </summary>
+internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor>
+{
+    private readonly bool _bfloat16;
+
+    // Named as torch.nn.Linear names them, with the members as first dimension: field names become state dict keys.
+    private readonly Parameter weight; // (Members, Outputs, Inputs)
+    private readonly Parameter bias; // (Members, 1, Outputs)
+
+    /// <summary>Weights and biases uniform within ±1/√inputs, as torch.nn.Linear draws them.</summary>
+    public EnsembleDense(int members, int inputs, int outputs, bool bfloat16, torch.Generator random)
+        : base(nameof(EnsembleDense))
+    {
+        _bfloat16 = bfloat16;
+        double bound = 1 / Math.Sqrt(inputs);
+        weight = Uniform([members, outputs, inputs], bound, random);
+        bias = Uniform([members, 1, outputs], bound, random);
+        RegisterComponents();
+    }
+
+    public override torch.Tensor forward(torch.Tensor input)
+    {
+        torch.Tensor w = weight.transpose(1, 2);
+        return _bfloat16
+            ? input.to(torch.ScalarType.BFloat16).bmm(w.to(torch.ScalarType.BFloat16)).to(torch.ScalarType.Float32)
+                .add(bias)
+            : bias.baddbmm(input, w);
+    }
+
+    private static Parameter Uniform(long[] shape, double bound, torch.Generator random)
+    {
+        torch.Tensor values = torch.empty(shape, torch.ScalarType.Float32, random.device);
+        return new Parameter(values.uniform_(-bound, bound, random));
+    }
+}
