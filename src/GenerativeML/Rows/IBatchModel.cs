@@ -18,9 +18,16 @@ internal interface IBatchModel : IDisposable
     int BatchSize { get; }
 
     /// <summary>
+    /// What takes the place of NaN and infinity in an input row, or null for nothing: such a row is then not computed,
+    /// and its outputs are NaN, false or empty text.
+    /// </summary>
+    NonFiniteReplacement? Replacement { get; }
+
+    /// <summary>
     /// Computes the first <paramref name="rows"/> rows of <paramref name="outputs"/>, for the outputs that
     /// <see cref="OutputBlock.IsWanted"/> names, from those of <paramref name="inputs"/>. Each row's result depends
-    /// on that row alone.
+    /// on that row alone. All inputs are finite.
     /// </summary>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     void Run(RowBlock inputs, int rows, OutputBlock outputs);
 }

@@ -10,6 +10,7 @@ internal sealed class OutputBlock
     public OutputBlock(IReadOnlyList<OutputColumn> columns, IReadOnlyList<bool> wanted, int capacity)
     {
         Columns = columns;
+        Capacity = capacity;
         _storage = new Array?[columns.Count];
         for (int i = 0; i < columns.Count; i++)
         {
@@ -27,15 +28,39 @@ internal sealed class OutputBlock
 
     public IReadOnlyList<OutputColumn> Columns { get; }
 
+    /// <summary>The number of rows there is room for.</summary>
+    public int Capacity { get; }
+
     /// <summary>Whether output <paramref name="column"/> is to be computed.</summary>
     public bool IsWanted(int column) => _storage[column] is not null;
 
-    /// <summary>The array of a wanted Single output, (rows × width).</summary>
+    /// <summary>The array of a wanted Single output, (Capacity × width).</summary>
     public Span<float> Singles(int column) => (float[])_storage[column]!;
 
-    /// <summary>The array of a wanted Boolean output, (rows × width).</summary>
+    /// <summary>The array of a wanted Boolean output, (Capacity × width).</summary>
     public Span<bool> Booleans(int column) => (bool[])_storage[column]!;
 
-    /// <summary>The array of a wanted Text output, (rows × width).</summary>
+    /// <summary>The array of a wanted Text output, (Capacity × width).</summary>
     public Span<string> Texts(int column) => (string[])_storage[column]!;
+
+    /// <summary>Gives one row the outputs that say "not known": NaN, false and empty text.</summary>
+    public void SetUnknown(int row)
+    {
+        for (int i = 0; i < _storage.Length; i++)
+        {
+            int width = Math.Max(1, Columns[i].Width);
+            switch (_storage[i])
+            {
+                case float[] singles:
+                    Array.Fill(singles, float.NaN, row * width, width);
+                    break;
+                case bool[] booleans:
+                    Array.Fill(booleans, false, row * width, width);
+                    break;
+                case string[] texts:
+                    Array.Fill(texts, "", row * width, width);
+                    break;
+            }
+        }
+    }
 }
