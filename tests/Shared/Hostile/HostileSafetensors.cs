@@ -1,0 +1,64 @@
+using GenerativeML.Torch;
+
+namespace GenerativeML.Tests.Hostile;
+
+/// <summary>Damaged safetensors files, and the reader.</summary>
+internal static class HostileSafetensors
+{
+    /// <summary>
+    /// What a load of the small files here may allocate: some bytes for each byte of the file, and this. The
+    /// reader's own promise for large ones is <see cref="SafetensorsHeader.Allowance"/>.
+    /// </summary>
+    public const long FixedAllocation = 64 << 10;
+
+    private const int AllocationPerByte = 16;
+
+    public static HostileReport Run(int count) =>
+        HostileRun.Run(count, Mutator().Damage, Load, e => e is FormatException, AllocationPerByte);
+
+    public static FileMutator Mutator() => FileMutator.Safetensors(Originals());
+
+    // Reads every byte of every tensor to where it is wanted, as loading into a network does.
+    private static void Load(byte[] file)
+    {
+        SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(file));
+        Span<byte> piece = stackalloc byte[64];
+        foreach (TensorEntry tensor in reader.Header.Tensors)
+        {
+            for (long at = 0; at < tensor.Spec.Length; at += piece.Length)
+            {
+                reader.Read(tensor, at, piece[..(int)Math.Min(piece.Length, tensor.Spec.Length - at)]);
+            }
+        }
+    }
+
+    private static List<byte[]> Originals() =>
+    [
+        File([]),
+        File([new("x", TensorType.F32, 3)]),
+        File(
+            [
+                new("encoder.0.weight", TensorType.F32, 8, 6), new("encoder.0.bias", TensorType.F32, 8),
+                new("encoder.1.num_batches_tracked", TensorType.I64), new("decoder.0.weight", TensorType.F32, 6, 8),
+                new("decoder.0.bias", TensorType.F32, 6), new("mask", TensorType.BOOL, 6),
+            ],
+            new() { ["format"] = "pt", ["network"] = "autoencoder" }),
+        File([.. TensorTypes.All.Select((type, i) => new TensorSpec($"t{i}", type, i % 4, 1 + (i % 3)))]),
+        File([new("größe \"1\"\\\n🙂", TensorType.BF16, 2, 2), new("", TensorType.U8, 0)], new() { ["é"] = "\u0001" }),
+    ];
+
+    private static byte[] File(TensorSpec[] tensors, Dictionary<string, string>? metadata = null)
+    {
+        using var stream = new MemoryStream();
+        var writer = new SafetensorsWriter(stream, tensors, metadata);
+        foreach (TensorSpec tensor in writer.Tensors)
+        {
+            var bytes = new byte[tensor.Length];
+            bytes.AsSpan().Fill(1);
+            writer.Write(tensor, bytes);
+        }
+
+        writer.Complete();
+        return stream.ToArray();
+    }
+}
