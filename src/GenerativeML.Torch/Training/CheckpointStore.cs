@@ -63,26 +63,40 @@ internal sealed class CheckpointStore
         torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers, WeightSnapshot? best,
         EarlyStopping stopping)
     {
-        (string path, long step) = Existing().FirstOrDefault();
-        if (path is null)
+        (string path, long step) = Existing() is [var newest, ..] ? newest : ("", 0L);
+        if (path.Length == 0)
             return 0;
+        try
+        {
+            Restore(path, step, network, rules, optimizers, best, stopping);
+        }
+        catch (Exception e) when (e is FormatException or JsonException)
+        {
+            throw new FormatException($"The checkpoint {path} is damaged or none: {e.Message}", e);
+        }
+        _saved = step;
+        return step;
+    }
+
+    private void Restore(
+        string path, long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers,
+        WeightSnapshot? best, EarlyStopping stopping)
+    {
         using FileStream file = File.OpenRead(path);
         IReadOnlyDictionary<string, string> notes = SafetensorsReader.Open(file).Header.Metadata;
         if (!notes.TryGetValue("identity", out string? identity) || !notes.TryGetValue("progress", out string? state))
-            throw new FormatException($"{path} is not a checkpoint: it lacks the notes of one.");
+            throw new FormatException("it lacks the notes of a checkpoint.");
         RefuseOthers(path, identity);
         Progress progress = JsonSerializer.Deserialize<Progress>(state, ProgressFormat)
-            ?? throw new FormatException($"{path} is not a checkpoint: its progress is empty.");
+            ?? throw new FormatException("its progress is empty.");
         if (progress.Step != step || progress.Updates.Length != optimizers.Length)
-            throw new FormatException($"{path} is not a checkpoint of step {step} with {optimizers.Length} optimizers.");
+            throw new FormatException($"it is not of step {step} with {optimizers.Length} optimizers.");
 
         file.Position = 0;
         TensorFile.Load(file, [.. Tensors(network, rules, optimizers, best)]);
         for (int i = 0; i < optimizers.Length; i++)
             optimizers[i].Count = progress.Updates[i];
         stopping.Restore(progress.BestValidation, progress.EpochsSinceBest);
-        _saved = step;
-        return step;
     }
 
     private static readonly JsonSerializerOptions ProgressFormat = new()
@@ -127,7 +141,7 @@ internal sealed class CheckpointStore
         Path.Combine(_options.Folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D12}{Suffix}"));
 
     /// <summary>The checkpoints in the folder, newest first.</summary>
-    private IEnumerable<(string Path, long Step)> Existing() =>
+    private (string Path, long Step)[] Existing() =>
         Directory.EnumerateFiles(_options.Folder, Prefix + "*" + Suffix)
             .Select(path => (path, Step: long.TryParse(
                 Path.GetFileName(path).AsSpan()[Prefix.Length..^Suffix.Length], NumberStyles.None,

@@ -1,0 +1,93 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch.Tests;
+
+[TestClass]
+public class FlatAdamWTests
+{
+    // AdamW as its paper writes it, in double precision, one number at a time.
+    private sealed class Reference(double[] weights, double decay)
+    {
+        private readonly double[] _m = new double[weights.Length], _v = new double[weights.Length];
+        private int _t;
+
+        public double[] Weights => weights;
+
+        public void Step(double[] gradient, double rate)
+        {
+            _t++;
+            for (int i = 0; i < weights.Length; i++)
+            {
+                _m[i] = 0.9 * _m[i] + 0.1 * gradient[i];
+                _v[i] = 0.999 * _v[i] + 0.001 * gradient[i] * gradient[i];
+                double m = _m[i] / (1 - Math.Pow(0.9, _t)), v = _v[i] / (1 - Math.Pow(0.999, _t));
+                weights[i] -= rate * (m / (Math.Sqrt(v) + 1e-8) + decay * weights[i]);
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow(0.0)]
+    [DataRow(0.1)]
+    public void Ten_steps_are_those_of_the_paper(double decay)
+    {
+        using var matrix = new Parameter(torch.tensor([0.5f, -1f, 2f, 0.1f], [2, 2]));
+        using var bias = new Parameter(torch.tensor([0.3f, -0.7f], [2]));
+        using var optimizer = new FlatAdamW([bias, matrix], decay, clipNorm: 0);
+        var expectedMatrix = new Reference([0.5, -1, 2, 0.1], decay);
+        var expectedBias = new Reference([0.3, -0.7], 0); // biases are spared
+
+        for (int step = 0; step < 10; step++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            double rate = 0.05 / (step + 1);
+            optimizer.ClearGradients();
+            // d/dw Σ (k+1)·w²/2 = (k+1)·w
+            torch.Tensor factors = torch.tensor([1f, 2f, 3f, 4f], [2, 2]);
+            matrix.square().mul(factors).sum().mul(0.5).add(bias.square().sum().mul(0.5)).backward();
+            expectedMatrix.Step([.. expectedMatrix.Weights.Select((w, k) => (k + 1) * w)], rate);
+            expectedBias.Step([.. expectedBias.Weights], rate);
+            optimizer.Step(rate);
+        }
+
+        AssertClose(expectedMatrix.Weights, matrix);
+        AssertClose(expectedBias.Weights, bias);
+    }
+
+    [TestMethod]
+    public void Gradients_beyond_the_limit_are_scaled_down_to_it()
+    {
+        // Adam divides a constant scale out again, so two steps with different clipping are needed to see it.
+        using var clipped = new Parameter(torch.zeros(1, 2));
+        using var optimizer = new FlatAdamW([clipped], 0, clipNorm: 1);
+        var expected = new Reference([0, 0], 0);
+        foreach (double scale in new[] { 0.1, 10 })
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            optimizer.ClearGradients();
+            clipped.mul(torch.tensor([3f, 4f], [1, 2])).sum().mul(scale).backward();
+            double norm = 5 * scale, shrink = Math.Min(1, 1 / (norm + 1e-6));
+            expected.Step([3 * scale * shrink, 4 * scale * shrink], 0.1);
+            optimizer.Step(0.1);
+        }
+        AssertClose(expected.Weights, clipped);
+    }
+
+    [TestMethod]
+    public void Parameters_keep_their_values_when_they_are_taken_over_and_given_back()
+    {
+        using var weight = new Parameter(torch.tensor([1f, 2f, 3f], [3]));
+        new FlatAdamW([weight], 0, 0).Dispose();
+        AssertClose([1, 2, 3], weight);
+        Assert.IsNull(weight.grad);
+    }
+
+    private static void AssertClose(double[] expected, torch.Tensor actual)
+    {
+        using torch.Tensor detached = actual.detach();
+        float[] values = detached.data<float>().ToArray();
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], values[i], 2e-6 * Math.Max(1, Math.Abs(expected[i])));
+    }
+}
