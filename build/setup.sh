@@ -160,6 +160,7 @@ if [ "$mode" != standin ]; then
   if [ ! -s $probe/missing ]; then
     mode=published
   elif [ "$mode" = published ]; then
+    [ -n "${GENERATIVEML_PACKAGES-}" ] || say "published was asked for earlier; GENERATIVEML_PACKAGES=auto undoes that"
     fail "The package sources cannot give what published mode needs:" "$(sed 's/^/  /' $probe/missing)"
   else
     mode=standin
