@@ -99,14 +99,15 @@ find_libtorch() {
   fi
   headers=/usr/include
   [ -f $headers/ATen/ATen.h ] || return 1
-  libraries=$(dirname "$(find /usr/lib /usr/lib64 -name libtorch_cpu.so -print -quit 2>/dev/null)")
-  [ -f "$libraries/libtorch_cpu.so" ] || return 1
+  for libraries in /usr/lib/*-linux-gnu /usr/lib64 /usr/lib; do
+    [ ! -f "$libraries/libtorch_cpu.so" ] || break
+  done
   openblas=$libraries/openblas-openmp
-  [ -f "$openblas/libblas.so.3" ] || { openblas=; return 1; }
+  [ -f "$libraries/libtorch_cpu.so" ] && [ -f "$openblas/libblas.so.3" ]
 }
 
 install_libtorch() {
-  if { find_libtorch || [ -z "${libraries-}" ]; } && [ -n "${libraries-}" ] && command -v g++ > /dev/null; then return 0; fi
+  ! { find_libtorch && command -v g++ > /dev/null; } || return 0
   local packages=(g++)
   [ -n "$libtorch" ] && [ "$libtorch" != system ] || packages+=(libtorch-dev libopenblas0-openmp)
   if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
