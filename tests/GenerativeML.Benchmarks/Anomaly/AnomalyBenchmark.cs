@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML;
+using Spectre.Console;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// <c>anomaly</c>: how well the autoencoder detects, over a folder of labelled tables, with one configuration for all.
+/// </summary>
+internal static class AnomalyBenchmark
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    private static readonly JsonSerializerOptions OptionsJson = new()
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<DirectoryInfo> data = new("--data") { Description = "A folder of CSV files: header, numbers, last column the label (0 is normal).", Required = true };
+        Option<AnomalyProtocol> protocol = new("--protocol") { Description = "semi: fit on half of the normal rows. unsup: fit on all rows, without labels." };
+        Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 5 };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
+        Option<string[]> only = new("--only") { Description = "Names of the sets to measure, without extension. Default: all.", AllowMultipleArgumentsPerToken = true };
+        Option<string?> options = new("--options") { Description = """Options other than the defaults, as JSON: '{"LatentDimension":4}'.""" };
+        seeds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1)
+                result.AddError("--seeds must be at least 1.");
+        });
+        Command command = new("anomaly", "Detection quality of the autoencoder over a folder of labelled tables.")
+        {
+            data, protocol, seeds, json, only, options,
+        };
+        command.SetAction(parsed => Run(
+            parsed.GetRequiredValue(data),
+            parsed.GetValue(protocol),
+            parsed.GetValue(seeds),
+            parsed.GetValue(json),
+            parsed.GetValue(only) ?? [],
+            parsed.GetValue(options) ?? "{}"));
+        return command;
+    }
+
+    private static int Run(
+        DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, string options)
+    {
+        AutoencoderTrainer.Options changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+        FileInfo[] files = [.. folder.GetFiles("*.csv").OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
+            .Where(file => only.Length == 0 || only.Contains(Path.GetFileNameWithoutExtension(file.Name)))];
+        if (files.Length == 0)
+        {
+            Console.Error.WriteLine($"No CSV file to measure in {folder.FullName}.");
+            return 2;
+        }
+
+        string name = protocol.ToString().ToLowerInvariant();
+        var results = new List<AnomalyResult>();
+        Console.WriteLine($"protocol {name}, {seeds} {(seeds == 1 ? "seed" : "seeds")}; seconds are for one fit and its scores");
+        Console.WriteLine($"{"data set",-18} {"rows",7} {"features",8}   {"AUROC",6} {"±",6}   {"AUCPR",6} {"seconds",8}");
+        foreach (FileInfo file in files)
+        {
+            LabelledTable table = LabelledTable.Read(file.FullName);
+            AnomalyResult result = Measure(table, name, protocol, seeds, changed);
+            results.Add(result);
+            Console.WriteLine(
+                $"{table.Name,-18} {table.Rows.Length,7} {table.Width,8}   {result.Auroc,6:F4} {result.AurocStd,6:F4}   {result.Aucpr,6:F4} {result.Seconds,8:F2}");
+        }
+        Console.WriteLine(
+            $"{"mean",-18} {"",7} {"",8}   {results.Average(r => r.Auroc),6:F4} {results.Average(r => r.AurocStd),6:F4}   {results.Average(r => r.Aucpr),6:F4} {results.Average(r => r.Seconds),8:F2}");
+
+        if (json is not null)
+            File.WriteAllText(json.FullName, JsonSerializer.Serialize(results, Json) + "\n");
+        return 0;
+    }
+
+    private static AnomalyResult Measure(
+        LabelledTable table, string name, AnomalyProtocol protocol, int seeds, AutoencoderTrainer.Options options)
+    {
+        double[] auroc = new double[seeds], aucpr = new double[seeds];
+        var clock = Stopwatch.StartNew();
+        for (int seed = 0; seed < seeds; seed++)
+        {
+            AnomalySplit split = AnomalySplit.Create(protocol, table.IsAnomaly, (ulong)seed);
+            float[] scores = Score(table, split, seed, options);
+            bool[] truth = [.. split.Test.Select(row => table.IsAnomaly[row])];
+            auroc[seed] = DetectionQuality.Auroc(scores, truth);
+            aucpr[seed] = DetectionQuality.AveragePrecision(scores, truth);
+        }
+        double mean = auroc.Average();
+        double deviation = Math.Sqrt(auroc.Average(a => (a - mean) * (a - mean)));
+        return new AnomalyResult(table.Name, name, mean, deviation, aucpr.Average(), clock.Elapsed.TotalSeconds / seeds);
+    }
+
+    /// <summary>Fits and scores through ML.NET, as a user would.</summary>
+    private static float[] Score(LabelledTable table, AnomalySplit split, int seed, AutoencoderTrainer.Options options)
+    {
+        var standard = new Standardisation([.. split.Train.Select(row => table.Rows[row])]);
+        var ml = new MLContext(seed);
+        IDataView train = VectorRows.View(ml, split.Train.Select(row => standard.Apply(table.Rows[row])), table.Width);
+        IDataView test = VectorRows.View(ml, split.Test.Select(row => standard.Apply(table.Rows[row])), table.Width);
+        using AutoencoderTransformer detector = ml.AnomalyDetection.Trainers.Autoencoder(options).Fit(train);
+        return VectorRows.Singles(detector.Transform(test), "Score");
+    }
+}

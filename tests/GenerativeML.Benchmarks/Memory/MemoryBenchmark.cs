@@ -1,0 +1,95 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// <c>memory</c>: memory is flat in the number of rows, in Transform and in Fit; no tensor is left behind; and scoring
+/// many rows at once is much cheaper for each than scoring them one at a time. Each measurement has its own process.
+/// </summary>
+internal static class MemoryBenchmark
+{
+    private const double MegaByte = 1 << 20;
+
+    /// <summary>Peaks for few and for many rows may differ by this much.</summary>
+    private const double MostExtraMegaBytes = 200;
+
+    /// <summary>A row in a batch must be at least this many times cheaper than a row alone.</summary>
+    private const double LeastSpeedUp = 20;
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<long> rows = new("--rows") { Description = "Rows to score.", DefaultValueFactory = _ => 1_000_000 };
+        Option<long> fewRows = new("--few-rows") { Description = "Rows to score for comparison.", DefaultValueFactory = _ => 10_000 };
+        Option<long> fitRows = new("--fit-rows") { Description = "Rows to train on.", DefaultValueFactory = _ => 10_000_000 };
+        Option<long> fewFitRows = new("--few-fit-rows") { Description = "Rows to train on for comparison.", DefaultValueFactory = _ => 100_000 };
+        Option<long> engineRows = new("--engine-rows") { Description = "Rows to score one at a time.", DefaultValueFactory = _ => 5000 };
+        Option<int> width = new("--width") { Description = "Features of a row.", DefaultValueFactory = _ => 32 };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
+        Command command = new("memory", "Memory for few and for many rows, live tensors, and the cost of a row in a batch and alone.")
+        {
+            rows, fewRows, fitRows, fewFitRows, engineRows, width, json,
+        };
+        command.SetAction(parsed =>
+        {
+            int w = parsed.GetValue(width);
+            return Run(
+                Measure("transform", parsed.GetValue(fewRows), w),
+                Measure("transform", parsed.GetValue(rows), w),
+                Measure("engine", parsed.GetValue(engineRows), w),
+                Measure("fit", parsed.GetValue(fewFitRows), w),
+                Measure("fit", parsed.GetValue(fitRows), w),
+                parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private static int Run(
+        MemoryUse few, MemoryUse many, MemoryUse engine, MemoryUse fewFit, MemoryUse manyFit, FileInfo? json)
+    {
+        double speedUp = engine.Seconds / engine.Rows / (many.Seconds / many.Rows);
+        bool kept = true;
+        Check("Transform: peak within 200 MB of few rows'", (many.PeakBytes - few.PeakBytes) / MegaByte, "MB", d => d <= MostExtraMegaBytes);
+        Check("Fit: peak within 200 MB of few rows'", (manyFit.PeakBytes - fewFit.PeakBytes) / MegaByte, "MB", d => d <= MostExtraMegaBytes);
+        Check("Transform: live tensors more than before", many.TensorsAfter - many.TensorsBefore, "", d => d == 0);
+        Check("Fit: live tensors more than before", manyFit.TensorsAfter - manyFit.TensorsBefore, "", d => d == 0);
+        Check("a row in a batch is cheaper than alone by", speedUp, "times", d => d >= LeastSpeedUp);
+
+        if (json is not null)
+        {
+            MemoryUse[] all = [few, many, engine, fewFit, manyFit];
+            File.WriteAllText(json.FullName, JsonSerializer.Serialize(all, JsonSerializerOptions.Web) + "\n");
+        }
+        return kept ? 0 : 1;
+
+        void Check(string promise, double value, string unit, Func<double, bool> holds)
+        {
+            kept &= holds(value);
+            Console.WriteLine($"{(holds(value) ? "kept  " : "BROKEN")}  {promise}: {value:F1} {unit}");
+        }
+    }
+
+    private static MemoryUse Measure(string work, long rows, int width)
+    {
+        string program = Environment.ProcessPath!;
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true };
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
+            start.ArgumentList.Add(typeof(MemoryBenchmark).Assembly.Location);
+        start.ArgumentList.Add(MemoryMeasurement.Name);
+        start.ArgumentList.Add(work);
+        start.ArgumentList.Add(rows.ToString(CultureInfo.InvariantCulture));
+        start.ArgumentList.Add(width.ToString(CultureInfo.InvariantCulture));
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"Measuring '{work}' on {rows} rows failed: {output}");
+        MemoryUse use = JsonSerializer.Deserialize<MemoryUse>(output.Trim().Split('\n')[^1])!;
+        Console.WriteLine(
+            $"{work,-10} {rows,11:N0} rows   peak {use.PeakBytes / MegaByte,7:F0} MB   live tensors {use.TensorsBefore} → {use.TensorsAfter}   {1e6 * use.Seconds / rows,9:F2} µs/row");
+        return use;
+    }
+}

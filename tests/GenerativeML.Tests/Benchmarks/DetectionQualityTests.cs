@@ -1,0 +1,76 @@
+using GenerativeML.Benchmarks;
+
+namespace GenerativeML.Tests.Benchmarks;
+
+/// <summary>AUROC and average precision against cases worked by hand.</summary>
+[TestClass]
+public sealed class DetectionQualityTests
+{
+    private const double Exact = 1e-12;
+
+    [TestMethod]
+    public void Four_rows_without_ties()
+    {
+        // From the top: found, missed, found, missed. Three of four pairs are in order; precision 1 and 2/3 at the finds.
+        float[] scores = [0.1f, 0.4f, 0.35f, 0.8f];
+        bool[] isAnomaly = [false, false, true, true];
+        Assert.AreEqual(0.75, DetectionQuality.Auroc(scores, isAnomaly), Exact);
+        Assert.AreEqual((1 + 2.0 / 3) / 2, DetectionQuality.AveragePrecision(scores, isAnomaly), Exact);
+    }
+
+    [TestMethod]
+    public void Rows_of_equal_score_are_one_step()
+    {
+        // Two anomalies tie with one normal row: pairs count ½ and 1; all recall comes at precision 2/3.
+        float[] scores = [1, 1, 1, 0];
+        bool[] isAnomaly = [true, false, true, false];
+        Assert.AreEqual(0.75, DetectionQuality.Auroc(scores, isAnomaly), Exact);
+        Assert.AreEqual(2.0 / 3, DetectionQuality.AveragePrecision(scores, isAnomaly), Exact);
+    }
+
+    [TestMethod]
+    public void Equal_scores_say_nothing()
+    {
+        float[] scores = [2, 2, 2, 2, 2];
+        bool[] isAnomaly = [true, false, false, false, false];
+        Assert.AreEqual(0.5, DetectionQuality.Auroc(scores, isAnomaly), Exact);
+        Assert.AreEqual(0.2, DetectionQuality.AveragePrecision(scores, isAnomaly), Exact);
+    }
+
+    [TestMethod]
+    public void Best_and_worst_order()
+    {
+        float[] scores = [float.PositiveInfinity, 3, -1, float.NegativeInfinity];
+        Assert.AreEqual(1, DetectionQuality.Auroc(scores, [true, true, false, false]), Exact);
+        Assert.AreEqual(1, DetectionQuality.AveragePrecision(scores, [true, true, false, false]), Exact);
+        Assert.AreEqual(0, DetectionQuality.Auroc(scores, [false, false, true, true]), Exact);
+        Assert.AreEqual((1.0 / 3 + 2.0 / 4) / 2, DetectionQuality.AveragePrecision(scores, [false, false, true, true]), Exact);
+    }
+
+    [TestMethod]
+    public void Auroc_is_the_share_of_pairs_in_order_whatever_the_ties()
+    {
+        var random = new Random(4);
+        for (int trial = 0; trial < 50; trial++)
+        {
+            float[] scores = [.. Enumerable.Range(0, 40).Select(_ => (float)random.Next(12))];
+            bool[] isAnomaly = [true, false, .. Enumerable.Range(0, 38).Select(_ => random.Next(3) == 0)];
+            double[] pairs =
+            [
+                .. from a in Enumerable.Range(0, 40) where isAnomaly[a]
+                   from n in Enumerable.Range(0, 40) where !isAnomaly[n]
+                   select scores[a] > scores[n] ? 1 : scores[a] == scores[n] ? 0.5 : 0,
+            ];
+            Assert.AreEqual(pairs.Average(), DetectionQuality.Auroc(scores, isAnomaly), Exact);
+        }
+    }
+
+    [TestMethod]
+    public void Rows_of_one_kind_and_scores_that_are_not_numbers_are_refused()
+    {
+        Assert.ThrowsExactly<ArgumentException>(() => DetectionQuality.Auroc([1, 2], [true, true]));
+        Assert.ThrowsExactly<ArgumentException>(() => DetectionQuality.AveragePrecision([1, 2], [false, false]));
+        Assert.ThrowsExactly<ArgumentException>(() => DetectionQuality.Auroc([1, float.NaN], [true, false]));
+        Assert.ThrowsExactly<ArgumentException>(() => DetectionQuality.Auroc([1], [true, false]));
+    }
+}
