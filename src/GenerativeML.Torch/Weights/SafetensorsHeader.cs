@@ -52,19 +52,13 @@ internal sealed class SafetensorsHeader
     /// <summary>Reads a header and holds it against the length of the data.</summary>
     /// <param name="json">The header, without the number before it.</param>
     /// <param name="dataLength">How many bytes follow the header.</param>
-    /// <exception cref="FormatException">The header is not sound; the message says why, and for which tensor.</exception>
+    /// <exception cref="FormatException">It is not sound; the message says why, and for which tensor.</exception>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long dataLength)
     {
         if (json.IsEmpty || json[0] != (byte)'{')
-        {
             throw Unsound("the header does not start with '{'");
-        }
-
         if (!Utf8.IsValid(json))
-        {
             throw Unsound("the header is not valid UTF-8");
-        }
-
         var tensors = new List<TensorEntry>();
         var byName = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
         Dictionary<string, string>? metadata = null;
@@ -74,17 +68,12 @@ internal sealed class SafetensorsHeader
             while (reader.NextKey() is { } key)
             {
                 if (key == MetadataKey)
-                {
                     metadata = metadata is null ? reader.ReadMetadata() : throw Unsound($"{MetadataKey} appears twice");
-                }
                 else
                 {
                     TensorEntry entry = reader.ReadTensor(key);
                     if (!byName.TryAdd(key, entry))
-                    {
                         throw Unsound($"tensor {TensorSpec.Quote(key)} appears twice");
-                    }
-
                     tensors.Add(entry);
                 }
             }
@@ -93,15 +82,15 @@ internal sealed class SafetensorsHeader
         }
         catch (JsonException e)
         {
-            throw new FormatException(Message($"the header is not valid JSON (at byte {e.BytePositionInLine})"), e);
+            throw Unsound($"the header is not valid JSON (at byte {e.BytePositionInLine} of line {e.LineNumber})", e);
         }
 
         CheckCoverage(tensors, dataLength);
         return new SafetensorsHeader(tensors, byName, metadata ?? []);
     }
 
-    /// <summary>Holds the tensors against those that a model has: the same names, types and shapes, no more and no fewer.</summary>
-    /// <exception cref="FormatException">They differ; the message names the tensors, what was expected and what was found.</exception>
+    /// <summary>Holds the tensors against those of a model: the same names, types and shapes, no more, no fewer.</summary>
+    /// <exception cref="FormatException">They differ; the message says where, what was expected and what was found.</exception>
     public void Require(IEnumerable<TensorSpec> expected)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -110,16 +99,18 @@ internal sealed class SafetensorsHeader
         {
             names.Add(spec.Name);
             if (!_byName.ContainsKey(spec.Name))
-            {
                 missing.Add(spec.Name);
-            }
         }
 
         string[] surplus = [.. Tensors.Select(t => t.Spec.Name).Where(n => !names.Contains(n))];
         if (missing.Count > 0 || surplus.Length > 0)
         {
-            string both = string.Join("; ", new[] { List("missing", missing), List("unexpected", surplus) }.Where(s => s != ""));
-            throw new FormatException($"The weights are those of another model: {both}.");
+            List<string> lists = [];
+            if (missing.Count > 0)
+                lists.Add(List("missing", missing));
+            if (surplus.Length > 0)
+                lists.Add(List("unexpected", surplus));
+            throw Another(string.Join("; ", lists));
         }
 
         foreach (TensorSpec spec in expected)
@@ -127,23 +118,24 @@ internal sealed class SafetensorsHeader
             TensorSpec found = _byName[spec.Name].Spec;
             if (found.Type != spec.Type || !found.Shape.SequenceEqual(spec.Shape))
             {
-                throw new FormatException(
-                    $"The weights are those of another model: tensor {TensorSpec.Quote(spec.Name)} should be {spec.Type} " +
-                    $"{TensorSpec.Describe(spec.Shape)} and is {found.Type} {TensorSpec.Describe(found.Shape)}.");
+                throw Another(
+                    $"tensor {TensorSpec.Quote(spec.Name)} should be {spec.Type} {TensorSpec.Describe(spec.Shape)} " +
+                    $"and is {found.Type} {TensorSpec.Describe(found.Shape)}");
             }
         }
     }
 
     /// <summary>The one exception for a file that is not sound.</summary>
-    public static FormatException Unsound(string reason) => new(Message(reason));
+    public static FormatException Unsound(string reason, Exception? inner = null) =>
+        new($"Not a sound safetensors file: {reason}.", inner);
 
-    private static string Message(string reason) => $"Not a sound safetensors file: {reason}.";
+    private static FormatException Another(string how) => new($"The weights are those of another model: {how}.");
 
     private static string List(string what, IReadOnlyCollection<string> names)
     {
         const int shown = 5;
         string rest = names.Count > shown ? $" and {names.Count - shown} more" : "";
-        return names.Count == 0 ? "" : $"{what} {string.Join(", ", names.Take(shown).Select(TensorSpec.Quote))}{rest}";
+        return $"{what} {string.Join(", ", names.Take(shown).Select(TensorSpec.Quote))}{rest}";
     }
 
     // A JSON object has no order, and not every writer names tensors in the order of their data: sort first.
@@ -166,8 +158,6 @@ internal sealed class SafetensorsHeader
         }
 
         if (end != dataLength)
-        {
             throw Unsound($"the tensors take {end} bytes, and {dataLength} bytes follow the header");
-        }
     }
 }

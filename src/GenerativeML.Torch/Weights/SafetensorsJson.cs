@@ -34,9 +34,7 @@ internal ref struct SafetensorsJson
     public void End()
     {
         if (_json.Read())
-        {
             throw SafetensorsHeader.Unsound("something follows the header's object");
-        }
     }
 
     /// <summary>Reads the value of <see cref="SafetensorsHeader.MetadataKey"/>: texts by name.</summary>
@@ -49,9 +47,7 @@ internal ref struct SafetensorsJson
             Spend(EntryCost);
             Expect(JsonTokenType.String, SafetensorsHeader.MetadataKey, key);
             if (!metadata.TryAdd(key, Text()))
-            {
-                throw SafetensorsHeader.Unsound($"{SafetensorsHeader.MetadataKey} {TensorSpec.Quote(key)} appears twice");
-            }
+                throw SafetensorsHeader.Unsound($"{Describe(SafetensorsHeader.MetadataKey, key)} appears twice");
         }
 
         return metadata;
@@ -70,17 +66,11 @@ internal ref struct SafetensorsJson
         while (NextField())
         {
             if (type is null && _json.ValueTextEquals("dtype"u8))
-            {
                 type = ReadType(name);
-            }
             else if (rank < 0 && _json.ValueTextEquals("shape"u8))
-            {
                 rank = ReadNumbers(dimensions, "the shape of tensor", name);
-            }
             else if (ends < 0 && _json.ValueTextEquals("data_offsets"u8))
-            {
                 ends = ReadNumbers(offsets, "data_offsets of tensor", name);
-            }
             else
             {
                 throw SafetensorsHeader.Unsound(
@@ -89,10 +79,7 @@ internal ref struct SafetensorsJson
         }
 
         if (type is null || rank < 0 || ends != 2)
-        {
             throw SafetensorsHeader.Unsound($"tensor {TensorSpec.Quote(name)} needs dtype, shape and two data_offsets");
-        }
-
         return Locate(name, type.Value, dimensions[..rank], offsets[0], offsets[1]);
     }
 
@@ -121,9 +108,7 @@ internal ref struct SafetensorsJson
         foreach (TensorType type in TensorTypes.All)
         {
             if (_json.ValueTextEquals(type.ToString()))
-            {
                 return type;
-            }
         }
 
         throw SafetensorsHeader.Unsound(
@@ -138,15 +123,9 @@ internal ref struct SafetensorsJson
         {
             Advance();
             if (_json.TokenType == JsonTokenType.EndArray)
-            {
                 return count;
-            }
-
             if (count == numbers.Length)
-            {
                 throw SafetensorsHeader.Unsound($"{Describe(what, name)} has more than {numbers.Length} numbers");
-            }
-
             // "-0" would pass for zero.
             if (_json.TokenType != JsonTokenType.Number || _json.ValueSpan[0] == (byte)'-'
                 || !_json.TryGetInt64(out numbers[count]))
@@ -184,9 +163,7 @@ internal ref struct SafetensorsJson
     private void Advance()
     {
         if (!_json.Read())
-        {
             throw SafetensorsHeader.Unsound("the header ends too early");
-        }
     }
 
     private string Text()
@@ -199,7 +176,7 @@ internal ref struct SafetensorsJson
         catch (InvalidOperationException e)
         {
             // An escape such as \ud800 that stands alone.
-            throw new FormatException(SafetensorsHeader.Unsound("a text in the header is not valid Unicode").Message, e);
+            throw SafetensorsHeader.Unsound("a text in the header is not valid Unicode", e);
         }
     }
 

@@ -22,7 +22,7 @@ internal sealed class SafetensorsReader
     /// <summary>What the file holds.</summary>
     public SafetensorsHeader Header { get; }
 
-    /// <summary>Reads and checks the header of a file that starts where the stream stands and ends where it ends.</summary>
+    /// <summary>Reads and checks the header of a file from where the stream stands to its end.</summary>
     /// <param name="stream">The file. It stays the caller's, and open.</param>
     /// <param name="length">The length of the file in bytes, for a stream that cannot tell its own.</param>
     /// <exception cref="FormatException">The file is not sound; the message says why.</exception>
@@ -30,10 +30,7 @@ internal sealed class SafetensorsReader
     {
         ArgumentNullException.ThrowIfNull(stream);
         if (length is null && !stream.CanSeek)
-        {
             throw new ArgumentException("The stream does not know its length, and none was given.", nameof(stream));
-        }
-
         long total = length ?? (stream.Length - stream.Position);
         if (total < SafetensorsHeader.PrefixLength)
         {
@@ -52,10 +49,7 @@ internal sealed class SafetensorsReader
 
         long rest = total - SafetensorsHeader.PrefixLength;
         if ((long)headerLength > rest)
-        {
             throw SafetensorsHeader.Unsound($"the header's length is {headerLength}, and {rest} bytes follow");
-        }
-
         byte[] json = GC.AllocateUninitializedArray<byte>((int)headerLength);
         ReadExactly(stream, json);
         SafetensorsHeader header = SafetensorsHeader.Parse(json, rest - json.Length);
@@ -71,17 +65,13 @@ internal sealed class SafetensorsReader
     {
         ArgumentNullException.ThrowIfNull(tensor);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(destination.Length, tensor.Spec.Length - offset, nameof(destination));
+        long left = tensor.Spec.Length - offset;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(destination.Length, left, nameof(destination));
         long position = tensor.Offset + offset;
         if (_stream.CanSeek)
-        {
             _stream.Position = _dataStart + position;
-        }
         else if (_position != position)
-        {
             throw new InvalidOperationException("The stream cannot seek: read the tensors in the order of their data.");
-        }
-
         ReadExactly(_stream, destination);
         _position = position + destination.Length;
     }
@@ -89,8 +79,6 @@ internal sealed class SafetensorsReader
     private static void ReadExactly(Stream stream, Span<byte> destination)
     {
         if (stream.ReadAtLeast(destination, destination.Length, throwOnEndOfStream: false) < destination.Length)
-        {
             throw SafetensorsHeader.Unsound("it ends earlier than its length said");
-        }
     }
 }

@@ -14,7 +14,10 @@ internal sealed class SafetensorsWriter
 {
     private const int Alignment = 8;
 
-    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
+
+    private static readonly Comparer<byte[]> ByteOrder =
+        Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b));
 
     private readonly Stream _stream;
     private readonly TensorSpec[] _tensors;
@@ -34,7 +37,7 @@ internal sealed class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(tensors);
         _stream = stream;
-        _tensors = [.. tensors.OrderByDescending(t => t.Type).ThenBy(t => Encode(t.Name), s_byteOrder)];
+        _tensors = [.. tensors.OrderByDescending(t => t.Type).ThenBy(t => Encode(t.Name), ByteOrder)];
         byte[] header = Header(metadata);
         Span<byte> prefix = stackalloc byte[SafetensorsHeader.PrefixLength];
         BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
@@ -45,17 +48,15 @@ internal sealed class SafetensorsWriter
     /// <summary>The tensors in the order in which <see cref="Write"/> wants them.</summary>
     public IReadOnlyList<TensorSpec> Tensors => _tensors;
 
-    /// <summary>Writes the next bytes of a tensor: little-endian, row-major, in as many pieces as is convenient.</summary>
+    /// <summary>Writes the next bytes of a tensor: little-endian, row-major, in pieces of any size.</summary>
     /// <exception cref="InvalidOperationException">It is not this tensor's turn, or it has fewer bytes left.</exception>
     public void Write(TensorSpec tensor, ReadOnlySpan<byte> bytes)
     {
         ArgumentNullException.ThrowIfNull(tensor);
         SkipComplete(until: tensor);
-        if (_current == _tensors.Length || !ReferenceEquals(_tensors[_current], tensor) || bytes.Length > tensor.Length - _written)
-        {
+        bool isNext = _current < _tensors.Length && ReferenceEquals(_tensors[_current], tensor);
+        if (!isNext || bytes.Length > tensor.Length - _written)
             throw new InvalidOperationException($"Not the turn of {bytes.Length} bytes of tensor {tensor}.");
-        }
-
         _stream.Write(bytes);
         _written += bytes.Length;
     }
@@ -66,13 +67,8 @@ internal sealed class SafetensorsWriter
     {
         SkipComplete(until: null);
         if (_current < _tensors.Length)
-        {
             throw new InvalidOperationException($"Tensor {_tensors[_current]} is incomplete.");
-        }
     }
-
-    private static readonly Comparer<byte[]> s_byteOrder =
-        Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b));
 
     // Moves past tensors that have all their bytes, which an empty one has from the start.
     private void SkipComplete(TensorSpec? until)
@@ -91,7 +87,7 @@ internal sealed class SafetensorsWriter
         if (metadata is { Count: > 0 })
         {
             AppendText(json, SafetensorsHeader.MetadataKey).Append(":{");
-            foreach ((string key, string value) in metadata.OrderBy(m => Encode(m.Key), s_byteOrder))
+            foreach ((string key, string value) in metadata.OrderBy(m => Encode(m.Key), ByteOrder))
             {
                 AppendText(json, key).Append(':');
                 AppendText(json, value).Append(',');
@@ -105,14 +101,13 @@ internal sealed class SafetensorsWriter
         foreach (TensorSpec tensor in _tensors)
         {
             if (!names.Add(tensor.Name))
-            {
                 throw new ArgumentException($"Tensor {TensorSpec.Quote(tensor.Name)} has a name that is taken.");
-            }
-
             long end = checked(offset + tensor.Length);
-            AppendText(json, tensor.Name).Append(CultureInfo.InvariantCulture, $":{{\"dtype\":\"{tensor.Type}\",\"shape\":[");
-            json.AppendJoin(',', tensor.Shape.ToArray());
-            json.Append(CultureInfo.InvariantCulture, $"],\"data_offsets\":[{offset},{end}]}},");
+            string shape = string.Join(',', tensor.Shape.ToArray());
+            AppendText(json, tensor.Name).Append(CultureInfo.InvariantCulture,
+                $$$"""
+                :{"dtype":"{{{tensor.Type}}}","shape":[{{{shape}}}],"data_offsets":[{{{offset}}},{{{end}}}]},
+                """);
             offset = end;
         }
 
@@ -138,10 +133,7 @@ internal sealed class SafetensorsWriter
     private static StringBuilder CloseList(StringBuilder json, char end)
     {
         if (json[^1] == ',')
-        {
             json.Length--;
-        }
-
         return json.Append(end);
     }
 
@@ -152,17 +144,11 @@ internal sealed class SafetensorsWriter
         foreach (char c in text)
         {
             if (c is '"' or '\\')
-            {
                 json.Append('\\').Append(c);
-            }
             else if (c < ' ')
-            {
                 json.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-            }
             else
-            {
                 json.Append(c);
-            }
         }
 
         return json.Append('"');
@@ -172,7 +158,7 @@ internal sealed class SafetensorsWriter
     {
         try
         {
-            return s_utf8.GetBytes(text);
+            return StrictUtf8.GetBytes(text);
         }
         catch (EncoderFallbackException e)
         {

@@ -19,10 +19,7 @@ internal sealed class TensorSpec
     {
         ArgumentNullException.ThrowIfNull(name);
         if (!TryGetLength(type, shape, out long length))
-        {
-            throw new ArgumentException($"Tensor {Quote(name)} cannot have the shape {Describe(shape)}.", nameof(shape));
-        }
-
+            throw new ArgumentException($"Tensor {Quote(name)} cannot have shape {Describe(shape)}.", nameof(shape));
         Name = name;
         Type = type;
         Length = length;
@@ -52,18 +49,12 @@ internal sealed class TensorSpec
         long bytes = type.Size();
         bool empty = false;
         if (shape.Length > MaximumRank)
-        {
             return false;
-        }
-
         foreach (long size in shape)
         {
             long factor = Math.Max(size, 1);
             if (size < 0 || bytes > long.MaxValue / factor)
-            {
                 return false;
-            }
-
             bytes *= factor;
             empty |= size == 0;
         }

@@ -25,10 +25,7 @@ internal static class SafetensorsFiles
         using var stream = new MemoryStream();
         var writer = new SafetensorsWriter(stream, bytes.Keys, metadata);
         foreach (TensorSpec spec in writer.Tensors)
-        {
             writer.Write(spec, bytes[spec]);
-        }
-
         writer.Complete();
         return stream.ToArray();
     }

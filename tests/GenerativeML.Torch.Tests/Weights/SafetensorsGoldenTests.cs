@@ -11,7 +11,7 @@ public sealed class SafetensorsGoldenTests
         {"__metadata__":{"format":"pt"},"n":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]}}
         """;
 
-    private static readonly byte[] s_golden =
+    private static readonly byte[] Golden =
     [
         144, 0, 0, 0, 0, 0, 0, 0,
         .. Encoding.ASCII.GetBytes(Header + "    "),
@@ -29,13 +29,13 @@ public sealed class SafetensorsGoldenTests
             ],
             new Dictionary<string, string> { ["format"] = "pt" });
 
-        CollectionAssert.AreEqual(s_golden, file);
+        CollectionAssert.AreEqual(Golden, file);
     }
 
     [TestMethod]
     public void The_reader_understands_the_golden_file()
     {
-        (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(s_golden);
+        (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(Golden);
 
         Assert.AreEqual("pt", header.Metadata["format"]);
         CollectionAssert.AreEqual(new[] { "n", "w" }, header.Tensors.Select(t => t.Spec.Name).ToArray());
@@ -71,15 +71,18 @@ public sealed class SafetensorsGoldenTests
         byte[] back = SafetensorsFiles.Write(tensors.Reverse(), new Dictionary<string, string>(notes.Reverse()));
 
         CollectionAssert.AreEqual(there, back);
-        CollectionAssert.AreEqual(
-            new[] { "c", "a", "b", "d" }, SafetensorsFiles.Read(there).Header.Tensors.Select(t => t.Spec.Name).ToArray());
+        string[] order = [.. SafetensorsFiles.Read(there).Header.Tensors.Select(t => t.Spec.Name)];
+        CollectionAssert.AreEqual(new[] { "c", "a", "b", "d" }, order);
     }
 
     [TestMethod]
     public void Tensors_may_be_named_in_another_order_than_their_data()
     {
         byte[] file = SafetensorsFiles.Build(
-            """{"a":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},"b":{"shape":[2],"data_offsets":[0,2],"dtype":"U8"}}"""u8,
+            """
+            {"a":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},
+             "b":{"shape":[2],"data_offsets":[0,2],"dtype":"U8"}}
+            """u8,
             [7, 8, 9]);
 
         (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(file);
@@ -92,7 +95,7 @@ public sealed class SafetensorsGoldenTests
     [TestMethod]
     public void Bytes_of_a_tensor_can_be_read_in_pieces_and_in_any_order()
     {
-        SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(s_golden));
+        SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(Golden));
         var piece = new byte[4];
 
         reader.Read(reader.Header.ByName["w"], 4, piece);
@@ -105,7 +108,7 @@ public sealed class SafetensorsGoldenTests
     [TestMethod]
     public void The_file_may_start_in_the_middle_of_a_stream()
     {
-        using var stream = new MemoryStream([1, 2, 3, .. s_golden]) { Position = 3 };
+        using var stream = new MemoryStream([1, 2, 3, .. Golden]) { Position = 3 };
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         var bytes = new byte[8];
 

@@ -30,8 +30,6 @@ public sealed class SafetensorsHostileTests
         byte[][] again = [.. Enumerable.Range(0, 200).Reverse().Select(HostileSafetensors.Mutator().Damage).Reverse()];
 
         for (int i = 0; i < once.Length; i++)
-        {
             CollectionAssert.AreEqual(once[i], again[i]);
-        }
     }
 }

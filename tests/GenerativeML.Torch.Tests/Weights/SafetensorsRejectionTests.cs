@@ -68,9 +68,12 @@ public sealed class SafetensorsRejectionTests
         """{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
         "tensor 'a' appears twice")]
     [DataRow(
-        """{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+        """
+        {"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}
+        """,
         "tensor 'a' appears twice")]
-    public void A_key_that_appears_twice(string header, string reason) => Refused(SafetensorsFiles.Build(header), reason);
+    public void A_key_that_appears_twice(string header, string reason) =>
+        Refused(SafetensorsFiles.Build(header), reason);
 
     [TestMethod]
     [DataRow("""{}""", "needs dtype, shape and two data_offsets")]
@@ -143,14 +146,15 @@ public sealed class SafetensorsRejectionTests
     public void Offsets_that_are_not_type_times_shape(string type, string shape, int begin, int end) =>
         Refused(
             SafetensorsFiles.Build(
-                $$$"""{"t":{"dtype":"{{{type}}}","shape":[{{{shape}}}],"data_offsets":[{{{begin}}},{{{end}}}]}}""", Math.Max(begin, end)),
+                $$$"""{"t":{"dtype":"{{{type}}}","shape":[{{{shape}}}],"data_offsets":[{{{begin}}},{{{end}}}]}}""",
+                Math.Max(begin, end)),
             $"and its data_offsets are {begin} to {end}");
 
     [TestMethod]
-    [DataRow(0, 2, 3, 4, 4, "the data of tensor 'b' starts at 3, after a hole: 2 was expected", DisplayName = "hole")]
-    [DataRow(0, 2, 1, 2, 2, "the data of tensor 'b' starts at 1, inside another tensor: 2 was expected", DisplayName = "overlap")]
+    [DataRow(0, 2, 3, 4, 4, "tensor 'b' starts at 3, after a hole: 2 was expected", DisplayName = "hole")]
+    [DataRow(0, 2, 1, 2, 2, "tensor 'b' starts at 1, inside another tensor: 2 was expected", DisplayName = "overlap")]
     [DataRow(0, 2, 0, 2, 2, "starts at 0, inside another tensor: 2 was expected", DisplayName = "shared")]
-    [DataRow(1, 2, 2, 3, 3, "the data of tensor 'a' starts at 1, after a hole: 0 was expected", DisplayName = "hole first")]
+    [DataRow(1, 2, 2, 3, 3, "tensor 'a' starts at 1, after a hole: 0 was expected", DisplayName = "hole first")]
     [DataRow(0, 1, 1, 2, 3, "the tensors take 2 bytes, and 3 bytes follow the header", DisplayName = "rest")]
     [DataRow(0, 1, 1, 3, 2, "the tensors take 3 bytes, and 2 bytes follow the header", DisplayName = "beyond the end")]
     public void Data_that_is_not_covered_once(int aBegin, int aEnd, int bBegin, int bEnd, int length, string reason) =>
@@ -167,7 +171,10 @@ public sealed class SafetensorsRejectionTests
     public void An_empty_tensor_inside_another() =>
         Refused(
             SafetensorsFiles.Build(
-                """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"e":{"dtype":"U8","shape":[0],"data_offsets":[1,1]}}""", 2),
+                """
+                {"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"e":{"dtype":"U8","shape":[0],"data_offsets":[1,1]}}
+                """,
+                2),
             "the data of tensor 'e' starts at 1, inside another tensor");
 
     [TestMethod]
@@ -196,8 +203,9 @@ public sealed class SafetensorsRejectionTests
         Says("missing 'c'; unexpected 'a'", () =>
             header.Require([new TensorSpec("b", TensorType.U8), new TensorSpec("c", TensorType.U8)]));
         Says("unexpected 'a', 'b'", () => header.Require([]));
-        Says("missing 't0', 't1', 't2', 't3', 't4' and 4 more", () => header.Require(
-            [.. header.Tensors.Select(t => t.Spec), .. Enumerable.Range(0, 9).Select(i => new TensorSpec($"t{i}", TensorType.U8))]));
+        IEnumerable<TensorSpec> more = Enumerable.Range(0, 9).Select(i => new TensorSpec($"t{i}", TensorType.U8));
+        Says("missing 't0', 't1', 't2', 't3', 't4' and 4 more", () =>
+            header.Require([.. header.Tensors.Select(t => t.Spec), .. more]));
         Says("tensor 'a' should be U8 [1] and is U8 []", () =>
             header.Require([new TensorSpec("a", TensorType.U8, 1), new TensorSpec("b", TensorType.U8)]));
         Says("tensor 'b' should be I8 [] and is U8 []", () =>

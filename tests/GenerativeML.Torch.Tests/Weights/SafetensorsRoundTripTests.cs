@@ -10,7 +10,7 @@ namespace GenerativeML.Torch.Tests.Weights;
 [TestClass]
 public sealed class SafetensorsRoundTripTests
 {
-    private static readonly Config s_config = Config.QuickThrowOnFailure.WithMaxTest(300);
+    private static readonly Config Tries = Config.QuickThrowOnFailure.WithMaxTest(300);
 
     [TestMethod]
     public void Tensors_and_notes_come_back() => ForAll(content =>
@@ -35,7 +35,8 @@ public sealed class SafetensorsRoundTripTests
         byte[] file = content.Write();
         (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(file);
 
-        byte[] again = SafetensorsFiles.Write(header.Tensors.Select(t => (t.Spec, bytes[t.Spec.Name])), header.Metadata);
+        byte[] again = SafetensorsFiles.Write(
+            header.Tensors.Select(t => (t.Spec, bytes[t.Spec.Name])), header.Metadata);
 
         CollectionAssert.AreEqual(file, again);
     });
@@ -71,7 +72,7 @@ public sealed class SafetensorsRoundTripTests
         {
             check(content);
             return true;
-        }).Check(s_config);
+        }).Check(Tries);
 
     private static Gen<Content> Contents() =>
         from names in Texts().ListOf()
@@ -94,11 +95,13 @@ public sealed class SafetensorsRoundTripTests
 
     // Names as networks have them, and any other text: quotes, control characters, all of Unicode.
     private static Gen<string> Texts() => Gen.OneOf(
-        Gen.Elements("encoder.0.weight", "encoder.0.bias", "", "\"", "\\", "a/b", "\u007f", "\u2028", "__metadata__", "shape"),
+        Gen.Elements(
+            "encoder.0.weight", "encoder.0.bias", "", "\"", "\\", "a/b", "\u007f", "\u2028", "__metadata__", "shape"),
         Runes().ListOf().Select(runes => string.Concat(runes.Select(r => r.ToString()))));
 
     private static Gen<Rune> Runes() =>
-        Gen.OneOf(Gen.Choose(0, 0x7F), Gen.Choose(0x80, 0xD7FF), Gen.Choose(0xE000, 0x10FFFF)).Select(value => new Rune(value));
+        Gen.OneOf(Gen.Choose(0, 0x7F), Gen.Choose(0x80, 0xD7FF), Gen.Choose(0xE000, 0x10FFFF))
+            .Select(value => new Rune(value));
 
     private static byte[] RandomBytes(long length, int seed)
     {

@@ -7,7 +7,7 @@ namespace GenerativeML.Tests.Hostile;
 /// <param name="Loaded">How many were loaded, as the damage left them sound.</param>
 /// <param name="Refused">How many were refused with the exception that is meant for it.</param>
 /// <param name="Failures">The others, each with its number and what happened.</param>
-/// <param name="MostAllocated">The most managed memory that a load took beyond what the file's size allows, in bytes.</param>
+/// <param name="MostAllocated">The most bytes of managed memory that a load took beyond what the file's size allows.</param>
 /// <param name="Slowest">The longest load.</param>
 internal sealed record HostileReport(
     int Files, int Loaded, int Refused, IReadOnlyList<string> Failures, long MostAllocated, TimeSpan Slowest)
@@ -28,7 +28,8 @@ internal static class HostileRun
     /// <param name="isRefusal">Whether an exception is the one that is meant for a damaged file.</param>
     /// <param name="allocationPerByte">How many bytes a load may allocate for each byte of the file.</param>
     public static HostileReport Run(
-        int count, Func<int, byte[]> damage, Action<byte[]> load, Func<Exception, bool> isRefusal, int allocationPerByte = 1)
+        int count, Func<int, byte[]> damage, Action<byte[]> load, Func<Exception, bool> isRefusal,
+        int allocationPerByte = 1)
     {
         int loaded = 0;
         int refused = 0;

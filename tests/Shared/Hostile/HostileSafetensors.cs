@@ -26,9 +26,7 @@ internal static class HostileSafetensors
         foreach (TensorEntry tensor in reader.Header.Tensors)
         {
             for (long at = 0; at < tensor.Spec.Length; at += piece.Length)
-            {
                 reader.Read(tensor, at, piece[..(int)Math.Min(piece.Length, tensor.Spec.Length - at)]);
-            }
         }
     }
 

@@ -9,24 +9,24 @@ internal delegate byte[] Mutation(byte[] file, Random random);
 internal static class Mutations
 {
     // Where code that counts with 8 to 64 bits goes wrong.
-    private static readonly ulong[] s_numbers =
+    private static readonly ulong[] Numbers =
     [
-        0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 99_999_999, 100_000_000, 100_000_001, int.MaxValue,
-        1UL << 31, uint.MaxValue, 1UL << 32, long.MaxValue, 1UL << 63, ulong.MaxValue - 7, ulong.MaxValue,
+        0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 99_999_999, 100_000_000, 100_000_001,
+        int.MaxValue, 1UL << 31, uint.MaxValue, 1UL << 32, long.MaxValue, 1UL << 63, ulong.MaxValue - 7, ulong.MaxValue,
     ];
 
     /// <summary>All of them; those that join two files take the second from <paramref name="others"/>.</summary>
     public static IReadOnlyList<Mutation> Any(IReadOnlyList<byte[]> others) =>
-        [FlipBits, Overwrite, OverwriteNumber, Truncate, Append, Cut, Repeat, Swap, (file, random) => Splice(file, others, random)];
+    [
+        FlipBits, Overwrite, OverwriteNumber, Truncate, Append, Cut, Repeat, Swap,
+        (file, random) => Splice(file, others, random),
+    ];
 
     public static byte[] FlipBits(byte[] file, Random random)
     {
         byte[] damaged = [.. file];
         for (int i = random.Next(1, 9); i > 0 && file.Length > 0; i--)
-        {
             damaged[random.Next(file.Length)] ^= (byte)(1 << random.Next(8));
-        }
-
         return damaged;
     }
 
@@ -42,7 +42,7 @@ internal static class Mutations
     {
         byte[] damaged = [.. file];
         Span<byte> number = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(number, s_numbers[random.Next(s_numbers.Length)]);
+        BinaryPrimitives.WriteUInt64LittleEndian(number, Numbers[random.Next(Numbers.Length)]);
         int size = 1 << random.Next(4);
         // The start of a file is where its counts are.
         int start = random.Next(random.Next(2) == 0 ? Math.Min(file.Length + 1, 16) : file.Length + 1);
@@ -76,7 +76,8 @@ internal static class Mutations
     {
         (int start, int length) = Piece(file, random, 64);
         int middle = start + random.Next(length + 1);
-        return [.. file[..start], .. file[middle..(start + length)], .. file[start..middle], .. file[(start + length)..]];
+        int end = start + length;
+        return [.. file[..start], .. file[middle..end], .. file[start..middle], .. file[end..]];
     }
 
     public static byte[] Splice(byte[] file, IReadOnlyList<byte[]> others, Random random)

@@ -7,8 +7,11 @@ internal static class SafetensorsMutations
 {
     private const int PrefixLength = 8;
 
-    private static readonly ulong[] s_lengths =
-        [0, 1, 2, 8, 99_999_999, 100_000_000, 100_000_001, int.MaxValue, 1UL << 31, 1UL << 32, long.MaxValue, 1UL << 63, ulong.MaxValue];
+    private static readonly ulong[] Lengths =
+    [
+        0, 1, 2, 8, 99_999_999, 100_000_000, 100_000_001, int.MaxValue, 1UL << 31, 1UL << 32, long.MaxValue, 1UL << 63,
+        ulong.MaxValue,
+    ];
 
     public static IReadOnlyList<Mutation> All { get; } = [DamageHeader, DamageHeader, DamageHeader, LieAboutLength, ResizeData];
 
@@ -17,10 +20,7 @@ internal static class SafetensorsMutations
     {
         (byte[] header, byte[] data) = Split(file);
         for (int i = random.Next(1, 3); i > 0; i--)
-        {
             header = JsonMutations.All[random.Next(JsonMutations.All.Count)](header, random);
-        }
-
         return Join(header, data, (ulong)header.Length);
     }
 
@@ -29,7 +29,7 @@ internal static class SafetensorsMutations
     {
         (byte[] header, byte[] data) = Split(file);
         ulong length = random.Next(2) == 0
-            ? s_lengths[random.Next(s_lengths.Length)]
+            ? Lengths[random.Next(Lengths.Length)]
             : (ulong)(header.Length + random.Next(-9, 10));
         return Join(header, data, length);
     }
@@ -38,7 +38,8 @@ internal static class SafetensorsMutations
     public static byte[] ResizeData(byte[] file, Random random)
     {
         (byte[] header, byte[] data) = Split(file);
-        Array.Resize(ref data, random.Next(2) == 0 ? Math.Max(0, data.Length + random.Next(-9, 10)) : random.Next(4096));
+        int length = random.Next(2) == 0 ? Math.Max(0, data.Length + random.Next(-9, 10)) : random.Next(4096);
+        Array.Resize(ref data, length);
         return Join(header, data, (ulong)header.Length);
     }
 
@@ -46,10 +47,7 @@ internal static class SafetensorsMutations
     private static (byte[] Header, byte[] Data) Split(byte[] file)
     {
         if (file.Length < PrefixLength)
-        {
             return (file, []);
-        }
-
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file);
         int end = PrefixLength + (int)Math.Min(length, (ulong)(file.Length - PrefixLength));
         return (file[PrefixLength..end], file[end..]);

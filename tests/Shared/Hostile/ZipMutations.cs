@@ -14,10 +14,7 @@ internal static class ZipMutations
     public static byte[] DamageEntry(byte[] zip, Random random)
     {
         if (Unpack(zip) is not { Count: > 0 } entries)
-        {
             return zip;
-        }
-
         int one = random.Next(entries.Count);
         (string name, byte[] content) = entries[one];
         IReadOnlyList<Mutation> any = Mutations.Any([.. entries.Select(e => e.Content)]);
@@ -36,10 +33,7 @@ internal static class ZipMutations
     public static byte[] MixUpEntries(byte[] zip, Random random)
     {
         if (Unpack(zip) is not { Count: > 0 } entries)
-        {
             return zip;
-        }
-
         int one = random.Next(entries.Count);
         switch (random.Next(4))
         {
