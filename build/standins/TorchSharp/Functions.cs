@@ -20,6 +20,8 @@ public static partial class torch
     public static Tensor log1p(Tensor input) => input.log1p();
     public static Tensor sqrt(Tensor input) => input.sqrt();
     public static Tensor square(Tensor input) => input.square();
+    public static Tensor tanh(Tensor input) => input.tanh();
+    public static Tensor sigmoid(Tensor input) => input.sigmoid();
     public static Tensor abs(Tensor input) => input.abs();
     public static Tensor sum(Tensor input, ScalarType? type = null) => input.sum(type);
     public static Tensor mean(Tensor input) => input.mean();

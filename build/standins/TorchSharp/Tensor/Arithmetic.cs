@@ -94,6 +94,10 @@ public static partial class torch
         public Tensor minimum(Tensor other) => Call("minimum", this, other);
         public Tensor clamp(Scalar? min = null, Scalar? max = null) => Call("clamp", this, min, max);
         public Tensor clamp_(Scalar? min = null, Scalar? max = null) => Mutate("clamp_", this, min, max);
+        public Tensor clamp_min(Scalar min) => Call("clamp_min", this, min);
+        public Tensor clamp_min_(Scalar min) => Mutate("clamp_min_", this, min);
+        public Tensor clamp_max(Scalar max) => Call("clamp_max", this, max);
+        public Tensor clamp_max_(Scalar max) => Mutate("clamp_max_", this, max);
         public Tensor pow(Scalar exponent) => Call("pow.Tensor_Scalar", this, exponent);
         public Tensor pow(Tensor exponent) => Call("pow.Tensor_Tensor", this, exponent);
         public Tensor abs() => Call("abs", this);
@@ -104,6 +108,7 @@ public static partial class torch
         public Tensor sqrt_() => Mutate("sqrt_", this);
         public Tensor rsqrt() => Call("rsqrt", this);
         public Tensor reciprocal() => Call("reciprocal", this);
+        public Tensor reciprocal_() => Mutate("reciprocal_", this);
         public Tensor exp() => Call("exp", this);
         public Tensor expm1() => Call("expm1", this);
         public Tensor log() => Call("log", this);

@@ -10,6 +10,7 @@ public static partial class torch
         public Tensor this[long i, long j] => select(0, i).select(0, j);
         public Tensor this[params Tensor[] indices] => index(indices);
 
+        public Tensor zeros_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false) => torch.zeros_like(this, dtype, device, requires_grad);
         public Tensor clone() => Call("clone", this);
         public Tensor detach() => Call("detach", this);
         public Tensor detach_() => Mutate("detach_", this);
