@@ -13,8 +13,8 @@ internal static class Activations
         Activation.Elu => elu(x, 1.0),
         Activation.Gelu => gelu(x),
         Activation.Silu => silu(x),
-        Activation.Tanh => torch.tanh(x),
-        Activation.Sigmoid => torch.sigmoid(x),
+        Activation.Tanh => tanh(x),
+        Activation.Sigmoid => sigmoid(x),
         Activation.Identity => x,
         _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, null),
     };

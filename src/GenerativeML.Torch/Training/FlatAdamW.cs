@@ -32,9 +32,9 @@ internal sealed class FlatAdamW : IDisposable
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         _weights = torch.cat([.. _parameters.Select(p => p.detach().reshape(-1))]).DetachFromDisposeScope();
-        _gradients = _weights.zeros_like().DetachFromDisposeScope();
-        _mean = _weights.zeros_like().DetachFromDisposeScope();
-        _square = _weights.zeros_like().DetachFromDisposeScope();
+        _gradients = torch.zeros_like(_weights).DetachFromDisposeScope();
+        _mean = torch.zeros_like(_weights).DetachFromDisposeScope();
+        _square = torch.zeros_like(_weights).DetachFromDisposeScope();
         long at = 0;
         foreach (Parameter p in _parameters)
         {

@@ -6,6 +6,9 @@ internal sealed record TrainingRun
     /// <summary>The options as the caller gave them.</summary>
     public required TrainingOptions Options { get; init; }
 
+    /// <summary>Hears of progress.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
     /// <summary>The seed, resolved.</summary>
     public required int Seed { get; init; }
 

@@ -17,6 +17,7 @@ public class TrainingLoopTests
         var run = new TrainingRun
         {
             Options = options,
+            Progress = options.Progress,
             Seed = 1,
             BatchSize = 50,
             Epochs = epochs,
