@@ -119,7 +119,6 @@ public static partial class torch
         public Tensor floor() => Call("floor", this);
         public Tensor round(long decimals = 0) => Call("round.decimals", this, decimals);
 
-        public Tensor reciprocal_() => Mutate("reciprocal_", this);
         public Tensor relu() => Call("relu", this);
         public Tensor sigmoid() => Call("sigmoid", this);
         public Tensor tanh() => Call("tanh", this);
