@@ -14,6 +14,8 @@ internal sealed class CsvFile
     private static readonly string[] Missing = ["", "?", "nan", "na", "null"];
     private static readonly string[] MeansNormal = ["", "none", "normal", "false", "no", "ok"];
 
+    private static readonly char[] Separators = [',', ';', '\t'];
+
     private readonly string _path;
     private readonly char _separator;
     private readonly int[] _featureIndices;
@@ -30,7 +32,7 @@ internal sealed class CsvFile
         using IEnumerator<string> lines = File.ReadLines(path).Where(line => line.Trim().Length > 0).GetEnumerator();
         if (!lines.MoveNext())
             throw new InvalidDataException($"{path} is empty.");
-        _separator = new[] { ',', ';', '\t' }.MaxBy(c => lines.Current.Count(x => x == c));
+        _separator = Separators.MaxBy(c => lines.Current.Count(x => x == c));
         string[] header = Split(lines.Current);
         foreach (string name in ignored.Append(label).OfType<string>().Where(name => !header.Contains(name)))
             throw new InvalidDataException($"{path} has no column '{name}'; it has: {string.Join(", ", header)}.");

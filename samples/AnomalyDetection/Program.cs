@@ -33,7 +33,16 @@ scoreAgain.SetAction(parsed => Scoring.Again(
     parsed.GetRequiredValue(modelArgument),
     new CsvFile(parsed.GetRequiredValue(dataOption)!.FullName, parsed.GetValue(labelOption), parsed.GetValue(ignoreOption) ?? []),
     parsed.GetRequiredValue(scoresArgument)));
-return root.Parse(args).Invoke();
+try
+{
+    Report.PlainWhereRedirected();
+    return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}
 
 int Run(ParseResult parsed)
 {

@@ -6,6 +6,16 @@ namespace AnomalyDetection;
 /// <summary>What the sample prints.</summary>
 internal static class Report
 {
+    /// <summary>Leaves out colours where nobody would see them.</summary>
+    public static void PlainWhereRedirected()
+    {
+        if (!Console.IsOutputRedirected)
+            return;
+        AnsiConsole.Profile.Capabilities.Ansi = false;
+        AnsiConsole.Profile.Capabilities.ColorSystem = ColorSystem.NoColors;
+        AnsiConsole.Profile.Width = 120;
+    }
+
     /// <summary>What was found in the file.</summary>
     public static void Data(string path, CsvFile file)
     {
@@ -42,7 +52,7 @@ internal static class Report
             .AddColumn(new TableColumn("row").RightAligned()).AddColumn(new TableColumn("score").RightAligned());
         if (labels)
             table.AddColumn("label");
-        table.AddColumn("what made it strange: value (usually), share of the score");
+        table.AddColumn("what made it strange: value (usual value), share of the score");
         foreach (StrangeRow row in rows)
         {
             string reasons = string.Join("\n", row.Reasons.Select(

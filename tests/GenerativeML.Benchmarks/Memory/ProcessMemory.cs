@@ -10,10 +10,10 @@ internal static class ProcessMemory
     {
         get
         {
-            const string status = "/proc/self/status", field = "VmHWM:";
-            string? line = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(field, StringComparison.Ordinal)) : null;
+            const string status = "/proc/self/status", name = "VmHWM:";
+            string? line = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal)) : null;
             if (line is not null)
-                return long.Parse(line[field.Length..].Replace("kB", "", StringComparison.Ordinal).Trim()) * 1024;
+                return long.Parse(line[name.Length..].Replace("kB", "", StringComparison.Ordinal).Trim()) * 1024;
             using Process self = Process.GetCurrentProcess();
             return self.PeakWorkingSet64;
         }
