@@ -1,0 +1,55 @@
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML;
+
+/// <summary>The beginning of a component's entry: what it is, in which version, and what loads it.</summary>
+internal readonly record struct ModelHeader(
+    ulong ModelSignature, uint VerWritten, uint VerReadable, string LoaderSignature, string LoaderAssemblyName)
+{
+    private const ulong Magic = 0x4C45444F4D204C4D;
+    private const int MaxLoaderSignature = 24;
+
+    public static ModelHeader From(VersionInfo ver)
+    {
+        string loader = ver.LoaderSignature ?? "";
+        Contracts.Check(
+            null, loader.Length <= MaxLoaderSignature, $"Loader signature '{loader}' is over {MaxLoaderSignature} characters");
+        return new(ver.ModelSignature, ver.VerWrittenCur, ver.VerReadableCur, loader, ver.LoaderAssemblyName ?? "");
+    }
+
+    public static ModelHeader Read(BinaryReader reader, IExceptionContext context)
+    {
+        try
+        {
+            context.CheckDecode(reader.ReadUInt64() == Magic, "Not a model header");
+            return new(
+                reader.ReadUInt64(), reader.ReadUInt32(), reader.ReadUInt32(), reader.ReadString(), reader.ReadString());
+        }
+        catch (EndOfStreamException)
+        {
+            throw context.ExceptDecode("Truncated model header");
+        }
+    }
+
+    public void Write(BinaryWriter writer)
+    {
+        writer.Write(Magic);
+        writer.Write(ModelSignature);
+        writer.Write(VerWritten);
+        writer.Write(VerReadable);
+        writer.Write(LoaderSignature);
+        writer.Write(LoaderAssemblyName);
+    }
+
+    public void Check(VersionInfo ver, IExceptionContext context)
+    {
+        context.CheckDecode(ModelSignature == ver.ModelSignature, "Unknown file type");
+        context.CheckDecode(VerReadable <= VerWritten, "Corrupt file header");
+        context.CheckDecode(
+            VerReadable <= ver.VerWrittenCur,
+            $"'{ver.LoaderSignature}' is too new: version {VerReadable:x}, readable are those up to {ver.VerWrittenCur:x}");
+        context.CheckDecode(
+            VerWritten >= ver.VerWeCanReadBack,
+            $"'{ver.LoaderSignature}' is too old: version {VerWritten:x}, readable are those from {ver.VerWeCanReadBack:x}");
+    }
+}

@@ -1,0 +1,93 @@
+namespace Microsoft.ML.Data;
+
+public abstract class DataViewType : IEquatable<DataViewType>
+{
+    private protected DataViewType(Type rawType)
+        => RawType = rawType ?? throw new ArgumentNullException(nameof(rawType));
+
+    public Type RawType { get; }
+
+    public abstract bool Equals(DataViewType other);
+
+    public override bool Equals(object other) => other is DataViewType type && Equals(type);
+
+    public override int GetHashCode() => RawType.GetHashCode();
+}
+
+public abstract class StructuredDataViewType : DataViewType
+{
+    protected StructuredDataViewType(Type rawType)
+        : base(rawType)
+    {
+    }
+}
+
+public abstract class PrimitiveDataViewType : DataViewType
+{
+    protected PrimitiveDataViewType(Type rawType)
+        : base(rawType)
+    {
+        if (typeof(IDisposable).IsAssignableFrom(rawType))
+            throw new ArgumentException($"{rawType} is disposable", nameof(rawType));
+    }
+}
+
+public sealed class TextDataViewType : PrimitiveDataViewType
+{
+    private TextDataViewType()
+        : base(typeof(ReadOnlyMemory<char>))
+    {
+    }
+
+    public static TextDataViewType Instance { get; } = new();
+
+    public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
+
+    public override string ToString() => "String";
+}
+
+public sealed class BooleanDataViewType : PrimitiveDataViewType
+{
+    private BooleanDataViewType()
+        : base(typeof(bool))
+    {
+    }
+
+    public static BooleanDataViewType Instance { get; } = new();
+
+    public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
+
+    public override string ToString() => "Boolean";
+}
+
+public sealed class NumberDataViewType : PrimitiveDataViewType
+{
+    private NumberDataViewType(Type rawType)
+        : base(rawType)
+    {
+    }
+
+    public static NumberDataViewType SByte { get; } = new(typeof(sbyte));
+
+    public static NumberDataViewType Byte { get; } = new(typeof(byte));
+
+    public static NumberDataViewType Int16 { get; } = new(typeof(short));
+
+    public static NumberDataViewType UInt16 { get; } = new(typeof(ushort));
+
+    public static NumberDataViewType Int32 { get; } = new(typeof(int));
+
+    public static NumberDataViewType UInt32 { get; } = new(typeof(uint));
+
+    public static NumberDataViewType Int64 { get; } = new(typeof(long));
+
+    public static NumberDataViewType UInt64 { get; } = new(typeof(ulong));
+
+    public static NumberDataViewType Single { get; } = new(typeof(float));
+
+    public static NumberDataViewType Double { get; } = new(typeof(double));
+
+    public override bool Equals(DataViewType other) => ReferenceEquals(this, other);
+
+    public override string ToString() => RawType.Name;
+}
