@@ -21,11 +21,11 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
         : base(nameof(AutoencoderNetwork))
     {
         _shape = shape;
-        int[] inwards = [shape.InputWidth, .. shape.HiddenLayers, shape.LatentDimension];
-        encoder = Stack(inwards);
-        decoder = Stack([.. inwards.Reverse()]);
+        int[] mirrored = [.. shape.HiddenLayers.Reverse()];
+        encoder = Stack([shape.NetworkInputs, .. shape.HiddenLayers, shape.LatentDimension]);
+        decoder = Stack([shape.LatentDimension, .. mirrored, shape.InputWidth]);
         encoder_norm = Norms(shape.HiddenLayers);
-        decoder_norm = Norms([.. shape.HiddenLayers.Reverse()]);
+        decoder_norm = Norms(mirrored);
         RegisterComponents();
 
         ModuleList<EnsembleDense> Stack(int[] widths) => new([.. widths.Zip(widths.Skip(1)).Select(
@@ -36,10 +36,10 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
             : []);
     }
 
-    /// <summary>Each member's reconstruction: (Members, B, D) → (Members, B, D), without dropout.</summary>
+    /// <summary>Each member's reconstruction: (Members, B, inputs) → (Members, B, D), without dropout.</summary>
     public override torch.Tensor forward(torch.Tensor input) => Decode(Encode(input));
 
-    /// <summary>(Members, B, D) → (Members, B, latent); with a generator, hidden units are left out at random.</summary>
+    /// <summary>(Members, B, inputs) → (Members, B, latent); with a generator, hidden units are left out at random.</summary>
     public torch.Tensor Encode(torch.Tensor input, torch.Generator? random = null) =>
         Layers(encoder, encoder_norm, input, random);
 

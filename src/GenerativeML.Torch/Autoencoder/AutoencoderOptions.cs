@@ -4,16 +4,18 @@ namespace GenerativeML;
 public class AutoencoderOptions : TrainingOptions
 {
     /// <summary>
-    /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. Default: by the
-    /// input's width.
+    /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. Default: one of 128.
     /// </summary>
     public IReadOnlyList<int>? HiddenLayers { get; init; }
 
-    /// <summary>The width of the innermost layer. Default: by the input's width.</summary>
+    /// <summary>
+    /// The width of the innermost layer. Default: as wide as the last hidden layer for detecting and denoising, where
+    /// noise keeps the network from copying its input; a quarter of the input's width, 2 to 32, for encoding.
+    /// </summary>
     public int? LatentDimension { get; init; }
 
-    /// <summary>The non-linearity after each hidden layer. Default <see cref="Activation.Relu"/>.</summary>
-    public Activation Activation { get; init; } = Activation.Relu;
+    /// <summary>The non-linearity after each hidden layer. Default <see cref="Activation.Silu"/>.</summary>
+    public Activation Activation { get; init; } = Activation.Silu;
 
     /// <summary>The share of hidden units left out at random in a training step, in [0, 1). Default 0.</summary>
     public double Dropout { get; init; }
@@ -22,16 +24,18 @@ public class AutoencoderOptions : TrainingOptions
     public bool BatchNormalization { get; init; }
 
     /// <summary>
-    /// The standard deviation of the normal noise added to the standardised input while training, so that the network
-    /// learns to undo it (Vincent 2008). Default: the family's own.
+    /// The standard deviation of the normal noise that is added to standardised inputs while training, so that the
+    /// network learns to undo it (Vincent 2008). A detector learns all levels from a fifteenth of it up, and scores at a
+    /// fifth of it; a denoiser and an encoder learn this one. Zero: no noise. Default: 1.5 for detecting, 0.5 for
+    /// denoising, 0.1 for encoding.
     /// </summary>
     public double? InputNoise { get; init; }
 
     /// <summary>
-    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the score
-    /// that this share of them exceeds. In (0, 0.5]. Default 0.1.
+    /// Networks that are trained side by side from different initial weights; their errors are averaged. Default: 2 for
+    /// detecting, otherwise 1.
     /// </summary>
-    public double Contamination { get; init; } = 0.1;
+    public int? Members { get; init; }
 
     /// <inheritdoc />
     public override void Validate()
@@ -45,7 +49,32 @@ public class AutoencoderOptions : TrainingOptions
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         if (InputNoise is double noise)
             OptionChecks.NonNegativeFinite(noise, nameof(InputNoise));
+        if (Members is int members)
+            OptionChecks.Within(members, 1, 64, nameof(Members));
+    }
+}
+
+/// <summary>The options of an autoencoder that detects anomalies.</summary>
+public class AutoencoderDetectorOptions : AutoencoderOptions
+{
+    /// <summary>
+    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the score
+    /// that this share of them exceeds. In (0, 0.5]. Default 0.1.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
+
+    /// <summary>
+    /// Training rows, drawn at random, that the model keeps to compare rows with: the score is the networks' error plus
+    /// the squared distance to the nearest of these. Zero: the networks' error alone. Default 2048.
+    /// </summary>
+    public int MemoryRows { get; init; } = 2048;
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
         OptionChecks.PositiveFinite(Contamination);
         OptionChecks.Within(Contamination, 0, 0.5);
+        OptionChecks.Within(MemoryRows, 0, 1 << 20);
     }
 }

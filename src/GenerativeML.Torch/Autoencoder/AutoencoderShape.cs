@@ -1,9 +1,12 @@
 namespace GenerativeML.Torch;
 
-/// <summary>Everything about an autoencoder's networks that must be known to build them again.</summary>
+/// <summary>Everything about a trained autoencoder that must be known to build it again, but its weights.</summary>
 internal sealed record AutoencoderShape
 {
-    /// <summary>Slots of the input.</summary>
+    private const int MostWidth = 1 << 16;
+    private const int MostLayers = 64;
+
+    /// <summary>Slots of the input, D.</summary>
     public required int InputWidth { get; init; }
 
     /// <summary>Widths of the encoder's hidden layers, from the input inwards.</summary>
@@ -15,9 +18,61 @@ internal sealed record AutoencoderShape
     /// <summary>Networks of this shape, trained side by side from different initial weights.</summary>
     public required int Members { get; init; }
 
+    /// <summary>The non-linearity after each hidden layer.</summary>
     public required Activation Activation { get; init; }
 
+    /// <summary>The share of hidden units left out in a training step.</summary>
     public required double Dropout { get; init; }
 
+    /// <summary>Whether hidden layers are normalised over the batch.</summary>
     public required bool BatchNormalization { get; init; }
+
+    /// <summary>The noise that the networks learn to undo.</summary>
+    public required NoiseLevels Noise { get; init; }
+
+    /// <summary>Training rows stored for comparison; zero for none.</summary>
+    public required int MemoryRows { get; init; }
+
+    /// <summary>Slots of a network's input: where noise has several levels, the level is an input too.</summary>
+    public int NetworkInputs => InputWidth + (Noise.HasLevels ? 1 : 0);
+
+    /// <summary>Checks a shape that came from a file.</summary>
+    /// <exception cref="FormatException">A size is out of every sensible range.</exception>
+    public void Check()
+    {
+        bool sound = InputWidth is >= 1 and <= 1 << 20
+            && HiddenLayers.Count <= MostLayers
+            && HiddenLayers.Append(LatentDimension).All(w => w is >= 1 and <= MostWidth)
+            && Members is >= 1 and <= 64
+            && Enum.IsDefined(Activation)
+            && Dropout is >= 0 and < 1
+            && Noise.Low >= 0 && Noise.High >= Noise.Low && Noise.Scoring >= 0 && double.IsFinite(Noise.High + Noise.Scoring)
+            && MemoryRows is >= 0 and <= 1 << 20;
+        if (!sound)
+            throw new FormatException("The saved autoencoder's shape is out of range.");
+    }
+
+    /// <summary>The number of weights and stored values, without building anything.</summary>
+    public long Elements()
+    {
+        long[] widths = [NetworkInputs, .. HiddenLayers, LatentDimension, .. HiddenLayers.Reverse(), InputWidth];
+        long dense = widths.Zip(widths.Skip(1)).Sum(w => (w.First + 1) * w.Second);
+        return dense * Members + (long)MemoryRows * InputWidth;
+    }
+}
+
+/// <summary>
+/// The standard deviations of the normal noise added to standardised inputs while training: drawn log-uniformly between
+/// two levels, or always the same where they are equal.
+/// </summary>
+/// <param name="Low">The lowest level.</param>
+/// <param name="High">The highest level; zero for no noise.</param>
+/// <param name="Scoring">The level that the networks are told when they see a clean row.</param>
+internal sealed record NoiseLevels(double Low, double High, double Scoring)
+{
+    /// <summary>Whether the networks are told the level.</summary>
+    public bool HasLevels => High > Low;
+
+    /// <summary>No noise.</summary>
+    public static NoiseLevels None { get; } = new(0, 0, 0);
 }

@@ -1,3 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
 namespace GenerativeML.Torch;
 
 /// <summary>What the training loop is told beside the options: everything that the family and its caller decided.</summary>
@@ -28,6 +32,17 @@ internal sealed record TrainingRun
     /// Everything that decides the result, as JSON: a checkpoint of another run than this one is refused by it.
     /// </summary>
     public required string Identity { get; init; }
+
+    /// <summary>An <see cref="Identity"/> of options and what was resolved beside them.</summary>
+    public static string Describe(TrainingOptions options, params ReadOnlySpan<(string Name, object Value)> resolved)
+    {
+        JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();
+        foreach ((string name, object value) in resolved)
+            identity[name] = JsonSerializer.SerializeToNode(value, Format);
+        return identity.ToJsonString();
+    }
+
+    private static readonly JsonSerializerOptions Format = new() { Converters = { new JsonStringEnumConverter() } };
 }
 
 /// <summary>How a training run ended.</summary>

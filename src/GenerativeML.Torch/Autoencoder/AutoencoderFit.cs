@@ -1,0 +1,153 @@
+using System.Text.Json;
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>Trains an autoencoder: settles the defaults, runs the loop, stores rows, and calibrates the score.</summary>
+internal static class AutoencoderFit
+{
+    private const int DefaultHidden = 128;
+    private const int DefaultBatch = 128;
+    private const double DefaultRate = 2e-3;
+    private const double DefaultDecay = 1e-4;
+
+    // Small networks on tables have learned what they can after some 500 steps; a large table is read twice at least.
+    private const long PresentedRows = 64_000;
+    private const int LeastEpochs = 2;
+    private const int MostEpochs = 500;
+
+    // Quantiles and medians of the training scores are taken over at most so many rows.
+    private const int CalibrationRows = 10_000;
+    private const int CalibrationBatch = 512;
+
+    /// <summary>Trains on a source with one Single field.</summary>
+    public static TrainedAutoencoder Fit(
+        IRowSource source, AutoencoderOptions options, AutoencoderUse use, TrainingContext context)
+    {
+        torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
+        int width = source.Fields[0].Width;
+        var moments = new ColumnMoments(0, width);
+        var sample = new RowSample(0, width, CalibrationRows, context.Seed);
+        using DisposeScope scope = torch.NewDisposeScope();
+        using TrainingData data = TrainingData.Prepare(source, options, context.Seed, device, [moments, sample]);
+
+        AutoencoderShape shape = ShapeOf(options, use, width, sample.Count);
+        using var random = new torch.Generator(
+            SplitMix64.Derive(context.Seed, RandomPurpose.Initialization), device);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
+        var model = new AutoencoderModel(shape, bfloat16, random);
+        try
+        {
+            model.SetScale(moments);
+            TrainingLoop.Run(new AutoencoderTraining(model), data, RunOf(options, shape, use, context, data), device);
+            model.eval();
+            float threshold = Calibrate(model, sample, options as AutoencoderDetectorOptions, context.Seed, device);
+            return new TrainedAutoencoder(model, device, threshold);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static AutoencoderShape ShapeOf(AutoencoderOptions options, AutoencoderUse use, int width, int rows)
+    {
+        IReadOnlyList<int> hidden = options.HiddenLayers ?? [DefaultHidden];
+        int latent = options.LatentDimension ?? (use == AutoencoderUse.Encode
+            ? Math.Clamp((width + 3) / 4, 2, 32)
+            : hidden.Count > 0 ? hidden[^1] : DefaultHidden);
+        return new AutoencoderShape
+        {
+            InputWidth = width,
+            HiddenLayers = [.. hidden],
+            LatentDimension = latent,
+            Members = options.Members ?? (use == AutoencoderUse.Detect ? 2 : 1),
+            Activation = options.Activation,
+            Dropout = options.Dropout,
+            BatchNormalization = options.BatchNormalization,
+            Noise = use switch
+            {
+                AutoencoderUse.Detect => Levels(options.InputNoise ?? 1.5),
+                AutoencoderUse.Denoise => Fixed(options.InputNoise ?? 0.5),
+                _ => Fixed(options.InputNoise ?? 0.1),
+            },
+            MemoryRows = options is AutoencoderDetectorOptions detector ? Math.Min(detector.MemoryRows, rows) : 0,
+        };
+
+        static NoiseLevels Levels(double high) => high > 0 ? new(high / 15, high, high / 5) : NoiseLevels.None;
+
+        static NoiseLevels Fixed(double level) => new(level, level, level);
+    }
+
+    private static TrainingRun RunOf(
+        AutoencoderOptions options, AutoencoderShape shape, AutoencoderUse use, TrainingContext context, TrainingData data)
+    {
+        int batch = (int)Math.Min(options.BatchSize ?? DefaultBatch, data.TrainingRows);
+        double rate = options.LearningRate ?? DefaultRate;
+        double decay = options.WeightDecay ?? DefaultDecay;
+        int epochs = options.Epochs
+            ?? (int)Math.Clamp((PresentedRows + data.TrainingRows - 1) / data.TrainingRows, LeastEpochs, MostEpochs);
+        return new TrainingRun
+        {
+            Options = options,
+            Progress = context.Progress,
+            Seed = context.Seed,
+            BatchSize = batch,
+            Epochs = epochs,
+            LearningRate = rate,
+            WeightDecay = decay,
+            Identity = TrainingRun.Describe(options, ("use", use), ("seed", context.Seed), ("shape", shape)),
+        };
+    }
+
+    /// <summary>Stores rows, weighs the parts of the score, and finds the threshold.</summary>
+    private static float Calibrate(
+        AutoencoderModel model, RowSample sample, AutoencoderDetectorOptions? options, int seed, torch.Device device)
+    {
+        if (options is null)
+            return float.PositiveInfinity;
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        int width = model.Shape.InputWidth;
+        torch.Tensor rows = model.Standardize(
+            HostTensors.FromRows(sample.ToArray(), sample.Count, width, device)).DetachFromDisposeScope();
+        using torch.Tensor keep = rows;
+
+        long[] order = [.. Enumerable.Range(0, sample.Count).Select(i => (long)i)];
+        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample, 1)).Shuffle(order.AsSpan());
+        model.Memory.copy_(rows.index_select(0, HostTensors.Index(order.AsSpan(0, model.Shape.MemoryRows), device)));
+
+        float[][] parts = new float[AutoencoderModel.Parts][];
+        for (int p = 0; p < parts.Length; p++)
+            parts[p] = new float[sample.Count];
+        for (int start = 0; start < sample.Count; start += CalibrationBatch)
+        {
+            using DisposeScope batch = torch.NewDisposeScope();
+            int n = Math.Min(CalibrationBatch, sample.Count - start);
+            torch.Tensor[] residuals = model.Residuals(rows.narrow(0, start, n));
+            for (int p = 0; p < parts.Length; p++)
+                HostTensors.CopyTo(residuals[p].sum(1L), parts[p].AsSpan(start, n));
+        }
+        float[] weights = [.. parts.Select(PartWeight)];
+        model.PartWeight.copy_(HostTensors.FromRows(weights, 1, weights.Length, device).view(-1));
+
+        float[] scores = [.. Enumerable.Range(0, sample.Count).Select(
+            i => parts.Select((part, p) => part[i] * weights[p]).Sum())];
+        Array.Sort(scores);
+        int anomalies = (int)Math.Round(options.Contamination * scores.Length);
+        return scores[Math.Max(0, scores.Length - 1 - anomalies)];
+    }
+
+    /// <summary>
+    /// One over a part's usual size on training rows, so that the parts count alike. The median ignores anomalies among
+    /// them; a share of the mean keeps it from zero where most rows have equals.
+    /// </summary>
+    private static float PartWeight(float[] part)
+    {
+        float[] sorted = [.. part.Order()];
+        double size = sorted[sorted.Length / 2] + 0.1 * part.Average(v => (double)v);
+        return size > 0 ? (float)(1 / size) : 0;
+    }
+}

@@ -1,0 +1,128 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// The networks of an autoencoder with all that belongs to them: the scale of the inputs, stored training rows, and the
+/// size that each part of the score has on training rows.
+/// </summary>
+internal sealed class AutoencoderModel : torch.nn.Module
+{
+    /// <summary>The parts of a score: the networks, the nearest few stored rows, and the nearest many of a few.</summary>
+    public const int Parts = 3;
+
+    // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
+    // anomalies in the training data, which each other's nearest rows would hide.
+    private const int NearNeighbors = 5;
+    private const int FarNeighbors = 50;
+    private const int FarRows = 512;
+
+    // Standardised values beyond this say no more, and their squares would overflow.
+    private const double Limit = 1e6;
+
+    private readonly AutoencoderNetwork network;
+    private readonly torch.Tensor input_mean; // (D)
+    private readonly torch.Tensor input_scale; // (D), one over the deviation; zero where the slot is constant
+    private readonly torch.Tensor memory; // (M, D), standardised
+    private readonly torch.Tensor part_weight; // (Parts)
+
+    public AutoencoderModel(AutoencoderShape shape, bool bfloat16, torch.Generator random)
+        : base(nameof(AutoencoderModel))
+    {
+        Shape = shape;
+        network = new AutoencoderNetwork(shape, bfloat16, random);
+        input_mean = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.device);
+        input_scale = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.device);
+        memory = torch.zeros(shape.MemoryRows, shape.InputWidth, torch.ScalarType.Float32, random.device);
+        part_weight = torch.zeros((long)Parts, torch.ScalarType.Float32, random.device);
+        RegisterComponents();
+    }
+
+    public AutoencoderShape Shape { get; }
+
+    public AutoencoderNetwork Network => network;
+
+    /// <summary>One over the deviation of each slot in training, (D); zero where it was constant.</summary>
+    public torch.Tensor InputScale => input_scale;
+
+    /// <summary>Stored training rows, standardised, (M, D).</summary>
+    public torch.Tensor Memory => memory;
+
+    /// <summary>What each part's mean square counts in the score, (Parts).</summary>
+    public torch.Tensor PartWeight => part_weight;
+
+    /// <summary>Takes the mean and deviation of each slot; a slot without deviation contributes nothing.</summary>
+    public void SetScale(ColumnMoments moments)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Device device = input_mean.device;
+        float[] mean = [.. moments.Mean.Select(m => (float)m)];
+        float[] scale = [.. moments.Deviation.Select(d => d > 0 ? (float)(1 / d) : 0)];
+        input_mean.copy_(HostTensors.FromRows(mean, 1, mean.Length, device).view(-1));
+        input_scale.copy_(HostTensors.FromRows(scale, 1, scale.Length, device).view(-1));
+    }
+
+    /// <summary>Rows in the units of the data → standardised rows, (B, D) → (B, D).</summary>
+    public torch.Tensor Standardize(torch.Tensor rows) =>
+        rows.sub(input_mean).mul_(input_scale).clamp_(-Limit, Limit);
+
+    /// <summary>What the networks are given for clean standardised rows: (B, D) → (Members, B, inputs).</summary>
+    public torch.Tensor CleanInput(torch.Tensor standardized)
+    {
+        torch.Tensor rows = standardized;
+        if (Shape.Noise.HasLevels)
+        {
+            torch.Tensor level = torch.full(
+                [rows.shape[0], 1], Math.Log(Shape.Noise.Scoring), torch.ScalarType.Float32, rows.device);
+            rows = torch.cat([rows, level], 1);
+        }
+        return rows.unsqueeze(0).expand(Shape.Members, -1, -1);
+    }
+
+    /// <summary>The networks' mean reconstruction of standardised rows, in the units of the data, (B, D) → (B, D).</summary>
+    public torch.Tensor Reconstruct(torch.Tensor standardized)
+    {
+        torch.Tensor mean = network.call(CleanInput(standardized)).mean([0L]);
+        torch.Tensor deviation =
+            torch.where(input_scale.gt(0), input_scale.reciprocal(), torch.zeros_like(input_scale));
+        return mean.mul_(deviation).add_(input_mean);
+    }
+
+    /// <summary>The first network's code of standardised rows, (B, D) → (B, latent).</summary>
+    public torch.Tensor Encode(torch.Tensor standardized) =>
+        network.Encode(CleanInput(standardized)).select(0, 0);
+
+    /// <summary>
+    /// The parts of the score before they are weighted, slot by slot, each summing to a mean square over the slots that
+    /// count: (B, D) → one (B, D) for each part.
+    /// </summary>
+    public torch.Tensor[] Residuals(torch.Tensor standardized)
+    {
+        // A constant slot is zero in every row, and whatever the network makes of it is no evidence.
+        torch.Tensor counts = input_scale.gt(0).to(torch.ScalarType.Float32);
+        torch.Tensor share = counts.div(counts.sum().clamp_min(1));
+        torch.Tensor error = network.call(CleanInput(standardized)).sub_(standardized).square().mean([0L]);
+        return [error.mul_(share), Memorized(memory, NearNeighbors), Memorized(First(FarRows), FarNeighbors)];
+
+        torch.Tensor Memorized(torch.Tensor stored, int most)
+        {
+            int k = RowMemory.Neighbors(most, stored.shape[0]);
+            return k < 1
+                ? torch.zeros_like(standardized)
+                : RowMemory.Residuals(standardized, stored, k).mul_(share);
+        }
+
+        torch.Tensor First(int rows) => memory.narrow(0, 0, Math.Min(rows, memory.shape[0]));
+    }
+
+    /// <summary>Each slot's contribution to the score; their sum is the score. (B, D) → (B, D).</summary>
+    public torch.Tensor Contributions(torch.Tensor standardized)
+    {
+        torch.Tensor[] parts = Residuals(standardized);
+        torch.Tensor sum = parts[0].mul_(part_weight.narrow(0, 0, 1));
+        for (int p = 1; p < Parts; p++)
+            sum.add_(parts[p].mul_(part_weight.narrow(0, p, 1)));
+        return sum;
+    }
+}

@@ -1,0 +1,42 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// How far rows are from the training rows nearest to them, slot by slot. A reconstruction by what was seen, beside the
+/// network's by what was learned: it does not extrapolate.
+/// </summary>
+internal static class RowMemory
+{
+    // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
+    private const double Same = 1e-6;
+
+    /// <summary>The neighbours that are looked at: at most so many, at most a quarter of the stored rows.</summary>
+    public static int Neighbors(int most, long stored) => (int)Math.Min(most, stored / 4);
+
+    /// <summary>
+    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to it,
+    /// leaving out one that equals it.
+    /// </summary>
+    /// <param name="rows">(B, D).</param>
+    /// <param name="stored">(M, D), with M above <paramref name="k"/>.</param>
+    /// <param name="k">The number of neighbours, at least one.</param>
+    /// <returns>(B, D).</returns>
+    public static torch.Tensor Residuals(torch.Tensor rows, torch.Tensor stored, int k)
+    {
+        long batch = rows.shape[0], width = rows.shape[1];
+        // Distances by one product are only good enough to choose candidates: for near rows the squares cancel.
+        torch.Tensor roughly = stored.square().sum(1L).unsqueeze(0).sub(rows.matmul(stored.t()).mul_(2));
+        (_, torch.Tensor chosen) = roughly.topk(k + 1, dim: 1, largest: false);
+        torch.Tensor candidates = stored.index_select(0, chosen.reshape(-1)).view(batch, k + 1, width);
+        torch.Tensor squares = rows.unsqueeze(1).sub(candidates).square(); // (B, k+1, D)
+
+        (torch.Tensor distances, torch.Tensor order) = squares.sum(2L).topk(k + 1, dim: 1, largest: false);
+        torch.Tensor itself = distances.narrow(1, 0, 1).lt(Same * width).to(torch.ScalarType.Float32); // (B, 1)
+        torch.Tensor inOrder = torch.ones(batch, k + 1, torch.ScalarType.Float32, rows.device);
+        inOrder.narrow(1, 0, 1).sub_(itself); // the nearest goes if it is the row itself, otherwise the farthest
+        inOrder.narrow(1, k, 1).copy_(itself);
+        torch.Tensor weights = torch.zeros_like(inOrder).scatter_(1, order, inOrder);
+        return weights.unsqueeze(1).bmm(squares).squeeze(1).mul_(1.0 / k);
+    }
+}
