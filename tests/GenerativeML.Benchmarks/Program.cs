@@ -8,5 +8,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question. Th
     AnomalyBenchmark.Command(),
     MemoryBenchmark.Command(),
     MemoryMeasurement.Command(),
+    HostileBenchmark.Command(),
 };
 return root.Parse(args).Invoke();
