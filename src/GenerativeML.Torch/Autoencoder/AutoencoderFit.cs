@@ -36,7 +36,7 @@ internal static class AutoencoderFit
             SplitMix64.Derive(context.Seed, RandomPurpose.Initialization), device);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
-        var model = new AutoencoderModel(shape, bfloat16, random);
+        AutoencoderModel model = new AutoencoderModel(shape, bfloat16, random).OutliveScope();
         try
         {
             model.SetScale(moments);

@@ -87,7 +87,7 @@ internal sealed class TrainedAutoencoder : IDisposable
             throw new FormatException("The saved autoencoder's weights are fewer than its shape needs: the file is truncated or altered.");
         using DisposeScope scope = torch.NewDisposeScope();
         using var random = new torch.Generator(0, device);
-        var model = new AutoencoderModel(shape, bfloat16: false, random);
+        AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
         try
         {
             TensorFile.Load(weights, [.. WeightSnapshot.Tensors(model)]);
