@@ -2,8 +2,7 @@
 """Reads and writes safetensors files with Python's own json and struct and with torch, from the format's public
 description alone (https://github.com/huggingface/safetensors), so that the two implementations check each other.
 
-    safetensors_peer.py describe IN         what torch makes of a file: one JSON object on standard output
-    safetensors_peer.py copy IN OUT         reads a file into torch and writes what torch holds
+    safetensors_peer.py copy IN OUT         reads a file into torch, writes what torch holds, and prints it as JSON
     safetensors_peer.py network OUT         writes the state dict of a small network; prints an input and its output
     safetensors_peer.py forward IN          loads such a state dict; prints the output for the same input
 """
@@ -63,8 +62,7 @@ def write(path, tensors, notes):
         file.write(struct.pack("<Q", len(text)) + text + b"".join(pieces))
 
 
-def describe(path):
-    tensors, notes = read(path)
+def describe(tensors, notes):
     return {
         "notes": notes,
         "tensors": {
@@ -88,10 +86,10 @@ def forward(net):
 def main(command, *paths):
     torch.manual_seed(1)
     net = network()
-    if command == "describe":
-        print(json.dumps(describe(*paths)))
-    elif command == "copy":
-        write(paths[1], *read(paths[0]))
+    if command == "copy":
+        content = read(paths[0])
+        write(paths[1], *content)
+        print(json.dumps(describe(*content)))
     elif command == "network":
         write(paths[0], dict(net.state_dict()), {"format": "pt"})
         print(json.dumps(forward(net)))

@@ -9,24 +9,39 @@ internal static class HostileBenchmark
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
-        Option<int> weights = new("--weights") { Description = "Damaged safetensors files.", DefaultValueFactory = _ => 90_000 };
-        Option<int> models = new("--models") { Description = "Damaged model zips: options, weights, and the zip itself.", DefaultValueFactory = _ => 10_000 };
-        Command command = new("hostile", "Loads damaged files: no crash, no hang, no memory beyond the file's size and an allowance.")
+        Option<int> files = new("--files")
         {
-            weights, models,
+            Description = "Damaged safetensors files for the reader, and as many for loading into tensors.",
+            DefaultValueFactory = _ => 100_000,
         };
-        command.SetAction(parsed =>
+        Option<int> models = new("--models")
         {
-            bool safetensors = Show("safetensors", HostileSafetensors.Run(parsed.GetValue(weights)));
-            bool zips = Show("model zips", HostileModels.Run(parsed.GetValue(models)));
-            return safetensors && zips ? 0 : 1;
-        });
+            Description = "Damaged model zips: options, weights, and the zip itself.",
+            DefaultValueFactory = _ => 10_000,
+        };
+        Command command = new(
+            "hostile", "Loads damaged files: no crash, no hang, no memory beyond the file's size and an allowance.")
+        {
+            files, models,
+        };
+        command.SetAction(parsed => Run(parsed.GetValue(files), parsed.GetValue(models)));
         return command;
     }
 
-    private static bool Show(string kind, HostileReport report)
+    private static int Run(int files, int models)
     {
-        Console.WriteLine($"{kind}: {report}");
-        return report.Failures.Count == 0;
+        using var tensors = new HostileTensorFile();
+        bool reader = Holds(HostileSafetensors.Reader(), files);
+        bool loading = Holds(tensors.Loading(), files);
+        bool zips = Holds(HostileModels.Loading(), models);
+        return reader && loading && zips ? 0 : 1;
+    }
+
+    private static bool Holds(HostileRun run, int files)
+    {
+        HostileReport report = run.Run(files);
+        bool holds = report.Failures.Count == 0;
+        Console.WriteLine($"{(holds ? "kept  " : "BROKEN")}  {report}");
+        return holds;
     }
 }

@@ -9,16 +9,17 @@ internal static class HostileModels
 {
     private const int Width = 6;
 
-    /// <summary>What loading any model takes, however small: ML.NET's catalog, temporary files, the network.</summary>
-    private const int AllocationPerByte = 64;
-
-    /// <summary>Loads <paramref name="count"/> damaged models, and scores with those that load.</summary>
-    public static HostileReport Run(int count)
+    /// <summary>Loads damaged models, and scores with those that load.</summary>
+    public static HostileRun Loading()
     {
         var ml = new MLContext(seed: 1);
         var rows = new GeneratedRows(64, Width);
-        return HostileRun.Run(
-            count, FileMutator.Zip([Save(ml, rows)]).Damage, file => Use(ml, rows, file), IsRefusal, AllocationPerByte);
+        return new("model zips", FileMutator.Zip([Save(ml, rows)]).Damage, file => Use(ml, rows, file))
+        {
+            IsRefusal = IsRefusal,
+            // What loading any model takes, however small: ML.NET's catalog, temporary files, the network.
+            AllocationPerByte = 64,
+        };
     }
 
     private static byte[] Save(MLContext ml, IDataView rows)

@@ -5,16 +5,13 @@ namespace GenerativeML.Tests.Hostile;
 /// <summary>Damaged safetensors files, and the reader.</summary>
 internal static class HostileSafetensors
 {
-    /// <summary>
-    /// What a load of the small files here may allocate: some bytes for each byte of the file, and this. The
-    /// reader's own promise for large ones is <see cref="SafetensorsHeader.Allowance"/>.
-    /// </summary>
-    public const long FixedAllocation = 64 << 10;
-
-    private const int AllocationPerByte = 16;
-
-    public static HostileReport Run(int count) =>
-        HostileRun.Run(count, Mutator().Damage, Load, e => e is FormatException, AllocationPerByte);
+    /// <summary>The reader, to the last byte of every tensor.</summary>
+    public static HostileRun Reader() => new("safetensors", Mutator().Damage, Load)
+    {
+        // For small files; the promise for large ones is SafetensorsHeader.Allowance.
+        AllocationPerByte = 16,
+        FixedAllocation = 64 << 10,
+    };
 
     public static FileMutator Mutator() => FileMutator.Safetensors(Originals());
 
