@@ -80,14 +80,13 @@ namespace GenerativeML.Persistence
         }
 
         /// <summary>A column of a schema promise.</summary>
-        public static SchemaShape.Column NewShape(
-            string name, bool isVector, DataViewType item, bool isKey = false, SchemaShape? annotations = null) =>
-            NewColumn(
-                name,
-                isVector ? SchemaShape.Column.VectorKind.Vector : SchemaShape.Column.VectorKind.Scalar,
-                item,
-                isKey,
-                annotations);
+        [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
+        public static extern SchemaShape.Column NewShape(
+            string name,
+            SchemaShape.Column.VectorKind kind,
+            DataViewType itemType,
+            bool isKey = false,
+            SchemaShape? annotations = null);
 
         /// <summary>The environment behind a catalog, which a catalog does not show.</summary>
         public static IHostEnvironment EnvironmentOf(object catalog)
@@ -108,14 +107,6 @@ namespace GenerativeML.Persistence
         /// <summary>The value of <c>MLContext.FallbackToCpu</c>.</summary>
         public static bool FallbackToCpuOf(IHostEnvironment environment) =>
             (bool?)Property(environment, "IHostEnvironmentInternal", "FallbackToCpu") ?? false;
-
-        [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
-        private static extern SchemaShape.Column NewColumn(
-            string name,
-            SchemaShape.Column.VectorKind kind,
-            DataViewType itemType,
-            bool isKey,
-            SchemaShape? annotations);
 
         // The version of our own files stands in options.json; this one never changes.
         private static object VersionInfo(ModelHeader header) => s_newVersionInfo.Invoke(

@@ -78,7 +78,7 @@ internal static class ModelFile
         }
         catch (JsonException invalid)
         {
-            throw new FormatException($"'{OptionsEntry}' of the saved model is damaged: {invalid.Message}", invalid);
+            throw new FormatException($"'{OptionsEntry}' of the saved model is damaged: {invalid.Message}");
         }
     }
 }

@@ -30,7 +30,7 @@ internal static class ModelJson
         }
         catch (JsonException invalid)
         {
-            throw new FormatException($"The saved model's option '{name}' cannot be read: {invalid.Message}", invalid);
+            throw new FormatException($"The saved model's option '{name}' cannot be read: {invalid.Message}");
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using GenerativeML.Persistence;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace GenerativeML.Rows;
 
@@ -23,16 +24,20 @@ internal static class OutputAnnotations
     {
         var annotations = new List<SchemaShape.Column>();
         if (column.SlotNamesFrom is not null)
-            annotations.Add(MLNetInternals.NewShape(SlotNames, isVector: true, TextDataViewType.Instance));
+            annotations.Add(MLNetInternals.NewShape(SlotNames, VectorKind.Vector, TextDataViewType.Instance));
         if (column.Score is not null)
         {
             annotations.Add(MLNetInternals.NewShape(
-                ScoreColumnSetId, isVector: false, NumberDataViewType.UInt32, isKey: true));
-            annotations.Add(MLNetInternals.NewShape(ScoreColumnKind, isVector: false, TextDataViewType.Instance));
-            annotations.Add(MLNetInternals.NewShape(ScoreValueKind, isVector: false, TextDataViewType.Instance));
+                ScoreColumnSetId, VectorKind.Scalar, NumberDataViewType.UInt32, isKey: true));
+            annotations.Add(MLNetInternals.NewShape(ScoreColumnKind, VectorKind.Scalar, TextDataViewType.Instance));
+            annotations.Add(MLNetInternals.NewShape(ScoreValueKind, VectorKind.Scalar, TextDataViewType.Instance));
         }
         return MLNetInternals.NewShape(
-            column.Name, column.Width > 0, ItemType(column.Kind), isKey: false, new SchemaShape(annotations));
+            column.Name,
+            column.Width > 0 ? VectorKind.Vector : VectorKind.Scalar,
+            ItemType(column.Kind),
+            isKey: false,
+            new SchemaShape(annotations));
     }
 
     /// <summary>
