@@ -62,11 +62,19 @@ namespace TorchSharp
 
         public static readonly Device CPU = new(DeviceType.CPU);
 
-        public static Device CUDA => new(DeviceType.CUDA);
+        public static Device CUDA => InitializeDevice(new Device(DeviceType.CUDA));
 
-        public static Device device(string description) => new(description);
+        public static Device device(string description) => InitializeDevice(new Device(description));
 
-        public static Device device(DeviceType deviceType, int index = -1) => new(deviceType, index);
+        public static Device device(DeviceType deviceType, int index = -1) => InitializeDevice(new Device(deviceType, index));
+
+        /// <summary>The device, or the default one, where this machine has it.</summary>
+        public static Device InitializeDevice(Device? device)
+        {
+            device ??= get_default_device();
+            InitializeDeviceType(device.type);
+            return device;
+        }
 
         public static Device get_default_device() => CPU;
 
@@ -85,7 +93,7 @@ namespace TorchSharp
         public static void InitializeDeviceType(DeviceType deviceType)
         {
             if (!TryInitializeDeviceType(deviceType))
-                throw new InvalidOperationException($"Torch device type {deviceType} did not initialise on this machine.");
+                throw new InvalidOperationException($"Torch device type {deviceType} did not initialise on the current machine.");
         }
 
         public static int get_num_threads() => Library.torch_threads(0);

@@ -90,7 +90,19 @@ public sealed class ModesTests
 
         Assert.AreEqual(DeviceType.CPU, tensor.device.type);
         Assert.AreEqual("cpu", tensor.device.ToString());
-        Assert.AreEqual(1, device("cuda:1").index);
+        Assert.AreEqual(1, new Device("cuda:1").index);
         Assert.AreEqual(cuda.is_available(), cuda.device_count() > 0);
+    }
+
+    [TestMethod]
+    public void A_device_that_is_not_there_is_an_error_when_something_is_to_be_on_it()
+    {
+        if (cuda.is_available())
+            Assert.Inconclusive("This machine has a CUDA device.");
+        var device = new Device(DeviceType.CUDA, 0);
+        using Tensor tensor = zeros(1);
+
+        Assert.ThrowsExactly<InvalidOperationException>(() => zeros(1, device: device));
+        Assert.ThrowsExactly<InvalidOperationException>(() => tensor.to(device));
     }
 }

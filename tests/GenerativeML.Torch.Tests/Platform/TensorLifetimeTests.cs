@@ -139,10 +139,20 @@ public sealed class TensorLifetimeTests
         Assert.AreSame(tensor, tensor.add_(1));
         Assert.AreSame(tensor, tensor.mul_(2));
         Assert.AreSame(tensor, tensor.clamp_(0, 3));
-        Assert.AreSame(tensor, tensor.zero_());
+        Assert.AreSame(tensor, tensor.fill_(0));
         Assert.AreSame(tensor, tensor.normal_());
         Assert.AreSame(tensor, tensor.requires_grad_(false));
         Assert.AreSame(tensor, tensor.copy_(tensor));
+    }
+
+    [TestMethod]
+    public void Zero_in_place_is_the_exception_and_returns_another_object()
+    {
+        using Tensor tensor = ones(3);
+        using Tensor result = tensor.zero_();
+
+        Assert.AreNotSame(tensor, result);
+        Assert.AreEqual(0f, tensor.sum().ToSingle());
     }
 
     [TestMethod]

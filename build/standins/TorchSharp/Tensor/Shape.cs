@@ -18,7 +18,8 @@ public static partial class torch
         public Tensor copy_(Tensor source, bool nonBlocking = false) => Mutate("copy_", this, source, nonBlocking);
         public Tensor set_(Tensor source) => Mutate("set_.source_Tensor", this, source);
         public Tensor fill_(Scalar value) => Mutate("fill_.Scalar", this, value);
-        public Tensor zero_() => Mutate("zero_", this);
+        // Unlike every other operator in place, and as in TorchSharp, the result is a new object.
+        public Tensor zero_() => Mutate("zero_", this).alias();
 
         public Tensor view(params long[] shape) => Call("view", this, shape);
         public Tensor reshape(params long[] shape) => Call("reshape", this, shape);

@@ -179,10 +179,11 @@ public static partial class torch
 
         public void backward() => autograd.backward([this]);
 
+        /// <summary>The two flags reach autograd crossed, as in TorchSharp 0.102.</summary>
         public void backward(
             IList<Tensor>? grad_tensors = null, bool create_graph = false, bool retain_graph = false,
             IList<Tensor>? inputs = null) =>
-            autograd.backward([this], grad_tensors, retain_graph, create_graph, inputs);
+            autograd.backward([this], grad_tensors, create_graph, retain_graph, inputs);
 
         /// <summary>The memory of a contiguous tensor on the CPU, itself.</summary>
         public unsafe Span<byte> bytes
@@ -239,7 +240,7 @@ public static partial class torch
             Converted(Call("to.dtype", this, type, non_blocking, copy), disposeAfter);
 
         public Tensor to(ScalarType type, Device device, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
-            Converted(Call("to.device", this, device, type, non_blocking, copy), disposeAfter);
+            Converted(Call("to.device", this, InitializeDevice(device), type, non_blocking, copy), disposeAfter);
 
         public Tensor to_type(ScalarType type, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
             to(type, copy, disposeAfter, non_blocking);
