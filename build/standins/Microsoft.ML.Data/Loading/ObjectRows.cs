@@ -2,7 +2,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Data;
 
-/// <summary>Objects as rows: a list can be counted and shuffled, a sequence only read.</summary>
+/// <summary>Objects as rows, in the order in which they come: not even a list is shuffled.</summary>
 internal sealed class ObjectDataView<TRow> : IDataView
     where TRow : class
 {
@@ -16,65 +16,40 @@ internal sealed class ObjectDataView<TRow> : IDataView
         Schema = ObjectRow<TRow>.SchemaOf(_members);
     }
 
-    public bool CanShuffle => _data is IList<TRow>;
+    public bool CanShuffle => false;
 
     public DataViewSchema Schema { get; }
 
     public long? GetRowCount() => (_data as ICollection<TRow>)?.Count;
 
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null)
-        => new Cursor(this, columnsNeeded, rand);
+        => new Cursor(this, columnsNeeded);
 
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null)
         => [GetRowCursor(columnsNeeded, rand)];
 
-    private sealed class Cursor : RootCursorBase
+    private sealed class Cursor(ObjectDataView<TRow> view, IEnumerable<DataViewSchema.Column> active)
+        : RootCursorBase(view.Schema, active)
     {
-        private readonly ObjectMember[] _members;
-        private readonly int[] _order;
-        private readonly IList<TRow> _list;
-        private readonly IEnumerator<TRow> _rows;
+        private readonly IEnumerator<TRow> _rows = view._data.GetEnumerator();
         private TRow _current;
 
-        public Cursor(ObjectDataView<TRow> view, IEnumerable<DataViewSchema.Column> active, Random rand)
-            : base(view.Schema, active)
-        {
-            _members = view._members;
-            _list = view._data as IList<TRow>;
-            if (_list is null)
-                _rows = view._data.GetEnumerator();
-            else if (rand is not null)
-                _order = CacheDataView.Permutation(_list.Count, rand);
-        }
-
-        public override ValueGetter<DataViewRowId> GetIdGetter()
-            => (ref DataViewRowId value) => value = new((ulong)(_order is null ? Position : _order[Position]), 0);
-
-        protected override Delegate MakeGetter(int column) => _members[column].MakeGetter(() => _current);
+        protected override Delegate MakeGetter(int column) => view._members[column].MakeGetter(() => _current);
 
         protected override bool MoveNextCore()
         {
-            _current = null;
-            if (_list is not null)
-            {
-                int next = (int)Position + 1;
-                if (next < _list.Count)
-                    _current = _list[_order is null ? next : _order[next]];
-                return next < _list.Count;
-            }
-
-            if (!_rows.MoveNext())
-                return false;
-            _current = _rows.Current;
-            Contracts.Check(null, _current is not null, "Encountered null when iterating over data, this is not supported.");
-            return true;
+            bool moved = _rows.MoveNext();
+            _current = moved ? _rows.Current : null;
+            Contracts.Check(
+                null, !moved || _current is not null, "Encountered null when iterating over data, this is not supported.");
+            return moved;
         }
 
         protected override void Dispose(bool disposing)
         {
             base.Dispose(disposing);
-            _rows?.Dispose();
+            _rows.Dispose();
         }
     }
 }

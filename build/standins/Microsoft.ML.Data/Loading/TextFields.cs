@@ -52,7 +52,7 @@ internal sealed class TextFields(TextLoader.Options options)
 
             if (Count == _fields.Length)
                 Array.Resize(ref _fields, 2 * Count);
-            _fields[Count++] = options.TrimWhitespace ? field.TrimEnd() : field;
+            _fields[Count++] = field;
             if (at >= line.Length)
                 return;
             at++;

@@ -20,17 +20,11 @@ internal sealed class CacheDataView(IDataView source, IEnumerable<string> prefet
     {
         DataViewSchema.Column[] columns = [.. columnsNeeded];
         RowStore store = Fill(columns);
-        int[] order = rand is null ? null : Permutation(store.Count, rand);
+        int[] order = rand is null ? null : [.. Enumerable.Range(0, store.Count)];
+        rand?.Shuffle(order);
         Blocks blocks = new(store.Count);
         n = Math.Max(1, n);
         return [.. Enumerable.Range(0, n).Select(_ => new Cursor(store, Schema, columns, blocks, order))];
-    }
-
-    internal static int[] Permutation(int count, Random rand)
-    {
-        int[] order = [.. Enumerable.Range(0, count)];
-        rand.Shuffle(order);
-        return order;
     }
 
     private RowStore Fill(DataViewSchema.Column[] columns)

@@ -18,11 +18,11 @@ public sealed class ColumnConcatenatingEstimator : IEstimator<ColumnConcatenatin
         _sources = sources;
     }
 
+    /// <summary>A column that is missing is missed when the transformer is used.</summary>
     public ColumnConcatenatingTransformer Fit(IDataView input)
     {
-        ColumnConcatenatingTransformer transformer = new(_host, _name, _sources);
-        transformer.GetOutputSchema(input.Schema);
-        return transformer;
+        _host.CheckValue(input, nameof(input));
+        return new(_host, _name, _sources);
     }
 
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
