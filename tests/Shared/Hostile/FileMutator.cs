@@ -23,13 +23,13 @@ internal sealed class FileMutator
     /// <summary>Damages for zips, with those for the files in them.</summary>
     public static FileMutator Zip(IReadOnlyList<byte[]> originals) => new(originals, ZipMutations.All);
 
-    /// <summary>The damaged file of this number: one to three damages to one of the originals.</summary>
+    /// <summary>The damaged file of this number: one damage to one of the originals, or up to three.</summary>
     public byte[] Damage(int number)
     {
         // Neighbouring seeds give neighbouring first draws: spread them.
         var random = new Random(unchecked(number * (int)0x9E3779B1));
         byte[] file = _originals[random.Next(_originals.Count)];
-        for (int i = random.Next(1, 4); i > 0; i--)
+        for (int i = random.Next(2) == 0 ? 1 : random.Next(2, 4); i > 0; i--)
         {
             IReadOnlyList<Mutation> kind = random.Next(2) == 0 ? _own : _any;
             file = kind[random.Next(kind.Count)](file, random);
