@@ -6,7 +6,7 @@ namespace GenerativeML.Torch;
 internal static class TensorFile
 {
     // A span counts with 32 bits, a tensor with 64: bytes travel in pieces.
-    private const int PieceLength = 1 << 28;
+    private const int PieceLength = 4 << 20;
 
     private static readonly (torch.ScalarType Torch, TensorType File)[] Types =
     [

@@ -47,6 +47,17 @@ public sealed class TensorFileTests
     }
 
     [TestMethod]
+    public void A_tensor_that_travels_in_several_pieces_comes_back()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor value = Numbered(ScalarType.Int64, 3, 500_001);
+
+        (Dictionary<string, Tensor> read, _) = TensorFile.Read(Save([("value", value), ("b", ones(3))]));
+
+        Assert.IsTrue(value.Equals(read["value"]));
+    }
+
+    [TestMethod]
     public void A_view_is_saved_by_its_values()
     {
         using DisposeScope scope = NewDisposeScope();
