@@ -10,7 +10,7 @@ internal sealed class AutoencoderTraining : ITrainable
     public AutoencoderTraining(AutoencoderModel model)
     {
         _model = model;
-        Updates = [new UpdateRule("autoencoder", [.. model.Network.parameters()])];
+        Updates = [new UpdateRule("autoencoder", model.Network.TrainedTensors())];
     }
 
     public torch.nn.Module Network => _model.Network;

@@ -74,7 +74,7 @@ internal sealed class TrainedAutoencoder : IDisposable
     public void SaveWeights(Stream stream)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        TensorFile.Save(stream, WeightSnapshot.Tensors(_model));
+        TensorFile.Save(stream, _model.NamedTensors());
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>
@@ -90,7 +90,7 @@ internal sealed class TrainedAutoencoder : IDisposable
         AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
         try
         {
-            TensorFile.Load(weights, [.. WeightSnapshot.Tensors(model)]);
+            TensorFile.Load(weights, model.NamedTensors());
             return new TrainedAutoencoder(model, device, threshold);
         }
         catch

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace GenerativeML.Torch;
 
@@ -12,15 +11,15 @@ internal sealed class EnsembleBatchNorm : torch.nn.Module<torch.Tensor, torch.Te
     private const double Momentum = 0.1;
     private const double Epsilon = 1e-5;
 
-    private readonly Parameter weight, bias; // (Members, 1, Width)
+    private readonly torch.Tensor weight, bias; // (Members, 1, Width)
     private readonly torch.Tensor running_mean, running_var; // (Members, 1, Width)
 
     public EnsembleBatchNorm(int members, int width, torch.Device device)
         : base(nameof(EnsembleBatchNorm))
     {
         long[] shape = [members, 1, width];
-        weight = new Parameter(torch.ones(shape, torch.ScalarType.Float32, device));
-        bias = new Parameter(torch.zeros(shape, torch.ScalarType.Float32, device));
+        weight = torch.ones(shape, torch.ScalarType.Float32, device, requires_grad: true);
+        bias = torch.zeros(shape, torch.ScalarType.Float32, device, requires_grad: true);
         running_mean = torch.zeros(shape, torch.ScalarType.Float32, device);
         running_var = torch.ones(shape, torch.ScalarType.Float32, device);
         RegisterComponents();

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace GenerativeML.Torch;
 
@@ -12,8 +11,8 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
     private readonly bool _bfloat16;
 
     // Named as torch.nn.Linear names them, with the members as first dimension: field names become state dict keys.
-    private readonly Parameter weight; // (Members, Outputs, Inputs)
-    private readonly Parameter bias; // (Members, 1, Outputs)
+    private readonly torch.Tensor weight; // (Members, Outputs, Inputs)
+    private readonly torch.Tensor bias; // (Members, 1, Outputs)
 
     /// <summary>Weights and biases uniform within ±1/√inputs, as torch.nn.Linear draws them.</summary>
     public EnsembleDense(int members, int inputs, int outputs, bool bfloat16, torch.Generator random)
@@ -28,16 +27,14 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
 
     public override torch.Tensor forward(torch.Tensor input)
     {
+        // Not baddbmm: TorchSharp (0.102 to 0.106) hands its arguments on in another order.
         torch.Tensor w = weight.transpose(1, 2);
-        return _bfloat16
+        torch.Tensor product = _bfloat16
             ? input.to(torch.ScalarType.BFloat16).bmm(w.to(torch.ScalarType.BFloat16)).to(torch.ScalarType.Float32)
-                .add(bias)
-            : bias.baddbmm(input, w);
+            : input.bmm(w);
+        return product.add(bias);
     }
 
-    private static Parameter Uniform(long[] shape, double bound, torch.Generator random)
-    {
-        torch.Tensor values = torch.empty(shape, torch.ScalarType.Float32, random.device);
-        return new Parameter(values.uniform_(-bound, bound, random));
-    }
+    private static torch.Tensor Uniform(long[] shape, double bound, torch.Generator random) =>
+        torch.empty(shape, torch.ScalarType.Float32, random.device).uniform_(-bound, bound, random).requires_grad_();
 }

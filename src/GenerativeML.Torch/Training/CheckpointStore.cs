@@ -109,7 +109,7 @@ internal sealed class CheckpointStore
     private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(
         torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers, WeightSnapshot? best)
     {
-        foreach ((string name, torch.Tensor value) in WeightSnapshot.Tensors(network))
+        foreach ((string name, torch.Tensor value) in network.NamedTensors())
             yield return ("network." + name, value);
         foreach ((string name, torch.Tensor value) in best?.Values ?? new Dictionary<string, torch.Tensor>())
             yield return ("best." + name, value);

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace GenerativeML.Torch;
 
@@ -14,14 +13,14 @@ internal sealed class FlatAdamW : IDisposable
     private const double Beta2 = 0.999;
     private const double Epsilon = 1e-8;
 
-    private readonly Parameter[] _parameters;
+    private readonly torch.Tensor[] _parameters;
     private readonly double _weightDecay;
     private readonly double _clipNorm;
     private readonly long _decayed; // the first so many elements are subject to weight decay
     private readonly torch.Tensor _weights, _gradients, _mean, _square;
 
     /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
-    public FlatAdamW(IReadOnlyList<Parameter> parameters, double weightDecay, double clipNorm)
+    public FlatAdamW(IReadOnlyList<torch.Tensor> parameters, double weightDecay, double clipNorm)
     {
         // Matrices first, so that weight decay is one operation on the front of the tensor.
         _parameters = [.. parameters.Where(p => p.dim() >= 2), .. parameters.Where(p => p.dim() < 2)];
@@ -36,7 +35,7 @@ internal sealed class FlatAdamW : IDisposable
         _mean = torch.zeros_like(_weights).DetachFromDisposeScope();
         _square = torch.zeros_like(_weights).DetachFromDisposeScope();
         long at = 0;
-        foreach (Parameter p in _parameters)
+        foreach (torch.Tensor p in _parameters)
         {
             p.set_(_weights.narrow(0, at, p.numel()).view(p.shape));
             p.grad = _gradients.narrow(0, at, p.numel()).view(p.shape);
@@ -81,7 +80,7 @@ internal sealed class FlatAdamW : IDisposable
 
     public void Dispose()
     {
-        foreach (Parameter p in _parameters)
+        foreach (torch.Tensor p in _parameters)
             p.grad = null;
         _weights.Dispose(); // the parameters keep its storage alive
         _gradients.Dispose();

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace GenerativeML.Torch;
 
@@ -34,7 +33,7 @@ internal interface ITrainable
 /// <param name="Every">The update is made at every so-many-th step.</param>
 /// <param name="RateScale">A factor on the learning rate.</param>
 internal sealed record UpdateRule(
-    string Name, IReadOnlyList<Parameter> Parameters, int Every = 1, double RateScale = 1);
+    string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1);
 
 /// <summary>One named, weighted part of a loss, a scalar.</summary>
 internal readonly record struct LossTerm(string Name, torch.Tensor Value);

@@ -12,7 +12,7 @@ internal sealed class WeightSnapshot : IDisposable
     {
         _network = network;
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in Tensors(network))
+        foreach ((string name, torch.Tensor value) in network.NamedTensors())
             _copies[name] = value.detach().clone().DetachFromDisposeScope();
     }
 
@@ -23,7 +23,7 @@ internal sealed class WeightSnapshot : IDisposable
     public void Take()
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in Tensors(_network))
+        foreach ((string name, torch.Tensor value) in _network.NamedTensors())
             _copies[name].copy_(value);
     }
 
@@ -31,7 +31,7 @@ internal sealed class WeightSnapshot : IDisposable
     public void Restore()
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in Tensors(_network))
+        foreach ((string name, torch.Tensor value) in _network.NamedTensors())
             value.copy_(_copies[name]);
     }
 
@@ -40,8 +40,4 @@ internal sealed class WeightSnapshot : IDisposable
         foreach (torch.Tensor t in _copies.Values)
             t.Dispose();
     }
-
-    /// <summary>A network's parameters and buffers, by the names of its state dict.</summary>
-    public static IEnumerable<(string Name, torch.Tensor Value)> Tensors(torch.nn.Module network) =>
-        [.. network.named_parameters().Select(p => (p.Item1, (torch.Tensor)p.Item2)), .. network.named_buffers()];
 }

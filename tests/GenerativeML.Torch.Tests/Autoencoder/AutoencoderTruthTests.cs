@@ -1,0 +1,125 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch.Tests;
+
+[TestClass]
+public class AutoencoderTruthTests
+{
+    private static AutoencoderModel Model(AutoencoderShape shape)
+    {
+        using var random = new torch.Generator(5, torch.CPU);
+        AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
+        var moments = new ColumnMoments(0, shape.InputWidth);
+        var rows = new ArrayRows(50, shape.InputWidth, (i, j) => (i * (7 + j) % 11 - 5) / 3f);
+        TrainingData.Prepare(rows, new TestOptions(), 0, torch.CPU, [moments]).Dispose();
+        model.SetScale(moments);
+        return model;
+    }
+
+    private static AutoencoderShape Shape(NoiseLevels noise, bool norm = false) => new()
+    {
+        InputWidth = 3,
+        HiddenLayers = [4],
+        LatentDimension = 2,
+        Members = 2,
+        Activation = Activation.Tanh,
+        Dropout = 0,
+        BatchNormalization = norm,
+        Noise = noise,
+        MemoryRows = 0,
+    };
+
+    private static torch.Tensor Loss(AutoencoderTraining training)
+    {
+        // The random state of a step follows from its number: the same loss, again and again.
+        using var random = new torch.Generator(9, torch.CPU);
+        torch.Tensor rows = torch.tensor([0.1f, -0.4f, 0.8f, 1.2f, 0.3f, -0.9f, -0.7f, 0.5f, 0.2f, 0.9f, -1.1f, 0.6f], [4, 3]);
+        return training.Loss(new Batch([rows], 4), 0, new StepContext(0, 1, random)).Single().Value;
+    }
+
+    public static IEnumerable<object[]> Cases =>
+    [
+        [new NoiseLevels(0, 0, 0), false],
+        [new NoiseLevels(0.3, 0.3, 0.3), false],
+        [new NoiseLevels(0.1, 1.5, 0.3), false],
+        [new NoiseLevels(0.1, 1.5, 0.3), true],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void The_loss_moves_every_parameter_as_finite_differences_say(object noise, bool norm)
+    {
+        using AutoencoderModel model = Model(Shape((NoiseLevels)noise, norm));
+        using DisposeScope scope = torch.NewDisposeScope();
+        var training = new AutoencoderTraining(model);
+        Loss(training).backward();
+        foreach ((string name, torch.Tensor parameter) in model.Network.NamedTensors().Where(t => t.Value.requires_grad))
+        {
+            float[] gradient = parameter.grad!.data<float>().ToArray();
+            // Normalisation takes constants out again: by design, biases before it have no effect.
+            bool absorbed = norm && name is ("encoder.0.bias" or "encoder.1.bias" or "decoder.0.bias");
+            Assert.AreEqual(!absorbed, gradient.Any(g => Math.Abs(g) > 1e-5), name);
+            for (int i = 0; i < gradient.Length; i++)
+                Assert.AreEqual(Difference(training, parameter, i), gradient[i], 2e-3, $"{name}[{i}]");
+        }
+    }
+
+    private static double Difference(AutoencoderTraining training, torch.Tensor parameter, int element)
+    {
+        const float Step = 5e-3f;
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGradient = torch.no_grad();
+        torch.Tensor one = parameter.detach().view(-1).narrow(0, element, 1);
+        float value = one.item<float>();
+        one.fill_(value + Step);
+        double up = Loss(training).item<float>();
+        one.fill_(value - Step);
+        double down = Loss(training).item<float>();
+        one.fill_(value);
+        return (up - down) / (2 * Step);
+    }
+
+    [TestMethod]
+    public void A_linear_autoencoder_finds_the_principal_subspace()
+    {
+        // Rows vary along (2, 1, 0, −1)/√6 with deviation 3, along (0, 1, 1, 1)/√3 with 1, and with 0.1 elsewhere; in
+        // standardised units the plane is what numpy's eigenvectors of the correlation matrix would span.
+        var random = new SplitMix64(3);
+        double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+        float[][] table = [.. Enumerable.Range(0, 1000).Select(_ =>
+        {
+            double u = 3 * Normal() / Math.Sqrt(6), v = Normal() / Math.Sqrt(3);
+            return new[] { 2 * u, u + v, v, v - u }.Select(x => (float)(x + 0.1 * Normal())).ToArray();
+        })];
+        using TrainedAutoencoder model = AutoencoderFit.Fit(
+            new ArrayRows(1000, 4, (i, j) => table[i][j]),
+            new AutoencoderOptions
+            {
+                HiddenLayers = [], LatentDimension = 2, Activation = Activation.Identity, InputNoise = 0, WeightDecay = 0,
+                Epochs = 400, LearningRate = 0.02,
+            },
+            AutoencoderUse.Encode, Trained.OnCpu);
+
+        float[] flat = [.. table.SelectMany(r => r)], output = new float[4000];
+        model.Compute(flat, 1000, default, default, output, default);
+        double error = PrincipalComponents.ResidualOf(table, 2);
+        double found = Enumerable.Range(0, 4).Sum(j =>
+        {
+            double mean = table.Average(r => r[j]), variance = table.Average(r => (r[j] - mean) * (r[j] - mean));
+            return Enumerable.Range(0, 1000).Average(i => Math.Pow(flat[4 * i + j] - output[4 * i + j], 2)) / variance;
+        });
+        Assert.AreEqual(error, found, 0.02 * error, "PCA is the best linear reconstruction, and training should reach it");
+    }
+
+    [TestMethod]
+    public void Stored_rows_residuals_are_those_worked_by_hand()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor stored = torch.tensor([0f, 0f, 1f, 0f, 0f, 2f, 10f, 10f], [4, 2]);
+        // From (0, 1): nearest are (0,0), (0,2) at 1 each; from (1, 0), a stored row: itself is left out, then (0,0), (0,2).
+        float[] residuals = RowMemory.Residuals(torch.tensor([0f, 1f, 1f, 0f], [2, 2]), stored, 2).data<float>().ToArray();
+        float[] expected = [0, (1 + 1) / 2f, (1 + 1) / 2f, (0 + 4) / 2f];
+        for (int i = 0; i < 4; i++)
+            Assert.AreEqual(expected[i], residuals[i], 1e-6);
+    }
+}

@@ -1,0 +1,161 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch.Tests;
+
+[TestClass]
+public class TrainedAutoencoderTests
+{
+    [TestMethod]
+    public void A_row_that_breaks_the_tables_rule_is_stranger_than_any_that_keeps_it()
+    {
+        using TrainedAutoencoder model = Trained.Detector();
+        float usual = Trained.Scores(model, Trained.AllRows()).Max();
+        // Each slot is within its range; only the sum is wrong.
+        Assert.IsGreaterThan(usual, Trained.Scores(model, [10.2f, 2.8f, 11f, 7])[0]);
+    }
+
+    [TestMethod]
+    public void Slots_contributions_add_up_to_the_score_and_name_the_culprit()
+    {
+        using TrainedAutoencoder model = Trained.Detector();
+        float[] score = new float[1], features = new float[4];
+        model.Compute([11f, 2f, 19f, 7], 1, score, features, default, default);
+        Assert.AreEqual(score[0], features.Sum(), 1e-4f * score[0]);
+        Assert.AreEqual(2, Array.IndexOf(features, features.Max()));
+    }
+
+    [TestMethod]
+    public void A_constant_slot_contributes_nothing_even_when_it_moves()
+    {
+        using TrainedAutoencoder model = Trained.Detector();
+        float[] score = new float[2], features = new float[8];
+        model.Compute([11f, 2f, 13f, 7, 11f, 2f, 13f, 1000], 2, score, features, default, default);
+        Assert.AreEqual(0, features[3]);
+        Assert.AreEqual(0, features[7]);
+        Assert.AreEqual(score[0], score[1]);
+    }
+
+    [TestMethod]
+    [DataRow(0.02)]
+    [DataRow(0.1)]
+    [DataRow(0.5)]
+    public void The_threshold_leaves_the_contamination_above_it(double contamination)
+    {
+        using TrainedAutoencoder model = Trained.Detector(
+            new AutoencoderDetectorOptions { Epochs = 5, Contamination = contamination });
+        int above = Trained.Scores(model, Trained.AllRows()).Count(s => s > model.Threshold);
+        Assert.AreEqual(contamination * 300, above, 1.0); // a row at the threshold may round to either side
+    }
+
+    [TestMethod]
+    public void Scores_do_not_depend_on_the_batch()
+    {
+        using TrainedAutoencoder model = Trained.Detector();
+        float[] rows = Trained.AllRows();
+        float[] together = Trained.Scores(model, rows);
+        for (int i = 0; i < together.Length; i += 7)
+        {
+            float alone = Trained.Scores(model, rows[(4 * i)..(4 * i + 4)])[0];
+            Assert.AreEqual(together[i], alone, 1e-5f * Math.Max(1, alone));
+        }
+    }
+
+    [TestMethod]
+    public void The_same_seed_gives_the_same_bits_and_another_seed_another_model()
+    {
+        float[] Score(int seed)
+        {
+            using TrainedAutoencoder model = AutoencoderFit.Fit(
+                Trained.SumRows(), new AutoencoderDetectorOptions { Epochs = 3 }, AutoencoderUse.Detect,
+                Trained.OnCpu with { Seed = seed });
+            return Trained.Scores(model, Trained.AllRows(20));
+        }
+
+        float[] first = Score(1);
+        CollectionAssert.AreEqual(first, Score(1));
+        CollectionAssert.AreNotEqual(first, Score(2));
+    }
+
+    [TestMethod]
+    public void A_saved_model_scores_as_before_to_the_last_bit()
+    {
+        using TrainedAutoencoder model = Trained.Detector(new AutoencoderDetectorOptions
+        {
+            Epochs = 3,
+            HiddenLayers = [16, 8],
+            LatentDimension = 3,
+            BatchNormalization = true,
+            Members = 3,
+        });
+        using var weights = new MemoryStream();
+        model.SaveWeights(weights);
+        weights.Position = 0;
+        using TrainedAutoencoder loaded = TrainedAutoencoder.Load(model.Shape, model.Threshold, weights, torch.CPU);
+        CollectionAssert.AreEqual(
+            Trained.Scores(model, Trained.AllRows()), Trained.Scores(loaded, Trained.AllRows()));
+    }
+
+    [TestMethod]
+    public void Weights_of_another_shape_are_refused()
+    {
+        using TrainedAutoencoder model = Trained.Detector(new AutoencoderDetectorOptions { Epochs = 1 });
+        using var weights = new MemoryStream();
+        model.SaveWeights(weights);
+        weights.Position = 0;
+        Assert.ThrowsExactly<FormatException>(
+            () => TrainedAutoencoder.Load(model.Shape with { LatentDimension = 5 }, 0, weights, torch.CPU));
+        weights.Position = 0;
+        Assert.ThrowsExactly<FormatException>(
+            () => TrainedAutoencoder.Load(model.Shape with { HiddenLayers = [60_000, 60_000] }, 0, weights, torch.CPU));
+    }
+
+    [TestMethod]
+    public void Training_scoring_saving_and_disposal_leave_no_tensor_behind()
+    {
+        Trained.Detector(new AutoencoderDetectorOptions { Epochs = 1 }).Dispose();
+        long before = torch.Tensor.TotalCount;
+        TrainedAutoencoder model = Trained.Detector(
+            new AutoencoderDetectorOptions { Epochs = 2, BatchNormalization = true, Dropout = 0.1, ValidationFraction = 0.1 });
+        long own = torch.Tensor.TotalCount;
+        float[] rows = Trained.AllRows();
+        model.Compute(rows, 300, new float[300], new float[1200], new float[1200], new float[300 * 128]);
+        model.SaveWeights(new MemoryStream());
+        Assert.AreEqual(own, torch.Tensor.TotalCount);
+        model.Dispose();
+        Assert.AreEqual(before, torch.Tensor.TotalCount);
+        Assert.ThrowsExactly<ObjectDisposedException>(() => Trained.Scores(model, rows));
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(5)]
+    public void A_handful_of_rows_trains(int rows)
+    {
+        using TrainedAutoencoder model = Trained.Detector(
+            new AutoencoderDetectorOptions { Epochs = 2, BatchNormalization = true }, Trained.SumRows(rows));
+        Assert.IsTrue(Trained.Scores(model, Trained.AllRows(10)).All(float.IsFinite));
+    }
+
+    [TestMethod]
+    public void Extreme_values_give_large_finite_scores()
+    {
+        using TrainedAutoencoder model = Trained.Detector();
+        float[] scores = Trained.Scores(model, [1e30f, 0, 0, 7, -1e38f, 1e38f, 0, 7, 11f, 2f, 13f, 7]);
+        Assert.IsTrue(scores.All(float.IsFinite));
+        Assert.IsGreaterThan(scores[2], scores[0]);
+        Assert.IsGreaterThan(scores[2], scores[1]);
+    }
+
+    [TestMethod]
+    public void Reconstruction_is_in_the_units_of_the_data()
+    {
+        using TrainedAutoencoder model = AutoencoderFit.Fit(
+            Trained.SumRows(), new AutoencoderOptions { Epochs = 200, InputNoise = 0.05 }, AutoencoderUse.Denoise,
+            Trained.OnCpu);
+        float[] rows = Trained.AllRows(50), output = new float[200];
+        model.Compute(rows, 50, default, default, output, default);
+        for (int i = 0; i < output.Length; i++)
+            Assert.AreEqual(rows[i], output[i], 0.25f); // the slots range over 2 to 4 units
+    }
+}
