@@ -70,8 +70,28 @@ internal sealed class TrainedAutoencoder : IDisposable
         }
     }
 
-    /// <summary>Writes all tensors as safetensors, by their names in the state dict.</summary>
-    public void SaveWeights(Stream stream)
+    /// <summary>Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
+    public void ExportWeights(Stream stream)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        using DisposeScope scope = torch.NewDisposeScope();
+        TensorFile.Save(stream, Exported());
+    }
+
+    /// <summary>
+    /// Takes the networks' weights from such a file. The scale of the inputs, the stored rows, the weights of the score's
+    /// parts and the threshold stay.
+    /// </summary>
+    /// <exception cref="FormatException">The file does not hold exactly the weights of networks of this shape.</exception>
+    public void ImportWeights(Stream stream)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        using DisposeScope scope = torch.NewDisposeScope();
+        TensorFile.Load(stream, Exported());
+    }
+
+    /// <summary>Writes all tensors of the model as safetensors.</summary>
+    public void Save(Stream stream)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         TensorFile.Save(stream, _model.NamedTensors());
@@ -99,6 +119,21 @@ internal sealed class TrainedAutoencoder : IDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// Views of the networks' tensors in PyTorch's shapes: a weight is (outputs, inputs), anything else (width). Several
+    /// members are stacked along a first dimension, as torch.func.stack_module_state does.
+    /// </summary>
+    private IReadOnlyList<(string Name, torch.Tensor Value)> Exported() =>
+        [.. _model.Network.NamedTensors().Select(t =>
+        {
+            using IDisposable noGradient = torch.no_grad();
+            torch.Tensor stacked = t.Value.shape[1] == 1 && !t.Name.EndsWith(".weight", StringComparison.Ordinal)
+                || t.Name.Contains("_norm.", StringComparison.Ordinal)
+                ? t.Value.detach().squeeze(1)
+                : t.Value.detach();
+            return (t.Name, Shape.Members == 1 ? stacked.squeeze(0) : stacked);
+        })];
 
     public void Dispose()
     {

@@ -38,7 +38,10 @@ public sealed record TrainingProgress
     /// <summary>How much of <see cref="Elapsed"/> the training loop waited for rows to be read.</summary>
     public required TimeSpan DataWait { get; init; }
 
-    /// <summary>The most memory used on the device so far, in bytes; null where the runtime does not tell.</summary>
+    /// <summary>
+    /// The most memory used so far, in bytes: on the CPU that of the whole process; null on CUDA, where TorchSharp does
+    /// not tell.
+    /// </summary>
     public long? PeakDeviceBytes { get; init; }
 
     /// <summary>Whether this is the last report of the run.</summary>

@@ -3,7 +3,8 @@ using System.Diagnostics;
 namespace GenerativeML.Torch;
 
 /// <summary>Decides when a report is due and works out its rates.</summary>
-internal sealed class ProgressReporter(IProgress<TrainingProgress>? progress, long steps, int epochs, long firstStep)
+internal sealed class ProgressReporter(
+    IProgress<TrainingProgress>? progress, long steps, int epochs, long firstStep, bool onCpu)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
@@ -39,9 +40,16 @@ internal sealed class ProgressReporter(IProgress<TrainingProgress>? progress, lo
             Elapsed = elapsed,
             Remaining = last ? TimeSpan.Zero : elapsed * ((steps - step) / (double)done),
             DataWait = dataWait,
+            PeakDeviceBytes = onCpu ? PeakOfProcess() : null,
             IsLast = last,
         });
         _last = Stopwatch.GetTimestamp();
         _rows = 0;
+    }
+
+    private static long PeakOfProcess()
+    {
+        using Process self = Process.GetCurrentProcess();
+        return self.PeakWorkingSet64;
     }
 }

@@ -64,7 +64,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         long step = _checkpoints?.Restore(_family.Network, _family.Updates, _optimizers, _best, _stopping) ?? 0;
         CancellationToken cancellation = _run.Options.CancellationToken;
-        var reporter = new ProgressReporter(_run.Progress, _steps, _run.Epochs, step);
+        var reporter = new ProgressReporter(
+            _run.Progress, _steps, _run.Epochs, step, _random.device.type == DeviceType.CPU);
         int epoch = 0;
         bool stopped = _stopping.IsOver, cancelled = false;
         while (step < _steps && !stopped && !cancelled)

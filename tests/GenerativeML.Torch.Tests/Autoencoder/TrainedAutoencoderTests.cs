@@ -88,7 +88,7 @@ public class TrainedAutoencoderTests
             Members = 3,
         });
         using var weights = new MemoryStream();
-        model.SaveWeights(weights);
+        model.Save(weights);
         weights.Position = 0;
         using TrainedAutoencoder loaded = TrainedAutoencoder.Load(model.Shape, model.Threshold, weights, torch.CPU);
         CollectionAssert.AreEqual(
@@ -96,11 +96,46 @@ public class TrainedAutoencoderTests
     }
 
     [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    public void Exported_weights_have_PyTorchs_names_and_shapes_and_come_back(int members)
+    {
+        var options = new AutoencoderDetectorOptions
+        {
+            Epochs = 2, HiddenLayers = [6], LatentDimension = 1, Members = members, BatchNormalization = true, InputNoise = 0,
+        };
+        using TrainedAutoencoder model = Trained.Detector(options);
+        using TrainedAutoencoder other = AutoencoderFit.Fit(
+            Trained.SumRows(), options, AutoencoderUse.Detect, Trained.OnCpu with { Seed = 8 });
+        using var weights = new MemoryStream();
+        model.ExportWeights(weights);
+
+        weights.Position = 0;
+        var shapes = SafetensorsReader.Open(weights).Header.Tensors.ToDictionary(
+            t => t.Spec.Name, t => string.Join('x', t.Spec.Shape.ToArray()));
+        string stack = members == 1 ? "" : members + "x";
+        Assert.AreEqual(stack + "6x4", shapes["encoder.0.weight"]);
+        Assert.AreEqual(stack + "6", shapes["encoder.0.bias"]);
+        Assert.AreEqual(stack + "1x6", shapes["encoder.1.weight"]);
+        Assert.AreEqual(stack + "1", shapes["encoder.1.bias"]);
+        Assert.AreEqual(stack + "6x1", shapes["decoder.0.weight"]);
+        Assert.AreEqual(stack + "6", shapes["encoder_norm.0.weight"]);
+        Assert.AreEqual(stack + "6", shapes["decoder_norm.0.running_var"]);
+
+        weights.Position = 0;
+        other.ImportWeights(weights);
+        float[] rows = Trained.AllRows(20), expected = new float[80], found = new float[80];
+        model.Compute(rows, 20, default, default, expected, default);
+        other.Compute(rows, 20, default, default, found, default);
+        CollectionAssert.AreEqual(expected, found);
+    }
+
+    [TestMethod]
     public void Weights_of_another_shape_are_refused()
     {
         using TrainedAutoencoder model = Trained.Detector(new AutoencoderDetectorOptions { Epochs = 1 });
         using var weights = new MemoryStream();
-        model.SaveWeights(weights);
+        model.Save(weights);
         weights.Position = 0;
         Assert.ThrowsExactly<FormatException>(
             () => TrainedAutoencoder.Load(model.Shape with { LatentDimension = 5 }, 0, weights, torch.CPU));
@@ -119,7 +154,7 @@ public class TrainedAutoencoderTests
         long own = torch.Tensor.TotalCount;
         float[] rows = Trained.AllRows();
         model.Compute(rows, 300, new float[300], new float[1200], new float[1200], new float[300 * 128]);
-        model.SaveWeights(new MemoryStream());
+        model.Save(new MemoryStream());
         Assert.AreEqual(own, torch.Tensor.TotalCount);
         model.Dispose();
         Assert.AreEqual(before, torch.Tensor.TotalCount);

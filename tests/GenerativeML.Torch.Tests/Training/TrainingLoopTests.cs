@@ -54,6 +54,7 @@ public class TrainingLoopTests
         Assert.IsTrue(last.Losses.ContainsKey("error") && last.Losses.ContainsKey("loss"));
         Assert.IsTrue(last.Validation["loss"] >= 0);
         Assert.AreEqual(TimeSpan.Zero, last.Remaining);
+        Assert.IsGreaterThan(1 << 20, last.PeakDeviceBytes!.Value);
     }
 
     [TestMethod]
