@@ -58,7 +58,7 @@ internal static class ModelFile
                 throw new FormatException(
                     $"The saved model has format {format}; this version reads format {Format}. Update the package.");
             }
-            ModelFamily family = ModelFamily.Find(ModelJson.Read<string>(root, "family"));
+            ModelFamily family = ModelFamilies.Find(ModelJson.Read<string>(root, "family"));
             JsonElement options = ModelJson.Read<JsonElement>(root, "options");
             MLNetInternals.ReadEntry(loadContext, WeightsEntry, weights => model = family.Load(environment, options, weights));
         });

@@ -14,6 +14,7 @@ internal static class ModelJson
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        IgnoreReadOnlyProperties = true,
         Converters = { new JsonStringEnumConverter() },
     };
 
@@ -23,14 +24,20 @@ internal static class ModelJson
     {
         if (parent.ValueKind != JsonValueKind.Object || !parent.TryGetProperty(name, out JsonElement value))
             throw new FormatException($"The saved model's options have no '{name}'.");
+        return Read<T>(value);
+    }
+
+    /// <summary>Reads a JSON value.</summary>
+    /// <exception cref="FormatException">It is no <typeparamref name="T"/>.</exception>
+    public static T Read<T>(JsonElement value)
+    {
         try
         {
-            return value.Deserialize<T>(Options)
-                ?? throw new FormatException($"The saved model's option '{name}' is null.");
+            return value.Deserialize<T>(Options) ?? throw new FormatException("A saved option is null that must not be.");
         }
         catch (JsonException invalid)
         {
-            throw new FormatException($"The saved model's option '{name}' cannot be read: {invalid.Message}");
+            throw new FormatException($"The saved options cannot be read: {invalid.Message}");
         }
     }
 }

@@ -1,4 +1,5 @@
 using GenerativeML.Persistence;
+using GenerativeML.Pipeline;
 using GenerativeML.Rows;
 using GenerativeML.Torch;
 using Microsoft.ML;
@@ -48,8 +49,8 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
         using IChannel channel = _host.Start("Training");
         return Train(rows, new TrainingContext
         {
-            Seed = _options.Seed ?? MLNetInternals.SeedOf(_host) ?? 0,
-            Device = _options.Device ?? DefaultDevice(),
+            Seed = _options.Seed ?? HostDefaults.Seed(_host),
+            Device = _options.Device ?? HostDefaults.Device(_host),
             FallbackToCpu = _options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(_host),
             Progress = new LoggedProgress(channel, _options.Progress),
         });
@@ -67,7 +68,4 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
         Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
         return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
     }
-
-    private ComputeDevice DefaultDevice() =>
-        MLNetInternals.GpuDeviceIdOf(_host) is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
 }

@@ -50,7 +50,7 @@ internal sealed class AffineTransformer(AffineModel model) : GenerativeTransform
 {
     private static readonly byte[] s_weights = [.. Enumerable.Range(0, 100_000).Select(i => (byte)i)];
 
-    static AffineTransformer() => ModelFamily.Add(new("affine", Load));
+    static AffineTransformer() => ModelFamilies.Add(new("affine", Load));
 
     public AffineModel Model => model;
 
