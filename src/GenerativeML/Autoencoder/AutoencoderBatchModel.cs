@@ -48,6 +48,9 @@ internal sealed class AutoencoderBatchModel : IBatchModel
     /// <summary>Uses the network itself, as for saving it.</summary>
     public void Use(Action<TrainedAutoencoder> use) => _model.Use(use);
 
+    /// <summary>Changes the network itself, while no row is computed.</summary>
+    public void Change(Action<TrainedAutoencoder> change) => _model.Change(change);
+
     /// <inheritdoc/>
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {

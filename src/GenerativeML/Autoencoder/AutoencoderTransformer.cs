@@ -47,13 +47,29 @@ public sealed class AutoencoderTransformer : GenerativeTransformer
     /// <summary>Slots of a code.</summary>
     public int LatentDimension => _shape.LatentDimension;
 
-    /// <summary>Writes the weights as a safetensors file, by their names in the state dict.</summary>
+    /// <summary>Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them.</summary>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public void SaveWeights(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        AtomicFile.Write(path, WriteWeights);
+        AtomicFile.Write(path, stream => _model.Use(model => model.ExportWeights(stream)));
+    }
+
+    /// <summary>
+    /// Takes the networks' weights from a file such as <see cref="SaveWeights"/> writes. All else that was learned, the
+    /// scale of the inputs and the threshold among it, stays.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">
+    /// The file is damaged, or does not hold exactly the weights of networks of this shape; nothing has changed then.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
+    public void LoadWeights(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        using FileStream file = File.OpenRead(path);
+        _model.Change(model => model.ImportWeights(file));
     }
 
     private protected override string Family => SavedFamily.Name;
@@ -69,7 +85,7 @@ public sealed class AutoencoderTransformer : GenerativeTransformer
         },
         ModelJson.Options);
 
-    private protected override void WriteWeights(Stream stream) => _model.Use(model => model.SaveWeights(stream));
+    private protected override void WriteWeights(Stream stream) => _model.Use(model => model.Save(stream));
 
     private static AutoencoderTransformer Load(IHostEnvironment environment, JsonElement options, Stream weights)
     {

@@ -1,61 +1,60 @@
 namespace GenerativeML.Pipeline;
 
 /// <summary>
-/// A trained network in the hands of many: used from several threads at once, and freed when it has been disposed and
-/// the last of them has let go of it.
+/// A trained network in the hands of many threads: any number may use it at once; changing and freeing it waits until
+/// none does.
 /// </summary>
 internal sealed class SharedModel<T>(T model) : IDisposable
     where T : class, IDisposable
 {
-    private readonly Lock _lock = new();
-    private int _users;
+    private readonly ReaderWriterLockSlim _lock = new();
     private bool _disposed;
 
-    /// <summary>Uses the network; it stays there until <paramref name="use"/> returns.</summary>
+    /// <summary>Uses the network; it stays there, unchanged, until <paramref name="use"/> returns.</summary>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public void Use(Action<T> use)
     {
-        Enter();
+        _lock.EnterReadLock();
         try
         {
+            ObjectDisposedException.ThrowIf(_disposed, model);
             use(model);
         }
         finally
         {
-            Leave();
+            _lock.ExitReadLock();
+        }
+    }
+
+    /// <summary>Changes the network while nobody uses it.</summary>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    public void Change(Action<T> change)
+    {
+        _lock.EnterWriteLock();
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, model);
+            change(model);
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_lock)
+        _lock.EnterWriteLock();
+        try
         {
-            if (_disposed)
-                return;
+            if (!_disposed)
+                model.Dispose();
             _disposed = true;
-            if (_users > 0)
-                return;
         }
-        model.Dispose();
-    }
-
-    private void Enter()
-    {
-        lock (_lock)
+        finally
         {
-            ObjectDisposedException.ThrowIf(_disposed, model);
-            _users++;
+            _lock.ExitWriteLock();
         }
-    }
-
-    private void Leave()
-    {
-        lock (_lock)
-        {
-            if (--_users > 0 || !_disposed)
-                return;
-        }
-        model.Dispose();
     }
 }
