@@ -165,7 +165,7 @@ public sealed class SavedModelTests
             environment = env;
             return probe;
         });
-        ModelFamily.Add(family);
+        ModelFamilies.Add(family);
         MemoryStream saved = Save(context => ModelFile.Save(
             context, family.Name, (Utf8JsonWriter writer) => writer.WriteNullValue(), stream => stream.WriteByte(0)));
         var ml = new MLContext(seed: 5) { GpuDeviceId = 3, FallbackToCpu = true };
