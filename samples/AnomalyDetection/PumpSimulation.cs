@@ -39,7 +39,7 @@ internal sealed class PumpSimulation(int seed)
         ["bearing wear", "cavitation", "blocked filter", "internal leak", "sensor drift"];
 
     private readonly Random _random = new(seed); // a seeded Random gives the same numbers in every version of .NET
-    private double _demandDrift, _bearingHeat = 20, _motorHeat = 30;
+    private double _demandDrift, _bearingHeat, _motorHeat;
 
     /// <summary>Writes the simulated readings to <paramref name="path"/> as CSV with a header.</summary>
     public void Write(string path)
@@ -47,6 +47,8 @@ internal sealed class PumpSimulation(int seed)
         (string Fault, double Severity)[] condition = PlanFaults();
         var text = new StringBuilder(
             "time,speed_rpm,flow_m3h,suction_bar,discharge_bar,current_a,vibration_mm_s,bearing_c,motor_c,fault\n");
+        for (int i = 0; i < ReadingsPerDay; i++)
+            Read(i, "none", 0); // a day that is not written: the temperatures must find their level first
         for (int i = 0; i < condition.Length; i++)
         {
             double[] r = Read(i, condition[i].Fault, condition[i].Severity);
