@@ -7,7 +7,6 @@ internal static class AnnotationUtils
     public static class Kinds
     {
         public const string SlotNames = "SlotNames";
-        public const string KeyValues = "KeyValues";
         public const string IsNormalized = "IsNormalized";
     }
 

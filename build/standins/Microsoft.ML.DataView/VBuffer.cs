@@ -46,13 +46,6 @@ public readonly struct VBuffer<T> : IEnumerable
         destination = editor.Commit();
     }
 
-    public void CopyToDense(ref VBuffer<T> destination)
-    {
-        VBufferEditor<T> editor = VBufferEditor.Create(ref destination, Length);
-        CopyTo(editor.Values);
-        destination = editor.Commit();
-    }
-
     public void CopyTo(Span<T> destination) => CopyTo(destination, 0);
 
     public void CopyTo(Span<T> destination, int destinationIndex, T defaultValue = default)

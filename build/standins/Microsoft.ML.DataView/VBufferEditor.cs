@@ -17,22 +17,21 @@ public static class VBufferEditor
             throw new ArgumentOutOfRangeException(nameof(valuesCount));
 
         T[] values = destination.Values;
-        bool createdValues = Ensure(ref values, count, keepOldOnResize);
+        Ensure(ref values, count, keepOldOnResize);
         int[] indices = destination.Indices;
-        bool createdIndices = (count < newLogicalLength || requireIndicesOnDense)
-            && Ensure(ref indices, count, keepOldOnResize);
-        return new VBufferEditor<T>(newLogicalLength, count, values, indices, createdValues, createdIndices);
+        if (count < newLogicalLength || requireIndicesOnDense)
+            Ensure(ref indices, count, keepOldOnResize);
+        return new VBufferEditor<T>(newLogicalLength, count, values, indices);
     }
 
-    private static bool Ensure<TItem>(ref TItem[] array, int count, bool keepOld)
+    private static void Ensure<TItem>(ref TItem[] array, int count, bool keepOld)
     {
         if (array is not null && array.Length >= count)
-            return false;
+            return;
         if (keepOld)
             Array.Resize(ref array, count);
         else
             array = count == 0 ? [] : new TItem[count];
-        return true;
     }
 }
 
@@ -45,27 +44,14 @@ public readonly ref struct VBufferEditor<T>
     public readonly Span<T> Values;
     public readonly Span<int> Indices;
 
-    internal VBufferEditor(
-        int length, int count, T[] values, int[] indices, bool createdNewValues, bool createdNewIndices)
+    internal VBufferEditor(int length, int count, T[] values, int[] indices)
     {
         _length = length;
         _values = values;
         _indices = indices;
         Values = values.AsSpan(0, count);
         Indices = indices is null ? default : indices.AsSpan(0, Math.Min(count, indices.Length));
-        CreatedNewValues = createdNewValues;
-        CreatedNewIndices = createdNewIndices;
     }
-
-    public bool CreatedNewValues { get; }
-
-    public bool CreatedNewIndices { get; }
 
     public VBuffer<T> Commit() => new(_length, Values.Length, _values, _indices);
-
-    public VBuffer<T> CommitTruncated(int physicalValuesCount)
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(physicalValuesCount, Values.Length);
-        return new(_length, physicalValuesCount, _values, _indices);
-    }
 }

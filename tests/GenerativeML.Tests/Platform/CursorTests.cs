@@ -132,13 +132,13 @@ public sealed class CursorTests
     }
 
     [TestMethod]
-    public void Rows_are_taken_skipped_and_filtered()
+    public void Rows_are_taken_and_skipped()
     {
         CollectionAssert.AreEqual(new[] { 0, 1, 2 }, Ids(_ml.Data.TakeRows(Data, 3), null));
         CollectionAssert.AreEqual(new[] { 998, 999 }, Ids(_ml.Data.SkipRows(Data, 998), null));
         Assert.AreEqual(3, _ml.Data.TakeRows(Data, 3).GetRowCount());
-        CollectionAssert.AreEqual(
-            new[] { 20, 21 }, Ids(_ml.Data.FilterRowsByColumn(Data, "Value", lowerBound: 10, upperBound: 11), null));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _ml.Data.TakeRows(Data, 0));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _ml.Data.SkipRows(Data, 0));
     }
 
     [TestMethod]

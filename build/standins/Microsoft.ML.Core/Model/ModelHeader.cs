@@ -25,7 +25,7 @@ internal readonly record struct ModelHeader(
             return new(
                 reader.ReadUInt64(), reader.ReadUInt32(), reader.ReadUInt32(), reader.ReadString(), reader.ReadString());
         }
-        catch (EndOfStreamException)
+        catch (IOException)
         {
             throw context.ExceptDecode("Truncated model header");
         }

@@ -34,7 +34,7 @@ internal sealed class ModelLoadContext : IDisposable
         where TRes : class
     {
         result = null;
-        Stream stream = repository.OpenEntryOrNull(directory, ModelStreamName);
+        using Stream stream = repository.OpenEntryOrNull(directory, ModelStreamName);
         if (stream is null)
             return false;
 

@@ -75,9 +75,17 @@ internal sealed class RepositoryReader(Stream stream, IExceptionContext context)
         if (entry is null)
             return null;
         FileStream file = CreateTempFile();
-        using (Stream content = entry.Open())
-            content.CopyTo(file);
-        file.Position = 0;
-        return file;
+        try
+        {
+            using (Stream content = entry.Open())
+                content.CopyTo(file);
+            file.Position = 0;
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 }

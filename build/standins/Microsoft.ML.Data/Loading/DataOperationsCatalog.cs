@@ -40,32 +40,9 @@ public sealed class DataOperationsCatalog : IInternalCatalog
         return new ShuffleDataView(input, seed ?? _env.Register("Shuffle").Rand.Next(), shufflePoolSize, shuffleSource);
     }
 
-    public IDataView TakeRows(IDataView input, long count) => Range(input, 0, count);
+    public IDataView TakeRows(IDataView input, long count) => Range(input, 0, Positive(count));
 
-    public IDataView SkipRows(IDataView input, long count) => Range(input, count, long.MaxValue);
-
-    public IDataView FilterRowsByColumn(
-        IDataView input,
-        string columnName,
-        double lowerBound = double.NegativeInfinity,
-        double upperBound = double.PositiveInfinity)
-    {
-        DataViewSchema.Column column = input.Schema.GetColumnOrNull(columnName)
-            ?? throw _env.ExceptSchemaMismatch(nameof(columnName), "input", columnName);
-        _env.CheckParam(
-            column.Type is NumberDataViewType && column.Type.RawType == typeof(float),
-            nameof(columnName), $"Column '{columnName}' is {column.Type}: this stand-in filters by Single only");
-        return new FilterDataView(input, [column], row =>
-        {
-            ValueGetter<float> getter = row.GetGetter<float>(row.Schema[column.Index]);
-            float value = 0;
-            return () =>
-            {
-                getter(ref value);
-                return value >= lowerBound && value < upperBound ? RowVerdict.Keep : RowVerdict.Drop;
-            };
-        }, ordered: false);
-    }
+    public IDataView SkipRows(IDataView input, long count) => Range(input, Positive(count), long.MaxValue);
 
     public TrainTestData TrainTestSplit(
         IDataView data, double testFraction = 0.1, string samplingKeyColumnName = null, int? seed = null)
@@ -75,11 +52,11 @@ public sealed class DataOperationsCatalog : IInternalCatalog
         if (samplingKeyColumnName is not null)
             throw new NotSupportedException("This stand-in splits by rows only.");
         int drawn = seed ?? ((IHostEnvironmentInternal)_env).Seed ?? Random.Shared.Next();
-        FilterDataView Part(bool test) => new(data, [], _ =>
+        FilterDataView Part(bool test) => new(data, () =>
         {
             Random random = new(drawn);
             return () => random.NextDouble() < testFraction == test ? RowVerdict.Keep : RowVerdict.Drop;
-        }, ordered: true);
+        });
         return new(Part(test: false), Part(test: true));
     }
 
@@ -98,15 +75,20 @@ public sealed class DataOperationsCatalog : IInternalCatalog
         }
     }
 
+    private long Positive(long count)
+    {
+        _env.CheckParam(count > 0, nameof(count), "Must be greater than zero.");
+        return count;
+    }
+
     private FilterDataView Range(IDataView input, long skip, long take)
     {
         _env.CheckValue(input, nameof(input));
-        _env.CheckParam(skip >= 0 && take >= 0, "count", "Must be non-negative");
-        return new(input, [], _ =>
+        return new(input, () =>
         {
             long at = -1;
             return () => ++at < skip ? RowVerdict.Drop : at - skip < take ? RowVerdict.Keep : RowVerdict.Stop;
-        }, ordered: true, count: rows => Math.Clamp(rows - skip, 0, take));
+        }, rows => Math.Clamp(rows - skip, 0, take));
     }
 
     public struct TrainTestData

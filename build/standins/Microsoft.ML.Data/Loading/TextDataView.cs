@@ -50,8 +50,6 @@ internal sealed class TextDataView(string path, TextLoader.Options options, Data
         {
             DataViewType type = Schema[column].Type;
             int[] fields = _options.Columns[column].Fields;
-            if ((type as VectorDataViewType)?.ItemType is KeyDataViewType || type is KeyDataViewType)
-                throw new NotSupportedException("This stand-in reads no keys.");
             return _options.Columns[column].DataKind switch
             {
                 DataKind.String => Make(type, fields, text => text),

@@ -2,13 +2,6 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Data;
 
-public sealed class KeyCount
-{
-    public ulong? Count;
-
-    public KeyCount(ulong count) => Count = count;
-}
-
 /// <summary>What a text file's fields mean.</summary>
 public sealed class TextLoader
 {
@@ -65,7 +58,6 @@ public sealed class TextLoader
     {
         public string Name;
         public Range[] Source;
-        public KeyCount KeyCount;
 
         public Column(string name, DataKind dataKind, int index)
             : this(name, dataKind, [new Range(index)])
@@ -77,12 +69,11 @@ public sealed class TextLoader
         {
         }
 
-        public Column(string name, DataKind dataKind, Range[] source, KeyCount keyCount = null)
+        public Column(string name, DataKind dataKind, Range[] source)
         {
             Name = name;
             DataKind = dataKind;
             Source = source;
-            KeyCount = keyCount;
         }
 
         public DataKind DataKind { get; set; }
@@ -93,8 +84,6 @@ public sealed class TextLoader
         internal DataViewType MakeType()
         {
             PrimitiveDataViewType item = ColumnTypeExtensions.PrimitiveTypeFromKind(DataKind);
-            if (KeyCount?.Count is { } count)
-                item = new KeyDataViewType(item.RawType, count);
             return Source is [{ } only] && only.Min == only.Max ? item : new VectorDataViewType(item, Fields.Length);
         }
 

@@ -29,7 +29,7 @@ internal static class SchemaFile
                 builder.AddColumn(reader.ReadString(), ReadType(reader), ReadAnnotations(reader));
             return builder.ToSchema();
         }
-        catch (Exception ex) when (ex is EndOfStreamException or ArgumentException or IndexOutOfRangeException)
+        catch (Exception ex) when (ex is IOException or ArgumentException or ArithmeticException or IndexOutOfRangeException)
         {
             throw context.Process(new FormatException("Corrupt schema", ex));
         }

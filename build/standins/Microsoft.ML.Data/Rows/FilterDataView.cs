@@ -1,8 +1,5 @@
 namespace Microsoft.ML.Data;
 
-/// <summary>Whether a cursor's current row passes; made anew for each cursor.</summary>
-internal delegate Func<RowVerdict> RowTest(DataViewRow row);
-
 internal enum RowVerdict
 {
     Keep,
@@ -12,70 +9,56 @@ internal enum RowVerdict
     Stop,
 }
 
-/// <summary>The rows that pass a test.</summary>
+/// <summary>Some of the rows, chosen by their place, so that there is no shuffling.</summary>
 /// <param name="source">All rows.</param>
-/// <param name="needed">The columns that the test reads.</param>
-/// <param name="test">The test.</param>
-/// <param name="ordered">Whether the test depends on the order of rows: then there is no shuffling.</param>
-/// <param name="count">How many rows pass of so many, or null when only a pass over them can tell.</param>
-internal sealed class FilterDataView(
-    IDataView source, DataViewSchema.Column[] needed, RowTest test, bool ordered, Func<long, long> count = null) : IDataView
+/// <param name="makeTest">Makes, for a cursor, the function that judges one row after the other.</param>
+/// <param name="count">How many of so many rows are kept, or null when only a pass over them can tell.</param>
+internal sealed class FilterDataView(IDataView source, Func<Func<RowVerdict>> makeTest, Func<long, long> count = null)
+    : IDataView
 {
-    public bool CanShuffle => !ordered && source.CanShuffle;
+    public bool CanShuffle => false;
 
     public DataViewSchema Schema => source.Schema;
 
     public long? GetRowCount() => count is not null && source.GetRowCount() is { } rows ? count(rows) : null;
 
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null)
-    {
-        bool[] active = ColumnSets.Flags(Schema, columnsNeeded);
-        return new Cursor(source.GetRowCursor(Needed(active), ordered ? null : rand), active, test);
-    }
+        => new Cursor(source.GetRowCursor(columnsNeeded), makeTest());
 
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null)
-    {
-        if (ordered)
-            return [GetRowCursor(columnsNeeded, rand)];
-        bool[] active = ColumnSets.Flags(Schema, columnsNeeded);
-        return [.. source.GetRowCursorSet(Needed(active), n, rand).Select(input => new Cursor(input, active, test))];
-    }
+        => [GetRowCursor(columnsNeeded)];
 
-    private IEnumerable<DataViewSchema.Column> Needed(bool[] active)
-        => Schema.Where(c => active[c.Index] || needed.Any(other => other.Index == c.Index)).ToArray();
-
-    private sealed class Cursor(DataViewRowCursor input, bool[] active, RowTest test) : SynchronizedCursorBase(input)
+    private sealed class Cursor(DataViewRowCursor input, Func<RowVerdict> test) : SynchronizedCursorBase(input)
     {
-        private readonly Func<RowVerdict> _verdict = test(input);
         private long _position = -1;
 
         public override long Position => _position;
 
         public override DataViewSchema Schema => Input.Schema;
 
-        public override bool IsColumnActive(DataViewSchema.Column column) => active[column.Index];
+        public override bool IsColumnActive(DataViewSchema.Column column) => Input.IsColumnActive(column);
 
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
             => Input.GetGetter<TValue>(column);
 
         public override bool MoveNext()
         {
-            while (Input.MoveNext())
+            RowVerdict verdict;
+            do
             {
-                switch (_verdict())
-                {
-                    case RowVerdict.Keep:
-                        _position++;
-                        return true;
-                    case RowVerdict.Stop:
-                        _position = -1;
-                        Input.Dispose();
-                        return false;
-                }
+                verdict = Input.MoveNext() ? test() : RowVerdict.Stop;
+            }
+            while (verdict == RowVerdict.Drop);
+
+            if (verdict == RowVerdict.Keep)
+            {
+                _position++;
+                return true;
             }
 
             _position = -1;
+            Input.Dispose();
             return false;
         }
     }

@@ -16,8 +16,6 @@ namespace Microsoft.ML.Data
     public sealed class EstimatorChain<TLastTransformer> : IEstimator<TransformerChain<TLastTransformer>>
         where TLastTransformer : class, ITransformer
     {
-        public readonly IEstimator<TLastTransformer> LastEstimator;
-
         private readonly IEstimator<ITransformer>[] _estimators;
 
         public EstimatorChain()
@@ -25,11 +23,7 @@ namespace Microsoft.ML.Data
         {
         }
 
-        internal EstimatorChain(IEstimator<ITransformer>[] estimators)
-        {
-            _estimators = estimators;
-            LastEstimator = estimators.LastOrDefault() as IEstimator<TLastTransformer>;
-        }
+        internal EstimatorChain(IEstimator<ITransformer>[] estimators) => _estimators = estimators;
 
         public TransformerChain<TLastTransformer> Fit(IDataView input)
         {
