@@ -103,17 +103,15 @@ internal sealed class AutoencoderModel : torch.nn.Module
         torch.Tensor counts = input_scale.gt(0).to(torch.ScalarType.Float32);
         torch.Tensor share = counts.div(counts.sum().clamp_min(1));
         torch.Tensor error = network.call(CleanInput(standardized)).sub_(standardized).square().mean([0L]);
-        return [error.mul_(share), Memorized(memory, NearNeighbors), Memorized(First(FarRows), FarNeighbors)];
-
-        torch.Tensor Memorized(torch.Tensor stored, int most)
-        {
-            int k = RowMemory.Neighbors(most, stored.shape[0]);
-            return k < 1
-                ? torch.zeros_like(standardized)
-                : RowMemory.Residuals(standardized, stored, k).mul_(share);
-        }
-
-        torch.Tensor First(int rows) => memory.narrow(0, 0, Math.Min(rows, memory.shape[0]));
+        torch.Tensor few = memory.narrow(0, 0, Math.Min(FarRows, memory.shape[0]));
+        int near = RowMemory.Neighbors(NearNeighbors, memory.shape[0]);
+        int far = RowMemory.Neighbors(FarNeighbors, few.shape[0]);
+        return
+        [
+            error.mul_(share),
+            near < 1 ? torch.zeros_like(error) : RowMemory.Residuals(standardized, memory, near).mul_(share),
+            far < 1 ? torch.zeros_like(error) : RowMemory.MeanResiduals(standardized, few, far).mul_(share),
+        ];
     }
 
     /// <summary>Each slot's contribution to the score; their sum is the score. (B, D) → (B, D).</summary>

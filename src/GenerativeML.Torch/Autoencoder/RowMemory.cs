@@ -16,7 +16,25 @@ internal static class RowMemory
 
     /// <summary>
     /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to it,
-    /// leaving out one that equals it.
+    /// for a large k: by products, and counting a stored row that equals it.
+    /// </summary>
+    /// <param name="rows">(B, D).</param>
+    /// <param name="stored">(M, D).</param>
+    /// <param name="k">The number of neighbours, at least one.</param>
+    /// <returns>(B, D).</returns>
+    public static torch.Tensor MeanResiduals(torch.Tensor rows, torch.Tensor stored, int k)
+    {
+        (_, torch.Tensor chosen) = Roughly(rows, stored).topk(k, dim: 1, largest: false, sorted: false);
+        torch.Tensor mask = torch.zeros(rows.shape[0], stored.shape[0], torch.ScalarType.Float32, rows.device);
+        mask.scatter_(1, chosen, torch.full(chosen.shape, 1.0 / k, torch.ScalarType.Float32, rows.device));
+        torch.Tensor mean = mask.matmul(stored), square = mask.matmul(stored.square());
+        // Rounding may leave a square a little below zero.
+        return rows.square().sub_(rows.mul(mean).mul_(2)).add_(square).clamp_min_(0);
+    }
+
+    /// <summary>
+    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to it,
+    /// for a small k: exactly, and leaving out one that equals it.
     /// </summary>
     /// <param name="rows">(B, D).</param>
     /// <param name="stored">(M, D), with M above <paramref name="k"/>.</param>
@@ -25,9 +43,7 @@ internal static class RowMemory
     public static torch.Tensor Residuals(torch.Tensor rows, torch.Tensor stored, int k)
     {
         long batch = rows.shape[0], width = rows.shape[1];
-        // Distances by one product are only good enough to choose candidates: for near rows the squares cancel.
-        torch.Tensor roughly = stored.square().sum(1L).unsqueeze(0).sub(rows.matmul(stored.t()).mul_(2));
-        (_, torch.Tensor chosen) = roughly.topk(k + 1, dim: 1, largest: false);
+        (_, torch.Tensor chosen) = Roughly(rows, stored).topk(k + 1, dim: 1, largest: false, sorted: false);
         torch.Tensor candidates = stored.index_select(0, chosen.reshape(-1)).view(batch, k + 1, width);
         torch.Tensor squares = rows.unsqueeze(1).sub(candidates).square(); // (B, k+1, D)
 
@@ -39,4 +55,11 @@ internal static class RowMemory
         torch.Tensor weights = torch.zeros_like(inOrder).scatter_(1, order, inOrder);
         return weights.unsqueeze(1).bmm(squares).squeeze(1).mul_(1.0 / k);
     }
+
+    /// <summary>
+    /// Squared distances, less the square of the row itself: one product, good enough to choose neighbours by. As
+    /// distances they would not do, for near rows the squares cancel. (B, D), (M, D) → (B, M).
+    /// </summary>
+    private static torch.Tensor Roughly(torch.Tensor rows, torch.Tensor stored) =>
+        rows.matmul(stored.t()).mul_(-2).add_(stored.square().sum(1L));
 }

@@ -47,7 +47,11 @@ public sealed class AutoencoderTransformer : GenerativeTransformer
     /// <summary>Slots of a code.</summary>
     public int LatentDimension => _shape.LatentDimension;
 
-    /// <summary>Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them.</summary>
+    /// <summary>
+    /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them:
+    /// <c>encoder.0.weight</c> is (outputs, inputs). With several <see cref="AutoencoderOptions.Members"/>, each tensor
+    /// has them as a first dimension, as <c>torch.func.stack_module_state</c> stacks them.
+    /// </summary>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public void SaveWeights(string path)
