@@ -31,7 +31,7 @@ internal static class MemoryMeasurement
     public static Command Command()
     {
         Argument<string> work = new("work");
-        work.AcceptOnlyFromAmong("fit", "transform", "engine");
+        work.AcceptOnlyFromAmong("fit", "transform");
         Argument<long> rows = new("rows");
         Argument<int> width = new("width");
         Command command = new(Name, "One measurement of 'memory'.") { work, rows, width };
@@ -48,12 +48,7 @@ internal static class MemoryMeasurement
     {
         var ml = new MLContext(seed: 1);
         using AutoencoderTransformer model = Fit(ml, TrainingRows, width);
-        Action<long> run = work switch
-        {
-            "fit" => n => Fit(ml, n, width).Dispose(),
-            "transform" => n => Transform(model, n, width),
-            _ => n => OneByOne(ml, model, n, width),
-        };
+        Action<long> run = work == "fit" ? n => Fit(ml, n, width).Dispose() : n => Transform(model, n, width);
         run(Math.Min(rows, WarmUpRows));
 
         long before = torch.Tensor.TotalCount;
@@ -63,14 +58,16 @@ internal static class MemoryMeasurement
         return new MemoryUse(rows, ProcessMemory.Peak, before, torch.Tensor.TotalCount, seconds);
     }
 
-    private static AutoencoderTransformer Fit(MLContext ml, long rows, int width) =>
+    /// <summary>A detector of generated rows, trained for one epoch with a small cache.</summary>
+    public static AutoencoderTransformer Fit(MLContext ml, long rows, int width) =>
         ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
         {
             Epochs = 1,
             CacheBudgetBytes = CacheBudget,
         }).Fit(new GeneratedRows(rows, width, countKnown: false));
 
-    private static void Transform(AutoencoderTransformer model, long rows, int width)
+    /// <summary>Reads score and verdict of every row, many rows at once.</summary>
+    public static void Transform(AutoencoderTransformer model, long rows, int width)
     {
         IDataView scored = model.Transform(new GeneratedRows(rows, width));
         DataViewSchema.Column score = scored.Schema["Score"], flag = scored.Schema["PredictedLabel"];
@@ -87,28 +84,5 @@ internal static class MemoryMeasurement
         }
         if (read != rows)
             throw new InvalidOperationException($"{rows} rows went in and {read} came out.");
-    }
-
-    private static void OneByOne(MLContext ml, AutoencoderTransformer model, long rows, int width)
-    {
-        var source = new GeneratedRows(rows, width);
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(VectorRow));
-        schema[nameof(VectorRow.Features)].ColumnType = source.Schema["Features"].Type;
-        var engine = ml.Model.CreatePredictionEngine<VectorRow, Verdict>(model, inputSchemaDefinition: schema);
-        var row = new VectorRow { Features = new float[width] };
-        var verdict = new Verdict();
-        for (long i = 0; i < rows; i++)
-        {
-            source.Compute(i, row.Features);
-            engine.Predict(row, ref verdict);
-        }
-        // Not disposed of: that would dispose of the model, which the caller owns.
-    }
-
-    private sealed class Verdict
-    {
-        public float Score { get; set; }
-
-        public bool PredictedLabel { get; set; }
     }
 }
