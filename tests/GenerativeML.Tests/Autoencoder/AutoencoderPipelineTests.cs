@@ -1,0 +1,167 @@
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Tests.Autoencoder;
+
+[TestClass]
+public sealed class AutoencoderPipelineTests
+{
+    private readonly MLContext _ml = new(1);
+
+    [TestMethod]
+    public void Rows_unlike_the_training_rows_score_higher_and_evaluate_agrees()
+    {
+        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms
+            .Concatenate("Features", "A", "B", "C")
+            .Append(_ml.Transforms.NormalizeMeanVariance("Features", fixZero: false))
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new() { Contamination = 0.02, Epochs = 40 }))
+            .Fit(Data(400));
+        IDataView scored = detector.Transform(Data(200, strangeEvery: 10));
+        AnomalyDetectionMetrics metrics = _ml.AnomalyDetection.Evaluate(scored, falsePositiveCount: 5);
+        Assert.IsGreaterThan(0.95, metrics.AreaUnderRocCurve);
+
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        bool[] labels = [.. scored.GetColumn<bool>("PredictedLabel")];
+        float threshold = detector.LastTransformer.Threshold;
+        CollectionAssert.AreEqual(scores.Select(s => s > threshold).ToArray(), labels);
+    }
+
+    [TestMethod]
+    public void The_threshold_leaves_the_share_of_contamination_above_it()
+    {
+        IDataView data = Data(500);
+        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(contamination: 0.1, epochs: 3)).Fit(data);
+        int flagged = detector.Transform(data).GetColumn<bool>("PredictedLabel").Count(label => label);
+        Assert.IsTrue(flagged is >= 48 and <= 52, $"{flagged} of 500");
+    }
+
+    [TestMethod]
+    public void Feature_scores_sum_to_the_score_and_carry_the_sensors_names()
+    {
+        IDataView data = Data(200);
+        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new()
+            {
+                FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
+                LatentDimension = 2, HiddenLayers = [8], Epochs = 3,
+            })).Fit(data);
+        IDataView scored = detector.Transform(data);
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        float[][] shares = [.. scored.GetColumn<float[]>("FeatureScore")];
+        for (int row = 0; row < scores.Length; row++)
+            Assert.AreEqual(scores[row], shares[row].Sum(), 1e-4f * Math.Max(1, scores[row]));
+
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        foreach (string column in new[] { "FeatureScore", "Reconstruction" })
+        {
+            scored.Schema[column].Annotations.GetValue("SlotNames", ref names);
+            CollectionAssert.AreEqual(new[] { "A", "B", "C" }, names.DenseValues().Select(n => n.ToString()).ToArray());
+        }
+        Assert.HasCount(2, scored.GetColumn<float[]>("Latent").First());
+        Assert.AreEqual(2, detector.LastTransformer.LatentDimension);
+        Assert.AreEqual(3, detector.LastTransformer.InputWidth);
+    }
+
+    [TestMethod]
+    public void Weights_travel_through_a_file()
+    {
+        IDataView data = Data(100);
+        using TransformerChain<AutoencoderTransformer> one = WithReconstruction(1).Fit(data), other = WithReconstruction(2).Fit(data);
+        string file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.safetensors");
+        try
+        {
+            one.LastTransformer.SaveWeights(file);
+            other.LastTransformer.LoadWeights(file);
+            float[][] expected = [.. one.Transform(data).GetColumn<float[]>("Reconstruction")];
+            float[][] actual = [.. other.Transform(data).GetColumn<float[]>("Reconstruction")];
+            for (int row = 0; row < expected.Length; row++)
+                CollectionAssert.AreEqual(expected[row], actual[row]);
+
+            File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
+            Assert.Throws<FormatException>(() => other.LastTransformer.LoadWeights(file));
+            CollectionAssert.AreEqual(actual[0], other.Transform(data).GetColumn<float[]>("Reconstruction").First());
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [TestMethod]
+    public void Options_out_of_range_and_impossible_columns_are_refused_when_the_trainer_is_made()
+    {
+        AnomalyDetectionCatalog.AnomalyDetectionTrainers trainers = _ml.AnomalyDetection.Trainers;
+        var range = Assert.Throws<ArgumentOutOfRangeException>(() => trainers.Autoencoder(contamination: 0.7));
+        StringAssert.Contains(range.Message, "Contamination");
+        Assert.Throws<ArgumentOutOfRangeException>(() => trainers.Autoencoder(epochs: 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Generative.AutoencoderFeaturizer("L", "F", new() { Dropout = 1 }));
+        Assert.Throws<ArgumentException>(() => trainers.Autoencoder(featureColumnName: " "));
+        var twice = Assert.Throws<ArgumentException>(() => trainers.Autoencoder(new() { LatentColumnName = "Score" }));
+        StringAssert.Contains(twice.Message, "'Score'");
+    }
+
+    [TestMethod]
+    public void A_device_that_is_not_there_is_an_error_unless_the_cpu_may_stand_in()
+    {
+        if (TorchSharp.torch.cuda.is_available())
+            Assert.Inconclusive("This machine has a CUDA device.");
+        TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, 1]);
+        Assert.Throws<InvalidOperationException>(() => _ml.AnomalyDetection.Trainers.Autoencoder(new()
+        {
+            Device = ComputeDevice.Cuda(0), FallbackToCpu = false, Epochs = 1,
+        }).Fit(data));
+        _ml.AnomalyDetection.Trainers.Autoencoder(new()
+        {
+            Device = ComputeDevice.Cuda(0), FallbackToCpu = true, Epochs = 1,
+        }).Fit(data).Dispose();
+
+        // What the context says counts where the options say nothing.
+        var context = new MLContext(1) { GpuDeviceId = 0, FallbackToCpu = false };
+        Assert.Throws<InvalidOperationException>(
+            () => context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data));
+        context.FallbackToCpu = true;
+        context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data).Dispose();
+    }
+
+    [TestMethod]
+    public void Trains_on_a_part_and_scores_the_rest()
+    {
+        DataOperationsCatalog.TrainTestData parts = _ml.Data.TrainTestSplit(Data(200, 10), testFraction: 0.5, seed: 1);
+        using TransformerChain<AutoencoderTransformer> model = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(epochs: 2)).Fit(parts.TrainSet);
+        int rows = parts.TestSet.GetColumn<float>("A").Count();
+        Assert.AreEqual(rows, model.Transform(parts.TestSet).GetColumn<float>("Score").Count(float.IsFinite));
+    }
+
+    private EstimatorChain<AutoencoderTransformer> WithReconstruction(int seed) => _ml.Transforms
+        .Concatenate("Features", "A", "B", "C")
+        .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new()
+        {
+            Seed = seed, Epochs = 2, ReconstructionColumnName = "Reconstruction",
+        }));
+
+    /// <summary>C follows from A and B, but in strange rows, which have Label 1.</summary>
+    private IDataView Data(int count, int strangeEvery = 0)
+    {
+        var random = new Random(17);
+        return _ml.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i =>
+        {
+            float a = random.NextSingle(), b = random.NextSingle();
+            bool strange = strangeEvery > 0 && i % strangeEvery == 0;
+            return new Reading { A = a, B = b, C = a + b + (strange ? 2 : 0), Label = strange ? 1 : 0 };
+        }).ToArray());
+    }
+
+    public sealed class Reading
+    {
+        public float A { get; set; }
+
+        public float B { get; set; }
+
+        public float C { get; set; }
+
+        public float Label { get; set; }
+    }
+}

@@ -1,0 +1,91 @@
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Tests.Conformance;
+
+/// <summary>
+/// A family under test: how its estimator is made, on the input column <c>Features</c>, a vector, with the options that
+/// tests turn.
+/// </summary>
+public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make)
+{
+    public override string ToString() => Name;
+}
+
+/// <summary>What tests change of any family's options.</summary>
+public sealed record TurnedOptions
+{
+    public int? Seed { get; init; }
+
+    public int Epochs { get; init; } = 2;
+
+    public CancellationToken Cancellation { get; init; }
+
+    public CancellationBehavior CancellationBehavior { get; init; }
+
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
+    public NonFiniteValues NonFiniteValues { get; init; }
+}
+
+/// <summary>Data that suits every family: what passes through, and a vector with some structure.</summary>
+internal static class ConformanceData
+{
+    public const int Width = 4;
+
+    /// <summary>A view with ids, text and a vector; <paramref name="spoil"/> can put anything into a row's vector.</summary>
+    public static TableView Table(int rows, int width = Width, Action<int, float[]>? spoil = null) => new TableView(rows)
+        .Add("Id", NumberDataViewType.Int32, row => row)
+        .Add("Name", TextDataViewType.Instance, row => $"row {row}".AsMemory())
+        .AddVector("Features", width, row =>
+        {
+            float[] values = Features(row, width);
+            spoil?.Invoke(row, values);
+            return values;
+        });
+
+    /// <summary>The same rows as objects, for a prediction engine.</summary>
+    public static ConformanceRow[] Objects(int rows) =>
+        [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow { Id = r, Name = $"row {r}", Features = Features(r, Width) })];
+
+    private static float[] Features(int row, int width)
+    {
+        var values = new float[width];
+        for (int i = 0; i < width; i++)
+            values[i] = MathF.Sin((row * 0.37f) + i) + (i * 0.1f * MathF.Cos(row * 1.3f));
+        return values;
+    }
+}
+
+/// <summary>A row of <see cref="ConformanceData"/> as a prediction engine takes it.</summary>
+public sealed class ConformanceRow
+{
+    public int Id { get; set; }
+
+    public string Name { get; set; } = "";
+
+    [VectorType(ConformanceData.Width)]
+    public float[] Features { get; set; } = [];
+}
+
+/// <summary>Every output that a family may give, as a prediction engine fills it; what a family lacks stays as it is.</summary>
+public sealed class ConformanceOutput
+{
+    public int Id { get; set; }
+
+    public float Score { get; set; }
+
+    public bool PredictedLabel { get; set; }
+
+    public float[]? FeatureScore { get; set; }
+
+    public float[]? Reconstruction { get; set; }
+
+    public float[]? Latent { get; set; }
+
+    public override string ToString() => string.Join(" | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent));
+
+    private static string Bits(float[]? values) =>
+        string.Join(" ", (values ?? []).Select(BitConverter.SingleToInt32Bits));
+}

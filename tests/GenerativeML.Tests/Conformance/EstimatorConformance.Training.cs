@@ -1,0 +1,252 @@
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Conformance;
+
+public sealed partial class EstimatorConformance
+{
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_batch_gives_each_row_what_it_gets_alone(ConformanceCase family)
+    {
+        using var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows));
+        IDataView together = fitted.Transformer.Transform(ConformanceData.Table(40));
+        string[] outputs = [.. ViewRows.Columns(together.Schema).Select(c => c.Name).Except(["Id", "Name", "PredictedLabel"])];
+        float[][] batched = Values(together, outputs);
+        using DataViewRowCursor cursor = ConformanceData.Table(40) is var alone ? alone.GetRowCursor(alone.Schema) : null!;
+        IRowToRowMapper mapper = fitted.Transformer.GetRowToRowMapper(cursor.Schema);
+        using DataViewRow row = mapper.GetRow(cursor, mapper.OutputSchema);
+        Func<float[]>[] cells = Readers(row, ViewRows.Columns(mapper.OutputSchema, outputs));
+        for (int r = 0; cursor.MoveNext(); r++)
+        {
+            float[] single = [.. cells.SelectMany(cell => cell())];
+            for (int i = 0; i < single.Length; i++)
+                Assert.AreEqual(batched[r][i], single[i], 1e-4f * Math.Max(1, Math.Abs(single[i])), $"row {r}, value {i}");
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_prediction_engine_gives_what_Transform_gives(ConformanceCase family)
+    {
+        ConformanceRow[] rows = ConformanceData.Objects(Rows);
+        IDataView data = _ml.Data.LoadFromEnumerable(rows);
+        using var fitted = new Fitted(family.Make(_ml, new()), data);
+        PredictionEngine<ConformanceRow, ConformanceOutput> engine = _ml.Model
+            .CreatePredictionEngine<ConformanceRow, ConformanceOutput>(
+                fitted.Transformer, new PredictionEngineOptions { OwnsTransformer = false });
+        foreach (ConformanceRow row in rows)
+        {
+            // The same row in a view of its own: a batch of one, as the engine computes it.
+            IDataView alone = fitted.Transformer.Transform(_ml.Data.LoadFromEnumerable(new[] { row }));
+            ConformanceOutput expected = _ml.Data
+                .CreateEnumerable<ConformanceOutput>(alone, reuseRowObject: false, ignoreMissingColumns: true).Single();
+            Assert.AreEqual(expected.ToString(), engine.Predict(row).ToString());
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Many_threads_can_use_a_transformer_at_once(ConformanceCase family)
+    {
+        using var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows));
+        string[] expected = ViewRows.Read(fitted.Transformer.Transform(ConformanceData.Table(300)));
+        Parallel.For(0, 4, _ => CollectionAssert.AreEqual(
+            expected, ViewRows.Read(fitted.Transformer.Transform(ConformanceData.Table(300)))));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Empty_data_is_an_error_and_one_row_or_one_slot_is_enough(ConformanceCase family)
+    {
+        var error = Assert.Throws<InvalidOperationException>(
+            () => family.Make(_ml, new()).Fit(ConformanceData.Table(0)));
+        StringAssert.Contains(error.Message, "'Features'");
+
+        foreach (TableView data in new[] { ConformanceData.Table(1), ConformanceData.Table(30, width: 1) })
+        {
+            using var fitted = new Fitted(family.Make(_ml, new()), data);
+            Assert.HasCount(data.Rows, ViewRows.Read(fitted.Transformer.Transform(data)));
+            Assert.HasCount(0, ViewRows.Read(fitted.Transformer.Transform(
+                ConformanceData.Table(0, data.Schema["Features"].Type is VectorDataViewType v ? v.Size : 0))));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_constant_column_trains_and_gives_finite_outputs(ConformanceCase family)
+    {
+        TableView data = ConformanceData.Table(Rows, spoil: (_, v) => v[2] = 7);
+        using var fitted = new Fitted(family.Make(_ml, new()), data);
+        IDataView scored = fitted.Transformer.Transform(data);
+        string[] outputs =
+            [.. ViewRows.Columns(scored.Schema).Select(c => c.Name).Except(["Id", "Name", "PredictedLabel"])];
+        Assert.IsTrue(Values(scored, outputs).SelectMany(row => row).All(float.IsFinite));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void What_is_not_finite_is_an_error_or_replaced_or_left_out(ConformanceCase family)
+    {
+        TableView data = ConformanceData.Table(Rows, spoil: (row, v) => v[1] = row is 12 or 40 ? float.NaN : v[1]);
+        var error = Assert.Throws<InvalidOperationException>(() => family.Make(_ml, new()).Fit(data));
+        StringAssert.Contains(error.Message, "'Features' holds 2 values");
+        StringAssert.Contains(error.Message, "slot 1 of row 12");
+
+        using var replaced = new Fitted(family.Make(_ml, new() { NonFiniteValues = NonFiniteValues.Replace }), data);
+        using var dropped = new Fitted(family.Make(_ml, new() { NonFiniteValues = NonFiniteValues.DropRow }), data);
+        Assert.AreEqual(0, UnknownRows(replaced));
+        Assert.AreEqual(2, UnknownRows(dropped));
+        Assert.AreEqual(0, data.OpenCursors);
+
+        int UnknownRows(Fitted fitted)
+        {
+            IDataView scored = fitted.Transformer.Transform(data);
+            string output = ViewRows.Columns(scored.Schema)
+                .Last(c => c.Type is VectorDataViewType || c.Type == NumberDataViewType.Single).Name;
+            return Values(scored, [output]).Count(row => row.Any(float.IsNaN));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void No_tensor_is_left_behind(ConformanceCase family)
+    {
+        FitAndScore();
+        long before = torch.Tensor.TotalCount;
+        FitAndScore();
+        Assert.AreEqual(before, torch.Tensor.TotalCount);
+        Assert.Throws<InvalidOperationException>(() => family.Make(_ml, new()).Fit(ConformanceData.Table(0)));
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.Throws<OperationCanceledException>(
+            () => family.Make(_ml, new() { Cancellation = cancelled.Token }).Fit(ConformanceData.Table(Rows)));
+        Assert.AreEqual(before, torch.Tensor.TotalCount, "an error left tensors behind");
+
+        void FitAndScore()
+        {
+            using var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows));
+            long model = torch.Tensor.TotalCount;
+            ViewRows.Read(fitted.Transformer.Transform(ConformanceData.Table(Rows)));
+            Assert.AreEqual(model, torch.Tensor.TotalCount, "scoring left tensors behind");
+            using var loaded = new Fitted(Reload(fitted.Transformer));
+            ViewRows.Read(loaded.Transformer.Transform(ConformanceData.Table(Rows)));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Torchs_global_state_is_as_it_was(ConformanceCase family)
+    {
+        torch.manual_seed(123);
+        float[] expected = Draw();
+        torch.manual_seed(123);
+        using (var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows)))
+            ViewRows.Read(fitted.Transformer.Transform(ConformanceData.Table(Rows)));
+        Assert.Throws<InvalidOperationException>(() => family.Make(_ml, new()).Fit(ConformanceData.Table(0)));
+        CollectionAssert.AreEqual(expected, Draw());
+        Assert.IsTrue(torch.is_grad_enabled());
+        Assert.AreEqual(torch.ScalarType.Float32, torch.get_default_dtype());
+
+        static float[] Draw()
+        {
+            using torch.Tensor numbers = torch.rand(4);
+            return numbers.data<float>().ToArray();
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_cancelled_fit_stops_and_returns_a_model_only_if_asked_to(ConformanceCase family)
+    {
+        TableView data = ConformanceData.Table(Rows);
+        using var source = new CancellationTokenSource();
+        var stopsAtFirst = new Listener(_ => source.Cancel());
+        Assert.Throws<OperationCanceledException>(() => family.Make(_ml, new()
+        {
+            Epochs = 100_000, Cancellation = source.Token, Progress = stopsAtFirst,
+        }).Fit(data));
+        Assert.AreEqual(0, data.OpenCursors);
+
+        using var second = new CancellationTokenSource();
+        var stopsAgain = new Listener(_ => second.Cancel());
+        using var fitted = new Fitted(family.Make(_ml, new()
+        {
+            Epochs = 100_000, Cancellation = second.Token, Progress = stopsAgain,
+            CancellationBehavior = CancellationBehavior.ReturnModel,
+        }), data);
+        Assert.HasCount(Rows, ViewRows.Read(fitted.Transformer.Transform(data)));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Progress_rises_to_its_end_and_reaches_the_log(ConformanceCase family)
+    {
+        var lines = new List<string>();
+        var ml = new MLContext(3);
+        ml.Log += (_, e) =>
+        {
+            lock (lines)
+                lines.Add(e.Message);
+        };
+        var reports = new List<TrainingProgress>();
+        using var fitted = new Fitted(
+            family.Make(ml, new() { Epochs = 30, Progress = new Listener(reports.Add) }), ConformanceData.Table(Rows));
+        Assert.IsNotEmpty(reports);
+        Assert.IsTrue(reports[^1].IsLast);
+        Assert.AreEqual(1, reports.Count(r => r.IsLast));
+        Assert.AreEqual(reports[^1].Steps, reports[^1].Step);
+        Assert.AreEqual(30, reports[^1].Epochs);
+        foreach ((TrainingProgress earlier, TrainingProgress later) in reports.Zip(reports.Skip(1)))
+        {
+            Assert.IsTrue(later.Step >= earlier.Step);
+            Assert.IsTrue(later.Epoch >= earlier.Epoch);
+            Assert.IsTrue(later.Elapsed >= earlier.Elapsed);
+        }
+        Assert.IsTrue(reports.SelectMany(r => r.Losses.Values).All(double.IsFinite));
+        lock (lines)
+            Assert.IsTrue(lines.Any(line => line.Contains("Epoch 30/30", StringComparison.Ordinal)), string.Join("\n", lines));
+    }
+
+    private static float[][] Values(IDataView view, string[] columns)
+    {
+        DataViewSchema.Column[] wanted = ViewRows.Columns(view.Schema, columns);
+        using DataViewRowCursor cursor = view.GetRowCursor(wanted);
+        Func<float[]>[] cells = Readers(cursor, wanted);
+        var rows = new List<float[]>();
+        while (cursor.MoveNext())
+            rows.Add([.. cells.SelectMany(cell => cell())]);
+        return [.. rows];
+    }
+
+    private static Func<float[]>[] Readers(DataViewRow row, DataViewSchema.Column[] columns) =>
+    [
+        .. columns.Select<DataViewSchema.Column, Func<float[]>>(column =>
+        {
+            if (column.Type is VectorDataViewType)
+            {
+                ValueGetter<VBuffer<float>> vector = row.GetGetter<VBuffer<float>>(column);
+                VBuffer<float> values = default;
+                return () =>
+                {
+                    vector(ref values);
+                    return [.. values.DenseValues()];
+                };
+            }
+            ValueGetter<float> scalar = row.GetGetter<float>(column);
+            float value = 0;
+            return () =>
+            {
+                scalar(ref value);
+                return [value];
+            };
+        }),
+    ];
+
+    private sealed class Listener(Action<TrainingProgress> heard) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => heard(value);
+    }
+}
