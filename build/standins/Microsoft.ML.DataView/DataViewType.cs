@@ -8,10 +8,6 @@ public abstract class DataViewType : IEquatable<DataViewType>
     public Type RawType { get; }
 
     public abstract bool Equals(DataViewType other);
-
-    public override bool Equals(object other) => other is DataViewType type && Equals(type);
-
-    public override int GetHashCode() => RawType.GetHashCode();
 }
 
 public abstract class StructuredDataViewType : DataViewType

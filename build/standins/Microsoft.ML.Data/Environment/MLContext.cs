@@ -3,11 +3,6 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-internal interface IInternalCatalog
-{
-    IHostEnvironment Environment { get; }
-}
-
 public sealed class MLContext : IHostEnvironmentInternal
 {
     private readonly LocalEnvironment _env;
@@ -74,9 +69,4 @@ public sealed class TransformsCatalog : IInternalCatalog
     internal TransformsCatalog(IHostEnvironment env) => _env = env;
 
     IHostEnvironment IInternalCatalog.Environment => _env;
-}
-
-internal static class CatalogUtils
-{
-    public static IHostEnvironment GetEnvironment(this IInternalCatalog catalog) => catalog.Environment;
 }

@@ -69,7 +69,7 @@ public sealed class TextLoader
         {
         }
 
-        public Column(string name, DataKind dataKind, Range[] source)
+        internal Column(string name, DataKind dataKind, Range[] source)
         {
             Name = name;
             DataKind = dataKind;
