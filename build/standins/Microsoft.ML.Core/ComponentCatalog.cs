@@ -24,7 +24,7 @@ public sealed class ComponentCatalog
             {
                 Loader loader = FindLoader(attribute);
                 if (loader is null && throwOnError)
-                    throw Contracts.Except(null, $"Can't instantiate loadable class '{attribute.InstanceType.Name}'");
+                    throw Contracts.Except(null, $"Nothing in {attribute.LoaderType} loads '{attribute.LoadNames[0]}'");
                 foreach (string name in attribute.LoadNames)
                     _loaders.TryAdd((Key(name), attribute.SigType), loader);
             }
@@ -55,7 +55,7 @@ public sealed class ComponentCatalog
         }
         catch (TargetInvocationException ex) when (ex.InnerException?.IsMarked() == true)
         {
-            throw Contracts.Except(null, ex, "Error during class instantiation");
+            throw Contracts.Except(null, ex, $"Loading '{name}' failed: {ex.InnerException.Message}");
         }
     }
 

@@ -35,11 +35,11 @@ internal static class Contracts
         => Process(context, new FormatException(message));
 
     public static Exception ExceptSchemaMismatch(this IExceptionContext context, string name, string role, string column)
-        => context.ExceptParam(name, $"Could not find {role} column '{column}'");
+        => context.ExceptParam(name, $"There is no column '{column}' to be the {role}");
 
     public static Exception ExceptSchemaMismatch(
         this IExceptionContext context, string name, string role, string column, string expected, string actual)
-        => context.ExceptParam(name, $"Schema mismatch for {role} column '{column}': expected {expected}, got {actual}");
+        => context.ExceptParam(name, $"The {role} column '{column}' is {actual} and should be {expected}");
 
     public static void Check(this IExceptionContext context, bool condition, string message)
     {

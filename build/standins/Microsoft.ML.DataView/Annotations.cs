@@ -21,12 +21,12 @@ public sealed partial class DataViewSchema
 
         public ValueGetter<TValue> GetGetter<TValue>(Column column)
             => _getters[column.Index] as ValueGetter<TValue>
-                ?? throw new InvalidOperationException($"Invalid call to '{nameof(GetGetter)}'");
+                ?? throw new InvalidOperationException($"Annotation {column} is no {typeof(TValue)}");
 
         public void GetValue<TValue>(string kind, ref TValue value)
         {
             Column column = Schema.GetColumnOrNull(kind)
-                ?? throw new InvalidOperationException($"Invalid call to '{nameof(GetValue)}'");
+                ?? throw new InvalidOperationException($"There is no annotation '{kind}'");
             GetGetter<TValue>(column)(ref value);
         }
 

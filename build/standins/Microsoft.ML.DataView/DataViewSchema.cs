@@ -29,7 +29,7 @@ public sealed partial class DataViewSchema : IReadOnlyList<DataViewSchema.Column
             : throw new ArgumentOutOfRangeException(nameof(columnIndex));
 
     public Column this[string name]
-        => GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(nameof(name), $"Column '{name}' not found");
+        => GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(nameof(name), $"There is no column '{name}'");
 
     public Column? GetColumnOrNull(string name)
     {

@@ -95,7 +95,7 @@ public readonly struct VBuffer<T> : IEnumerable
     }
 
     public override string ToString()
-        => $"{(IsDense ? "Dense" : "Sparse")} vector of size {Length}{(IsDense ? "" : $", {Count} explicit values")}";
+        => IsDense ? $"{Length} values" : $"{Count} of {Length} values";
 
     public IEnumerator GetEnumerator() => DenseValues().GetEnumerator();
 }

@@ -43,8 +43,8 @@ internal readonly record struct ModelHeader(
 
     public void Check(VersionInfo ver, IExceptionContext context)
     {
-        context.CheckDecode(ModelSignature == ver.ModelSignature, "Unknown file type");
-        context.CheckDecode(VerReadable <= VerWritten, "Corrupt file header");
+        context.CheckDecode(ModelSignature == ver.ModelSignature, "The model is of another kind than its loader");
+        context.CheckDecode(VerReadable <= VerWritten, "The header contradicts itself");
         context.CheckDecode(
             VerReadable <= ver.VerWrittenCur,
             $"'{ver.LoaderSignature}' is too new: version {VerReadable:x}, readable are those up to {ver.VerWrittenCur:x}");

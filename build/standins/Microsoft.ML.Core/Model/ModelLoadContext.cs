@@ -43,7 +43,7 @@ internal sealed class ModelLoadContext : IDisposable
         if (ctx.Header.LoaderAssemblyName is { Length: > 0 } assembly)
             env.ComponentCatalog.RegisterAssembly(Assembly.Load(assembly));
         result = env.ComponentCatalog.CreateInstanceOrNull<TRes>(env, typeof(TSig), ctx.Header.LoaderSignature, ctx)
-            ?? throw env.ExceptDecode($"Couldn't load model: '{directory}'");
+            ?? throw env.ExceptDecode($"No loader of '{ctx.Header.LoaderSignature}' is known, which '{directory}' asks for");
         return true;
     }
 
@@ -52,7 +52,7 @@ internal sealed class ModelLoadContext : IDisposable
         where TRes : class
     {
         if (!LoadModelOrNull<TRes, TSig>(env, out result, repository, directory))
-            throw env.ExceptDecode("Corrupt model file");
+            throw env.ExceptDecode($"The file has no model in '{directory}'");
     }
 
     public void LoadModel<TRes, TSig>(IHostEnvironment env, out TRes result, string name)

@@ -38,7 +38,7 @@ public sealed class ModelSaveContext : IDisposable
         where T : class
         => SaveModel(Repository, value, Path.Combine(Directory ?? "", name));
 
-    internal void CheckAtModel() => Repository.Context.Check(_content.Length == 0, "Something was written before");
+    internal void CheckAtModel() => Repository.Context.Check(_content.Length == 0, "The header comes first");
 
     internal void SetVersionInfo(VersionInfo ver) => _header = ModelHeader.From(ver);
 
@@ -51,7 +51,7 @@ public sealed class ModelSaveContext : IDisposable
 
     private void Done()
     {
-        Repository.Context.Check(_header is { ModelSignature: not 0 }, "ModelSignature not specified!");
+        Repository.Context.Check(_header is { ModelSignature: not 0 }, "A component was saved without its header");
         Writer.Flush();
         Repository.WriteEntry(Directory, ModelLoadContext.ModelStreamName, stream =>
         {

@@ -18,7 +18,7 @@ internal abstract class Repository : IDisposable
         }
         catch (InvalidDataException ex)
         {
-            throw context.Process(new FormatException("Failed to open a zip archive", ex));
+            throw context.Process(new FormatException("This is no zip archive", ex));
         }
 
         _folder = Directory.CreateDirectory(Path.Combine(parent, "ml_dotnet_" + Path.GetRandomFileName())).FullName;

@@ -22,10 +22,10 @@ internal readonly struct VersionInfo
         string loaderSignature = null,
         string loaderSignatureAlt = null)
     {
-        Contracts.Check(null, modelSignature?.Length == 8, "Model signature must be eight characters");
+        Contracts.Check(null, modelSignature?.Length == 8, $"The signature '{modelSignature}' has not eight letters");
         foreach (char letter in modelSignature.Reverse())
         {
-            Contracts.Check(null, letter <= 0xFF, "Model signature must be Latin-1");
+            Contracts.Check(null, letter <= 0xFF, $"The signature '{modelSignature}' has letters beyond Latin-1");
             ModelSignature = (ModelSignature << 8) | (letter == ' ' ? 0u : letter);
         }
 

@@ -31,9 +31,9 @@ internal static class AnomalyDetectionEvaluator
 
         rows.Sort((a, b) => b.Score.CompareTo(a.Score));
         long anomalies = rows.Count(row => row.IsAnomaly);
-        env.CheckParam(anomalies > 0, "PosSample", "AUC is not defined when there is no positive class in the data");
+        env.CheckParam(anomalies > 0, "PosSample", "There are no anomalies to tell from the rest");
         env.CheckParam(
-            anomalies < rows.Count, "NegSample", "AUC is not defined when there is no negative class in the data");
+            anomalies < rows.Count, "NegSample", "There is nothing but anomalies");
         return new(AreaUnderRoc(rows, anomalies), DetectionRate(rows, anomalies, falsePositives));
     }
 
@@ -62,7 +62,7 @@ internal static class AnomalyDetectionEvaluator
         }
 
         throw env.ExceptSchemaMismatch(
-            "schema", "label", column.Name, "Single or a Key with cardinality 2", column.Type.ToString());
+            "schema", "label", column.Name, "a Single or a key of two values", column.Type.ToString());
     }
 
     /// <summary>The share of pairs in which the anomaly scores higher; equal scores count half.</summary>

@@ -36,7 +36,7 @@ public sealed class DataOperationsCatalog : IInternalCatalog
         IDataView input, int? seed = null, int shufflePoolSize = 1000, bool shuffleSource = true)
     {
         _env.CheckValue(input, nameof(input));
-        _env.CheckParam(shufflePoolSize > 0, nameof(shufflePoolSize), "Must be positive");
+        _env.CheckParam(shufflePoolSize > 0, nameof(shufflePoolSize), "A pool has at least one row");
         return new ShuffleDataView(input, seed ?? _env.Register("Shuffle").Rand.Next(), shufflePoolSize, shuffleSource);
     }
 
@@ -48,7 +48,7 @@ public sealed class DataOperationsCatalog : IInternalCatalog
         IDataView data, double testFraction = 0.1, string samplingKeyColumnName = null, int? seed = null)
     {
         _env.CheckValue(data, nameof(data));
-        _env.CheckParam(testFraction is > 0 and < 1, nameof(testFraction), "Must be between 0 and 1 exclusive");
+        _env.CheckParam(testFraction is > 0 and < 1, nameof(testFraction), "Each part gets some of the rows");
         if (samplingKeyColumnName is not null)
             throw new NotSupportedException("This stand-in splits by rows only.");
         int drawn = seed ?? ((IHostEnvironmentInternal)_env).Seed ?? Random.Shared.Next();
@@ -77,7 +77,7 @@ public sealed class DataOperationsCatalog : IInternalCatalog
 
     private long Positive(long count)
     {
-        _env.CheckParam(count > 0, nameof(count), "Must be greater than zero.");
+        _env.CheckParam(count > 0, nameof(count), "At least one row");
         return count;
     }
 

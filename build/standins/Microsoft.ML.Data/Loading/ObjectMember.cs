@@ -17,7 +17,7 @@ internal sealed class ObjectMember
             null,
             CanHold(column.ColumnType),
             "userSchemaDefinition",
-            $"Column '{Column.Name}' is supposed to be {column.ColumnType}, which no {ValueType(_member)} can hold");
+            $"Column '{Column.Name}' is {column.ColumnType}, which no {ValueType(_member)} can hold");
     }
 
     public DataViewSchema.DetachedColumn Column { get; }

@@ -42,7 +42,7 @@ internal sealed class ObjectDataView<TRow> : IDataView
             bool moved = _rows.MoveNext();
             _current = moved ? _rows.Current : null;
             Contracts.Check(
-                null, !moved || _current is not null, "Encountered null when iterating over data, this is not supported.");
+                null, !moved || _current is not null, "One of the rows is null");
             return moved;
         }
 
@@ -114,8 +114,7 @@ internal sealed class ObjectFiller<TRow>
                 Contracts.Check(
                     null,
                     member.CanHold(column.Type),
-                    $"Can't bind the IDataView column '{column.Name}' of type '{column.Type}' to field or property "
-                    + $"'{member.MemberName}' of type '{member.MemberType.FullName}'.");
+                    $"Member {member.MemberName} is a {member.MemberType}, which cannot hold {column}");
                 bound.Add((member, column));
             }
             else if (!ignoreMissingColumns)

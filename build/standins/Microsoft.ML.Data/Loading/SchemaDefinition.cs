@@ -21,7 +21,7 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
     public Column this[string columnName]
     {
         get => Find(c => c.ColumnName == columnName)
-            ?? throw Contracts.ExceptParam(null, nameof(columnName), $"Column '{columnName}' not found");
+            ?? throw Contracts.ExceptParam(null, nameof(columnName), $"There is no column '{columnName}'");
         set => this[FindIndex(c => c.ColumnName == columnName)] = value;
     }
 
@@ -56,7 +56,7 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
         Type itemType = ObjectMember.VectorItem(type) ?? type;
         PrimitiveDataViewType item = ColumnTypeExtensions.PrimitiveTypeFromTypeOrNull(itemType)
             ?? throw Contracts.ExceptParam(
-                null, "rawType", $"Could not determine an IDataView type for member {member.Name}: {type}");
+                null, "rawType", $"Member {member.Name} is a {type}, which no column holds");
         if (member.GetCustomAttribute<KeyTypeAttribute>() is { } key)
             item = new KeyDataViewType(itemType, key.Count);
         int[] dims = member.GetCustomAttribute<VectorTypeAttribute>()?.Dims;

@@ -34,7 +34,7 @@ public static class TextLoaderSaverCatalog
     {
         IHostEnvironment env = catalog.GetEnvironment();
         env.CheckNonEmpty(path, nameof(path));
-        env.CheckParam(File.Exists(path), nameof(path), $"File does not exist at path: {path}");
+        env.CheckParam(File.Exists(path), nameof(path), $"There is no file '{path}'");
         return new TextLoader(env, options ?? new(), path).Load(path);
     }
 

@@ -28,7 +28,7 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
         bool ownsTransformer)
     {
         env.CheckValue(transformer, nameof(transformer));
-        env.CheckParam(transformer.IsRowToRowMapper, nameof(transformer), "Must be a row to row mapper");
+        env.CheckParam(transformer.IsRowToRowMapper, nameof(transformer), "It does not map single rows");
         _transformer = transformer;
         _ownsTransformer = ownsTransformer;
         Input = new(inputSchemaDefinition);

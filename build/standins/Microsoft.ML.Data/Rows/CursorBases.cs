@@ -23,15 +23,13 @@ internal abstract class RootCursorBase(DataViewSchema schema, IEnumerable<DataVi
     public sealed override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         Contracts.CheckParam(
-            null, column.Index < schema.Count && IsColumnActive(column), nameof(column), "requested column not active");
+            null, column.Index < schema.Count && IsColumnActive(column), nameof(column), $"Column '{column.Name}' was not asked for");
         return MakeGetter(column.Index).As<TValue>(column);
     }
 
     public sealed override bool MoveNext()
     {
-        if (_disposed)
-            return false;
-        if (MoveNextCore())
+        if (!_disposed && MoveNextCore())
         {
             _position++;
             return true;
@@ -95,8 +93,7 @@ internal static class ColumnSets
         => getter as ValueGetter<TValue>
             ?? throw Contracts.Except(
                 null,
-                $"Invalid TValue in GetGetter for column #{column}: '{typeof(TValue)}', "
-                + $"expected type: '{getter.GetType().GenericTypeArguments[0]}'.");
+                $"Column {column} gives {getter.GetType().GenericTypeArguments[0]}, not {typeof(TValue)}");
 
     /// <summary>Runs a generic method with the type that values of a column are held as.</summary>
     public static T ForRawType<T>(object target, string method, Type rawType, params object[] arguments)

@@ -41,7 +41,7 @@ internal sealed class BoundMapper(RowMapping mapping) : IRowToRowMapper
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         Contracts.Check(
-            null, input.Schema == InputSchema, "Schema of input row must be the same as the schema the mapper is bound to");
+            null, input.Schema == InputSchema, "The row is of another schema");
         return new MappedRow(mapping, input, activeColumns);
     }
 }
@@ -102,7 +102,7 @@ internal sealed class MappedGetters
 
     public ValueGetter<TValue> Get<TValue>(DataViewSchema.Column column)
     {
-        Contracts.Check(null, IsActive(column), $"Column '{column.Name}' is not active");
+        Contracts.Check(null, IsActive(column), $"Column '{column.Name}' was not asked for");
         return _mapping.SourceOf(column.Index) is { } source
             ? _input.GetGetter<TValue>(_input.Schema[source])
             : _computed[column.Index].As<TValue>(column);

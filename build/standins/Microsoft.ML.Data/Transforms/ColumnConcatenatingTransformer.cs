@@ -150,7 +150,7 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
                     int expected = Size(_sources[i]);
                     if (vectors[i] is not null && expected != 0 && parts[i].Length != expected)
                         throw Contracts.Except(
-                            null, $"Column '{_sources[i].Name}': expected {expected} slots, but got {parts[i].Length}");
+                            null, $"Column '{_sources[i].Name}' has {parts[i].Length} slots in this row and {expected} by its type");
                 }
 
                 // Sparse only where that is at most half as long, as ML.NET does it.

@@ -59,13 +59,13 @@ public sealed class NormalizingEstimator : IEstimator<NormalizingTransformer>
             if (column.Kind == SchemaShape.Column.VectorKind.VariableVector)
             {
                 throw _host.ExceptSchemaMismatch(
-                    nameof(inputSchema), "input", input, "known-size vector or scalar", column.GetTypeString());
+                    nameof(inputSchema), "input", input, "a scalar or a vector of known size", column.GetTypeString());
             }
 
             if (!column.ItemType.Equals(NumberDataViewType.Single))
             {
                 throw _host.ExceptSchemaMismatch(
-                    nameof(inputSchema), "input", input, "vector or scalar of Single or Double", column.GetTypeString());
+                    nameof(inputSchema), "input", input, "of Single", column.GetTypeString());
             }
 
             List<SchemaShape.Column> annotations = [AnnotationUtils.IsNormalizedShape()];

@@ -23,7 +23,7 @@ public sealed class NormalizingTransformer : OneToOneTransformerBase
         if (vector is { IsKnownSize: false } || !(vector?.ItemType ?? column.Type).Equals(NumberDataViewType.Single))
         {
             throw host.ExceptSchemaMismatch(
-                "inputSchema", "input", column.Name, "known-size vector or scalar of Single", column.Type.ToString());
+                "inputSchema", "input", column.Name, "a Single or a vector of them of known size", column.Type.ToString());
         }
 
         return vector?.Size ?? 1;
