@@ -30,7 +30,7 @@ internal static class ColumnTypeExtensions
 
     public static PrimitiveDataViewType PrimitiveTypeFromKind(DataKind kind) => Known[(int)kind - 1];
 
-    /// <summary>The type whose values are held as <paramref name="type"/>, a string counting as text; null for none.</summary>
+    /// <summary>The type whose values are held as that type, a string counting as text; null for none.</summary>
     public static PrimitiveDataViewType PrimitiveTypeFromTypeOrNull(Type type)
         => type == typeof(string) ? TextDataViewType.Instance : Array.Find(Known, known => known.RawType == type);
 

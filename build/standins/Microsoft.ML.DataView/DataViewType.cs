@@ -2,10 +2,13 @@ namespace Microsoft.ML.Data;
 
 public abstract class DataViewType : IEquatable<DataViewType>
 {
-    private protected DataViewType(Type rawType)
-        => RawType = rawType ?? throw new ArgumentNullException(nameof(rawType));
-
     public Type RawType { get; }
+
+    private protected DataViewType(Type rawType)
+    {
+        ArgumentNullException.ThrowIfNull(rawType);
+        RawType = rawType;
+    }
 
     public abstract bool Equals(DataViewType other);
 }

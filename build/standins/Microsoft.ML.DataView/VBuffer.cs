@@ -2,7 +2,7 @@ using System.Collections;
 
 namespace Microsoft.ML.Data;
 
-/// <summary>A vector, dense (no indices) or sparse (ascending indices); the arrays may be longer than what is used.</summary>
+/// <summary>A vector, dense (no indices) or sparse (ascending indices); its arrays may be longer.</summary>
 public readonly struct VBuffer<T> : IEnumerable
 {
     public readonly int Length;

@@ -7,14 +7,13 @@ internal readonly record struct ModelHeader(
     ulong ModelSignature, uint VerWritten, uint VerReadable, string LoaderSignature, string LoaderAssemblyName)
 {
     private const ulong Magic = 0x4C45444F4D204C4D;
-    private const int MaxLoaderSignature = 24;
+    private const int MaxLoader = 24;
 
     public static ModelHeader From(VersionInfo ver)
     {
-        string loader = ver.LoaderSignature ?? "";
         Contracts.Check(
-            null, loader.Length <= MaxLoaderSignature, $"Loader signature '{loader}' is over {MaxLoaderSignature} characters");
-        return new(ver.ModelSignature, ver.VerWrittenCur, ver.VerReadableCur, loader, ver.LoaderAssemblyName ?? "");
+            null, ver.Loader.Length <= MaxLoader, $"The loader's name '{ver.Loader}' is over {MaxLoader} characters");
+        return new(ver.Signature, ver.Written, ver.Readable, ver.Loader, ver.Assembly);
     }
 
     public static ModelHeader Read(BinaryReader reader, IExceptionContext context)
@@ -43,13 +42,13 @@ internal readonly record struct ModelHeader(
 
     public void Check(VersionInfo ver, IExceptionContext context)
     {
-        context.CheckDecode(ModelSignature == ver.ModelSignature, "The model is of another kind than its loader");
+        context.CheckDecode(ModelSignature == ver.Signature, "The model is of another kind than its loader");
         context.CheckDecode(VerReadable <= VerWritten, "The header contradicts itself");
         context.CheckDecode(
-            VerReadable <= ver.VerWrittenCur,
-            $"'{ver.LoaderSignature}' is too new: version {VerReadable:x}, readable are those up to {ver.VerWrittenCur:x}");
+            VerReadable <= ver.Written,
+            $"'{ver.Loader}' is too new: version {VerReadable:x}, readable are those up to {ver.Written:x}");
         context.CheckDecode(
-            VerWritten >= ver.VerWeCanReadBack,
-            $"'{ver.LoaderSignature}' is too old: version {VerWritten:x}, readable are those from {ver.VerWeCanReadBack:x}");
+            VerWritten >= ver.Oldest,
+            $"'{ver.Loader}' is too old: version {VerWritten:x}, readable are those from {ver.Oldest:x}");
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>Where a component saves itself: a folder of the archive, with an entry for its header and small values.</summary>
+/// <summary>Where a component saves itself: a folder of the archive, with an entry for header and small values.</summary>
 public sealed class ModelSaveContext : IDisposable
 {
     private readonly MemoryStream _content = new();

@@ -3,37 +3,38 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML;
 
 /// <summary>How a component marks what it saves, and which assembly and name load it again.</summary>
-internal readonly struct VersionInfo
+internal readonly struct VersionInfo(
+    string modelSignature,
+    uint verWrittenCur,
+    uint verReadableCur,
+    uint verWeCanReadBack,
+    string loaderAssemblyName,
+    string loaderSignature = null,
+    string loaderSignatureAlt = null)
 {
-    public readonly ulong ModelSignature;
-    public readonly uint VerWrittenCur;
-    public readonly uint VerReadableCur;
-    public readonly uint VerWeCanReadBack;
-    public readonly string LoaderAssemblyName;
-    public readonly string LoaderSignature;
-    public readonly string LoaderSignatureAlt;
+    public ulong Signature { get; } = Pack(modelSignature);
 
-    public VersionInfo(
-        string modelSignature,
-        uint verWrittenCur,
-        uint verReadableCur,
-        uint verWeCanReadBack,
-        string loaderAssemblyName,
-        string loaderSignature = null,
-        string loaderSignatureAlt = null)
+    public uint Written => verWrittenCur;
+
+    public uint Readable => verReadableCur;
+
+    public uint Oldest => verWeCanReadBack;
+
+    public string Assembly => loaderAssemblyName ?? "";
+
+    public string Loader => loaderSignature ?? loaderSignatureAlt ?? "";
+
+    /// <summary>Eight letters as one number, a space counting as nothing.</summary>
+    private static ulong Pack(string letters)
     {
-        Contracts.Check(null, modelSignature?.Length == 8, $"The signature '{modelSignature}' has not eight letters");
-        foreach (char letter in modelSignature.Reverse())
+        Contracts.Check(null, letters?.Length == 8, $"The signature '{letters}' has not eight letters");
+        ulong packed = 0;
+        foreach (char letter in letters.Reverse())
         {
-            Contracts.Check(null, letter <= 0xFF, $"The signature '{modelSignature}' has letters beyond Latin-1");
-            ModelSignature = (ModelSignature << 8) | (letter == ' ' ? 0u : letter);
+            Contracts.Check(null, letter <= 0xFF, $"The signature '{letters}' has letters beyond Latin-1");
+            packed = (packed << 8) | (letter == ' ' ? 0u : letter);
         }
 
-        VerWrittenCur = verWrittenCur;
-        VerReadableCur = verReadableCur;
-        VerWeCanReadBack = verWeCanReadBack;
-        LoaderAssemblyName = loaderAssemblyName;
-        LoaderSignature = loaderSignature;
-        LoaderSignatureAlt = loaderSignatureAlt;
+        return packed;
     }
 }

@@ -29,7 +29,8 @@ internal sealed class ObjectMember
     public static ObjectMember[] Of(Type type, SchemaDefinition definition, SchemaDefinition.Direction direction)
         => [.. (definition ?? SchemaDefinition.Create(type, direction)).Select(column => new ObjectMember(column))];
 
-    public static Type ValueType(MemberInfo member) => (member as FieldInfo)?.FieldType ?? ((PropertyInfo)member).PropertyType;
+    public static Type ValueType(MemberInfo member)
+        => member is FieldInfo field ? field.FieldType : ((PropertyInfo)member).PropertyType;
 
     /// <summary>The type of a vector's items, or null for what is no vector.</summary>
     public static Type VectorItem(Type type)

@@ -22,8 +22,8 @@ internal abstract class RootCursorBase(DataViewSchema schema, IEnumerable<DataVi
 
     public sealed override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
-        Contracts.CheckParam(
-            null, column.Index < schema.Count && IsColumnActive(column), nameof(column), $"Column '{column.Name}' was not asked for");
+        if (column.Index >= schema.Count || !IsColumnActive(column))
+            throw Contracts.ExceptParam(null, nameof(column), $"Column '{column.Name}' was not asked for");
         return MakeGetter(column.Index).As<TValue>(column);
     }
 

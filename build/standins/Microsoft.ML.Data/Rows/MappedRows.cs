@@ -139,7 +139,7 @@ internal sealed class CompositeRowToRowMapper(DataViewSchema inputSchema, IRowTo
         for (int i = 0; i < mappers.Length; i++)
         {
             Contracts.Check(
-                null, mappers[i].InputSchema == row.Schema, "a mapper's rows do not carry its output schema, the same object");
+                null, mappers[i].InputSchema == row.Schema, "A row does not carry its mapper's very own output schema");
             row = mappers[i].GetRow(row, active[i]);
         }
 

@@ -149,8 +149,7 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
                     count += vectors[i] is null ? 1 : parts[i].GetValues().Length;
                     int expected = Size(_sources[i]);
                     if (vectors[i] is not null && expected != 0 && parts[i].Length != expected)
-                        throw Contracts.Except(
-                            null, $"Column '{_sources[i].Name}' has {parts[i].Length} slots in this row and {expected} by its type");
+                        throw Contracts.Except(null, $"{_sources[i]} has {parts[i].Length} slots in this row");
                 }
 
                 // Sparse only where that is at most half as long, as ML.NET does it.

@@ -84,7 +84,8 @@ internal static class TransformerChain
         List<ITransformer> transformers = [];
         for (int left = ctx.Reader.ReadInt32(); left > 0; left--)
         {
-            ctx.LoadModel<ITransformer, SignatureLoadModel>(env, out ITransformer transformer, EntryName(transformers.Count));
+            string entry = EntryName(transformers.Count);
+            ctx.LoadModel<ITransformer, SignatureLoadModel>(env, out ITransformer transformer, entry);
             transformers.Add(transformer);
         }
 
