@@ -93,12 +93,12 @@ internal sealed class PumpSimulation(int seed)
         double speed = Math.Clamp(0.68 + (weekend ? 0.20 : 0.25) * peaks + _demandDrift, 0.6, 1);
 
         // Hydraulics: head in metres, flow in m³/h. The pump gives 42 n² − 0.0016 Q², the pipe takes 9 + 0.0021 Q².
-        double clog = 0.0004 * blocked;
+        double clog = 0.0006 * blocked;
         double flow = Math.Sqrt((42 * speed * speed - 9) / (0.0016 + 0.0021 + clog));
         double head = 42 * speed * speed - 0.0016 * flow * flow;
         double tank = 0.62 + 0.10 * Math.Sin(2 * Math.PI * day / 3.7);
         double suction = tank - (0.000020 + clog / 10.2) * flow * flow - 0.16 * cavitation;
-        double discharge = suction + head / 10.2 * (1 - 0.08 * leak - 0.05 * cavitation);
+        double discharge = suction + head / 10.2 * (1 - 0.1 * leak - 0.05 * cavitation);
 
         // Electricity: hydraulic power over an efficiency that is best at the design flow for this speed.
         double off = flow / (DesignFlow * speed) - 1;
@@ -113,7 +113,7 @@ internal sealed class PumpSimulation(int seed)
         _bearingHeat += (14 + 16 * speed * speed + 13 * wear - _bearingHeat) / 9;
         _motorHeat += (8 + 0.022 * current * current - _motorHeat) / 6;
 
-        double delivered = flow * (1 - 0.17 * leak) * (1 + Noise(0.05) * cavitation);
+        double delivered = flow * (1 - 0.2 * leak) * (1 + Noise(0.05) * cavitation);
         return
         [
             2950 * speed + Noise(3), delivered + Noise(0.6), suction + Noise(0.006), discharge + Noise(0.015),
