@@ -8,7 +8,7 @@ public sealed class DisposeScope : IDisposable
 {
     [ThreadStatic] private static DisposeScope? t_current;
 
-    private HashSet<IDisposable> _owned = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<IDisposable> _owned = new(ReferenceEqualityComparer.Instance);
     private DisposeScope? _outer;
     private bool _closed;
 
@@ -22,58 +22,37 @@ public sealed class DisposeScope : IDisposable
 
     public int DisposablesCount => _owned.Count;
 
-    public bool Contains(IDisposable disposable) => _owned.Contains(disposable);
+    public T Detach<T>(T disposable) where T : IDisposable => Give(disposable, null);
 
-    public void Attach(IDisposable disposable) => Give(disposable, this);
-
-    public T Detach<T>(T disposable) where T : IDisposable => MoveToOther(null, disposable);
-
-    public T MoveToOuter<T>(T disposable) where T : IDisposable => MoveToOther(_outer, disposable);
-
-    public T MoveToOther<T>(DisposeScope? scope, T disposable) where T : IDisposable
-    {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        if (_owned.Remove(disposable))
-            Give(disposable, scope);
-        return disposable;
-    }
-
-    public void DisposeEverything() => DisposeEverythingBut();
-
-    public void DisposeEverythingBut(params IDisposable[] keep)
-    {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        HashSet<IDisposable> before = _owned;
-        _owned = new(keep, ReferenceEqualityComparer.Instance);
-        foreach (IDisposable disposable in before)
-        {
-            if (_owned.Contains(disposable))
-                continue;
-            // So that the tensor does not come back to remove itself.
-            if (disposable is torch.Tensor tensor)
-                tensor.OwningDisposeScope = null;
-            disposable.Dispose();
-        }
-    }
-
-    public void MarkAsDisposed(IDisposable disposable) => MoveToOther(null, disposable);
+    public T MoveToOuter<T>(T disposable) where T : IDisposable => Give(disposable, _outer);
 
     public void Dispose()
     {
         if (_closed)
             return;
-        DisposeEverything();
         _closed = true;
+        foreach (IDisposable disposable in _owned)
+        {
+            // So that the tensor does not come back to remove itself.
+            if (disposable is torch.Tensor tensor)
+                tensor.OwningDisposeScope = null;
+            disposable.Dispose();
+        }
+        _owned.Clear();
         Leave();
     }
 
     internal void Register(torch.Tensor tensor) => _owned.Add(tensor);
 
-    private static void Give(IDisposable disposable, DisposeScope? scope)
+    private T Give<T>(T disposable, DisposeScope? scope) where T : IDisposable
     {
+        ObjectDisposedException.ThrowIf(_closed, this);
+        if (!_owned.Remove(disposable))
+            return disposable;
         scope?._owned.Add(disposable);
         if (disposable is torch.Tensor tensor)
             tensor.OwningDisposeScope = scope;
+        return disposable;
     }
 
     // Scopes may end out of order: one that is not the innermost is taken out of the chain.

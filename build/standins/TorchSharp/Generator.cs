@@ -45,8 +45,6 @@ public static partial class torch
             return this;
         }
 
-        public long initial_seed() => (long)Library.torch_generator_initial_seed(Handle);
-
         public void Dispose()
         {
             Dispose(true);
@@ -78,14 +76,5 @@ public static partial class torch
     {
         using Generator shared = Generator.Default;
         shared.set_state(new_state);
-    }
-
-    public static class random
-    {
-        public static Generator manual_seed(long seed) => torch.manual_seed(seed);
-
-        public static Tensor get_rng_state() => torch.get_rng_state();
-
-        public static void set_rng_state(Tensor new_state) => torch.set_rng_state(new_state);
     }
 }

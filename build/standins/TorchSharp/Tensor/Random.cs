@@ -9,8 +9,5 @@ public static partial class torch
         public Tensor normal_(double mean = 0, double std = 1, Generator? generator = null) => Mutate("normal_", this, mean, std, generator);
         public Tensor uniform_(double from, double to, Generator? generator = null) => Mutate("uniform_", this, from, to, generator);
         public Tensor bernoulli_(double p = 0.5, Generator? generator = null) => Mutate("bernoulli_.float", this, p, generator);
-        public Tensor random_(double from, double to, Generator? generator = null) => Mutate("random_.from", this, (long)from, (long)to, generator);
-        public Tensor bernoulli(Generator? generator = null) => Call("bernoulli", this, generator);
-        public Tensor multinomial(long num_samples, bool replacement = false, Generator? generator = null) => Call("multinomial", this, num_samples, replacement, generator);
     }
 }

@@ -11,15 +11,13 @@ public static partial class torch
     public partial class Tensor : IDisposable
     {
         private static long s_totalCount;
-        private static long s_peakCount;
 
         private nint _handle;
 
         internal Tensor(nint handle)
         {
             _handle = handle;
-            long total = Interlocked.Increment(ref s_totalCount);
-            s_peakCount = Math.Max(s_peakCount, total);
+            Interlocked.Increment(ref s_totalCount);
             OwningDisposeScope = DisposeScope.Current;
             OwningDisposeScope?.Register(this);
         }
@@ -29,16 +27,12 @@ public static partial class torch
         /// <summary>How many tensors of the process are not disposed.</summary>
         public static long TotalCount => s_totalCount;
 
-        public static long PeakCount => s_peakCount;
-
         internal DisposeScope? OwningDisposeScope { get; set; }
 
         public bool IsInvalid => _handle == 0;
 
         public nint Handle =>
             _handle != 0 ? _handle : throw new InvalidOperationException("Tensor invalid -- empty handle.");
-
-        public string? name { get; set; }
 
         public void Dispose()
         {
@@ -48,7 +42,7 @@ public static partial class torch
 
         protected virtual void Dispose(bool disposing)
         {
-            OwningDisposeScope?.MarkAsDisposed(this);
+            OwningDisposeScope?.Detach(this);
             if (_handle == 0)
                 return;
             Interlocked.Decrement(ref s_totalCount);
@@ -67,14 +61,6 @@ public static partial class torch
             return handle;
         }
 
-        /// <summary>Gives the native tensor away, and is counted no more.</summary>
-        public nint DecoupleFromNativeHandle()
-        {
-            Interlocked.Decrement(ref s_totalCount);
-            GC.SuppressFinalize(this);
-            return MoveHandle();
-        }
-
         public Tensor DetachFromDisposeScope()
         {
             OwningDisposeScope?.Detach(this);
@@ -87,17 +73,6 @@ public static partial class torch
             return this;
         }
 
-        public Tensor MoveToOtherDisposeScope(DisposeScope? other)
-        {
-            if (OwningDisposeScope is null)
-                other?.Attach(this);
-            else
-                OwningDisposeScope.MoveToOther(other, this);
-            return this;
-        }
-
-        public Tensor MoveToOtherDisposeScope(Tensor other) => MoveToOtherDisposeScope(other.OwningDisposeScope);
-
         private TensorDescription Describe()
         {
             Library.Check(Library.torch_tensor_describe(Handle, out TensorDescription about));
@@ -106,17 +81,9 @@ public static partial class torch
 
         public long dim() => Describe().Dimensions;
 
-        public long ndim => dim();
-
-        public long Dimensions => dim();
-
         public long numel() => Describe().Elements;
 
-        public long NumberOfElements => numel();
-
-        public long element_size() => Describe().ElementSize;
-
-        public long ElementSize => element_size();
+        public long ElementSize => Describe().ElementSize;
 
         public ScalarType dtype => (ScalarType)Describe().Type;
 
@@ -126,20 +93,12 @@ public static partial class torch
 
         public Device device => device_type == DeviceType.CPU ? CPU : new Device(device_type, device_index);
 
-        public bool is_cuda => device_type == DeviceType.CUDA;
-
-        public bool is_contiguous() => Describe().Contiguous != 0;
-
         public bool is_leaf => Describe().Leaf != 0;
 
         public bool is_floating_point() =>
             dtype is ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
 
         public long[] shape => Layout().Sizes;
-
-        public long[] size() => shape;
-
-        public long size(int dim) => shape[dim < 0 ? dim + shape.Length : dim];
 
         public long[] stride() => Layout().Strides;
 
@@ -164,8 +123,6 @@ public static partial class torch
             return this;
         }
 
-        public Tensor with_requires_grad(bool requires_grad = true) => requires_grad_(requires_grad);
-
         /// <summary>The gradient, each time in an object of its own, or null.</summary>
         public Tensor? grad
         {
@@ -178,12 +135,6 @@ public static partial class torch
         }
 
         public void backward() => autograd.backward([this]);
-
-        /// <summary>The two flags reach autograd crossed, as in TorchSharp 0.102.</summary>
-        public void backward(
-            IList<Tensor>? grad_tensors = null, bool create_graph = false, bool retain_graph = false,
-            IList<Tensor>? inputs = null) =>
-            autograd.backward([this], grad_tensors, create_graph, retain_graph, inputs);
 
         /// <summary>The memory of a contiguous tensor on the CPU, itself.</summary>
         public unsafe Span<byte> bytes
@@ -202,7 +153,7 @@ public static partial class torch
 
             set
             {
-                if (value.Length != numel() * element_size())
+                if (value.Length != numel() * ElementSize)
                     throw new ArgumentException("The tensor has another number of bytes.");
                 value.CopyTo(bytes);
             }
@@ -225,13 +176,7 @@ public static partial class torch
         public T item<T>() where T : unmanaged =>
             numel() == 1 ? data<T>()[0] : throw new ArgumentException("Number of elements in the tensor must be 1");
 
-        public Tensor cpu() => to(DeviceType.CPU);
-
-        public Tensor cuda(Device? device = null, bool non_blocking = false) =>
-            to(device ?? CUDA, non_blocking: non_blocking);
-
-        public Tensor to(DeviceType deviceType, int deviceIndex = -1, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
-            to(new Device(deviceType, deviceIndex), copy, disposeAfter, non_blocking);
+        public Tensor cpu() => to(torch.CPU);
 
         public Tensor to(Device device, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
             to(dtype, device, copy, disposeAfter, non_blocking);
@@ -242,18 +187,12 @@ public static partial class torch
         public Tensor to(ScalarType type, Device device, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
             Converted(Call("to.device", this, InitializeDevice(device), type, non_blocking, copy), disposeAfter);
 
-        public Tensor to_type(ScalarType type, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
-            to(type, copy, disposeAfter, non_blocking);
-
         private Tensor Converted(Tensor result, bool disposeAfter)
         {
             if (disposeAfter)
                 Dispose();
             return result;
         }
-
-        /// <summary>Another object for the same native tensor.</summary>
-        public Tensor alias() => to(dtype);
 
         public override bool Equals(object? obj) => obj is Tensor other && Equals(other);
 
