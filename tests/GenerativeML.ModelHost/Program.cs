@@ -1,0 +1,31 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+// A program that was never told which package trained a model: loads it, scores rows, saves it again.
+//   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>
+if (AppDomain.CurrentDomain.GetAssemblies().Any(a => a.GetName().Name!.Equals("GenerativeML", StringComparison.Ordinal)))
+    throw new InvalidOperationException("The package is loaded before anybody asked for it.");
+
+var ml = new MLContext();
+ITransformer model = ml.Model.Load(args[0], out DataViewSchema schema);
+Reading[] rows =
+[
+    .. File.ReadLines(args[1]).Select(line => line.Split(','))
+        .Select(cells => cells.Select(cell => float.Parse(cell, CultureInfo.InvariantCulture)).ToArray())
+        .Select(values => new Reading { A = values[0], B = values[1], C = values[2] }),
+];
+IDataView scored = model.Transform(ml.Data.LoadFromEnumerable(rows));
+File.WriteAllLines(
+    args[2],
+    scored.GetColumn<float>("Score").Select(s => BitConverter.SingleToInt32Bits(s).ToString(CultureInfo.InvariantCulture)));
+ml.Model.Save(model, schema, args[3]);
+
+internal sealed class Reading
+{
+    public float A { get; set; }
+
+    public float B { get; set; }
+
+    public float C { get; set; }
+}
