@@ -13,11 +13,8 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
-#include <cstring>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -139,24 +136,17 @@ IValue to_ivalue(const Value& value, Wants parameter, const IValue& default_valu
 }
 
 void add_result(std::vector<Value>& results, IValue&& value) {
-  Value result{Kind::None, {nullptr}, 0};
   if (value.isTensorList()) {
     for (const Tensor& tensor : value.toTensorVector()) results.push_back({Kind::Tensor, {release(tensor)}, 0});
-    return;
-  }
-  if (value.isTensor()) {
-    result.kind = Kind::Tensor;
-    result.pointer = release(std::move(value).toTensor());
+  } else if (value.isTensor()) {
+    results.push_back({Kind::Tensor, {release(std::move(value).toTensor())}, 0});
   } else if (value.isInt() || value.isBool()) {
-    result.kind = value.isInt() ? Kind::Integer : Kind::Boolean;
+    Value& result = results.emplace_back(Value{value.isInt() ? Kind::Integer : Kind::Boolean, {nullptr}, 0});
     result.integer = value.isInt() ? value.toInt() : value.toBool();
-  } else if (value.isDouble()) {
-    result.kind = Kind::Real;
-    result.real = value.toDouble();
   } else {
-    TORCH_CHECK(value.isNone(), "an operator returned a ", value.tagKind(), ", which has no counterpart here");
+    TORCH_CHECK(value.isDouble(), "an operator returned a ", value.tagKind(), ", which has no counterpart here");
+    results.emplace_back(Value{Kind::Real, {nullptr}, 0}).real = value.toDouble();
   }
-  results.push_back(result);
 }
 
 }  // namespace
@@ -285,8 +275,6 @@ EXPORT void torch_generator_release(at::Generator* generator) { delete generator
 EXPORT int torch_generator_seed(at::Generator* generator, uint64_t seed) {
   return guarded([&] { generator->set_current_seed(seed); });
 }
-
-EXPORT uint64_t torch_generator_initial_seed(at::Generator* generator) { return generator->current_seed(); }
 
 EXPORT int torch_generator_get_state(at::Generator* generator, void** state) {
   return guarded([&] { *state = release(generator->get_state()); });

@@ -35,8 +35,6 @@ internal readonly struct Argument
     /// <summary>No value: an optional parameter left empty.</summary>
     public static Argument None => default;
 
-    /// <summary>Whatever the operator's schema says.</summary>
-    public static Argument Default => new(ArgumentKind.Default);
 
     public static implicit operator Argument(torch.Tensor? value) => value is null ? None : new(ArgumentKind.Tensor, 0, value);
     public static implicit operator Argument(long value) => new(ArgumentKind.Integer, value);
@@ -49,7 +47,6 @@ internal readonly struct Argument
     public static implicit operator Argument(Scalar? value) => value is null ? None : value.Value;
     public static implicit operator Argument(long[]? value) => value is null ? None : new(ArgumentKind.Integers, 0, value);
     public static implicit operator Argument(torch.Tensor?[]? value) => value is null ? None : new(ArgumentKind.Tensors, 0, value);
-    public static implicit operator Argument(string? value) => value is null ? None : new(ArgumentKind.Text, 0, value);
     public static implicit operator Argument(Device? value) => value is null ? None : new(ArgumentKind.Device, 0, value);
     public static implicit operator Argument(Generator? value) => value is null ? None : new(ArgumentKind.Generator, 0, value);
 }

@@ -34,7 +34,6 @@ internal static unsafe partial class Library
     [LibraryImport(Name)] internal static partial int torch_generator_default(out nint shared);
     [LibraryImport(Name)] internal static partial void torch_generator_release(nint generator);
     [LibraryImport(Name)] internal static partial int torch_generator_seed(nint generator, ulong seed);
-    [LibraryImport(Name)] internal static partial ulong torch_generator_initial_seed(nint generator);
     [LibraryImport(Name)] internal static partial int torch_generator_get_state(nint generator, out nint state);
     [LibraryImport(Name)] internal static partial int torch_generator_set_state(nint generator, nint state);
     [LibraryImport(Name)] internal static partial int torch_seed_all(ulong seed);

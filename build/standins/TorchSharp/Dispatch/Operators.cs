@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using static TorchSharp.torch;
 
 namespace TorchSharp.Dispatch;
@@ -89,7 +88,6 @@ internal static unsafe class Operators
     {
         long[] integers => integers.Length,
         torch.Tensor[] tensors => tensors.Length,
-        string text => (Encoding.UTF8.GetByteCount(text) + 7) / 8,
         _ => 0,
     };
 
@@ -116,11 +114,6 @@ internal static unsafe class Operators
                 (value.Pointer, value.Length) = ((nint)next, tensors.Length);
                 foreach (torch.Tensor? tensor in tensors)
                     *next++ = tensor is null ? 0 : tensor.Handle;
-                break;
-            case string text:
-                int bytes = Encoding.UTF8.GetBytes(text, new Span<byte>(next, Words(argument) * sizeof(long)));
-                (value.Pointer, value.Length) = ((nint)next, bytes);
-                next += Words(argument);
                 break;
         }
         return value;
