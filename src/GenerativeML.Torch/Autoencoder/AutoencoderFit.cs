@@ -69,16 +69,17 @@ internal static class AutoencoderFit
             BatchNormalization = options.BatchNormalization,
             Noise = use switch
             {
-                AutoencoderUse.Detect => Levels(options.InputNoise ?? 1.5),
-                AutoencoderUse.Denoise => Fixed(options.InputNoise ?? 0.5),
-                _ => Fixed(options.InputNoise ?? 0.1),
+                AutoencoderUse.Detect => Levels(options.InputNoise ?? 1.5, options.InputMasking ?? 0.8),
+                AutoencoderUse.Denoise => Fixed(options.InputNoise ?? 0.5, options.InputMasking ?? 0),
+                _ => Fixed(options.InputNoise ?? 0.1, options.InputMasking ?? 0),
             },
             MemoryRows = options is AutoencoderDetectorOptions detector ? Math.Min(detector.MemoryRows, rows) : 0,
         };
 
-        static NoiseLevels Levels(double high) => high > 0 ? new(high / 15, high, high / 5) : NoiseLevels.None;
+        static NoiseLevels Levels(double high, double masked) =>
+            high > 0 ? new(high / 15, high, high / 7.5, masked) : Fixed(0, masked);
 
-        static NoiseLevels Fixed(double level) => new(level, level, level);
+        static NoiseLevels Fixed(double level, double masked) => new(level, level, level, masked);
     }
 
     private static TrainingRun RunOf(

@@ -14,11 +14,15 @@ internal sealed class AutoencoderModel : torch.nn.Module
     // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
     // anomalies in the training data, which each other's nearest rows would hide.
     private const int NearNeighbors = 5;
-    private const int FarNeighbors = 50;
-    private const int FarRows = 512;
+    private const int FarRows = 256;
+    private const double FarShare = 0.2;
 
-    // Standardised values beyond this say no more, and their squares would overflow.
-    private const double Limit = 1e6;
+    // Beyond so many deviations a slot counts by its logarithm: one wild value, in training or in scoring, should not
+    // outweigh everything else.
+    private const double Linear = 5;
+
+    // Larger values would overflow; the logarithm no longer tells them apart.
+    private const double Limit = 1e30;
 
     private readonly AutoencoderNetwork network;
     private readonly torch.Tensor input_mean; // (D)
@@ -64,26 +68,32 @@ internal sealed class AutoencoderModel : torch.nn.Module
     }
 
     /// <summary>Rows in the units of the data → standardised rows, (B, D) → (B, D).</summary>
-    public torch.Tensor Standardize(torch.Tensor rows) =>
-        rows.sub(input_mean).mul_(input_scale).clamp_(-Limit, Limit);
+    public torch.Tensor Standardize(torch.Tensor rows)
+    {
+        torch.Tensor z = rows.sub(input_mean).mul_(input_scale).clamp_(-Limit, Limit);
+        torch.Tensor beyond = (z.abs() - Linear).clamp_min_(0); // zero within the linear range
+        return z.clamp(-Linear, Linear).add_(z.sign().mul_(beyond.log1p()));
+    }
 
     /// <summary>What the networks are given for clean standardised rows: (B, D) → (Members, B, inputs).</summary>
     public torch.Tensor CleanInput(torch.Tensor standardized)
     {
-        torch.Tensor rows = standardized;
+        var inputs = new List<torch.Tensor> { standardized };
+        if (Shape.Noise.Masked > 0)
+            inputs.Add(torch.zeros_like(standardized));
         if (Shape.Noise.HasLevels)
-        {
-            torch.Tensor level = torch.full(
-                [rows.shape[0], 1], Math.Log(Shape.Noise.Scoring), torch.ScalarType.Float32, rows.device);
-            rows = torch.cat([rows, level], 1);
-        }
-        return rows.unsqueeze(0).expand(Shape.Members, -1, -1);
+            inputs.Add(torch.full(
+                [standardized.shape[0], 1], Math.Log(Shape.Noise.Scoring), torch.ScalarType.Float32, standardized.device));
+        torch.Tensor all = inputs.Count == 1 ? standardized : torch.cat(inputs, 1);
+        return all.unsqueeze(0).expand(Shape.Members, -1, -1);
     }
 
     /// <summary>The networks' mean reconstruction of standardised rows, in the units of the data, (B, D) → (B, D).</summary>
     public torch.Tensor Reconstruct(torch.Tensor standardized)
     {
         torch.Tensor mean = network.call(CleanInput(standardized)).mean([0L]);
+        torch.Tensor beyond = (mean.abs() - Linear).clamp_(0, Math.Log(Limit));
+        mean = mean.clamp(-Linear, Linear).add_(mean.sign().mul_(beyond.expm1()));
         torch.Tensor deviation =
             torch.where(input_scale.gt(0), input_scale.reciprocal(), torch.zeros_like(input_scale));
         return mean.mul_(deviation).add_(input_mean);
@@ -105,7 +115,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
         torch.Tensor error = network.call(CleanInput(standardized)).sub_(standardized).square().mean([0L]);
         torch.Tensor few = memory.narrow(0, 0, Math.Min(FarRows, memory.shape[0]));
         int near = RowMemory.Neighbors(NearNeighbors, memory.shape[0]);
-        int far = RowMemory.Neighbors(FarNeighbors, few.shape[0]);
+        int far = (int)Math.Ceiling(FarShare * few.shape[0]);
         return
         [
             error.mul_(share),

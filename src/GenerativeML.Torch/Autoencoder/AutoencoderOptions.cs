@@ -25,11 +25,17 @@ public class AutoencoderOptions : TrainingOptions
 
     /// <summary>
     /// The standard deviation of the normal noise that is added to standardised inputs while training, so that the
-    /// network learns to undo it (Vincent 2008). A detector learns all levels from a fifteenth of it up, and scores at a
-    /// fifth of it; a denoiser and an encoder learn this one. Zero: no noise. Default: 1.5 for detecting, 0.5 for
+    /// network learns to undo it (Vincent 2008). A detector learns all levels from a fifteenth of it up, and scores at
+    /// a seventh and a half of it; a denoiser and an encoder learn this one. Zero: no noise. Default: 1.5 for detecting, 0.5 for
     /// denoising, 0.1 for encoding.
     /// </summary>
     public double? InputNoise { get; init; }
+
+    /// <summary>
+    /// In every other training row, a random share of the slots is hidden from the network, which has to tell them from
+    /// the others; this is the largest share, in [0, 1). Zero: none is hidden. Default: 0.8 for detecting, otherwise 0.
+    /// </summary>
+    public double? InputMasking { get; init; }
 
     /// <summary>
     /// Networks that are trained side by side from different initial weights; their errors are averaged. Default: 2 for
@@ -49,6 +55,8 @@ public class AutoencoderOptions : TrainingOptions
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         if (InputNoise is double noise)
             OptionChecks.NonNegativeFinite(noise, nameof(InputNoise));
+        if (InputMasking is double masked)
+            OptionChecks.WithinHalfOpen(masked, 0, 1, nameof(InputMasking));
         if (Members is int members)
             OptionChecks.Within(members, 1, 64, nameof(Members));
     }

@@ -33,8 +33,10 @@ internal sealed record AutoencoderShape
     /// <summary>Training rows stored for comparison; zero for none.</summary>
     public required int MemoryRows { get; init; }
 
-    /// <summary>Slots of a network's input: where noise has several levels, the level is an input too.</summary>
-    public int NetworkInputs => InputWidth + (Noise.HasLevels ? 1 : 0);
+    /// <summary>
+    /// Slots of a network's input: where slots are hidden, a mark for each; where noise has several levels, the level.
+    /// </summary>
+    public int NetworkInputs => (Noise.Masked > 0 ? 2 : 1) * InputWidth + (Noise.HasLevels ? 1 : 0);
 
     /// <summary>Checks a shape that came from a file.</summary>
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
@@ -47,6 +49,7 @@ internal sealed record AutoencoderShape
             && Enum.IsDefined(Activation)
             && Dropout is >= 0 and < 1
             && Noise.Low >= 0 && Noise.High >= Noise.Low && Noise.Scoring >= 0 && double.IsFinite(Noise.High + Noise.Scoring)
+            && Noise.Masked is >= 0 and < 1
             && MemoryRows is >= 0 and <= 1 << 20;
         if (!sound)
             throw new FormatException("The saved autoencoder's shape is out of range.");
@@ -68,11 +71,11 @@ internal sealed record AutoencoderShape
 /// <param name="Low">The lowest level.</param>
 /// <param name="High">The highest level; zero for no noise.</param>
 /// <param name="Scoring">The level that the networks are told when they see a clean row.</param>
-internal sealed record NoiseLevels(double Low, double High, double Scoring)
+/// <param name="Masked">
+/// In every other row, a random share of the slots, up to this one, is hidden and marked as hidden. Zero: in none.
+/// </param>
+internal sealed record NoiseLevels(double Low, double High, double Scoring, double Masked)
 {
     /// <summary>Whether the networks are told the level.</summary>
     public bool HasLevels => High > Low;
-
-    /// <summary>No noise.</summary>
-    public static NoiseLevels None { get; } = new(0, 0, 0);
 }

@@ -34,28 +34,36 @@ internal sealed class AutoencoderTraining : ITrainable
     {
         AutoencoderShape shape = _model.Shape;
         torch.Tensor clean = _model.Standardize(rows);
-        torch.Tensor input = clean.unsqueeze(0).expand(shape.Members, -1, -1);
-        torch.Tensor? weight = null;
-        if (shape.Noise.High > 0)
+        torch.Tensor noisy = clean.unsqueeze(0).expand(shape.Members, -1, -1);
+        long[] perRow = [shape.Members, rows.shape[0], 1];
+        torch.Tensor? level = null, weight = null;
+        if (shape.Noise.HasLevels)
         {
-            long[] perRow = [shape.Members, rows.shape[0], 1];
-            torch.Tensor noise = torch.empty(input.shape, torch.ScalarType.Float32, rows.device).normal_(0, 1, random);
-            if (shape.Noise.HasLevels)
-            {
-                torch.Tensor log = torch.empty(perRow, torch.ScalarType.Float32, rows.device)
-                    .uniform_(Math.Log(shape.Noise.Low), Math.Log(shape.Noise.High), random);
-                torch.Tensor level = log.exp();
-                // Much noise leaves a large error that no network can undo; it should not drown out the rest.
-                weight = level.square().add_(0.1).reciprocal_();
-                input = torch.cat([input.add(noise.mul_(level)), log], 2);
-            }
-            else
-            {
-                input = input.add(noise.mul_(shape.Noise.High));
-            }
+            level = Drawn(perRow).uniform_(Math.Log(shape.Noise.Low), Math.Log(shape.Noise.High), random);
+            torch.Tensor deviation = level.exp();
+            noisy = noisy.add(Drawn(noisy.shape).normal_(0, 1, random).mul_(deviation));
+            // Much noise leaves a large error that no network can undo; it should not drown out the rest.
+            weight = deviation.square().add_(0.1).reciprocal_();
         }
+        else if (shape.Noise.High > 0)
+        {
+            noisy = noisy.add(Drawn(noisy.shape).normal_(0, shape.Noise.High, random));
+        }
+        var inputs = new List<torch.Tensor> { noisy };
+        if (shape.Noise.Masked > 0)
+        {
+            torch.Tensor share = Drawn(perRow).uniform_(0, shape.Noise.Masked, random)
+                .mul_(Drawn(perRow).bernoulli_(0.5, random));
+            torch.Tensor hidden = Drawn(noisy.shape).uniform_(0, 1, random).sub_(share).lt(0).to(torch.ScalarType.Float32);
+            inputs = [noisy.sub(noisy.mul(hidden)), hidden];
+        }
+        if (level is not null)
+            inputs.Add(level);
+        torch.Tensor input = inputs.Count == 1 ? noisy : torch.cat(inputs, 2);
         torch.Tensor output = _model.Network.Decode(_model.Network.Encode(input, dropout), dropout);
         torch.Tensor error = output.sub(clean).square();
         return (weight is null ? error : error.mul(weight)).mean();
+
+        torch.Tensor Drawn(long[] size) => torch.empty(size, torch.ScalarType.Float32, rows.device);
     }
 }

@@ -39,10 +39,11 @@ public class AutoencoderTruthTests
 
     public static IEnumerable<object[]> Cases =>
     [
-        [new NoiseLevels(0, 0, 0), false],
-        [new NoiseLevels(0.3, 0.3, 0.3), false],
-        [new NoiseLevels(0.1, 1.5, 0.3), false],
-        [new NoiseLevels(0.1, 1.5, 0.3), true],
+        [new NoiseLevels(0, 0, 0, 0), false],
+        [new NoiseLevels(0.3, 0.3, 0.3, 0), false],
+        [new NoiseLevels(0.1, 1.5, 0.3, 0), false],
+        [new NoiseLevels(0.1, 1.5, 0.3, 0.8), false],
+        [new NoiseLevels(0.1, 1.5, 0.3, 0.8), true],
     ];
 
     [TestMethod]

@@ -41,6 +41,7 @@ public static partial class torch
         public Tensor gt(Scalar target) => Call("gt.Scalar", this, target);
         public bool allclose(Tensor target, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false) => Ask("allclose", this, target, rtol, atol, equal_nan);
 
+        public Tensor clamp(Scalar? min = null, Scalar? max = null) => Call("clamp", this, min, max);
         public Tensor clamp_(Scalar? min = null, Scalar? max = null) => Mutate("clamp_", this, min, max);
         public Tensor clamp_min(Scalar min) => Call("clamp_min", this, min);
         public Tensor clamp_min_(Scalar min) => Mutate("clamp_min_", this, min);
@@ -53,7 +54,10 @@ public static partial class torch
         public Tensor reciprocal() => Call("reciprocal", this);
         public Tensor reciprocal_() => Mutate("reciprocal_", this);
         public Tensor exp() => Call("exp", this);
+        public Tensor expm1() => Call("expm1", this);
         public Tensor log() => Call("log", this);
+        public Tensor log1p() => Call("log1p", this);
+        public Tensor sign() => Call("sign", this);
 
         public Tensor relu() => Call("relu", this);
 
