@@ -47,25 +47,31 @@ internal static class ModelFile
     public static ITransformer Load(IHostEnvironment environment, object loadContext)
     {
         MLNetInternals.CheckHeader(loadContext, s_header);
+        ModelFamily? family = null;
+        JsonElement options = default;
         ITransformer? model = null;
-        MLNetInternals.ReadEntry(loadContext, OptionsEntry, optionsStream =>
-        {
-            using JsonDocument document = ReadOptions(optionsStream);
-            JsonElement root = document.RootElement;
-            int format = ModelJson.Read<int>(root, "format");
-            if (format != Format)
-            {
-                throw new FormatException(
-                    $"The saved model has format {format}; this version reads format {Format}. Update the package.");
-            }
-            ModelFamily family = ModelFamilies.Find(ModelJson.Read<string>(root, "family"));
-            JsonElement options = ModelJson.Read<JsonElement>(root, "options");
-            MLNetInternals.ReadEntry(loadContext, WeightsEntry, weights => model = family.Load(environment, options, weights));
-        });
+        MLNetInternals.ReadEntry(loadContext, OptionsEntry, stream => (family, options) = ReadOptions(stream));
+        MLNetInternals.ReadEntry(loadContext, WeightsEntry, stream => model = family!.Load(environment, options, stream));
         return model!;
     }
 
-    private static JsonDocument ReadOptions(Stream stream)
+    /// <summary>Reads <c>options.json</c>: the family, and what the family wrote of itself.</summary>
+    /// <exception cref="FormatException">The file is truncated, altered, or of a newer version.</exception>
+    public static (ModelFamily Family, JsonElement Options) ReadOptions(Stream stream)
+    {
+        using JsonDocument document = Parse(stream);
+        JsonElement root = document.RootElement;
+        int format = ModelJson.Read<int>(root, "format");
+        if (format != Format)
+        {
+            throw new FormatException(
+                $"The saved model has format {format}; this version reads format {Format}. Update the package.");
+        }
+        ModelFamily family = ModelFamilies.Find(ModelJson.Read<string>(root, "family"));
+        return (family, ModelJson.Read<JsonElement>(root, "options"));
+    }
+
+    private static JsonDocument Parse(Stream stream)
     {
         if (stream.Length > MaxOptionsBytes)
         {

@@ -1,0 +1,60 @@
+using System.IO.Compression;
+using System.Text.Json;
+using GenerativeML.Persistence;
+using GenerativeML.Tests.Hostile;
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Persistence;
+
+[TestClass]
+[DoNotParallelize]
+public sealed class HostileOptionsTests
+{
+    [TestMethod]
+    public void Damaged_options_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row == 4 ? float.NaN : 1]);
+        using AutoencoderTransformer trained = ml.AnomalyDetection.Trainers.Autoencoder(new()
+        {
+            Epochs = 1, HiddenLayers = [4], MemoryRows = 2, NonFiniteValues = NonFiniteValues.Replace,
+            FeatureScoreColumnName = "FeatureScore",
+        }).Fit(data);
+        byte[] options = EntryOf(ml, trained, "options.json"), weights = EntryOf(ml, trained, "weights.safetensors");
+        long tensors = torch.Tensor.TotalCount;
+        int sound = 0;
+        HostileReport report = new HostileRun("options", FileMutator.Json([options]).Damage, file =>
+        {
+            try
+            {
+                (ModelFamily family, JsonElement saved) = ModelFile.ReadOptions(new MemoryStream(file));
+                using var model = (IDisposable)family.Load(ml, saved, new MemoryStream(weights));
+                sound++;
+            }
+            finally
+            {
+                Assert.AreEqual(tensors, torch.Tensor.TotalCount, "a tensor was left behind");
+            }
+        })
+        {
+            AllocationPerByte = 64,
+            FixedAllocation = 1 << 20,
+        }.Run(2000);
+        Assert.HasCount(0, report.Failures, report.ToString());
+        Assert.IsGreaterThan(0, sound, "no damage was harmless: is the test reading what it should?");
+        Assert.IsGreaterThan(1000, report.Refused, report.ToString());
+    }
+
+    private static byte[] EntryOf(MLContext ml, ITransformer model, string name)
+    {
+        using var zip = new MemoryStream();
+        ml.Model.Save(model, null, zip);
+        using var archive = new ZipArchive(zip);
+        using Stream entry = archive.Entries.Single(e => e.FullName.EndsWith(name, StringComparison.Ordinal)).Open();
+        using var content = new MemoryStream();
+        entry.CopyTo(content);
+        return content.ToArray();
+    }
+}
