@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GenerativeML.Tests.Hostile;
+using TorchSharp;
 
 namespace GenerativeML.Benchmarks;
 
@@ -16,7 +17,7 @@ internal static class HostileBenchmark
         };
         Option<int> models = new("--models")
         {
-            Description = "Damaged model zips: options, weights, and the zip itself.",
+            Description = "Damaged models: of each of options, weights, and the zip itself.",
             DefaultValueFactory = _ => 10_000,
         };
         Command command = new(
@@ -33,15 +34,20 @@ internal static class HostileBenchmark
         using var tensors = new HostileTensorFile();
         bool reader = Holds(HostileSafetensors.Reader(), files);
         bool loading = Holds(tensors.Loading(), files);
-        bool zips = Holds(HostileModels.Loading(), models);
-        return reader && loading && zips ? 0 : 1;
+        var saved = new HostileModels();
+        bool options = Holds(saved.Own(".json"), models);
+        bool weights = Holds(saved.Own(".safetensors"), models);
+        bool zips = Holds(saved.Whole(), models);
+        return reader && loading && options && weights && zips ? 0 : 1;
     }
 
     private static bool Holds(HostileRun run, int files)
     {
+        long before = torch.Tensor.TotalCount;
         HostileReport report = run.Run(files);
-        bool holds = report.Failures.Count == 0;
-        Console.WriteLine($"{(holds ? "kept  " : "BROKEN")}  {report}");
+        long left = torch.Tensor.TotalCount - before;
+        bool holds = report.Failures.Count == 0 && left == 0;
+        Console.WriteLine($"{(holds ? "kept  " : "BROKEN")}  {report}; {left} tensors left behind");
         return holds;
     }
 }
