@@ -11,10 +11,10 @@ internal static class AutoencoderFit
     private const double DefaultRate = 2e-3;
     private const double DefaultDecay = 1e-4;
 
-    // Small networks on tables have learned what they can after some 500 steps; a large table is read twice at least.
-    private const long PresentedRows = 64_000;
+    // Small networks on tables have learned what they can after some 1000 steps; a large table is read twice at least.
+    private const long PresentedRows = 128_000;
     private const int LeastEpochs = 2;
-    private const int MostEpochs = 500;
+    private const int MostEpochs = 1000;
 
     // Quantiles and medians of the training scores are taken over at most so many rows.
     private const int CalibrationRows = 10_000;
