@@ -1,0 +1,31 @@
+using GenerativeML.Tests.Hostile;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Persistence;
+
+/// <summary>Damaged saved models, by ML.NET's loader; <c>build/bench.sh hostile</c> tries many more.</summary>
+[TestClass]
+public sealed class HostileModelTests
+{
+    private const int Files = 250;
+
+    private static readonly HostileModels s_models = new();
+
+    [TestMethod]
+    public void Damaged_options_in_a_model_load_soundly_or_are_refused() => Holds(s_models.Own(".json"));
+
+    [TestMethod]
+    public void Damaged_weights_in_a_model_load_soundly_or_are_refused() => Holds(s_models.Own(".safetensors"));
+
+    [TestMethod]
+    public void Damaged_model_zips_load_soundly_or_are_refused() => Holds(s_models.Whole());
+
+    private static void Holds(HostileRun run)
+    {
+        long before = torch.Tensor.TotalCount;
+        HostileReport report = run.Run(Files);
+        Assert.IsEmpty(report.Failures, report.ToString());
+        Assert.IsGreaterThan(0, report.Refused, "there was no damage");
+        Assert.AreEqual(before, torch.Tensor.TotalCount, "tensors are left behind");
+    }
+}
