@@ -8,6 +8,7 @@
 #
 # What is given stays in build/local.props until something else is given.
 set -euo pipefail
+[ ! -d "${LIBTORCH-}" ] || LIBTORCH=$(cd "$LIBTORCH" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 settings=build/local.props

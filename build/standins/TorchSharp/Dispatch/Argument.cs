@@ -35,7 +35,6 @@ internal readonly struct Argument
     /// <summary>No value: an optional parameter left empty.</summary>
     public static Argument None => default;
 
-
     public static implicit operator Argument(torch.Tensor? value) => value is null ? None : new(ArgumentKind.Tensor, 0, value);
     public static implicit operator Argument(long value) => new(ArgumentKind.Integer, value);
     public static implicit operator Argument(long? value) => value is null ? None : value.Value;
