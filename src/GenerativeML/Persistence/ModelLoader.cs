@@ -15,16 +15,17 @@ internal static class ModelLoader
     /// <param name="env">A child of the environment that loads.</param>
     /// <param name="ctx">A <c>ModelLoadContext</c>, a type that is internal to ML.NET.</param>
     /// <exception cref="FormatException">The saved model is damaged, or no model of this package.</exception>
+    /// <exception cref="InvalidOperationException">Torch, or the device that the environment names, is not there.</exception>
     public static ITransformer Create(IHostEnvironment env, object ctx)
     {
         try
         {
             return ModelFile.Load(env, ctx);
         }
-        catch (FormatException damaged)
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
         {
             // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
-            throw env.Process(damaged);
+            throw env.Process(error);
         }
     }
 }

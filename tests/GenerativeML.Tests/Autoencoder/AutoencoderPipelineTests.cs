@@ -122,7 +122,15 @@ public sealed class AutoencoderPipelineTests
         Assert.Throws<InvalidOperationException>(
             () => context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data));
         context.FallbackToCpu = true;
-        context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data).Dispose();
+        using AutoencoderTransformer model = context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data);
+
+        using var saved = new MemoryStream();
+        context.Model.Save(model, data.Schema, saved);
+        context.FallbackToCpu = false;
+        var error = Assert.Throws<InvalidOperationException>(() => context.Model.Load(saved, out _));
+        StringAssert.Contains(error.ToString(), "cuda:0");
+        context.FallbackToCpu = true;
+        ((IDisposable)context.Model.Load(saved, out _)).Dispose();
     }
 
     [TestMethod]
