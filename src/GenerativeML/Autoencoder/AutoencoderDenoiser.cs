@@ -4,7 +4,9 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>Replaces a vector by what an autoencoder makes of it: noise is undone as far as other slots tell what was there.</summary>
+/// <summary>
+/// Replaces a vector by what an autoencoder makes of it: noise is undone as far as other slots tell what was there.
+/// </summary>
 /// <remarks>
 /// To create this estimator, use
 /// <see cref="GenerativeCatalog.AutoencoderDenoiser(string, string?, AutoencoderOptions?)"/>. The input is a vector of

@@ -5,7 +5,9 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>What the estimators of autoencoders have in common: they train the same networks and differ in what they add.</summary>
+/// <summary>
+/// What the estimators of autoencoders have in common: they train the same networks and differ in what they add.
+/// </summary>
 public abstract class AutoencoderEstimator : GenerativeEstimator<AutoencoderTransformer>
 {
     private readonly AutoencoderOptions _options;
@@ -13,7 +15,11 @@ public abstract class AutoencoderEstimator : GenerativeEstimator<AutoencoderTran
     private readonly AutoencoderUse _use;
 
     private protected AutoencoderEstimator(
-        IHostEnvironment environment, string name, AutoencoderOptions options, AutoencoderColumns columns, AutoencoderUse use)
+        IHostEnvironment environment,
+        string name,
+        AutoencoderOptions options,
+        AutoencoderColumns columns,
+        AutoencoderUse use)
         : base(environment, name, options)
     {
         columns.Validate();

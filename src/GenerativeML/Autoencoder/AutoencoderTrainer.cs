@@ -19,8 +19,10 @@ namespace GenerativeML;
 /// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
 /// <item><term>Task</term><description>Anomaly detection; no label is read.</description></item>
 /// <item><term>Input</term><description>One vector of <see cref="float"/> of known size.</description></item>
-/// <item><term>Normalization</term><description>Done inside: each slot by its own mean and deviation.</description></item>
-/// <item><term>Caching</term><description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Normalization</term>
+/// <description>Done inside: each slot by its own mean and deviation.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>TorchSharp-cpu or TorchSharp-cuda.</description></item>
 /// </list>
 /// <para>Added columns:</para>

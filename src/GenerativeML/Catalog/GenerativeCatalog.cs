@@ -3,18 +3,25 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>The estimators of this package that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.</summary>
+/// <summary>
+/// The estimators of this package that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.
+/// </summary>
 public sealed class GenerativeCatalog
 {
     private readonly IHostEnvironment _environment;
 
     internal GenerativeCatalog(IHostEnvironment environment) => _environment = environment;
 
-    /// <summary>Creates an <see cref="GenerativeML.AutoencoderFeaturizer"/>, which turns a wide vector into a short code.</summary>
+    /// <summary>
+    /// Creates an <see cref="GenerativeML.AutoencoderFeaturizer"/>, which turns a wide vector into a short code.
+    /// </summary>
     /// <param name="outputColumnName">The column for the code, a vector.</param>
-    /// <param name="inputColumnName">The input: a vector of <see cref="float"/> of known size. Default: the output's name.</param>
+    /// <param name="inputColumnName">
+    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
+    /// </param>
     /// <param name="options">
-    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>, the width of the code. Default: all defaults.
+    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>, the width of the code. Default: all
+    /// defaults.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
@@ -22,9 +29,13 @@ public sealed class GenerativeCatalog
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
         new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
 
-    /// <summary>Creates an <see cref="GenerativeML.AutoencoderDenoiser"/>, which replaces a vector by its reconstruction.</summary>
+    /// <summary>
+    /// Creates an <see cref="GenerativeML.AutoencoderDenoiser"/>, which replaces a vector by its reconstruction.
+    /// </summary>
     /// <param name="outputColumnName">The column for the reconstruction, a vector as wide as the input.</param>
-    /// <param name="inputColumnName">The input: a vector of <see cref="float"/> of known size. Default: the output's name.</param>
+    /// <param name="inputColumnName">
+    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
+    /// </param>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>

@@ -44,7 +44,8 @@ namespace GenerativeML.Persistence
         private static readonly Type s_versionInfo = TypeOf("Microsoft.ML.VersionInfo");
 
         private static readonly ConstructorInfo s_newVersionInfo = s_versionInfo.GetConstructor(
-            Members, [typeof(string), typeof(uint), typeof(uint), typeof(uint), typeof(string), typeof(string), typeof(string)])
+            Members,
+            [typeof(string), typeof(uint), typeof(uint), typeof(uint), typeof(string), typeof(string), typeof(string)])
             ?? throw Missing("VersionInfo");
 
         private static readonly MethodInfo s_setVersionInfo =

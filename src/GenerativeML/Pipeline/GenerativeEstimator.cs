@@ -7,7 +7,9 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>What all estimators of this package have in common: schema checks before any work, and training that is logged.</summary>
+/// <summary>
+/// What all estimators of this package have in common: schema checks before any work, and training that is logged.
+/// </summary>
 /// <typeparam name="TTransformer">What training makes.</typeparam>
 public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransformer>
     where TTransformer : class, ITransformer
@@ -27,7 +29,9 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     /// <summary>The columns that are read, by name.</summary>
     private protected abstract IReadOnlyList<string> InputColumnNames { get; }
 
-    /// <summary>The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.</summary>
+    /// <summary>
+    /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
+    /// </summary>
     private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
 
     /// <summary>Trains on rows whose columns are there and of the right type.</summary>

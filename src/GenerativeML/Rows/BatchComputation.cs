@@ -50,7 +50,7 @@ internal sealed class BatchComputation
             }
             else
             {
-                // The model sees harmless zeros in place of the whole row, which keeps it from disturbing its neighbours.
+                // The model sees harmless zeros instead, which keeps the row from disturbing its neighbours.
                 values.Clear();
                 _unknown[row] = true;
             }
@@ -68,7 +68,10 @@ internal sealed class BatchComputation
         }
     }
 
-    /// <summary>A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/> names.</summary>
+    /// <summary>
+    /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
+    /// names.
+    /// </summary>
     public Delegate Getter(int output, IBatchPosition at)
     {
         OutputColumn column = _outputs.Columns[output];

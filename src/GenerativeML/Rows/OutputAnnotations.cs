@@ -53,7 +53,8 @@ internal static class OutputAnnotations
             annotations.Add(
                 SlotNames,
                 new VectorDataViewType(TextDataViewType.Instance, column.Width),
-                (ref VBuffer<ReadOnlyMemory<char>> value) => VBuffer<ReadOnlyMemory<char>>.Copy(names, 0, ref value, names.Length));
+                (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                    VBuffer<ReadOnlyMemory<char>>.Copy(names, 0, ref value, names.Length));
         }
         if (column.Score is ScoreAnnotation score)
         {

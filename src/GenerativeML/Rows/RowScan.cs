@@ -21,7 +21,9 @@ internal sealed class RowScan(IReadOnlyList<RowField> fields)
     /// <summary>Counts one more row as seen.</summary>
     public void NextRow() => Rows++;
 
-    /// <summary>Counts what is not finite in <paramref name="values"/>, field <paramref name="field"/> of the newest row.</summary>
+    /// <summary>
+    /// Counts what is not finite in <paramref name="values"/>, field <paramref name="field"/> of the newest row.
+    /// </summary>
     public void AddBad(int field, ReadOnlySpan<float> values)
     {
         if (_rowInDoubt != Rows)

@@ -84,7 +84,8 @@ public sealed class ConformanceOutput
 
     public float[]? Latent { get; set; }
 
-    public override string ToString() => string.Join(" | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent));
+    public override string ToString() => string.Join(
+        " | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent));
 
     private static string Bits(float[]? values) =>
         string.Join(" ", (values ?? []).Select(BitConverter.SingleToInt32Bits));

@@ -6,7 +6,10 @@ using TorchSharp;
 
 namespace GenerativeML.Tests.Conformance;
 
-/// <summary>What every estimator of this package promises, whatever its family. A family joins by one line in <see cref="Families"/>.</summary>
+/// <summary>
+/// What every estimator of this package promises, whatever its family. A family joins by one line in
+/// <see cref="Families"/>.
+/// </summary>
 [TestClass]
 [DoNotParallelize]
 public sealed partial class EstimatorConformance

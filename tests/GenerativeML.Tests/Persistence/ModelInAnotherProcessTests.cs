@@ -14,7 +14,11 @@ public sealed class ModelInAnotherProcessTests
         string folder = Directory.CreateTempSubdirectory("genml").FullName;
         try
         {
-            Row[] rows = [.. Enumerable.Range(0, 700).Select(i => new Row { A = MathF.Sin(i), B = MathF.Cos(i * 0.7f), C = i % 5 })];
+            Row[] rows =
+            [
+                .. Enumerable.Range(0, 700)
+                    .Select(i => new Row { A = MathF.Sin(i), B = MathF.Cos(i * 0.7f), C = i % 5 }),
+            ];
             var ml = new MLContext(1);
             IDataView data = ml.Data.LoadFromEnumerable(rows);
             using TransformerChain<AutoencoderTransformer> chain = ml.Transforms.Concatenate("Features", "A", "B", "C")

@@ -9,7 +9,8 @@ public sealed class BatchCursorTests
 {
     private const int Rows = 1003;
 
-    private sealed record Seen(int Id, float Score, bool Label, string Words, string Text, uint Key, string Twice, ulong RowId, long Batch);
+    private sealed record Seen(
+        int Id, float Score, bool Label, string Words, string Text, uint Key, string Twice, ulong RowId, long Batch);
 
     [TestMethod]
     [DataRow(1, 1, false)]
