@@ -10,8 +10,6 @@ public static partial class torch
 
     public static IDisposable no_grad() => new GradMode(false);
 
-    public static IDisposable enable_grad(bool enabled = true) => new GradMode(enabled);
-
     public static IDisposable set_grad_enabled(bool mode = true) => new GradMode(mode);
 
     public static IDisposable inference_mode(bool mode = true) => new InferenceMode(mode);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp.Dispatch;
 
 namespace TorchSharp
@@ -31,14 +30,8 @@ namespace TorchSharp
             BFloat16 = 15,
         }
 
-        public static readonly ScalarType uint8 = ScalarType.Byte;
-        public static readonly ScalarType int32 = ScalarType.Int32;
-        public static readonly ScalarType int64 = ScalarType.Int64;
-        public static readonly ScalarType float16 = ScalarType.Float16;
-        public static readonly ScalarType bfloat16 = ScalarType.BFloat16;
         public static readonly ScalarType float32 = ScalarType.Float32;
         public static readonly ScalarType float64 = ScalarType.Float64;
-        public static readonly ScalarType @bool = ScalarType.Bool;
 
         /// <summary>A device type and, for CUDA, which one; -1 is the current one.</summary>
         public class Device
@@ -62,37 +55,20 @@ namespace TorchSharp
 
         public static readonly Device CPU = new(DeviceType.CPU);
 
-        public static Device CUDA => InitializeDevice(new Device(DeviceType.CUDA));
-
-        public static Device device(string description) => InitializeDevice(new Device(description));
-
-        public static Device device(DeviceType deviceType, int index = -1) => InitializeDevice(new Device(deviceType, index));
-
-        /// <summary>The device, or the default one, where this machine has it.</summary>
-        public static Device InitializeDevice(Device? device)
-        {
-            device ??= get_default_device();
-            InitializeDeviceType(device.type);
-            return device;
-        }
-
-        public static Device get_default_device() => CPU;
-
-        public static string __version__
-        {
-            get { unsafe { return Marshal.PtrToStringUTF8((nint)Library.torch_version())!; } }
-        }
-
         public static DisposeScope NewDisposeScope() => new();
 
         public static DisposeScope? CurrentDisposeScope => DisposeScope.Current;
 
-        public static bool TryInitializeDeviceType(DeviceType deviceType) =>
-            deviceType == DeviceType.CPU || cuda.is_available();
+        internal static Device Present(Device? device)
+        {
+            device ??= CPU;
+            InitializeDeviceType(device.type);
+            return device;
+        }
 
         public static void InitializeDeviceType(DeviceType deviceType)
         {
-            if (!TryInitializeDeviceType(deviceType))
+            if (deviceType != DeviceType.CPU && !cuda.is_available())
                 throw new InvalidOperationException($"Torch device type {deviceType} did not initialise on the current machine.");
         }
 

@@ -39,7 +39,6 @@ public static partial class torch
 
         public Tensor lt(Scalar target) => Call("lt.Scalar", this, target);
         public Tensor gt(Scalar target) => Call("gt.Scalar", this, target);
-        public bool allclose(Tensor target, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false) => Ask("allclose", this, target, rtol, atol, equal_nan);
 
         public Tensor clamp(Scalar? min = null, Scalar? max = null) => Call("clamp", this, min, max);
         public Tensor clamp_(Scalar? min = null, Scalar? max = null) => Mutate("clamp_", this, min, max);

@@ -95,9 +95,6 @@ public static partial class torch
 
         public bool is_leaf => Describe().Leaf != 0;
 
-        public bool is_floating_point() =>
-            dtype is ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
-
         public long[] shape => Layout().Sizes;
 
         public long[] stride() => Layout().Strides;
@@ -185,7 +182,7 @@ public static partial class torch
             Converted(Call("to.dtype", this, type, non_blocking, copy), disposeAfter);
 
         public Tensor to(ScalarType type, Device device, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
-            Converted(Call("to.device", this, InitializeDevice(device), type, non_blocking, copy), disposeAfter);
+            Converted(Call("to.device", this, Present(device), type, non_blocking, copy), disposeAfter);
 
         private Tensor Converted(Tensor result, bool disposeAfter)
         {

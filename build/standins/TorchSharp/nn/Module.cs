@@ -15,12 +15,11 @@ public static partial class torch
             private readonly List<(string Name, Parameter Value)> _parameters = [];
             private readonly List<(string Name, Tensor Value)> _buffers = [];
             private readonly List<(string Name, Module Value)> _modules = [];
-            private readonly string _name;
             private bool _registered;
 
-            protected Module(string name) => _name = name;
-
-            public virtual string GetName() => _name;
+            protected Module(string name)
+            {
+            }
 
             public virtual bool training { get; private set; } = true;
 
