@@ -25,7 +25,9 @@ internal sealed class CsvFile
     /// <param name="path">The file.</param>
     /// <param name="label">The column that says whether a row is an anomaly, or null where nobody knows.</param>
     /// <param name="ignored">Columns to leave out.</param>
-    /// <exception cref="InvalidDataException">The file is empty or ragged, has no such label or no numeric column.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is empty or ragged, or has no such label or no numeric column.
+    /// </exception>
     public CsvFile(string path, string? label, IReadOnlyCollection<string> ignored)
     {
         _path = path;
@@ -74,12 +76,14 @@ internal sealed class CsvFile
     /// <summary>Whether there is a label column.</summary>
     public bool HasLabel => _labelIndex >= 0;
 
-    /// <summary>Whether a label says that the row is an anomaly: anything but zero, nothing, "none", "normal", "no"…</summary>
+    /// <summary>Whether a label makes a row an anomaly: anything but zero, nothing, "none", "normal", "no"…</summary>
     public static bool IsAnomaly(string label) =>
         !MeansNormal.Contains(label.ToLowerInvariant())
         && !(double.TryParse(label, CultureInfo.InvariantCulture, out double number) && number == 0);
 
-    /// <summary>The file as ML.NET reads it: a Single column for each feature, and the label as text, if there is one.</summary>
+    /// <summary>
+    /// The file as ML.NET reads it: a Single column for each feature, and the label as text, if there is one.
+    /// </summary>
     public IDataView Load(MLContext ml)
     {
         IEnumerable<TextLoader.Column> columns = Features.Zip(
@@ -97,7 +101,9 @@ internal sealed class CsvFile
         });
     }
 
-    /// <summary>Splits a line at the separators outside double quotes; a doubled quote inside them stands for itself.</summary>
+    /// <summary>
+    /// Splits a line at the separators outside double quotes; a doubled quote inside them stands for itself.
+    /// </summary>
     private string[] Split(string line)
     {
         var values = new List<string>();

@@ -20,7 +20,9 @@ internal static class Detection
         return ml.AnomalyDetection.Evaluate(graded);
     }
 
-    /// <summary>The scores of all rows in order, and the strangest rows with the three features that made them so.</summary>
+    /// <summary>
+    /// The scores of all rows in order, and the strangest rows with the three features that made them so.
+    /// </summary>
     public static (float[] Scores, List<StrangeRow> Strangest) Strangest(
         MLContext ml, IDataView scored, string[] features, int count)
     {
@@ -55,7 +57,8 @@ internal static class Detection
             return [.. Enumerable.Range(0, features.Length)
                 .OrderByDescending(i => row.FeatureScore[i])
                 .Take(3)
-                .Select(i => new Reason(features[i], row.Readings[i], sum[i] / usualRows[i], row.FeatureScore[i] / total))];
+                .Select(i => new Reason(
+                    features[i], row.Readings[i], sum[i] / usualRows[i], row.FeatureScore[i] / total))];
         }
     }
 

@@ -14,7 +14,9 @@ internal sealed class Grades
         F1 = found == 0 ? 0 : 2 * Precision * Recall / (Precision + Recall);
 
         var kinds = outcomes.Where(o => o.IsAnomaly).GroupBy(o => o.Label!).OrderBy(kind => kind.Key).ToArray();
-        Kinds = kinds.Length is < 2 or > 12 ? [] : [.. kinds.Select(kind => (kind.Key, kind.Count(o => o.Flagged), kind.Count()))];
+        Kinds = kinds.Length is < 2 or > 12
+            ? []
+            : [.. kinds.Select(kind => (kind.Key, kind.Count(o => o.Flagged), kind.Count()))];
     }
 
     /// <summary>How many rows are flagged.</summary>
@@ -32,6 +34,6 @@ internal sealed class Grades
     /// <summary>The harmonic mean of <see cref="Precision"/> and <see cref="Recall"/>.</summary>
     public double F1 { get; }
 
-    /// <summary>For each kind of anomaly, how many were found; empty where the labels do not tell kinds apart.</summary>
+    /// <summary>For each kind of anomaly, how many are flagged; empty where the labels do not tell kinds.</summary>
     public IReadOnlyList<(string Kind, int Found, int All)> Kinds { get; }
 }

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-
 namespace AnomalyDetection;
 
 /// <summary>
@@ -9,9 +6,8 @@ namespace AnomalyDetection;
 /// </summary>
 internal sealed class HistogramDrawing
 {
-    private const int Width = 640, Height = 360, Left = 52, Right = 16, Top = 34, Bottom = 46, Bins = 44;
+    private const int Width = 640, Height = 360, Left = 52, Right = 624, Top = 34, Bottom = 314, Bins = 44;
 
-    private readonly List<Outcome> _outcomes;
     private readonly double _threshold, _low, _high;
     private readonly bool _logarithmic;
     private readonly int[] _normal = new int[Bins], _anomalous = new int[Bins];
@@ -19,10 +15,10 @@ internal sealed class HistogramDrawing
 
     public HistogramDrawing(List<Outcome> outcomes, double threshold)
     {
-        (_outcomes, _threshold) = (outcomes, threshold);
+        _threshold = threshold;
         double least = outcomes.Min(o => o.Score), most = outcomes.Max(o => o.Score);
-        _logarithmic = least > 0 && most > 3 * least;
-        _low = Scale(Math.Min(least, threshold > 0 || !_logarithmic ? threshold : least));
+        _logarithmic = least > 0 && threshold > 0 && most > 3 * least;
+        _low = Scale(Math.Min(least, threshold));
         _high = Scale(Math.Max(most, threshold));
         if (_high <= _low)
             (_low, _high) = (_low - 0.5, _low + 0.5);
@@ -36,76 +32,66 @@ internal sealed class HistogramDrawing
 
     public string Draw()
     {
-        var svg = new StringBuilder();
-        void Add(string element) => svg.Append(element).Append('\n');
-        Add(Invariant($"""<svg viewBox="0 0 {Width} {Height}" role="img" aria-label="Histogram of scores">"""));
-
-        foreach (int count in CountTicks())
+        var svg = new Svg(Width, Height, "Histogram of scores");
+        for (int count = 1; count <= _most; count *= 10)
         {
-            Add(Invariant($"""<path class="grid" d="M{Left} {Y(count):F1}H{Width - Right}"/>"""));
-            Add(Invariant($"""<text x="{Left - 8}" y="{Y(count) + 4:F1}" text-anchor="end">{count}</text>"""));
+            svg.Path("grid", $"M{Left} {Y(count):F1}H{Right}");
+            svg.Text(Left - 8, Y(count) + 4, $"{count}", "end");
         }
-        Bars(_normal, "normal", 0.92, Add);
-        Bars(_anomalous, "anomaly", 0.5, Add); // slimmer, so that both are seen where they overlap
+        Bars(svg, _normal, "normal", 0.92);
+        Bars(svg, _anomalous, "anomaly", 0.5); // slimmer, so that both are seen where they overlap
 
-        Add(Invariant($"""<path class="axis" d="M{Left} {Height - Bottom}H{Width - Right}"/>"""));
+        svg.Path("axis", $"M{Left} {Bottom}H{Right}");
         foreach (double tick in ScoreTicks())
         {
-            Add(Invariant($"""<path class="axis" d="M{X(tick):F1} {Height - Bottom}v5"/>"""));
-            Add(Invariant($"""<text x="{X(tick):F1}" y="{Height - Bottom + 19}" text-anchor="middle">{tick:G3}</text>"""));
+            svg.Path("axis", $"M{X(tick):F1} {Bottom}v5");
+            svg.Text(X(tick), Bottom + 19, Svg.I($"{tick:G3}"), "middle");
         }
-        Add(Invariant($"""<text x="{(Left + Width - Right) / 2}" y="{Height - 6}" text-anchor="middle">score{(_logarithmic ? " (logarithmic)" : "")}</text>"""));
-        Add(Invariant($"""<text transform="translate(13 {(Top + Height - Bottom) / 2}) rotate(-90)" text-anchor="middle">rows (logarithmic)</text>"""));
+        svg.Text((Left + Right) / 2, Height - 6, _logarithmic ? "score (logarithmic)" : "score", "middle");
+        svg.TextUpwards(13, (Top + Bottom) / 2, "rows (logarithmic)");
 
-        bool nearRight = X(_threshold) > Width - 140;
-        Add(Invariant($"""<path class="mark" d="M{X(_threshold):F1} {Top - 8}V{Height - Bottom}"/>"""));
-        Add(Invariant($"""<text class="strong" x="{X(_threshold) + (nearRight ? -7 : 7):F1}" y="{Top}" text-anchor="{(nearRight ? "end" : "start")}">threshold {_threshold:G3}</text>"""));
-        Legend(Add);
-        return svg.Append("</svg>").ToString();
+        double at = X(_threshold);
+        svg.Path("mark", $"M{at:F1} {Top - 8}V{Bottom}");
+        bool before = at > Width - 140;
+        svg.Text(at + (before ? -7 : 7), Top, Svg.I($"threshold {_threshold:G3}"), before ? "end" : "start", "strong");
+        if (_anomalous.Any(count => count > 0))
+            Legend(svg);
+        return svg.ToString();
     }
 
-    private void Bars(int[] counts, string style, double share, Action<string> add)
+    private void Bars(Svg svg, int[] counts, string style, double share)
     {
-        double bin = (double)(Width - Left - Right) / Bins, width = share * bin;
+        double bin = (double)(Right - Left) / Bins, width = share * bin;
         for (int i = 0; i < Bins; i++)
         {
-            if (counts[i] == 0)
-                continue;
-            double x = Left + i * bin + (bin - width) / 2, y = Y(counts[i]);
-            add(Invariant($"""<rect class="{style}" x="{x:F1}" y="{y:F1}" width="{width:F1}" height="{Height - Bottom - y:F1}"/>"""));
+            double y = Y(counts[i]);
+            if (counts[i] > 0)
+                svg.Rectangle(style, Left + i * bin + (bin - width) / 2, y, width, Bottom - y);
         }
     }
 
-    private void Legend(Action<string> add)
+    private static void Legend(Svg svg)
     {
-        if (!_outcomes.Any(o => o.IsAnomaly))
-            return;
-        add(Invariant($"""<rect class="normal" x="{Left + 4}" y="6" width="12" height="12" rx="2"/><text x="{Left + 21}" y="16">normal</text>"""));
-        add(Invariant($"""<rect class="anomaly" x="{Left + 78}" y="6" width="12" height="12" rx="2"/><text x="{Left + 95}" y="16">anomaly, by the labels</text>"""));
+        svg.Rectangle("normal", Left + 4, 6, 12, 12);
+        svg.Text(Left + 21, 16, "normal");
+        svg.Rectangle("anomaly", Left + 78, 6, 12, 12);
+        svg.Text(Left + 95, 16, "anomaly, by the labels");
     }
 
     private double Scale(double score) => _logarithmic ? Math.Log10(score) : score;
 
-    private double X(double score) => Left + (Scale(score) - _low) / (_high - _low) * (Width - Left - Right);
+    private double X(double score) => Left + (Scale(score) - _low) / (_high - _low) * (Right - Left);
 
     /// <summary>A bar of one row is still seen: the axis begins at half a row.</summary>
-    private double Y(double count) =>
-        Height - Bottom - Math.Log(count / 0.5) / Math.Log(_most * 1.25 / 0.5) * (Height - Top - Bottom);
-
-    private IEnumerable<int> CountTicks()
-    {
-        for (int tick = 1; tick <= _most; tick *= 10)
-            yield return tick;
-    }
+    private double Y(double count) => Bottom - Math.Log(count / 0.5) / Math.Log(_most * 1.25 / 0.5) * (Bottom - Top);
 
     private IEnumerable<double> ScoreTicks()
     {
         if (!_logarithmic)
             return Enumerable.Range(0, 6).Select(i => _low + i * (_high - _low) / 5);
-        IEnumerable<double> powers = Enumerable.Range((int)Math.Floor(_low), (int)Math.Ceiling(_high - _low) + 2).Select(p => Math.Pow(10, p));
         double[] steps = _high - _low > 3 ? [1] : [1, 2, 5];
-        return powers.SelectMany(p => steps.Select(s => s * p)).Where(t => Scale(t) >= _low && Scale(t) <= _high);
+        return Enumerable.Range((int)Math.Floor(_low), (int)Math.Ceiling(_high - _low) + 2)
+            .SelectMany(power => steps.Select(step => step * Math.Pow(10, power)))
+            .Where(tick => Scale(tick) >= _low && Scale(tick) <= _high);
     }
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -3,7 +3,7 @@ namespace AnomalyDetection;
 /// <summary>What the detector said of a row that it was not trained on, and what the file says.</summary>
 /// <param name="Score">How strange the row is.</param>
 /// <param name="Flagged">Whether the detector calls it an anomaly.</param>
-/// <param name="Label">The label as it stands in the file, such as the name of a fault; null where there is none.</param>
+/// <param name="Label">The label as it stands in the file, such as a fault's name; null where there is none.</param>
 internal sealed record Outcome(float Score, bool Flagged, string? Label)
 {
     /// <summary>Whether the file calls the row an anomaly.</summary>

@@ -1,78 +1,41 @@
-using System.CommandLine;
 using System.Globalization;
 using AnomalyDetection;
 using GenerativeML;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Spectre.Console;
 
 // Finds the strange rows of a table: trains an autoencoder on half of the rows, without looking at any label, and
 // scores all of them. Where the file has labels they grade the result on the other half.
 
-Option<FileInfo?> dataOption = new("--data") { Description = "A CSV file with a header (comma, semicolon or tab). Default: a simulated pump." };
-Option<string?> labelOption = new("--label") { Description = "The column that tells anomalies: 0, none, normal, no, false or empty is normal." };
-Option<string[]> ignoreOption = new("--ignore") { Description = "Columns to leave out.", AllowMultipleArgumentsPerToken = true };
-Option<double> contaminationOption = new("--contamination") { Description = "The share of the training rows to flag.", DefaultValueFactory = _ => 0.05 };
-Option<int?> epochsOption = new("--epochs") { Description = "Passes over the training rows. Default: by their number." };
-Option<int> seedOption = new("--seed") { Description = "Decides the split, the simulation and the training.", DefaultValueFactory = _ => 1 };
-Option<DirectoryInfo> outOption = new("--out") { Description = "Where the model and the picture go.", DefaultValueFactory = _ => new("out") };
-RootCommand root = new("Finds the strange rows of a table with an autoencoder, and says what is strange about them.")
-{
-    dataOption, labelOption, ignoreOption, contaminationOption, epochsOption, seedOption, outOption,
-};
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+Report.PlainWhereRedirected();
+return CommandLine.Run(args, TrainAndShow, Scoring.Again);
 
-Argument<string> modelArgument = new("model"), scoresArgument = new("scores");
-Command scoreAgain = new("score-again", "Loads a model, scores a file, and compares with the scores of the run that saved it.")
+int TrainAndShow(Settings settings)
 {
-    modelArgument, scoresArgument, dataOption, labelOption, ignoreOption,
-};
-root.Subcommands.Add(scoreAgain);
-
-root.SetAction(Run);
-scoreAgain.SetAction(parsed => Scoring.Again(
-    parsed.GetRequiredValue(modelArgument),
-    new CsvFile(parsed.GetRequiredValue(dataOption)!.FullName, parsed.GetValue(labelOption), parsed.GetValue(ignoreOption) ?? []),
-    parsed.GetRequiredValue(scoresArgument)));
-try
-{
-    Report.PlainWhereRedirected();
-    return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
-}
-catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
-{
-    Console.Error.WriteLine(e.Message);
-    return 2;
-}
-
-int Run(ParseResult parsed)
-{
-    CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-    int seed = parsed.GetValue(seedOption);
-    string folder = Directory.CreateDirectory(parsed.GetValue(outOption)!.FullName).FullName;
-    string? path = parsed.GetValue(dataOption)?.FullName, label = parsed.GetValue(labelOption);
+    (string? path, string? label) = (settings.Data, settings.Label);
     if (path is null)
     {
-        (path, label) = (Path.Combine(folder, "pump.csv"), PumpSimulation.Label);
-        new PumpSimulation(seed).Write(path);
+        (path, label) = (Path.Combine(settings.Folder, "pump.csv"), PumpSimulation.Label);
+        new PumpSimulation(settings.Seed).Write(path);
     }
-    string[] ignored = parsed.GetValue(ignoreOption) ?? [];
-    CsvFile file = new(path, label, ignored);
+    CsvFile file = new(path, label, settings.Ignored);
     Report.Data(path, file);
 
-    // Load, split, and build the pipeline.
-    MLContext ml = new(seed);
+    // Load, split, and train a pipeline.
+    MLContext ml = new(settings.Seed);
     IDataView rows = file.Load(ml);
-    DataOperationsCatalog.TrainTestData halves = ml.Data.TrainTestSplit(rows, testFraction: 0.5, seed: seed);
-    TransformerChain<AutoencoderTransformer> detector = TrainingBar.Show(progress => ml.Transforms
+    DataOperationsCatalog.TrainTestData halves = ml.Data.TrainTestSplit(rows, testFraction: 0.5, seed: settings.Seed);
+    using TransformerChain<AutoencoderTransformer> detector = TrainingBar.Show(progress => ml.Transforms
         .Concatenate("Readings", file.Features)
         .Append(ml.Transforms.NormalizeMeanVariance("Features", "Readings", fixZero: false))
         .Append(ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
         {
-            Contamination = parsed.GetValue(contaminationOption),
-            Epochs = parsed.GetValue(epochsOption),
-            Seed = seed,
+            Contamination = settings.Contamination,
+            Epochs = settings.Epochs,
+            Seed = settings.Seed,
             FeatureScoreColumnName = nameof(ScoredRow.FeatureScore),
-            NonFiniteValues = NonFiniteValues.Replace, // a missing reading counts as an average one
+            NonFiniteValues = NonFiniteValues.Replace, // for readings that are missing
             Progress = progress,
         }))
         .Fit(halves.TrainSet));
@@ -80,20 +43,26 @@ int Run(ParseResult parsed)
     // Grade it on the rows that it has not seen; look for the strangest among all.
     List<Outcome> outcomes = Detection.Outcomes(ml, detector.Transform(halves.TestSet));
     AnomalyDetectionMetrics? metrics = Detection.Grade(ml, outcomes);
-    (float[] scores, List<StrangeRow> strangest) = Detection.Strangest(ml, detector.Transform(rows), file.Features, count: 10);
-    double threshold = detector.LastTransformer.Threshold;
+    (float[] scores, List<StrangeRow> strangest) = Detection.Strangest(
+        ml, detector.Transform(rows), file.Features, count: 10);
+    float threshold = detector.LastTransformer.Threshold;
     Report.Metrics(outcomes, metrics, threshold);
     Report.Strangest(strangest);
 
-    // Save the model and the picture; then a second process loads the one and must find the same scores.
-    string model = Path.Combine(folder, "detector.zip"), picture = Path.Combine(folder, "report.html");
+    // Save the model and the picture; then a second process loads the model alone, and must find the same scores.
+    string model = Path.Combine(settings.Folder, "detector.zip");
+    string picture = Path.Combine(settings.Folder, "report.html");
     ml.Model.Save(detector, rows.Schema, model);
-    File.WriteAllText(picture, new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest).Write());
+    var page = new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest);
+    File.WriteAllText(picture, page.Write());
     Report.Files(model, picture);
 
-    string written = Path.Combine(folder, "scores.bin");
+    string written = Path.Combine(settings.Folder, "scores.bin");
     Scoring.Write(written, scores);
-    string[] again = ["score-again", model, written, "--data", path];
-    again = label is null ? again : [.. again, "--label", label];
-    return Scoring.InSecondProcess(ignored.Length == 0 ? again : [.. again, "--ignore", .. ignored]);
+    List<string> again = ["score-again", model, written, "--data", path];
+    if (label is not null)
+        again.AddRange(["--label", label]);
+    if (settings.Ignored.Length > 0)
+        again.AddRange(["--ignore", .. settings.Ignored]);
+    return Scoring.InSecondProcess([.. again]);
 }

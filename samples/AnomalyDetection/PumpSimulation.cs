@@ -17,14 +17,14 @@ namespace AnomalyDetection;
 /// faults break the ties, and seldom leave the range: that is why a limit on each sensor misses most of them.
 /// </para>
 /// <list type="table">
-///   <item><term>bearing wear</term><description>more vibration than this speed explains, and a warmer bearing</description></item>
-///   <item><term>cavitation</term><description>suction pressure too low; flow flutters, vibration rises</description></item>
-///   <item><term>blocked filter</term><description>a resistance before the pump: less flow, less suction pressure, less current</description></item>
-///   <item><term>internal leak</term><description>water runs back inside the pump: less flow and pressure for the same current</description></item>
-///   <item><term>sensor drift</term><description>the pump is well, but the motor's thermometer reads too low</description></item>
+/// <item><term>bearing wear</term><description>more vibration than the speed explains; a warmer bearing</description></item>
+/// <item><term>cavitation</term><description>suction pressure too low; flow flutters, vibration rises</description></item>
+/// <item><term>blocked filter</term><description>a resistance before the pump: less flow, suction, current</description></item>
+/// <item><term>internal leak</term><description>water runs back: less flow and pressure for the current</description></item>
+/// <item><term>sensor drift</term><description>the pump is well; the motor's thermometer reads too low</description></item>
 /// </list>
-/// Each fault comes four times, for one and a half to three hours, and grows while it lasts. Numbers are plausible for a 30 kW
-/// pump, no more than that. The same seed writes the same file on every machine of the same kind.
+/// Each fault comes four times, for one and a half to three hours, and grows while it lasts. Numbers are plausible for
+/// such a pump, no more than that. The same seed writes the same file on every machine of the same kind.
 /// </summary>
 internal sealed class PumpSimulation(int seed)
 {
@@ -52,19 +52,20 @@ internal sealed class PumpSimulation(int seed)
         for (int i = 0; i < condition.Length; i++)
         {
             double[] r = Read(i, condition[i].Fault, condition[i].Severity);
-            text.Append(CultureInfo.InvariantCulture, $"{new DateTime(2026, 3, 2).AddMinutes(10 * i):yyyy-MM-ddTHH:mm},");
+            DateTime time = new DateTime(2026, 3, 2).AddMinutes(10 * i);
+            text.Append(CultureInfo.InvariantCulture, $"{time:yyyy-MM-ddTHH:mm},");
             text.Append(CultureInfo.InvariantCulture, $"{r[0]:F0},{r[1]:F2},{r[2]:F3},{r[3]:F3},{r[4]:F2},{r[5]:F3},");
             text.Append(CultureInfo.InvariantCulture, $"{r[6]:F2},{r[7]:F2},{condition[i].Fault}\n");
         }
         File.WriteAllText(path, text.ToString());
     }
 
-    /// <summary>Places the episodes in shuffled order over the month, each somewhere within its own share of it.</summary>
+    /// <summary>Places the episodes in shuffled order over the month, each somewhere in its own share of it.</summary>
     private (string Fault, double Severity)[] PlanFaults()
     {
         var condition = new (string, double)[Days * ReadingsPerDay];
         Array.Fill(condition, ("none", 0));
-        string[] episodes = [.. Enumerable.Range(0, Faults.Length * EpisodesOfEachFault).Select(i => Faults[i % Faults.Length])];
+        string[] episodes = [.. Enumerable.Repeat(Faults, EpisodesOfEachFault).SelectMany(faults => faults)];
         _random.Shuffle(episodes);
 
         int share = condition.Length / episodes.Length;
@@ -78,12 +79,12 @@ internal sealed class PumpSimulation(int seed)
         return condition;
     }
 
-    /// <summary>One reading: speed, flow, suction, discharge, current, vibration, bearing and motor temperature.</summary>
+    /// <summary>One reading: speed, flow, suction, discharge, current, vibration, bearing and motor heat.</summary>
     private double[] Read(int i, string fault, double severity)
     {
         double Severity(string of) => fault == of ? severity : 0;
-        double wear = Severity("bearing wear"), cavitation = Severity("cavitation"), blocked = Severity("blocked filter");
-        double leak = Severity("internal leak"), drift = Severity("sensor drift");
+        double wear = Severity("bearing wear"), cavitation = Severity("cavitation");
+        double blocked = Severity("blocked filter"), leak = Severity("internal leak"), drift = Severity("sensor drift");
 
         // What the town wants, and the speed (as a share of 2950 rpm) that the controller answers with.
         double hour = i % ReadingsPerDay / 6.0, day = i / (double)ReadingsPerDay;
@@ -117,7 +118,8 @@ internal sealed class PumpSimulation(int seed)
         return
         [
             2950 * speed + Noise(3), delivered + Noise(0.6), suction + Noise(0.006), discharge + Noise(0.015),
-            current + Noise(0.25), vibration, air + _bearingHeat + Noise(0.4), air + _motorHeat - 10 * drift + Noise(0.5),
+            current + Noise(0.25), vibration,
+            air + _bearingHeat + Noise(0.4), air + _motorHeat - 10 * drift + Noise(0.5),
         ];
     }
 

@@ -20,14 +20,16 @@ internal static class Report
     public static void Data(string path, CsvFile file)
     {
         string leftOut = file.LeftOut.Length == 0 ? "" : $"; left out: {string.Join(", ", file.LeftOut)}";
-        AnsiConsole.MarkupLineInterpolated($"[bold]{Path.GetFileName(path)}[/]: {file.RowCount} rows, {file.Features.Length} features{leftOut}");
+        AnsiConsole.MarkupLineInterpolated(
+            $"[bold]{Path.GetFileName(path)}[/]: {file.RowCount} rows, {file.Features.Length} features{leftOut}");
     }
 
     /// <summary>How well the held-out rows were judged; without labels, only how many were flagged.</summary>
     public static void Metrics(List<Outcome> outcomes, AnomalyDetectionMetrics? metrics, double threshold)
     {
         Grades grades = new(outcomes);
-        Table table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("").AddColumn(new TableColumn("").RightAligned());
+        Table table = new Table().Border(TableBorder.Simple).HideHeaders()
+            .AddColumn("").AddColumn(new TableColumn("").RightAligned());
         table.AddRow("rows held out of training", $"{outcomes.Count}");
         table.AddRow("flagged, above the threshold of " + threshold.ToString("G4"), $"{grades.Flagged}");
         if (metrics is not null)
@@ -39,7 +41,7 @@ internal static class Report
             table.AddRow("recall of the flag", $"{grades.Recall:P1}");
             table.AddRow("F1 of the flag", $"{grades.F1:F3}");
             foreach ((string kind, int found, int all) in grades.Kinds)
-                table.AddRow(Markup.Escape($"  found of {kind}"), $"{found} of {all}");
+                table.AddRow(Markup.Escape($"  flagged of {kind}"), $"{found} of {all}");
         }
         AnsiConsole.Write(table);
     }
@@ -57,7 +59,9 @@ internal static class Report
         {
             string reasons = string.Join("\n", row.Reasons.Select(
                 r => $"{r.Feature} {r.Value:G4} ({r.Usual:G4}), {r.Share:P0}"));
-            string[] cells = [$"{row.Row}", $"{row.Score:G4}", .. labels ? [row.Label ?? ""] : Array.Empty<string>(), reasons];
+            List<string> cells = [$"{row.Row}", $"{row.Score:G4}", reasons];
+            if (labels)
+                cells.Insert(2, row.Label ?? "");
             table.AddRow([.. cells.Select(Markup.Escape)]);
         }
         AnsiConsole.Write(table);

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-
 namespace AnomalyDetection;
 
 /// <summary>
@@ -9,33 +6,34 @@ namespace AnomalyDetection;
 /// </summary>
 internal sealed class RocDrawing(List<Outcome> outcomes, double area)
 {
-    private const int Width = 420, Height = 360, Left = 56, Right = 24, Top = 14, Bottom = 46, PointsAtMost = 600;
+    private const int Width = 420, Height = 360, Left = 56, Right = 396, Top = 14, Bottom = 314, PointsAtMost = 600;
 
     public string Draw()
     {
-        string curve = string.Join("L", Points().Select(p => Invariant($"{X(p.False):F1} {Y(p.True):F1}")));
-        (double False, double True) own = AtOwnThreshold();
-        var svg = new StringBuilder();
-        void Add(string element) => svg.Append(element).Append('\n');
-        Add(Invariant($"""<svg viewBox="0 0 {Width} {Height}" role="img" aria-label="ROC curve">"""));
-        for (int tick = 0; tick <= 4; tick++)
+        var svg = new Svg(Width, Height, "ROC curve");
+        for (int tick = 0; tick <= 100; tick += 25)
         {
-            double share = tick / 4.0;
-            Add(Invariant($"""<path class="grid" d="M{X(share):F1} {Y(0):F1}V{Y(1):F1}M{X(0):F1} {Y(share):F1}H{X(1):F1}"/>"""));
-            Add(Invariant($"""<text x="{X(share):F1}" y="{Y(0) + 19:F1}" text-anchor="middle">{25 * tick}%</text>"""));
-            Add(Invariant($"""<text x="{X(0) - 8:F1}" y="{Y(share) + 4:F1}" text-anchor="end">{25 * tick}%</text>"""));
+            double share = tick / 100.0;
+            svg.Path("grid", $"M{X(share):F1} {Bottom}V{Top}M{Left} {Y(share):F1}H{Right}");
+            svg.Text(X(share), Bottom + 19, $"{tick}%", "middle");
+            svg.Text(Left - 8, Y(share) + 4, $"{tick}%", "end");
         }
-        Add(Invariant($"""<path class="area" d="M{X(0):F1} {Y(0):F1}L{curve}L{X(1):F1} {Y(0):F1}Z"/>"""));
-        Add(Invariant($"""<path class="chance" d="M{X(0):F1} {Y(0):F1}L{X(1):F1} {Y(1):F1}"/>"""));
-        Add($"""<path class="curve" d="M{curve}" stroke-linejoin="round"/>""");
-        Add(Invariant($"""<path class="axis" d="M{X(0):F1} {Y(1):F1}V{Y(0):F1}H{X(1):F1}"/>"""));
-        Add(Invariant($"""<circle class="dot" cx="{X(own.False):F1}" cy="{Y(own.True):F1}" r="5"/>"""));
-        bool left = own.False > 0.6;
-        Add(Invariant($"""<text class="strong" x="{X(own.False) + (left ? -11 : 11):F1}" y="{Math.Min(Y(own.True) + 17, Y(0.03)):F1}" text-anchor="{(left ? "end" : "start")}">at the threshold</text>"""));
-        Add(Invariant($"""<text class="strong" x="{X(0.96):F1}" y="{Y(0.05):F1}" text-anchor="end" font-size="17">AUROC {area:F4}</text>"""));
-        Add(Invariant($"""<text x="{(X(0) + X(1)) / 2:F1}" y="{Height - 6}" text-anchor="middle">false alarms, share of the normal rows</text>"""));
-        Add(Invariant($"""<text transform="translate(12 {(Y(0) + Y(1)) / 2:F1}) rotate(-90)" text-anchor="middle">found, share of the anomalies</text>"""));
-        return svg.Append("</svg>").ToString();
+
+        string curve = string.Join("L", Points().Select(p => Svg.I($"{X(p.False):F1} {Y(p.True):F1}")));
+        svg.Path("area", $"M{Left} {Bottom}L{curve}L{Right} {Bottom}Z");
+        svg.Path("chance", $"M{Left} {Bottom}L{Right} {Top}");
+        svg.Path("curve", "M" + curve);
+        svg.Path("axis", $"M{Left} {Top}V{Bottom}H{Right}");
+
+        (double x, double y) = (X(FlaggedShare(ofAnomalies: false)), Y(FlaggedShare(ofAnomalies: true)));
+        bool before = x > X(0.6);
+        svg.Circle("dot", x, y, 5);
+        (double beside, string anchor) = before ? (x - 11, "end") : (x + 11, "start");
+        svg.Text(beside, Math.Min(y + 17, Y(0.12)), "at the threshold", anchor, "strong");
+        svg.Text(X(0.96), Y(0.05), Svg.I($"AUROC {area:F4}"), "end", "strong large");
+        svg.Text((Left + Right) / 2, Height - 6, "false alarms, share of the normal rows", "middle");
+        svg.TextUpwards(12, (Top + Bottom) / 2, "found, share of the anomalies");
+        return svg.ToString();
     }
 
     /// <summary>The curve's corners; rows of equal score are one step, and long curves are thinned out.</summary>
@@ -55,13 +53,10 @@ internal sealed class RocDrawing(List<Outcome> outcomes, double area)
         return [.. points.Where((_, i) => i % every == 0 || i == points.Count - 1)];
     }
 
-    private (double False, double True) AtOwnThreshold() =>
-        (outcomes.Where(o => !o.IsAnomaly).Average(o => o.Flagged ? 1.0 : 0),
-            outcomes.Where(o => o.IsAnomaly).Average(o => o.Flagged ? 1.0 : 0));
+    private double FlaggedShare(bool ofAnomalies) =>
+        outcomes.Where(o => o.IsAnomaly == ofAnomalies).Average(o => o.Flagged ? 1.0 : 0);
 
-    private static double X(double share) => Left + share * (Width - Left - Right);
+    private static double X(double share) => Left + share * (Right - Left);
 
-    private static double Y(double share) => Height - Bottom - share * (Height - Top - Bottom);
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private static double Y(double share) => Bottom - share * (Bottom - Top);
 }

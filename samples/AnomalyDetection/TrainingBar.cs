@@ -13,7 +13,8 @@ internal sealed class TrainingBar : IProgress<TrainingProgress>
     /// <summary>Shows a bar while <paramref name="train"/> runs.</summary>
     public static T Show<T>(Func<IProgress<TrainingProgress>, T> train) =>
         AnsiConsole.Progress()
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(
+                new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .Start(context => train(new TrainingBar(context.AddTask("training"))));
 
     /// <inheritdoc/>

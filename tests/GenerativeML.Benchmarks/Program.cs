@@ -3,7 +3,7 @@ using System.Globalization;
 using GenerativeML.Benchmarks;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-RootCommand root = new("Measures GenerativeML: one command for each question. The protocols are the same for all implementations.")
+RootCommand root = new("Measures GenerativeML: one command for each question.")
 {
     AnomalyBenchmark.Command(),
     MemoryBenchmark.Command(),

@@ -23,7 +23,7 @@ internal sealed class GeneratedRows : IDataView
     /// <param name="rows">How many rows there are.</param>
     /// <param name="width">The size of <c>Features</c>.</param>
     /// <param name="seed">Which rows.</param>
-    /// <param name="countKnown">Whether <see cref="GetRowCount"/> tells how many there are, or null as a file would.</param>
+    /// <param name="countKnown">Whether <see cref="GetRowCount"/> tells how many there are; a file would not.</param>
     public GeneratedRows(long rows, int width, int seed = 0, bool countKnown = true)
     {
         (_rows, _seed, _countKnown) = (rows, (ulong)seed << 40, countKnown);
@@ -59,7 +59,10 @@ internal sealed class GeneratedRows : IDataView
         ulong at = _seed + ((ulong)row + 1) * 0x1000;
         float u = Uniform(at), v = Uniform(at + 1);
         for (int i = 0; i < features.Length; i++)
-            features[i] = MathF.Sin(_first[i] * u * 2 + _second[i] * v + i) + 0.1f * (Uniform(at + 2 + (ulong)i) - 0.5f);
+        {
+            float noise = 0.1f * (Uniform(at + 2 + (ulong)i) - 0.5f);
+            features[i] = MathF.Sin(_first[i] * u * 2 + _second[i] * v + i) + noise;
+        }
     }
 
     /// <summary>A number in [0, 1) that is a function of <paramref name="at"/> alone.</summary>

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
-using Spectre.Console;
 
 namespace GenerativeML.Benchmarks;
 
@@ -27,12 +26,30 @@ internal static class AnomalyBenchmark
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
-        Option<DirectoryInfo> data = new("--data") { Description = "A folder of CSV files: header, numbers, last column the label (0 is normal).", Required = true };
-        Option<AnomalyProtocol> protocol = new("--protocol") { Description = "semi: fit on half of the normal rows. unsup: fit on all rows, without labels." };
-        Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 5 };
+        Option<DirectoryInfo> data = new("--data")
+        {
+            Description = "A folder of CSV files: header, numbers, last column the label (0 is normal).",
+            Required = true,
+        };
+        Option<AnomalyProtocol> protocol = new("--protocol")
+        {
+            Description = "semi: fit on half of the normal rows. unsup: fit on all rows, without labels.",
+        };
+        Option<int> seeds = new("--seeds")
+        {
+            Description = "How many seeds, from 0 on.",
+            DefaultValueFactory = _ => 5,
+        };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Option<string[]> only = new("--only") { Description = "Names of the sets to measure, without extension. Default: all.", AllowMultipleArgumentsPerToken = true };
-        Option<string?> options = new("--options") { Description = """Options other than the defaults, as JSON: '{"LatentDimension":4}'.""" };
+        Option<string[]> only = new("--only")
+        {
+            Description = "Names of the sets to measure, without extension. Default: all.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        Option<string?> options = new("--options")
+        {
+            Description = """Options other than the defaults, as JSON: '{"LatentDimension":4}'.""",
+        };
         seeds.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() < 1)
@@ -55,7 +72,7 @@ internal static class AnomalyBenchmark
     private static int Run(
         DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, string options)
     {
-        AutoencoderTrainer.Options changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+        var changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
         FileInfo[] files = [.. folder.GetFiles("*.csv").OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
             .Where(file => only.Length == 0 || only.Contains(Path.GetFileNameWithoutExtension(file.Name)))];
         if (files.Length == 0)
@@ -66,23 +83,34 @@ internal static class AnomalyBenchmark
 
         string name = protocol.ToString().ToLowerInvariant();
         var results = new List<AnomalyResult>();
-        Console.WriteLine($"protocol {name}, {seeds} {(seeds == 1 ? "seed" : "seeds")}; seconds are for one fit and its scores");
-        Console.WriteLine($"{"data set",-18} {"rows",7} {"features",8}   {"AUROC",6} {"±",6}   {"AUCPR",6} {"seconds",8}");
+        Console.WriteLine(
+            $"protocol {name}, {seeds} {(seeds == 1 ? "seed" : "seeds")}; seconds are for one fit and its scores");
+        Show("data set", "rows", "features", "AUROC", "±", "AUCPR", "seconds");
         foreach (FileInfo file in files)
         {
             LabelledTable table = LabelledTable.Read(file.FullName);
             AnomalyResult result = Measure(table, name, protocol, seeds, changed);
             results.Add(result);
-            Console.WriteLine(
-                $"{table.Name,-18} {table.Rows.Length,7} {table.Width,8}   {result.Auroc,6:F4} {result.AurocStd,6:F4}   {result.Aucpr,6:F4} {result.Seconds,8:F2}");
+            Show(result, $"{table.Rows.Length}", $"{table.Width}");
         }
-        Console.WriteLine(
-            $"{"mean",-18} {"",7} {"",8}   {results.Average(r => r.Auroc),6:F4} {results.Average(r => r.AurocStd),6:F4}   {results.Average(r => r.Aucpr),6:F4} {results.Average(r => r.Seconds),8:F2}");
+        Show(
+            new AnomalyResult(
+                "mean", name, results.Average(r => r.Auroc), results.Average(r => r.AurocStd),
+                results.Average(r => r.Aucpr), results.Average(r => r.Seconds)),
+            "",
+            "");
 
         if (json is not null)
             File.WriteAllText(json.FullName, JsonSerializer.Serialize(results, Json) + "\n");
         return 0;
     }
+
+    private static void Show(AnomalyResult r, string rows, string features) => Show(
+        r.Dataset, rows, features, $"{r.Auroc:F4}", $"{r.AurocStd:F4}", $"{r.Aucpr:F4}", $"{r.Seconds:F2}");
+
+    private static void Show(
+        string name, string rows, string features, string auroc, string deviation, string aucpr, string seconds) =>
+        Console.WriteLine($"{name,-18} {rows,7} {features,8}   {auroc,6} {deviation,6}   {aucpr,6} {seconds,8}");
 
     private static AnomalyResult Measure(
         LabelledTable table, string name, AnomalyProtocol protocol, int seeds, AutoencoderTrainer.Options options)
@@ -99,7 +127,8 @@ internal static class AnomalyBenchmark
         }
         double mean = auroc.Average();
         double deviation = Math.Sqrt(auroc.Average(a => (a - mean) * (a - mean)));
-        return new AnomalyResult(table.Name, name, mean, deviation, aucpr.Average(), clock.Elapsed.TotalSeconds / seeds);
+        return new AnomalyResult(
+            table.Name, name, mean, deviation, aucpr.Average(), clock.Elapsed.TotalSeconds / seeds);
     }
 
     /// <summary>Fits and scores through ML.NET, as a user would.</summary>

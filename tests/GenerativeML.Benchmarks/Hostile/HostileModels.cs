@@ -28,7 +28,9 @@ internal sealed class HostileModels
         _zip = stream.ToArray();
     }
 
-    /// <summary>Damage to one of this package's own files in a sound zip: what is not sound is a FormatException in the end.</summary>
+    /// <summary>
+    /// Damage to one of this package's own files in a sound zip: what is not sound is a FormatException in the end.
+    /// </summary>
     /// <param name="extension">Which file: <c>.json</c> or <c>.safetensors</c>.</param>
     public HostileRun Own(string extension)
     {
@@ -96,7 +98,9 @@ internal sealed class HostileModels
         return stream.ToArray();
     }
 
-    /// <summary>An exception and what caused it: ML.NET says what it was loading, and this package why it could not.</summary>
+    /// <summary>
+    /// An exception and what caused it: ML.NET says what it was loading, and this package why it could not.
+    /// </summary>
     private static IEnumerable<Exception> Causes(Exception e)
     {
         for (Exception? cause = e; cause is not null; cause = cause.InnerException)

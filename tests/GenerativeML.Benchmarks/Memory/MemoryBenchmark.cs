@@ -22,19 +22,20 @@ internal static class MemoryBenchmark
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
-        Option<long> rows = new("--rows") { Description = "Rows to score.", DefaultValueFactory = _ => 1_000_000 };
-        Option<long> fewRows = new("--few-rows") { Description = "Rows to score for comparison.", DefaultValueFactory = _ => 10_000 };
-        Option<long> fitRows = new("--fit-rows") { Description = "Rows to train on.", DefaultValueFactory = _ => 10_000_000 };
-        Option<long> fewFitRows = new("--few-fit-rows") { Description = "Rows to train on for comparison.", DefaultValueFactory = _ => 100_000 };
-        Option<int> width = new("--width") { Description = "Features of a row.", DefaultValueFactory = _ => 32 };
+        Option<long> rows = Count("--rows", "Rows to score.", 1_000_000);
+        Option<long> fewRows = Count("--few-rows", "Rows to score for comparison.", 10_000);
+        Option<long> fitRows = Count("--fit-rows", "Rows to train on.", 10_000_000);
+        Option<long> fewFitRows = Count("--few-fit-rows", "Rows to train on for comparison.", 100_000);
+        Option<long> width = Count("--width", "Features of a row.", 32);
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new("memory", "Memory for few and for many rows, live tensors, and the cost of a row in a batch and alone.")
+        Command command = new(
+            "memory", "Memory for few and for many rows, live tensors, and the cost of a row in a batch and alone.")
         {
             rows, fewRows, fitRows, fewFitRows, width, json,
         };
         command.SetAction(parsed =>
         {
-            int w = parsed.GetValue(width);
+            int w = (int)parsed.GetValue(width);
             return Run(
                 Measure("transform", parsed.GetValue(fewRows), w),
                 Measure("transform", parsed.GetValue(rows), w),
@@ -46,13 +47,16 @@ internal static class MemoryBenchmark
         return command;
     }
 
+    private static Option<long> Count(string name, string description, long usual) =>
+        new(name) { Description = description, DefaultValueFactory = _ => usual };
+
     private static int Run(
         MemoryUse few, MemoryUse many, MemoryUse fewFit, MemoryUse manyFit, RowCost cost, FileInfo? json)
     {
         Console.WriteLine($"a row scored among many {1e6 * cost.InBatch:F1} µs, alone {1e6 * cost.Alone:F1} µs");
         bool kept = true;
-        Check("Transform: peak within 200 MB of few rows'", (many.PeakBytes - few.PeakBytes) / MegaByte, "MB", d => d <= MostExtraMegaBytes);
-        Check("Fit: peak within 200 MB of few rows'", (manyFit.PeakBytes - fewFit.PeakBytes) / MegaByte, "MB", d => d <= MostExtraMegaBytes);
+        Check("Transform: peak above few rows'", Extra(few, many), "MB", d => d <= MostExtraMegaBytes);
+        Check("Fit: peak above few rows'", Extra(fewFit, manyFit), "MB", d => d <= MostExtraMegaBytes);
         Check("Transform: live tensors more than before", many.TensorsAfter - many.TensorsBefore, "", d => d == 0);
         Check("Fit: live tensors more than before", manyFit.TensorsAfter - manyFit.TensorsBefore, "", d => d == 0);
         Check("a row in a batch is cheaper than alone by", cost.Ratio, "times", d => d >= LeastSpeedUp);
@@ -71,6 +75,8 @@ internal static class MemoryBenchmark
         }
     }
 
+    private static double Extra(MemoryUse few, MemoryUse many) => (many.PeakBytes - few.PeakBytes) / MegaByte;
+
     private static MemoryUse Measure(string work, long rows, int width)
     {
         string program = Environment.ProcessPath!;
@@ -88,7 +94,8 @@ internal static class MemoryBenchmark
             throw new InvalidOperationException($"Measuring '{work}' on {rows} rows failed: {output}");
         MemoryUse use = JsonSerializer.Deserialize<MemoryUse>(output.Trim().Split('\n')[^1])!;
         Console.WriteLine(
-            $"{work,-10} {rows,11:N0} rows   peak {use.PeakBytes / MegaByte,7:F0} MB   live tensors {use.TensorsBefore} → {use.TensorsAfter}   {1e6 * use.Seconds / rows,9:F2} µs/row");
+            $"{work,-10} {rows,11:N0} rows   peak {use.PeakBytes / MegaByte,6:F0} MB   "
+            + $"live tensors {use.TensorsBefore} → {use.TensorsAfter}   {1e6 * use.Seconds / rows,9:F2} µs/row");
         return use;
     }
 }

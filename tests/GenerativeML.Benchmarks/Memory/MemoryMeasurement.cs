@@ -17,7 +17,8 @@ namespace GenerativeML.Benchmarks;
 internal sealed record MemoryUse(long Rows, long PeakBytes, long TensorsBefore, long TensorsAfter, double Seconds);
 
 /// <summary>
-/// <c>memory-process</c>: one piece of work in a process of its own, so that its peak is its own. <c>memory</c> starts it.
+/// <c>memory-process</c>: one piece of work in a process of its own, so that its peak is its own; <c>memory</c> starts
+/// it.
 /// </summary>
 internal static class MemoryMeasurement
 {

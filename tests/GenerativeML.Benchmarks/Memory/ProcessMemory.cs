@@ -11,7 +11,8 @@ internal static class ProcessMemory
         get
         {
             const string status = "/proc/self/status", name = "VmHWM:";
-            string? line = File.Exists(status) ? File.ReadLines(status).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal)) : null;
+            IEnumerable<string> lines = File.Exists(status) ? File.ReadLines(status) : [];
+            string? line = lines.FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal));
             if (line is not null)
                 return long.Parse(line[name.Length..].Replace("kB", "", StringComparison.Ordinal).Trim()) * 1024;
             using Process self = Process.GetCurrentProcess();

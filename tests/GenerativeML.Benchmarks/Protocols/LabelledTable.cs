@@ -22,7 +22,7 @@ internal sealed record LabelledTable(string Name, double[][] Rows, bool[] IsAnom
         {
             string[] values = line.Split(',');
             if (values.Length != width + 1)
-                throw new InvalidDataException($"{path}, row {rows.Count}: {values.Length} values, expected {width + 1}.");
+                throw new InvalidDataException($"{path}, row {rows.Count}: {values.Length} values, not {width + 1}.");
             double[] numbers = new double[values.Length];
             for (int i = 0; i < values.Length; i++)
             {

@@ -18,7 +18,8 @@ internal sealed class Standardisation
         {
             double mean = training.Average(row => row[i]);
             double deviation = Math.Sqrt(training.Average(row => (row[i] - mean) * (row[i] - mean)));
-            bool constant = training.All(row => row[i] == training.First()[i]); // whose deviation need not round to zero
+            // The deviation of equal numbers need not round to zero.
+            bool constant = training.All(row => row[i] == training.First()[i]);
             (_mean[i], _scale[i]) = (mean, constant ? 0 : 1 / deviation);
         }
     }

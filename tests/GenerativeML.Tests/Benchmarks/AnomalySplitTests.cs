@@ -29,7 +29,7 @@ public sealed class AnomalySplitTests
     [TestMethod]
     public void Semi_shuffles_a_large_test_with_the_same_generator_and_keeps_twenty_thousand()
     {
-        bool[] isAnomaly = [.. Enumerable.Range(0, 31_500).Select(row => row % 21 == 0)]; // 1500 anomalies, 30000 normal
+        bool[] isAnomaly = [.. Enumerable.Range(0, 31_500).Select(row => row % 21 == 0)]; // 1500 of them
         AnomalySplit split = AnomalySplit.Create(AnomalyProtocol.Semi, isAnomaly, seed: 3);
 
         var random = new SplitMix64(3);

@@ -11,7 +11,7 @@ public sealed class DetectionQualityTests
     [TestMethod]
     public void Four_rows_without_ties()
     {
-        // From the top: found, missed, found, missed. Three of four pairs are in order; precision 1 and 2/3 at the finds.
+        // From the top: found, missed, found, missed. Three of four pairs are in order; precision 1, then 2/3.
         float[] scores = [0.1f, 0.4f, 0.35f, 0.8f];
         bool[] isAnomaly = [false, false, true, true];
         Assert.AreEqual(0.75, DetectionQuality.Auroc(scores, isAnomaly), Exact);
@@ -44,7 +44,8 @@ public sealed class DetectionQualityTests
         Assert.AreEqual(1, DetectionQuality.Auroc(scores, [true, true, false, false]), Exact);
         Assert.AreEqual(1, DetectionQuality.AveragePrecision(scores, [true, true, false, false]), Exact);
         Assert.AreEqual(0, DetectionQuality.Auroc(scores, [false, false, true, true]), Exact);
-        Assert.AreEqual((1.0 / 3 + 2.0 / 4) / 2, DetectionQuality.AveragePrecision(scores, [false, false, true, true]), Exact);
+        double worst = DetectionQuality.AveragePrecision(scores, [false, false, true, true]);
+        Assert.AreEqual((1.0 / 3 + 2.0 / 4) / 2, worst, Exact);
     }
 
     [TestMethod]

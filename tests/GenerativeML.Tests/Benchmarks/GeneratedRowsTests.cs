@@ -18,10 +18,12 @@ public sealed class GeneratedRowsTests
     {
         var rows = new GeneratedRows(count, width: 3, seed: 1);
         List<(long Batch, long Row, float[] Features)> whole = Read(rows.GetRowCursor(rows.Schema));
-        CollectionAssert.AreEqual(Enumerable.Range(0, count).Select(i => (long)i).ToArray(), whole.Select(r => r.Row).ToArray());
+        long[] numbers = [.. Enumerable.Range(0, count).Select(i => (long)i)];
+        CollectionAssert.AreEqual(numbers, whole.Select(r => r.Row).ToArray());
 
-        var parts = rows.GetRowCursorSet(rows.Schema, 4).SelectMany(Read).OrderBy(r => r.Batch).ThenBy(r => r.Row).ToList();
-        CollectionAssert.AreEqual(whole.Select(r => r.Row).ToArray(), parts.Select(r => r.Row).ToArray());
+        DataViewRowCursor[] set = rows.GetRowCursorSet(rows.Schema, 4);
+        var parts = set.SelectMany(Read).OrderBy(r => r.Batch).ThenBy(r => r.Row).ToList();
+        CollectionAssert.AreEqual(numbers, parts.Select(r => r.Row).ToArray());
         for (int i = 0; i < count; i++)
             CollectionAssert.AreEqual(whole[i].Features, parts[i].Features);
     }

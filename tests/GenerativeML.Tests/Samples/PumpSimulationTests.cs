@@ -17,9 +17,13 @@ public sealed class PumpSimulationTests
     [TestMethod]
     public void Every_fault_comes_four_times_and_few_rows_are_faulty()
     {
-        string[] faults = [.. Write(3).Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(line => line.Split(',')[^1])];
+        string[] lines = Write(3).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] faults = [.. lines.Skip(1).Select(line => line.Split(',')[^1])];
         Assert.HasCount(4320, faults);
-        var episodes = faults.Zip(faults.Skip(1)).Where(pair => pair.First == "none" && pair.Second != "none").CountBy(pair => pair.Second).ToList();
+        var episodes = faults.Zip(faults.Skip(1))
+            .Where(pair => pair.First == "none" && pair.Second != "none")
+            .CountBy(pair => pair.Second)
+            .ToList();
         Assert.HasCount(5, episodes);
         Assert.IsTrue(episodes.All(episode => episode.Value is 3 or 4), "the first may begin with the file");
         Assert.IsInRange(0.03, 0.08, faults.Count(fault => fault != "none") / (double)faults.Length);
