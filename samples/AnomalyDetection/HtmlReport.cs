@@ -116,7 +116,7 @@ internal sealed class HtmlReport(
             foreach (Reason r in row.Reasons)
             {
                 html.Append($"""
-                    <td>{Text(r.Feature)} <b>{r.Value:G4}</b><br>
+                    <td>{Text(r.Feature)} <b>{r.Shown}</b><br>
                     <small>usually {r.Usual:G4} · {r.Share:P0} of the score</small>
                     <span class="bar" style="width:{Math.Clamp(100 * r.Share, 1, 100):F0}%"></span></td>
                     """);

@@ -58,7 +58,7 @@ internal static class Report
         foreach (StrangeRow row in rows)
         {
             string reasons = string.Join("\n", row.Reasons.Select(
-                r => $"{r.Feature} {r.Value:G4} ({r.Usual:G4}), {r.Share:P0}"));
+                r => $"{r.Feature} {r.Shown} ({r.Usual:G4}), {r.Share:P0}"));
             List<string> cells = [$"{row.Row}", $"{row.Score:G4}", reasons];
             if (labels)
                 cells.Insert(2, row.Label ?? "");

@@ -9,7 +9,11 @@ internal sealed record StrangeRow(int Row, float Score, string? Label, IReadOnly
 
 /// <summary>A feature's part in a row's score.</summary>
 /// <param name="Feature">The feature's name.</param>
-/// <param name="Value">Its value in the row.</param>
+/// <param name="Value">Its value in the row; NaN where the file has none.</param>
 /// <param name="Usual">Its mean over the rows that are not flagged.</param>
 /// <param name="Share">Which part of the row's score is its doing, from 0 to 1.</param>
-internal sealed record Reason(string Feature, float Value, double Usual, double Share);
+internal sealed record Reason(string Feature, float Value, double Usual, double Share)
+{
+    /// <summary>The value as people read it.</summary>
+    public string Shown => float.IsNaN(Value) ? "missing" : $"{Value:G4}";
+}

@@ -21,7 +21,7 @@ internal sealed class TrainingBar : IProgress<TrainingProgress>
     public void Report(TrainingProgress value)
     {
         string loss = value.Losses.TryGetValue("loss", out double mean) ? $", loss {mean:F4}" : "";
-        _task.Description = $"training: epoch {value.Epoch} of {value.Epochs}{loss}, {value.RowsPerSecond:N0} rows/s";
+        _task.Description = $"epoch {value.Epoch} of {value.Epochs}{loss}, {value.RowsPerSecond:N0} rows/s";
         _task.MaxValue = Math.Max(1, value.Steps);
         _task.Value = value.IsLast ? _task.MaxValue : value.Step; // it may stop early
     }
