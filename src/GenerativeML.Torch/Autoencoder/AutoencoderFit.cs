@@ -32,8 +32,7 @@ internal static class AutoencoderFit
         using TrainingData data = TrainingData.Prepare(source, options, context.Seed, device, [moments, sample]);
 
         AutoencoderShape shape = ShapeOf(options, use, width, sample.Count);
-        using var random = new torch.Generator(
-            SplitMix64.Derive(context.Seed, RandomPurpose.Initialization), device);
+        using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
         AutoencoderModel model = new AutoencoderModel(shape, bfloat16, random).OutliveScope();

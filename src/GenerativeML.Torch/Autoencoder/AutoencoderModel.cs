@@ -30,15 +30,15 @@ internal sealed class AutoencoderModel : torch.nn.Module
     private readonly torch.Tensor memory; // (M, D), standardised
     private readonly torch.Tensor part_weight; // (Parts)
 
-    public AutoencoderModel(AutoencoderShape shape, bool bfloat16, torch.Generator random)
+    public AutoencoderModel(AutoencoderShape shape, bool bfloat16, SeededRandom random)
         : base(nameof(AutoencoderModel))
     {
         Shape = shape;
         network = new AutoencoderNetwork(shape, bfloat16, random);
-        input_mean = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.device);
-        input_scale = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.device);
-        memory = torch.zeros(shape.MemoryRows, shape.InputWidth, torch.ScalarType.Float32, random.device);
-        part_weight = torch.zeros((long)Parts, torch.ScalarType.Float32, random.device);
+        input_mean = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.Device);
+        input_scale = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.Device);
+        memory = torch.zeros(shape.MemoryRows, shape.InputWidth, torch.ScalarType.Float32, random.Device);
+        part_weight = torch.zeros((long)Parts, torch.ScalarType.Float32, random.Device);
         RegisterComponents();
     }
 
@@ -116,11 +116,13 @@ internal sealed class AutoencoderModel : torch.nn.Module
         torch.Tensor few = memory.narrow(0, 0, Math.Min(FarRows, memory.shape[0]));
         int near = RowMemory.Neighbors(NearNeighbors, memory.shape[0]);
         int far = (int)Math.Ceiling(FarShare * few.shape[0]);
+        torch.Tensor distances = RowMemory.Distances(standardized, memory);
+        torch.Tensor fewDistances = distances.narrow(1, 0, few.shape[0]);
         return
         [
             error.mul_(share),
-            near < 1 ? torch.zeros_like(error) : RowMemory.Residuals(standardized, memory, near).mul_(share),
-            far < 1 ? torch.zeros_like(error) : RowMemory.MeanResiduals(standardized, few, far).mul_(share),
+            near < 1 ? torch.zeros_like(error) : RowMemory.Residuals(standardized, memory, distances, near).mul_(share),
+            far < 1 ? torch.zeros_like(error) : RowMemory.MeanResiduals(standardized, few, fewDistances, far).mul_(share),
         ];
     }
 

@@ -17,7 +17,7 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
     private readonly ModuleList<EnsembleBatchNorm> encoder_norm;
     private readonly ModuleList<EnsembleBatchNorm> decoder_norm;
 
-    public AutoencoderNetwork(AutoencoderShape shape, bool bfloat16, torch.Generator random)
+    public AutoencoderNetwork(AutoencoderShape shape, bool bfloat16, SeededRandom random)
         : base(nameof(AutoencoderNetwork))
     {
         _shape = shape;
@@ -32,7 +32,7 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
             w => new EnsembleDense(shape.Members, w.First, w.Second, bfloat16, random))]);
 
         ModuleList<EnsembleBatchNorm> Norms(IReadOnlyList<int> widths) => new(shape.BatchNormalization
-            ? [.. widths.Select(w => new EnsembleBatchNorm(shape.Members, w, random.device))]
+            ? [.. widths.Select(w => new EnsembleBatchNorm(shape.Members, w, random.Device))]
             : []);
     }
 
@@ -40,15 +40,15 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
     public override torch.Tensor forward(torch.Tensor input) => Decode(Encode(input));
 
     /// <summary>(Members, B, inputs) → (Members, B, latent); with a generator, hidden units are left out at random.</summary>
-    public torch.Tensor Encode(torch.Tensor input, torch.Generator? random = null) =>
+    public torch.Tensor Encode(torch.Tensor input, SeededRandom? random = null) =>
         Layers(encoder, encoder_norm, input, random);
 
     /// <summary>(Members, B, latent) → (Members, B, D); with a generator, hidden units are left out at random.</summary>
-    public torch.Tensor Decode(torch.Tensor latent, torch.Generator? random = null) =>
+    public torch.Tensor Decode(torch.Tensor latent, SeededRandom? random = null) =>
         Layers(decoder, decoder_norm, latent, random);
 
     private torch.Tensor Layers(
-        ModuleList<EnsembleDense> dense, ModuleList<EnsembleBatchNorm> norm, torch.Tensor x, torch.Generator? random)
+        ModuleList<EnsembleDense> dense, ModuleList<EnsembleBatchNorm> norm, torch.Tensor x, SeededRandom? random)
     {
         for (int i = 0; i < dense.Count - 1; i++)
         {

@@ -30,7 +30,7 @@ internal sealed class AutoencoderTraining : ITrainable
         return [new LossTerm("reconstruction", Error(batch[0], step.Random, dropout: null))];
     }
 
-    private torch.Tensor Error(torch.Tensor rows, torch.Generator random, torch.Generator? dropout)
+    private torch.Tensor Error(torch.Tensor rows, SeededRandom random, SeededRandom? dropout)
     {
         AutoencoderShape shape = _model.Shape;
         torch.Tensor clean = _model.Standardize(rows);
@@ -39,22 +39,21 @@ internal sealed class AutoencoderTraining : ITrainable
         torch.Tensor? level = null, weight = null;
         if (shape.Noise.HasLevels)
         {
-            level = Drawn(perRow).uniform_(Math.Log(shape.Noise.Low), Math.Log(shape.Noise.High), random);
+            level = random.Uniform(perRow, Math.Log(shape.Noise.Low), Math.Log(shape.Noise.High));
             torch.Tensor deviation = level.exp();
-            noisy = noisy.add(Drawn(noisy.shape).normal_(0, 1, random).mul_(deviation));
+            noisy = noisy.add(random.Normal(noisy.shape).mul_(deviation));
             // Much noise leaves a large error that no network can undo; it should not drown out the rest.
             weight = deviation.square().add_(0.1).reciprocal_();
         }
         else if (shape.Noise.High > 0)
         {
-            noisy = noisy.add(Drawn(noisy.shape).normal_(0, shape.Noise.High, random));
+            noisy = noisy.add(random.Normal(noisy.shape, shape.Noise.High));
         }
         var inputs = new List<torch.Tensor> { noisy };
         if (shape.Noise.Masked > 0)
         {
-            torch.Tensor share = Drawn(perRow).uniform_(0, shape.Noise.Masked, random)
-                .mul_(Drawn(perRow).bernoulli_(0.5, random));
-            torch.Tensor hidden = Drawn(noisy.shape).uniform_(0, 1, random).sub_(share).lt(0).to(torch.ScalarType.Float32);
+            torch.Tensor share = random.Uniform(perRow, 0, shape.Noise.Masked).mul_(random.Bernoulli(perRow, 0.5));
+            torch.Tensor hidden = random.Uniform(noisy.shape, 0, 1).sub_(share).lt(0).to(torch.ScalarType.Float32);
             inputs = [noisy.sub(noisy.mul(hidden)), hidden];
         }
         if (level is not null)
@@ -63,7 +62,5 @@ internal sealed class AutoencoderTraining : ITrainable
         torch.Tensor output = _model.Network.Decode(_model.Network.Encode(input, dropout), dropout);
         torch.Tensor error = output.sub(clean).square();
         return (weight is null ? error : error.mul(weight)).mean();
-
-        torch.Tensor Drawn(long[] size) => torch.empty(size, torch.ScalarType.Float32, rows.device);
     }
 }

@@ -8,6 +8,9 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal static class RowMemory
 {
+    // Stored rows are searched in groups of so many: first the groups' least distances, then the rows of the best groups.
+    private const int Group = 32;
+
     // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
     private const double Same = 1e-6;
 
@@ -20,11 +23,12 @@ internal static class RowMemory
     /// </summary>
     /// <param name="rows">(B, D).</param>
     /// <param name="stored">(M, D).</param>
+    /// <param name="distances">(B, M), from <see cref="Distances"/>.</param>
     /// <param name="k">The number of neighbours, at least one.</param>
     /// <returns>(B, D).</returns>
-    public static torch.Tensor MeanResiduals(torch.Tensor rows, torch.Tensor stored, int k)
+    public static torch.Tensor MeanResiduals(torch.Tensor rows, torch.Tensor stored, torch.Tensor distances, int k)
     {
-        (_, torch.Tensor chosen) = Roughly(rows, stored).topk(k, dim: 1, largest: false, sorted: false);
+        (_, torch.Tensor chosen) = distances.topk(k, dim: 1, largest: false, sorted: false);
         torch.Tensor mask = torch.zeros(rows.shape[0], stored.shape[0], torch.ScalarType.Float32, rows.device);
         mask.scatter_(1, chosen, torch.full(chosen.shape, 1.0 / k, torch.ScalarType.Float32, rows.device));
         torch.Tensor mean = mask.matmul(stored), square = mask.matmul(stored.square());
@@ -38,17 +42,18 @@ internal static class RowMemory
     /// </summary>
     /// <param name="rows">(B, D).</param>
     /// <param name="stored">(M, D), with M above <paramref name="k"/>.</param>
+    /// <param name="distances">(B, M), from <see cref="Distances"/>.</param>
     /// <param name="k">The number of neighbours, at least one.</param>
     /// <returns>(B, D).</returns>
-    public static torch.Tensor Residuals(torch.Tensor rows, torch.Tensor stored, int k)
+    public static torch.Tensor Residuals(torch.Tensor rows, torch.Tensor stored, torch.Tensor distances, int k)
     {
         long batch = rows.shape[0], width = rows.shape[1];
-        (_, torch.Tensor chosen) = Roughly(rows, stored).topk(k + 1, dim: 1, largest: false, sorted: false);
+        torch.Tensor chosen = Nearest(distances, k + 1);
         torch.Tensor candidates = stored.index_select(0, chosen.reshape(-1)).view(batch, k + 1, width);
         torch.Tensor squares = rows.unsqueeze(1).sub(candidates).square(); // (B, k+1, D)
 
-        (torch.Tensor distances, torch.Tensor order) = squares.sum(2L).topk(k + 1, dim: 1, largest: false);
-        torch.Tensor itself = distances.narrow(1, 0, 1).lt(Same * width).to(torch.ScalarType.Float32); // (B, 1)
+        (torch.Tensor exact, torch.Tensor order) = squares.sum(2L).topk(k + 1, dim: 1, largest: false);
+        torch.Tensor itself = exact.narrow(1, 0, 1).lt(Same * width).to(torch.ScalarType.Float32); // (B, 1)
         torch.Tensor inOrder = torch.ones(batch, k + 1, torch.ScalarType.Float32, rows.device);
         inOrder.narrow(1, 0, 1).sub_(itself); // the nearest goes if it is the row itself, otherwise the farthest
         inOrder.narrow(1, k, 1).copy_(itself);
@@ -60,6 +65,23 @@ internal static class RowMemory
     /// Squared distances, less the square of the row itself: one product, good enough to choose neighbours by. As
     /// distances they would not do, for near rows the squares cancel. (B, D), (M, D) → (B, M).
     /// </summary>
-    private static torch.Tensor Roughly(torch.Tensor rows, torch.Tensor stored) =>
+    public static torch.Tensor Distances(torch.Tensor rows, torch.Tensor stored) =>
         rows.matmul(stored.t()).mul_(-2).add_(stored.square().sum(1L));
+
+    /// <summary>
+    /// The numbers of the <paramref name="k"/> smallest distances of each row, in any order: (B, M) → (B, k). They lie in
+    /// the k groups whose least distances are smallest, so that only those need to be searched.
+    /// </summary>
+    private static torch.Tensor Nearest(torch.Tensor distances, int k)
+    {
+        long batch = distances.shape[0], stored = distances.shape[1];
+        if (stored % Group != 0 || stored / Group <= k)
+            return distances.topk(k, dim: 1, largest: false, sorted: false).indexes;
+        torch.Tensor groups = distances.view(batch, stored / Group, Group);
+        torch.Tensor best = groups.amin([2L]).topk(k, dim: 1, largest: false, sorted: false).indexes; // (B, k)
+        torch.Tensor searched = groups.gather(1, best.unsqueeze(2).expand(batch, k, Group)).view(batch, (long)k * Group);
+        torch.Tensor place = searched.topk(k, dim: 1, largest: false, sorted: false).indexes;
+        torch.Tensor rank = place.floor_divide(Group); // which of the k groups
+        return best.gather(1, rank).sub_(rank).mul_(Group).add_(place); // group · 32 + place within it
+    }
 }

@@ -106,7 +106,7 @@ internal sealed class TrainedAutoencoder : IDisposable
         if (shape.Elements() > (weights.Length - weights.Position) / sizeof(float))
             throw new FormatException("The saved autoencoder's weights are fewer than its shape needs: the file is truncated or altered.");
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new torch.Generator(0, device);
+        using var random = new SeededRandom(device);
         AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
         try
         {

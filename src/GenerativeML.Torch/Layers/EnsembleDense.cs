@@ -15,7 +15,7 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
     private readonly torch.Tensor bias; // (Members, 1, Outputs)
 
     /// <summary>Weights and biases uniform within ±1/√inputs, as torch.nn.Linear draws them.</summary>
-    public EnsembleDense(int members, int inputs, int outputs, bool bfloat16, torch.Generator random)
+    public EnsembleDense(int members, int inputs, int outputs, bool bfloat16, SeededRandom random)
         : base(nameof(EnsembleDense))
     {
         _bfloat16 = bfloat16;
@@ -35,6 +35,6 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
         return product.add(bias);
     }
 
-    private static torch.Tensor Uniform(long[] shape, double bound, torch.Generator random) =>
-        torch.empty(shape, torch.ScalarType.Float32, random.device).uniform_(-bound, bound, random).requires_grad_();
+    private static torch.Tensor Uniform(long[] shape, double bound, SeededRandom random) =>
+        random.Uniform(shape, -bound, bound).requires_grad_();
 }

@@ -10,12 +10,11 @@ internal static class SeededDropout
     /// <summary>
     /// Each element zero with probability <paramref name="probability"/>, and otherwise scaled so that the mean stays.
     /// </summary>
-    public static torch.Tensor Apply(torch.Tensor x, double probability, torch.Generator random)
+    public static torch.Tensor Apply(torch.Tensor x, double probability, SeededRandom random)
     {
         if (probability == 0)
             return x;
-        torch.Tensor keep = torch.empty(x.shape, torch.ScalarType.Float32, x.device)
-            .bernoulli_(1 - probability, random);
+        torch.Tensor keep = random.Bernoulli(x.shape, 1 - probability);
         return x.mul(keep).mul(1 / (1 - probability));
     }
 }

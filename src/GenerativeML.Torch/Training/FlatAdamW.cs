@@ -53,7 +53,7 @@ internal sealed class FlatAdamW : IDisposable
     public void ClearGradients()
     {
         using IDisposable noGradient = torch.no_grad();
-        _gradients.zero_();
+        _gradients.fill_(0); // TorchSharp's zero_ returns another object
     }
 
     /// <summary>Moves the parameters by the gradients that the backward pass left.</summary>

@@ -42,7 +42,6 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 /// <param name="Step">The number of the step, counted from zero.</param>
 /// <param name="Steps">The number of steps of the whole run.</param>
 /// <param name="Random">
-/// The generator, on the device, of everything random in this step. Its state follows from the run's seed and the
-/// step's number alone.
+/// Where everything random in this step comes from. Its state follows from the run's seed and the step's number alone.
 /// </param>
-internal readonly record struct StepContext(long Step, long Steps, torch.Generator Random);
+internal readonly record struct StepContext(long Step, long Steps, SeededRandom Random);

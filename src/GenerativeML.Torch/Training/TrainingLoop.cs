@@ -16,7 +16,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly EarlyStopping _stopping;
     private readonly WeightSnapshot? _best;
     private readonly LossMeans _losses = new();
-    private readonly torch.Generator _random;
+    private readonly SeededRandom _random;
     private readonly CheckpointStore? _checkpoints;
     private readonly long _batchesPerEpoch, _steps;
 
@@ -35,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
             u => new FlatAdamW(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm))];
         _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
         _best = data.ValidationRows > 0 ? new WeightSnapshot(family.Network) : null;
-        _random = new torch.Generator(0, device);
+        _random = new SeededRandom(device);
         if (run.Options.Checkpoint is CheckpointOptions checkpoint)
             _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
     }
@@ -65,7 +65,7 @@ internal sealed class TrainingLoop : IDisposable
         long step = _checkpoints?.Restore(_family.Network, _family.Updates, _optimizers, _best, _stopping) ?? 0;
         CancellationToken cancellation = _run.Options.CancellationToken;
         var reporter = new ProgressReporter(
-            _run.Progress, _steps, _run.Epochs, step, _random.device.type == DeviceType.CPU);
+            _run.Progress, _steps, _run.Epochs, step, _random.Device.type == DeviceType.CPU);
         int epoch = 0;
         bool stopped = _stopping.IsOver, cancelled = false;
         while (step < _steps && !stopped && !cancelled)
@@ -159,7 +159,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Every step has a random state of its own, so that a resumed run draws what it would have drawn.</summary>
     private StepContext Context(long step, RandomPurpose purpose)
     {
-        _random.manual_seed(unchecked((long)SplitMix64.Derive(_run.Seed, purpose, step)));
+        _random.Seed(SplitMix64.Derive(_run.Seed, purpose, step));
         return new StepContext(step, _steps, _random);
     }
 

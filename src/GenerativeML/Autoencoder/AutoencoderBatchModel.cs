@@ -8,8 +8,8 @@ namespace GenerativeML.Autoencoders;
 /// <summary>Between the row mapper and a trained autoencoder: which output goes to which column.</summary>
 internal sealed class AutoencoderBatchModel : IBatchModel
 {
-    // Enough rows to keep a device busy; fewer where rows are wide, so that a batch stays within a few megabytes.
-    private const int MostRows = 1024;
+    // Enough rows to make the cost of operator calls small, few enough for a CPU's caches; fewer where rows are wide.
+    private const int MostRows = 256;
     private const int MostValues = 1 << 18;
     private const int LeastRows = 16;
 

@@ -7,7 +7,7 @@ public class AutoencoderTruthTests
 {
     private static AutoencoderModel Model(AutoencoderShape shape)
     {
-        using var random = new torch.Generator(5, torch.CPU);
+        using var random = new SeededRandom(torch.CPU, 5);
         AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
         var moments = new ColumnMoments(0, shape.InputWidth);
         var rows = new ArrayRows(50, shape.InputWidth, (i, j) => (i * (7 + j) % 11 - 5) / 3f);
@@ -32,7 +32,7 @@ public class AutoencoderTruthTests
     private static torch.Tensor Loss(AutoencoderTraining training)
     {
         // The random state of a step follows from its number: the same loss, again and again.
-        using var random = new torch.Generator(9, torch.CPU);
+        using var random = new SeededRandom(torch.CPU, 9);
         torch.Tensor rows = torch.tensor([0.1f, -0.4f, 0.8f, 1.2f, 0.3f, -0.9f, -0.7f, 0.5f, 0.2f, 0.9f, -1.1f, 0.6f], [4, 3]);
         return training.Loss(new Batch([rows], 4), 0, new StepContext(0, 1, random)).Single().Value;
     }
@@ -118,9 +118,43 @@ public class AutoencoderTruthTests
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor stored = torch.tensor([0f, 0f, 1f, 0f, 0f, 2f, 10f, 10f], [4, 2]);
         // From (0, 1): nearest are (0,0), (0,2) at 1 each; from (1, 0), a stored row: itself is left out, then (0,0), (0,2).
-        float[] residuals = RowMemory.Residuals(torch.tensor([0f, 1f, 1f, 0f], [2, 2]), stored, 2).data<float>().ToArray();
+        torch.Tensor rows = torch.tensor([0f, 1f, 1f, 0f], [2, 2]);
+        float[] residuals = RowMemory.Residuals(rows, stored, RowMemory.Distances(rows, stored), 2).data<float>().ToArray();
         float[] expected = [0, (1 + 1) / 2f, (1 + 1) / 2f, (0 + 4) / 2f];
         for (int i = 0; i < 4; i++)
             Assert.AreEqual(expected[i], residuals[i], 1e-6);
+    }
+
+    [TestMethod]
+    [DataRow(100, 5)]
+    [DataRow(512, 5)]
+    [DataRow(512, 40)]
+    public void Stored_rows_residuals_are_those_of_the_nearest_found_one_by_one(int storedRows, int k)
+    {
+        const int Width = 3;
+        var random = new SplitMix64(1);
+        float[][] stored = Table(storedRows), rows = [.. Table(20), stored[7], stored[storedRows - 1]];
+        float[][] Table(int count) => [.. Enumerable.Range(0, count).Select(
+            _ => Enumerable.Range(0, Width).Select(_ => (float)random.NextDouble() * 4 - 2).ToArray())];
+
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor memory = HostTensors.FromRows([.. stored.SelectMany(r => r)], storedRows, Width, torch.CPU);
+        torch.Tensor input = HostTensors.FromRows([.. rows.SelectMany(r => r)], rows.Length, Width, torch.CPU);
+        torch.Tensor distances = RowMemory.Distances(input, memory);
+        float[] exact = RowMemory.Residuals(input, memory, distances, k).data<float>().ToArray();
+        float[] mean = RowMemory.MeanResiduals(input, memory, distances, k).data<float>().ToArray();
+
+        for (int i = 0; i < rows.Length; i++)
+        {
+            double Square(float[] s, int j) => (double)(rows[i][j] - s[j]) * (rows[i][j] - s[j]);
+            float[][] nearest = [.. stored.OrderBy(s => Enumerable.Range(0, Width).Sum(j => Square(s, j)))];
+            bool isStored = stored.Contains(rows[i]);
+            for (int j = 0; j < Width; j++)
+            {
+                double others = nearest.Skip(isStored ? 1 : 0).Take(k).Average(s => Square(s, j));
+                Assert.AreEqual(others, exact[i * Width + j], 1e-5);
+                Assert.AreEqual(nearest.Take(k).Average(s => Square(s, j)), mean[i * Width + j], 1e-5);
+            }
+        }
     }
 }

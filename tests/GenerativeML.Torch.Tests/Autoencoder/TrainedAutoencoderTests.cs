@@ -103,6 +103,7 @@ public class TrainedAutoencoderTests
         var options = new AutoencoderDetectorOptions
         {
             Epochs = 2, HiddenLayers = [6], LatentDimension = 1, Members = members, BatchNormalization = true, InputNoise = 0,
+            InputMasking = 0,
         };
         using TrainedAutoencoder model = Trained.Detector(options);
         using TrainedAutoencoder other = AutoencoderFit.Fit(

@@ -31,7 +31,7 @@ internal sealed class LinearFamily : ITrainable, IDisposable
         OnStep?.Invoke(step.Step);
         torch.Tensor x = batch[0].narrow(1, 0, 1);
         if (Noise > 0)
-            x = x.add(torch.empty(x.shape).normal_(0, Noise, step.Random));
+            x = x.add(step.Random.Normal(x.shape, Noise));
         torch.Tensor loss = Error(x, batch);
         return [new LossTerm("error", step.Step >= DivergeAt ? loss.mul(double.NaN) : loss)];
     }

@@ -34,6 +34,7 @@ public static partial class torch
         public Tensor mul_(Tensor target) => Mutate("mul_.Tensor", this, target);
         public Tensor mul_(Scalar target) => Mutate("mul_.Scalar", this, target);
         public Tensor div(Tensor target, RoundingMode rounding_mode = RoundingMode.None) => Call("div.Tensor", this, target);
+        public Tensor floor_divide(Scalar other) => Call("floor_divide.Scalar", this, other);
         public Tensor addcmul_(Tensor tensor1, Tensor tensor2, Scalar value) => Mutate("addcmul_", this, tensor1, tensor2, value);
         public Tensor addcdiv_(Tensor tensor1, Tensor tensor2, Scalar value) => Mutate("addcdiv_", this, tensor1, tensor2, value);
 

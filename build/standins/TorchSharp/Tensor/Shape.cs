@@ -30,6 +30,7 @@ public static partial class torch
         public Tensor select(long dim, long index) => Call("select.int", this, dim, index);
 
         public Tensor index_select(long dim, Tensor index) => Call("index_select", this, dim, index);
+        public Tensor gather(long dim, Tensor index) => Call("gather", this, dim, index);
         public Tensor scatter_(long dim, Tensor index, Tensor src) => Mutate("scatter_.src", this, dim, index, src);
     }
 }
