@@ -9,7 +9,7 @@ namespace GenerativeML.Torch;
 internal static class RowMemory
 {
     // Stored rows are searched in groups of so many: first the groups' least distances, then the rows of the best groups.
-    private const int Group = 32;
+    private const int Group = 64;
 
     // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
     private const double Same = 1e-6;
@@ -82,6 +82,6 @@ internal static class RowMemory
         torch.Tensor searched = groups.gather(1, best.unsqueeze(2).expand(batch, k, Group)).view(batch, (long)k * Group);
         torch.Tensor place = searched.topk(k, dim: 1, largest: false, sorted: false).indexes;
         torch.Tensor rank = place.floor_divide(Group); // which of the k groups
-        return best.gather(1, rank).sub_(rank).mul_(Group).add_(place); // group · 32 + place within it
+        return best.gather(1, rank).sub_(rank).mul_(Group).add_(place); // group · 64 + place within it
     }
 }
