@@ -26,7 +26,7 @@ public class AutoencoderOptions : TrainingOptions
     /// <summary>
     /// The standard deviation of the normal noise that is added to standardised inputs while training, so that the
     /// network learns to undo it (Vincent 2008). A detector learns all levels from a fifteenth of it up, and scores at
-    /// a seventh and a half of it; a denoiser and an encoder learn this one. Zero: no noise. Default: 1.5 for detecting, 0.5 for
+    /// two fifteenths of it; a denoiser and an encoder learn this one. Zero: no noise. Default: 1.5 for detecting, 0.5 for
     /// denoising, 0.1 for encoding.
     /// </summary>
     public double? InputNoise { get; init; }

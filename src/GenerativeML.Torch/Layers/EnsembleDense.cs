@@ -29,7 +29,8 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
     {
         // Not baddbmm: TorchSharp (0.102 to 0.106) hands its arguments on in another order.
         torch.Tensor w = weight.transpose(1, 2);
-        torch.Tensor product = _bfloat16
+        // In training only: a score should not depend on how the weights were found, nor change when they are loaded.
+        torch.Tensor product = _bfloat16 && training
             ? input.to(torch.ScalarType.BFloat16).bmm(w.to(torch.ScalarType.BFloat16)).to(torch.ScalarType.Float32)
             : input.bmm(w);
         return product.add(bias);

@@ -9,12 +9,14 @@ namespace GenerativeML;
 /// </remarks>
 public readonly record struct ComputeDevice
 {
-    private ComputeDevice(string kind, int index) => (_kind, Index) = (kind, index);
-
+    // All fields zero mean the CPU, so that it is what default gives.
     private readonly string? _kind;
+    private readonly int _number; // one more than the index
+
+    private ComputeDevice(string kind, int index) => (_kind, _number) = (kind, index + 1);
 
     /// <summary>The CPU.</summary>
-    public static ComputeDevice Cpu { get; } = new("cpu", -1);
+    public static ComputeDevice Cpu => default;
 
     /// <summary>The first CUDA device if this process has one, otherwise the CPU.</summary>
     public static ComputeDevice Auto { get; } = new("auto", -1);
@@ -32,7 +34,7 @@ public readonly record struct ComputeDevice
     public string Kind => _kind ?? "cpu";
 
     /// <summary>The number of the CUDA device; −1 where there is none to name.</summary>
-    public int Index { get; }
+    public int Index => _number - 1;
 
     /// <summary><c>cpu</c>, <c>auto</c> or <c>cuda:0</c>, as torch writes it.</summary>
     public override string ToString() =>
