@@ -27,6 +27,8 @@ public sealed record TurnedOptions
     public IProgress<TrainingProgress>? Progress { get; init; }
 
     public NonFiniteValues NonFiniteValues { get; init; }
+
+    public CheckpointOptions? Checkpoint { get; init; }
 }
 
 /// <summary>Data that suits every family: what passes through, and a vector with some structure.</summary>

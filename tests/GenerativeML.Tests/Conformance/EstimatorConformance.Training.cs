@@ -182,6 +182,43 @@ public sealed partial class EstimatorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void A_fit_that_was_stopped_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(ConformanceCase family)
+    {
+        string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+        try
+        {
+            TableView data = ConformanceData.Table(Rows);
+            using var whole = new Fitted(family.Make(_ml, new() { Epochs = 30 }), data);
+            TurnedOptions options = new() { Epochs = 30, Checkpoint = new(folder) { Every = 3 } };
+            // Wherever these fall, before the first step or after the last: what comes out at the end is the same.
+            for (int pause = 5; pause <= 80; pause *= 2)
+            {
+                using var stop = new CancellationTokenSource(pause);
+                try
+                {
+                    new Fitted(family.Make(_ml, options with { Cancellation = stop.Token }), data).Dispose();
+                }
+                catch (OperationCanceledException)
+                {
+                }
+            }
+            using var resumed = new Fitted(family.Make(_ml, options), data);
+            CollectionAssert.AreEqual(
+                ViewRows.Read(whole.Transformer.Transform(data)), ViewRows.Read(resumed.Transformer.Transform(data)));
+            Assert.AreNotEqual(0, Directory.GetFiles(folder).Length);
+
+            Exception refused = Assert.Throws<InvalidOperationException>(
+                () => new Fitted(family.Make(_ml, options with { Epochs = 31 }), data).Dispose());
+            StringAssert.Contains(refused.Message, "Epochs is 31 and was 30");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void Progress_rises_to_its_end_and_reaches_the_log(ConformanceCase family)
     {
         var lines = new List<string>();

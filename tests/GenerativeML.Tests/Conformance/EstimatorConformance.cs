@@ -23,18 +23,18 @@ public sealed partial class EstimatorConformance
         [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
         }))],
         [Case("autoencoder featurizer", (ml, t) => ml.Generative.AutoencoderFeaturizer("Latent", "Features", new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
         }))],
         [Case("autoencoder denoiser", (ml, t) => ml.Generative.AutoencoderDenoiser("Features", null, new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
         }))],
     ];
 
