@@ -3,7 +3,9 @@ using TorchSharp;
 
 namespace GenerativeML.Torch;
 
-/// <summary>Trains an autoencoder: settles the defaults, runs the loop, stores rows, and calibrates the score.</summary>
+/// <summary>
+/// Trains an autoencoder: settles the defaults, runs the loop, stores rows, and calibrates the score.
+/// </summary>
 internal static class AutoencoderFit
 {
     private const int DefaultHidden = 128;
@@ -16,8 +18,13 @@ internal static class AutoencoderFit
     private const int LeastEpochs = 2;
     private const int MostEpochs = 1000;
 
-    // Quantiles and medians of the training scores are taken over at most so many rows.
-    private const int CalibrationRows = 10_000;
+    /// <summary>
+    /// Stored rows are among so many, and the medians and quantiles of training scores are taken over them.
+    /// </summary>
+    public const int CalibrationRows = 10_000;
+
+    // They are held in memory, so there are fewer where rows are very wide.
+    private const int CalibrationValues = 1 << 27;
     private const int CalibrationBatch = 512;
 
     /// <summary>Trains on a source with one Single field.</summary>
@@ -27,7 +34,8 @@ internal static class AutoencoderFit
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         int width = source.Fields[0].Width;
         var moments = new ColumnMoments(0, width);
-        var sample = new RowSample(0, width, CalibrationRows, context.Seed);
+        int sampled = Math.Clamp(CalibrationValues / width, 1, CalibrationRows);
+        var sample = new RowSample(0, width, sampled, context.Seed);
         using DisposeScope scope = torch.NewDisposeScope();
         using TrainingData data = TrainingData.Prepare(source, options, context.Seed, device, [moments, sample]);
 
@@ -39,7 +47,8 @@ internal static class AutoencoderFit
         try
         {
             model.SetScale(moments);
-            TrainingLoop.Run(new AutoencoderTraining(model), data, RunOf(options, shape, use, context, data), device);
+            TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
+            TrainingLoop.Run(new AutoencoderTraining(model), data, run, device);
             model.eval();
             float threshold = Calibrate(model, sample, options as AutoencoderDetectorOptions, context.Seed, device);
             return new TrainedAutoencoder(model, device, threshold);
@@ -82,7 +91,8 @@ internal static class AutoencoderFit
     }
 
     private static TrainingRun RunOf(
-        AutoencoderOptions options, AutoencoderShape shape, AutoencoderUse use, TrainingContext context, TrainingData data)
+        AutoencoderOptions options, AutoencoderShape shape, AutoencoderUse use, bool bfloat16, TrainingContext context,
+        TrainingData data)
     {
         int batch = (int)Math.Min(options.BatchSize ?? DefaultBatch, data.TrainingRows);
         double rate = options.LearningRate ?? DefaultRate;
@@ -98,7 +108,11 @@ internal static class AutoencoderFit
             Epochs = epochs,
             LearningRate = rate,
             WeightDecay = decay,
-            Identity = TrainingRun.Describe(options, ("use", use), ("seed", context.Seed), ("shape", shape)),
+            // With what was resolved in the place of what was left open: another version may have other defaults.
+            Identity = TrainingRun.Describe(
+                options, ("use", use), ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
+                (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
+                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
         };
     }
 

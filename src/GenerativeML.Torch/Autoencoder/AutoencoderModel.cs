@@ -8,7 +8,9 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed class AutoencoderModel : torch.nn.Module
 {
-    /// <summary>The parts of a score: the networks, the nearest few stored rows, and the nearest many of a few.</summary>
+    /// <summary>
+    /// The parts of a score: the networks, the nearest few stored rows, and the nearest many of a few.
+    /// </summary>
     public const int Parts = 3;
 
     // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
@@ -62,7 +64,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Device device = input_mean.device;
         float[] mean = [.. moments.Mean.Select(m => (float)m)];
-        float[] scale = [.. moments.Deviation.Select(d => d > 0 ? (float)(1 / d) : 0)];
+        float[] scale = [.. moments.Deviation.Select(d => d > 0 ? (float)Math.Min(1 / d, float.MaxValue) : 0)];
         input_mean.copy_(HostTensors.FromRows(mean, 1, mean.Length, device).view(-1));
         input_scale.copy_(HostTensors.FromRows(scale, 1, scale.Length, device).view(-1));
     }
@@ -82,13 +84,18 @@ internal sealed class AutoencoderModel : torch.nn.Module
         if (Shape.Noise.Masked > 0)
             inputs.Add(torch.zeros_like(standardized));
         if (Shape.Noise.HasLevels)
-            inputs.Add(torch.full(
-                [standardized.shape[0], 1], Math.Log(Shape.Noise.Scoring), torch.ScalarType.Float32, standardized.device));
+        {
+            double level = Math.Log(Shape.Noise.Scoring);
+            inputs.Add(
+                torch.full([standardized.shape[0], 1], level, torch.ScalarType.Float32, standardized.device));
+        }
         torch.Tensor all = inputs.Count == 1 ? standardized : torch.cat(inputs, 1);
         return all.unsqueeze(0).expand(Shape.Members, -1, -1);
     }
 
-    /// <summary>The networks' mean reconstruction of standardised rows, in the units of the data, (B, D) → (B, D).</summary>
+    /// <summary>
+    /// The networks' mean reconstruction of standardised rows, in the units of the data, (B, D) → (B, D).
+    /// </summary>
     public torch.Tensor Reconstruct(torch.Tensor standardized)
     {
         torch.Tensor mean = network.call(CleanInput(standardized)).mean([0L]);
@@ -121,8 +128,12 @@ internal sealed class AutoencoderModel : torch.nn.Module
         return
         [
             error.mul_(share),
-            near < 1 ? torch.zeros_like(error) : RowMemory.Residuals(standardized, memory, distances, near).mul_(share),
-            far < 1 ? torch.zeros_like(error) : RowMemory.MeanResiduals(standardized, few, fewDistances, far).mul_(share),
+            near < 1
+                ? torch.zeros_like(error)
+                : RowMemory.Residuals(standardized, memory, distances, near).mul_(share),
+            far < 1
+                ? torch.zeros_like(error)
+                : RowMemory.MeanResiduals(standardized, few, fewDistances, far).mul_(share),
         ];
     }
 

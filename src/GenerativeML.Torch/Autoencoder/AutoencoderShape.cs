@@ -3,8 +3,11 @@ namespace GenerativeML.Torch;
 /// <summary>Everything about a trained autoencoder that must be known to build it again, but its weights.</summary>
 internal sealed record AutoencoderShape
 {
-    private const int MostWidth = 1 << 16;
-    private const int MostLayers = 64;
+    /// <summary>The most hidden layers that an encoder may have.</summary>
+    public const int MostLayers = 64;
+
+    /// <summary>The most slots that a hidden layer or a code may have.</summary>
+    public const int MostWidth = 1 << 16;
 
     /// <summary>Slots of the input, D.</summary>
     public required int InputWidth { get; init; }
@@ -48,19 +51,21 @@ internal sealed record AutoencoderShape
             && Members is >= 1 and <= 64
             && Enum.IsDefined(Activation)
             && Dropout is >= 0 and < 1
-            && Noise.Low >= 0 && Noise.High >= Noise.Low && Noise.Scoring >= 0 && double.IsFinite(Noise.High + Noise.Scoring)
+            && Noise.Low >= 0 && Noise.High >= Noise.Low && Noise.Scoring >= 0
+            && double.IsFinite(Noise.High + Noise.Scoring)
             && Noise.Masked is >= 0 and < 1
             && MemoryRows is >= 0 and <= 1 << 20;
         if (!sound)
             throw new FormatException("The saved autoencoder's shape is out of range.");
     }
 
-    /// <summary>The number of weights and stored values, without building anything.</summary>
+    /// <summary>The number of weights, scales and stored values, without building anything.</summary>
     public long Elements()
     {
         long[] widths = [NetworkInputs, .. HiddenLayers, LatentDimension, .. HiddenLayers.Reverse(), InputWidth];
         long dense = widths.Zip(widths.Skip(1)).Sum(w => (w.First + 1) * w.Second);
-        return dense * Members + (long)MemoryRows * InputWidth;
+        long norms = BatchNormalization ? 2 * 4 * HiddenLayers.Sum(w => (long)w) : 0; // four tensors, here and mirrored
+        return (dense + norms) * Members + (MemoryRows + 2L) * InputWidth + AutoencoderModel.Parts;
     }
 }
 

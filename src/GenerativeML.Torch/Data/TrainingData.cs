@@ -78,7 +78,11 @@ internal abstract class TrainingData : IDisposable
             }
         }
         if (training == 0)
-            throw new InvalidOperationException("There are no rows to train on: the input is empty.");
+        {
+            throw new InvalidOperationException(
+                "There are no rows to train on: "
+                + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
+        }
 
         IReadOnlyList<torch.Tensor>? validation = heldBack.Rows > 0 ? heldBack.ToTensors(device) : null;
         TrainingData data = fits
@@ -112,7 +116,9 @@ internal abstract class TrainingData : IDisposable
     /// </summary>
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 
-    /// <summary>The validation rows in the source's order; their tensors are views that the caller's scope disposes.</summary>
+    /// <summary>
+    /// The validation rows in the source's order; their tensors are views that the caller's scope disposes.
+    /// </summary>
     public IEnumerable<Batch> Validation(int batchSize)
     {
         if (_validation is null)

@@ -34,22 +34,25 @@ internal static class OptionChecks
     public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
     {
         if (!(value > 0 && double.IsFinite(value)))
-            throw Out(option, value, "positive and finite");
+            throw Out(option, value, $"positive and finite");
     }
 
     public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
     {
         if (!(value >= 0 && double.IsFinite(value)))
-            throw Out(option, value, "zero or positive, and finite");
+            throw Out(option, value, $"zero or positive, and finite");
     }
 
     public static void Defined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, Enum
     {
         if (!Enum.IsDefined(value))
-            throw Out(option, value, "one of " + string.Join(", ", Enum.GetNames<T>()));
+            throw Out(option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
     }
 
-    private static ArgumentOutOfRangeException Out(string option, object value, string range) =>
-        new(option, value, FormattableString.Invariant($"Option {option} must be {range}, but is {value}."));
+    // The range is formattable for the same reason as the rest: 0.5 is written so in every culture.
+    private static ArgumentOutOfRangeException Out(string option, object value, FormattableString range) => new(
+        option,
+        value,
+        FormattableString.Invariant($"Option {option} must be {FormattableString.Invariant(range)}, but is {value}."));
 }

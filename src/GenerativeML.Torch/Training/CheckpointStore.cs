@@ -57,7 +57,9 @@ internal sealed class CheckpointStore
     }
 
     /// <summary>Takes the state of the newest checkpoint; returns its step, or zero where there is none.</summary>
-    /// <exception cref="InvalidOperationException">It is the checkpoint of another run; the message names the difference.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is the checkpoint of another run; the message names the difference.
+    /// </exception>
     /// <exception cref="FormatException">The file is not a checkpoint, or is damaged.</exception>
     public long Restore(
         torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers, WeightSnapshot? best,

@@ -23,10 +23,10 @@ internal sealed class FlatAdamW : IDisposable
     public FlatAdamW(IReadOnlyList<torch.Tensor> parameters, double weightDecay, double clipNorm)
     {
         // Matrices first, so that weight decay is one operation on the front of the tensor.
-        _parameters = [.. parameters.Where(p => p.dim() >= 2), .. parameters.Where(p => p.dim() < 2)];
+        _parameters = [.. parameters.Where(IsMatrix), .. parameters.Where(p => !IsMatrix(p))];
         _weightDecay = weightDecay;
         _clipNorm = clipNorm;
-        _decayed = parameters.Where(p => p.dim() >= 2).Sum(p => p.numel());
+        _decayed = parameters.Where(IsMatrix).Sum(p => p.numel());
 
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
@@ -77,6 +77,9 @@ internal sealed class FlatAdamW : IDisposable
         torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(Epsilon);
         _weights.addcdiv_(_mean, deviation, -rate / meanScale);
     }
+
+    // Biases and scales of several networks side by side are (Members, 1, Width): no matrices either.
+    private static bool IsMatrix(torch.Tensor parameter) => parameter.dim() >= 2 && parameter.shape[^2] > 1;
 
     public void Dispose()
     {

@@ -8,7 +8,9 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal interface ITrainable
 {
-    /// <summary>Holds every parameter and buffer that training changes; checkpoints and best weights are taken of it.</summary>
+    /// <summary>
+    /// Holds every parameter and buffer that training changes; checkpoints and best weights are taken of it.
+    /// </summary>
     torch.nn.Module Network { get; }
 
     /// <summary>The updates of a step, in the order in which they are made.</summary>
@@ -21,15 +23,16 @@ internal interface ITrainable
     IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step);
 
     /// <summary>
-    /// The terms on a batch of held-back rows, each the batch's mean, without gradient; their sum is what early stopping
-    /// watches.
+    /// The terms on a batch of held-back rows, each the batch's mean, without gradient; their sum is what early
+    /// stopping watches.
     /// </summary>
     IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step);
 }
 
 /// <summary>Parameters that one optimizer moves.</summary>
 /// <param name="Name">What checkpoints call its state.</param>
-/// <param name="Parameters">The parameters; those with two dimensions or more are subject to weight decay.</param>
+/// <param name="Parameters">The parameters; those whose last two dimensions have several rows are
+/// subject to weight decay.</param>
 /// <param name="Every">The update is made at every so-many-th step.</param>
 /// <param name="RateScale">A factor on the learning rate.</param>
 internal sealed record UpdateRule(

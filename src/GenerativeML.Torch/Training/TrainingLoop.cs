@@ -27,6 +27,9 @@ internal sealed class TrainingLoop : IDisposable
         _family = family;
         _data = data;
         _run = run;
+        // First, because it may fail, and what follows holds tensors.
+        if (run.Options.Checkpoint is CheckpointOptions checkpoint)
+            _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
         _steps = checked(_batchesPerEpoch * run.Epochs);
         _rate = new LearningRate(
@@ -36,8 +39,6 @@ internal sealed class TrainingLoop : IDisposable
         _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
         _best = data.ValidationRows > 0 ? new WeightSnapshot(family.Network) : null;
         _random = new SeededRandom(device);
-        if (run.Options.Checkpoint is CheckpointOptions checkpoint)
-            _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
     }
 
     /// <summary>Trains a family's network, from the newest checkpoint if there is one.</summary>
@@ -66,7 +67,7 @@ internal sealed class TrainingLoop : IDisposable
         CancellationToken cancellation = _run.Options.CancellationToken;
         var reporter = new ProgressReporter(
             _run.Progress, _steps, _run.Epochs, step, _random.Device.type == DeviceType.CPU);
-        int epoch = 0;
+        int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
         bool stopped = _stopping.IsOver, cancelled = false;
         while (step < _steps && !stopped && !cancelled)
         {
@@ -85,6 +86,13 @@ internal sealed class TrainingLoop : IDisposable
                 if (reporter.IsDue)
                     Report(reporter, step, epoch, last: false);
             }
+            bool complete = step > begun && step % _batchesPerEpoch == 0;
+            if (complete)
+            {
+                // Before a cancelled run is saved, too: going on from here begins with the next epoch.
+                EndEpoch(step);
+                stopped = _stopping.IsOver;
+            }
             if (cancellation.IsCancellationRequested)
             {
                 cancelled = true;
@@ -92,15 +100,14 @@ internal sealed class TrainingLoop : IDisposable
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
                     throw new OperationCanceledException(cancellation);
             }
-            else if (step == begun || step % _batchesPerEpoch != 0)
+            else if (!complete)
             {
                 throw new InvalidOperationException(
-                    $"The input gave fewer rows in epoch {epoch + 1} than the {_data.TrainingRows} that it gave at first.");
+                    $"The input gave fewer rows in epoch {epoch + 1} than the {_data.TrainingRows} "
+                    + "that it gave at first.");
             }
             else
             {
-                EndEpoch(step);
-                stopped = _stopping.IsOver;
                 if (_checkpoints?.IsDue(step) == true)
                     Save(step);
                 if (reporter.IsDue)
@@ -156,7 +163,9 @@ internal sealed class TrainingLoop : IDisposable
             _best.Take();
     }
 
-    /// <summary>Every step has a random state of its own, so that a resumed run draws what it would have drawn.</summary>
+    /// <summary>
+    /// Every step has a random state of its own, so that a resumed run draws what it would have drawn.
+    /// </summary>
     private StepContext Context(long step, RandomPurpose purpose)
     {
         _random.Seed(SplitMix64.Derive(_run.Seed, purpose, step));

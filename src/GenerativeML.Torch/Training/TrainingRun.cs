@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML.Torch;
 
-/// <summary>What the training loop is told beside the options: everything that the family and its caller decided.</summary>
+/// <summary>
+/// What the training loop is told beside the options: everything that the family and its caller decided.
+/// </summary>
 internal sealed record TrainingRun
 {
     /// <summary>The options as the caller gave them.</summary>

@@ -42,11 +42,10 @@ internal sealed record AutoencoderColumns
     public void Validate()
     {
         string?[] added = [Score, PredictedLabel, Reconstruction, Latent, FeatureScore];
-        foreach (string? name in added.Prepend(Features))
-        {
-            if (name is not null && string.IsNullOrWhiteSpace(name))
-                throw new ArgumentException("A column's name is empty.");
-        }
+        if (string.IsNullOrWhiteSpace(Features))
+            throw new ArgumentException("The name of the input column is empty.");
+        if (added.Any(name => name is not null && string.IsNullOrWhiteSpace(name)))
+            throw new ArgumentException("The name of an added column is empty.");
         string? twice = added.OfType<string>().GroupBy(name => name).FirstOrDefault(g => g.Count() > 1)?.Key;
         if (twice is not null)
             throw new ArgumentException($"Two columns would be added under the name '{twice}'.");

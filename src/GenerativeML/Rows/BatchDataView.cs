@@ -27,9 +27,30 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
     {
         bool[] active = mapper.Activate(columnsNeeded);
         DataViewRowCursor[] inputs = source.GetRowCursorSet(mapper.Required(active), n, rand);
-        return [.. inputs.Select(input => Wrap(input, active))];
+        try
+        {
+            return [.. inputs.Select(input => Wrap(input, active))];
+        }
+        catch
+        {
+            foreach (DataViewRowCursor input in inputs)
+                input.Dispose();
+            throw;
+        }
     }
 
-    private DataViewRowCursor Wrap(DataViewRowCursor input, bool[] active) =>
-        mapper.NeedsModel(active) ? new BatchCursor(mapper, input, active) : new PassThroughCursor(mapper, input, active);
+    private DataViewRowCursor Wrap(DataViewRowCursor input, bool[] active)
+    {
+        try
+        {
+            return mapper.NeedsModel(active)
+                ? new BatchCursor(mapper, input, active)
+                : new PassThroughCursor(mapper, input, active);
+        }
+        catch
+        {
+            input.Dispose();
+            throw;
+        }
+    }
 }

@@ -4,7 +4,9 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML.Rows;
 
-/// <summary>The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass.</summary>
+/// <summary>
+/// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass.
+/// </summary>
 /// <remarks>
 /// The first pass, which the training loop makes before it trains, counts everything that is not finite. Where that is
 /// an error, it is thrown at the end of this pass, so that it tells of all such rows and not only of the first.
@@ -20,7 +22,9 @@ internal sealed class DataViewRowSource : IRowSource
     /// <summary>
     /// Binds columns of <paramref name="data"/>, by name for the last time; errors call it <paramref name="parameter"/>.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or is no vector of Single of known size.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A column is missing or is no vector of Single of known size.
+    /// </exception>
     public DataViewRowSource(
         IDataView data,
         IReadOnlyList<string> columns,
@@ -82,8 +86,16 @@ internal sealed class DataViewRowSource : IRowSource
     private DataViewRowCursor OpenCursor(out FieldReader[] readers)
     {
         DataViewRowCursor cursor = _data.GetRowCursor(_columns);
-        readers = [.. _columns.Select(c => new FieldReader(cursor.GetGetter<VBuffer<float>>(c), c.Name))];
-        return cursor;
+        try
+        {
+            readers = [.. _columns.Select(c => new FieldReader(cursor.GetGetter<VBuffer<float>>(c), c.Name))];
+            return cursor;
+        }
+        catch
+        {
+            cursor.Dispose();
+            throw;
+        }
     }
 
     private void Judge(RowScan scan)

@@ -16,9 +16,12 @@ public class ValidationRowsTests
     [DataRow(0.5)]
     public void The_share_is_kept_in_every_stretch_of_rows(double fraction)
     {
+        // Exact where 1/fraction is whole. Otherwise neighbouring stretches share a row, which both may draw: 1 in 75
+        // at 0.3.
+        double allowed = 1 / fraction % 1 == 0 ? 0 : 10;
         long[] chosen = Chosen(fraction, 5, 10_000);
         for (int start = 0; start < 10_000; start += 1000)
-            Assert.AreEqual(fraction * 1000, chosen.Count(i => i >= start && i < start + 1000), 2.0 + 60 * (fraction > 0.4 ? 1 : 0.5) * fraction);
+            Assert.AreEqual(fraction * 1000, chosen.Count(i => i >= start && i < start + 1000), allowed);
         CollectionAssert.AllItemsAreUnique(chosen);
     }
 

@@ -53,6 +53,15 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [TestMethod]
+    public void A_run_stopped_at_the_end_of_an_epoch_has_measured_that_epoch()
+    {
+        Assert.ThrowsExactly<OperationCanceledException>(() => Train(_folder, stopAt: 12)); // 13 steps an epoch
+        using FileStream file = File.OpenRead(Directory.GetFiles(_folder).Max()!);
+        string progress = SafetensorsReader.Open(file).Header.Metadata["progress"];
+        Assert.DoesNotContain("Infinity", progress, "the best validation loss so far is that of the first epoch");
+    }
+
+    [TestMethod]
     public void A_run_that_was_killed_goes_on_from_the_newest_checkpoint()
     {
         float whole = Train(_folder);

@@ -56,6 +56,17 @@ public class FlatAdamWTests
     }
 
     [TestMethod]
+    public void Biases_and_scales_of_networks_side_by_side_are_spared_from_decay()
+    {
+        using var weight = new Parameter(torch.ones([2, 3, 1]));
+        using var bias = new Parameter(torch.ones([2, 1, 3]));
+        using var optimizer = new FlatAdamW([bias, weight], weightDecay: 0.5, clipNorm: 0);
+        optimizer.Step(rate: 0.1); // no gradient: nothing but decay moves anything
+        AssertClose([.. Enumerable.Repeat(0.95, 6)], weight);
+        AssertClose([.. Enumerable.Repeat(1.0, 6)], bias);
+    }
+
+    [TestMethod]
     public void Gradients_beyond_the_limit_are_scaled_down_to_it()
     {
         // Adam divides a constant scale out again, so two steps with different clipping are needed to see it.

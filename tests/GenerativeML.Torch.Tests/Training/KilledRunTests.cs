@@ -27,8 +27,8 @@ public sealed class KilledRunTests : IDisposable
         }
         TimeSpan training = watch.Elapsed;
 
-        // Kills fall anywhere in the first part of what a whole run takes, so that a run needs several starts. A run that
-        // gets done before its turn to be killed is compared, and another is begun.
+        // Kills fall anywhere in the first part of what a whole run takes, so that a run needs several starts. A run
+        // that gets done before its turn to be killed is compared, and another is begun.
         byte[] expected = File.ReadAllBytes(whole);
         var random = new Random(1);
         int killed = 0;

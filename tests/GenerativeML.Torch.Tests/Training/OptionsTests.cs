@@ -32,6 +32,8 @@ public class OptionsTests
         [new AutoencoderDetectorOptions { Contamination = 0 }, "Contamination"],
         [new AutoencoderDetectorOptions { Contamination = 0.51 }, "Contamination"],
         [new AutoencoderDetectorOptions { MemoryRows = -1 }, "MemoryRows"],
+        [new AutoencoderDetectorOptions { MemoryRows = 10_001 }, "MemoryRows"],
+        [new AutoencoderDetectorOptions { HiddenLayers = [.. Enumerable.Repeat(1, 65)] }, "HiddenLayers.Count"],
     ];
 
     [TestMethod]
