@@ -30,7 +30,9 @@ internal static class Scoring
         return second.ExitCode;
     }
 
-    /// <summary>Loads a model, scores <paramref name="data"/>, and compares with scores written before, bit by bit.</summary>
+    /// <summary>
+    /// Loads a model, scores <paramref name="data"/>, and compares with scores written before, bit by bit.
+    /// </summary>
     /// <returns>Zero if every score is the same, otherwise one.</returns>
     public static int Again(string modelPath, CsvFile data, string scoresPath)
     {

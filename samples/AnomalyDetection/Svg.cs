@@ -26,7 +26,9 @@ internal sealed class Svg
     public void Circle(string style, double x, double y, double radius) =>
         Add($"""<circle class="{style}" cx="{x:F1}" cy="{y:F1}" r="{radius:F1}"/>""");
 
-    /// <summary>A line of text; <paramref name="anchor"/> (start, middle or end) says which end of it is at x.</summary>
+    /// <summary>
+    /// A line of text; <paramref name="anchor"/> (start, middle or end) says which end of it is at x.
+    /// </summary>
     public void Text(double x, double y, string text, string anchor = "start", string style = "") =>
         Add($"""<text class="{style}" x="{x:F1}" y="{y:F1}" text-anchor="{anchor}">{text}</text>""");
 

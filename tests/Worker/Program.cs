@@ -1,5 +1,6 @@
-// GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and writes
-// the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of steps.
+// GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and
+// writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
+// steps.
 using GenerativeML;
 using GenerativeML.Torch;
 using GenerativeML.Torch.Tests;

@@ -4,8 +4,8 @@ using TorchSharp.Modules;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// Several autoencoders of one shape, side by side: D → hidden layers → latent → hidden layers reversed → D, each hidden
-/// layer followed by batch normalisation (on request), the activation and dropout.
+/// Several autoencoders of one shape, side by side: D → hidden layers → latent → hidden layers reversed → D, each
+/// hidden layer followed by batch normalisation (on request), the activation and dropout.
 /// </summary>
 internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
@@ -39,11 +39,15 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
     /// <summary>Each member's reconstruction: (Members, B, inputs) → (Members, B, D), without dropout.</summary>
     public override torch.Tensor forward(torch.Tensor input) => Decode(Encode(input));
 
-    /// <summary>(Members, B, inputs) → (Members, B, latent); with a generator, hidden units are left out at random.</summary>
+    /// <summary>
+    /// (Members, B, inputs) → (Members, B, latent); with a generator, hidden units are left out at random.
+    /// </summary>
     public torch.Tensor Encode(torch.Tensor input, SeededRandom? random = null) =>
         Layers(encoder, encoder_norm, input, random);
 
-    /// <summary>(Members, B, latent) → (Members, B, D); with a generator, hidden units are left out at random.</summary>
+    /// <summary>
+    /// (Members, B, latent) → (Members, B, D); with a generator, hidden units are left out at random.
+    /// </summary>
     public torch.Tensor Decode(torch.Tensor latent, SeededRandom? random = null) =>
         Layers(decoder, decoder_norm, latent, random);
 

@@ -2,7 +2,9 @@ using TorchSharp;
 
 namespace GenerativeML.Torch;
 
-/// <summary>What the training loop does with a batch of rows: noise in, and the squared error of what comes out.</summary>
+/// <summary>
+/// What the training loop does with a batch of rows: noise in, and the squared error of what comes out.
+/// </summary>
 internal sealed class AutoencoderTraining : ITrainable
 {
     private readonly AutoencoderModel _model;

@@ -8,7 +8,8 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal static class RowMemory
 {
-    // Stored rows are searched in groups of so many: first the groups' least distances, then the rows of the best groups.
+    // Stored rows are searched in groups of so many: first the groups' least distances, then the rows of the best
+    // groups.
     private const int Group = 64;
 
     // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
@@ -18,8 +19,8 @@ internal static class RowMemory
     public static int Neighbors(int most, long stored) => (int)Math.Min(most, stored / 4);
 
     /// <summary>
-    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to it,
-    /// for a large k: by products, and counting a stored row that equals it.
+    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to
+    /// it, for a large k: by products, and counting a stored row that equals it.
     /// </summary>
     /// <param name="rows">(B, D).</param>
     /// <param name="stored">(M, D).</param>
@@ -37,8 +38,8 @@ internal static class RowMemory
     }
 
     /// <summary>
-    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to it,
-    /// for a small k: exactly, and leaving out one that equals it.
+    /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to
+    /// it, for a small k: exactly, and leaving out one that equals it.
     /// </summary>
     /// <param name="rows">(B, D).</param>
     /// <param name="stored">(M, D), with M above <paramref name="k"/>.</param>
@@ -69,8 +70,8 @@ internal static class RowMemory
         rows.matmul(stored.t()).mul_(-2).add_(stored.square().sum(1L));
 
     /// <summary>
-    /// The numbers of the <paramref name="k"/> smallest distances of each row, in any order: (B, M) → (B, k). They lie in
-    /// the k groups whose least distances are smallest, so that only those need to be searched.
+    /// The numbers of the <paramref name="k"/> smallest distances of each row, in any order: (B, M) → (B, k). They lie
+    /// in the k groups whose least distances are smallest, so that only those need to be searched.
     /// </summary>
     private static torch.Tensor Nearest(torch.Tensor distances, int k)
     {
@@ -79,7 +80,8 @@ internal static class RowMemory
             return distances.topk(k, dim: 1, largest: false, sorted: false).indexes;
         torch.Tensor groups = distances.view(batch, stored / Group, Group);
         torch.Tensor best = groups.amin([2L]).topk(k, dim: 1, largest: false, sorted: false).indexes; // (B, k)
-        torch.Tensor searched = groups.gather(1, best.unsqueeze(2).expand(batch, k, Group)).view(batch, (long)k * Group);
+        torch.Tensor members = best.unsqueeze(2).expand(batch, k, Group);
+        torch.Tensor searched = groups.gather(1, members).view(batch, (long)k * Group);
         torch.Tensor place = searched.topk(k, dim: 1, largest: false, sorted: false).indexes;
         torch.Tensor rank = place.floor_divide(Group); // which of the k groups
         return best.gather(1, rank).sub_(rank).mul_(Group).add_(place); // group · 64 + place within it

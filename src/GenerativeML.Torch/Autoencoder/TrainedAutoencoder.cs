@@ -2,7 +2,9 @@ using TorchSharp;
 
 namespace GenerativeML.Torch;
 
-/// <summary>A trained autoencoder: scores, explains, encodes and reconstructs rows. Safe to use from several threads.</summary>
+/// <summary>
+/// A trained autoencoder: scores, explains, encodes and reconstructs rows. Safe to use from several threads.
+/// </summary>
 internal sealed class TrainedAutoencoder : IDisposable
 {
     private readonly AutoencoderModel _model;
@@ -70,7 +72,9 @@ internal sealed class TrainedAutoencoder : IDisposable
         }
     }
 
-    /// <summary>Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
+    /// <summary>
+    /// Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.
+    /// </summary>
     public void ExportWeights(Stream stream)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -79,10 +83,12 @@ internal sealed class TrainedAutoencoder : IDisposable
     }
 
     /// <summary>
-    /// Takes the networks' weights from such a file. The scale of the inputs, the stored rows, the weights of the score's
-    /// parts and the threshold stay.
+    /// Takes the networks' weights from such a file. The scale of the inputs, the stored rows, the weights of the
+    /// score's parts and the threshold stay.
     /// </summary>
-    /// <exception cref="FormatException">The file does not hold exactly the weights of networks of this shape.</exception>
+    /// <exception cref="FormatException">
+    /// The file does not hold exactly the weights of networks of this shape.
+    /// </exception>
     public void ImportWeights(Stream stream)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -98,13 +104,18 @@ internal sealed class TrainedAutoencoder : IDisposable
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>
-    /// <exception cref="FormatException">The shape is out of range, or the file does not hold exactly its tensors.</exception>
+    /// <exception cref="FormatException">
+    /// The shape is out of range, or the file does not hold exactly its tensors.
+    /// </exception>
     public static TrainedAutoencoder Load(AutoencoderShape shape, float threshold, Stream weights, torch.Device device)
     {
         shape.Check();
         // Before anything is allocated: the file must be long enough to hold such a model.
         if (shape.Elements() > (weights.Length - weights.Position) / sizeof(float))
-            throw new FormatException("The saved autoencoder's weights are fewer than its shape needs: the file is truncated or altered.");
+        {
+            throw new FormatException(
+                "The saved autoencoder's weights are fewer than its shape needs: the file is truncated or altered.");
+        }
         using DisposeScope scope = torch.NewDisposeScope();
         using var random = new SeededRandom(device);
         AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
@@ -121,8 +132,8 @@ internal sealed class TrainedAutoencoder : IDisposable
     }
 
     /// <summary>
-    /// Views of the networks' tensors in PyTorch's shapes: a weight is (outputs, inputs), anything else (width). Several
-    /// members are stacked along a first dimension, as torch.func.stack_module_state does.
+    /// Views of the networks' tensors in PyTorch's shapes: a weight is (outputs, inputs), anything else (width).
+    /// Several members are stacked along a first dimension, as torch.func.stack_module_state does.
     /// </summary>
     private IReadOnlyList<(string Name, torch.Tensor Value)> Exported() =>
         [.. _model.Network.NamedTensors().Select(t =>

@@ -127,7 +127,9 @@ internal sealed class StreamedTrainingData : TrainingData
         }
     }
 
-    /// <summary>Collects rows into batches and hands each full one on; the first ones of a resumed epoch are dropped.</summary>
+    /// <summary>
+    /// Collects rows into batches and hands each full one on; the first ones of a resumed epoch are dropped.
+    /// </summary>
     private sealed class BatchWriter(
         StreamedTrainingData data, ChannelWriter<(RowBlock, int)> ready, ChannelReader<RowBlock> spent, int batchSize,
         long skip, CancellationToken stop)

@@ -24,7 +24,8 @@ public sealed class CheckpointOptions
     public int Every { get; init; } = 500;
 
     /// <summary>
-    /// How many of the newest checkpoints stay. Older ones are deleted only after a newer one is safely on disk. Default 2.
+    /// How many of the newest checkpoints stay. Older ones are deleted only after a newer one is safely on disk.
+    /// Default 2.
     /// </summary>
     public int Keep { get; init; } = 2;
 

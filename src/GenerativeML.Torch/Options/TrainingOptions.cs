@@ -2,7 +2,9 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
-/// <summary>What every trainer of this package can be told. Immutable; checked once, when the trainer is made.</summary>
+/// <summary>
+/// What every trainer of this package can be told. Immutable; checked once, when the trainer is made.
+/// </summary>
 public abstract class TrainingOptions
 {
     /// <summary>
@@ -11,7 +13,9 @@ public abstract class TrainingOptions
     /// </summary>
     public int? Seed { get; init; }
 
-    /// <summary>Passes over the training rows. Default: as many as the family's own rule gives for the number of rows.</summary>
+    /// <summary>
+    /// Passes over the training rows. Default: as many as the family's own rule gives for the number of rows.
+    /// </summary>
     public int? Epochs { get; init; }
 
     /// <summary>
@@ -22,18 +26,25 @@ public abstract class TrainingOptions
     /// <summary>The peak learning rate of AdamW (Loshchilov and Hutter 2019). Default: the family's own.</summary>
     public double? LearningRate { get; init; }
 
-    /// <summary>How the learning rate falls from its peak. Default: <see cref="LearningRateSchedule.Cosine"/>.</summary>
+    /// <summary>
+    /// How the learning rate falls from its peak. Default: <see cref="LearningRateSchedule.Cosine"/>.
+    /// </summary>
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.Cosine;
 
-    /// <summary>The share of all steps over which the learning rate first rises from zero to its peak. Default 0.05.</summary>
+    /// <summary>
+    /// The share of all steps over which the learning rate first rises from zero to its peak. Default 0.05.
+    /// </summary>
     public double WarmupFraction { get; init; } = 0.05;
 
     /// <summary>
-    /// Decoupled weight decay, in shares of the learning rate per step; biases and scales are spared. Default: the family's own.
+    /// Decoupled weight decay, in shares of the learning rate per step; biases and scales are spared. Default: the
+    /// family's own.
     /// </summary>
     public double? WeightDecay { get; init; }
 
-    /// <summary>The largest norm of all gradients together; larger ones are scaled down to it. Zero: no limit. Default 5.</summary>
+    /// <summary>
+    /// The largest norm of all gradients together; larger ones are scaled down to it. Zero: no limit. Default 5.
+    /// </summary>
     public double GradientClipNorm { get; init; } = 5;
 
     /// <summary>
@@ -66,8 +77,8 @@ public abstract class TrainingOptions
     public NonFiniteValues NonFiniteValues { get; init; }
 
     /// <summary>
-    /// How much memory may hold training rows, in bytes. Rows that fit are read once and kept, on the device if there is
-    /// room; more are read anew, in the background, for each epoch. Default 1 GiB.
+    /// How much memory may hold training rows, in bytes. Rows that fit are read once and kept, on the device if there
+    /// is room; more are read anew, in the background, for each epoch. Default 1 GiB.
     /// </summary>
     public long CacheBudgetBytes { get; init; } = 1L << 30;
 

@@ -16,11 +16,14 @@ public sealed record TrainingProgress
     public required int Epochs { get; init; }
 
     /// <summary>
-    /// The mean of each loss over the steps since the last report, by name; <c>loss</c> is what the optimizer minimises.
+    /// The mean of each loss over the steps since the last report, by name; <c>loss</c> is what the optimizer
+    /// minimises.
     /// </summary>
     public required IReadOnlyDictionary<string, double> Losses { get; init; }
 
-    /// <summary>The losses of the newest validation, by name; empty before the first and without validation rows.</summary>
+    /// <summary>
+    /// The losses of the newest validation, by name; empty before the first and without validation rows.
+    /// </summary>
     public required IReadOnlyDictionary<string, double> Validation { get; init; }
 
     /// <summary>The learning rate of the newest step.</summary>

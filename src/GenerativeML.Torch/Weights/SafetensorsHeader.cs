@@ -89,8 +89,12 @@ internal sealed class SafetensorsHeader
         return new SafetensorsHeader(tensors, byName, metadata ?? []);
     }
 
-    /// <summary>Holds the tensors against those of a model: the same names, types and shapes, no more, no fewer.</summary>
-    /// <exception cref="FormatException">They differ; the message says where, what was expected and what was found.</exception>
+    /// <summary>
+    /// Holds the tensors against those of a model: the same names, types and shapes, no more, no fewer.
+    /// </summary>
+    /// <exception cref="FormatException">
+    /// They differ; the message says where, what was expected and what was found.
+    /// </exception>
     public void Require(IEnumerable<TensorSpec> expected)
     {
         var names = new HashSet<string>(StringComparer.Ordinal);

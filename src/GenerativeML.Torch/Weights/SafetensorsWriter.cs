@@ -49,7 +49,9 @@ internal sealed class SafetensorsWriter
     public IReadOnlyList<TensorSpec> Tensors => _tensors;
 
     /// <summary>Writes the next bytes of a tensor: little-endian, row-major, in pieces of any size.</summary>
-    /// <exception cref="InvalidOperationException">It is not this tensor's turn, or it has fewer bytes left.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is not this tensor's turn, or it has fewer bytes left.
+    /// </exception>
     public void Write(TensorSpec tensor, ReadOnlySpan<byte> bytes)
     {
         ArgumentNullException.ThrowIfNull(tensor);

@@ -45,7 +45,9 @@ internal static class TensorFile
     /// Nothing is changed before the whole file was read; until then its content is held a second time on the CPU.
     /// </summary>
     /// <returns>The notes.</returns>
-    /// <exception cref="FormatException">The file is not sound or holds other tensors; the message says which.</exception>
+    /// <exception cref="FormatException">
+    /// The file is not sound or holds other tensors; the message says which.
+    /// </exception>
     public static IReadOnlyDictionary<string, string> Load(
         Stream stream, IReadOnlyCollection<(string Name, torch.Tensor Value)> tensors)
     {
@@ -62,7 +64,9 @@ internal static class TensorFile
 
     /// <summary>Reads a file whatever tensors it holds.</summary>
     /// <returns>The tensors by name, on the CPU, to be disposed by the caller; and the notes.</returns>
-    /// <exception cref="FormatException">The file is not sound, or torch lacks a type; the message says which.</exception>
+    /// <exception cref="FormatException">
+    /// The file is not sound, or torch lacks a type; the message says which.
+    /// </exception>
     public static (Dictionary<string, torch.Tensor> Tensors, IReadOnlyDictionary<string, string> Metadata) Read(
         Stream stream)
     {

@@ -60,7 +60,8 @@ internal sealed class AutoencoderBatchModel : IBatchModel
         {
             _model.Use(model =>
             {
-                Span<float> scores = score ? outputs.Singles(_score)[..rows] : rented.AsSpan(0, rented is null ? 0 : rows);
+                Span<float> scores =
+                    score ? outputs.Singles(_score)[..rows] : rented.AsSpan(0, rented is null ? 0 : rows);
                 model.Compute(
                     inputs.Singles(0), rows, scores,
                     Values(_featureScore), Values(_reconstruction), Values(_latent));

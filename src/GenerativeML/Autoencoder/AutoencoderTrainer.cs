@@ -6,8 +6,8 @@ using Microsoft.ML.Runtime;
 namespace GenerativeML;
 
 /// <summary>
-/// Detects anomalies by how badly they can be reconstructed: trains networks that undo noise on ordinary rows, and gives
-/// each row a score that is the higher the stranger it is.
+/// Detects anomalies by how badly they can be reconstructed: trains networks that undo noise on ordinary rows, and
+/// gives each row a score that is the higher the stranger it is.
 /// </summary>
 /// <remarks>
 /// <para>

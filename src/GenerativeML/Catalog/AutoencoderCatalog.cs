@@ -31,7 +31,9 @@ public static class AutoencoderCatalog
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty, or two columns would be added under one name.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
     public static AutoencoderTrainer Autoencoder(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, AutoencoderTrainer.Options options) =>
         new(MLNetInternals.EnvironmentOf(catalog), options);

@@ -111,7 +111,10 @@ namespace GenerativeML.Persistence
 
         // The version of our own files stands in options.json; this one never changes.
         private static object VersionInfo(ModelHeader header) => s_newVersionInfo.Invoke(
-            [header.Signature, header.Version, header.Version, 0x00010001u, header.LoaderAssembly, header.LoaderSignature, null]);
+        [
+            header.Signature, header.Version, header.Version, 0x00010001u, header.LoaderAssembly,
+            header.LoaderSignature, null,
+        ]);
 
         private static object? Property(object target, string interfaceName, string property) =>
             target.GetType().GetInterface(interfaceName)?.GetProperty(property)?.GetValue(target);

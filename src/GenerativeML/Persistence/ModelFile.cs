@@ -43,7 +43,9 @@ internal static class ModelFile
     }
 
     /// <summary>Reads a model.</summary>
-    /// <exception cref="FormatException">The file is truncated, altered, of another kind or of a newer version.</exception>
+    /// <exception cref="FormatException">
+    /// The file is truncated, altered, of another kind or of a newer version.
+    /// </exception>
     public static ITransformer Load(IHostEnvironment environment, object loadContext)
     {
         MLNetInternals.CheckHeader(loadContext, s_header);

@@ -4,8 +4,8 @@ using Microsoft.ML.Runtime;
 namespace GenerativeML.Persistence;
 
 /// <summary>
-/// The one class by which ML.NET loads any model of this package; <c>mlContext.Model.Load</c> finds it by the assembly's
-/// attribute and calls <see cref="Create"/>.
+/// The one class by which ML.NET loads any model of this package; <c>mlContext.Model.Load</c> finds it by the
+/// assembly's attribute and calls <see cref="Create"/>.
 /// </summary>
 internal static class ModelLoader
 {
@@ -15,7 +15,9 @@ internal static class ModelLoader
     /// <param name="env">A child of the environment that loads.</param>
     /// <param name="ctx">A <c>ModelLoadContext</c>, a type that is internal to ML.NET.</param>
     /// <exception cref="FormatException">The saved model is damaged, or no model of this package.</exception>
-    /// <exception cref="InvalidOperationException">Torch, or the device that the environment names, is not there.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Torch, or the device that the environment names, is not there.
+    /// </exception>
     public static ITransformer Create(IHostEnvironment env, object ctx)
     {
         try

@@ -39,10 +39,13 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
 
     /// <summary>Trains a model.</summary>
     /// <param name="input">The training rows.</param>
-    /// <returns>The transformer that applies it. Dispose it when it is no longer needed: it holds memory of the device.</returns>
+    /// <returns>
+    /// The transformer that applies it. Dispose it when it is no longer needed: it holds memory of the device.
+    /// </returns>
     /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of the wrong type.</exception>
     /// <exception cref="InvalidOperationException">
-    /// There are no rows; or some hold NaN or infinity and the options say that this is an error; or torch cannot be used.
+    /// There are no rows; or some hold NaN or infinity and the options say that this is an error; or torch cannot be
+    /// used.
     /// </exception>
     /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
     public TTransformer Fit(IDataView input)

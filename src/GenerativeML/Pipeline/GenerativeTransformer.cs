@@ -12,9 +12,9 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN, false or empty text in the
-/// added columns, unless the model was trained with <see cref="NonFiniteValues.Replace"/>; its neighbours are not affected.
-/// A transformer may be used from several threads at once. Disposing it frees the network's memory; data views made by it
-/// can no longer compute then.
+/// added columns, unless the model was trained with <see cref="NonFiniteValues.Replace"/>; its neighbours are not
+/// affected. A transformer may be used from several threads at once. Disposing it frees the network's memory; data
+/// views made by it can no longer compute then.
 /// </remarks>
 public abstract class GenerativeTransformer : ITransformer, IDisposable
 {

@@ -23,8 +23,8 @@ internal sealed class BatchComputation
     private readonly bool[] _unknown;
 
     /// <summary>
-    /// Makes room for <paramref name="capacity"/> rows: one reader for each of the model's input fields; for each of its
-    /// outputs, whether anybody wants it.
+    /// Makes room for <paramref name="capacity"/> rows: one reader for each of the model's input fields; for each of
+    /// its outputs, whether anybody wants it.
     /// </summary>
     public BatchComputation(IBatchModel model, FieldReader[] readers, bool[] wanted, int capacity)
     {

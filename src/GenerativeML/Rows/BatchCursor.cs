@@ -84,7 +84,9 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
         return true;
     }
 
-    /// <summary>Columns are computed when they are read, so one that passes through as well is read only once.</summary>
+    /// <summary>
+    /// Columns are computed when they are read, so one that passes through as well is read only once.
+    /// </summary>
     private ValueGetter<VBuffer<float>> InputGetter(int column) => _passThrough[column] is ColumnBuffer buffer
         ? (ValueGetter<VBuffer<float>>)buffer.Getter(_filling)
         : _input.GetGetter<VBuffer<float>>(_input.Schema[column]);

@@ -88,7 +88,8 @@ internal sealed class BatchRowMapper : IRowToRowMapper
 
     /// <summary>The error for a column with an index that the output schema does not have.</summary>
     private ArgumentOutOfRangeException Unknown(DataViewSchema.Column column) =>
-        new(nameof(column), $"Column '{column.Name}' has the number {column.Index}, but there are {OutputSchema.Count} columns.");
+        new(nameof(column),
+            $"Column '{column.Name}' has the number {column.Index}, but there are {OutputSchema.Count} columns.");
 
     /// <summary>Casts a getter to the type that the caller wants.</summary>
     /// <exception cref="InvalidOperationException">The column's values are of another type.</exception>

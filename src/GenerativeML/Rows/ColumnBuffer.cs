@@ -6,7 +6,9 @@ namespace GenerativeML.Rows;
 /// <summary>Keeps the values that a column passes through, for each row of a batch.</summary>
 internal abstract class ColumnBuffer
 {
-    /// <summary>Keeps the value of the row that the input stands on, as row <paramref name="row"/> of the batch.</summary>
+    /// <summary>
+    /// Keeps the value of the row that the input stands on, as row <paramref name="row"/> of the batch.
+    /// </summary>
     public abstract void Fill(int row);
 
     /// <summary>A <see cref="ValueGetter{TValue}"/> for the row that <paramref name="at"/> names.</summary>

@@ -3,7 +3,9 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML.Rows;
 
-/// <summary>Reads one vector-of-Single column of the row that a cursor stands on; sparse vectors become dense.</summary>
+/// <summary>
+/// Reads one vector-of-Single column of the row that a cursor stands on; sparse vectors become dense.
+/// </summary>
 internal sealed class FieldReader(ValueGetter<VBuffer<float>> getter, string column)
 {
     private VBuffer<float> _buffer;

@@ -90,7 +90,9 @@ internal static class OutputAnnotations
         _ => TextDataViewType.Instance,
     };
 
-    /// <summary>The slot names of a vector column; where a slot has none, the column's name and the slot's number.</summary>
+    /// <summary>
+    /// The slot names of a vector column; where a slot has none, the column's name and the slot's number.
+    /// </summary>
     private static ReadOnlyMemory<char>[] NamesOf(DataViewSchema.Column column, int width)
     {
         VBuffer<ReadOnlyMemory<char>> given = default;

@@ -3,7 +3,9 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML.Rows;
 
-/// <summary>The cursor for readers that ask for none of the model's outputs: the input's own rows, nothing computed.</summary>
+/// <summary>
+/// The cursor for readers that ask for none of the model's outputs: the input's own rows, nothing computed.
+/// </summary>
 internal sealed class PassThroughCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active) : DataViewRowCursor
 {
     /// <inheritdoc/>

@@ -36,7 +36,9 @@ internal static class ConformanceData
 {
     public const int Width = 4;
 
-    /// <summary>A view with ids, text and a vector; <paramref name="spoil"/> can put anything into a row's vector.</summary>
+    /// <summary>
+    /// A view with ids, text and a vector; <paramref name="spoil"/> can put anything into a row's vector.
+    /// </summary>
     public static TableView Table(int rows, int width = Width, Action<int, float[]>? spoil = null) => new TableView(rows)
         .Add("Id", NumberDataViewType.Int32, row => row)
         .Add("Name", TextDataViewType.Instance, row => $"row {row}".AsMemory())
@@ -71,7 +73,9 @@ public sealed class ConformanceRow
     public float[] Features { get; set; } = [];
 }
 
-/// <summary>Every output that a family may give, as a prediction engine fills it; what a family lacks stays as it is.</summary>
+/// <summary>
+/// Every output that a family may give, as a prediction engine fills it; what a family lacks stays as it is.
+/// </summary>
 public sealed class ConformanceOutput
 {
     public int Id { get; set; }

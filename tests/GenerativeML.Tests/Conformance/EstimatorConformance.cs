@@ -131,7 +131,8 @@ public sealed partial class EstimatorConformance
         Assert.HasCount(1500, expected);
         Assert.AreEqual(1500, view.GetRowCount());
 
-        // Sums may round differently in the last bits where a row stands elsewhere in a batch; passed-on values may not.
+        // Sums may round differently in the last bits where a row stands elsewhere in a batch; passed-on values may
+        // not.
         AssertSameRows(expected, [.. view.GetRowCursorSet(all, 4).SelectMany(cursor => ReadAndClose(cursor, all))]);
         string[] shuffled = ReadAndClose(view.GetRowCursor(all, new Random(4)), all);
         CollectionAssert.AreNotEqual(expected.Select(IdOf).ToArray(), shuffled.Select(IdOf).ToArray());

@@ -187,7 +187,8 @@ public sealed class SavedModelTests
     }
 
     /// <summary>
-    /// The name of an assembly with a class that derives from a class of an assembly that is nowhere, or has a field of it.
+    /// The name of an assembly with a class that derives from a class of an assembly that is nowhere, or has a field of
+    /// it.
     /// </summary>
     private static string AssemblyWithMissingType(string name, bool derives)
     {

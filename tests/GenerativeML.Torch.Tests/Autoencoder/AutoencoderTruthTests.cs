@@ -117,7 +117,8 @@ public class AutoencoderTruthTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor stored = torch.tensor([0f, 0f, 1f, 0f, 0f, 2f, 10f, 10f], [4, 2]);
-        // From (0, 1): nearest are (0,0), (0,2) at 1 each; from (1, 0), a stored row: itself is left out, then (0,0), (0,2).
+        // From (0, 1): nearest are (0,0), (0,2) at 1 each; from (1, 0), a stored row: itself is left out, then (0,0),
+        // (0,2).
         torch.Tensor rows = torch.tensor([0f, 1f, 1f, 0f], [2, 2]);
         float[] residuals = RowMemory.Residuals(rows, stored, RowMemory.Distances(rows, stored), 2).data<float>().ToArray();
         float[] expected = [0, (1 + 1) / 2f, (1 + 1) / 2f, (0 + 4) / 2f];

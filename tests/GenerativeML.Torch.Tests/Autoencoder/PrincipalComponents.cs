@@ -4,8 +4,8 @@ namespace GenerativeML.Torch.Tests;
 internal static class PrincipalComponents
 {
     /// <summary>
-    /// The variance that the first <paramref name="kept"/> components leave unexplained: the sum of the other eigenvalues
-    /// of the correlation matrix, and so of the mean squared error of standardised slots.
+    /// The variance that the first <paramref name="kept"/> components leave unexplained: the sum of the other
+    /// eigenvalues of the correlation matrix, and so of the mean squared error of standardised slots.
     /// </summary>
     public static double ResidualOf(float[][] table, int kept)
     {

@@ -143,7 +143,8 @@ public class TrainedAutoencoderTests
         float[] full = Scores(Precision.Float32), half = Scores(Precision.BFloat16);
         CollectionAssert.AreNotEqual(full, half);
         CollectionAssert.AreEqual(full, Scores(Precision.Auto)); // the layers are too narrow to gain by it
-        // Scores are in units of a usual row's; noise that differs by eight bits of precision moves them by a few percent.
+        // Scores are in units of a usual row's; noise that differs by eight bits of precision moves them by a few
+        // percent.
         Assert.IsLessThan(0.2, full.Zip(half, (a, b) => Math.Abs(a - b)).Average());
     }
 

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace GenerativeML.Torch.Tests.Platform;
 
-/// <summary>Who owns a tensor, when it goes, and what is counted: what the training loop and the models rely on.</summary>
+/// <summary>
+/// Who owns a tensor, when it goes, and what is counted: what the training loop and the models rely on.
+/// </summary>
 [TestClass]
 public sealed class TensorLifetimeTests
 {

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace GenerativeML.Torch.Tests.Weights;
 
-/// <summary>Files travel between this library and PyTorch, both ways, by an implementation of the format of its own.</summary>
+/// <summary>
+/// Files travel between this library and PyTorch, both ways, by an implementation of the format of its own.
+/// </summary>
 [TestClass]
 public sealed class SafetensorsPeerTests
 {

@@ -27,7 +27,9 @@ internal sealed record HostileReport(
 /// <param name="load">Loads a file, and uses what was loaded.</param>
 internal sealed class HostileRun(string subject, Func<int, byte[]> damage, Action<byte[]> load)
 {
-    /// <summary>Whether an exception is the one that is meant for a damaged file; <see cref="FormatException"/>.</summary>
+    /// <summary>
+    /// Whether an exception is the one that is meant for a damaged file; <see cref="FormatException"/>.
+    /// </summary>
     public Func<Exception, bool> IsRefusal { get; init; } = e => e is FormatException;
 
     /// <summary>How many bytes of managed memory a load may allocate for each byte of the file.</summary>
