@@ -9,8 +9,8 @@ failed=0
 build/setup.sh || exit 1
 
 log=$(mktemp)
-trap 'rm -rf "$log" "$results"' EXIT
 results=$(mktemp -d)
+trap 'rm -rf "$log" "$results"' EXIT
 dotnet build GenerativeML.sln -c Release --nologo -v:m -warnaserror 2>&1 | tee "$log" || failed=1
 # Warnings that no switch turns into errors still say so in the build's own summary.
 ! grep -qE '(warning [A-Z]+[0-9]+|: warning)' "$log" || { echo 'test: the build has warnings' >&2; failed=1; }

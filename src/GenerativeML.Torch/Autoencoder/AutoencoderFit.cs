@@ -33,11 +33,16 @@ internal static class AutoencoderFit
     {
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         int width = source.Fields[0].Width;
+        if (width > AutoencoderShape.MostInputs)
+            throw new InvalidOperationException(
+                $"Column '{source.Fields[0].Name}' has {width} slots; an autoencoder takes at most {AutoencoderShape.MostInputs}.");
+        var detector = use == AutoencoderUse.Detect ? options as AutoencoderDetectorOptions : null;
         var moments = new ColumnMoments(0, width);
         int sampled = Math.Clamp(CalibrationValues / width, 1, CalibrationRows);
         var sample = new RowSample(0, width, sampled, context.Seed);
         using DisposeScope scope = torch.NewDisposeScope();
-        using TrainingData data = TrainingData.Prepare(source, options, context.Seed, device, [moments, sample]);
+        using TrainingData data = TrainingData.Prepare(
+            source, options, context.Seed, device, detector is null ? [moments] : [moments, sample]);
 
         AutoencoderShape shape = ShapeOf(options, use, width, sample.Count);
         using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
@@ -50,7 +55,9 @@ internal static class AutoencoderFit
             TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
             TrainingLoop.Run(new AutoencoderTraining(model), data, run, device);
             model.eval();
-            float threshold = Calibrate(model, sample, options as AutoencoderDetectorOptions, context.Seed, device);
+            float threshold = detector is null
+                ? float.PositiveInfinity
+                : Calibrate(model, sample, detector, context.Seed, device);
             return new TrainedAutoencoder(model, device, threshold);
         }
         catch
@@ -81,7 +88,9 @@ internal static class AutoencoderFit
                 AutoencoderUse.Denoise => Fixed(options.InputNoise ?? 0.5, options.InputMasking ?? 0),
                 _ => Fixed(options.InputNoise ?? 0.1, options.InputMasking ?? 0),
             },
-            MemoryRows = options is AutoencoderDetectorOptions detector ? Math.Min(detector.MemoryRows, rows) : 0,
+            MemoryRows = use == AutoencoderUse.Detect && options is AutoencoderDetectorOptions detector
+                ? Math.Min(detector.MemoryRows, rows)
+                : 0,
         };
 
         static NoiseLevels Levels(double high, double masked) =>
@@ -118,10 +127,8 @@ internal static class AutoencoderFit
 
     /// <summary>Stores rows, weighs the parts of the score, and finds the threshold.</summary>
     private static float Calibrate(
-        AutoencoderModel model, RowSample sample, AutoencoderDetectorOptions? options, int seed, torch.Device device)
+        AutoencoderModel model, RowSample sample, AutoencoderDetectorOptions options, int seed, torch.Device device)
     {
-        if (options is null)
-            return float.PositiveInfinity;
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         int width = model.Shape.InputWidth;

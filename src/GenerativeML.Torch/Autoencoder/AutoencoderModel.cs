@@ -48,9 +48,6 @@ internal sealed class AutoencoderModel : torch.nn.Module
 
     public AutoencoderNetwork Network => network;
 
-    /// <summary>One over the deviation of each slot in training, (D); zero where it was constant.</summary>
-    public torch.Tensor InputScale => input_scale;
-
     /// <summary>Stored training rows, standardised, (M, D).</summary>
     public torch.Tensor Memory => memory;
 
@@ -72,7 +69,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
     /// <summary>Rows in the units of the data → standardised rows, (B, D) → (B, D).</summary>
     public torch.Tensor Standardize(torch.Tensor rows)
     {
-        torch.Tensor z = rows.sub(input_mean).mul_(input_scale).clamp_(-Limit, Limit);
+        torch.Tensor z = rows.sub(input_mean).clamp_(-Limit, Limit).mul_(input_scale).clamp_(-Limit, Limit);
         torch.Tensor beyond = (z.abs() - Linear).clamp_min_(0); // zero within the linear range
         return z.clamp(-Linear, Linear).add_(z.sign().mul_(beyond.log1p()));
     }

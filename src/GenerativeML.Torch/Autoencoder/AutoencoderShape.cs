@@ -9,6 +9,9 @@ internal sealed record AutoencoderShape
     /// <summary>The most slots that a hidden layer or a code may have.</summary>
     public const int MostWidth = 1 << 16;
 
+    /// <summary>The widest input.</summary>
+    public const int MostInputs = 1 << 20;
+
     /// <summary>Slots of the input, D.</summary>
     public required int InputWidth { get; init; }
 
@@ -45,7 +48,7 @@ internal sealed record AutoencoderShape
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
     public void Check()
     {
-        bool sound = InputWidth is >= 1 and <= 1 << 20
+        bool sound = InputWidth is >= 1 and <= MostInputs
             && HiddenLayers.Count <= MostLayers
             && HiddenLayers.Append(LatentDimension).All(w => w is >= 1 and <= MostWidth)
             && Members is >= 1 and <= 64

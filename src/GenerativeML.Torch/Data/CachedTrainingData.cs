@@ -61,7 +61,8 @@ internal sealed class CachedTrainingData(
 
     private torch.Tensor[] Gather(long[] order, long start, long size)
     {
-        using torch.Tensor index = HostTensors.Index(order.AsSpan((int)start, (int)size), Device);
-        return [.. rows.Select(t => t.index_select(0, index).DetachFromDisposeScope())];
+        using torch.Tensor index = HostTensors.Index(order.AsSpan((int)start, (int)size), rows[0].device);
+        return [.. rows.Select(
+            t => HostTensors.OnDevice(t.index_select(0, index), Device).DetachFromDisposeScope())];
     }
 }

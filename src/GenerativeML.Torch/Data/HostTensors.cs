@@ -65,7 +65,7 @@ internal static class HostTensors
     /// <summary>The tensor itself on the CPU; elsewhere a copy, with the original disposed.</summary>
     public static torch.Tensor OnDevice(torch.Tensor host, torch.Device device)
     {
-        if (device.type == DeviceType.CPU)
+        if (host.device_type == device.type)
             return host;
         torch.Tensor moved = host.to(device);
         host.Dispose();

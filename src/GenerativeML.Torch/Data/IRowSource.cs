@@ -1,7 +1,7 @@
 namespace GenerativeML.Torch;
 
 /// <summary>Rows that can be read again and again, always the same and in the same order.</summary>
-public interface IRowSource
+internal interface IRowSource
 {
     /// <summary>What a row holds.</summary>
     IReadOnlyList<RowField> Fields { get; }
@@ -14,7 +14,7 @@ public interface IRowSource
 }
 
 /// <summary>One pass over the rows of an <see cref="IRowSource"/>; used by one thread at a time.</summary>
-public interface IRowReader : IDisposable
+internal interface IRowReader : IDisposable
 {
     /// <summary>
     /// Reads up to <paramref name="count"/> rows into <paramref name="block"/>, from row

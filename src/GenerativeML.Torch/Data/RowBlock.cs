@@ -4,7 +4,7 @@ namespace GenerativeML.Torch;
 /// Host memory for a number of rows, field by field: each field is one dense, row-major array of
 /// <see cref="Capacity"/> × <see cref="RowField.Width"/> elements.
 /// </summary>
-public sealed class RowBlock
+internal sealed class RowBlock
 {
     private readonly Array[] _storage;
 

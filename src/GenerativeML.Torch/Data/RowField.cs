@@ -1,7 +1,7 @@
 namespace GenerativeML.Torch;
 
 /// <summary>The element type of a field of a row.</summary>
-public enum FieldKind
+internal enum FieldKind
 {
     /// <summary>32-bit floating point: features, images, encoded tables.</summary>
     Single,
@@ -14,4 +14,4 @@ public enum FieldKind
 /// <param name="Name">What errors call it: the column's name.</param>
 /// <param name="Kind">The element type.</param>
 /// <param name="Width">How many elements each row has; at least one.</param>
-public sealed record RowField(string Name, FieldKind Kind, int Width);
+internal sealed record RowField(string Name, FieldKind Kind, int Width);

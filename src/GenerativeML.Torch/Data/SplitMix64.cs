@@ -52,6 +52,4 @@ internal enum RandomPurpose
     Order,
     Validation,
     Sample,
-    Scoring,
-    Generation,
 }

@@ -46,7 +46,8 @@ internal abstract class TrainingData : IDisposable
         IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers)
     {
         long rowBytes = source.Fields.Sum(f => (long)f.Width * (f.Kind == FieldKind.Single ? 4 : 8));
-        long budgetRows = options.CacheBudgetBytes / rowBytes;
+        // A kept row also has a place in the epoch's order, which is an array.
+        long budgetRows = Math.Min(options.CacheBudgetBytes / (rowBytes + sizeof(long)), Array.MaxLength);
         IRowObserver[] watching = [.. observers];
 
         // Validation rows are always kept, so they may not take more than their share of the budget.
@@ -117,7 +118,7 @@ internal abstract class TrainingData : IDisposable
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 
     /// <summary>
-    /// The validation rows in the source's order; their tensors are views that the caller's scope disposes.
+    /// The validation rows in the source's order; their tensors are views or copies that the caller disposes.
     /// </summary>
     public IEnumerable<Batch> Validation(int batchSize)
     {
@@ -126,7 +127,7 @@ internal abstract class TrainingData : IDisposable
         for (long start = 0; start < ValidationRows; start += batchSize)
         {
             int n = (int)Math.Min(batchSize, ValidationRows - start);
-            yield return new Batch([.. _validation.Select(t => t.narrow(0, start, n))], n);
+            yield return new Batch([.. _validation.Select(t => HostTensors.OnDevice(t.narrow(0, start, n), Device))], n);
         }
     }
 

@@ -5,7 +5,7 @@ namespace GenerativeML.Torch.Tests;
 [TestClass]
 public class TrainingDataTests
 {
-    private const long Streamed = 4 * 100; // bytes: a buffer of a hundred one-column rows
+    private const long Streamed = 12 * 100; // bytes: room to keep a hundred one-column rows and their order
     private const long Cached = 1 << 20;
 
     private static TrainingData Data(long rows, long budget, double validation = 0, int seed = 3) =>
