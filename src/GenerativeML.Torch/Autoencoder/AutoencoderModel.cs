@@ -16,7 +16,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
     // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
     // anomalies in the training data, which each other's nearest rows would hide.
     private const int NearNeighbors = 5;
-    private const int FarRows = 256;
+    private const int FarRows = 128;
     private const double FarShare = 0.2;
 
     // Beyond so many deviations a slot counts by its logarithm: one wild value, in training or in scoring, should not

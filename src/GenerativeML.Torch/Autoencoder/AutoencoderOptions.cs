@@ -79,7 +79,7 @@ public class AutoencoderDetectorOptions : AutoencoderOptions
 
     /// <summary>
     /// Training rows, drawn at random, that the model keeps to compare rows with: to the networks' error the score adds
-    /// squared distances, to the nearest five of these rows and to the nearest fifth of the first 256, each part in
+    /// squared distances, to the nearest five of these rows and to the nearest fifth of the first 128, each part in
     /// units of its usual size. Zero: the networks' error alone. At most 10,000. Default 2048.
     /// </summary>
     public int MemoryRows { get; init; } = 2048;
