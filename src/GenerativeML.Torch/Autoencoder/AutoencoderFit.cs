@@ -44,7 +44,8 @@ internal static class AutoencoderFit
         using TrainingData data = TrainingData.Prepare(
             source, options, context.Seed, device, detector is null ? [moments] : [moments, sample]);
 
-        AutoencoderShape shape = ShapeOf(options, use, width, sample.Count);
+        AutoencoderShape shape = ShapeOf(
+            options, use, width, detector is null ? 0 : Math.Min(detector.MemoryRows, sample.Count));
         using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
@@ -67,7 +68,7 @@ internal static class AutoencoderFit
         }
     }
 
-    private static AutoencoderShape ShapeOf(AutoencoderOptions options, AutoencoderUse use, int width, int rows)
+    private static AutoencoderShape ShapeOf(AutoencoderOptions options, AutoencoderUse use, int width, int memoryRows)
     {
         IReadOnlyList<int> hidden = options.HiddenLayers ?? [DefaultHidden];
         int latent = options.LatentDimension ?? (use == AutoencoderUse.Encode
@@ -88,9 +89,7 @@ internal static class AutoencoderFit
                 AutoencoderUse.Denoise => Fixed(options.InputNoise ?? 0.5, options.InputMasking ?? 0),
                 _ => Fixed(options.InputNoise ?? 0.1, options.InputMasking ?? 0),
             },
-            MemoryRows = use == AutoencoderUse.Detect && options is AutoencoderDetectorOptions detector
-                ? Math.Min(detector.MemoryRows, rows)
-                : 0,
+            MemoryRows = memoryRows,
         };
 
         static NoiseLevels Levels(double high, double masked) =>

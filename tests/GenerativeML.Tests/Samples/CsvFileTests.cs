@@ -1,4 +1,5 @@
 using AnomalyDetection;
+using GenerativeML.Benchmarks;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -27,8 +28,8 @@ public sealed class CsvFileTests
 
         var ml = new MLContext();
         IDataView rows = file.Load(ml);
-        CollectionAssert.AreEqual(new[] { 1f, -30f }, Singles(rows, "a"));
-        float[] b = Singles(rows, "b");
+        CollectionAssert.AreEqual(new[] { 1f, -30f }, VectorRows.Singles(rows, "a"));
+        float[] b = VectorRows.Singles(rows, "b");
         Assert.AreEqual(2.5f, b[0]);
         Assert.IsTrue(float.IsNaN(b[1]), "a missing number must not be read as one");
     }
@@ -63,19 +64,5 @@ public sealed class CsvFileTests
     {
         File.WriteAllText(_path, text);
         return new CsvFile(_path, label, ignored);
-    }
-
-    private static float[] Singles(IDataView rows, string name)
-    {
-        DataViewSchema.Column column = rows.Schema[name];
-        using DataViewRowCursor cursor = rows.GetRowCursor([column]);
-        ValueGetter<float> get = cursor.GetGetter<float>(column);
-        List<float> values = [];
-        for (float value = 0; cursor.MoveNext();)
-        {
-            get(ref value);
-            values.Add(value);
-        }
-        return [.. values];
     }
 }
