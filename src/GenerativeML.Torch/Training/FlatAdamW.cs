@@ -9,21 +9,20 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed class FlatAdamW : IDisposable
 {
-    private const double Beta1 = 0.9;
-    private const double Beta2 = 0.999;
-    private const double Epsilon = 1e-8;
-
     private readonly torch.Tensor[] _parameters;
+    private readonly AdamSettings _settings;
     private readonly double _weightDecay;
     private readonly double _clipNorm;
     private readonly long _decayed; // the first so many elements are subject to weight decay
     private readonly torch.Tensor _weights, _gradients, _mean, _square;
 
     /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
-    public FlatAdamW(IReadOnlyList<torch.Tensor> parameters, double weightDecay, double clipNorm)
+    public FlatAdamW(
+        IReadOnlyList<torch.Tensor> parameters, double weightDecay, double clipNorm, AdamSettings? settings = null)
     {
         // Matrices first, so that weight decay is one operation on the front of the tensor.
         _parameters = [.. parameters.Where(IsMatrix), .. parameters.Where(p => !IsMatrix(p))];
+        _settings = settings ?? AdamSettings.Default;
         _weightDecay = weightDecay;
         _clipNorm = clipNorm;
         _decayed = parameters.Where(IsMatrix).Sum(p => p.numel());
@@ -68,13 +67,14 @@ internal sealed class FlatAdamW : IDisposable
             torch.Tensor scale = _gradients.norm().add_(1e-6).reciprocal_().mul_(_clipNorm).clamp_max_(1.0);
             _gradients.mul_(scale);
         }
-        _mean.mul_(Beta1).add_(_gradients, 1 - Beta1);
-        _square.mul_(Beta2).addcmul_(_gradients, _gradients, 1 - Beta2);
+        (double beta1, double beta2, double epsilon) = _settings;
+        _mean.mul_(beta1).add_(_gradients, 1 - beta1);
+        _square.mul_(beta2).addcmul_(_gradients, _gradients, 1 - beta2);
         if (_weightDecay > 0 && _decayed > 0)
             _weights.narrow(0, 0, _decayed).mul_(1 - rate * _weightDecay);
-        double meanScale = 1 - Math.Pow(Beta1, Count);
-        double squareScale = Math.Sqrt(1 - Math.Pow(Beta2, Count));
-        torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(Epsilon);
+        double meanScale = 1 - Math.Pow(beta1, Count);
+        double squareScale = Math.Sqrt(1 - Math.Pow(beta2, Count));
+        torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(epsilon);
         _weights.addcdiv_(_mean, deviation, -rate / meanScale);
     }
 

@@ -1,9 +1,16 @@
 namespace GenerativeML.Torch;
 
 /// <summary>The learning rate of each step: a linear rise to the peak, then the schedule's fall.</summary>
-internal sealed record LearningRate(double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps)
+/// <param name="Peak">The highest rate.</param>
+/// <param name="Schedule">How it falls.</param>
+/// <param name="Steps">Steps of the whole run.</param>
+/// <param name="WarmupSteps">Steps of the rise.</param>
+/// <param name="Floor">The end of the fall, in shares of the peak.</param>
+internal sealed record LearningRate(
+    double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = LearningRate.DefaultFloor)
 {
-    private const double Floor = 0.01; // the end of the fall, in shares of the peak
+    /// <summary>A hundredth.</summary>
+    public const double DefaultFloor = 0.01;
 
     /// <summary>The rate of step <paramref name="step"/>, counted from zero.</summary>
     public double At(long step)

@@ -33,9 +33,9 @@ internal sealed class TrainingLoop : IDisposable
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
         _steps = checked(_batchesPerEpoch * run.Epochs);
         _rate = new LearningRate(
-            run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps));
+            run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
-            u => new FlatAdamW(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm))];
+            u => new FlatAdamW(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam))];
         _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
         _best = data.ValidationRows > 0 ? new WeightSnapshot(family.Network) : null;
         _random = new SeededRandom(device);

@@ -27,6 +27,9 @@ internal sealed record TrainingRun
     /// <summary>The peak learning rate, resolved.</summary>
     public required double LearningRate { get; init; }
 
+    /// <summary>Where the learning rate's fall ends, in shares of its peak.</summary>
+    public double RateFloor { get; init; } = Torch.LearningRate.DefaultFloor;
+
     /// <summary>Weight decay, resolved.</summary>
     public required double WeightDecay { get; init; }
 

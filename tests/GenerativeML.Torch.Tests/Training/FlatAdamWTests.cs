@@ -7,7 +7,8 @@ namespace GenerativeML.Torch.Tests;
 public class FlatAdamWTests
 {
     // AdamW as its paper writes it, in double precision, one number at a time.
-    private sealed class Reference(double[] weights, double decay)
+    private sealed class Reference(
+        double[] weights, double decay, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8)
     {
         private readonly double[] _m = new double[weights.Length], _v = new double[weights.Length];
         private int _t;
@@ -19,10 +20,10 @@ public class FlatAdamWTests
             _t++;
             for (int i = 0; i < weights.Length; i++)
             {
-                _m[i] = 0.9 * _m[i] + 0.1 * gradient[i];
-                _v[i] = 0.999 * _v[i] + 0.001 * gradient[i] * gradient[i];
-                double m = _m[i] / (1 - Math.Pow(0.9, _t)), v = _v[i] / (1 - Math.Pow(0.999, _t));
-                weights[i] -= rate * (m / (Math.Sqrt(v) + 1e-8) + decay * weights[i]);
+                _m[i] = beta1 * _m[i] + (1 - beta1) * gradient[i];
+                _v[i] = beta2 * _v[i] + (1 - beta2) * gradient[i] * gradient[i];
+                double m = _m[i] / (1 - Math.Pow(beta1, _t)), v = _v[i] / (1 - Math.Pow(beta2, _t));
+                weights[i] -= rate * (m / (Math.Sqrt(v) + epsilon) + decay * weights[i]);
             }
         }
     }
@@ -53,6 +54,23 @@ public class FlatAdamWTests
 
         AssertClose(expectedMatrix.Weights, matrix);
         AssertClose(expectedBias.Weights, bias);
+    }
+
+    [TestMethod]
+    public void Other_constants_than_the_papers_are_used_as_given()
+    {
+        using var weight = new Parameter(torch.tensor([0.5f, -1f], [2]));
+        using var optimizer = new FlatAdamW([weight], 0, 0, new AdamSettings(0, 0.9, 1e-3));
+        var expected = new Reference([0.5, -1], 0, 0, 0.9, 1e-3);
+        for (int step = 0; step < 3; step++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            optimizer.ClearGradients();
+            weight.square().sum().mul(0.5).backward();
+            expected.Step([.. expected.Weights], 0.05);
+            optimizer.Step(0.05);
+        }
+        AssertClose(expected.Weights, weight);
     }
 
     [TestMethod]
