@@ -46,6 +46,7 @@ internal static class TorchRuntime
     {
         try
         {
+            TorchThreads.Prepare();
             using torch.Tensor one = torch.ones(1, torch.ScalarType.Float32);
             using torch.Tensor two = one.add(one);
             return two.item<float>() == 2 ? null : new InvalidOperationException("One and one did not make two.");

@@ -13,6 +13,11 @@ internal interface ITrainable
     /// </summary>
     torch.nn.Module Network { get; }
 
+    /// <summary>
+    /// How often a row passes through the largest layer in a step: once, or once for each of its positions.
+    /// </summary>
+    int PositionsPerRow => 1;
+
     /// <summary>The updates of a step, in the order in which they are made.</summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 

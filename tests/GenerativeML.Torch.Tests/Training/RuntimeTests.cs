@@ -18,6 +18,36 @@ public class RuntimeTests
     }
 
     [TestMethod]
+    public void Threads_are_one_for_small_products_and_the_processors_of_the_process_for_large_ones()
+    {
+        Assert.AreEqual(1, TorchThreads.Choose(256 * 32 * 64, started: 4, processors: 8));
+        Assert.AreEqual(4, TorchThreads.Choose(128 * 784 * 400, started: 4, processors: 8));
+        Assert.AreEqual(2, TorchThreads.Choose(128 * 784 * 400, started: 16, processors: 2), "a container with 2 of 16");
+        Assert.AreEqual(8, TorchThreads.Choose(128 * 784 * 400, started: 1, processors: 8), "a build that counts none");
+    }
+
+    [TestMethod]
+    public void Threads_are_as_before_when_the_work_is_done()
+    {
+        int before = torch.get_num_threads();
+        try
+        {
+            torch.set_num_threads(3);
+            using (TorchThreads.For(1))
+                Assert.AreEqual(AreGiven ? 3 : 1, torch.get_num_threads());
+            Assert.AreEqual(3, torch.get_num_threads());
+        }
+        finally
+        {
+            torch.set_num_threads(before);
+        }
+    }
+
+    private static bool AreGiven =>
+        Environment.GetEnvironmentVariables().Keys.Cast<string>().Any(
+            k => k is "OMP_NUM_THREADS" or "MKL_NUM_THREADS" or "OPENBLAS_NUM_THREADS");
+
+    [TestMethod]
     public void A_CUDA_device_that_is_not_there_is_an_error_unless_the_CPU_may_stand_in()
     {
         ComputeDevice missing = ComputeDevice.Cuda(99);
