@@ -32,6 +32,20 @@ internal interface ITrainable
     /// stopping watches.
     /// </summary>
     IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step);
+
+    /// <summary>
+    /// Whether a lower validation loss means better weights, so that the best epoch's are kept and training may stop
+    /// early. A family whose losses say no such thing is not asked for its validation loss.
+    /// </summary>
+    bool WatchesValidation => true;
+
+    /// <summary>
+    /// Called after update number <paramref name="update"/> has moved its parameters, without gradient: for weights
+    /// that are clipped or averaged. What it changes belongs to <see cref="Network"/>, or a resumed run would lose it.
+    /// </summary>
+    void AfterUpdate(int update, StepContext step)
+    {
+    }
 }
 
 /// <summary>Parameters that one optimizer moves.</summary>

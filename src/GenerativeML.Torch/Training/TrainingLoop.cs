@@ -37,7 +37,7 @@ internal sealed class TrainingLoop : IDisposable
         _optimizers = [.. family.Updates.Select(
             u => new FlatAdamW(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam))];
         _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
-        _best = data.ValidationRows > 0 ? new WeightSnapshot(family.Network) : null;
+        _best = data.ValidationRows > 0 && family.WatchesValidation ? new WeightSnapshot(family.Network) : null;
         _random = new SeededRandom(device);
     }
 
@@ -135,6 +135,8 @@ internal sealed class TrainingLoop : IDisposable
             Sum(terms).backward();
             _optimizers[u].Step(_rate.At(step) * rule.RateScale);
             _losses.Add(terms);
+            using IDisposable noGradient = torch.no_grad();
+            _family.AfterUpdate(u, context);
         }
     }
 
