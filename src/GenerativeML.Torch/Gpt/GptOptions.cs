@@ -1,0 +1,91 @@
+using GenerativeML.Torch;
+
+namespace GenerativeML;
+
+/// <summary>
+/// The options of a GPT's network and of its training on a stream of tokens. A step trains on
+/// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
+/// </summary>
+/// <remarks>
+/// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
+/// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
+/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning for
+/// text.
+/// </remarks>
+public class GptOptions : TrainingOptions
+{
+    /// <summary>Options with the defaults of text: gradients clipped at 1.</summary>
+    public GptOptions() => GradientClipNorm = 1;
+
+    /// <summary>Blocks of attention and perceptron. From 1 to 1024. Default 4.</summary>
+    public int Layers { get; init; } = 4;
+
+    /// <summary>Attention heads in a block; divides <see cref="Width"/>. Default 4.</summary>
+    public int Heads { get; init; } = 4;
+
+    /// <summary>Slots of a token's hidden state. From 1 to 65,536. Default 128.</summary>
+    public int Width { get; init; } = 128;
+
+    /// <summary>The most tokens that are looked at together. From 1 to 1,048,576. Default 64.</summary>
+    public int ContextLength { get; init; } = 64;
+
+    /// <summary>Whether linear layers and layer normalisation have biases, as GPT-2's do. Default: no.</summary>
+    public bool Biases { get; init; }
+
+    /// <summary>The perceptrons' non-linearity. Default <see cref="GeluForm.Erf"/>.</summary>
+    public GeluForm Gelu { get; init; } = GeluForm.Erf;
+
+    /// <summary>
+    /// The share of hidden slots left out at random in a training step: of embeddings, attention weights and what each
+    /// half block adds. In [0, 1). Default 0.
+    /// </summary>
+    public double Dropout { get; init; }
+
+    /// <summary>
+    /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for, an epoch being as many steps
+    /// as see the text's number of tokens once; where that is not set either, 2000. Not both.
+    /// </summary>
+    public int? Steps { get; init; }
+
+    /// <summary>
+    /// In how many parts a step's windows are computed, one after the other: the same step in less memory. From 1 to
+    /// the batch size. Default 1.
+    /// </summary>
+    public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>
+    /// Whether each block is computed a second time in the backward pass, in place of keeping what it computed (Chen
+    /// 2016, arXiv:1604.06174): the same gradients, a third more work, far less memory. Default: no.
+    /// </summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>What moves the weights. Default <see cref="GptOptimizer.Muon"/>.</summary>
+    public GptOptimizer Optimizer { get; init; }
+
+    /// <summary>
+    /// Trains low-rank adapters in place of the weights, which stay. Default: all weights are trained.
+    /// </summary>
+    public LoraOptions? Lora { get; init; }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(Layers, 1, GptShape.MostLayers);
+        OptionChecks.Within(Width, 1, GptShape.MostWidth);
+        OptionChecks.Within(Heads, 1, Width);
+        if (Width % Heads != 0)
+            throw new ArgumentOutOfRangeException(
+                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Within(ContextLength, 1, GptShape.MostContext);
+        OptionChecks.Defined(Gelu);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+        if (Steps is int steps)
+            OptionChecks.AtLeast(steps, 1, nameof(Steps));
+        if (Steps is not null && Epochs is not null)
+            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? GptDefaults.BatchSize);
+        OptionChecks.Defined(Optimizer);
+        Lora?.Validate(Width);
+    }
+}
