@@ -122,12 +122,12 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         if (!IsColumnActive(column))
-            throw BatchRowMapper.Inactive(column);
+            throw ActiveColumns.Inactive(column);
         int index = column.Index;
         Delegate getter = index < _passThrough.Length
             ? _passThrough[index]!.Getter(this)
             : _computation.Getter(index - _passThrough.Length, this);
-        return BatchRowMapper.Cast<TValue>(getter, Schema[index]);
+        return ActiveColumns.Cast<TValue>(getter, Schema[index]);
     }
 
     /// <inheritdoc/>

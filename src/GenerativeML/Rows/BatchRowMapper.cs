@@ -41,18 +41,7 @@ internal sealed class BatchRowMapper : IRowToRowMapper
     public IReadOnlyList<DataViewSchema.Column> ModelInputs { get; }
 
     /// <summary>Which columns of <see cref="OutputSchema"/> are asked for.</summary>
-    public bool[] Activate(IEnumerable<DataViewSchema.Column> columns)
-    {
-        ArgumentNullException.ThrowIfNull(columns);
-        var active = new bool[OutputSchema.Count];
-        foreach (DataViewSchema.Column column in columns)
-        {
-            if (column.Index >= active.Length)
-                throw Unknown(column);
-            active[column.Index] = true;
-        }
-        return active;
-    }
+    public bool[] Activate(IEnumerable<DataViewSchema.Column> columns) => ActiveColumns.Of(OutputSchema, columns);
 
     /// <summary>Whether any of the model's own outputs is asked for.</summary>
     public bool NeedsModel(bool[] active) => Array.IndexOf(active, true, InputSchema.Count) >= 0;
@@ -81,19 +70,4 @@ internal sealed class BatchRowMapper : IRowToRowMapper
             throw new ArgumentException("The row has another schema than the one this mapper was made for.", nameof(input));
         return new MappedRow(this, input, Activate(activeColumns));
     }
-
-    /// <summary>The error for a column that a cursor or row was not asked to deliver.</summary>
-    public static ArgumentOutOfRangeException Inactive(DataViewSchema.Column column) =>
-        new(nameof(column), $"Column '{column.Name}' is not active here: it was not among the columns asked for.");
-
-    /// <summary>The error for a column with an index that the output schema does not have.</summary>
-    private ArgumentOutOfRangeException Unknown(DataViewSchema.Column column) =>
-        new(nameof(column),
-            $"Column '{column.Name}' has the number {column.Index}, but there are {OutputSchema.Count} columns.");
-
-    /// <summary>Casts a getter to the type that the caller wants.</summary>
-    /// <exception cref="InvalidOperationException">The column's values are of another type.</exception>
-    public static ValueGetter<TValue> Cast<TValue>(Delegate getter, DataViewSchema.Column column) =>
-        getter as ValueGetter<TValue> ?? throw new InvalidOperationException(
-            $"Column '{column.Name}' is of type {column.Type}: its values are {column.Type.RawType}, not {typeof(TValue)}.");
 }

@@ -67,11 +67,11 @@ internal sealed class MappedRow : DataViewRow, IBatchPosition
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         if (!IsColumnActive(column))
-            throw BatchRowMapper.Inactive(column);
+            throw ActiveColumns.Inactive(column);
         int passed = _mapper.InputSchema.Count;
         return column.Index < passed
             ? _input.GetGetter<TValue>(_input.Schema[column.Index])
-            : BatchRowMapper.Cast<TValue>(_computation!.Getter(column.Index - passed, this), Schema[column.Index]);
+            : ActiveColumns.Cast<TValue>(_computation!.Getter(column.Index - passed, this), Schema[column.Index]);
     }
 
     /// <inheritdoc/>

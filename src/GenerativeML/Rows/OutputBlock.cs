@@ -1,3 +1,6 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
 namespace GenerativeML.Rows;
 
 /// <summary>
@@ -62,5 +65,35 @@ internal sealed class OutputBlock
                     break;
             }
         }
+    }
+
+    /// <summary>
+    /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
+    /// names.
+    /// </summary>
+    public Delegate Getter(int output, IBatchPosition at)
+    {
+        OutputColumn column = Columns[output];
+        return (column.Kind, column.Width > 0) switch
+        {
+            (OutputKind.Single, false) =>
+                (ValueGetter<float>)((ref float value) => value = Singles(output)[at.Row]),
+            (OutputKind.Boolean, false) =>
+                (ValueGetter<bool>)((ref bool value) => value = Booleans(output)[at.Row]),
+            (OutputKind.Text, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+                value = Texts(output)[at.Row].AsMemory()),
+            (OutputKind.Single, true) => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
+                CopyRow(Singles(output), at.Row, column.Width, ref value)),
+            (OutputKind.Boolean, true) => (ValueGetter<VBuffer<bool>>)((ref VBuffer<bool> value) =>
+                CopyRow(Booleans(output), at.Row, column.Width, ref value)),
+            _ => throw new NotSupportedException($"Output column '{column.Name}' is a vector of text."),
+        };
+    }
+
+    private static void CopyRow<T>(Span<T> rows, int row, int width, ref VBuffer<T> value)
+    {
+        VBufferEditor<T> editor = VBufferEditor.Create(ref value, width);
+        rows.Slice(row * width, width).CopyTo(editor.Values);
+        value = editor.Commit();
     }
 }

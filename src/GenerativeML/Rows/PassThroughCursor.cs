@@ -30,7 +30,7 @@ internal sealed class PassThroughCursor(BatchRowMapper mapper, DataViewRowCursor
     /// <inheritdoc/>
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => IsColumnActive(column)
         ? input.GetGetter<TValue>(input.Schema[column.Index])
-        : throw BatchRowMapper.Inactive(column);
+        : throw ActiveColumns.Inactive(column);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
