@@ -214,7 +214,7 @@ def correlation(a, b):
 
 
 def binned(column, kind, low, high):
-    """Categories as they are; numbers in ten bins of equal width over the training range, the missing in an eleventh."""
+    """Categories as they are; numbers in ten bins of equal width over the training range, an eleventh for none."""
     if kind is not None:
         return column, len(kind)
     width = (high - low) / 10

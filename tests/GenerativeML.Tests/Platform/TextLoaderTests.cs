@@ -57,6 +57,20 @@ public sealed class TextLoaderTests
     }
 
     [TestMethod]
+    public void A_Double_has_more_digits_than_a_Single()
+    {
+        IDataView data = Load("16777217\n?\n\"\"\n", new TextLoader.Options
+        {
+            Columns = [new("Value", DataKind.Double, 0)],
+            Separators = [','],
+            AllowQuoting = true,
+            MissingRealsAsNaNs = true,
+        });
+        CollectionAssert.AreEqual(
+            new[] { 16777217, double.NaN, double.NaN }, data.GetColumn<double>("Value").ToArray());
+    }
+
+    [TestMethod]
     public void Quotes_hold_separators_and_doubled_quotes()
     {
         IDataView data = Load("\"a,b\",\"say \"\"x\"\"\",1\n", new TextLoader.Options

@@ -12,6 +12,7 @@ public sealed class MLContext : IHostEnvironmentInternal
         _env = new LocalEnvironment(seed);
         _env.Listener = (kind, source, message) => Log?.Invoke(this, new LoggingEventArgs(message, kind, source));
         AnomalyDetection = new AnomalyDetectionCatalog(_env);
+        BinaryClassification = new BinaryClassificationCatalog(_env);
         Transforms = new TransformsCatalog(_env);
         Model = new ModelOperationsCatalog(_env);
         Data = new DataOperationsCatalog(_env);
@@ -20,6 +21,8 @@ public sealed class MLContext : IHostEnvironmentInternal
     public event EventHandler<LoggingEventArgs> Log;
 
     public AnomalyDetectionCatalog AnomalyDetection { get; }
+
+    public BinaryClassificationCatalog BinaryClassification { get; }
 
     public TransformsCatalog Transforms { get; }
 

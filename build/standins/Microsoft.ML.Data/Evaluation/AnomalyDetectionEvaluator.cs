@@ -34,7 +34,7 @@ internal static class AnomalyDetectionEvaluator
         env.CheckParam(anomalies > 0, "PosSample", "There are no anomalies to tell from the rest");
         env.CheckParam(
             anomalies < rows.Count, "NegSample", "There is nothing but anomalies");
-        return new(AreaUnderRoc(rows, anomalies), DetectionRate(rows, anomalies, falsePositives));
+        return new(RankedScores.AreaUnderRoc(rows, anomalies), DetectionRate(rows, anomalies, falsePositives));
     }
 
     private static Func<float> MakeLabelGetter(IHostEnvironment env, DataViewRow row, DataViewSchema.Column column)
@@ -63,28 +63,6 @@ internal static class AnomalyDetectionEvaluator
 
         throw env.ExceptSchemaMismatch(
             "schema", "label", column.Name, "a Single or a key of two values", column.Type.ToString());
-    }
-
-    /// <summary>The share of pairs in which the anomaly scores higher; equal scores count half.</summary>
-    private static double AreaUnderRoc(List<(float Score, bool IsAnomaly)> sorted, long anomalies)
-    {
-        double area = 0;
-        long above = 0;
-        for (int first = 0; first < sorted.Count;)
-        {
-            long ties = 0, normals = 0;
-            float score = sorted[first].Score;
-            for (; first < sorted.Count && sorted[first].Score == score; first++)
-            {
-                ties += sorted[first].IsAnomaly ? 1 : 0;
-                normals += sorted[first].IsAnomaly ? 0 : 1;
-            }
-
-            area += normals * (above + 0.5 * ties);
-            above += ties;
-        }
-
-        return area / ((double)anomalies * (sorted.Count - anomalies));
     }
 
     /// <summary>The share of anomalies that score above the first normal row that is one too many.</summary>

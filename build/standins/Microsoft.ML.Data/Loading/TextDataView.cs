@@ -54,7 +54,7 @@ internal sealed class TextDataView(string path, TextLoader.Options options, Data
             {
                 DataKind.String => Make(type, fields, text => text),
                 DataKind.Single => Make(type, fields, ParseSingle),
-                DataKind.Double => Make(type, fields, text => (double)ParseSingle(text)),
+                DataKind.Double => Make(type, fields, ParseDouble),
                 DataKind.Int32 => Make(type, fields, text => ParseInteger(text)),
                 DataKind.Boolean => Make(type, fields, ParseBoolean),
                 var kind => throw new NotSupportedException($"This stand-in reads no {kind}."),
@@ -83,6 +83,16 @@ internal sealed class TextDataView(string path, TextLoader.Options options, Data
             return float.TryParse(span, NumberStyles.Float, CultureInfo.InvariantCulture, out float value)
                 ? value
                 : float.NaN;
+        }
+
+        private double ParseDouble(ReadOnlyMemory<char> text)
+        {
+            ReadOnlySpan<char> span = text.Span.Trim();
+            if (span.IsEmpty)
+                return _options.MissingRealsAsNaNs ? double.NaN : 0;
+            return double.TryParse(span, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+                ? value
+                : double.NaN;
         }
 
         private static int ParseInteger(ReadOnlyMemory<char> text)

@@ -38,6 +38,24 @@ public static class TextLoaderSaverCatalog
         return new TextLoader(env, options ?? new(), path).Load(path);
     }
 
+    public static void SaveAsText(
+        this DataOperationsCatalog catalog,
+        IDataView data,
+        Stream stream,
+        char separatorChar = '\t',
+        bool headerRow = true,
+        bool schema = true,
+        bool keepHidden = false,
+        bool forceDense = false)
+    {
+        IHostEnvironment env = catalog.GetEnvironment();
+        env.CheckValue(data, nameof(data));
+        env.CheckValue(stream, nameof(stream));
+        if (keepHidden)
+            throw new NotSupportedException("This stand-in saves no hidden columns.");
+        new TextSaver(data, separatorChar, forceDense).Save(stream, headerRow, schema);
+    }
+
     private static TextLoader.Options MakeOptions(
         TextLoader.Column[] columns,
         char separator,
