@@ -4,7 +4,8 @@
 #
 #   GENERATIVEML_PACKAGES=published|standin   takes this mode (auto: whichever the machine can have)
 #   LIBTORCH=<folder>                         the libtorch that stand-ins use (system: the one of the distribution)
-#   MicrosoftMLVersion, TorchSharpVersion, TorchRuntimePackage (none: no runtime)   other packages than the default
+#   MicrosoftMLVersion, MicrosoftMLTokenizersVersion, TorchSharpVersion, TorchRuntimePackage (none: no runtime)
+#                                             other packages than the default
 #
 # What is given stays in build/local.props until something else is given.
 set -euo pipefail
@@ -26,7 +27,7 @@ given() {
 }
 asked=$(given GENERATIVEML_PACKAGES)
 libtorch=$(given LIBTORCH)
-overrides=(MicrosoftMLVersion TorchSharpVersion TorchRuntimePackage)
+overrides=(MicrosoftMLVersion MicrosoftMLTokenizersVersion TorchSharpVersion TorchRuntimePackage)
 for name in "${overrides[@]}"; do declare -x "$name=$(given $name)"; done
 case $asked in
   auto | '') asked= ;;
@@ -71,6 +72,7 @@ probe_published() {
   </PropertyGroup>
   <ItemGroup>
     <MLReference Include="Microsoft.ML" />
+    <MLReference Include="Microsoft.ML.Tokenizers" />
     <TorchReference Include="TorchSharp" />
   </ItemGroup>
 </Project>
