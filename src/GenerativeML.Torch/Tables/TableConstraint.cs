@@ -1,0 +1,180 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A rule that every row of a table keeps: the training rows have to, and generated rows do. A missing value breaks no
+/// rule.
+/// </summary>
+/// <remarks>
+/// The three kinds are <see cref="FixedCombinations"/>, <see cref="AtMost"/> and <see cref="InRange"/>. Columns are named
+/// as the data names them; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// </remarks>
+[JsonDerivedType(typeof(FixedCombinations), nameof(FixedCombinations))]
+[JsonDerivedType(typeof(AtMost), nameof(AtMost))]
+[JsonDerivedType(typeof(InRange), nameof(InRange))]
+public abstract class TableConstraint
+{
+    private protected TableConstraint(params IEnumerable<string> columns)
+    {
+        ColumnNames = [.. columns];
+        if (ColumnNames.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException("A constraint names a column without a name.");
+        if (ColumnNames.Distinct().Count() < ColumnNames.Count)
+            throw new ArgumentException($"A constraint names a column twice: {this}.");
+    }
+
+    /// <summary>The columns that it speaks of.</summary>
+    public IReadOnlyList<string> ColumnNames { get; }
+
+    /// <summary>Some columns' values occur together only as they do in the training rows.</summary>
+    public sealed class FixedCombinations : TableConstraint
+    {
+        /// <param name="columnNames">The columns, at least two; their values become categories.</param>
+        /// <exception cref="ArgumentException">There are fewer than two, or one is given twice.</exception>
+        public FixedCombinations(params IReadOnlyList<string> columnNames)
+            : base(columnNames)
+        {
+            if (columnNames.Count < 2)
+                throw new ArgumentException("A combination needs two columns or more.", nameof(columnNames));
+        }
+
+        /// <inheritdoc/>
+        public override string ToString() => $"only combinations of {string.Join(", ", ColumnNames)} that were seen";
+    }
+
+    /// <summary>One column's number, or time, is never greater than another's.</summary>
+    public sealed class AtMost : TableConstraint
+    {
+        /// <param name="lower">The column with the smaller value.</param>
+        /// <param name="upper">The column with the greater one.</param>
+        /// <exception cref="ArgumentException">Both are the same.</exception>
+        public AtMost(string lower, string upper)
+            : base(lower, upper)
+        {
+            Lower = lower;
+            Upper = upper;
+        }
+
+        /// <summary>The column with the smaller value.</summary>
+        public string Lower { get; }
+
+        /// <summary>The column with the greater value.</summary>
+        public string Upper { get; }
+
+        /// <inheritdoc/>
+        public override string ToString() => $"{Lower} ≤ {Upper}";
+    }
+
+    /// <summary>A column's numbers are within a range.</summary>
+    public sealed class InRange : TableConstraint
+    {
+        /// <param name="column">The column.</param>
+        /// <param name="least">The least value; it may be minus infinity.</param>
+        /// <param name="most">The greatest value; it may be plus infinity.</param>
+        /// <exception cref="ArgumentOutOfRangeException">No number is within the range.</exception>
+        public InRange(string column, double least, double most)
+            : base(column)
+        {
+            if (!(least <= most))
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(most), most, $"The range of column '{column}' is empty: {Range(least, most)}.");
+            }
+            Column = column;
+            Least = least;
+            Most = most;
+        }
+
+        /// <summary>The column.</summary>
+        public string Column { get; }
+
+        /// <summary>The least value.</summary>
+        [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+        public double Least { get; }
+
+        /// <summary>The greatest value.</summary>
+        [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+        public double Most { get; }
+
+        /// <inheritdoc/>
+        public override string ToString() => $"{Column} in {Range(Least, Most)}";
+    }
+
+    /// <summary>Checks that some row can keep all constraints, whatever the data.</summary>
+    /// <exception cref="ArgumentException">They contradict each other; the message names them.</exception>
+    internal static void CheckTogether(IReadOnlyList<TableConstraint> constraints)
+    {
+        if (constraints.Any(c => c is null))
+            throw new ArgumentException("A constraint is null.");
+        CheckCombinations(constraints);
+        Dictionary<string, (double Least, double Most)> ranges = [];
+        foreach (InRange range in constraints.OfType<InRange>())
+        {
+            (double least, double most) = RangeOf(range.Column);
+            (least, most) = (Math.Max(least, range.Least), Math.Min(most, range.Most));
+            if (least > most)
+                throw Contradiction($"no value of '{range.Column}' is within all of its ranges");
+            ranges[range.Column] = (least, most);
+        }
+
+        // A lower bound carries over to every greater column; a circle of inequalities never settles.
+        AtMost[] orders = [.. constraints.OfType<AtMost>()];
+        foreach (AtMost order in InOrder(orders))
+        {
+            double least = Math.Max(RangeOf(order.Lower).Least, RangeOf(order.Upper).Least);
+            double most = RangeOf(order.Upper).Most;
+            if (least > most)
+            {
+                throw Contradiction(
+                    $"{order}, but '{order.Lower}' is at least {Text(least)} and '{order.Upper}' at most {Text(most)}");
+            }
+            ranges[order.Upper] = (least, most);
+        }
+
+        (double Least, double Most) RangeOf(string column) =>
+            ranges.TryGetValue(column, out (double, double) known)
+                ? known
+                : (double.NegativeInfinity, double.PositiveInfinity);
+    }
+
+    /// <summary>Inequalities, each after all those whose greater column is its smaller one.</summary>
+    /// <exception cref="ArgumentException">Some go round in a circle.</exception>
+    internal static IReadOnlyList<AtMost> InOrder(IReadOnlyList<AtMost> constraints)
+    {
+        var waiting = new List<AtMost>(constraints);
+        var ordered = new List<AtMost>();
+        while (waiting.Count > 0)
+        {
+            AtMost[] ready = [.. waiting.Where(c => waiting.All(other => other.Upper != c.Lower))];
+            if (ready.Length == 0)
+                throw Contradiction($"these go round in a circle: {string.Join(", ", waiting)}");
+            ordered.AddRange(ready);
+            waiting.RemoveAll(ready.Contains);
+        }
+        return ordered;
+    }
+
+    private static void CheckCombinations(IReadOnlyList<TableConstraint> constraints)
+    {
+        var taken = new HashSet<string>();
+        foreach (string column in constraints.OfType<FixedCombinations>().SelectMany(c => c.ColumnNames))
+        {
+            if (!taken.Add(column))
+                throw new ArgumentException($"Column '{column}' is in two combinations: make them one.");
+        }
+        AtMost? mixed = constraints.OfType<AtMost>().FirstOrDefault(c => c.ColumnNames.Any(taken.Contains));
+        if (mixed is not null)
+        {
+            throw new ArgumentException(
+                $"The constraint {mixed} speaks of a column that is in a combination: its values are categories there.");
+        }
+    }
+
+    private static ArgumentException Contradiction(string what) => new($"The constraints contradict each other: {what}.");
+
+    private static string Range(double least, double most) => $"[{Text(least)}, {Text(most)}]";
+
+    private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
+}
