@@ -4,14 +4,14 @@ using TorchSharp;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// How many threads torch computes with. The usual variables win: with <c>OMP_NUM_THREADS</c>, <c>MKL_NUM_THREADS</c> or
-/// <c>OPENBLAS_NUM_THREADS</c> set, torch keeps the number that it starts with, and <c>OMP_WAIT_POLICY</c> stays what
-/// it is.
+/// How many threads torch computes with. The usual variables win: with <c>OMP_NUM_THREADS</c>,
+/// <c>MKL_NUM_THREADS</c> or <c>OPENBLAS_NUM_THREADS</c> set, torch keeps the number that it starts with, and
+/// <c>OMP_WAIT_POLICY</c> stays what it is.
 /// </summary>
 internal static partial class TorchThreads
 {
-    // Below some 8 million multiply-adds a product takes less than 0.1 ms: waking a second thread, some 10 µs, then costs
-    // more than it brings, all the more for the smaller operations between the products.
+    // Below some 8 million multiply-adds a product takes less than 0.1 ms: waking a second thread, some 10 µs, then
+    // costs more than it brings, all the more for the smaller operations between the products.
     private const double LeastProduct = 1 << 23;
 
     private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];

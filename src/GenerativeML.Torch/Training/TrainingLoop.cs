@@ -48,7 +48,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable gradients = torch.set_grad_enabled(true);
-        using IDisposable threads = TorchThreads.For(LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
+        using IDisposable threads = TorchThreads.For(
+            LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
         using var loop = new TrainingLoop(family, data, run, device);
         return loop.Run();
     }
@@ -142,7 +143,8 @@ internal sealed class TrainingLoop : IDisposable
 
     private static double LargestProduct(ITrainable family, long rows) =>
         (double)rows * family.PositionsPerRow
-        * family.Updates.SelectMany(u => u.Parameters).Where(p => p.dim() > 1).Select(p => p.numel()).DefaultIfEmpty().Max();
+        * family.Updates.SelectMany(u => u.Parameters).Where(p => p.dim() > 1).Select(p => p.numel())
+            .DefaultIfEmpty().Max();
 
     private static torch.Tensor Sum(IReadOnlyList<LossTerm> terms)
     {
