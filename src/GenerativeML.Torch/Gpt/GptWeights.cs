@@ -48,6 +48,7 @@ internal sealed class GptWeights
         return weights;
     }
 
-    private static TensorSpec[] Specs(GptShape shape) =>
+    /// <summary>What a file of such weights holds.</summary>
+    public static TensorSpec[] Specs(GptShape shape) =>
         [.. shape.Tensors().Select(t => new TensorSpec(t.Name, TensorType.F32, t.Shape))];
 }

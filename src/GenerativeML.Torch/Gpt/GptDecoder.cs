@@ -1,0 +1,150 @@
+using System.Buffers;
+
+namespace GenerativeML.Torch;
+
+/// <summary>A token that goes through the network.</summary>
+/// <param name="Cache">Its sequence's keys and values: those of all positions before it, now or in the same run.</param>
+/// <param name="Token">Its number.</param>
+/// <param name="Position">Where in the window it stands.</param>
+internal readonly record struct DecoderRow(KeyValueCache Cache, int Token, int Position);
+
+/// <summary>
+/// Runs a GPT over tokens in managed code: a prompt's, or the newest of several sequences, or both together. What a token
+/// gets does not depend, to the bit, on which tokens run with it. Holds scratch memory, so each thread needs its own.
+/// </summary>
+/// <param name="weights">The weights; shared.</param>
+/// <param name="threads">The most threads to use within a run; they do not change the result.</param>
+internal sealed class GptDecoder(DecoderWeights weights, int threads)
+{
+    /// <summary>
+    /// The most tokens in a run: enough to read each weight from memory once for many, few enough for their scratch
+    /// memory to stay in the cache.
+    /// </summary>
+    public const int MostRows = 48;
+
+    private readonly GptShape _shape = weights.Shape;
+    private readonly DecoderRow[] _rows = new DecoderRow[MostRows];
+    private float[] _state = [];
+    private float[] _normed = [];
+    private float[] _wide = [];
+    private float[] _narrow = [];
+
+    /// <summary>The weights that it runs with.</summary>
+    public DecoderWeights Weights => weights;
+
+    /// <summary>
+    /// The final hidden states of the rows of the last run, after the last normalisation: (rows × width).
+    /// </summary>
+    public ReadOnlySpan<float> Hidden => _normed;
+
+    /// <summary>Numbers in a row of logits: the vocabulary, and padding.</summary>
+    public int LogitStride => weights.TokenEmbedding.PaddedOutputs;
+
+    /// <summary>Runs tokens; those of the same sequence in the order of their positions.</summary>
+    /// <param name="rows">At most <see cref="MostRows"/>.</param>
+    public void Run(ReadOnlySpan<DecoderRow> rows)
+    {
+        int count = rows.Length, width = _shape.Width;
+        rows.CopyTo(_rows);
+        Reserve(count);
+        Span<float> state = _state.AsSpan(0, count * width), normed = _normed.AsSpan(0, count * width);
+        Embed(count);
+        for (int i = 0; i < weights.Blocks.Count; i++)
+        {
+            DecoderBlock block = weights.Blocks[i];
+            block.AttentionNorm.Apply(state, normed);
+            block.Attention.Apply(_normed, width, count, _wide, threads);
+            Attend(i, count, block.Attention.Weights.PaddedOutputs);
+            block.AttentionOut.Apply(_normed, width, count, _narrow, threads);
+            AddToState(count);
+
+            block.PerceptronNorm.Apply(state, normed);
+            block.Hidden.Apply(_normed, width, count, _wide, threads);
+            int stride = block.Hidden.Weights.PaddedOutputs;
+            Activate(_wide.AsSpan(0, count * stride));
+            block.HiddenOut.Apply(_wide, stride, count, _narrow, threads);
+            AddToState(count);
+        }
+        weights.FinalNorm.Apply(state, normed);
+    }
+
+    /// <summary>Logits of neighbouring rows of the last run.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="logits">(count × <see cref="LogitStride"/>): overwritten.</param>
+    public void Logits(int first, int count, Memory<float> logits) => weights.TokenEmbedding.Multiply(
+        _normed.AsMemory(first * _shape.Width), _shape.Width, count, logits, threads);
+
+    private void Embed(int count)
+    {
+        int width = _shape.Width;
+        for (int row = 0; row < count; row++)
+        {
+            (KeyValueCache cache, int token, int position) = _rows[row];
+            cache.Reserve(position + 1);
+            Span<float> state = _state.AsSpan(row * width, width);
+            weights.TokenEmbedding.GetRow(token, state);
+            VectorSum.AddTo(state, weights.PositionEmbedding.AsSpan(position * width, width));
+        }
+    }
+
+    // From queries, keys and values, side by side in the wide rows, to the normed ones.
+    private void Attend(int layer, int count, int stride)
+    {
+        int width = _shape.Width;
+        long cost = 0;
+        for (int row = 0; row < count; row++)
+        {
+            DecoderRow at = _rows[row];
+            ReadOnlySpan<float> wide = _wide.AsSpan(row * stride, 3 * width);
+            at.Cache.Set(layer, at.Position, wide.Slice(width, width), wide[(2 * width)..]);
+            cost += 2L * width * (at.Position + 1);
+        }
+        if (threads > 1 && count > 1)
+            Parallelism.For(count, cost / count, threads, (first, end) => AttendRows(layer, first, end, stride));
+        else
+            AttendRows(layer, 0, count, stride);
+    }
+
+    private void AttendRows(int layer, int first, int end, int stride)
+    {
+        int width = _shape.Width;
+        int most = 0;
+        for (int row = first; row < end; row++)
+            most = Math.Max(most, _rows[row].Cache.ScratchLength(_rows[row].Position));
+        float[] scratch = ArrayPool<float>.Shared.Rent(most);
+        for (int row = first; row < end; row++)
+        {
+            DecoderRow at = _rows[row];
+            at.Cache.Attend(
+                layer, at.Position, _wide.AsSpan(row * stride, width), scratch, _normed.AsSpan(row * width, width));
+        }
+        ArrayPool<float>.Shared.Return(scratch);
+    }
+
+    private void Activate(Span<float> x)
+    {
+        if (_shape.Gelu == GeluForm.Tanh)
+            GaussianErrorUnit.ApplyTanh(x);
+        else
+            GaussianErrorUnit.ApplyErf(x);
+    }
+
+    private void AddToState(int count)
+    {
+        int width = _shape.Width, padded = PackedMatrix.Pad(width);
+        for (int row = 0; row < count; row++)
+            VectorSum.AddTo(_state.AsSpan(row * width, width), _narrow.AsSpan(row * padded, width));
+    }
+
+    private void Reserve(int count)
+    {
+        int width = _shape.Width;
+        if (_state.Length >= count * width)
+            return;
+        _state = new float[count * width];
+        _normed = new float[count * width];
+        _narrow = new float[count * PackedMatrix.Pad(width)];
+        _wide = new float[count * PackedMatrix.Pad(_shape.HiddenWidth)];
+    }
+}

@@ -1,0 +1,159 @@
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings, all in managed code
+/// on the CPU, without torch. Safe to use from several threads.
+/// </summary>
+internal sealed class TrainedGpt : IDisposable
+{
+    private readonly Lock _gate = new();
+    private DecoderWeights? _weights;
+    private DecoderWeights? _rounded;
+
+    /// <summary>Takes over weights that are laid out for decoding.</summary>
+    public TrainedGpt(DecoderWeights weights) => (_weights, Shape) = (weights, weights.Shape);
+
+    /// <summary>Takes over what training or an import made; its memory is no longer needed afterwards.</summary>
+    public TrainedGpt(GptWeights weights)
+        : this(DecoderWeights.Pack(weights))
+    {
+    }
+
+    /// <summary>Everything needed to build the network again.</summary>
+    public GptShape Shape { get; }
+
+    /// <summary>The most threads that one call uses. They do not change results. Default: the processors.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>A copy of the weights, for training on and for export.</summary>
+    public GptWeights CopyWeights() => Weights.Unpack();
+
+    /// <summary>Writes all tensors as safetensors, under GPT-2's names.</summary>
+    public void Save(Stream stream) => Weights.Save(stream);
+
+    /// <summary>Reads the weights of a model of a shape.</summary>
+    /// <exception cref="FormatException">
+    /// The shape is out of range, or the file does not hold exactly its tensors.
+    /// </exception>
+    public static TrainedGpt Load(GptShape shape, Stream stream) => new(DecoderWeights.Load(shape, stream));
+
+    /// <summary>Continues a sequence, token by token, as they are asked for.</summary>
+    /// <param name="prompt">At least one token.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <exception cref="ArgumentException">
+    /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist; or
+    /// the options are not sound.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IEnumerable<GeneratedToken> Stream(
+        IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancellationToken = default)
+    {
+        Check([prompt], options);
+        DecoderWeights weights = WeightsFor(options);
+        return Tokens();
+
+        IEnumerable<GeneratedToken> Tokens()
+        {
+            var batch = new DecodingBatch(new GptDecoder(weights, Threads));
+            var continuation = new GptContinuation(Shape, prompt, options);
+            while (!continuation.IsFinished)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                batch.Step([continuation]);
+                if (continuation.Newest is { } token)
+                    yield return token;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Continues several sequences of any lengths. What each becomes does not depend, to the bit, on the others.
+    /// </summary>
+    /// <param name="prompts">Each with at least one token.</param>
+    /// <param name="options">How.</param>
+    /// <param name="accept">
+    /// Told each token of each sequence, by the sequence's number, as they come; says whether to go on with the sequence.
+    /// May be called for different sequences at once from different threads.
+    /// </param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <returns>Why each sequence ended; <see cref="FinishReason.StopString"/> where it was not to go on.</returns>
+    /// <exception cref="ArgumentException">As for <see cref="Stream"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public FinishReason[] Generate(
+        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options, Func<int, GeneratedToken, bool> accept,
+        CancellationToken cancellationToken = default)
+    {
+        Check(prompts, options);
+        DecoderWeights weights = WeightsFor(options);
+        var reasons = new FinishReason[prompts.Count];
+        // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
+        int full = (prompts.Count + GptDecoder.MostRows - 1) / GptDecoder.MostRows;
+        int groups = Math.Min(prompts.Count, Math.Max(Threads, full));
+        Parallelism.ForEach(groups, Threads, Generate, cancellationToken);
+        return reasons;
+
+        void Generate(int group)
+        {
+            var batch = new DecodingBatch(new GptDecoder(weights, Math.Max(1, Threads / groups)));
+            List<(int Number, GptContinuation Text)> open = [];
+            for (int i = group; i < prompts.Count; i += groups)
+                open.Add((i, new GptContinuation(Shape, prompts[i], options)));
+            while (open.Count > 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                batch.Step([.. open.Select(s => s.Text)]);
+                foreach ((int number, GptContinuation text) in open)
+                {
+                    if (text.Newest is { } token && !accept(number, token))
+                        text.Stop();
+                    reasons[number] = text.Reason;
+                }
+                open.RemoveAll(s => s.Text.IsFinished);
+            }
+        }
+    }
+
+    private DecoderWeights Weights => _weights ?? throw new ObjectDisposedException(nameof(TrainedGpt));
+
+    private DecoderWeights WeightsFor(GenerationOptions options)
+    {
+        DecoderWeights weights = Weights;
+        if (!options.BFloat16Weights)
+            return weights;
+        lock (_gate)
+            return _rounded ??= weights.ToBFloat16();
+    }
+
+    private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        options.CheckTokens(Shape.VocabularySize);
+        foreach (IReadOnlyList<int> prompt in prompts)
+        {
+            ArgumentNullException.ThrowIfNull(prompt);
+            if (prompt.Count == 0)
+                throw new ArgumentException("The prompt is empty: a GPT continues from at least one token.", nameof(prompts));
+            if (options.LongPrompts == LongPrompts.Error && prompt.Count > Shape.ContextLength)
+                throw new ArgumentException(
+                    $"The prompt has {prompt.Count} tokens, and the model looks at {Shape.ContextLength}. With LongPrompts = "
+                    + "KeepEnd, its end would be used.", nameof(prompts));
+            CheckTokens(prompt, nameof(prompts));
+        }
+    }
+
+    private void CheckTokens(IReadOnlyList<int> tokens, string parameter)
+    {
+        foreach (int token in tokens)
+        {
+            if (token < 0 || token >= Shape.VocabularySize)
+                throw new ArgumentOutOfRangeException(
+                    parameter, token, $"There is no token {token}: the model has tokens 0 to {Shape.VocabularySize - 1}.");
+        }
+    }
+
+    /// <summary>Lets go of the weights. A second call does nothing.</summary>
+    public void Dispose() => _weights = _rounded = null;
+}

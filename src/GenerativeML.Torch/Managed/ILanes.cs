@@ -1,0 +1,99 @@
+using System.Runtime.Intrinsics;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// The vector instructions that the kernels need, so that each kernel is written once: the compiler makes one version
+/// of it for each width.
+/// </summary>
+/// <typeparam name="TVector">The vector of Single that one instruction works on.</typeparam>
+internal interface ILanes<TVector>
+    where TVector : struct
+{
+    /// <summary>Numbers in a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>The same number in every lane.</summary>
+    static abstract TVector All(float value);
+
+    /// <summary>Reads the vector that starts <paramref name="offset"/> numbers on.</summary>
+    static abstract TVector Load(ref float source, nuint offset);
+
+    /// <summary>Reads as many bfloat16 numbers, the upper halves of Singles, and widens them.</summary>
+    static abstract TVector Load(ref ushort source, nuint offset);
+
+    /// <summary>Writes a vector.</summary>
+    static abstract void Store(TVector value, ref float destination, nuint offset);
+
+    /// <summary>a·b + c, rounded once where the processor can.</summary>
+    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
+}
+
+/// <summary>Sixteen numbers at once: AVX-512.</summary>
+internal readonly struct Lanes512 : ILanes<Vector512<float>>
+{
+    public static int Count => 16;
+
+    public static Vector512<float> All(float value) => Vector512.Create(value);
+
+    public static Vector512<float> Load(ref float source, nuint offset) =>
+        Vector512.LoadUnsafe(ref source, offset);
+
+    public static Vector512<float> Load(ref ushort source, nuint offset)
+    {
+        Vector512<ushort> halves = Vector256.LoadUnsafe(ref source, offset).ToVector512Unsafe();
+        return Vector512.ShiftLeft(Vector512.WidenLower(halves), 16).AsSingle();
+    }
+
+    public static void Store(Vector512<float> value, ref float destination, nuint offset) =>
+        value.StoreUnsafe(ref destination, offset);
+
+    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
+        Vector512.MultiplyAddEstimate(a, b, c);
+}
+
+/// <summary>Eight numbers at once: AVX2.</summary>
+internal readonly struct Lanes256 : ILanes<Vector256<float>>
+{
+    public static int Count => 8;
+
+    public static Vector256<float> All(float value) => Vector256.Create(value);
+
+    public static Vector256<float> Load(ref float source, nuint offset) =>
+        Vector256.LoadUnsafe(ref source, offset);
+
+    public static Vector256<float> Load(ref ushort source, nuint offset)
+    {
+        Vector256<ushort> halves = Vector128.LoadUnsafe(ref source, offset).ToVector256Unsafe();
+        return Vector256.ShiftLeft(Vector256.WidenLower(halves), 16).AsSingle();
+    }
+
+    public static void Store(Vector256<float> value, ref float destination, nuint offset) =>
+        value.StoreUnsafe(ref destination, offset);
+
+    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) =>
+        Vector256.MultiplyAddEstimate(a, b, c);
+}
+
+/// <summary>Four numbers at once: ARM's AdvSimd, SSE, and, slowly, any other processor.</summary>
+internal readonly struct Lanes128 : ILanes<Vector128<float>>
+{
+    public static int Count => 4;
+
+    public static Vector128<float> All(float value) => Vector128.Create(value);
+
+    public static Vector128<float> Load(ref float source, nuint offset) =>
+        Vector128.LoadUnsafe(ref source, offset);
+
+    public static Vector128<float> Load(ref ushort source, nuint offset)
+    {
+        Vector128<ushort> halves = Vector64.LoadUnsafe(ref source, offset).ToVector128Unsafe();
+        return Vector128.ShiftLeft(Vector128.WidenLower(halves), 16).AsSingle();
+    }
+
+    public static void Store(Vector128<float> value, ref float destination, nuint offset) =>
+        value.StoreUnsafe(ref destination, offset);
+
+    public static Vector128<float> MultiplyAdd(Vector128<float> a, Vector128<float> b, Vector128<float> c) =>
+        Vector128.MultiplyAddEstimate(a, b, c);
+}
