@@ -19,13 +19,6 @@ internal sealed class AutoencoderModel : torch.nn.Module
     private const int FarRows = 128;
     private const double FarShare = 0.2;
 
-    // Beyond so many deviations a slot counts by its logarithm: one wild value, in training or in scoring, should not
-    // outweigh everything else.
-    private const double Linear = 5;
-
-    // Larger values would overflow; the logarithm no longer tells them apart.
-    private const double Limit = 1e30;
-
     private readonly AutoencoderNetwork network;
     private readonly torch.Tensor input_mean; // (D)
     private readonly torch.Tensor input_scale; // (D), one over the deviation; zero where the slot is constant
@@ -55,24 +48,10 @@ internal sealed class AutoencoderModel : torch.nn.Module
     public torch.Tensor PartWeight => part_weight;
 
     /// <summary>Takes the mean and deviation of each slot; a slot without deviation contributes nothing.</summary>
-    public void SetScale(ColumnMoments moments)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Device device = input_mean.device;
-        float[] mean = [.. moments.Mean.Select(m => (float)m)];
-        float[] scale = [.. moments.Deviation.Select(d => d > 0 ? (float)Math.Min(1 / d, float.MaxValue) : 0)];
-        input_mean.copy_(HostTensors.FromRows(mean, 1, mean.Length, device).view(-1));
-        input_scale.copy_(HostTensors.FromRows(scale, 1, scale.Length, device).view(-1));
-    }
+    public void SetScale(ColumnMoments moments) => RobustScale.Set(input_mean, input_scale, moments);
 
     /// <summary>Rows in the units of the data → standardised rows, (B, D) → (B, D).</summary>
-    public torch.Tensor Standardize(torch.Tensor rows)
-    {
-        torch.Tensor z = rows.sub(input_mean).clamp_(-Limit, Limit).mul_(input_scale).clamp_(-Limit, Limit);
-        torch.Tensor beyond = (z.abs() - Linear).clamp_min_(0); // zero within the linear range
-        return z.clamp(-Linear, Linear).add_(z.sign().mul_(beyond.log1p()));
-    }
+    public torch.Tensor Standardize(torch.Tensor rows) => RobustScale.Apply(rows, input_mean, input_scale);
 
     /// <summary>What the networks are given for clean standardised rows: (B, D) → (Members, B, inputs).</summary>
     public torch.Tensor CleanInput(torch.Tensor standardized)
@@ -96,11 +75,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
     public torch.Tensor Reconstruct(torch.Tensor standardized)
     {
         torch.Tensor mean = network.call(CleanInput(standardized)).mean([0L]);
-        torch.Tensor beyond = (mean.abs() - Linear).clamp_(0, Math.Log(Limit));
-        mean = mean.clamp(-Linear, Linear).add_(mean.sign().mul_(beyond.expm1()));
-        torch.Tensor deviation =
-            torch.where(input_scale.gt(0), input_scale.reciprocal(), torch.zeros_like(input_scale));
-        return mean.mul_(deviation).add_(input_mean);
+        return RobustScale.Undo(mean, input_mean, input_scale);
     }
 
     /// <summary>The first network's code of standardised rows, (B, D) → (B, latent).</summary>

@@ -5,30 +5,19 @@ namespace GenerativeML.Torch;
 /// <summary>
 /// A trained autoencoder: scores, explains, encodes and reconstructs rows. Safe to use from several threads.
 /// </summary>
-internal sealed class TrainedAutoencoder : IDisposable
+internal sealed class TrainedAutoencoder : TrainedModel<AutoencoderModel>
 {
-    private readonly AutoencoderModel _model;
-    private readonly torch.Device _device;
-    private readonly Lock? _deviceGate;
-    private volatile bool _disposed;
-
     public TrainedAutoencoder(AutoencoderModel model, torch.Device device, float threshold)
-    {
-        _model = model;
-        _model.eval();
-        _device = device;
-        _deviceGate = device.type == DeviceType.CPU ? null : new Lock();
-        Threshold = threshold;
-    }
+        : base(model, device) => Threshold = threshold;
 
     /// <summary>Everything needed to build the networks again.</summary>
-    public AutoencoderShape Shape => _model.Shape;
+    public AutoencoderShape Shape => Model.Shape;
 
     /// <summary>Slots of a row, D.</summary>
-    public int InputWidth => _model.Shape.InputWidth;
+    public int InputWidth => Model.Shape.InputWidth;
 
     /// <summary>Slots of a code.</summary>
-    public int LatentDimension => _model.Shape.LatentDimension;
+    public int LatentDimension => Model.Shape.LatentDimension;
 
     /// <summary>Rows with a higher score than this are predicted to be anomalies.</summary>
     public float Threshold { get; }
@@ -45,62 +34,21 @@ internal sealed class TrainedAutoencoder : IDisposable
         ReadOnlySpan<float> rows, int count, Span<float> score, Span<float> featureScore, Span<float> reconstruction,
         Span<float> latent)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        _deviceGate?.Enter();
-        try
+        using IDisposable computation = Enter();
+        torch.Tensor input = HostTensors.FromRows(rows[..(count * InputWidth)], count, InputWidth, Device);
+        torch.Tensor standardized = Model.Standardize(input);
+        if (!score.IsEmpty || !featureScore.IsEmpty)
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            using IDisposable noGradient = torch.no_grad();
-            torch.Tensor input = HostTensors.FromRows(rows[..(count * InputWidth)], count, InputWidth, _device);
-            torch.Tensor standardized = _model.Standardize(input);
-            if (!score.IsEmpty || !featureScore.IsEmpty)
-            {
-                torch.Tensor contributions = _model.Contributions(standardized);
-                if (!featureScore.IsEmpty)
-                    HostTensors.CopyTo(contributions, featureScore);
-                if (!score.IsEmpty)
-                    HostTensors.CopyTo(contributions.sum(1L), score);
-            }
-            if (!reconstruction.IsEmpty)
-                HostTensors.CopyTo(_model.Reconstruct(standardized), reconstruction);
-            if (!latent.IsEmpty)
-                HostTensors.CopyTo(_model.Encode(standardized), latent);
+            torch.Tensor contributions = Model.Contributions(standardized);
+            if (!featureScore.IsEmpty)
+                HostTensors.CopyTo(contributions, featureScore);
+            if (!score.IsEmpty)
+                HostTensors.CopyTo(contributions.sum(1L), score);
         }
-        finally
-        {
-            _deviceGate?.Exit();
-        }
-    }
-
-    /// <summary>
-    /// Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.
-    /// </summary>
-    public void ExportWeights(Stream stream)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        using DisposeScope scope = torch.NewDisposeScope();
-        TensorFile.Save(stream, Exported());
-    }
-
-    /// <summary>
-    /// Takes the networks' weights from such a file. The scale of the inputs, the stored rows, the weights of the
-    /// score's parts and the threshold stay.
-    /// </summary>
-    /// <exception cref="FormatException">
-    /// The file does not hold exactly the weights of networks of this shape.
-    /// </exception>
-    public void ImportWeights(Stream stream)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        using DisposeScope scope = torch.NewDisposeScope();
-        TensorFile.Load(stream, Exported());
-    }
-
-    /// <summary>Writes all tensors of the model as safetensors.</summary>
-    public void Save(Stream stream)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        TensorFile.Save(stream, _model.NamedTensors());
+        if (!reconstruction.IsEmpty)
+            HostTensors.CopyTo(Model.Reconstruct(standardized), reconstruction);
+        if (!latent.IsEmpty)
+            HostTensors.CopyTo(Model.Encode(standardized), latent);
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>
@@ -110,33 +58,18 @@ internal sealed class TrainedAutoencoder : IDisposable
     public static TrainedAutoencoder Load(AutoencoderShape shape, float threshold, Stream weights, torch.Device device)
     {
         shape.Check();
-        // Before anything is allocated: the file must be long enough to hold such a model.
-        if (shape.Elements() > (weights.Length - weights.Position) / sizeof(float))
-        {
-            throw new FormatException(
-                "The saved autoencoder's weights are fewer than its shape needs: the file is truncated or altered.");
-        }
-        using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(device);
-        AutoencoderModel model = new AutoencoderModel(shape, bfloat16: false, random).OutliveScope();
-        try
-        {
-            TensorFile.Load(weights, model.NamedTensors());
-            return new TrainedAutoencoder(model, device, threshold);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        AutoencoderModel model = Read(
+            "autoencoder", shape.Elements(), weights, device,
+            random => new AutoencoderModel(shape, bfloat16: false, random));
+        return new TrainedAutoencoder(model, device, threshold);
     }
 
     /// <summary>
     /// Views of the networks' tensors in PyTorch's shapes: a weight is (outputs, inputs), anything else (width).
     /// Several members are stacked along a first dimension, as torch.func.stack_module_state does.
     /// </summary>
-    private IReadOnlyList<(string Name, torch.Tensor Value)> Exported() =>
-        [.. _model.Network.NamedTensors().Select(t =>
+    protected override IReadOnlyList<(string Name, torch.Tensor Value)> Exported() =>
+        [.. Model.Network.NamedTensors().Select(t =>
         {
             using IDisposable noGradient = torch.no_grad();
             torch.Tensor stacked = t.Value.shape[1] == 1 && !t.Name.EndsWith(".weight", StringComparison.Ordinal)
@@ -145,12 +78,4 @@ internal sealed class TrainedAutoencoder : IDisposable
                 : t.Value.detach();
             return (t.Name, Shape.Members == 1 ? stacked.squeeze(0) : stacked);
         })];
-
-    public void Dispose()
-    {
-        if (_disposed)
-            return;
-        _disposed = true;
-        _model.Dispose();
-    }
 }

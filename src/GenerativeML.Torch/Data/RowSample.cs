@@ -10,6 +10,9 @@ internal sealed class RowSample(int field, int width, int size, int seed) : IRow
     private SplitMix64 _random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
     private long _seen;
 
+    /// <summary>Slots of a row.</summary>
+    public int Width => width;
+
     /// <summary>The number of rows in the sample.</summary>
     public int Count => _rows.Count;
 

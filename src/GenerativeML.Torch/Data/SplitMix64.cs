@@ -52,4 +52,6 @@ internal enum RandomPurpose
     Order,
     Validation,
     Sample,
+    Scoring,
+    Generation,
 }

@@ -29,6 +29,18 @@ internal static class WeightAverage
             to.copy_(from);
     }
 
+    /// <summary>Gives each of two networks the values of the other.</summary>
+    public static void Exchange(torch.nn.Module a, torch.nn.Module b)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        foreach ((torch.Tensor x, torch.Tensor y) in Pairs(a, b))
+        {
+            using torch.Tensor before = x.detach().clone();
+            x.copy_(y);
+            y.copy_(before);
+        }
+    }
+
     private static IEnumerable<(torch.Tensor, torch.Tensor)> Pairs(torch.nn.Module a, torch.nn.Module b) =>
         a.NamedTensors().Zip(b.NamedTensors(), (x, y) => (x.Value, y.Value));
 }

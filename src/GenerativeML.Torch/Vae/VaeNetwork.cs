@@ -1,0 +1,75 @@
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// The two networks of a VAE. The encoder gives a normal distribution of codes for a row, the decoder what each slot of
+/// the row is distributed by for a code: D → hidden layers → Z, and Z → hidden layers reversed → D.
+/// </summary>
+internal sealed class VaeNetwork : torch.nn.Module
+{
+    // A deviation below a hundredth of the data's is not learned from rows, but by copying repeated values, and its
+    // likelihood has no bound.
+    private const double LeastLogVariance = -9.2;
+
+    private const double CodeLogVariance = 14; // beyond ± so much, its exponential is of no use
+
+    private readonly Activation _activation;
+
+    // Field names are the first part of the state dict's keys: encoder.0.weight, latent_mean.bias, …
+    private readonly ModuleList<Dense> encoder, decoder;
+    private readonly Dense latent_mean, latent_log_variance, output;
+    private readonly torch.Tensor output_log_variance; // (D); the slots that are Bernoulli do not use it
+
+    public VaeNetwork(VaeShape shape, bool bfloat16, SeededRandom random)
+        : base(nameof(VaeNetwork))
+    {
+        _activation = shape.Activation;
+        int[] inwards = [shape.InputWidth + shape.ConditionWidth, .. shape.HiddenLayers];
+        int[] outwards = [shape.LatentDimension + shape.ConditionWidth, .. shape.HiddenLayers.Reverse()];
+        encoder = Stack(inwards);
+        latent_mean = new Dense(inwards[^1], shape.LatentDimension, random);
+        latent_log_variance = new Dense(inwards[^1], shape.LatentDimension, random);
+        decoder = Stack(outwards);
+        output = new Dense(outwards[^1], shape.InputWidth, random, bfloat16);
+        output_log_variance = torch.zeros(
+            [shape.InputWidth], torch.ScalarType.Float32, random.Device, requires_grad: true);
+        RegisterComponents();
+
+        ModuleList<Dense> Stack(int[] widths) => new([.. widths.Zip(widths.Skip(1)).Select(
+            w => new Dense(w.First, w.Second, random, bfloat16))]);
+    }
+
+    /// <summary>The logarithm of each Gaussian slot's variance, in squared deviations of the data, (D).</summary>
+    public torch.Tensor OutputLogVariance => output_log_variance.clamp_min(LeastLogVariance);
+
+    /// <summary>
+    /// (B, D + C) → mean and logarithm of the variance of each row's codes, both (B, Z).
+    /// </summary>
+    public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor input)
+    {
+        torch.Tensor hidden = Layers(encoder, input);
+        torch.Tensor logVariance = latent_log_variance.call(hidden).clamp(-CodeLogVariance, CodeLogVariance);
+        return (latent_mean.call(hidden), logVariance);
+    }
+
+    /// <summary>
+    /// Codes and conditions (B, Z + C) → each slot's mean, or the log-odds where it is Bernoulli, (B, D).
+    /// </summary>
+    public torch.Tensor Decode(torch.Tensor codes) => output.call(Layers(decoder, codes));
+
+    /// <summary>Lets an untrained decoder give each slot so much on average, (D).</summary>
+    public void SetOutputBias(torch.Tensor values)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        output.Bias.copy_(values);
+    }
+
+    private torch.Tensor Layers(ModuleList<Dense> dense, torch.Tensor x)
+    {
+        foreach (Dense layer in dense)
+            x = Activations.Apply(_activation, layer.call(x));
+        return x;
+    }
+}

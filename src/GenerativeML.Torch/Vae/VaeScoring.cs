@@ -1,0 +1,54 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>How likely rows are under a VAE. Its random numbers are the same for every row and every call.</summary>
+internal sealed class VaeScoring(VaeModel model)
+{
+    /// <summary>(B, D), conditions (B, C) or null → each row's score, (B): the higher, the less likely.</summary>
+    public torch.Tensor Score(torch.Tensor rows, torch.Tensor? conditions) =>
+        model.Shape.Score == VaeScore.Reconstruction
+            ? SlotScore(rows, conditions).sum(1L)
+            : NegativeLogLikelihood(rows, conditions, model.Shape.ScoreSamples);
+
+    /// <summary>
+    /// The negative log-likelihood of each slot given the mean of its row's code, in nats: (B, D) → (B, D).
+    /// </summary>
+    public torch.Tensor SlotScore(torch.Tensor rows, torch.Tensor? conditions)
+    {
+        torch.Tensor? condition = model.Condition(conditions);
+        torch.Tensor standardized = model.Standardize(rows);
+        torch.Tensor decoded = model.Decode(model.Encode(standardized, condition).Mean, condition);
+        return model.SlotLoss(model.Target(rows, standardized), decoded)
+            .add(model.SlotCorrection(rows, standardized));
+    }
+
+    /// <summary>
+    /// −log p(x), estimated by importance sampling with so many codes (Burda 2016, equation 8): an upper bound in the
+    /// mean, the ELBO with one code, and the closer the more there are. (B, D) → (B).
+    /// </summary>
+    public torch.Tensor NegativeLogLikelihood(torch.Tensor rows, torch.Tensor? conditions, int samples)
+    {
+        torch.Tensor? condition = model.Condition(conditions);
+        torch.Tensor standardized = model.Standardize(rows);
+        torch.Tensor target = model.Target(rows, standardized);
+        (torch.Tensor mean, torch.Tensor logVariance) = model.Encode(standardized, condition);
+        torch.Tensor deviation = logVariance.mul(0.5).exp();
+        using var random = new SeededRandom(
+            rows.device, SplitMix64.Derive(model.Shape.Seed, RandomPurpose.Scoring));
+        torch.Tensor noise = random.Normal([samples, 1, mean.shape[1]]);
+        var weights = new torch.Tensor[samples]; // log p(x|z) + log p(z) − log q(z|x), less what all have in common
+        for (int k = 0; k < samples; k++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            torch.Tensor drawn = noise.select(0, k); // (1, Z)
+            torch.Tensor code = mean.add(deviation.mul(drawn));
+            torch.Tensor likelihood = model.SlotLoss(target, model.Decode(code, condition)).sum(1L).mul(-1);
+            torch.Tensor ratio = drawn.square().sub(code.square()).add(logVariance).mul(0.5).sum(1L);
+            weights[k] = likelihood.add(ratio).unsqueeze(0).MoveToOuterDisposeScope();
+        }
+        torch.Tensor common = model.SlotCorrection(rows, standardized).sum(1L);
+        torch.Tensor all = torch.cat(weights, 0); // (K, B)
+        return all.logsumexp(0).mul(-1).add(Math.Log(samples)).add(common);
+    }
+}
