@@ -14,4 +14,11 @@ internal enum FieldKind
 /// <param name="Name">What errors call it: the column's name.</param>
 /// <param name="Kind">The element type.</param>
 /// <param name="Width">How many elements each row has; at least one.</param>
-internal sealed record RowField(string Name, FieldKind Kind, int Width);
+internal sealed record RowField(string Name, FieldKind Kind, int Width)
+{
+    /// <summary>
+    /// Whether the column is no vector but a label, one value in each row: a number or a truth value, in one slot, or a
+    /// key, with a slot for each of its values, of which one is 1. All are zero where the key is missing.
+    /// </summary>
+    public bool IsLabel { get; init; }
+}

@@ -29,6 +29,9 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     /// <summary>The columns that are read, by name.</summary>
     private protected abstract IReadOnlyList<string> InputColumnNames { get; }
 
+    /// <summary>The label columns that are read beside them, by name.</summary>
+    private protected virtual IReadOnlyList<string> LabelColumnNames => [];
+
     /// <summary>
     /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
     /// </summary>
@@ -52,7 +55,8 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     {
         ArgumentNullException.ThrowIfNull(input);
         var rows = new DataViewRowSource(
-            input, InputColumnNames, _options.NonFiniteValues, nameof(input), _options.CancellationToken);
+            input, InputColumnNames, _options.NonFiniteValues, nameof(input), LabelColumnNames,
+            _options.CancellationToken);
         using IChannel channel = _host.Start("Training");
         return Train(rows, new TrainingContext
         {
@@ -72,6 +76,8 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
         ArgumentNullException.ThrowIfNull(inputSchema);
         foreach (string name in InputColumnNames)
             InputColumns.Check(inputSchema, name, nameof(inputSchema));
+        foreach (string name in LabelColumnNames)
+            InputColumns.CheckLabel(inputSchema, name, nameof(inputSchema));
         Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
         return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
     }

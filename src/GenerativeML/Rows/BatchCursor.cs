@@ -40,7 +40,9 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
             if (active[c])
                 _passThrough[c] = ColumnBuffer.Create(input, input.Schema[c], capacity);
         }
-        FieldReader[] readers = [.. mapper.ModelInputs.Select(c => new FieldReader(InputGetter(c.Index), c.Name))];
+        // Columns are computed when they are read, so one that passes through as well is read only once.
+        FieldReader[] readers = [.. mapper.ModelInputs.Select(c => FieldReader.Open(
+            input, input.Schema[c.Index], _passThrough[c.Index]?.Getter(_filling)))];
         _computation = new BatchComputation(mapper.Model, readers, active[passed..], capacity);
     }
 
@@ -83,13 +85,6 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
         _position++;
         return true;
     }
-
-    /// <summary>
-    /// Columns are computed when they are read, so one that passes through as well is read only once.
-    /// </summary>
-    private ValueGetter<VBuffer<float>> InputGetter(int column) => _passThrough[column] is ColumnBuffer buffer
-        ? (ValueGetter<VBuffer<float>>)buffer.Getter(_filling)
-        : _input.GetGetter<VBuffer<float>>(_input.Schema[column]);
 
     private int ReadBatch()
     {

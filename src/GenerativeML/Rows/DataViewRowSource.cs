@@ -21,21 +21,27 @@ internal sealed class DataViewRowSource : IRowSource
 
     /// <summary>
     /// Binds columns of <paramref name="data"/>, by name for the last time; errors call it <paramref name="parameter"/>.
+    /// The <paramref name="labels"/> follow the vectors.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// A column is missing or is no vector of Single of known size.
+    /// A column is missing or is no vector of Single of known size, or none of the types that a label may have.
     /// </exception>
     public DataViewRowSource(
         IDataView data,
         IReadOnlyList<string> columns,
         NonFiniteValues policy,
         string parameter = "input",
+        IReadOnlyList<string>? labels = null,
         CancellationToken cancellation = default)
     {
         _data = data;
         _policy = policy;
         _cancellation = cancellation;
-        Fields = [.. columns.Select(name => InputColumns.Describe(data.Schema, name, parameter))];
+        Fields =
+        [
+            .. columns.Select(name => InputColumns.Describe(data.Schema, name, parameter)),
+            .. (labels ?? []).Select(name => InputColumns.DescribeLabel(data.Schema, name, parameter)),
+        ];
         _columns = [.. Fields.Select(field => InputColumns.Find(data.Schema, field, parameter))];
         RowCount = policy == NonFiniteValues.DropRow ? null : data.GetRowCount();
     }
@@ -88,7 +94,7 @@ internal sealed class DataViewRowSource : IRowSource
         DataViewRowCursor cursor = _data.GetRowCursor(_columns);
         try
         {
-            readers = [.. _columns.Select(c => new FieldReader(cursor.GetGetter<VBuffer<float>>(c), c.Name))];
+            readers = [.. _columns.Select(c => FieldReader.Open(cursor, c))];
             return cursor;
         }
         catch

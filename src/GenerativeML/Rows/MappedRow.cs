@@ -24,8 +24,7 @@ internal sealed class MappedRow : DataViewRow, IBatchPosition
             return;
         FieldReader[] readers =
         [
-            .. mapper.ModelInputs.Select(c =>
-                new FieldReader(input.GetGetter<VBuffer<float>>(input.Schema[c.Index]), c.Name)),
+            .. mapper.ModelInputs.Select(c => FieldReader.Open(input, input.Schema[c.Index])),
         ];
         _computation = new BatchComputation(mapper.Model, readers, active[mapper.InputSchema.Count..], capacity: 1);
     }
