@@ -9,5 +9,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     MemoryBenchmark.Command(),
     MemoryMeasurement.Command(),
     HostileBenchmark.Command(),
+    DecodeBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -1,0 +1,162 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using GenerativeML.Torch;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// <c>decode</c>: tokens per second from a GPT with random weights, one sequence at a time, beside the same in Python with
+/// a key-value cache. The two alternate, after a warm-up; the greedy texts must agree first.
+/// </summary>
+internal static class DecodeBenchmark
+{
+    private const double LeastRatio = 4;
+
+    private static readonly GenerationOptions Greedy = new() { Temperature = 0 };
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<string> config = new("--config")
+        {
+            Description = "cpu: 4 layers, width 128; base: 6 layers, width 384; gpt2: 124 million parameters.",
+            DefaultValueFactory = _ => "cpu",
+        };
+        config.AcceptOnlyFromAmong([.. DecodeConfiguration.All.Select(c => c.Name)]);
+        Option<int> threads = new("--threads") { Description = "Threads, for both.", DefaultValueFactory = _ => 1 };
+        Option<int> rounds = new("--rounds") { Description = "Rounds to measure.", DefaultValueFactory = _ => 7 };
+        Option<bool> noPeer = new("--no-peer") { Description = "Leave Python out." };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
+        Command command = new("decode", "Tokens per second of the decoder in managed code, beside Python's.")
+        {
+            config, threads, rounds, noPeer, json,
+        };
+        command.SetAction(parsed => Run(
+            DecodeConfiguration.Find(parsed.GetRequiredValue(config)), parsed.GetValue(threads),
+            Math.Max(5, parsed.GetValue(rounds)), !parsed.GetValue(noPeer), parsed.GetValue(json)));
+        return command;
+    }
+
+    private static int Run(DecodeConfiguration config, int threads, int rounds, bool withPeer, FileInfo? json)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            AtomicFile.Write(file, config.Write);
+            using TrainedGpt model = Load(file, config.Shape, threads);
+            using DecodePeer? peer = withPeer ? new DecodePeer(file, config.Shape, threads) : null;
+            if (peer is not null && !Agree(model, peer, config))
+                return 1;
+            return Measure(model, peer, config, threads, rounds, json);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    private static int Measure(
+        TrainedGpt model, DecodePeer? peer, DecodeConfiguration config, int threads, int rounds, FileInfo? json)
+    {
+        int tokens = config.Texts * config.Length;
+        List<double> ours = [], rounded = [], batched = [], theirs = [], ratios = [];
+        for (int round = -2; round < rounds; round++)
+        {
+            double our = tokens / Seconds(() => OneByOne(model, config, bfloat16: false));
+            double halves = tokens / Seconds(() => OneByOne(model, config, bfloat16: true));
+            double many = 16 * config.Length / Seconds(() => Together(model, config, 16));
+            double their = peer is null ? double.NaN : tokens / peer.Seconds(config.Texts, config.Length);
+            if (round < 0)
+                continue; // warming up
+            ours.Add(our);
+            rounded.Add(halves);
+            batched.Add(many);
+            theirs.Add(their);
+            ratios.Add(our / their);
+        }
+        Print("one sequence", ours);
+        Print("one sequence, bfloat16 weights", rounded);
+        Print("sixteen sequences together", batched);
+        Console.WriteLine($"peak memory of the process {ProcessMemory.Peak >> 20} MB");
+        if (peer is not null)
+            Print("Python, one sequence", theirs);
+        double ratio = Median(ratios);
+        bool kept = peer is null || config.Name != "cpu" || ratio >= LeastRatio;
+        if (peer is not null)
+            Console.WriteLine($"{(kept ? "kept  " : "BROKEN")}  times as fast as Python: {ratio:F2} ({ratios.Min():F2} to {ratios.Max():F2})");
+        if (json is not null)
+        {
+            var result = new
+            {
+                config = config.Name,
+                threads,
+                rounds,
+                tokens_per_second = Median(ours),
+                bfloat16_tokens_per_second = Median(rounded),
+                batch_of_16_tokens_per_second = Median(batched),
+                python_tokens_per_second = peer is null ? (double?)null : Median(theirs),
+                ratio = peer is null ? (double?)null : ratio,
+                least_ratio = peer is null ? (double?)null : ratios.Min(),
+                most_ratio = peer is null ? (double?)null : ratios.Max(),
+                peak_bytes = ProcessMemory.Peak,
+            };
+            File.WriteAllText(json.FullName, JsonSerializer.Serialize(result) + "\n");
+        }
+        return kept ? 0 : 1;
+    }
+
+    private static bool Agree(TrainedGpt model, DecodePeer peer, DecodeConfiguration config)
+    {
+        foreach (int token in (int[])[0, 7, 42])
+        {
+            int[] ours = [.. model.Stream([token], Limited(Greedy.Temperature, config.Length, false)).Select(t => t.Id)];
+            int[] theirs = peer.Greedy(token, config.Length);
+            if (!ours.SequenceEqual(theirs))
+            {
+                Console.WriteLine($"BROKEN  the greedy texts after token {token} are equal");
+                Console.WriteLine($"  ours   {string.Join(' ', ours)}\n  theirs {string.Join(' ', theirs)}");
+                return false;
+            }
+        }
+        Console.WriteLine("kept    the greedy texts are equal");
+        return true;
+    }
+
+    private static void OneByOne(TrainedGpt model, DecodeConfiguration config, bool bfloat16)
+    {
+        for (int text = 0; text < config.Texts; text++)
+        {
+            int count = model.Stream([text], Limited(1, config.Length, bfloat16)).Count();
+            if (count != config.Length)
+                throw new InvalidOperationException($"A text has {count} tokens.");
+        }
+    }
+
+    private static void Together(TrainedGpt model, DecodeConfiguration config, int texts)
+    {
+        int[][] prompts = [.. Enumerable.Range(0, texts).Select(i => new[] { i })];
+        model.Generate(prompts, Limited(1, config.Length, bfloat16: false), (_, _) => true);
+    }
+
+    private static GenerationOptions Limited(float temperature, int length, bool bfloat16) =>
+        new() { Temperature = temperature, MaxNewTokens = length, Seed = 1, BFloat16Weights = bfloat16 };
+
+    private static TrainedGpt Load(string file, GptShape shape, int threads)
+    {
+        using FileStream stream = File.OpenRead(file);
+        return new TrainedGpt(DecoderWeights.Load(shape, stream)) { Threads = threads };
+    }
+
+    private static void Print(string what, List<double> rates) => Console.WriteLine(
+        $"{what,-32} {Median(rates),9:F0} tokens/s ({rates.Min():F0} to {rates.Max():F0})");
+
+    private static double Seconds(Action work)
+    {
+        long start = Stopwatch.GetTimestamp();
+        work();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+}

@@ -1,0 +1,54 @@
+using GenerativeML.Torch;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>A size of model to decode.</summary>
+/// <param name="Name">What it is called on the command line.</param>
+/// <param name="Shape">The model's shape.</param>
+/// <param name="Texts">Texts in a round.</param>
+/// <param name="Length">Tokens of a text: no more than fit into the window.</param>
+internal sealed record DecodeConfiguration(string Name, GptShape Shape, int Texts, int Length)
+{
+    public static IReadOnlyList<DecodeConfiguration> All { get; } =
+    [
+        new("cpu", Shaped(65, 64, 4, 4, 128, biases: false, GeluForm.Erf), 16, 63),
+        new("base", Shaped(65, 256, 6, 6, 384, biases: false, GeluForm.Erf), 1, 255),
+        new("gpt2", Shaped(50257, 1024, 12, 12, 768, biases: true, GeluForm.Tanh), 1, 32),
+    ];
+
+    /// <summary>The one of a name.</summary>
+    public static DecodeConfiguration Find(string name) => All.First(c => c.Name == name);
+
+    /// <summary>
+    /// Random weights, tensor by tensor, in the order in which a file has them; gains are one. They are larger than those
+    /// of a network before training, so that the likeliest token is clear.
+    /// </summary>
+    public void Write(Stream stream)
+    {
+        var writer = new SafetensorsWriter(stream, GptWeights.Specs(Shape));
+        var random = new SplitMix64(1);
+        foreach (TensorSpec spec in writer.Tensors)
+        {
+            var values = new float[spec.Length / sizeof(float)];
+            if (spec.Name.Contains("ln_", StringComparison.Ordinal) && spec.Name.EndsWith(".weight", StringComparison.Ordinal))
+                values.AsSpan().Fill(1);
+            else
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = (float)(random.NextDouble() - 0.5) * 0.2f;
+            writer.Write(spec, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values));
+        }
+        writer.Complete();
+    }
+
+    private static GptShape Shaped(
+        int vocabulary, int context, int layers, int heads, int width, bool biases, GeluForm gelu) => new()
+        {
+            VocabularySize = vocabulary,
+            ContextLength = context,
+            Layers = layers,
+            Heads = heads,
+            Width = width,
+            Biases = biases,
+            Gelu = gelu,
+        };
+}
