@@ -54,4 +54,5 @@ internal enum RandomPurpose
     Sample,
     Scoring,
     Generation,
+    Part,
 }

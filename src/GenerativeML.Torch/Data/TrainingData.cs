@@ -26,10 +26,10 @@ internal abstract class TrainingData : IDisposable
     public IReadOnlyList<RowField> Fields { get; }
 
     /// <summary>Rows to train on.</summary>
-    public long TrainingRows { get; private set; }
+    public long TrainingRows { get; private protected set; }
 
     /// <summary>Rows held back.</summary>
-    public long ValidationRows { get; private set; }
+    public long ValidationRows { get; private protected set; }
 
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
@@ -120,7 +120,7 @@ internal abstract class TrainingData : IDisposable
     /// <summary>
     /// The validation rows in the source's order; their tensors are views or copies that the caller disposes.
     /// </summary>
-    public IEnumerable<Batch> Validation(int batchSize)
+    public virtual IEnumerable<Batch> Validation(int batchSize)
     {
         if (_validation is null)
             yield break;

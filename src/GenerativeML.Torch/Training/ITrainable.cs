@@ -28,6 +28,18 @@ internal interface ITrainable
     IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step);
 
     /// <summary>
+    /// Adds to the parameters' gradients those of the terms that <see cref="Loss"/> gave, each counting
+    /// <see cref="StepContext.Share"/>.
+    /// </summary>
+    void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
+    {
+        torch.Tensor sum = terms[0].Value;
+        for (int i = 1; i < terms.Count; i++)
+            sum = sum.add(terms[i].Value);
+        (step.Share == 1 ? sum : sum.mul(step.Share)).backward();
+    }
+
+    /// <summary>
     /// The terms on a batch of held-back rows, each the batch's mean, without gradient; their sum is what early
     /// stopping watches.
     /// </summary>
@@ -68,4 +80,7 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 /// <param name="Random">
 /// Where everything random in this step comes from. Its state follows from the run's seed and the step's number alone.
 /// </param>
-internal readonly record struct StepContext(long Step, long Steps, SeededRandom Random);
+/// <param name="Seed">What <paramref name="Random"/> was seeded with.</param>
+/// <param name="Share">The share of the step's rows that the batch holds: 1, unless gradients are accumulated.</param>
+internal readonly record struct StepContext(
+    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1);

@@ -31,7 +31,7 @@ internal sealed class TrainingLoop : IDisposable
         if (run.Options.Checkpoint is CheckpointOptions checkpoint)
             _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
-        _steps = checked(_batchesPerEpoch * run.Epochs);
+        _steps = run.Steps ?? checked(_batchesPerEpoch * run.Epochs);
         _rate = new LearningRate(
             run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
@@ -81,14 +81,14 @@ internal sealed class TrainingLoop : IDisposable
                     break;
                 Step(batch, step++);
                 reporter.Count(batch.Rows);
-                if (step % _batchesPerEpoch == 0)
+                if (EndsEpoch(step))
                     break; // the epoch's end is also what a checkpoint at this step stands for
                 if (_checkpoints?.IsDue(step) == true)
                     Save(step);
                 if (reporter.IsDue)
                     Report(reporter, step, epoch, last: false);
             }
-            bool complete = step > begun && step % _batchesPerEpoch == 0;
+            bool complete = step > begun && EndsEpoch(step);
             if (complete)
             {
                 // Before a cancelled run is saved, too: going on from here begins with the next epoch.
@@ -122,20 +122,23 @@ internal sealed class TrainingLoop : IDisposable
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
 
+    // The last epoch of a run of so many steps may be a part of one.
+    private bool EndsEpoch(long step) => step % _batchesPerEpoch == 0 || step == _steps;
+
     private void Step(Batch batch, long step)
     {
         using DisposeScope scope = torch.NewDisposeScope();
         StepContext context = Context(step, RandomPurpose.Training);
+        Batch[] parts = [.. batch.Split(_run.Parts)];
         for (int u = 0; u < _optimizers.Length; u++)
         {
             UpdateRule rule = _family.Updates[u];
             if ((step + 1) % rule.Every != 0)
                 continue;
             _optimizers[u].ClearGradients();
-            IReadOnlyList<LossTerm> terms = _family.Loss(batch, u, context);
-            Sum(terms).backward();
+            for (int i = 0; i < parts.Length; i++)
+                Accumulate(parts[i], u, i == 0 ? context : Context(step, RandomPurpose.Part, i), batch.Rows);
             _optimizers[u].Step(_rate.At(step) * rule.RateScale);
-            _losses.Add(terms);
             using IDisposable noGradient = torch.no_grad();
             _family.AfterUpdate(u, context);
         }
@@ -146,12 +149,13 @@ internal sealed class TrainingLoop : IDisposable
         * family.Updates.SelectMany(u => u.Parameters).Where(p => p.dim() > 1).Select(p => p.numel())
             .DefaultIfEmpty().Max();
 
-    private static torch.Tensor Sum(IReadOnlyList<LossTerm> terms)
+    private void Accumulate(Batch part, int update, StepContext context, int rows)
     {
-        torch.Tensor sum = terms[0].Value;
-        for (int i = 1; i < terms.Count; i++)
-            sum = sum.add(terms[i].Value);
-        return sum;
+        using DisposeScope scope = torch.NewDisposeScope();
+        context = context with { Share = part.Rows / (double)rows };
+        IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
+        _family.Backward(terms, context);
+        _losses.Add(terms, context.Share);
     }
 
     private void EndEpoch(long step)
@@ -163,7 +167,7 @@ internal sealed class TrainingLoop : IDisposable
         foreach (Batch batch in _data.Validation(_run.BatchSize))
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            means.Add(_family.ValidationLoss(batch, Context(0, RandomPurpose.Validation)), batch.Rows);
+            means.Add(_family.ValidationLoss(batch, Context(0, RandomPurpose.Validation)), batch.Weight);
             foreach (torch.Tensor view in batch.Fields)
                 view.Dispose();
         }
@@ -175,10 +179,11 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>
     /// Every step has a random state of its own, so that a resumed run draws what it would have drawn.
     /// </summary>
-    private StepContext Context(long step, RandomPurpose purpose)
+    private StepContext Context(long step, RandomPurpose purpose, int part = 0)
     {
-        _random.Seed(SplitMix64.Derive(_run.Seed, purpose, step));
-        return new StepContext(step, _steps, _random);
+        ulong seed = SplitMix64.Derive(_run.Seed, purpose, step * _run.Parts + part);
+        _random.Seed(seed);
+        return new StepContext(step, _steps, _random, seed);
     }
 
     private void Save(long step) =>

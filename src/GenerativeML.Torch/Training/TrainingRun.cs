@@ -24,6 +24,12 @@ internal sealed record TrainingRun
     /// <summary>Passes over the rows, resolved.</summary>
     public required int Epochs { get; init; }
 
+    /// <summary>Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
+    public int Parts { get; init; } = 1;
+
     /// <summary>The peak learning rate, resolved.</summary>
     public required double LearningRate { get; init; }
 

@@ -10,6 +10,7 @@ namespace TorchSharp.Dispatch;
 internal static unsafe class Operators
 {
     private static readonly ConcurrentDictionary<string, nint> s_found = new();
+    private static readonly ConcurrentDictionary<string, bool> s_known = new();
 
     /// <summary>Calls an operator with one result.</summary>
     public static torch.Tensor Call(string name, params ReadOnlySpan<Argument> arguments)
@@ -75,6 +76,9 @@ internal static unsafe class Operators
         foreach (Argument argument in arguments)
             GC.KeepAlive(argument.Object);
     }
+
+    /// <summary>Whether this libtorch has an operator.</summary>
+    public static bool Has(string name) => s_known.GetOrAdd(name, n => Library.torch_find("aten::" + n, "", out _) == 0);
 
     private static nint Find(string name)
     {

@@ -54,11 +54,15 @@ public static partial class torch
         public Tensor reciprocal() => Call("reciprocal", this);
         public Tensor reciprocal_() => Mutate("reciprocal_", this);
         public Tensor exp() => Call("exp", this);
+        public Tensor exp_() => Mutate("exp_", this);
         public Tensor expm1() => Call("expm1", this);
         public Tensor log() => Call("log", this);
         public Tensor log1p() => Call("log1p", this);
         public Tensor sign() => Call("sign", this);
 
+        public Tensor sigmoid() => Call("sigmoid", this);
+        public Tensor softmax(long dim, ScalarType? dtype = null) => Call("softmax.int", this, dim, dtype);
+        public Tensor log_softmax(long dim, ScalarType? dtype = null) => Call("log_softmax.int", this, dim, dtype);
         public Tensor relu() => Call("relu", this);
 
         public Tensor matmul(Tensor target) => Call("matmul", this, target);

@@ -31,6 +31,9 @@ public static partial class torch
 
         public Tensor index_select(long dim, Tensor index) => Call("index_select", this, dim, index);
         public Tensor gather(long dim, Tensor index) => Call("gather", this, dim, index);
+        public Tensor[] chunk(long chunks, long dim = 0) => CallMany("chunk", this, chunks, dim);
+        public Tensor triu_(long diagonal = 0) => Mutate("triu_", this, diagonal);
+        public Tensor scatter_add_(long dim, Tensor index, Tensor src) => Mutate("scatter_add_", this, dim, index, src);
         public Tensor scatter_(long dim, Tensor index, Tensor src) => Mutate("scatter_.src", this, dim, index, src);
     }
 }

@@ -1,0 +1,36 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>A block: attention and a perceptron, each on normalised input and added to it.</summary>
+internal sealed class GptBlock : torch.nn.Module
+{
+    private readonly GptNorm ln_1;
+    private readonly GptAttention attn;
+    private readonly GptNorm ln_2;
+    private readonly GptPerceptron mlp;
+
+    public GptBlock(GptShape shape, GptBuild build)
+        : base(nameof(GptBlock))
+    {
+        ln_1 = new GptNorm(shape.Width, shape.Biases, build.Random.Device);
+        attn = new GptAttention(shape, build);
+        ln_2 = new GptNorm(shape.Width, shape.Biases, build.Random.Device);
+        mlp = new GptPerceptron(shape, build);
+        RegisterComponents();
+    }
+
+    /// <summary>The linear layers, each under its name in the block.</summary>
+    public IEnumerable<(string Name, GptDense Layer)> Dense =>
+    [
+        ("attn.c_attn", attn.Input), ("attn.c_proj", attn.Output), ("mlp.c_fc", mlp.Input), ("mlp.c_proj", mlp.Output),
+    ];
+
+    /// <summary>(B, T, C) → (B, T, C), in a dispose scope of its own.</summary>
+    public torch.Tensor Forward(torch.Tensor x, GptDropout? dropout)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor attended = x.add(attn.Forward(ln_1.call(x), dropout));
+        return attended.add(mlp.Forward(ln_2.call(attended), dropout)).MoveToOuterDisposeScope();
+    }
+}

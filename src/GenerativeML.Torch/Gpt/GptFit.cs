@@ -1,0 +1,89 @@
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>What a GPT's training gives.</summary>
+/// <param name="Weights">The weights, with adapters, if there are any, merged into them.</param>
+/// <param name="Adapters">The adapters by themselves; they belong to the weights that training started from.</param>
+/// <param name="Outcome">How training ended.</param>
+internal sealed record GptFitResult(GptWeights Weights, GptAdapters? Adapters, TrainingOutcome Outcome);
+
+/// <summary>Trains a GPT: settles the defaults and runs the loop.</summary>
+internal static class GptFit
+{
+    /// <summary>The shape that options ask for, with a vocabulary.</summary>
+    public static GptShape ShapeOf(GptOptions options, int vocabularySize) => new()
+    {
+        VocabularySize = vocabularySize,
+        ContextLength = options.ContextLength,
+        Layers = options.Layers,
+        Heads = options.Heads,
+        Width = options.Width,
+        Biases = options.Biases,
+        Gelu = options.Gelu,
+    };
+
+    /// <summary>Trains on a text, from new weights or from given ones.</summary>
+    /// <param name="corpus">The text.</param>
+    /// <param name="options">The network and its training.</param>
+    /// <param name="context">What the surroundings decide.</param>
+    /// <param name="initial">Weights to start from; their shape has to be that of the options.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The text is shorter than a window, or the initial weights are of another shape.
+    /// </exception>
+    public static GptFitResult Fit(
+        GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null)
+    {
+        GptShape shape = ShapeOf(options, corpus.VocabularySize);
+        if (initial is not null && initial.Shape != shape)
+            throw new InvalidOperationException(
+                $"The initial weights are those of another network: the options ask for {shape}, and they have " +
+                $"{initial.Shape}.");
+        if (options.Lora is not null && initial is null)
+            throw new InvalidOperationException(
+                "Option Lora adapts given weights, and there are none: give initial weights, or train all.");
+        torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, shape.Width);
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var data = new TokenWindows(
+            corpus, shape.ContextLength, options.ValidationFraction, context.Seed, device);
+        using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
+        using GptNetwork network = new GptNetwork(shape, options.Lora, bfloat16, random).OutliveScope();
+        if (initial is not null)
+            network.Take(initial);
+
+        TrainingRun run = RunOf(options, shape, bfloat16, context, data);
+        TrainingOutcome outcome = TrainingLoop.Run(new GptTraining(network, options, bfloat16), data, run, device);
+        GptWeights weights = network.ToWeights();
+        GptAdapters? adapters = options.Lora is null ? null : GptAdapters.Of(network);
+        adapters?.MergeInto(weights);
+        return new GptFitResult(weights, adapters, outcome);
+    }
+
+    private static TrainingRun RunOf(
+        GptOptions options, GptShape shape, bool bfloat16, TrainingContext context, TokenWindows data)
+    {
+        int batch = options.BatchSize ?? GptDefaults.BatchSize;
+        double rate = options.LearningRate ?? GptDefaults.LearningRate;
+        double decay = options.WeightDecay ?? GptDefaults.WeightDecay;
+        long perEpoch = data.BatchesPerEpoch(batch);
+        long steps = options.Steps ?? (options.Epochs is int passes ? passes * perEpoch : GptDefaults.Steps);
+        return new TrainingRun
+        {
+            Options = options,
+            Progress = context.Progress,
+            Seed = context.Seed,
+            BatchSize = batch,
+            Epochs = (int)((steps + perEpoch - 1) / perEpoch),
+            Steps = steps,
+            Parts = options.GradientAccumulation,
+            LearningRate = rate,
+            RateFloor = GptDefaults.RateFloor,
+            WeightDecay = decay,
+            Identity = TrainingRun.Describe(
+                options, ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
+                (nameof(options.BatchSize), batch), (nameof(options.Steps), steps),
+                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
+        };
+    }
+}
