@@ -19,7 +19,7 @@ namespace GenerativeML;
 /// <para>A text may grow past the model's context length T: when the window is full, its newest T/2 tokens, the one just
 /// added among them, stay and are evaluated anew at the positions from 0; all older ones are forgotten.</para>
 /// </remarks>
-public sealed class GenerationOptions
+public sealed record GenerationOptions
 {
     /// <summary>The most tokens to generate. At least 1. Default 256.</summary>
     public int MaxNewTokens { get; init; } = 256;

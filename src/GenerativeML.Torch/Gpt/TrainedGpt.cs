@@ -60,6 +60,7 @@ internal sealed class TrainedGpt : IDisposable
             while (!continuation.IsFinished)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                ObjectDisposedException.ThrowIf(_weights is null, this);
                 batch.Step([continuation]);
                 if (continuation.Newest is { } token)
                     yield return token;
@@ -112,6 +113,41 @@ internal sealed class TrainedGpt : IDisposable
                 open.RemoveAll(s => s.Text.IsFinished);
             }
         }
+    }
+
+    /// <summary>
+    /// Looks at sequences of any lengths, on several threads. An empty span is not computed. A sequence's results do not
+    /// depend, to the bit, on the others.
+    /// </summary>
+    /// <param name="sequences">The sequences.</param>
+    /// <param name="losses">
+    /// (sequences): the mean of −log p over all tokens but the first, each after those before it in the window; NaN
+    /// without a second token.
+    /// </param>
+    /// <param name="embeddings">
+    /// (sequences × width): the mean of the tokens' final hidden states; NaN without a token.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A token does not exist.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        foreach (IReadOnlyList<int> sequence in sequences)
+            CheckTokens(sequence, nameof(sequences));
+        DecoderWeights weights = Weights;
+        int groups = Math.Min(Threads, sequences.Count);
+        Parallelism.ForEach(groups, Threads, group =>
+        {
+            var evaluation = new GptEvaluation(new GptDecoder(weights, Math.Max(1, Threads / groups)));
+            for (int i = group; i < sequences.Count; i += groups)
+            {
+                var logProbabilities = new float[losses.IsEmpty ? 0 : Math.Max(0, sequences[i].Count - 1)];
+                Span<float> pooled = embeddings.IsEmpty ? [] : embeddings.Span.Slice(i * Shape.Width, Shape.Width);
+                evaluation.Run(sequences[i], logProbabilities, pooled);
+                if (!losses.IsEmpty)
+                    losses.Span[i] = (float)(logProbabilities.Sum(p => (double)-p) / logProbabilities.Length);
+            }
+        });
     }
 
     private DecoderWeights Weights => _weights ?? throw new ObjectDisposedException(nameof(TrainedGpt));

@@ -16,7 +16,7 @@ internal static class Parallelism
     /// <param name="threads">The most threads.</param>
     /// <param name="body">What to run; its first exception is thrown as it is.</param>
     /// <param name="cancellationToken">Looked at before each.</param>
-    public static void ForEach(int count, int threads, Action<int> body, CancellationToken cancellationToken)
+    public static void ForEach(int count, int threads, Action<int> body, CancellationToken cancellationToken = default)
     {
         if (count == 1 || threads == 1)
         {
