@@ -5,6 +5,9 @@ namespace GenerativeML.Torch;
 /// <summary>A block: attention and a perceptron, each on normalised input and added to it.</summary>
 internal sealed class GptBlock : torch.nn.Module
 {
+    /// <summary>The name of the layer that makes queries, keys and values.</summary>
+    public const string QueryKeyValue = "attn.c_attn";
+
     private readonly GptNorm ln_1;
     private readonly GptAttention attn;
     private readonly GptNorm ln_2;
@@ -23,7 +26,7 @@ internal sealed class GptBlock : torch.nn.Module
     /// <summary>The linear layers, each under its name in the block.</summary>
     public IEnumerable<(string Name, GptDense Layer)> Dense =>
     [
-        ("attn.c_attn", attn.Input), ("attn.c_proj", attn.Output), ("mlp.c_fc", mlp.Input), ("mlp.c_proj", mlp.Output),
+        (QueryKeyValue, attn.Input), ("attn.c_proj", attn.Output), ("mlp.c_fc", mlp.Input), ("mlp.c_proj", mlp.Output),
     ];
 
     /// <summary>(B, T, C) → (B, T, C), in a dispose scope of its own.</summary>

@@ -52,8 +52,12 @@ internal static class GptFit
         if (initial is not null)
             network.Take(initial);
 
-        TrainingRun run = RunOf(options, shape, bfloat16, context, data);
-        TrainingOutcome outcome = TrainingLoop.Run(new GptTraining(network, options, bfloat16), data, run, device);
+        TrainingRun run = RunOf(options, shape, initial is not null, bfloat16, context, data);
+        double? matrixRate = GptDefaults.Optimizer(options, initial is not null) == GptOptimizer.Muon
+            ? GptDefaults.MatrixLearningRate(options, initial is not null) / run.LearningRate
+            : null;
+        var training = new GptTraining(network, options, bfloat16, matrixRate);
+        TrainingOutcome outcome = TrainingLoop.Run(training, data, run, device);
         GptWeights weights = network.ToWeights();
         GptAdapters? adapters = options.Lora is null ? null : GptAdapters.Of(network);
         adapters?.MergeInto(weights);
@@ -61,11 +65,10 @@ internal static class GptFit
     }
 
     private static TrainingRun RunOf(
-        GptOptions options, GptShape shape, bool bfloat16, TrainingContext context, TokenWindows data)
+        GptOptions options, GptShape shape, bool given, bool bfloat16, TrainingContext context, TokenWindows data)
     {
         int batch = options.BatchSize ?? GptDefaults.BatchSize;
-        double rate = options.LearningRate ?? GptDefaults.LearningRate;
-        double decay = options.WeightDecay ?? GptDefaults.WeightDecay;
+        double rate = GptDefaults.LearningRate(options, given), decay = GptDefaults.WeightDecay(options);
         long perEpoch = data.BatchesPerEpoch(batch);
         long steps = options.Steps ?? (options.Epochs is int passes ? passes * perEpoch : GptDefaults.Steps);
         return new TrainingRun
@@ -78,12 +81,15 @@ internal static class GptFit
             Steps = steps,
             Parts = options.GradientAccumulation,
             LearningRate = rate,
-            RateFloor = GptDefaults.RateFloor,
+            RateFloor = options.FinalRateShare,
             WeightDecay = decay,
             Identity = TrainingRun.Describe(
                 options, ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
                 (nameof(options.BatchSize), batch), (nameof(options.Steps), steps),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
+                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay),
+                (nameof(options.Optimizer), GptDefaults.Optimizer(options, given)),
+                (nameof(options.MatrixLearningRate), GptDefaults.MatrixLearningRate(options, given)),
+                ("initial weights", given)),
         };
     }
 }

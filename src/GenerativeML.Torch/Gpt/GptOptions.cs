@@ -14,8 +14,10 @@ namespace GenerativeML;
 /// </remarks>
 public class GptOptions : TrainingOptions
 {
-    /// <summary>Options with the defaults of text: gradients clipped at 1.</summary>
-    public GptOptions() => GradientClipNorm = 1;
+    /// <summary>
+    /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
+    /// </summary>
+    public GptOptions() => (Schedule, GradientClipNorm) = (LearningRateSchedule.Linear, 1);
 
     /// <summary>Blocks of attention and perceptron. From 1 to 1024. Default 4.</summary>
     public int Layers { get; init; } = 4;
@@ -59,8 +61,23 @@ public class GptOptions : TrainingOptions
     /// </summary>
     public bool GradientCheckpointing { get; init; }
 
-    /// <summary>What moves the weights. Default <see cref="GptOptimizer.Muon"/>.</summary>
-    public GptOptimizer Optimizer { get; init; }
+    /// <summary>
+    /// What moves the weights. <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/>
+    /// are AdamW's; by default 0.5/<see cref="Width"/>, at most 0.003 beside Muon and 0.004 without, and for given
+    /// weights 1e-4 or, with adapters, 5e-4; and 0.1, but for adapters 0. Default <see cref="GptOptimizer.Muon"/>, for
+    /// given weights <see cref="GptOptimizer.AdamW"/>; adapters are always moved by AdamW.
+    /// </summary>
+    public GptOptimizer? Optimizer { get; init; }
+
+    /// <summary>
+    /// Muon's peak learning rate. Default 0.015, for given weights a tenth of that. Not read where Muon is not used.
+    /// </summary>
+    public double? MatrixLearningRate { get; init; }
+
+    /// <summary>
+    /// Where the fall of the learning rate ends, in shares of its peak, from 0 to 1. Default 0.
+    /// </summary>
+    public double FinalRateShare { get; init; }
 
     /// <summary>
     /// Trains low-rank adapters in place of the weights, which stay. Default: all weights are trained.
@@ -85,7 +102,11 @@ public class GptOptions : TrainingOptions
         if (Steps is not null && Epochs is not null)
             throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
         OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? GptDefaults.BatchSize);
-        OptionChecks.Defined(Optimizer);
+        if (Optimizer is GptOptimizer optimizer)
+            OptionChecks.Defined(optimizer, nameof(Optimizer));
+        if (MatrixLearningRate is double rate)
+            OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
+        OptionChecks.Within(FinalRateShare, 0, 1);
         Lora?.Validate(Width);
     }
 }

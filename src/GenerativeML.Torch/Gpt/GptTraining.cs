@@ -16,14 +16,22 @@ internal sealed class GptTraining : ITrainable
     /// <param name="network">What is trained.</param>
     /// <param name="options">How.</param>
     /// <param name="bfloat16">Whether the loss's products are made in bfloat16.</param>
-    public GptTraining(GptNetwork network, GptOptions options, bool bfloat16)
+    /// <param name="matrixRate">
+    /// The learning rate of Muon, in shares of AdamW's; without it AdamW moves all weights.
+    /// </param>
+    public GptTraining(GptNetwork network, GptOptions options, bool bfloat16, double? matrixRate = null)
     {
         _network = network;
         _dropout = options.Dropout;
         _checkpointing = options.GradientCheckpointing;
         _trainingHead = new GptHead(network.TokenWeight, bfloat16);
         _head = new GptHead(network.TokenWeight, bfloat16: false);
-        Updates = [new UpdateRule("gpt", network.TrainedTensors())];
+        Updates =
+        [
+            new UpdateRule(
+                "gpt", network.TrainedTensors(), Adam: GptDefaults.Adam,
+                Muon: matrixRate is double rate ? new MuonSettings([.. network.Blocks.SelectMany(Matrices)], rate) : null),
+        ];
     }
 
     public torch.nn.Module Network => _network;
@@ -74,6 +82,10 @@ internal sealed class GptTraining : ITrainable
         torch.Tensor hidden = _network.Hidden(inputs).view(-1, _network.Shape.Width);
         return [new LossTerm("loss", _head.Losses(hidden, targets).mean())];
     }
+
+    // Queries, keys and values are three matrices, whatever keeps them in one.
+    private static IEnumerable<MuonMatrix> Matrices(GptBlock block) =>
+        block.Dense.Select(d => new MuonMatrix(d.Layer.Weight, d.Name == GptBlock.QueryKeyValue ? 3 : 1));
 
     private static (torch.Tensor Inputs, torch.Tensor Targets) Split(Batch batch)
     {

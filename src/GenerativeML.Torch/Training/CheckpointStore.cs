@@ -39,7 +39,7 @@ internal sealed class CheckpointStore
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
     public void Save(
-        long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers,
+        long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
         WeightSnapshot? best, EarlyStopping stopping)
     {
         if (step == _saved)
@@ -62,7 +62,7 @@ internal sealed class CheckpointStore
     /// </exception>
     /// <exception cref="FormatException">The file is not a checkpoint, or is damaged.</exception>
     public long Restore(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers, WeightSnapshot? best,
+        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best,
         EarlyStopping stopping)
     {
         (string path, long step) = Existing() is [var newest, ..] ? newest : ("", 0L);
@@ -81,7 +81,7 @@ internal sealed class CheckpointStore
     }
 
     private void Restore(
-        string path, long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers,
+        string path, long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
         WeightSnapshot? best, EarlyStopping stopping)
     {
         using FileStream file = File.OpenRead(path);
@@ -109,7 +109,7 @@ internal sealed class CheckpointStore
     private sealed record Progress(long Step, long[] Updates, double BestValidation, int EpochsSinceBest);
 
     private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatAdamW[] optimizers, WeightSnapshot? best)
+        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best)
     {
         foreach ((string name, torch.Tensor value) in network.NamedTensors())
             yield return ("network." + name, value);

@@ -66,10 +66,11 @@ internal interface ITrainable
 /// subject to weight decay.</param>
 /// <param name="Every">The update is made at every so-many-th step.</param>
 /// <param name="RateScale">A factor on the learning rate.</param>
-/// <param name="Adam">The optimizer's constants. Default: <see cref="AdamSettings.Default"/>.</param>
+/// <param name="Adam">AdamW's constants. Default: <see cref="AdamSettings.Default"/>.</param>
+/// <param name="Muon">What Muon moves in AdamW's place. Default: nothing.</param>
 internal sealed record UpdateRule(
     string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1,
-    AdamSettings? Adam = null);
+    AdamSettings? Adam = null, MuonSettings? Muon = null);
 
 /// <summary>One named, weighted part of a loss, a scalar.</summary>
 internal readonly record struct LossTerm(string Name, torch.Tensor Value);

@@ -12,7 +12,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly TrainingData _data;
     private readonly TrainingRun _run;
     private readonly LearningRate _rate;
-    private readonly FlatAdamW[] _optimizers;
+    private readonly FlatOptimizer[] _optimizers;
     private readonly EarlyStopping _stopping;
     private readonly WeightSnapshot? _best;
     private readonly LossMeans _losses = new();
@@ -35,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
         _rate = new LearningRate(
             run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
-            u => new FlatAdamW(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam))];
+            u => FlatOptimizer.For(u, run.WeightDecay, run.Options.GradientClipNorm))];
         _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
         _best = data.ValidationRows > 0 && family.WatchesValidation ? new WeightSnapshot(family.Network) : null;
         _random = new SeededRandom(device);
@@ -56,7 +56,7 @@ internal sealed class TrainingLoop : IDisposable
 
     public void Dispose()
     {
-        foreach (FlatAdamW optimizer in _optimizers)
+        foreach (FlatOptimizer optimizer in _optimizers)
             optimizer.Dispose();
         _best?.Dispose();
         _losses.Dispose();
