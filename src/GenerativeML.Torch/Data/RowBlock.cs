@@ -15,9 +15,7 @@ internal sealed class RowBlock
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
         Fields = fields;
         Capacity = capacity;
-        _storage = [.. fields.Select(f => (Array)(f.Kind == FieldKind.Single
-            ? new float[checked(capacity * f.Width)]
-            : new long[checked(capacity * f.Width)]))];
+        _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];
     }
 
     /// <summary>The fields, in order.</summary>
@@ -31,6 +29,9 @@ internal sealed class RowBlock
 
     /// <summary>The whole array of a <see cref="FieldKind.Int64"/> field, (Capacity × Width).</summary>
     public Span<long> Int64s(int field) => (long[])_storage[field];
+
+    /// <summary>The whole array of a <see cref="FieldKind.Text"/> field, (Capacity).</summary>
+    public Span<string> Texts(int field) => (string[])_storage[field];
 
     /// <summary>Row <paramref name="row"/> of a <see cref="FieldKind.Single"/> field, (Width).</summary>
     public Span<float> SingleRow(int field, int row) => Row<float>(field, row);
@@ -48,6 +49,13 @@ internal sealed class RowBlock
             Array.Copy(_storage[f], from * width, target._storage[f], to * width, width);
         }
     }
+
+    private static Array Allocate(FieldKind kind, int size) => kind switch
+    {
+        FieldKind.Single => new float[size],
+        FieldKind.Int64 => new long[size],
+        _ => new string[size],
+    };
 
     private Span<T> Row<T>(int field, int row)
     {

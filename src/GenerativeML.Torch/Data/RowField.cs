@@ -8,6 +8,9 @@ internal enum FieldKind
 
     /// <summary>64-bit integers: class numbers, tokens.</summary>
     Int64,
+
+    /// <summary>A text, of any length; the field is one wide.</summary>
+    Text,
 }
 
 /// <summary>One named, fixed-width part of a row, as a network sees it.</summary>

@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// <summary>
 /// What the estimators of autoencoders have in common: they train the same networks and differ in what they add.
 /// </summary>
-public abstract class AutoencoderEstimator : GenerativeEstimator<AutoencoderTransformer>
+public abstract class AutoencoderEstimator : VectorEstimator<AutoencoderTransformer>
 {
     private readonly AutoencoderOptions _options;
     private readonly AutoencoderColumns _columns;

@@ -26,19 +26,17 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
         _options = options;
     }
 
-    /// <summary>The columns that are read, by name.</summary>
-    private protected abstract IReadOnlyList<string> InputColumnNames { get; }
-
-    /// <summary>The label columns that are read beside them, by name.</summary>
-    private protected virtual IReadOnlyList<string> LabelColumnNames => [];
+    /// <summary>Checks what is known of the columns that are read before there is any data.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">One is missing or of the wrong type.</exception>
+    private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
 
     /// <summary>
     /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
     /// </summary>
     private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
 
-    /// <summary>Trains on rows whose columns are there and of the right type.</summary>
-    private protected abstract TTransformer Train(DataViewRowSource rows, TrainingContext context);
+    /// <summary>Checks the columns that are read, and trains on them.</summary>
+    private protected abstract TTransformer Train(IDataView input, string parameter, TrainingContext context);
 
     /// <summary>Trains a model.</summary>
     /// <param name="input">The training rows.</param>
@@ -54,11 +52,8 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     public TTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        var rows = new DataViewRowSource(
-            input, InputColumnNames, _options.NonFiniteValues, nameof(input), LabelColumnNames,
-            _options.CancellationToken);
         using IChannel channel = _host.Start("Training");
-        return Train(rows, new TrainingContext
+        return Train(input, nameof(input), new TrainingContext
         {
             Seed = _options.Seed ?? HostDefaults.Seed(_host),
             Device = _options.Device ?? HostDefaults.Device(_host),
@@ -74,10 +69,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        foreach (string name in InputColumnNames)
-            InputColumns.Check(inputSchema, name, nameof(inputSchema));
-        foreach (string name in LabelColumnNames)
-            InputColumns.CheckLabel(inputSchema, name, nameof(inputSchema));
+        CheckInput(inputSchema, nameof(inputSchema));
         Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
         return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
     }

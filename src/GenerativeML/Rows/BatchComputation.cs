@@ -41,9 +41,9 @@ internal sealed class BatchComputation
         _unknown[row] = false;
         for (int f = 0; f < _readers.Length; f++)
         {
-            Span<float> values = _inputs.SingleRow(f, row);
-            if (_readers[f].Read(values))
+            if (_readers[f].Read(_inputs, f, row))
                 continue;
+            Span<float> values = _inputs.SingleRow(f, row);
             if (_model.Replacement is NonFiniteReplacement replacement)
             {
                 replacement.Apply(f, values);

@@ -74,7 +74,7 @@ internal sealed class DataViewRowSource : IRowSource
     {
         NonFiniteReplacement.Collector[] ranges =
             [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
-        float[][] rows = [.. Fields.Select(f => new float[f.Width])];
+        var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         for (long row = 0; cursor.MoveNext(); row++)
         {
@@ -82,8 +82,8 @@ internal sealed class DataViewRowSource : IRowSource
                 _cancellation.ThrowIfCancellationRequested();
             for (int f = 0; f < readers.Length; f++)
             {
-                readers[f].Read(rows[f]);
-                ranges[f].Add(rows[f]);
+                readers[f].Read(block, f, 0);
+                ranges[f].Add(block.SingleRow(f, 0));
             }
         }
         return new([.. ranges.Select(r => r.Finish())]);
@@ -155,9 +155,9 @@ internal sealed class DataViewRowSource : IRowSource
             _scan?.NextRow();
             for (int f = 0; f < fields.Length; f++)
             {
-                Span<float> values = block.SingleRow(f, row);
-                if (fields[f].Read(values))
+                if (fields[f].Read(block, f, row))
                     continue;
+                Span<float> values = block.SingleRow(f, row);
                 allFinite = false;
                 _scan?.AddBad(f, values);
                 source.Replacement?.Apply(f, values);

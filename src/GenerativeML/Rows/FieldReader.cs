@@ -1,4 +1,5 @@
 using System.Numerics;
+using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -7,8 +8,11 @@ namespace GenerativeML.Rows;
 /// <summary>Reads one column of the row that a cursor stands on into the slots of a field.</summary>
 internal abstract class FieldReader
 {
-    /// <summary>Copies the current row's values, and says whether all of them are finite.</summary>
-    public abstract bool Read(Span<float> row);
+    /// <summary>
+    /// Copies the current row's values into row <paramref name="row"/> of a field, and says whether all of them are
+    /// finite.
+    /// </summary>
+    public abstract bool Read(RowBlock block, int field, int row);
 
     /// <summary>A reader for a column that <see cref="InputColumns"/> has found.</summary>
     /// <param name="input">The rows.</param>
@@ -19,6 +23,7 @@ internal abstract class FieldReader
         return column.Type switch
         {
             VectorDataViewType => new Vector(Getter<VBuffer<float>>(), column.Name),
+            TextDataViewType => new Text(Getter<ReadOnlyMemory<char>>()),
             BooleanDataViewType => new Truth(Getter<bool>()),
             KeyDataViewType key when key.RawType == typeof(byte) => new Key<byte>(Getter<byte>()),
             KeyDataViewType key when key.RawType == typeof(ushort) => new Key<ushort>(Getter<ushort>()),
@@ -35,16 +40,17 @@ internal abstract class FieldReader
     {
         private VBuffer<float> _buffer;
 
-        public override bool Read(Span<float> row)
+        public override bool Read(RowBlock block, int field, int row)
         {
+            Span<float> values = block.SingleRow(field, row);
             getter(ref _buffer);
-            if (_buffer.Length != row.Length)
+            if (_buffer.Length != values.Length)
             {
                 throw new InvalidOperationException(
-                    $"Column '{column}' promises {row.Length} values in each row, but a row has {_buffer.Length}.");
+                    $"Column '{column}' promises {values.Length} values in each row, but a row has {_buffer.Length}.");
             }
-            _buffer.CopyTo(row);
-            foreach (float x in row)
+            _buffer.CopyTo(values);
+            foreach (float x in values)
             {
                 if (!float.IsFinite(x))
                     return false;
@@ -55,20 +61,33 @@ internal abstract class FieldReader
 
     private sealed class Number(ValueGetter<float> getter) : FieldReader
     {
-        public override bool Read(Span<float> row)
+        public override bool Read(RowBlock block, int field, int row)
         {
-            getter(ref row[0]);
-            return float.IsFinite(row[0]);
+            ref float value = ref block.SingleRow(field, row)[0];
+            getter(ref value);
+            return float.IsFinite(value);
         }
     }
 
     private sealed class Truth(ValueGetter<bool> getter) : FieldReader
     {
-        public override bool Read(Span<float> row)
+        public override bool Read(RowBlock block, int field, int row)
         {
             bool value = false;
             getter(ref value);
-            row[0] = value ? 1 : 0;
+            block.SingleRow(field, row)[0] = value ? 1 : 0;
+            return true;
+        }
+    }
+
+    private sealed class Text(ValueGetter<ReadOnlyMemory<char>> getter) : FieldReader
+    {
+        private ReadOnlyMemory<char> _value;
+
+        public override bool Read(RowBlock block, int field, int row)
+        {
+            getter(ref _value);
+            block.Texts(field)[row] = _value.ToString();
             return true;
         }
     }
@@ -77,14 +96,15 @@ internal abstract class FieldReader
     private sealed class Key<T>(ValueGetter<T> getter) : FieldReader
         where T : struct, IBinaryInteger<T>
     {
-        public override bool Read(Span<float> row)
+        public override bool Read(RowBlock block, int field, int row)
         {
+            Span<float> slots = block.SingleRow(field, row);
             T value = T.Zero;
             getter(ref value);
             ulong key = ulong.CreateTruncating(value);
-            row.Clear();
-            if (key > 0 && key <= (ulong)row.Length)
-                row[(int)key - 1] = 1;
+            slots.Clear();
+            if (key > 0 && key <= (ulong)slots.Length)
+                slots[(int)key - 1] = 1;
             return true;
         }
     }

@@ -11,6 +11,7 @@ namespace GenerativeML.Rows;
 internal static class InputColumns
 {
     private const int MostKeys = 1 << 20;
+    private const string Text = "a text";
     private const string Label = "a label, which is a Single, a Boolean or a key of known cardinality,";
 
     /// <summary>Finds the vector-of-Single column <paramref name="name"/>, of any known size.</summary>
@@ -52,10 +53,38 @@ internal static class InputColumns
         throw Missing(name, Label, shape.Select(c => c.Name), parameter);
     }
 
+    /// <summary>Finds the text column <paramref name="name"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
+    public static RowField DescribeText(DataViewSchema schema, string name, string parameter)
+    {
+        if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
+            throw Missing(name, Text, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
+        return column.Type is TextDataViewType
+            ? new(name, FieldKind.Text, Width: 1)
+            : throw Mismatch(name, Text, column.Type.ToString()!, unknownSize: false, parameter);
+    }
+
+    /// <summary>Checks what is known of a text column before any data is there.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
+    public static void CheckText(SchemaShape shape, string name, string parameter)
+    {
+        foreach (SchemaShape.Column column in shape)
+        {
+            if (column.Name != name)
+                continue;
+            if (column is { Kind: SchemaShape.Column.VectorKind.Scalar, IsKey: false, ItemType: TextDataViewType })
+                return;
+            throw Mismatch(name, Text, $"{column.Kind} of {column.ItemType}", unknownSize: false, parameter);
+        }
+        throw Missing(name, Text, shape.Select(c => c.Name), parameter);
+    }
+
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
+        if (field.Kind == FieldKind.Text)
+            return schema[DescribeText(schema, field.Name, parameter).Name];
         if (!field.IsLabel)
             return Find(schema, field.Name, field.Width, parameter);
         RowField found = DescribeLabel(schema, field.Name, parameter);
