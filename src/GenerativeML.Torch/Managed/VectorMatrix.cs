@@ -73,7 +73,7 @@ internal static class VectorMatrix
             Tiles<Lanes128, Vector128<float>, TWeight>(x, xStride, depth, rows, matrix, stride, width, y, yStride);
     }
 
-    private static void Tiles<TLanes, TVector, TWeight>(
+    internal static void Tiles<TLanes, TVector, TWeight>(
         ReadOnlySpan<float> x, int xStride, int depth, int rows, ReadOnlySpan<TWeight> matrix, int stride, int width,
         Span<float> y, int yStride)
         where TLanes : struct, ILanes<TVector>

@@ -1,0 +1,85 @@
+namespace GenerativeML.Torch.Tests;
+
+/// <summary>The managed kernels that work on one row, against their formulas in double precision.</summary>
+[TestClass]
+public sealed class RowFunctionTests
+{
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(5)]
+    [DataRow(16)]
+    [DataRow(45)]
+    public void Layer_normalisation_is_its_formula(int width)
+    {
+        float[] x = Row(width, 3), gain = Row(width, 4), bias = Row(width, 5), y = new float[width];
+        double mean = x.Average(v => (double)v);
+        double deviation = Math.Sqrt(x.Average(v => (v - mean) * (v - mean)) + 1e-5);
+
+        LayerNormalization.Apply(x, gain, bias, 1e-5f, y);
+        for (int i = 0; i < width; i++)
+            Assert.AreEqual((x[i] - mean) / deviation * gain[i] + bias[i], y[i], 2e-5);
+
+        LayerNormalization.Apply(x, gain, [], 1e-5f, x);
+        for (int i = 0; i < width; i++)
+            Assert.AreEqual(y[i] - bias[i], x[i], 2e-5);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(3)]
+    [DataRow(8)]
+    [DataRow(37)]
+    public void Softmax_is_its_formula_whatever_the_size_of_the_numbers(int width)
+    {
+        float[] x = [.. Row(width, 6).Select(v => 200 * v)];
+        double[] powers = [.. x.Select(v => Math.Exp(0.5 * ((double)v - x.Max())))];
+        double logSum = Math.Log(x.Sum(v => Math.Exp((double)v - x.Max()))) + x.Max();
+
+        Assert.AreEqual(logSum, Softmax.LogSumOfExponentials(x), 1e-4);
+        Softmax.Apply(x, 0.5f);
+        for (int i = 0; i < width; i++)
+            Assert.AreEqual(powers[i] / powers.Sum(), x[i], 1e-6);
+    }
+
+    [TestMethod]
+    public void A_number_of_negative_infinity_has_no_share()
+    {
+        float[] x = [1, float.NegativeInfinity, 1, 1, 1, float.NegativeInfinity, 1, 1, 1, float.NegativeInfinity];
+        Softmax.Apply(x);
+        for (int i = 0; i < x.Length; i++)
+            Assert.AreEqual(i is 1 or 5 or 9 ? 0 : 1f / 7, x[i], 1e-7f);
+    }
+
+    [TestMethod]
+    public void Both_forms_of_GELU_are_their_formulas()
+    {
+        float[] x = [.. Enumerable.Range(-2000, 4003).Select(i => i / 137f), 80, -80, 1e10f, -1e10f];
+        float[] tanh = [.. x], erf = [.. x];
+        GaussianErrorUnit.ApplyTanh(tanh);
+        GaussianErrorUnit.ApplyErf(erf);
+        for (int i = 0; i < x.Length; i++)
+        {
+            double v = x[i];
+            double expected = 0.5 * v * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (v + 0.044715 * v * v * v)));
+            Assert.AreEqual(expected, tanh[i], 1e-6 * Math.Max(1, Math.Abs(v)), $"tanh form of {v}");
+            Assert.AreEqual(v * NormalDistribution(v), erf[i], 4e-7 * Math.Max(1, Math.Abs(v)), $"erf form of {v}");
+        }
+    }
+
+    // Φ(x) = ½ + φ(x)·(x + x³/3 + x⁵/(3·5) + …), which converges everywhere; far out it is 0 or 1.
+    private static double NormalDistribution(double x)
+    {
+        if (Math.Abs(x) > 8)
+            return x > 0 ? 1 : 0;
+        double term = x, sum = x;
+        for (int k = 3; Math.Abs(term) > 1e-18; k += 2)
+            sum += term *= x * x / k;
+        return 0.5 + sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI);
+    }
+
+    private static float[] Row(int width, ulong seed)
+    {
+        var random = new SplitMix64(seed);
+        return [.. Enumerable.Range(0, width).Select(_ => (float)(random.NextDouble() * 4 - 2))];
+    }
+}
