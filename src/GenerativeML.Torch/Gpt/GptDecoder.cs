@@ -100,11 +100,15 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads)
             at.Cache.Set(layer, at.Position, wide.Slice(width, width), wide[(2 * width)..]);
             cost += 2L * width * (at.Position + 1);
         }
-        if (threads > 1 && count > 1)
-            Parallelism.For(count, cost / count, threads, (first, end) => AttendRows(layer, first, end, stride));
-        else
+        int parts = Parallelism.Parts(count, cost / count, threads);
+        if (parts == 1)
             AttendRows(layer, 0, count, stride);
+        else
+            AttendInParts(layer, count, stride, parts);
     }
+
+    private void AttendInParts(int layer, int count, int stride, int parts) =>
+        Parallelism.For(count, parts, (first, end) => AttendRows(layer, first, end, stride));
 
     private void AttendRows(int layer, int first, int end, int stride)
     {

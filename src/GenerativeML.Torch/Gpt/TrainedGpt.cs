@@ -57,11 +57,12 @@ internal sealed class TrainedGpt : IDisposable
         {
             var batch = new DecodingBatch(new GptDecoder(weights, Threads));
             var continuation = new GptContinuation(Shape, prompt, options);
+            GptContinuation[] alone = [continuation];
             while (!continuation.IsFinished)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 ObjectDisposedException.ThrowIf(_weights is null, this);
-                batch.Step([continuation]);
+                batch.Step(alone);
                 if (continuation.Newest is { } token)
                     yield return token;
             }

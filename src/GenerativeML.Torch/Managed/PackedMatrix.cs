@@ -90,17 +90,18 @@ internal sealed class PackedMatrix
     public void Multiply(ReadOnlyMemory<float> x, int xStride, int rows, Memory<float> y, int threads)
     {
         int panels = PaddedOutputs / VectorMatrix.TileWidth;
-        if (threads > 1)
-        {
-            Parallelism.For(
-                panels, (long)rows * Inputs * VectorMatrix.TileWidth, threads,
-                (first, end) => Panels(x.Span, xStride, rows, y.Span, first, end));
-        }
-        else
-        {
+        int parts = Parallelism.Parts(panels, (long)rows * Inputs * VectorMatrix.TileWidth, threads);
+        if (parts == 1)
             Panels(x.Span, xStride, rows, y.Span, 0, panels);
-        }
+        else
+            MultiplyInParts(x, xStride, rows, y, parts);
     }
+
+    // Apart, for what a lambda captures is allocated wherever it stands.
+    private void MultiplyInParts(ReadOnlyMemory<float> x, int xStride, int rows, Memory<float> y, int parts) =>
+        Parallelism.For(
+            PaddedOutputs / VectorMatrix.TileWidth, parts,
+            (first, end) => Panels(x.Span, xStride, rows, y.Span, first, end));
 
     private void Panels(ReadOnlySpan<float> x, int xStride, int rows, Span<float> y, int first, int end)
     {

@@ -16,7 +16,8 @@ internal static class Parallelism
     /// <param name="threads">The most threads.</param>
     /// <param name="body">What to run; its first exception is thrown as it is.</param>
     /// <param name="cancellationToken">Looked at before each.</param>
-    public static void ForEach(int count, int threads, Action<int> body, CancellationToken cancellationToken = default)
+    public static void ForEach(
+        int count, int threads, Action<int> body, CancellationToken cancellationToken = default)
     {
         if (count == 1 || threads == 1)
         {
@@ -38,21 +39,18 @@ internal static class Parallelism
         }
     }
 
-    /// <summary>Runs a loop's body, where that pays on several threads, over parts of the range from 0 to <paramref name="count"/>.</summary>
+    /// <summary>How many threads pay for a loop.</summary>
     /// <param name="count">How often the loop runs.</param>
     /// <param name="cost">Multiply-adds of each run.</param>
     /// <param name="threads">The most threads.</param>
+    public static int Parts(int count, long cost, int threads) =>
+        (int)Math.Min(Math.Min(threads, count), 1 + count * cost / LeastWork);
+
+    /// <summary>Runs a loop's body in parts, each on a thread.</summary>
+    /// <param name="count">How often the loop runs.</param>
+    /// <param name="parts">How many parts.</param>
     /// <param name="body">Does the runs from the first number up to, without, the second.</param>
-    public static void For(int count, long cost, int threads, Action<int, int> body)
-    {
-        int parts = (int)Math.Min(Math.Min(threads, count), 1 + count * cost / LeastWork);
-        if (parts <= 1)
-        {
-            body(0, count);
-            return;
-        }
-        Parallel.For(
-            0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts },
-            part => body((int)((long)count * part / parts), (int)((long)count * (part + 1) / parts)));
-    }
+    public static void For(int count, int parts, Action<int, int> body) => Parallel.For(
+        0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts },
+        part => body((int)((long)count * part / parts), (int)((long)count * (part + 1) / parts)));
 }
