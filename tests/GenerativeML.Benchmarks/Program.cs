@@ -9,6 +9,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     MemoryBenchmark.Command(),
     MemoryMeasurement.Command(),
     HostileBenchmark.Command(),
+    GptBenchmark.Command(),
     DecodeBenchmark.Command(),
 };
 return root.Parse(args).Invoke();
