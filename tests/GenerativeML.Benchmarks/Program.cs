@@ -11,5 +11,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     HostileBenchmark.Command(),
     GptBenchmark.Command(),
     DecodeBenchmark.Command(),
+    VaeBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

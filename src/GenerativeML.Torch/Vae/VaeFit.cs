@@ -26,8 +26,10 @@ internal static class VaeFit
     /// <param name="source">The training rows.</param>
     /// <param name="options">The options; those of a detector ask for a threshold.</param>
     /// <param name="context">Seed and device.</param>
+    /// <param name="epochEnded">Called after each epoch, with the model as it would be if training ended there.</param>
     /// <exception cref="InvalidOperationException">The rows do not fit the options; the message says why.</exception>
-    public static TrainedVae Fit(IRowSource source, VaeOptions options, TrainingContext context)
+    public static TrainedVae Fit(
+        IRowSource source, VaeOptions options, TrainingContext context, Action<VaeModel>? epochEnded = null)
     {
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         CheckWidths(source.Fields, options);
@@ -54,7 +56,7 @@ internal static class VaeFit
             model.SetInput(moments[0], isBernoulli, [.. Enumerable.Range(0, width).Select(j => binary[j])]);
             if (shape.ConditionRows > 0)
                 model.SetConditions(moments[1..], Sampled(samples[1..], device));
-            Train(model, options, bfloat16, context, data, random, device);
+            Train(model, options, bfloat16, context, data, random, device, epochEnded);
             float threshold = detector is null
                 ? float.PositiveInfinity
                 : Threshold(model, samples, detector.Contamination, device);
@@ -69,13 +71,18 @@ internal static class VaeFit
 
     private static void Train(
         VaeModel model, VaeOptions options, bool bfloat16, TrainingContext context, TrainingData data,
-        SeededRandom random, torch.Device device)
+        SeededRandom random, torch.Device device, Action<VaeModel>? epochEnded)
     {
         VaeNetwork? average = options.WeightAverageDecay > 0
             ? new VaeNetwork(model.Shape, bfloat16, random).OutliveScope()
             : null;
-        using var training = new VaeTraining(model, options, average);
-        TrainingLoop.Run(training, data, RunOf(options, model.Shape, bfloat16, context, data), device);
+        TrainingRun run = RunOf(options, model.Shape, bfloat16, context, data);
+        using var training = new VaeTraining(model, options, average)
+        {
+            EpochSteps = data.BatchesPerEpoch(run.BatchSize),
+            EpochEnded = epochEnded,
+        };
+        TrainingLoop.Run(training, data, run, device);
         training.Finish();
         model.eval();
     }

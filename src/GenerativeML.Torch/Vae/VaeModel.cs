@@ -13,6 +13,8 @@ internal sealed class VaeModel : torch.nn.Module
     // What a Bernoulli slot's value counts, in nats, for each unit by which it lies outside [0, 1].
     private const double Outside = 10;
 
+    private const double Tiny = 1e-30; // zero times the logarithm of zero is zero
+
     private const double LeastProbability = 1e-3; // that an untrained decoder starts from
 
     private readonly VaeNetwork network;
@@ -130,13 +132,23 @@ internal sealed class VaeModel : torch.nn.Module
 
     /// <summary>
     /// What has to be added to <see cref="SlotLoss"/>, slot by slot, so that it speaks of rows in the units of the data,
-    /// (B, D).
+    /// and so that no Bernoulli slot counts for what it is rather than for how it differs: from a value between zero and
+    /// one even the best decoder is as far as its entropy, which is taken off. (B, D).
     /// </summary>
     public torch.Tensor SlotCorrection(torch.Tensor rows, torch.Tensor standardized)
     {
-        torch.Tensor outside = rows.sub(rows.clamp(0.0, 1.0)).abs().mul(Outside).mul(bernoulli);
+        torch.Tensor share = rows.clamp(0.0, 1.0);
+        torch.Tensor outside = rows.sub(share).abs().mul(Outside);
         torch.Tensor derivative = RobustScale.LogDerivative(standardized, input_scale);
-        return torch.where(bernoulli.gt(0), outside, derivative.mul(-1));
+        return torch.where(bernoulli.gt(0), outside.sub(Entropy(share)), derivative.mul(-1));
+    }
+
+    /// <summary>The entropy of Bernoulli variables with these probabilities, in nats.</summary>
+    public static torch.Tensor Entropy(torch.Tensor share)
+    {
+        return Part(share).add(Part(1 - share));
+
+        static torch.Tensor Part(torch.Tensor p) => p.mul(p.clamp_min(Tiny).log()).mul(-1);
     }
 
     /// <summary>The KL divergence of codes from the prior, slot by slot, in nats: (B, Z), (B, Z) → (B, Z).</summary>

@@ -6,6 +6,8 @@ public enum VaeScore
     /// <summary>
     /// The negative logarithm of the row's density, in nats, estimated by importance sampling with
     /// <see cref="VaeOptions.ScoreSamples"/> codes (Burda 2016); with one code it is the negative ELBO. The default.
+    /// Where a Bernoulli slot holds a value between zero and one, such as a grey, the value's own entropy is taken off:
+    /// a row is strange by how it differs from what was expected, not by how grey it is.
     /// </summary>
     NegativeLogLikelihood,
 

@@ -29,6 +29,12 @@ internal sealed class VaeTraining : ITrainable, IDisposable
 
     public IReadOnlyList<UpdateRule> Updates { get; }
 
+    /// <summary>Steps of an epoch.</summary>
+    public long EpochSteps { get; init; } = 1;
+
+    /// <summary>Called after each epoch, with the weights that would be kept if training ended there.</summary>
+    public Action<VaeModel>? EpochEnded { get; init; }
+
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
     {
         if (!_model.training)
@@ -67,6 +73,12 @@ internal sealed class VaeTraining : ITrainable, IDisposable
     {
         if (_weights.Average is VaeNetwork average)
             WeightAverage.Update(average, _model.Network, _options.WeightAverageDecay, step.Step);
+        if (EpochEnded is null || (step.Step + 1) % EpochSteps != 0)
+            return;
+        _model.eval();
+        ExchangeWeights();
+        EpochEnded(_model);
+        ExchangeWeights();
     }
 
     /// <summary>The weight of the KL term at a step.</summary>

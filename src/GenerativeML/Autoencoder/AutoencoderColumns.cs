@@ -39,15 +39,6 @@ internal sealed record AutoencoderColumns
 
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
-    public void Validate()
-    {
-        string?[] added = [Score, PredictedLabel, Reconstruction, Latent, FeatureScore];
-        if (string.IsNullOrWhiteSpace(Features))
-            throw new ArgumentException("The name of the input column is empty.");
-        if (added.Any(name => name is not null && string.IsNullOrWhiteSpace(name)))
-            throw new ArgumentException("The name of an added column is empty.");
-        string? twice = added.OfType<string>().GroupBy(name => name).FirstOrDefault(g => g.Count() > 1)?.Key;
-        if (twice is not null)
-            throw new ArgumentException($"Two columns would be added under the name '{twice}'.");
-    }
+    public void Validate() =>
+        ColumnNames.Check([Features], [Score, PredictedLabel, Reconstruction, Latent, FeatureScore]);
 }

@@ -9,8 +9,12 @@ using Microsoft.ML.Runtime;
 namespace GenerativeML;
 
 /// <summary>A trained autoencoder as a step of a pipeline: adds scores, codes or reconstructions to rows.</summary>
-/// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class AutoencoderTransformer : GenerativeTransformer
+/// <remarks>
+/// <inheritdoc cref="GenerativeTransformer" path="/remarks"/>
+/// With several <see cref="AutoencoderOptions.Members"/>, weights in files have them as a first dimension, as
+/// <c>torch.func.stack_module_state</c> stacks them.
+/// </remarks>
+public sealed class AutoencoderTransformer : NetworkTransformer
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("autoencoder", Load);
@@ -47,34 +51,9 @@ public sealed class AutoencoderTransformer : GenerativeTransformer
     /// <summary>Slots of a code.</summary>
     public int LatentDimension => _shape.LatentDimension;
 
-    /// <summary>
-    /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them:
-    /// <c>encoder.0.weight</c> is (outputs, inputs). With several <see cref="AutoencoderOptions.Members"/>, each tensor
-    /// has them as a first dimension, as <c>torch.func.stack_module_state</c> stacks them.
-    /// </summary>
-    /// <param name="path">The file; it appears under this name when it is complete.</param>
-    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
-    public void SaveWeights(string path)
-    {
-        ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        AtomicFile.Write(path, stream => _model.Use(model => model.ExportWeights(stream)));
-    }
+    private protected override void ExportWeights(Stream stream) => _model.Use(model => model.ExportWeights(stream));
 
-    /// <summary>
-    /// Takes the networks' weights from a file such as <see cref="SaveWeights"/> writes. All else that was learned, the
-    /// scale of the inputs and the threshold among it, stays.
-    /// </summary>
-    /// <param name="path">The file.</param>
-    /// <exception cref="FormatException">
-    /// The file is damaged, or does not hold exactly the weights of networks of this shape; nothing has changed then.
-    /// </exception>
-    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
-    public void LoadWeights(string path)
-    {
-        ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        using FileStream file = File.OpenRead(path);
-        _model.Change(model => model.ImportWeights(file));
-    }
+    private protected override void ImportWeights(Stream stream) => _model.Change(model => model.ImportWeights(stream));
 
     private protected override string Family => SavedFamily.Name;
 
@@ -107,12 +86,11 @@ public sealed class AutoencoderTransformer : GenerativeTransformer
         if (replacement?.Fits([input]) == false)
             throw new FormatException("The saved autoencoder's replacements for NaN do not fit its input.");
 
-        ComputeDevice device = HostDefaults.Device(environment);
         TrainedAutoencoder model = TrainedAutoencoder.Load(
             saved.Shape,
             saved.Threshold ?? float.PositiveInfinity,
             weights,
-            TorchRuntime.Resolve(device, MLNetInternals.FallbackToCpuOf(environment)));
+            HostDefaults.TorchDevice(environment));
         return new AutoencoderTransformer(model, saved.Columns, replacement);
     }
 

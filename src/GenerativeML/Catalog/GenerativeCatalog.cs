@@ -42,6 +42,23 @@ public sealed class GenerativeCatalog
     public AutoencoderDenoiser AutoencoderDenoiser(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
         new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
+
+    /// <summary>Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.</summary>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="latentDimension">The number of slots of a code. Default: by the family's own rule.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public VaeTrainer Vae(string featureColumnName = "Features", int? latentDimension = null, int? epochs = null) =>
+        Vae(new() { FeatureColumnName = featureColumnName, LatentDimension = latentDimension, Epochs = epochs });
+
+    /// <summary>Creates a <see cref="VaeTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public VaeTrainer Vae(VaeTrainer.Options options) => new(_environment, options);
 }
 
 /// <summary>Where an <see cref="MLContext"/> keeps the <see cref="GenerativeCatalog"/>.</summary>

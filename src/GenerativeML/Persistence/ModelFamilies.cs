@@ -6,6 +6,7 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTransformer.SavedFamily.Name] = AutoencoderTransformer.SavedFamily,
+        [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
     };
 
     /// <summary>Finds a family by the name that a file gives it.</summary>
