@@ -1,9 +1,16 @@
 // GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
+// GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 using GenerativeML;
 using GenerativeML.Torch;
 using GenerativeML.Torch.Tests;
+
+if (args[0] == "generate")
+{
+    GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
+    return;
+}
 
 string folder = args[0], result = args[1];
 var options = new AutoencoderDetectorOptions
