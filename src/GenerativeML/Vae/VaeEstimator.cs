@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// <summary>
 /// What the estimators of VAEs have in common: they train the same networks and differ in what they add.
 /// </summary>
-public abstract class VaeEstimator : GenerativeEstimator<VaeTransformer>
+public abstract class VaeEstimator : VectorEstimator<VaeTransformer>
 {
     private readonly VaeOptions _options;
     private readonly VaeColumns _columns;

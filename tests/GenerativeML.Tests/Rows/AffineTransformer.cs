@@ -9,7 +9,7 @@ namespace GenerativeML.Tests.Rows;
 
 /// <summary>The smallest family there can be: an <see cref="AffineModel"/> in an estimator and a transformer.</summary>
 internal sealed class AffineEstimator(IHostEnvironment environment, AffineOptions options)
-    : GenerativeEstimator<AffineTransformer>(environment, nameof(AffineEstimator), options)
+    : VectorEstimator<AffineTransformer>(environment, nameof(AffineEstimator), options)
 {
     private protected override IReadOnlyList<string> InputColumnNames => [options.Input];
 
