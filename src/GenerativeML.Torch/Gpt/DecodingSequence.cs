@@ -1,9 +1,9 @@
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// The tokens of one text that a GPT looks at. When the window is full and a token is added, only the newest half stays,
-/// the new one included, and is evaluated anew from position 0: positions are part of what keys and values were computed
-/// from, so they cannot move. A token then costs two on average, and memory stays what a window takes.
+/// The tokens of one text that a GPT looks at. When the window is full and a token is added, only the newest half
+/// stays, the new one included, and is evaluated anew from position 0: positions are part of what keys and values were
+/// computed from, so they cannot move. A token then costs two on average, and memory stays what a window takes.
 /// </summary>
 internal sealed class DecodingSequence(GptShape shape)
 {

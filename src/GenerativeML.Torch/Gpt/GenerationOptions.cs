@@ -16,8 +16,8 @@ namespace GenerativeML;
 /// <item><see cref="TypicalP"/></item>
 /// </list>
 /// <para>What is left has probabilities that sum to one again, and a token is drawn by them.</para>
-/// <para>A text may grow past the model's context length T: when the window is full, its newest T/2 tokens, the one just
-/// added among them, stay and are evaluated anew at the positions from 0; all older ones are forgotten.</para>
+/// <para>A text may grow past the model's context length T: when the window is full, its newest T/2 tokens, the one
+/// just added among them, stay and are evaluated anew at the positions from 0; all older ones are forgotten.</para>
 /// </remarks>
 public sealed record GenerationOptions
 {
@@ -31,8 +31,8 @@ public sealed record GenerationOptions
     public float Temperature { get; init; } = 1;
 
     /// <summary>
-    /// Only this many of the likeliest tokens are kept (Fan 2018, arXiv:1805.04833); of equal ones, those with the lowest
-    /// numbers. Default: all.
+    /// Only this many of the likeliest tokens are kept (Fan 2018, arXiv:1805.04833); of equal ones, those with the
+    /// lowest numbers. Default: all.
     /// </summary>
     public int? TopK { get; init; }
 
@@ -55,8 +55,8 @@ public sealed record GenerationOptions
     public float TypicalP { get; init; } = 1;
 
     /// <summary>
-    /// Positive logits of tokens that the prompt or the generated text has already are divided by this, negative ones are
-    /// multiplied (Keskar 2019, arXiv:1909.05858). Positive; above 1 discourages repetition. Default 1: none.
+    /// Positive logits of tokens that the prompt or the generated text has already are divided by this, negative ones
+    /// are multiplied (Keskar 2019, arXiv:1909.05858). Positive; above 1 discourages repetition. Default 1: none.
     /// </summary>
     public float RepetitionPenalty { get; init; } = 1;
 
@@ -72,20 +72,20 @@ public sealed record GenerationOptions
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
     /// <summary>
-    /// Texts that end the generation as soon as one appears in what was generated; it and what follows are not part of the
-    /// result. Default: none.
+    /// Texts that end the generation as soon as one appears in what was generated; it and what follows are not part of
+    /// the result. Default: none.
     /// </summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>
-    /// Tokens that end the generation, by their numbers; the token is not part of the result. A model whose tokenizer has
-    /// a token for the end of a document adds it. Default: none.
+    /// Tokens that end the generation, by their numbers; the token is not part of the result. A model whose tokenizer
+    /// has a token for the end of a document adds it. Default: none.
     /// </summary>
     public IReadOnlyList<int> StopTokens { get; init; } = [];
 
     /// <summary>
-    /// Where the random numbers start: the same prompt, options and seed give the same text, whatever other prompts are
-    /// generated from together with it. So equal prompts give equal texts. Default: another seed for each prompt and call.
+    /// Where the random numbers start: the same prompt, options and seed give the same text, whatever other prompts
+    /// are continued with it. So equal prompts give equal texts. Default: another seed for each prompt and call.
     /// </summary>
     public int? Seed { get; init; }
 
@@ -99,15 +99,15 @@ public sealed record GenerationOptions
     public bool LogProbabilities { get; init; }
 
     /// <summary>
-    /// How many of the model's likeliest tokens to name for each token, with their log-probabilities. Above zero only with
-    /// <see cref="LogProbabilities"/>. Default 0.
+    /// How many of the model's likeliest tokens to name for each token, with their log-probabilities. Above zero only
+    /// with <see cref="LogProbabilities"/>. Default 0.
     /// </summary>
     public int Alternatives { get; init; }
 
     /// <summary>
-    /// Whether, on the CPU, weights are read as bfloat16: half the memory traffic, so up to twice the speed where a model
-    /// is larger than the caches, and logits with an error of some 10⁻². The first use makes a rounded copy beside the
-    /// weights. Default: no.
+    /// Whether, on the CPU, weights are read as bfloat16: half the memory traffic, so up to twice the speed where a
+    /// model is larger than the caches, and logits with an error of some 10⁻². The first use makes a rounded copy
+    /// beside the weights. Default: no.
     /// </summary>
     public bool BFloat16Weights { get; init; }
 
@@ -139,8 +139,8 @@ public sealed record GenerationOptions
             throw new ArgumentException("A stop string is empty.", nameof(StopStrings));
         if (Temperature == 0 && (TopK is not null || TopP < 1 || MinP > 0 || TypicalP < 1))
             throw new ArgumentException(
-                "Temperature 0 always takes the likeliest token, so TopK, TopP, MinP and TypicalP would do nothing: leave "
-                + "them out, or give a temperature above 0.", nameof(Temperature));
+                "Temperature 0 always takes the likeliest token, so TopK, TopP, MinP and TypicalP would do nothing: "
+                + "leave them out, or give a temperature above 0.", nameof(Temperature));
         if (Alternatives > 0 && !LogProbabilities)
             throw new ArgumentException(
                 $"Alternatives is {Alternatives}, but LogProbabilities is not set.", nameof(Alternatives));

@@ -38,17 +38,18 @@ internal sealed class GptContinuation
     /// <param name="logits">(vocabulary): changed.</param>
     public void Advance(Span<float> logits)
     {
-        float logSum = _options.LogProbabilities ? Softmax.LogSumOfExponentials(logits) : float.NaN;
+        // The sampler changes logits: what the model thought of a token must be read before.
+        bool asked = _options.LogProbabilities;
+        float logSum = asked ? Softmax.LogSumOfExponentials(logits) : float.NaN;
         TokenAlternative[] alternatives = _options.Alternatives > 0 ? Alternatives(logits, logSum) : [];
-        // Penalties change logits: what the model thought of a token must be read before.
-        float[] before = _options.LogProbabilities ? logits.ToArray() : [];
+        float[] before = asked ? logits.ToArray() : [];
         int token = _sampler.Next(logits);
         if (_options.StopTokens.Contains(token))
         {
             (Newest, IsFinished, Reason) = (null, true, FinishReason.StopToken);
             return;
         }
-        Newest = new GeneratedToken(token, _options.LogProbabilities ? before[token] - logSum : float.NaN, alternatives);
+        Newest = new GeneratedToken(token, asked ? before[token] - logSum : float.NaN, alternatives);
         Sequence.Add(token);
         (IsFinished, Reason) = (++_generated == _options.MaxNewTokens, FinishReason.Length);
     }

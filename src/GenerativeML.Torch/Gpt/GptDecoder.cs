@@ -3,14 +3,17 @@ using System.Buffers;
 namespace GenerativeML.Torch;
 
 /// <summary>A token that goes through the network.</summary>
-/// <param name="Cache">Its sequence's keys and values: those of all positions before it, now or in the same run.</param>
+/// <param name="Cache">
+/// Its sequence's keys and values: those of all positions before it, now or in the same run.
+/// </param>
 /// <param name="Token">Its number.</param>
 /// <param name="Position">Where in the window it stands.</param>
 internal readonly record struct DecoderRow(KeyValueCache Cache, int Token, int Position);
 
 /// <summary>
-/// Runs a GPT over tokens in managed code: a prompt's, or the newest of several sequences, or both together. What a token
-/// gets does not depend, to the bit, on which tokens run with it. Holds scratch memory, so each thread needs its own.
+/// Runs a GPT over tokens in managed code: a prompt's, or the newest of several sequences, or both together. What a
+/// token gets does not depend, to the bit, on which tokens run with it. Holds scratch memory, so each thread needs its
+/// own.
 /// </summary>
 /// <param name="weights">The weights; shared.</param>
 /// <param name="threads">The most threads to use within a run; they do not change the result.</param>

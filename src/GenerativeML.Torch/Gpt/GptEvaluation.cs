@@ -51,8 +51,8 @@ internal sealed class GptEvaluation(GptDecoder decoder)
             pooled[i] /= tokens.Count;
     }
 
-    // Of the rows of the last run, of which the first holds token number 'start': what those from 'from' up to 'end' say
-    // of the tokens that follow them.
+    // Of the rows of the last run, of which the first holds token number 'start': what those from 'from' up to 'end'
+    // say of the tokens that follow them.
     private void Score(IReadOnlyList<int> tokens, int start, int from, int end, Span<float> logProbabilities)
     {
         end = Math.Min(end, tokens.Count - 1 - start);

@@ -18,7 +18,9 @@ internal sealed class KeyValueCache(GptShape shape)
     private AlignedBuffer<float>[] _values = [];
     private int _capacity;
 
-    /// <summary>From one slot of a head's keys to the next. Not a power of two: such rows would share few cache sets.</summary>
+    /// <summary>
+    /// From one slot of a head's keys to the next. Not a power of two: such rows would share few cache sets.
+    /// </summary>
     private int KeyStride => _capacity + VectorMatrix.Lanes;
 
     /// <summary>Makes room for positions up to, without, this one.</summary>

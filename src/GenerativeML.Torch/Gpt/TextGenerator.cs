@@ -13,8 +13,8 @@ internal sealed class TextGenerator(TrainedGpt model, ITokenCodec codec)
     /// <param name="options">How; the defaults where it is null.</param>
     /// <param name="cancellationToken">Looked at before each token.</param>
     /// <exception cref="ArgumentException">
-    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an error;
-    /// or options are out of range or contradict each other.
+    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
+    /// error; or options are out of range or contradict each other.
     /// </exception>
     /// <exception cref="InvalidOperationException">
     /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
@@ -49,8 +49,11 @@ internal sealed class TextGenerator(TrainedGpt model, ITokenCodec codec)
             cancellationToken);
         return
         [
-            .. texts.Select((text, i) => new GeneratedText(
-                whole[i].Append(text.End()).ToString(), tokens[i], text.Stopped ? FinishReason.StopString : reasons[i])),
+            .. texts.Select((text, i) =>
+            {
+                string all = whole[i].Append(text.End()).ToString(); // the end can bring a stop string
+                return new GeneratedText(all, tokens[i], text.Stopped ? FinishReason.StopString : reasons[i]);
+            }),
         ];
     }
 

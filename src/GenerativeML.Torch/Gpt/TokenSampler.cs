@@ -83,7 +83,9 @@ internal sealed class TokenSampler
         return kept;
     }
 
-    /// <summary>The candidates with the largest weights, largest first; of equal ones those with the lowest numbers.</summary>
+    /// <summary>
+    /// The candidates with the largest weights, largest first; of equal ones those with the lowest numbers.
+    /// </summary>
     public static Span<Candidate> Largest(Span<Candidate> candidates, int count)
     {
         // Most candidates are out at the first comparison, with the smallest of the largest so far.

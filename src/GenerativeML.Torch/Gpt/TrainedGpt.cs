@@ -42,8 +42,8 @@ internal sealed class TrainedGpt : IDisposable
     /// <param name="options">How.</param>
     /// <param name="cancellationToken">Looked at before each token.</param>
     /// <exception cref="ArgumentException">
-    /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist; or
-    /// the options are not sound.
+    /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist;
+    /// or the options are not sound.
     /// </exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IEnumerable<GeneratedToken> Stream(
@@ -75,8 +75,8 @@ internal sealed class TrainedGpt : IDisposable
     /// <param name="prompts">Each with at least one token.</param>
     /// <param name="options">How.</param>
     /// <param name="accept">
-    /// Told each token of each sequence, by the sequence's number, as they come; says whether to go on with the sequence.
-    /// May be called for different sequences at once from different threads.
+    /// Told each token of each sequence, by the sequence's number, as they come; says whether to go on with the
+    /// sequence. May be called for different sequences at once from different threads.
     /// </param>
     /// <param name="cancellationToken">Looked at before each token.</param>
     /// <returns>Why each sequence ended; <see cref="FinishReason.StopString"/> where it was not to go on.</returns>
@@ -117,8 +117,8 @@ internal sealed class TrainedGpt : IDisposable
     }
 
     /// <summary>
-    /// Looks at sequences of any lengths, on several threads. An empty span is not computed. A sequence's results do not
-    /// depend, to the bit, on the others.
+    /// Looks at sequences of any lengths, on several threads. An empty span is not computed. A sequence's results do
+    /// not depend, to the bit, on the others.
     /// </summary>
     /// <param name="sequences">The sequences.</param>
     /// <param name="losses">
@@ -172,11 +172,12 @@ internal sealed class TrainedGpt : IDisposable
         {
             ArgumentNullException.ThrowIfNull(prompt);
             if (prompt.Count == 0)
-                throw new ArgumentException("The prompt is empty: a GPT continues from at least one token.", nameof(prompts));
+                throw new ArgumentException(
+                    "The prompt is empty: a GPT continues from at least one token.", nameof(prompts));
             if (options.LongPrompts == LongPrompts.Error && prompt.Count > Shape.ContextLength)
                 throw new ArgumentException(
-                    $"The prompt has {prompt.Count} tokens, and the model looks at {Shape.ContextLength}. With LongPrompts = "
-                    + "KeepEnd, its end would be used.", nameof(prompts));
+                    $"The prompt has {prompt.Count} tokens, and the model looks at {Shape.ContextLength}. With "
+                    + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
             CheckTokens(prompt, nameof(prompts));
         }
     }
@@ -187,7 +188,8 @@ internal sealed class TrainedGpt : IDisposable
         {
             if (token < 0 || token >= Shape.VocabularySize)
                 throw new ArgumentOutOfRangeException(
-                    parameter, token, $"There is no token {token}: the model has tokens 0 to {Shape.VocabularySize - 1}.");
+                    parameter, token,
+                    $"There is no token {token}: the model has tokens 0 to {Shape.VocabularySize - 1}.");
         }
     }
 

@@ -36,7 +36,8 @@ internal static class LayerNormalization
 
         for (int i = 0; i < whole; i += Vector<float>.Count)
         {
-            Vector<float> scaled = (new Vector<float>(x[i..]) - new Vector<float>(mean)) * scale * new Vector<float>(gain[i..]);
+            Vector<float> centered = new Vector<float>(x[i..]) - new Vector<float>(mean);
+            Vector<float> scaled = centered * scale * new Vector<float>(gain[i..]);
             (bias.IsEmpty ? scaled : scaled + new Vector<float>(bias[i..])).CopyTo(y[i..]);
         }
         for (int i = whole; i < x.Length; i++)

@@ -1,8 +1,8 @@
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A layer's weights (outputs, inputs), laid out for <see cref="VectorMatrix"/>: panels of neighbouring outputs, and in a
-/// panel, input by input, the weights of its outputs side by side. The last panel is filled up with zeros.
+/// A layer's weights (outputs, inputs), laid out for <see cref="VectorMatrix"/>: panels of neighbouring outputs, and in
+/// a panel, input by input, the weights of its outputs side by side. The last panel is filled up with zeros.
 /// </summary>
 internal sealed class PackedMatrix
 {

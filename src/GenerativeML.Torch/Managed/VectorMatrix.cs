@@ -63,7 +63,8 @@ internal static class VectorMatrix
             || depth > 0 && matrix.Length < (depth - 1L) * stride + width
             || y.Length < (rows - 1L) * yStride + width)
         {
-            throw new ArgumentException($"A product of ({rows} × {depth}) and ({depth} × {width}) does not fit its spans.");
+            throw new ArgumentException(
+                $"A product of ({rows} × {depth}) and ({depth} × {width}) does not fit its spans.");
         }
         if (Vector512.IsHardwareAccelerated)
             Tiles<Lanes512, Vector512<float>, TWeight>(x, xStride, depth, rows, matrix, stride, width, y, yStride);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GenerativeML.Torch;
 
 namespace GenerativeML.Benchmarks;
@@ -20,8 +21,8 @@ internal sealed record DecodeConfiguration(string Name, GptShape Shape, int Text
     public static DecodeConfiguration Find(string name) => All.First(c => c.Name == name);
 
     /// <summary>
-    /// Random weights, tensor by tensor, in the order in which a file has them; gains are one. They are larger than those
-    /// of a network before training, so that the likeliest token is clear.
+    /// Random weights, tensor by tensor, in the order in which a file has them; gains are one. They are larger than
+    /// those of a network before training, so that the likeliest token is clear.
     /// </summary>
     public void Write(Stream stream)
     {
@@ -30,12 +31,11 @@ internal sealed record DecodeConfiguration(string Name, GptShape Shape, int Text
         foreach (TensorSpec spec in writer.Tensors)
         {
             var values = new float[spec.Length / sizeof(float)];
-            if (spec.Name.Contains("ln_", StringComparison.Ordinal) && spec.Name.EndsWith(".weight", StringComparison.Ordinal))
-                values.AsSpan().Fill(1);
-            else
-                for (int i = 0; i < values.Length; i++)
-                    values[i] = (float)(random.NextDouble() - 0.5) * 0.2f;
-            writer.Write(spec, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values));
+            bool isNorm = spec.Name.Contains("ln_", StringComparison.Ordinal);
+            bool isGain = isNorm && spec.Name.EndsWith(".weight", StringComparison.Ordinal);
+            for (int i = 0; i < values.Length; i++)
+                values[i] = isGain ? 1 : (float)(random.NextDouble() - 0.5) * 0.2f;
+            writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
         }
         writer.Complete();
     }

@@ -5,7 +5,9 @@ using GenerativeML.Torch;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary>The same work in Python: <c>tests/peers/decode_peer.py</c>, in a process that waits while it is not asked.</summary>
+/// <summary>
+/// The same work in Python: <c>tests/peers/decode_peer.py</c>, in a process that waits while it is not asked.
+/// </summary>
 internal sealed class DecodePeer : IDisposable
 {
     private readonly Process _process;
@@ -45,7 +47,8 @@ internal sealed class DecodePeer : IDisposable
         _process.StandardInput.WriteLine(command);
         _process.StandardInput.Flush();
         string answer = _process.StandardOutput.ReadLine()
-            ?? throw new InvalidOperationException("Python has ended; it needs torch. Set GENERATIVEML_PYTHON, or --no-peer.");
+            ?? throw new InvalidOperationException(
+                "Python has ended; it needs torch. Set GENERATIVEML_PYTHON, or --no-peer.");
         return JsonSerializer.Deserialize<T>(answer)!;
     }
 

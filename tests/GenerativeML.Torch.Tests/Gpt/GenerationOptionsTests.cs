@@ -71,6 +71,7 @@ public sealed class GenerationOptionsTests
     {
         ArgumentException e = Assert.Throws<ArgumentException>(options.Validate);
         Assert.AreEqual(option, e.ParamName);
-        StringAssert.Contains(e.Message, option == "StopStrings" ? "stop string" : option == "LogitBias" ? "bias" : option);
+        string word = option switch { "StopStrings" => "stop string", "LogitBias" => "bias", _ => option };
+        StringAssert.Contains(e.Message, word);
     }
 }

@@ -3,7 +3,9 @@ using TorchSharp;
 
 namespace GenerativeML.Torch.Tests;
 
-/// <summary>The decoder in managed code: the training network's logits, and the same bits however tokens are run.</summary>
+/// <summary>
+/// The decoder in managed code: the training network's logits, and the same bits however tokens are run.
+/// </summary>
 [TestClass]
 public sealed class GptDecoderTests
 {
@@ -26,7 +28,8 @@ public sealed class GptDecoderTests
         using IDisposable noGradient = torch.no_grad();
         torch.Tensor input = torch.empty(1, tokens.Length, torch.ScalarType.Int64);
         MemoryMarshal.AsBytes<long>([.. tokens.Select(t => (long)t)]).CopyTo(input.bytes);
-        float[] logits = new float[tokens.Length * shape.VocabularySize], hidden = new float[tokens.Length * shape.Width];
+        var logits = new float[tokens.Length * shape.VocabularySize];
+        var hidden = new float[tokens.Length * shape.Width];
         HostTensors.CopyTo(network.Logits(input), logits);
         HostTensors.CopyTo(network.Hidden(input), hidden);
 
@@ -61,8 +64,8 @@ public sealed class GptDecoderTests
         for (int length = 1; length <= tokens.Length; length++)
         {
             (float[] fresh, _) = Run(weights, tokens[..length], GptDecoder.MostRows, threads: 1);
-            CollectionAssert.AreEqual(
-                logits[((length - 1) * vocabulary)..(length * vocabulary)], fresh[^vocabulary..], $"after {length} tokens");
+            float[] cached = logits[((length - 1) * vocabulary)..(length * vocabulary)];
+            CollectionAssert.AreEqual(cached, fresh[^vocabulary..], $"after {length} tokens");
         }
     }
 

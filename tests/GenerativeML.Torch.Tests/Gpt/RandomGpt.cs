@@ -24,7 +24,8 @@ internal static class RandomGpt
         foreach ((string name, _) in shape.Tensors())
         {
             float[] values = weights[name];
-            bool isGain = name.Contains("ln_", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal);
+            bool isNorm = name.Contains("ln_", StringComparison.Ordinal);
+            bool isGain = isNorm && name.EndsWith("weight", StringComparison.Ordinal);
             for (int i = 0; i < values.Length; i++)
                 values[i] = (float)(random.NextDouble() - 0.5) + (isGain ? 1 : 0);
         }

@@ -1,6 +1,8 @@
 namespace GenerativeML.Torch.Tests;
 
-/// <summary>A GPT whose likeliest token at each position is given: it looks the position up in its perceptron.</summary>
+/// <summary>
+/// A GPT whose likeliest token at each position is given: it looks the position up in its perceptron.
+/// </summary>
 internal static class ScriptedGpt
 {
     /// <param name="vocabulary">Tokens.</param>

@@ -93,7 +93,8 @@ public sealed class TokenSamplerTests
     [TestMethod]
     public void Frequency_counts_what_was_generated_and_presence_does_not_count()
     {
-        var sampler = new TokenSampler(new() { Temperature = 0, FrequencyPenalty = 0.5f, PresencePenalty = 0.25f }, 3, 0);
+        GenerationOptions options = new() { Temperature = 0, FrequencyPenalty = 0.5f, PresencePenalty = 0.25f };
+        var sampler = new TokenSampler(options, 3, seed: 0);
         sampler.AddPrompt(0); // what the prompt has is not counted
         int[] drawn = [.. Enumerable.Range(0, 5).Select(_ => sampler.Next([0, 2, 1]))];
         // 1: 2, then 1.25; 0.75 loses to token 2 with 1, which has 0.25 from then on. 1: 0.75, then 0.25 as token 2: a
@@ -109,7 +110,8 @@ public sealed class TokenSamplerTests
     {
         var sampler = new TokenSampler(new() { Temperature = 0 }, 5, seed: 0);
         Assert.AreEqual(1, sampler.Next([1, 3, 2, 3, float.NegativeInfinity]));
-        var biased = new TokenSampler(new() { Temperature = 0, LogitBias = new Dictionary<int, float> { [2] = 2 } }, 3, 0);
+        GenerationOptions biases = new() { Temperature = 0, LogitBias = new Dictionary<int, float> { [2] = 2 } };
+        var biased = new TokenSampler(biases, 3, seed: 0);
         Assert.AreEqual(2, biased.Next([1, 3, 2]));
     }
 
@@ -119,9 +121,11 @@ public sealed class TokenSamplerTests
     public void Where_everything_is_forbidden_or_not_a_number_there_is_an_error(float temperature)
     {
         GenerationOptions none = new() { Temperature = temperature };
-        Assert.ThrowsExactly<InvalidOperationException>(
-            () => new TokenSampler(none, 2, 0).Next([float.NegativeInfinity, float.NegativeInfinity]));
-        Assert.ThrowsExactly<InvalidOperationException>(() => new TokenSampler(none, 2, 0).Next([float.NaN, float.NaN]));
+        foreach (float logit in (float[])[float.NegativeInfinity, float.NaN])
+        {
+            var sampler = new TokenSampler(none, 2, seed: 0);
+            Assert.ThrowsExactly<InvalidOperationException>(() => sampler.Next([logit, logit]));
+        }
     }
 
     [TestMethod]
@@ -186,5 +190,6 @@ public sealed class TokenSamplerTests
     }
 
     // Shifted: only differences of logits matter.
-    private static float[] Logs(params double[] probabilities) => [.. probabilities.Select(p => (float)Math.Log(p) + 3)];
+    private static float[] Logs(params double[] probabilities) =>
+        [.. probabilities.Select(p => (float)Math.Log(p) + 3)];
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch.Tests;
@@ -31,12 +32,14 @@ public sealed class TrainedGptTests
     {
         using var model = new TrainedGpt(RandomGpt.Weights(Shape));
         byte[] saved = Saved(model);
-        Assert.ThrowsExactly<FormatException>(() => TrainedGpt.Load(Shape with { Width = 27 }, new MemoryStream(saved)));
-        Assert.ThrowsExactly<FormatException>(() => TrainedGpt.Load(Shape with { Biases = false }, new MemoryStream(saved)));
-        Assert.ThrowsExactly<FormatException>(() => TrainedGpt.Load(Shape with { Layers = 3 }, new MemoryStream(saved)));
-        Assert.ThrowsExactly<FormatException>(() => TrainedGpt.Load(Shape, new MemoryStream(saved[..^4])));
-        Assert.ThrowsExactly<FormatException>(
-            () => TrainedGpt.Load(Shape with { Heads = 5 }, new MemoryStream(saved)), "width not a multiple of heads");
+        AssertRefused(Shape with { Width = 27 }, saved);
+        AssertRefused(Shape with { Biases = false }, saved);
+        AssertRefused(Shape with { Layers = 3 }, saved);
+        AssertRefused(Shape, saved[..^4]);
+        AssertRefused(Shape with { Heads = 5 }, saved); // the width is no multiple of it
+
+        static void AssertRefused(GptShape shape, byte[] file) =>
+            Assert.ThrowsExactly<FormatException>(() => TrainedGpt.Load(shape, new MemoryStream(file)));
     }
 
     [TestMethod]
@@ -196,7 +199,8 @@ public sealed class TrainedGptTests
                 float[] logits = LastLogits(weights, tokens[..i]);
                 loss += Math.Log(logits.Sum(l => Math.Exp(l))) - logits[tokens[i]];
             }
-            Assert.AreEqual(tokens.Length < 2 ? double.NaN : loss / (tokens.Length - 1), losses[s], 1e-4, $"sequence {s}");
+            double mean = tokens.Length < 2 ? double.NaN : loss / (tokens.Length - 1);
+            Assert.AreEqual(mean, losses[s], 1e-4, $"sequence {s}");
         }
         Assert.IsTrue(float.IsNaN(embeddings[3 * shape.Width]), "nothing has no embedding");
 
@@ -330,7 +334,7 @@ public sealed class TrainedGptTests
         network.eval();
         using IDisposable noGradient = torch.no_grad();
         torch.Tensor input = torch.empty(1, tokens.Count, torch.ScalarType.Int64);
-        System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>([.. tokens.Select(t => (long)t)]).CopyTo(input.bytes);
+        MemoryMarshal.AsBytes<long>([.. tokens.Select(t => (long)t)]).CopyTo(input.bytes);
         torch.Tensor result = compute(network, input);
         var values = new float[result.numel()];
         HostTensors.CopyTo(result, values);

@@ -22,7 +22,8 @@ public sealed class WithoutTorchTests
         string weights = Path.Combine(_folder, "weights");
         using TrainedGpt model = RandomGpt.Model();
         AtomicFile.Write(weights, model.Save);
-        int[] expected = [.. model.Stream([1, 2], new() { MaxNewTokens = 50, Seed = 3, TopP = 0.9f }).Select(t => t.Id)];
+        GenerationOptions options = new() { MaxNewTokens = 50, Seed = 3, TopP = 0.9f };
+        int[] expected = [.. model.Stream([1, 2], options).Select(t => t.Id)];
         var loss = new float[1];
         model.Evaluate([[1, 2, 3, 4]], loss, new float[model.Shape.Width]);
 
@@ -33,7 +34,7 @@ public sealed class WithoutTorchTests
         Assert.AreEqual(string.Join(' ', expected), lines[0]);
         Assert.AreEqual(BitConverter.SingleToInt32Bits(loss[0]), int.Parse(lines[1]));
         string[] modules = lines[2..];
-        Assert.IsNotEmpty(modules.Where(m => m.Contains("coreclr", StringComparison.Ordinal)), "the list is of native ones");
+        Assert.Contains(m => m.Contains("coreclr", StringComparison.Ordinal), modules, "the list is of native ones");
         foreach (string name in NativeNames)
             Assert.IsEmpty(modules.Where(m => Path.GetFileName(m).Contains(name, StringComparison.OrdinalIgnoreCase)));
         if (!isThere)
@@ -58,7 +59,8 @@ public sealed class WithoutTorchTests
     private static (int Code, string[] Lines) Run(string folder, params string[] arguments)
     {
         string worker = Path.Combine(folder, "GenerativeML.TestWorker.dll");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [worker, .. arguments])
+        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+        var start = new ProcessStartInfo(host, [worker, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -96,9 +96,11 @@ public sealed class VectorMatrixTests
     {
         int width = VectorMatrix.Lanes;
         float[] x = new float[4], matrix = new float[4 * width], y = new float[width];
-        Assert.ThrowsExactly<ArgumentException>(() => VectorMatrix.Multiply(new float[5], matrix, width, width, y));
-        Assert.ThrowsExactly<ArgumentException>(() => VectorMatrix.Multiply(x, matrix, width, width, new float[width - 1]));
-        Assert.ThrowsExactly<ArgumentException>(() => VectorMatrix.Multiply(x, matrix, width, width - 1, y));
+        AssertRefused(() => VectorMatrix.Multiply(new float[5], matrix, width, width, y));
+        AssertRefused(() => VectorMatrix.Multiply(x, matrix, width, width, new float[width - 1]));
+        AssertRefused(() => VectorMatrix.Multiply(x, matrix, width, width - 1, y));
+
+        static void AssertRefused(Action product) => Assert.ThrowsExactly<ArgumentException>(product);
     }
 
     private static PackedMatrix Pack(float[] weights, int outputs, int inputs, bool bfloat16 = false)
