@@ -1,0 +1,112 @@
+using System.Globalization;
+using static GenerativeML.VerdictLevel;
+
+namespace GenerativeML.Reports;
+
+/// <summary>What the figures of a report mean, in words.</summary>
+internal static class ReportWords
+{
+    public static IReadOnlyList<ReportVerdict> Verdicts(SyntheticDataReport report)
+    {
+        List<ReportVerdict> verdicts = [Shapes(report), Trends(report), Coverage(report)];
+        if (report.ClosestRecords is ClosestRecords closest)
+        {
+            verdicts.Add(Privacy(closest));
+            verdicts.Add(Copies(closest));
+        }
+        else
+        {
+            verdicts.Add(new(
+                report.NewRowShare > 0.9 ? Good : Fair,
+                "New rows",
+                I($"{report.NewRowShare:P1} of the synthetic rows equal no real row. Without held-out rows nobody can ")
+                + "say how many would do so by chance."));
+        }
+        if (report.DetectionAuroc is double detection)
+            verdicts.Add(Detection(detection));
+        if (report.Utility is LabelUtility utility)
+            verdicts.Add(Use(utility));
+        return verdicts;
+    }
+
+    private static ReportVerdict Shapes(SyntheticDataReport report)
+    {
+        ColumnComparison worst = report.Columns.MinBy(column => column.Shape)!;
+        return new(
+            Level(report.MeanShape, good: 0.93, fair: 0.85),
+            "Single columns",
+            I($"On average {report.MeanShape:P1} alike; the least is '{worst.Name}' with {worst.Shape:P1}."));
+    }
+
+    private static ReportVerdict Trends(SyntheticDataReport report)
+    {
+        if (report.Pairs.Count == 0)
+            return new(Good, "Pairs of columns", "There is only one column.");
+        PairComparison worst = report.Pairs.MinBy(pair => pair.Trend)!;
+        return new(
+            Level(report.MeanTrend, good: 0.9, fair: 0.8),
+            "Pairs of columns",
+            I($"On average {report.MeanTrend:P1} alike; the least is '{worst.First}' with '{worst.Second}', ")
+            + I($"{worst.Trend:P1}."));
+    }
+
+    private static ReportVerdict Coverage(SyntheticDataReport report)
+    {
+        ColumnComparison worst = report.Columns.MinBy(column => column.Coverage)!;
+        string what = worst.IsNumeric ? "of its range" : "of its categories";
+        return new(
+            Level(report.MeanCoverage, good: 0.9, fair: 0.7),
+            "Coverage",
+            worst.Coverage >= 1
+                ? "Every range and every category of the real table occurs."
+                : I($"On average {report.MeanCoverage:P1} of ranges and categories occur; of '{worst.Name}', ")
+                    + I($"{worst.Coverage:P1} {what}."));
+    }
+
+    private static ReportVerdict Privacy(ClosestRecords closest)
+    {
+        string measured = I($"Synthetic rows lie {closest.Synthetic:G3} from their closest training row (median), ")
+            + I($"held-out real rows {closest.HoldOut:G3}");
+        return closest.Ratio switch
+        {
+            < 0.5 => new(Poor, "Privacy", measured + ": single training rows are nearly repeated."),
+            < 0.8 => new(Fair, "Privacy", measured + ": nearer to the training rows than other real rows are."),
+            <= 1.4 => new(Good, "Privacy", measured + ": about the same."),
+            double.NaN => new(Fair, "Privacy", measured + ": most of them repeat others; this says nothing here."),
+            _ => new(Fair, "Privacy", measured + ": far from the training rows, and from what is real."),
+        };
+    }
+
+    private static ReportVerdict Copies(ClosestRecords closest)
+    {
+        double extra = closest.SyntheticCopies - closest.HoldOutCopies;
+        return new(
+            extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
+            "Copies",
+            I($"{closest.SyntheticCopies:P2} of the synthetic rows equal a training row; of the held-out rows, ")
+            + I($"{closest.HoldOutCopies:P2} do."));
+    }
+
+    private static ReportVerdict Detection(double auroc) => new(
+        auroc <= 0.75 ? Good : auroc <= 0.9 ? Fair : Poor,
+        "Telling them apart",
+        I($"A classifier puts a synthetic row above a real one in {auroc:P1} of pairs (by chance: 50 %)")
+        + (auroc <= 0.75 ? "." : auroc <= 0.9 ? ": it finds something to go by." : ": they are easily told apart."));
+
+    private static ReportVerdict Use(LabelUtility utility)
+    {
+        double lost = utility.Real.Auroc - utility.Synthetic.Auroc;
+        return new(
+            lost <= 0.025 ? Good : lost <= 0.08 ? Fair : Poor,
+            "Use for training",
+            I($"A classifier of '{utility.Label}' that is trained on synthetic rows has on held-out real rows an ")
+            + I($"AUROC of {utility.Synthetic.Auroc:F3} and an F1 of {utility.Synthetic.F1:F3}; trained on real rows, ")
+            + I($"{utility.Real.Auroc:F3} and {utility.Real.F1:F3}; on both, {utility.Both.Auroc:F3} and ")
+            + I($"{utility.Both.F1:F3}."));
+    }
+
+    private static VerdictLevel Level(double value, double good, double fair) =>
+        value >= good ? Good : value >= fair ? Fair : Poor;
+
+    private static string I(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

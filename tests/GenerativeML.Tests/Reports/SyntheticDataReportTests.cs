@@ -1,0 +1,228 @@
+using GenerativeML.Tests.Rows;
+using GenerativeML.Torch;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Tests.Reports;
+
+/// <summary>What the report says of tables whose likeness is known.</summary>
+[TestClass]
+public sealed class SyntheticDataReportTests
+{
+    [TestMethod]
+    public void A_table_is_just_like_itself()
+    {
+        IDataView table = Made(400, seed: 1);
+        SyntheticDataReport report = SyntheticDataReport.Compare(table, table, new() { HoldOut = table });
+        Assert.AreEqual(1, report.MeanShape, 1e-12);
+        Assert.AreEqual(1, report.MeanTrend, 1e-12);
+        Assert.AreEqual(1, report.MeanCoverage, 1e-12);
+        Assert.AreEqual(0, report.NewRowShare);
+        Assert.AreEqual(0, report.ClosestRecords!.Synthetic);
+        Assert.AreEqual(1, report.ClosestRecords.SyntheticCopies);
+        Assert.AreEqual(1, report.ClosestRecords.Ratio);
+    }
+
+    [TestMethod]
+    public void Shapes_and_coverage_are_those_of_a_hand_count()
+    {
+        double[] real = [1, 2, 3, 4], synthetic = [2, 3, 3, double.NaN];
+        string[] realTexts = ["a", "a", "b", "c"], syntheticTexts = ["a", "b", "b", "d"];
+        SyntheticDataReport report = SyntheticDataReport.Compare(
+            Table(real, realTexts), Table(synthetic, syntheticTexts), new() { Detection = false });
+        // At 1, a quarter of the real numbers is reached and none of the synthetic ones; at 3, three quarters and all.
+        Assert.AreEqual(0.75, report.Columns[0].Shape, 1e-12);
+        Assert.AreEqual(1 - 2.0 / 3, report.Columns[0].Coverage, 1e-12);
+        Assert.AreEqual(0.25, report.Columns[0].SyntheticMissing);
+        // |1/2 − 1/4| + |1/4 − 1/2| + |1/4 − 0| + |0 − 1/4| is 1, and half of it is left to 1.
+        Assert.AreEqual(0.5, report.Columns[1].Shape, 1e-12);
+        Assert.AreEqual(2.0 / 3, report.Columns[1].Coverage, 1e-12);
+        Assert.IsTrue(report.Columns[0].IsNumeric);
+        Assert.IsFalse(report.Columns[1].IsNumeric);
+    }
+
+    [TestMethod]
+    public void Trends_of_numbers_are_by_correlation_and_others_by_joint_shares()
+    {
+        double[] up = [1, 2, 3, 4], down = [4, 3, 2, 1];
+        string[] texts = ["a", "a", "b", "b"], swapped = ["b", "b", "a", "a"];
+        SyntheticDataReport report = SyntheticDataReport.Compare(
+            Pairs(up, up, texts), Pairs(up, down, swapped), new() { Detection = false });
+        // From a correlation of 1 to one of −1; and no number goes with the same text as before.
+        Assert.AreEqual(0, report.Pairs.Single(p => p.First == "x" && p.Second == "y").Trend, 1e-12);
+        Assert.AreEqual(0, report.Pairs.Single(p => p.First == "x" && p.Second == "t").Trend, 1e-12);
+        Assert.AreEqual(1, report.Pairs.Single(p => p.First == "y" && p.Second == "t").Trend, 1e-12);
+    }
+
+    [TestMethod]
+    public void Columns_of_all_types_are_read_and_keys_go_by_their_values()
+    {
+        var first = new TableView(3)
+            .Add("key", new KeyDataViewType(typeof(uint), 2), i => (uint)i, KeyNames("low", "high"))
+            .Add("long", NumberDataViewType.Int64, i => (long)i)
+            .Add("flag", BooleanDataViewType.Instance, i => i == 1)
+            .AddVector("vector", 2, i => [i, float.NaN]);
+        var second = new TableView(3)
+            .Add("vector", new VectorDataViewType(NumberDataViewType.Single, 2), _ => new VBuffer<float>(2, [5, float.NaN]))
+            .Add("flag", BooleanDataViewType.Instance, i => i == 1)
+            .Add("long", NumberDataViewType.Int64, i => (long)i)
+            .Add("key", new KeyDataViewType(typeof(uint), 3), i => (uint)(i == 0 ? 0 : 3 - i), KeyNames("high", "low", "new"));
+        SyntheticDataReport report = SyntheticDataReport.Compare(first, second);
+        CollectionAssert.AreEqual(
+            new[] { "key", "long", "flag", "vector.0", "vector.1" }, report.Columns.Select(c => c.Name).ToArray());
+        Assert.AreEqual(1, report.Columns[0].Shape, 1e-12);
+        Assert.AreEqual(1.0 / 3, report.Columns[0].RealMissing, 1e-12);
+        Assert.AreEqual(0, report.Columns[3].Shape, 1e-12);
+        Assert.AreEqual(1, report.Columns[4].Shape, 1e-12);
+        Assert.IsNull(report.DetectionAuroc);
+    }
+
+    [TestMethod]
+    public void Real_rows_are_not_told_from_real_ones_and_broken_pairs_are()
+    {
+        IDataView real = Made(1500, seed: 1);
+        double same = SyntheticDataReport.Compare(real, Made(1500, seed: 2)).DetectionAuroc!.Value;
+        // Each column by itself is as before: only how they go together is not.
+        double broken = SyntheticDataReport.Compare(real, Made(1500, seed: 2, together: false)).DetectionAuroc!.Value;
+        Assert.AreEqual(0.5, same, 0.06);
+        Assert.IsGreaterThan(0.8, broken);
+    }
+
+    [TestMethod]
+    public void Rows_are_worth_as_much_as_they_say_of_the_label()
+    {
+        IDataView real = Made(800, seed: 1), test = Made(800, seed: 3);
+        SyntheticDataReportOptions options = new() { HoldOut = test, LabelColumnName = "t", Detection = false };
+        LabelUtility good = SyntheticDataReport.Compare(real, Made(800, seed: 2), options).Utility!;
+        LabelUtility bad = SyntheticDataReport.Compare(real, Made(800, seed: 2, together: false), options).Utility!;
+        Assert.AreEqual(good.Real.Auroc, good.Synthetic.Auroc, 0.03);
+        Assert.IsGreaterThan(0.85, good.Real.Auroc);
+        Assert.IsLessThan(0.65, bad.Synthetic.Auroc);
+        Assert.AreEqual(good.Real, bad.Real);
+        Assert.IsGreaterThan(bad.Synthetic.Auroc, bad.Both.Auroc);
+    }
+
+    [TestMethod]
+    public void Samples_are_bounded_and_by_the_seed()
+    {
+        IDataView real = Made(3000, seed: 1), synthetic = Made(2000, seed: 2);
+        SyntheticDataReport Compare(int seed) => SyntheticDataReport.Compare(
+            real, synthetic, new() { MaximumRows = 500, Detection = false, Seed = seed });
+        SyntheticDataReport report = Compare(1);
+        Assert.AreEqual(3000, report.RealRows);
+        Assert.AreEqual(500, report.Real.Rows);
+        Assert.AreEqual(report.MeanTrend, Compare(1).MeanTrend);
+        Assert.AreNotEqual(report.MeanTrend, Compare(2).MeanTrend);
+        // Every row is equally likely, the first and the last: the mean of a column is that of all rows.
+        Assert.AreEqual(0, report.Real.Numbers(0).ToArray().Average(), 0.2);
+    }
+
+    [TestMethod]
+    public void Verdicts_follow_the_figures()
+    {
+        IDataView real = Made(800, seed: 1), test = Made(800, seed: 3);
+        SyntheticDataReportOptions options = new() { HoldOut = test, LabelColumnName = "t" };
+        IReadOnlyList<ReportVerdict> good = SyntheticDataReport.Compare(real, Made(800, seed: 2), options).Verdicts;
+        Assert.IsTrue(good.All(v => v.Level == VerdictLevel.Good), string.Join("\n", good));
+        IReadOnlyList<ReportVerdict> copied = SyntheticDataReport.Compare(real, real, options).Verdicts;
+        Assert.AreEqual(VerdictLevel.Poor, copied.Single(v => v.Topic == "Privacy").Level);
+        Assert.AreEqual(VerdictLevel.Poor, copied.Single(v => v.Topic == "Copies").Level);
+    }
+
+    [TestMethod]
+    public void The_page_is_whole_in_itself_and_text_stays_text()
+    {
+        IDataView table = new TableView(40)
+            .Add("<b>&name", TextDataViewType.Instance, i => (i % 2 == 0 ? "<script>" : "\"x\"").AsMemory())
+            .Add("n", NumberDataViewType.Single, i => (float)i);
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid()}.html");
+        try
+        {
+            SyntheticDataReport.Compare(table, table).SaveHtml(path, "A <title>");
+            string page = File.ReadAllText(path);
+            StringAssert.Contains(page, "A &lt;title&gt;");
+            StringAssert.Contains(page, "&lt;b&gt;&amp;name");
+            Assert.DoesNotContain("<script", page);
+            Assert.DoesNotContain("http", page);
+            Assert.DoesNotContain("src=", page);
+            Assert.AreEqual(2, page.Split("<svg").Length - 1);
+            Assert.IsFalse(File.Exists(path + AtomicFile.TemporarySuffix));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [TestMethod]
+    public void What_cannot_be_compared_is_refused_by_name()
+    {
+        IDataView real = Made(50, seed: 1), many = Made(120, seed: 1);
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+                () => SyntheticDataReport.Compare(real, new TableView(3).Add("x", NumberDataViewType.Double, i => 1.0)))
+                .Message,
+            "'y' is missing");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+                () => SyntheticDataReport.Compare(real, Pairs([1f], [1], ["a"]))).Message,
+            "'x' is of the wrong type: expected Double");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+                () => SyntheticDataReport.Compare(real, real, new() { HoldOut = real, LabelColumnName = "none" })).Message,
+            "Label column 'none' is missing");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(
+                () => SyntheticDataReport.Compare(real, real, new() { LabelColumnName = "t" })).Message,
+            "HoldOut");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(
+                () => SyntheticDataReport.Compare(many, many, new() { HoldOut = many, LabelColumnName = "x" })).Message,
+            "Label column 'x' has 120 different values");
+        Assert.ThrowsExactly<ArgumentException>(() => SyntheticDataReport.Compare(real, Made(0, seed: 1)));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+            () => SyntheticDataReport.Compare(real, real, new() { MaximumRows = 9 }));
+        Assert.ThrowsExactly<OperationCanceledException>(
+            () => SyntheticDataReport.Compare(real, real, new() { CancellationToken = new(canceled: true) }));
+    }
+
+    /// <summary>Two numbers and a text that go together, or by themselves as before and not together.</summary>
+    private static TableView Made(int rows, int seed, bool together = true)
+    {
+        SplitMix64 random = new((ulong)seed);
+        double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+        var drawn = new (double X, double Y, string Text)[rows];
+        for (int i = 0; i < rows; i++)
+        {
+            double x = Normal(), y = Math.Abs(together ? x : Normal()) + 0.1 * Normal();
+            double z = (together ? x : Normal()) + 0.5 * Normal();
+            drawn[i] = (x, y, z < -0.5 ? "low" : "high");
+        }
+        return Pairs([.. drawn.Select(r => r.X)], [.. drawn.Select(r => r.Y)], [.. drawn.Select(r => r.Text)]);
+    }
+
+    private static TableView Pairs(double[] x, double[] y, string[] texts) => new TableView(x.Length)
+        .Add("x", NumberDataViewType.Double, i => x[i])
+        .Add("y", NumberDataViewType.Double, i => y[i])
+        .Add("t", TextDataViewType.Instance, i => texts[i].AsMemory());
+
+    private static TableView Pairs(float[] x, double[] y, string[] texts) => new TableView(x.Length)
+        .Add("x", NumberDataViewType.Single, i => x[i])
+        .Add("y", NumberDataViewType.Double, i => y[i])
+        .Add("t", TextDataViewType.Instance, i => texts[i].AsMemory());
+
+    private static TableView Table(double[] numbers, string[] texts) => new TableView(numbers.Length)
+        .Add("n", NumberDataViewType.Double, i => numbers[i])
+        .Add("t", TextDataViewType.Instance, i => texts[i].AsMemory());
+
+    private static DataViewSchema.Annotations KeyNames(params string[] names)
+    {
+        ReadOnlyMemory<char>[] values = [.. names.Select(name => name.AsMemory())];
+        var builder = new DataViewSchema.Annotations.Builder();
+        builder.Add(
+            "KeyValues",
+            new VectorDataViewType(TextDataViewType.Instance, values.Length),
+            (ref VBuffer<ReadOnlyMemory<char>> value) => VBuffer<ReadOnlyMemory<char>>.Copy(values, 0, ref value, values.Length));
+        return builder.ToAnnotations();
+    }
+}
