@@ -3,7 +3,7 @@ using TorchSharp;
 namespace GenerativeML.Torch;
 
 /// <summary>A trained VAE: scores, encodes, reconstructs and generates rows. Safe to use from several threads.</summary>
-internal sealed class TrainedVae : TrainedModel<VaeModel>
+internal sealed class TrainedVae : TrainedModel<VaeModel>, IVectorGenerator
 {
     private readonly VaeScoring _scoring;
 
@@ -30,14 +30,14 @@ internal sealed class TrainedVae : TrainedModel<VaeModel>
         using IDisposable computation = Enter();
         Batch batch = HostTensors.ToBatch(block, count, Device);
         torch.Tensor rows = batch[0];
-        torch.Tensor? conditions = VaeConditions.Join(batch);
+        torch.Tensor? conditions = ConditionStore.Of(batch);
         if (!wanted.Score.IsEmpty)
             HostTensors.CopyTo(_scoring.Score(rows, conditions), wanted.Score);
         if (!wanted.FeatureScore.IsEmpty)
             HostTensors.CopyTo(_scoring.SlotScore(rows, conditions), wanted.FeatureScore);
         if (wanted.Latent.IsEmpty && wanted.Deviation.IsEmpty && wanted.Reconstruction.IsEmpty)
             return;
-        torch.Tensor? condition = Model.Condition(conditions);
+        torch.Tensor? condition = Model.Conditions.Scaled(conditions);
         (torch.Tensor mean, torch.Tensor logVariance) = Model.Encode(Model.Standardize(rows), condition);
         if (!wanted.Latent.IsEmpty)
             HostTensors.CopyTo(mean, wanted.Latent);
@@ -47,41 +47,30 @@ internal sealed class TrainedVae : TrainedModel<VaeModel>
             HostTensors.CopyTo(Model.Expected(Model.Decode(mean, condition)), wanted.Reconstruction);
     }
 
-    /// <summary>The share of training rows, or the mean, of each slot of the conditions, (C).</summary>
+    /// <inheritdoc/>
+    public int InputWidth => Shape.InputWidth;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> ConditionWidths => Shape.ConditionWidths;
+
+    /// <inheritdoc/>
     public float[] ConditionMeans()
     {
         using IDisposable computation = Enter();
         float[] means = new float[Shape.ConditionWidth];
-        HostTensors.CopyTo(Model.ConditionMean, means);
+        HostTensors.CopyTo(Model.Conditions.Mean, means);
         return means;
     }
 
-    /// <summary>
-    /// Makes rows, the same for the same seed, number and condition: conditions from training rows, codes from the
-    /// prior, rows from what the decoder gives for both.
-    /// </summary>
-    /// <param name="rows">(count × D), for the rows.</param>
-    /// <param name="conditions">(count × C), for their conditions.</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="seed">The seed of everything random.</param>
-    /// <param name="where">
-    /// The conditions that all rows have, (C): NaN in slots that are free. Empty: all are. Free ones come from training
-    /// rows that share the others, or from any where none does.
-    /// </param>
+    /// <inheritdoc/>
+    /// <remarks>Codes are drawn from the prior, rows from what the decoder gives for code and condition.</remarks>
     public void Generate(
         Span<float> rows, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
     {
         using IDisposable computation = Enter();
         using var random = new SeededRandom(Device, seed);
-        torch.Tensor? given = null;
-        if (Shape.ConditionRows > 0)
-        {
-            StoredConditions stored = new(Model.ConditionRows, Shape.ConditionWidth);
-            stored.Draw(conditions, count, seed, where);
-            given = HostTensors.FromRows(conditions[..(count * Shape.ConditionWidth)], count, Shape.ConditionWidth, Device);
-        }
+        torch.Tensor? condition = Model.Conditions.Draw(conditions, count, seed, where);
         torch.Tensor code = random.Normal([count, Shape.LatentDimension]);
-        torch.Tensor? condition = Model.Condition(given);
         HostTensors.CopyTo(Model.Sample(Model.Decode(code, condition), random), rows);
     }
 

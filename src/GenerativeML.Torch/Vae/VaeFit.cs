@@ -54,8 +54,7 @@ internal static class VaeFit
         try
         {
             model.SetInput(moments[0], isBernoulli, [.. Enumerable.Range(0, width).Select(j => binary[j])]);
-            if (shape.ConditionRows > 0)
-                model.SetConditions(moments[1..], Sampled(samples[1..], device));
+            model.Conditions.Set(moments[1..], samples[1..]);
             Train(model, options, bfloat16, context, data, random, device, epochEnded);
             float threshold = detector is null
                 ? float.PositiveInfinity
@@ -177,7 +176,7 @@ internal static class VaeFit
         using DisposeScope scope = torch.NewDisposeScope();
         int count = samples[0].Count;
         torch.Tensor rows = HostTensors.FromRows(samples[0].ToArray(), count, model.Shape.InputWidth, device);
-        torch.Tensor? conditions = samples.Length > 1 ? Sampled(samples[1..], device) : null;
+        torch.Tensor? conditions = samples.Length > 1 ? ConditionStore.Sampled(samples[1..], device) : null;
         var scoring = new VaeScoring(model);
         float[] scores = new float[count];
         for (int start = 0; start < count; start += ThresholdBatch)
@@ -191,8 +190,4 @@ internal static class VaeFit
         int anomalies = (int)Math.Round(contamination * count);
         return scores[Math.Max(0, count - 1 - anomalies)];
     }
-
-    /// <summary>The samples of several fields side by side, (rows, C).</summary>
-    private static torch.Tensor Sampled(RowSample[] samples, torch.Device device) => torch.cat(
-        [.. samples.Select(s => HostTensors.FromRows(s.ToArray(), s.Count, s.Width, device))], 1);
 }

@@ -22,9 +22,7 @@ internal sealed class VaeModel : torch.nn.Module
     private readonly torch.Tensor input_scale; // (D), one over the deviation; zero where constant, one if Bernoulli
     private readonly torch.Tensor bernoulli; // (D), one or zero
     private readonly torch.Tensor binary; // (D), one where the training rows hold nothing but zeros and ones
-    private readonly torch.Tensor condition_mean; // (C)
-    private readonly torch.Tensor condition_scale; // (C)
-    private readonly torch.Tensor condition_rows; // (rows, C), in the units of the data
+    private readonly ConditionStore conditions;
 
     public VaeModel(VaeShape shape, bool bfloat16, SeededRandom random)
         : base(nameof(VaeModel))
@@ -35,23 +33,18 @@ internal sealed class VaeModel : torch.nn.Module
         input_scale = Zeros(shape.InputWidth);
         bernoulli = Zeros(shape.InputWidth);
         binary = Zeros(shape.InputWidth);
-        condition_mean = Zeros(shape.ConditionWidth);
-        condition_scale = Zeros(shape.ConditionWidth);
-        condition_rows = Zeros(shape.ConditionRows, shape.ConditionWidth);
+        conditions = new ConditionStore(shape.ConditionRows, shape.ConditionWidth, random.Device);
         RegisterComponents();
 
-        torch.Tensor Zeros(params long[] size) => torch.zeros(size, torch.ScalarType.Float32, random.Device);
+        torch.Tensor Zeros(long size) => torch.zeros([size], torch.ScalarType.Float32, random.Device);
     }
 
     public VaeShape Shape { get; }
 
     public VaeNetwork Network => network;
 
-    /// <summary>The mean of each slot of the conditions over the training rows, (C).</summary>
-    public torch.Tensor ConditionMean => condition_mean;
-
-    /// <summary>Conditions of training rows, in the units of the data, (rows, C).</summary>
-    public torch.Tensor ConditionRows => condition_rows;
+    /// <summary>What is known of the conditions.</summary>
+    public ConditionStore Conditions => conditions;
 
     /// <summary>Takes the scale of each slot, and which are Bernoulli.</summary>
     /// <param name="moments">Of the modelled vector.</param>
@@ -73,28 +66,8 @@ internal sealed class VaeModel : torch.nn.Module
             [.. marks.Select(m => m ? 1f : 0f)], 1, marks.Length, bernoulli.device).view(-1);
     }
 
-    /// <summary>Takes the scale of the conditions, one field after the other, and rows to draw them from.</summary>
-    public void SetConditions(IReadOnlyList<ColumnMoments> moments, torch.Tensor rows)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        long at = 0;
-        for (int c = 0; c < moments.Count; c++)
-        {
-            long width = Shape.ConditionWidths[c];
-            RobustScale.Set(
-                condition_mean.narrow(0, at, width), condition_scale.narrow(0, at, width), moments[c]);
-            at += width;
-        }
-        condition_rows.copy_(rows);
-    }
-
     /// <summary>Rows in the units of the data → what the encoder sees of them, (B, D) → (B, D).</summary>
     public torch.Tensor Standardize(torch.Tensor rows) => RobustScale.Apply(rows, input_mean, input_scale);
-
-    /// <summary>Conditions in the units of the data → what the networks see, (B, C) → (B, C); null for none.</summary>
-    public torch.Tensor? Condition(torch.Tensor? conditions) =>
-        conditions is null ? null : RobustScale.Apply(conditions, condition_mean, condition_scale);
 
     /// <summary>What the decoder has to give for rows, (B, D), and for what the encoder sees of them, (B, D).</summary>
     public torch.Tensor Target(torch.Tensor rows, torch.Tensor standardized)
@@ -109,10 +82,10 @@ internal sealed class VaeModel : torch.nn.Module
 
     /// <summary>Codes of rows that the encoder sees: (B, D), condition (B, C) → mean and log variance, (B, Z).</summary>
     public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor standardized, torch.Tensor? condition) =>
-        network.Encode(With(standardized, condition));
+        network.Encode(ConditionStore.Join(standardized, condition));
 
     /// <summary>Codes (B, Z), condition (B, C) → what the decoder gives, (B, D).</summary>
-    public torch.Tensor Decode(torch.Tensor codes, torch.Tensor? condition) => network.Decode(With(codes, condition));
+    public torch.Tensor Decode(torch.Tensor codes, torch.Tensor? condition) => network.Decode(ConditionStore.Join(codes, condition));
 
     /// <summary>
     /// The negative log-likelihood of each slot of a target, in nats, given what the decoder gave: (B, D), (B, D) →
@@ -178,7 +151,4 @@ internal sealed class VaeModel : torch.nn.Module
         torch.Tensor ones = random.Uniform(decoded.shape, 0, 1).sub_(share).lt(0).to(torch.ScalarType.Float32);
         return torch.where(bernoulli.gt(0), torch.where(binary.gt(0), ones, share), inUnits);
     }
-
-    private static torch.Tensor With(torch.Tensor x, torch.Tensor? condition) =>
-        condition is null ? x : torch.cat([x, condition], 1);
 }

@@ -16,7 +16,7 @@ internal sealed class VaeScoring(VaeModel model)
     /// </summary>
     public torch.Tensor SlotScore(torch.Tensor rows, torch.Tensor? conditions)
     {
-        torch.Tensor? condition = model.Condition(conditions);
+        torch.Tensor? condition = model.Conditions.Scaled(conditions);
         torch.Tensor standardized = model.Standardize(rows);
         torch.Tensor decoded = model.Decode(model.Encode(standardized, condition).Mean, condition);
         return model.SlotLoss(model.Target(rows, standardized), decoded)
@@ -29,7 +29,7 @@ internal sealed class VaeScoring(VaeModel model)
     /// </summary>
     public torch.Tensor NegativeLogLikelihood(torch.Tensor rows, torch.Tensor? conditions, int samples)
     {
-        torch.Tensor? condition = model.Condition(conditions);
+        torch.Tensor? condition = model.Conditions.Scaled(conditions);
         torch.Tensor standardized = model.Standardize(rows);
         torch.Tensor target = model.Target(rows, standardized);
         (torch.Tensor mean, torch.Tensor logVariance) = model.Encode(standardized, condition);

@@ -15,9 +15,6 @@ internal sealed record VaeShape
     /// <summary>The most codes drawn for a score.</summary>
     public const int MostSamples = 10_000;
 
-    /// <summary>The most training rows whose conditions are stored.</summary>
-    public const int MostConditionRows = 10_000;
-
     /// <summary>Slots of the vector that is modelled, D.</summary>
     public required int InputWidth { get; init; }
 
@@ -59,7 +56,7 @@ internal sealed record VaeShape
             && ConditionWidths.Count <= MostInputs
             && ConditionWidths.All(w => w is >= 1 and <= MostInputs)
             && ConditionWidths.Sum(w => (long)w) <= MostInputs
-            && ConditionRows is >= 0 and <= MostConditionRows
+            && ConditionRows is >= 0 and <= ConditionStore.MostRows
             && ConditionWidths.Count > 0 == ConditionRows > 0
             && HiddenLayers.Count <= MostLayers
             && HiddenLayers.Append(LatentDimension).All(w => w is >= 1 and <= MostWidth)

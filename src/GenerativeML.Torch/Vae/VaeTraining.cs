@@ -105,7 +105,7 @@ internal sealed class VaeTraining : ITrainable, IDisposable
     private (torch.Tensor Reconstruction, torch.Tensor Kl) Terms(Batch batch, SeededRandom random)
     {
         torch.Tensor rows = batch[0];
-        torch.Tensor? condition = _model.Condition(VaeConditions.Join(batch));
+        torch.Tensor? condition = _model.Conditions.Scaled(ConditionStore.Of(batch));
         torch.Tensor standardized = _model.Standardize(rows);
         (torch.Tensor mean, torch.Tensor logVariance) = _model.Encode(standardized, condition);
         torch.Tensor code = mean.add(logVariance.mul(0.5).exp().mul(random.Normal(mean.shape)));
