@@ -1,0 +1,33 @@
+namespace GenerativeML.Torch;
+
+/// <summary>What the options of a GAN leave open, by objective: the settings that recover the ring of Gaussians.</summary>
+internal static class GanDefaults
+{
+    // RMSprop is Adam without a mean of the gradients; it keeps the correction of the first steps.
+    private static readonly AdamSettings RmsProp = new(Beta1: 0, Beta2: 0.99);
+
+    // Little memory of the gradients' direction: the opponent keeps turning it.
+    private static readonly AdamSettings Games = new(Beta1: 0.5);
+
+    private static readonly AdamSettings Critic = new(Beta1: 0, Beta2: 0.9);
+
+    public static AdamSettings Adam(GanObjective objective) => objective switch
+    {
+        GanObjective.Wasserstein => RmsProp,
+        GanObjective.WassersteinGradientPenalty or GanObjective.Hinge => Critic,
+        _ => Games,
+    };
+
+    public static int DiscriminatorSteps(GanOptions options) => options.DiscriminatorStepsPerGeneratorStep
+        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty ? 5 : 1);
+
+    public static bool SpectralNormalization(GanOptions options) =>
+        options.SpectralNormalization ?? options.Objective == GanObjective.Hinge;
+
+    public static double LearningRate(GanOptions options) => options.LearningRate ?? options.Objective switch
+    {
+        GanObjective.Wasserstein => 5e-4,
+        GanObjective.Hinge => 1e-3,
+        _ => 5e-4,
+    };
+}
