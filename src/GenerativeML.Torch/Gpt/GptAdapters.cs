@@ -11,10 +11,8 @@ namespace GenerativeML.Torch;
 internal sealed class GptAdapters
 {
     private const string PartA = ".lora_A", PartB = ".lora_B";
+    private const string FileA = PartA + ".weight", FileB = PartB + ".weight";
     private const string AlphaNote = "lora_alpha", RankNote = "r";
-
-    // Others name a file's tensors by the modules around them.
-    private static readonly string[] Prefixes = ["base_model.model.", "transformer."];
 
     private readonly SortedDictionary<string, (float[] A, float[] B)> _values = new(StringComparer.Ordinal);
 
@@ -83,8 +81,8 @@ internal sealed class GptAdapters
         var tensors = new Dictionary<string, (long[] Shape, float[] Values)>();
         foreach ((string layer, (float[] a, float[] b)) in _values)
         {
-            tensors[layer + PartA + ".weight"] = ([Rank, a.Length / Rank], a);
-            tensors[layer + PartB + ".weight"] = ([b.Length / Rank, Rank], b);
+            tensors[layer + FileA] = ([Rank, a.Length / Rank], a);
+            tensors[layer + FileB] = ([b.Length / Rank, Rank], b);
         }
         var writer = new SafetensorsWriter(
             stream,
@@ -98,4 +96,72 @@ internal sealed class GptAdapters
             writer.Write(spec, MemoryMarshal.AsBytes<float>(tensors[spec.Name].Values));
         writer.Complete();
     }
+
+    /// <summary>Reads adapters for weights of a shape: what <see cref="Save"/> wrote, or another program.</summary>
+    /// <param name="stream">The file.</param>
+    /// <param name="shape">The shape of the weights that they belong to.</param>
+    /// <param name="alpha">What the products count, where the file does not say it.</param>
+    /// <exception cref="FormatException">
+    /// The file is not sound, or does not hold whole adapters of such weights; the message lists what is wrong.
+    /// </exception>
+    public static GptAdapters Load(Stream stream, GptShape shape, double? alpha = null)
+    {
+        SafetensorsReader reader = SafetensorsReader.Open(stream);
+        var entries = reader.Header.Tensors.ToDictionary(t => GptWeightNames.Canonical(t.Spec.Name));
+        string[] layers = [.. entries.Keys.Select(LayerOf).OfType<string>().Distinct()];
+        if (layers.Length == 0)
+            throw new FormatException("The file holds no adapters: no tensor's name has '.lora_A.weight' at its end.");
+        if (reader.Header.Metadata.TryGetValue(AlphaNote, out string? note)
+            && double.TryParse(note, NumberStyles.Float, CultureInfo.InvariantCulture, out double noted))
+            alpha = noted;
+        if (alpha is not double product || !(product > 0 && double.IsFinite(product)))
+            throw new FormatException($"The file does not say its '{AlphaNote}', or it is not positive.");
+
+        int rank = entries.TryGetValue(layers[0] + FileA, out TensorEntry? first) && first.Spec.Shape is [var rows, _]
+            ? (int)Math.Min(rows, shape.Width)
+            : 0;
+        var matrices = shape.Tensors().ToDictionary(t => t.Name, t => t.Shape);
+        List<string> faults =
+            [.. entries.Keys.Where(n => LayerOf(n) is null).Select(n => $"unexpected {TensorSpec.Quote(n)}")];
+        foreach (string layer in layers)
+        {
+            if (!GptWeightNames.IsBlockMatrix(layer + ".weight") || !matrices.TryGetValue(layer + ".weight", out long[]? size))
+                faults.Add($"the network has no layer {TensorSpec.Quote(layer)}");
+            else
+            {
+                Require(layer + FileA, [rank, size[1]]);
+                Require(layer + FileB, [size[0], rank]);
+            }
+        }
+        if (rank < 1 || faults.Count > 0)
+            throw new FormatException($"The adapters are not those of the network: {string.Join("; ", faults)}.");
+
+        var adapters = new GptAdapters(rank, product);
+        foreach (string layer in layers)
+            adapters._values[layer] = (Values(layer + FileA), Values(layer + FileB));
+        return adapters;
+
+        void Require(string name, long[] size)
+        {
+            if (!entries.TryGetValue(name, out TensorEntry? entry))
+                faults.Add($"missing {TensorSpec.Quote(name)}");
+            else if (!entry.Spec.Shape.SequenceEqual(size) || entry.Spec.Type != TensorType.F32)
+                faults.Add(
+                    $"{TensorSpec.Quote(name)} should be F32 {TensorSpec.Describe(size)}, and is {entry.Spec.Type} " +
+                    TensorSpec.Describe(entry.Spec.Shape));
+        }
+
+        float[] Values(string name)
+        {
+            TensorEntry entry = entries[name];
+            float[] values = new float[entry.Spec.Length / sizeof(float)];
+            reader.Read(entry, 0, MemoryMarshal.AsBytes(values.AsSpan()));
+            return values;
+        }
+    }
+
+    private static string? LayerOf(string name) =>
+        name.EndsWith(FileA, StringComparison.Ordinal) ? name[..^FileA.Length]
+        : name.EndsWith(FileB, StringComparison.Ordinal) ? name[..^FileB.Length]
+        : null;
 }

@@ -84,6 +84,32 @@ public class GptOptions : TrainingOptions
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>
+    /// Options for the network that a <c>config.json</c> of GPT-2 describes (as Hugging Face writes it): sizes, biases,
+    /// the form of GELU and dropout. Everything else has its default.
+    /// </summary>
+    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">
+    /// It describes a network that this is not; the message lists what differs.
+    /// </exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static TOptions FromConfig<TOptions>(string path)
+        where TOptions : GptOptions, new()
+    {
+        var config = GptConfig.Parse(File.ReadAllText(path));
+        return new TOptions
+        {
+            Layers = config.Layers,
+            Heads = config.Heads,
+            Width = config.Width,
+            ContextLength = config.ContextLength,
+            Biases = true,
+            Gelu = config.Gelu,
+            Dropout = config.Dropout,
+        };
+    }
+
     /// <inheritdoc />
     public override void Validate()
     {

@@ -1,0 +1,170 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// Weights of GPT-2, nanoGPT and minGPT in safetensors files, without torch. Names may have <c>transformer.</c> and its
+/// like before them; causal masks are passed over; <c>lm_head.weight</c> has to be the token embeddings.
+/// </summary>
+internal static class GptWeightFile
+{
+    private const int PieceElements = 1 << 20;
+
+    /// <summary>Reads the weights of a network of a shape.</summary>
+    /// <param name="stream">The file.</param>
+    /// <param name="shape">The shape that the weights must have.</param>
+    /// <param name="layout">
+    /// How matrices lie. Default: as that of the queries, keys and values does, the only one that is never square, and so
+    /// the one that can tell.
+    /// </param>
+    /// <exception cref="FormatException">
+    /// The file is not sound, or tensors are missing, unexpected or of another shape: the message lists all of them.
+    /// </exception>
+    public static GptWeights Read(Stream stream, GptShape shape, GptWeightLayout? layout = null)
+    {
+        SafetensorsReader reader = SafetensorsReader.Open(stream);
+        Dictionary<string, TensorEntry> found = Match(reader.Header, shape, layout, out GptWeightLayout actual);
+        var weights = new GptWeights(shape);
+        foreach ((string name, long[] size) in shape.Tensors())
+        {
+            bool transposed = actual == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name);
+            float[] target = weights[name];
+            foreach ((int start, float[] piece) in Pieces(reader, found[name]))
+            {
+                if (transposed)
+                    Transpose(piece, start, (int)size[1], (int)size[0], target);
+                else
+                    piece.CopyTo(target, start);
+            }
+        }
+        if (found.TryGetValue(GptWeightNames.Head, out TensorEntry? head))
+            RequireTied(reader, head, weights["wte.weight"]);
+        return weights;
+    }
+
+    /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
+    public static void Write(Stream stream, GptWeights weights, GptWeightLayout layout)
+    {
+        var sizes = weights.Shape.Tensors().ToDictionary(t => t.Name, t => t.Shape);
+        var writer = new SafetensorsWriter(
+            stream,
+            sizes.Select(t => new TensorSpec(t.Key, TensorType.F32, Transposed(t.Key) ? [t.Value[1], t.Value[0]] : t.Value)),
+            new Dictionary<string, string> { ["format"] = "pt" });
+        foreach (TensorSpec spec in writer.Tensors)
+        {
+            float[] values = weights[spec.Name];
+            if (Transposed(spec.Name))
+            {
+                float[] turned = new float[values.Length];
+                Transpose(values, 0, (int)spec.Shape[1], (int)spec.Shape[0], turned);
+                values = turned;
+            }
+            writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
+        }
+        writer.Complete();
+
+        bool Transposed(string name) => layout == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name);
+    }
+
+    /// <summary>The file's tensors by our names; throws with everything that does not fit.</summary>
+    private static Dictionary<string, TensorEntry> Match(
+        SafetensorsHeader header, GptShape shape, GptWeightLayout? asked, out GptWeightLayout layout)
+    {
+        var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
+        var expected = shape.Tensors().ToDictionary(t => t.Name, t => t.Shape, StringComparer.Ordinal);
+        List<string> faults = [], surplus = [];
+        foreach (TensorEntry entry in header.Tensors)
+        {
+            string name = GptWeightNames.Canonical(entry.Spec.Name);
+            if (GptWeightNames.IsMask(name))
+                continue;
+            if (!expected.ContainsKey(name) && name != GptWeightNames.Head)
+                surplus.Add(TensorSpec.Quote(entry.Spec.Name));
+            else if (!found.TryAdd(name, entry))
+                faults.Add($"{TensorSpec.Quote(name)} appears twice");
+        }
+        layout = asked ?? LayoutOf(found, shape);
+        string[] missing = [.. expected.Keys.Where(n => !found.ContainsKey(n)).Select(TensorSpec.Quote)];
+        if (missing.Length > 0)
+            faults.Add($"missing {string.Join(", ", missing)}");
+        if (surplus.Count > 0)
+            faults.Add($"unexpected {string.Join(", ", surplus)}");
+        foreach ((string name, TensorEntry entry) in found)
+        {
+            long[] size = name == GptWeightNames.Head ? expected["wte.weight"] : expected[name];
+            if (layout == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name))
+                size = [size[1], size[0]];
+            if (!entry.Spec.Shape.SequenceEqual(size))
+            {
+                string hint = name == "wte.weight" ? ", a row for each token of the vocabulary" : "";
+                faults.Add(
+                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(size)}{hint}, " +
+                    $"and is {TensorSpec.Describe(entry.Spec.Shape)}");
+            }
+            if (entry.Spec.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
+                faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
+        }
+        return faults.Count == 0
+            ? found
+            : throw new FormatException(
+                $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}.");
+    }
+
+    private static GptWeightLayout LayoutOf(Dictionary<string, TensorEntry> found, GptShape shape) =>
+        found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? entry)
+        && entry.Spec.Shape.SequenceEqual([shape.Width, 3L * shape.Width])
+            ? GptWeightLayout.Conv1D
+            : GptWeightLayout.Linear;
+
+    private static void RequireTied(SafetensorsReader reader, TensorEntry head, float[] embeddings)
+    {
+        foreach ((int start, float[] piece) in Pieces(reader, head))
+        {
+            if (!piece.AsSpan().SequenceEqual(embeddings.AsSpan(start, piece.Length)))
+                throw new FormatException(
+                    $"The weights are not those of the network: '{GptWeightNames.Head}' differs from 'wte.weight', and " +
+                    "the network's output weights are its token embeddings.");
+        }
+    }
+
+    /// <summary>A tensor's elements as Single, some at a time, each with the number of its first.</summary>
+    private static IEnumerable<(int Start, float[] Values)> Pieces(SafetensorsReader reader, TensorEntry entry)
+    {
+        int size = entry.Spec.Type.Size();
+        int count = (int)(entry.Spec.Length / size);
+        for (int start = 0; start < count; start += PieceElements)
+        {
+            byte[] bytes = new byte[Math.Min(PieceElements, count - start) * size];
+            reader.Read(entry, (long)start * size, bytes);
+            yield return (start, Singles(bytes, entry.Spec.Type));
+        }
+    }
+
+    private static float[] Singles(byte[] bytes, TensorType type)
+    {
+        if (type == TensorType.F32)
+            return MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+        float[] values = new float[bytes.Length / sizeof(ushort)];
+        for (int i = 0; i < values.Length; i++)
+        {
+            ushort bits = BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)));
+            values[i] = type == TensorType.F16
+                ? (float)BitConverter.UInt16BitsToHalf(bits)
+                : BitConverter.UInt32BitsToSingle((uint)bits << 16);
+        }
+        return values;
+    }
+
+    // Elements from 'start' on of a matrix (rows, columns), to their places in (columns, rows).
+    private static void Transpose(ReadOnlySpan<float> source, int start, int rows, int columns, Span<float> target)
+    {
+        (int row, int column) = Math.DivRem(start, columns);
+        foreach (float value in source)
+        {
+            target[(column * rows) + row] = value;
+            if (++column == columns)
+                (row, column) = (row + 1, 0);
+        }
+    }
+}
