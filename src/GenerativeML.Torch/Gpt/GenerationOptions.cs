@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using GenerativeML.Torch;
 
 namespace GenerativeML;
@@ -69,6 +70,7 @@ public sealed record GenerationOptions
     /// <summary>
     /// Added to the logits of tokens, by their numbers; negative infinity forbids a token. Default: nothing.
     /// </summary>
+    [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
     /// <summary>

@@ -6,7 +6,7 @@ namespace Microsoft.ML;
 /// <summary>
 /// The estimators of this package that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.
 /// </summary>
-public sealed class GenerativeCatalog
+public sealed partial class GenerativeCatalog
 {
     private readonly IHostEnvironment _environment;
 

@@ -7,6 +7,7 @@ internal static class ModelFamilies
     {
         [AutoencoderTransformer.SavedFamily.Name] = AutoencoderTransformer.SavedFamily,
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
+        [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
     };
 
     /// <summary>Finds a family by the name that a file gives it.</summary>

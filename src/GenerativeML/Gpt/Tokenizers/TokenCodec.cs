@@ -10,6 +10,25 @@ namespace GenerativeML.Tokenizers;
 /// <param name="endOfText">The token between documents, if there is one.</param>
 internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? endOfText) : ITokenCodec
 {
+    /// <summary>A tokenizer with what it says of itself, or what is said of it.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="vocabularySize">How many tokens there are; null: as many as the tokenizer has.</param>
+    /// <param name="endOfText">The token between documents; null: the tokenizer's, if it has one.</param>
+    /// <exception cref="ArgumentException">They contradict each other, or the number of tokens is not known.</exception>
+    public static TokenCodec For(Tokenizer tokenizer, int? vocabularySize, int? endOfText)
+    {
+        var own = tokenizer as GptTokenizer;
+        int size = vocabularySize ?? own?.VocabularySize ?? throw new ArgumentException(
+            $"A {tokenizer.GetType().Name} does not tell how many tokens it has: set option VocabularySize.");
+        if (own?.VocabularySize > size)
+            throw new ArgumentException(
+                $"The tokenizer has {own.VocabularySize} tokens, and option VocabularySize allows {size}.");
+        endOfText ??= own?.EndOfTextId;
+        if (endOfText is int end && (end < 0 || end >= size))
+            throw new ArgumentException($"Option EndOfTextId is {end}; tokens are 0 to {size - 1}.");
+        return new(tokenizer, size, endOfText);
+    }
+
     /// <summary>The tokenizer itself.</summary>
     public Tokenizer Tokenizer => tokenizer;
 

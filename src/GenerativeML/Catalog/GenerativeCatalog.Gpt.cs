@@ -1,0 +1,42 @@
+using GenerativeML;
+
+namespace Microsoft.ML;
+
+public sealed partial class GenerativeCatalog
+{
+    /// <summary>Creates a <see cref="GptTrainer"/>, which learns from a column of text to continue texts.</summary>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>
+    /// <param name="layers">Blocks of attention and perceptron.</param>
+    /// <param name="heads">Attention heads in a block; divides <paramref name="width"/>.</param>
+    /// <param name="width">Slots of a token's hidden state.</param>
+    /// <param name="contextLength">The most tokens that are looked at together.</param>
+    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public GptTrainer Gpt(
+        string textColumnName = "Text",
+        string generatedTextColumnName = "GeneratedText",
+        int layers = 4,
+        int heads = 4,
+        int width = 128,
+        int contextLength = 64,
+        int? steps = null) => Gpt(new GptTrainer.Options
+        {
+            TextColumnName = textColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Layers = layers,
+            Heads = heads,
+            Width = width,
+            ContextLength = contextLength,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="GptTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public GptTrainer Gpt(GptTrainer.Options options) => new(_environment, options);
+}

@@ -1,0 +1,112 @@
+using System.Text;
+using GenerativeML.Gpts;
+using GenerativeML.Rows;
+using GenerativeML.Tokenizers;
+using GenerativeML.Torch;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.Tokenizers;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Trains a GPT (Radford 2019) on a column of text: a model that continues texts, tells how likely one is, and gives
+/// embeddings.
+/// </summary>
+/// <remarks>
+/// <para>To create this trainer, use <see cref="GenerativeCatalog.Gpt(Options)"/>.</para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Task</term><description>Text generation, anomaly detection, featurization; no label is read.</description></item>
+/// <item><term>Input</term><description>One column of text.</description></item>
+/// <item><term>Caching</term><description>The text's tokens are held in memory, two bytes each where the vocabulary has at
+/// most 65,536; the text itself is read row by row, twice.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>Microsoft.ML.Tokenizers; for training, TorchSharp-cpu or
+/// TorchSharp-cuda. A trained model needs no torch.</description></item>
+/// </list>
+/// <para>Added columns, as far as the options name them:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>GeneratedText</c></term><description>Text that continues the row's.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the higher,
+/// the stranger. NaN for a row without a token to score.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above that of all but the
+/// share <see cref="Options.Contamination"/> of the training rows.</description></item>
+/// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the score.</description></item>
+/// <item><term><c>Embedding</c></term><description>A vector: the mean of the tokens' final hidden states.</description></item>
+/// </list>
+/// </remarks>
+public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
+{
+    // Enough to know a quantile by.
+    private const int CalibrationRows = 2048;
+    private const int CalibrationBatch = 64;
+
+    private readonly Options _options;
+
+    internal GptTrainer(IHostEnvironment environment, Options options)
+        : base(environment, nameof(GptTrainer), options) => _options = options;
+
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _options.Columns.Outputs(width: 1);
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        InputColumns.CheckText(inputSchema, _options.TextColumnName, parameter);
+
+    private protected override GptTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
+        TokenCodec codec = CodecFor(column);
+        GptCorpus corpus = column.Read(codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes);
+        GptFitResult fit = GptFit.Fit(corpus, _options, context);
+        var model = new TrainedGpt(fit.Weights);
+        return new GptTransformer(model, codec, _options.Columns, new()
+        {
+            Generation = _options.Generation with { Seed = _options.Generation.Seed ?? context.Seed },
+            Threshold = _options.PredictedLabelColumnName is null ? null : Threshold(model, codec, column, context.Seed),
+        });
+    }
+
+    private TokenCodec CodecFor(TextColumn column)
+    {
+        Tokenizer tokenizer = _options.Tokenizer ?? (_options.BytePairVocabulary is int size
+            ? LearnPairs(column, size)
+            : LearnCharacters(column));
+        return TokenCodec.For(tokenizer, _options.VocabularySize, _options.EndOfTextId);
+    }
+
+    private CharacterTokenizer LearnCharacters(TextColumn column)
+    {
+        var characters = new HashSet<Rune>();
+        foreach (string text in column.Texts())
+            characters.UnionWith(text.EnumerateRunes());
+        if (characters.Count == 0)
+            throw column.Empty();
+        if (_options.JoinRows)
+            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
+        return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
+    }
+
+    private BytePairTokenizer LearnPairs(TextColumn column, int size) => BytePairTokenizer.Train(column.Texts(), new()
+    {
+        VocabularySize = size,
+        EndOfText = !_options.JoinRows,
+        CancellationToken = _options.CancellationToken,
+    });
+
+    /// <summary>The score that the expected share of training rows exceeds.</summary>
+    private float Threshold(TrainedGpt model, TokenCodec codec, TextColumn column, int seed)
+    {
+        string[] rows = column.Sample(CalibrationRows, seed);
+        var scores = new float[rows.Length];
+        for (int start = 0; start < rows.Length; start += CalibrationBatch)
+        {
+            int count = Math.Min(CalibrationBatch, rows.Length - start);
+            _options.CancellationToken.ThrowIfCancellationRequested();
+            GptBatchModel.Score(
+                model, codec, rows.AsSpan(start, count), scores.AsMemory(start, count), Memory<float>.Empty);
+        }
+        float[] known = [.. scores.Where(float.IsFinite).Order()];
+        int anomalies = (int)Math.Round(_options.Contamination * known.Length);
+        return known.Length == 0 ? float.PositiveInfinity : known[Math.Max(0, known.Length - 1 - anomalies)];
+    }
+}
