@@ -27,14 +27,18 @@ internal static class GptFit
     /// <param name="corpus">The text.</param>
     /// <param name="options">The network and its training.</param>
     /// <param name="context">What the surroundings decide.</param>
-    /// <param name="initial">Weights to start from; their shape has to be that of the options.</param>
+    /// <param name="initial">
+    /// Weights to start from, of the shape that the options ask for. Default: those of the file that the options name.
+    /// </param>
     /// <exception cref="InvalidOperationException">
     /// The text is shorter than a window, or the initial weights are of another shape.
     /// </exception>
+    /// <exception cref="FormatException">The file of initial weights is not sound, or one of another network.</exception>
     public static GptFitResult Fit(
         GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null)
     {
         GptShape shape = ShapeOf(options, corpus.VocabularySize);
+        initial ??= Read(options, shape);
         if (initial is not null && initial.Shape != shape)
             throw new InvalidOperationException(
                 $"The initial weights are those of another network: the options ask for {shape}, and they have " +
@@ -62,6 +66,14 @@ internal static class GptFit
         GptAdapters? adapters = options.Lora is null ? null : GptAdapters.Of(network);
         adapters?.MergeInto(weights);
         return new GptFitResult(weights, adapters, outcome);
+    }
+
+    private static GptWeights? Read(GptOptions options, GptShape shape)
+    {
+        if (options.InitialWeights is null)
+            return null;
+        using FileStream file = File.OpenRead(options.InitialWeights);
+        return GptWeightFile.Read(file, shape, options.InitialWeightsLayout);
     }
 
     private static TrainingRun RunOf(

@@ -80,7 +80,20 @@ public class GptOptions : TrainingOptions
     public double FinalRateShare { get; init; }
 
     /// <summary>
-    /// Trains low-rank adapters in place of the weights, which stay. Default: all weights are trained.
+    /// A safetensors file with weights of GPT-2, nanoGPT or minGPT to start from. They have to be those of the network
+    /// that these options describe. Default: none, training starts from random weights.
+    /// </summary>
+    public string? InitialWeights { get; init; }
+
+    /// <summary>
+    /// How matrices lie in <see cref="InitialWeights"/>. Default: as the matrix of queries, keys and values does, which is
+    /// never square.
+    /// </summary>
+    public GptWeightLayout? InitialWeightsLayout { get; init; }
+
+    /// <summary>
+    /// Trains low-rank adapters in place of the weights of <see cref="InitialWeights"/>, which stay. Default: all weights
+    /// are trained.
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
@@ -134,5 +147,12 @@ public class GptOptions : TrainingOptions
             OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
         Lora?.Validate(Width);
+        if (InitialWeights is not null && !File.Exists(InitialWeights))
+            throw new FileNotFoundException(
+                $"Option InitialWeights names the file {InitialWeights}, which is not there.", InitialWeights);
+        if (InitialWeightsLayout is GptWeightLayout layout)
+            OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
+        if (Lora is not null && InitialWeights is null)
+            throw new ArgumentException("Option Lora adapts given weights: set option InitialWeights too.");
     }
 }

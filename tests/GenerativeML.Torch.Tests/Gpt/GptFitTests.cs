@@ -156,6 +156,68 @@ public class GptFitTests
             TinyGpt.Corpus(300), new() { Lora = new() }, TinyGpt.Context()));
     }
 
+    [TestMethod]
+    public void Training_starts_from_the_weights_of_a_file()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            GptWeights given = TinyGpt.Weights(TinyGpt.Shape());
+            AtomicFile.Write(path, file => GptWeightFile.Write(file, given, GptWeightLayout.Conv1D));
+            GptOptions options = new()
+            {
+                Layers = 2, Heads = 2, Width = 8, ContextLength = 8, BatchSize = 4, Biases = true, Steps = 1,
+                LearningRate = 1e-6, InitialWeights = path,
+            };
+            options.Validate();
+            GptWeights trained = GptFit.Fit(TinyGpt.Corpus(300), options, TinyGpt.Context()).Weights;
+            foreach ((string name, _) in given.Shape.Tensors())
+            {
+                for (int i = 0; i < given[name].Length; i++)
+                    Assert.AreEqual(given[name][i], trained[name][i], 2e-6, name);
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [TestMethod]
+    public void Products_in_bfloat16_train_about_the_same_network()
+    {
+        double Loss(Precision precision)
+        {
+            var heard = new List<TrainingProgress>();
+            GptFit.Fit(
+                TinyGpt.Corpus(1000),
+                new() { Layers = 1, Heads = 2, Width = 16, ContextLength = 8, Steps = 40, Precision = precision },
+                TinyGpt.Context() with { Progress = new Listener(heard) });
+            return heard[^1].Losses["loss"];
+        }
+        Assert.AreEqual(Loss(Precision.Float32), Loss(Precision.BFloat16), 0.03);
+    }
+
+    [TestMethod]
+    public void Contradictory_options_are_refused_by_name()
+    {
+        void Option(string word, GptOptions options)
+        {
+            Exception error = Assert.Throws<Exception>(options.Validate);
+            StringAssert.Contains(error.Message, word);
+        }
+        Option("Heads", new() { Width = 10, Heads = 4 });
+        Option("Steps", new() { Steps = 10, Epochs = 2 });
+        Option("InitialWeights", new() { InitialWeights = "/there/is/no/such/file" });
+        Option("Lora", new() { Lora = new() });
+        Option("Lora.Rank", new() { Lora = new() { Rank = 0 } });
+        Option("Lora.Targets", new() { Lora = new() { Targets = LoraTargets.None } });
+        Option("GradientAccumulation", new() { BatchSize = 4, GradientAccumulation = 5 });
+        Option("Dropout", new() { Dropout = 1 });
+        Option("FinalRateShare", new() { FinalRateShare = 1.5 });
+        Option("MatrixLearningRate", new() { MatrixLearningRate = 0 });
+    }
+
     private static void Refused(string word, Action fit)
     {
         InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(fit);
