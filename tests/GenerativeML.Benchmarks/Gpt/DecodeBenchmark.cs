@@ -58,24 +58,27 @@ internal static class DecodeBenchmark
         TrainedGpt model, DecodePeer? peer, DecodeConfiguration config, int threads, int rounds, FileInfo? json)
     {
         int tokens = config.Texts * config.Length;
-        List<double> ours = [], rounded = [], batched = [], theirs = [], ratios = [];
+        List<double> ours = [], rounded = [], batched = [], scored = [], theirs = [], ratios = [];
         for (int round = -2; round < rounds; round++)
         {
             double our = tokens / Seconds(() => OneByOne(model, config, bfloat16: false));
             double halves = tokens / Seconds(() => OneByOne(model, config, bfloat16: true));
             double many = 16 * config.Length / Seconds(() => Together(model, config, 16));
+            double texts = 16 * config.Length / Seconds(() => Score(model, config, 16));
             double their = peer is null ? double.NaN : tokens / peer.Seconds(config.Texts, config.Length);
             if (round < 0)
                 continue; // warming up
             ours.Add(our);
             rounded.Add(halves);
             batched.Add(many);
+            scored.Add(texts);
             theirs.Add(their);
             ratios.Add(our / their);
         }
         Print("one sequence", ours);
         Print("one sequence, bfloat16 weights", rounded);
         Print("sixteen sequences together", batched);
+        Print("texts scored, sixteen of them", scored);
         Console.WriteLine($"peak memory of the process {ProcessMemory.Peak >> 20} MB");
         if (peer is not null)
             Print("Python, one sequence", theirs);
@@ -96,6 +99,7 @@ internal static class DecodeBenchmark
                 tokens_per_second = Median(ours),
                 bfloat16_tokens_per_second = Median(rounded),
                 batch_of_16_tokens_per_second = Median(batched),
+                scored_tokens_per_second = Median(scored),
                 python_tokens_per_second = peer is null ? (double?)null : Median(theirs),
                 ratio = peer is null ? (double?)null : ratio,
                 least_ratio = peer is null ? (double?)null : ratios.Min(),
@@ -139,6 +143,12 @@ internal static class DecodeBenchmark
     {
         int[][] prompts = [.. Enumerable.Range(0, texts).Select(i => new[] { i })];
         model.Generate(prompts, Limited(1, config.Length, bfloat16: false), (_, _) => true);
+    }
+
+    private static void Score(TrainedGpt model, DecodeConfiguration config, int texts)
+    {
+        int[] text = [.. Enumerable.Range(0, config.Length).Select(i => i % 50)];
+        model.Evaluate([.. Enumerable.Repeat(text, texts)], new float[texts], default);
     }
 
     private static GenerationOptions Limited(float temperature, int length, bool bfloat16) =>
