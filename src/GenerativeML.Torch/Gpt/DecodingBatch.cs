@@ -1,9 +1,9 @@
 namespace GenerativeML.Torch;
 
 /// <summary>Steps sequences on together: what is to be evaluated of all of them shares runs of the network.</summary>
-internal sealed class DecodingBatch(GptDecoder decoder)
+internal sealed class DecodingBatch(IGptDecoder decoder)
 {
-    private readonly DecoderRow[] _rows = new DecoderRow[GptDecoder.MostRows];
+    private readonly DecoderRow[] _rows = new DecoderRow[decoder.MostRows];
     private readonly List<(int Row, GptContinuation Text)> _ends = [];
     private float[] _logits = [];
 
@@ -43,7 +43,7 @@ internal sealed class DecodingBatch(GptDecoder decoder)
                 _logits = new float[(end - first) * stride];
             decoder.Logits(_ends[first].Row, end - first, _logits);
             for (int i = first; i < end; i++)
-                _ends[i].Text.Advance(_logits.AsSpan((i - first) * stride, decoder.Weights.Shape.VocabularySize));
+                _ends[i].Text.Advance(_logits.AsSpan((i - first) * stride, decoder.Shape.VocabularySize));
             first = end;
         }
         _ends.Clear();

@@ -5,13 +5,12 @@ namespace GenerativeML.Torch;
 /// stays, the new one included, and is evaluated anew from position 0: positions are part of what keys and values were
 /// computed from, so they cannot move. A token then costs two on average, and memory stays what a window takes.
 /// </summary>
-internal sealed class DecodingSequence(GptShape shape)
+internal sealed class DecodingSequence(IGptDecoder decoder) : IDisposable
 {
     private readonly List<int> _window = [];
+    private readonly ISequenceCache _cache = decoder.NewCache();
+    private readonly int _context = decoder.Shape.ContextLength;
     private int _evaluated;
-
-    /// <summary>Keys and values of the tokens that were evaluated.</summary>
-    public KeyValueCache Cache { get; } = new(shape);
 
     /// <summary>Tokens in the window that are not evaluated yet.</summary>
     public int Pending => _window.Count - _evaluated;
@@ -32,14 +31,17 @@ internal sealed class DecodingSequence(GptShape shape)
     /// <summary>Adds a token, to be evaluated.</summary>
     public void Add(int token)
     {
-        if (_window.Count == shape.ContextLength)
+        if (_window.Count == _context)
         {
-            _window.RemoveRange(0, _window.Count - (Kept(shape.ContextLength) - 1));
+            _window.RemoveRange(0, _window.Count - (Kept(_context) - 1));
             _evaluated = 0;
         }
         _window.Add(token);
     }
 
+    /// <summary>Lets go of what was kept of the tokens.</summary>
+    public void Dispose() => _cache.Dispose();
+
     /// <summary>Gives the next token that is to be evaluated, and takes it as evaluated.</summary>
-    public DecoderRow Take() => new(Cache, _window[_evaluated], _evaluated++);
+    public DecoderRow Take() => new(_cache, _window[_evaluated], _evaluated++);
 }

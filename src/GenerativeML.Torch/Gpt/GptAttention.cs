@@ -27,9 +27,7 @@ internal sealed class GptAttention : torch.nn.Module
     public torch.Tensor Forward(torch.Tensor x, GptDropout? dropout)
     {
         (long batch, long length) = (x.shape[0], x.shape[1]);
-        torch.Tensor[] qkv = c_attn.call(x).chunk(3, -1);
-        for (int i = 0; i < qkv.Length; i++)
-            qkv[i] = qkv[i].view(batch, length, _shape.Heads, _shape.HeadWidth).transpose(1, 2); // (B, H, T, C/H)
+        torch.Tensor[] qkv = [.. c_attn.call(x).chunk(3, -1).Select(Split)];
         torch.Tensor mixed = dropout?.IsActive == true
             ? Attend(qkv[0], qkv[1], qkv[2], dropout)
             : scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], null, 0, true);
@@ -38,13 +36,28 @@ internal sealed class GptAttention : torch.nn.Module
         return dropout is null ? result : dropout.Apply(result);
     }
 
+    /// <summary>The same for tokens that follow on cached ones.</summary>
+    public torch.Tensor Continue(torch.Tensor x, DeviceTokens tokens, int layer)
+    {
+        torch.Tensor[] qkv = c_attn.call(x).chunk(3, -1);
+        (torch.Tensor keys, torch.Tensor values) = tokens.Extend(layer, qkv[1], qkv[2]);
+        torch.Tensor mixed = Weights(Split(qkv[0]), Split(keys), tokens.Hidden).matmul(Split(values));
+        return c_proj.call(mixed.transpose(1, 2).reshape(x.shape));
+    }
+
+    // (B, T, C) → (B, H, T, C/H).
+    private torch.Tensor Split(torch.Tensor x) =>
+        x.view(x.shape[0], x.shape[1], _shape.Heads, _shape.HeadWidth).transpose(1, 2);
+
     // Torch's own attention draws what it leaves out from the process's random state.
     private torch.Tensor Attend(torch.Tensor query, torch.Tensor key, torch.Tensor value, GptDropout dropout)
     {
         long length = query.shape[2];
         torch.Tensor hidden = torch.full(
             [length, length], float.NegativeInfinity, torch.ScalarType.Float32, query.device).triu_(1);
-        torch.Tensor scores = query.matmul(key.transpose(2, 3)).mul(1 / Math.Sqrt(_shape.HeadWidth)).add(hidden);
-        return dropout.Apply(scores.softmax(-1)).matmul(value);
+        return dropout.Apply(Weights(query, key, hidden)).matmul(value);
     }
+
+    private torch.Tensor Weights(torch.Tensor query, torch.Tensor key, torch.Tensor hidden) =>
+        query.matmul(key.transpose(2, 3)).mul(1 / Math.Sqrt(_shape.HeadWidth)).add(hidden).softmax(-1);
 }

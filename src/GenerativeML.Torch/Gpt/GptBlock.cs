@@ -30,10 +30,17 @@ internal sealed class GptBlock : torch.nn.Module
     ];
 
     /// <summary>(B, T, C) → (B, T, C), in a dispose scope of its own.</summary>
-    public torch.Tensor Forward(torch.Tensor x, GptDropout? dropout)
+    public torch.Tensor Forward(torch.Tensor x, GptDropout? dropout) =>
+        Forward(x, normed => attn.Forward(normed, dropout), dropout);
+
+    /// <summary>The same for tokens that follow on cached ones.</summary>
+    public torch.Tensor Continue(torch.Tensor x, DeviceTokens tokens, int layer) =>
+        Forward(x, normed => attn.Continue(normed, tokens, layer), dropout: null);
+
+    private torch.Tensor Forward(torch.Tensor x, Func<torch.Tensor, torch.Tensor> attend, GptDropout? dropout)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor attended = x.add(attn.Forward(ln_1.call(x), dropout));
+        torch.Tensor attended = x.add(attend(ln_1.call(x)));
         return attended.add(mlp.Forward(ln_2.call(attended), dropout)).MoveToOuterDisposeScope();
     }
 }

@@ -1,17 +1,18 @@
 namespace GenerativeML.Torch;
 
 /// <summary>A sequence on its way from a prompt to its end.</summary>
-internal sealed class GptContinuation
+internal sealed class GptContinuation : IDisposable
 {
     private readonly GenerationOptions _options;
     private readonly TokenSampler _sampler;
     private int _generated;
 
-    public GptContinuation(GptShape shape, IReadOnlyList<int> prompt, GenerationOptions options)
+    public GptContinuation(IGptDecoder decoder, IReadOnlyList<int> prompt, GenerationOptions options)
     {
+        GptShape shape = decoder.Shape;
         _options = options;
         _sampler = new TokenSampler(options, shape.VocabularySize, options.Seed ?? Random.Shared.Next());
-        Sequence = new DecodingSequence(shape);
+        Sequence = new DecodingSequence(decoder);
         foreach (int token in prompt)
             _sampler.AddPrompt(token);
         // Of a long prompt, what is left of it in a full window: earlier tokens would never be looked at.
@@ -33,6 +34,9 @@ internal sealed class GptContinuation
 
     /// <summary>Ends the text because of what is in it.</summary>
     public void Stop() => (IsFinished, Reason) = (true, FinishReason.StopString);
+
+    /// <summary>Lets go of what was kept of the tokens.</summary>
+    public void Dispose() => Sequence.Dispose();
 
     /// <summary>Draws the next token.</summary>
     /// <param name="logits">(vocabulary): changed.</param>

@@ -2,49 +2,37 @@ using System.Buffers;
 
 namespace GenerativeML.Torch;
 
-/// <summary>A token that goes through the network.</summary>
-/// <param name="Cache">
-/// Its sequence's keys and values: those of all positions before it, now or in the same run.
-/// </param>
-/// <param name="Token">Its number.</param>
-/// <param name="Position">Where in the window it stands.</param>
-internal readonly record struct DecoderRow(KeyValueCache Cache, int Token, int Position);
-
 /// <summary>
-/// Runs a GPT over tokens in managed code: a prompt's, or the newest of several sequences, or both together. What a
-/// token gets does not depend, to the bit, on which tokens run with it. Holds scratch memory, so each thread needs its
-/// own.
+/// A GPT in managed code, on the CPU, without torch. What a token gets does not depend, to the bit, on which tokens run
+/// with it. Holds scratch memory, so each thread needs its own.
 /// </summary>
 /// <param name="weights">The weights; shared.</param>
 /// <param name="threads">The most threads to use within a run; they do not change the result.</param>
-internal sealed class GptDecoder(DecoderWeights weights, int threads)
+internal sealed class GptDecoder(DecoderWeights weights, int threads) : IGptDecoder
 {
     /// <summary>
-    /// The most tokens in a run: enough to read each weight from memory once for many, few enough for their scratch
-    /// memory to stay in the cache.
+    /// Tokens in a run: enough to read each weight from memory once for many, few enough for their scratch memory to stay
+    /// in the cache.
     /// </summary>
-    public const int MostRows = 48;
+    internal const int Rows = 48;
 
     private readonly GptShape _shape = weights.Shape;
-    private readonly DecoderRow[] _rows = new DecoderRow[MostRows];
+    private readonly DecoderRow[] _rows = new DecoderRow[Rows];
     private float[] _state = [];
     private float[] _normed = [];
     private float[] _wide = [];
     private float[] _narrow = [];
 
-    /// <summary>The weights that it runs with.</summary>
-    public DecoderWeights Weights => weights;
+    public GptShape Shape => _shape;
 
-    /// <summary>
-    /// The final hidden states of the rows of the last run, after the last normalisation: (rows × width).
-    /// </summary>
-    public ReadOnlySpan<float> Hidden => _normed;
+    public int MostRows => Rows;
 
-    /// <summary>Numbers in a row of logits: the vocabulary, and padding.</summary>
     public int LogitStride => weights.TokenEmbedding.PaddedOutputs;
 
-    /// <summary>Runs tokens; those of the same sequence in the order of their positions.</summary>
-    /// <param name="rows">At most <see cref="MostRows"/>.</param>
+    public ReadOnlySpan<float> Hidden => _normed;
+
+    public ISequenceCache NewCache() => new KeyValueCache(_shape);
+
     public void Run(ReadOnlySpan<DecoderRow> rows)
     {
         int count = rows.Length, width = _shape.Width;
@@ -71,20 +59,18 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads)
         weights.FinalNorm.Apply(state, normed);
     }
 
-    /// <summary>Logits of neighbouring rows of the last run.</summary>
-    /// <param name="first">The first row.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="logits">(count × <see cref="LogitStride"/>): overwritten.</param>
     public void Logits(int first, int count, Memory<float> logits) => weights.TokenEmbedding.Multiply(
         _normed.AsMemory(first * _shape.Width), _shape.Width, count, logits, threads);
+
+    private KeyValueCache CacheOf(int row) => (KeyValueCache)_rows[row].Cache;
 
     private void Embed(int count)
     {
         int width = _shape.Width;
         for (int row = 0; row < count; row++)
         {
-            (KeyValueCache cache, int token, int position) = _rows[row];
-            cache.Reserve(position + 1);
+            (_, int token, int position) = _rows[row];
+            CacheOf(row).Reserve(position + 1);
             Span<float> state = _state.AsSpan(row * width, width);
             weights.TokenEmbedding.GetRow(token, state);
             VectorSum.AddTo(state, weights.PositionEmbedding.AsSpan(position * width, width));
@@ -100,7 +86,7 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads)
         {
             DecoderRow at = _rows[row];
             ReadOnlySpan<float> wide = _wide.AsSpan(row * stride, 3 * width);
-            at.Cache.Set(layer, at.Position, wide.Slice(width, width), wide[(2 * width)..]);
+            CacheOf(row).Set(layer, at.Position, wide.Slice(width, width), wide[(2 * width)..]);
             cost += 2L * width * (at.Position + 1);
         }
         int parts = Parallelism.Parts(count, cost / count, threads);
@@ -118,13 +104,12 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads)
         int width = _shape.Width;
         int most = 0;
         for (int row = first; row < end; row++)
-            most = Math.Max(most, _rows[row].Cache.ScratchLength(_rows[row].Position));
+            most = Math.Max(most, CacheOf(row).ScratchLength(_rows[row].Position));
         float[] scratch = ArrayPool<float>.Shared.Rent(most);
         for (int row = first; row < end; row++)
         {
-            DecoderRow at = _rows[row];
-            at.Cache.Attend(
-                layer, at.Position, _wide.AsSpan(row * stride, width), scratch, _normed.AsSpan(row * width, width));
+            CacheOf(row).Attend(
+                layer, _rows[row].Position, _wide.AsSpan(row * stride, width), scratch, _normed.AsSpan(row * width, width));
         }
         ArrayPool<float>.Shared.Return(scratch);
     }

@@ -5,13 +5,13 @@ namespace GenerativeML.Torch;
 /// sequence longer than the window is looked at as <see cref="DecodingSequence"/> says, just as if it were generated.
 /// Used by one thread at a time.
 /// </summary>
-internal sealed class GptEvaluation(GptDecoder decoder)
+internal sealed class GptEvaluation(IGptDecoder decoder) : IDisposable
 {
     // Logits of a whole block would not fit into a cache where the vocabulary is large.
     private const int LogitRows = 12;
 
-    private readonly DecodingSequence _sequence = new(decoder.Weights.Shape);
-    private readonly DecoderRow[] _rows = new DecoderRow[GptDecoder.MostRows];
+    private readonly DecodingSequence _sequence = new(decoder);
+    private readonly DecoderRow[] _rows = new DecoderRow[decoder.MostRows];
     private readonly float[] _logits = new float[LogitRows * decoder.LogitStride];
 
     /// <summary>Evaluates a sequence. An empty span is not computed.</summary>
@@ -20,7 +20,7 @@ internal sealed class GptEvaluation(GptDecoder decoder)
     /// <param name="pooled">(width): the mean of the tokens' final hidden states.</param>
     public void Run(IReadOnlyList<int> tokens, Span<float> logProbabilities, Span<float> pooled)
     {
-        GptShape shape = decoder.Weights.Shape;
+        GptShape shape = decoder.Shape;
         _sequence.Clear();
         pooled.Clear();
         int next = 0;
@@ -51,6 +51,9 @@ internal sealed class GptEvaluation(GptDecoder decoder)
             pooled[i] /= tokens.Count;
     }
 
+    /// <summary>Lets go of what was kept of the last sequence.</summary>
+    public void Dispose() => _sequence.Dispose();
+
     // Of the rows of the last run, of which the first holds token number 'start': what those from 'from' up to 'end'
     // say of the tokens that follow them.
     private void Score(IReadOnlyList<int> tokens, int start, int from, int end, Span<float> logProbabilities)
@@ -63,7 +66,7 @@ internal sealed class GptEvaluation(GptDecoder decoder)
             for (int i = 0; i < count; i++)
             {
                 ReadOnlySpan<float> logits =
-                    _logits.AsSpan(i * decoder.LogitStride, decoder.Weights.Shape.VocabularySize);
+                    _logits.AsSpan(i * decoder.LogitStride, decoder.Shape.VocabularySize);
                 int token = start + first + i;
                 logProbabilities[token] = logits[tokens[token + 1]] - Softmax.LogSumOfExponentials(logits);
             }

@@ -76,6 +76,16 @@ internal sealed class GptNetwork : torch.nn.Module
     /// <summary>Tokens (B, T) → the logits of what follows each, (B, T, V).</summary>
     public torch.Tensor Logits(torch.Tensor tokens) => linear(Hidden(tokens), wte.Weight);
 
+    /// <summary>Tokens that follow on cached ones → their hidden states, as <see cref="Hidden"/> gives them.</summary>
+    public torch.Tensor Continue(DeviceTokens tokens)
+    {
+        torch.Tensor x = wte.Weight.index_select(0, tokens.Tokens).add(wpe.Weight.index_select(0, tokens.Positions))
+            .view(tokens.Sequences, -1, Shape.Width);
+        for (int i = 0; i < h.Count; i++)
+            x = h[i].Continue(x, tokens, i);
+        return Finish(x);
+    }
+
     /// <summary>Takes the weights; adapters stay as they are.</summary>
     public void Take(GptWeights weights)
     {

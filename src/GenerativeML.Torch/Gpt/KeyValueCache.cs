@@ -8,7 +8,7 @@ namespace GenerativeML.Torch;
 /// A head's keys are (slots × positions), its values (positions × slots): so scores and weighted sums are both products
 /// of a row with a matrix, without a sum across lanes.
 /// </remarks>
-internal sealed class KeyValueCache(GptShape shape)
+internal sealed class KeyValueCache(GptShape shape) : ISequenceCache
 {
     private const int LeastCapacity = 64;
 
@@ -82,6 +82,8 @@ internal sealed class KeyValueCache(GptShape shape)
 
     /// <summary>Numbers that <see cref="Attend"/> needs for its scratch.</summary>
     public int ScratchLength(int position) => VectorMatrix.PadToLanes(position + 1) + _valueWidth;
+
+    public void Dispose() => (_keys, _values, _capacity) = ([], [], 0);
 
     private Span<float> Values(int layer, int head) =>
         _values[layer].Span.Slice(head * _capacity * _valueWidth, _capacity * _valueWidth);

@@ -1,21 +1,37 @@
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings, all in managed code
-/// on the CPU, without torch. Safe to use from several threads.
+/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings. On the CPU it does so
+/// in managed code, without torch; on a CUDA device by the network that was trained. Safe to use from several threads.
 /// </summary>
 internal sealed class TrainedGpt : IDisposable
 {
+    // Texts that a device steps on together: each has its cache there.
+    private const int MostOnDevice = 256;
+
     private readonly Lock _gate = new();
+    private readonly DeviceGpt? _device;
     private DecoderWeights? _weights;
     private DecoderWeights? _rounded;
 
     /// <summary>Takes over weights that are laid out for decoding.</summary>
-    public TrainedGpt(DecoderWeights weights) => (_weights, Shape) = (weights, weights.Shape);
+    /// <param name="weights">The weights.</param>
+    /// <param name="device">The same on a device, to compute there; null to compute on the CPU.</param>
+    public TrainedGpt(DecoderWeights weights, DeviceGpt? device = null) =>
+        (_weights, _device, Shape) = (weights, device, weights.Shape);
 
     /// <summary>Takes over what training or an import made; its memory is no longer needed afterwards.</summary>
-    public TrainedGpt(GptWeights weights)
-        : this(DecoderWeights.Pack(weights))
+    /// <param name="weights">The weights.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
+    public TrainedGpt(GptWeights weights, ComputeDevice device = default, bool fallbackToCpu = false)
+        : this(DecoderWeights.Pack(weights), device, fallbackToCpu)
+    {
+    }
+
+    private TrainedGpt(DecoderWeights weights, ComputeDevice device, bool fallbackToCpu)
+        : this(weights, DeviceGpt.On(device, fallbackToCpu, weights))
     {
     }
 
@@ -32,10 +48,17 @@ internal sealed class TrainedGpt : IDisposable
     public void Save(Stream stream) => Weights.Save(stream);
 
     /// <summary>Reads the weights of a model of a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="stream">A safetensors file.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
     /// <exception cref="FormatException">
     /// The shape is out of range, or the file does not hold exactly its tensors.
     /// </exception>
-    public static TrainedGpt Load(GptShape shape, Stream stream) => new(DecoderWeights.Load(shape, stream));
+    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
+    public static TrainedGpt Load(
+        GptShape shape, Stream stream, ComputeDevice device = default, bool fallbackToCpu = false) =>
+        new(DecoderWeights.Load(shape, stream), device, fallbackToCpu);
 
     /// <summary>Continues a sequence, token by token, as they are asked for.</summary>
     /// <param name="prompt">At least one token.</param>
@@ -50,13 +73,13 @@ internal sealed class TrainedGpt : IDisposable
         IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancellationToken = default)
     {
         Check([prompt], options);
-        DecoderWeights weights = WeightsFor(options);
         return Tokens();
 
         IEnumerable<GeneratedToken> Tokens()
         {
-            var batch = new DecodingBatch(new GptDecoder(weights, Threads));
-            var continuation = new GptContinuation(Shape, prompt, options);
+            IGptDecoder decoder = NewDecoder(options, Threads);
+            var batch = new DecodingBatch(decoder);
+            using var continuation = new GptContinuation(decoder, prompt, options);
             GptContinuation[] alone = [continuation];
             while (!continuation.IsFinished)
             {
@@ -87,31 +110,44 @@ internal sealed class TrainedGpt : IDisposable
         CancellationToken cancellationToken = default)
     {
         Check(prompts, options);
-        DecoderWeights weights = WeightsFor(options);
         var reasons = new FinishReason[prompts.Count];
         // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
-        int full = (prompts.Count + GptDecoder.MostRows - 1) / GptDecoder.MostRows;
-        int groups = Math.Min(prompts.Count, Math.Max(Threads, full));
+        int groups = _device is null
+            ? Math.Min(prompts.Count, Math.Max(Threads, Parts(GptDecoder.Rows)))
+            : Parts(MostOnDevice);
         Parallelism.ForEach(groups, Threads, Generate, cancellationToken);
         return reasons;
 
+        int Parts(int most) => (prompts.Count + most - 1) / most;
+
         void Generate(int group)
         {
-            var batch = new DecodingBatch(new GptDecoder(weights, Math.Max(1, Threads / groups)));
+            IGptDecoder decoder = NewDecoder(options, Math.Max(1, Threads / groups));
+            var batch = new DecodingBatch(decoder);
             List<(int Number, GptContinuation Text)> open = [];
-            for (int i = group; i < prompts.Count; i += groups)
-                open.Add((i, new GptContinuation(Shape, prompts[i], options)));
-            while (open.Count > 0)
+            try
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                batch.Step([.. open.Select(s => s.Text)]);
-                foreach ((int number, GptContinuation text) in open)
+                for (int i = group; i < prompts.Count; i += groups)
+                    open.Add((i, new GptContinuation(decoder, prompts[i], options)));
+                while (open.Count > 0)
                 {
-                    if (text.Newest is { } token && !accept(number, token))
-                        text.Stop();
-                    reasons[number] = text.Reason;
+                    cancellationToken.ThrowIfCancellationRequested();
+                    batch.Step([.. open.Select(s => s.Text)]);
+                    foreach ((int number, GptContinuation text) in open)
+                    {
+                        if (text.Newest is { } token && !accept(number, token))
+                            text.Stop();
+                        reasons[number] = text.Reason;
+                        if (text.IsFinished)
+                            text.Dispose();
+                    }
+                    open.RemoveAll(s => s.Text.IsFinished);
                 }
-                open.RemoveAll(s => s.Text.IsFinished);
+            }
+            finally
+            {
+                foreach ((_, GptContinuation text) in open)
+                    text.Dispose();
             }
         }
     }
@@ -135,11 +171,10 @@ internal sealed class TrainedGpt : IDisposable
         ArgumentNullException.ThrowIfNull(sequences);
         foreach (IReadOnlyList<int> sequence in sequences)
             CheckTokens(sequence, nameof(sequences));
-        DecoderWeights weights = Weights;
-        int groups = Math.Min(Threads, sequences.Count);
+        int groups = _device is null ? Math.Min(Threads, sequences.Count) : 1;
         Parallelism.ForEach(groups, Threads, group =>
         {
-            var evaluation = new GptEvaluation(new GptDecoder(weights, Math.Max(1, Threads / groups)));
+            using var evaluation = new GptEvaluation(NewDecoder(new GenerationOptions(), Math.Max(1, Threads / groups)));
             for (int i = group; i < sequences.Count; i += groups)
             {
                 var logProbabilities = new float[losses.IsEmpty ? 0 : Math.Max(0, sequences[i].Count - 1)];
@@ -153,17 +188,20 @@ internal sealed class TrainedGpt : IDisposable
 
     private DecoderWeights Weights => _weights ?? throw new ObjectDisposedException(nameof(TrainedGpt));
 
-    private DecoderWeights WeightsFor(GenerationOptions options)
+    private IGptDecoder NewDecoder(GenerationOptions options, int threads)
     {
         DecoderWeights weights = Weights;
+        if (_device is not null)
+            return _device.NewDecoder();
         if (!options.BFloat16Weights)
-            return weights;
+            return new GptDecoder(weights, threads);
         lock (_gate)
-            return _rounded ??= weights.ToBFloat16();
+            return new GptDecoder(_rounded ??= weights.ToBFloat16(), threads);
     }
 
     private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
     {
+        ObjectDisposedException.ThrowIf(_weights is null, this);
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
@@ -194,5 +232,9 @@ internal sealed class TrainedGpt : IDisposable
     }
 
     /// <summary>Lets go of the weights. A second call does nothing.</summary>
-    public void Dispose() => _weights = _rounded = null;
+    public void Dispose()
+    {
+        _weights = _rounded = null;
+        _device?.Dispose();
+    }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch.Tests;
@@ -26,14 +25,13 @@ public sealed class GptDecoderTests
         network.Take(weights);
         network.eval();
         using IDisposable noGradient = torch.no_grad();
-        torch.Tensor input = torch.empty(1, tokens.Length, torch.ScalarType.Int64);
-        MemoryMarshal.AsBytes<long>([.. tokens.Select(t => (long)t)]).CopyTo(input.bytes);
+        torch.Tensor input = HostTensors.Index([.. tokens.Select(t => (long)t)], torch.CPU).unsqueeze(0);
         var logits = new float[tokens.Length * shape.VocabularySize];
         var hidden = new float[tokens.Length * shape.Width];
         HostTensors.CopyTo(network.Logits(input), logits);
         HostTensors.CopyTo(network.Hidden(input), hidden);
 
-        (float[] ourLogits, float[] ourHidden) = Run(weights, tokens, GptDecoder.MostRows, threads: 2);
+        (float[] ourLogits, float[] ourHidden) = Run(weights, tokens, GptDecoder.Rows, threads: 2);
 
         AssertClose(logits, ourLogits);
         AssertClose(hidden, ourHidden);
@@ -45,7 +43,7 @@ public sealed class GptDecoderTests
         GptShape shape = RandomGpt.Shape(context: 200);
         GptWeights weights = RandomGpt.Weights(shape);
         int[] tokens = RandomGpt.Tokens(200);
-        (float[] logits, float[] hidden) = Run(weights, tokens, GptDecoder.MostRows, threads: 1);
+        (float[] logits, float[] hidden) = Run(weights, tokens, GptDecoder.Rows, threads: 1);
         foreach (int block in (int[])[1, 2, 5, 31])
         {
             (float[] ourLogits, float[] ourHidden) = Run(weights, tokens, block, threads: 1 + block % 3);
@@ -63,7 +61,7 @@ public sealed class GptDecoderTests
         (float[] logits, _) = Run(weights, tokens, 1, threads: 1);
         for (int length = 1; length <= tokens.Length; length++)
         {
-            (float[] fresh, _) = Run(weights, tokens[..length], GptDecoder.MostRows, threads: 1);
+            (float[] fresh, _) = Run(weights, tokens[..length], GptDecoder.Rows, threads: 1);
             float[] cached = logits[((length - 1) * vocabulary)..(length * vocabulary)];
             CollectionAssert.AreEqual(cached, fresh[^vocabulary..], $"after {length} tokens");
         }

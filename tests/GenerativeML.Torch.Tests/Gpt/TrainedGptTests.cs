@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch.Tests;
@@ -333,8 +332,7 @@ public sealed class TrainedGptTests
         network.Take(weights);
         network.eval();
         using IDisposable noGradient = torch.no_grad();
-        torch.Tensor input = torch.empty(1, tokens.Count, torch.ScalarType.Int64);
-        MemoryMarshal.AsBytes<long>([.. tokens.Select(t => (long)t)]).CopyTo(input.bytes);
+        torch.Tensor input = HostTensors.Index([.. tokens.Select(t => (long)t)], torch.CPU).unsqueeze(0);
         torch.Tensor result = compute(network, input);
         var values = new float[result.numel()];
         HostTensors.CopyTo(result, values);
