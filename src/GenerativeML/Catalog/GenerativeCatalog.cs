@@ -59,6 +59,26 @@ public sealed partial class GenerativeCatalog
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
     public VaeTrainer Vae(VaeTrainer.Options options) => new(_environment, options);
+
+    /// <summary>Creates a <see cref="GanTrainer"/>, which learns to generate rows of vectors.</summary>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="objective">The game that generator and discriminator play.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public GanTrainer Gan(
+        string featureColumnName = "Features",
+        GanObjective objective = GanObjective.WassersteinGradientPenalty,
+        int? epochs = null) =>
+        Gan(new() { FeatureColumnName = featureColumnName, Objective = objective, Epochs = epochs });
+
+    /// <summary>Creates a <see cref="GanTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public GanTrainer Gan(GanTrainer.Options options) => new(_environment, options);
 }
 
 /// <summary>Where an <see cref="MLContext"/> keeps the <see cref="GenerativeCatalog"/>.</summary>

@@ -8,6 +8,7 @@ internal static class ModelFamilies
         [AutoencoderTransformer.SavedFamily.Name] = AutoencoderTransformer.SavedFamily,
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
+        [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
     };
 
     /// <summary>Finds a family by the name that a file gives it.</summary>

@@ -27,11 +27,7 @@ internal sealed class VaeBatchModel : TrainedBatchModel<TrainedVae>
 
     /// <summary>What a VAE of a shape reads.</summary>
     public static IReadOnlyList<RowField> Fields(VaeColumns columns, VaeShape shape) =>
-    [
-        new RowField(columns.Features, FieldKind.Single, shape.InputWidth),
-        .. columns.Conditions.Zip(shape.ConditionWidths, (name, width) =>
-            new RowField(name, FieldKind.Single, width) { IsLabel = true }),
-    ];
+        VectorFields.Of(columns.Features, shape.InputWidth, columns.Conditions, shape.ConditionWidths);
 
     protected override void Compute(
         TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) => model.Compute(

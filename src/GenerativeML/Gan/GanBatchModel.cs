@@ -1,0 +1,28 @@
+using GenerativeML.Pipeline;
+using GenerativeML.Rows;
+using GenerativeML.Torch;
+
+namespace GenerativeML.Gans;
+
+/// <summary>Between the row mapper and a trained GAN: which output goes to which column.</summary>
+internal sealed class GanBatchModel : TrainedBatchModel<TrainedGan>
+{
+    private readonly int _reconstruction;
+
+    public GanBatchModel(TrainedGan model, GanColumns columns, NonFiniteReplacement? replacement)
+        : base(
+            model,
+            VectorFields.Of(columns.Features, model.InputWidth, columns.Conditions, model.ConditionWidths),
+            columns.Outputs(model.InputWidth),
+            replacement,
+            columns.Score,
+            label: null,
+            threshold: float.PositiveInfinity)
+    {
+        _reconstruction = IndexOf(columns.Reconstruction);
+    }
+
+    protected override void Compute(
+        TrainedGan model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) =>
+        model.Compute(inputs, rows, scores, Values(outputs, rows, _reconstruction));
+}
