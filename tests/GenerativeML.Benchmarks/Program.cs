@@ -12,5 +12,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GptBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
+    RingBenchmark.Command(),
 };
 return root.Parse(args).Invoke();
