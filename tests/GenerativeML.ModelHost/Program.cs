@@ -4,11 +4,23 @@ using Microsoft.ML.Data;
 
 // A program that was never told which package trained a model: loads it, scores rows, saves it again.
 //   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>
+//   GenerativeML.ModelHost <model.zip> <text>        continues the text, scores it and lists the process's modules
 if (AppDomain.CurrentDomain.GetAssemblies().Any(a => a.GetName().Name!.Equals("GenerativeML", StringComparison.Ordinal)))
     throw new InvalidOperationException("The package is loaded before anybody asked for it.");
 
 var ml = new MLContext();
 ITransformer model = ml.Model.Load(args[0], out DataViewSchema schema);
+if (args.Length == 2)
+{
+    IDataView read = model.Transform(ml.Data.LoadFromEnumerable([new Line { Text = args[1] }]));
+    Console.WriteLine(read.GetColumn<string>("GeneratedText").Single().Replace('\n', ' '));
+    Console.WriteLine(BitConverter.SingleToInt32Bits(read.GetColumn<float>("Score").Single()));
+    using var self = System.Diagnostics.Process.GetCurrentProcess();
+    foreach (System.Diagnostics.ProcessModule module in self.Modules)
+        Console.WriteLine(module.FileName);
+    return;
+}
+
 Reading[] rows =
 [
     .. File.ReadLines(args[1]).Select(line => line.Split(','))
@@ -20,6 +32,11 @@ File.WriteAllLines(
     args[2],
     scored.GetColumn<float>("Score").Select(s => BitConverter.SingleToInt32Bits(s).ToString(CultureInfo.InvariantCulture)));
 ml.Model.Save(model, schema, args[3]);
+
+internal sealed class Line
+{
+    public string Text { get; set; } = "";
+}
 
 internal sealed class Reading
 {

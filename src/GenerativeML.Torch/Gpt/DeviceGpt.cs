@@ -19,9 +19,13 @@ internal sealed class DeviceGpt : IDisposable
         _network.eval();
     }
 
-    /// <summary>A network on a CUDA device; null where the device turns out to be the CPU, which needs no torch.</summary>
+    /// <summary>
+    /// A network on a CUDA device; null where the device turns out to be the CPU, which needs no torch.
+    /// </summary>
     /// <param name="device">The choice.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device, or for torch, that is not there.</param>
+    /// <param name="fallbackToCpu">
+    /// Whether the CPU may stand in for a CUDA device, or for torch, that is not there.
+    /// </param>
     /// <param name="weights">The weights.</param>
     /// <exception cref="InvalidOperationException">The device, or torch itself, is not there.</exception>
     public static DeviceGpt? On(ComputeDevice device, bool fallbackToCpu, DecoderWeights weights)

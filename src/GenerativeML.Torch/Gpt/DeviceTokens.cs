@@ -30,8 +30,8 @@ internal sealed class DeviceCache : ISequenceCache
 }
 
 /// <summary>
-/// Tokens that follow on cached ones: as many of each of several sequences, in one block of positions each. Lives in the
-/// dispose scope of who makes it.
+/// Tokens that follow on cached ones: as many of each of several sequences, in one block of positions each. Lives in
+/// the dispose scope of who makes it.
 /// </summary>
 internal sealed class DeviceTokens
 {

@@ -11,8 +11,8 @@ namespace GenerativeML.Torch;
 internal sealed class GptDecoder(DecoderWeights weights, int threads) : IGptDecoder
 {
     /// <summary>
-    /// Tokens in a run: enough to read each weight from memory once for many, few enough for their scratch memory to stay
-    /// in the cache.
+    /// Tokens in a run: enough to read each weight from memory once for many, few enough for their scratch memory to
+    /// stay in the cache.
     /// </summary>
     internal const int Rows = 48;
 
@@ -108,8 +108,8 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads) : IGptDeco
         float[] scratch = ArrayPool<float>.Shared.Rent(most);
         for (int row = first; row < end; row++)
         {
-            CacheOf(row).Attend(
-                layer, _rows[row].Position, _wide.AsSpan(row * stride, width), scratch, _normed.AsSpan(row * width, width));
+            ReadOnlySpan<float> query = _wide.AsSpan(row * stride, width);
+            CacheOf(row).Attend(layer, _rows[row].Position, query, scratch, _normed.AsSpan(row * width, width));
         }
         ArrayPool<float>.Shared.Return(scratch);
     }

@@ -26,7 +26,9 @@ internal interface IGptDecoder
     /// <summary>Numbers in a row of logits: the vocabulary, and padding.</summary>
     int LogitStride { get; }
 
-    /// <summary>The final hidden states of the rows of the last run, after the last normalisation: (rows × width).</summary>
+    /// <summary>
+    /// The final hidden states of the rows of the last run, after the last normalisation: (rows × width).
+    /// </summary>
     ReadOnlySpan<float> Hidden { get; }
 
     /// <summary>A cache for a sequence.</summary>

@@ -1,8 +1,9 @@
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings. On the CPU it does so
-/// in managed code, without torch; on a CUDA device by the network that was trained. Safe to use from several threads.
+/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings. On the CPU it does
+/// so in managed code, without torch; on a CUDA device by the network that was trained. Safe to use from several
+/// threads.
 /// </summary>
 internal sealed class TrainedGpt : IDisposable
 {
@@ -174,7 +175,8 @@ internal sealed class TrainedGpt : IDisposable
         int groups = _device is null ? Math.Min(Threads, sequences.Count) : 1;
         Parallelism.ForEach(groups, Threads, group =>
         {
-            using var evaluation = new GptEvaluation(NewDecoder(new GenerationOptions(), Math.Max(1, Threads / groups)));
+            IGptDecoder decoder = NewDecoder(new GenerationOptions(), Math.Max(1, Threads / groups));
+            using var evaluation = new GptEvaluation(decoder);
             for (int i = group; i < sequences.Count; i += groups)
             {
                 var logProbabilities = new float[losses.IsEmpty ? 0 : Math.Max(0, sequences[i].Count - 1)];

@@ -22,7 +22,7 @@ namespace GenerativeML;
 /// <item><term>Caching</term><description>The text's tokens are held in memory, two bytes each where the vocabulary has at
 /// most 65,536; the text itself is read row by row, twice.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>Microsoft.ML.Tokenizers; for training, TorchSharp-cpu or
-/// TorchSharp-cuda. A trained model needs no torch.</description></item>
+/// TorchSharp-cuda. On the CPU, a trained model needs no torch.</description></item>
 /// </list>
 /// <para>Added columns, as far as the options name them:</para>
 /// <list type="table">
@@ -58,7 +58,7 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
         TokenCodec codec = CodecFor(column);
         GptCorpus corpus = column.Read(codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes);
         GptFitResult fit = GptFit.Fit(corpus, _options, context);
-        var model = new TrainedGpt(fit.Weights);
+        var model = new TrainedGpt(fit.Weights, context.Device, context.FallbackToCpu);
         return new GptTransformer(model, codec, _options.Columns, new()
         {
             Generation = _options.Generation with { Seed = _options.Generation.Seed ?? context.Seed },

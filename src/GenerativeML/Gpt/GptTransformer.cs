@@ -11,7 +11,7 @@ namespace GenerativeML;
 
 /// <summary>
 /// A trained GPT with its tokenizer: continues texts, and as a step of a pipeline adds generated texts, scores or
-/// embeddings to rows. It computes in managed code, on the CPU, and needs no torch.
+/// embeddings to rows. On the CPU it computes in managed code and needs no torch.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
 public sealed class GptTransformer : GenerativeTransformer
@@ -137,7 +137,9 @@ public sealed class GptTransformer : GenerativeTransformer
             saved.Use.Generation.CheckTokens(saved.Shape.VocabularySize);
             TokenCodec codec = TokenCodec.For(
                 saved.Tokenizer.Restore(), saved.Shape.VocabularySize, saved.EndOfTextId);
-            return new GptTransformer(TrainedGpt.Load(saved.Shape, weights), codec, saved.Columns, saved.Use);
+            TrainedGpt model = TrainedGpt.Load(
+                saved.Shape, weights, HostDefaults.Device(environment), MLNetInternals.FallbackToCpuOf(environment));
+            return new GptTransformer(model, codec, saved.Columns, saved.Use);
         }
         catch (ArgumentException invalid)
         {

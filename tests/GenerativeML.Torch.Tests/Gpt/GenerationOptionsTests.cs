@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace GenerativeML.Torch.Tests;
 
 [TestClass]
@@ -65,6 +67,26 @@ public sealed class GenerationOptionsTests
         ArgumentOutOfRangeException e = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => bias.CheckTokens(9));
         StringAssert.Contains(e.Message, "token 9");
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => stop.CheckTokens(9));
+    }
+
+    [TestMethod]
+    public void Options_survive_being_saved_forbidden_tokens_too()
+    {
+        GenerationOptions options = new()
+        {
+            Temperature = 0.7f,
+            TopK = 40,
+            LogitBias = new Dictionary<int, float> { [3] = float.NegativeInfinity, [4] = 1.5f },
+            StopStrings = ["\n"],
+            StopTokens = [7],
+            Seed = 9,
+            LongPrompts = LongPrompts.Error,
+        };
+        string json = JsonSerializer.Serialize(options);
+        GenerationOptions again = JsonSerializer.Deserialize<GenerationOptions>(json)!;
+        Assert.AreEqual(json, JsonSerializer.Serialize(again));
+        Assert.AreEqual(float.NegativeInfinity, again.LogitBias[3]);
+        CollectionAssert.AreEqual(new[] { 7 }, again.StopTokens.ToArray());
     }
 
     private static void AssertNamed(string option, GenerationOptions options)

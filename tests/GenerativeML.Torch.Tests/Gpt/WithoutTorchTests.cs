@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Text.Json;
+using GenerativeML.Tests;
 
 namespace GenerativeML.Torch.Tests;
 
@@ -7,7 +7,7 @@ namespace GenerativeML.Torch.Tests;
 [TestClass]
 public sealed class WithoutTorchTests
 {
-    private static readonly string[] NativeNames = ["libtorch", "torch-dispatch", "LibTorchSharp", "torch_cpu", "c10"];
+    private const string Worker = "GenerativeML.TestWorker.dll";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
 
@@ -27,48 +27,18 @@ public sealed class WithoutTorchTests
         var loss = new float[1];
         model.Evaluate([[1, 2, 3, 4]], loss, new float[model.Shape.Width]);
 
-        string program = isThere ? AppContext.BaseDirectory : ManagedOnly();
-        (int code, string[] lines) = Run(program, "generate", weights, JsonSerializer.Serialize(model.Shape));
+        string copy = Path.Combine(_folder, "program");
+        string program = isThere ? AppContext.BaseDirectory : TorchlessProcess.CopyManaged(copy);
+        (int code, string[] lines, string errors) =
+            TorchlessProcess.Run(program, Worker, "generate", weights, JsonSerializer.Serialize(model.Shape));
 
-        Assert.AreEqual(0, code);
+        Assert.AreEqual(0, code, errors);
         Assert.AreEqual(string.Join(' ', expected), lines[0]);
-        Assert.AreEqual(BitConverter.SingleToInt32Bits(loss[0]), int.Parse(lines[1]));
-        string[] modules = lines[2..];
-        Assert.Contains(m => m.Contains("coreclr", StringComparison.Ordinal), modules, "the list is of native ones");
-        foreach (string name in NativeNames)
-            Assert.IsEmpty(modules.Where(m => Path.GetFileName(m).Contains(name, StringComparison.OrdinalIgnoreCase)));
-        if (!isThere)
-            Assert.AreNotEqual(0, Run(program, "", Path.Combine(_folder, "trained"), "1000").Code, "training needs it");
-    }
-
-    // The program without anything native, and without the list that says where else something native may be.
-    private string ManagedOnly()
-    {
-        string folder = Path.Combine(_folder, "program");
-        Directory.CreateDirectory(folder);
-        string[] files =
-        [
-            .. Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll"),
-            .. Directory.EnumerateFiles(AppContext.BaseDirectory, "GenerativeML.TestWorker.runtimeconfig.json"),
-        ];
-        foreach (string file in files)
-            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-        return folder;
-    }
-
-    private static (int Code, string[] Lines) Run(string folder, params string[] arguments)
-    {
-        string worker = Path.Combine(folder, "GenerativeML.TestWorker.dll");
-        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        var start = new ProcessStartInfo(host, [worker, .. arguments])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries), errors.Result]);
+        Assert.AreEqual($"{BitConverter.SingleToInt32Bits(loss[0])}", lines[1]);
+        TorchlessProcess.AssertTorchless(lines[2..]);
+        if (isThere)
+            return;
+        (int training, _, _) = TorchlessProcess.Run(program, Worker, "", Path.Combine(_folder, "trained"), "1000");
+        Assert.AreNotEqual(0, training, "torch is there after all");
     }
 }
