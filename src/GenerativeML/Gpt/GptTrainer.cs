@@ -56,13 +56,15 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
     {
         var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
         TokenCodec codec = CodecFor(column);
-        GptCorpus corpus = column.Read(codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes);
+        TextSample? sample = _options.PredictedLabelColumnName is null ? null : new(CalibrationRows, context.Seed);
+        GptCorpus corpus = column.Read(
+            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes, sample);
         GptFitResult fit = GptFit.Fit(corpus, _options, context);
         var model = new TrainedGpt(fit.Weights, context.Device, context.FallbackToCpu);
         return new GptTransformer(model, codec, _options.Columns, new()
         {
             Generation = _options.Generation with { Seed = _options.Generation.Seed ?? context.Seed },
-            Threshold = _options.PredictedLabelColumnName is null ? null : Threshold(model, codec, column, context.Seed),
+            Threshold = sample is null ? null : Threshold(model, codec, sample.ToArray()),
         });
     }
 
@@ -94,19 +96,17 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
     });
 
     /// <summary>The score that the expected share of training rows exceeds.</summary>
-    private float Threshold(TrainedGpt model, TokenCodec codec, TextColumn column, int seed)
+    private float Threshold(TrainedGpt model, TokenCodec codec, string[] rows)
     {
-        string[] rows = column.Sample(CalibrationRows, seed);
         var scores = new float[rows.Length];
         for (int start = 0; start < rows.Length; start += CalibrationBatch)
         {
             int count = Math.Min(CalibrationBatch, rows.Length - start);
-            _options.CancellationToken.ThrowIfCancellationRequested();
             GptBatchModel.Score(
                 model, codec, rows.AsSpan(start, count), scores.AsMemory(start, count), Memory<float>.Empty);
         }
         float[] known = [.. scores.Where(float.IsFinite).Order()];
         int anomalies = (int)Math.Round(_options.Contamination * known.Length);
-        return known.Length == 0 ? float.PositiveInfinity : known[Math.Max(0, known.Length - 1 - anomalies)];
+        return known.Length == 0 ? float.MaxValue : known[Math.Max(0, known.Length - 1 - anomalies)];
     }
 }

@@ -34,31 +34,15 @@ internal sealed class TextColumn
         }
     }
 
-    /// <summary>Some of the texts, each as likely as any other (Vitter's algorithm R 1985).</summary>
-    public string[] Sample(int size, int seed)
-    {
-        var sample = new List<string>();
-        var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample));
-        ulong seen = 0;
-        foreach (string text in Texts())
-        {
-            seen++;
-            if (sample.Count < size)
-                sample.Add(text);
-            else if (random.Next() % seen is ulong place && place < (ulong)size)
-                sample[(int)place] = text;
-        }
-        return [.. sample];
-    }
-
     /// <summary>All texts as tokens.</summary>
     /// <param name="codec">Makes the tokens.</param>
     /// <param name="separator">What joins the rows to one text; null where each is a document for itself.</param>
     /// <param name="budgetBytes">The most memory that the tokens may take.</param>
+    /// <param name="sample">Is shown each text; null for nobody.</param>
     /// <exception cref="InvalidOperationException">
     /// There is no text; or it has characters that the vocabulary cannot express; or it needs more memory.
     /// </exception>
-    public GptCorpus Read(ITokenCodec codec, string? separator, long budgetBytes)
+    public GptCorpus Read(ITokenCodec codec, string? separator, long budgetBytes, TextSample? sample)
     {
         var corpus = new GptCorpus(codec.VocabularySize, budgetBytes);
         ReadOnlySpan<int> end = codec.EndOfText is int token ? [token] : [];
@@ -67,6 +51,7 @@ internal sealed class TextColumn
         foreach (string text in Texts())
         {
             any |= text.Length > 0;
+            sample?.Add(text);
             if (separator is not null)
             {
                 corpus.Add(Encode(codec, text + separator, row));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -5,11 +6,14 @@ using Microsoft.ML.Data;
 namespace GenerativeML.Tests.Conformance;
 
 /// <summary>
-/// A family under test: how its estimator is made, on the input column <c>Features</c>, a vector, with the options that
-/// tests turn.
+/// A family under test: how its estimator is made, on the input column <c>Features</c>, a vector, or another that it
+/// names, with the options that tests turn.
 /// </summary>
 public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make)
 {
+    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>.</summary>
+    public string Input { get; init; } = "Features";
+
     public override string ToString() => Name;
 }
 
@@ -37,11 +41,12 @@ internal static class ConformanceData
     public const int Width = 4;
 
     /// <summary>
-    /// A view with ids, text and a vector; <paramref name="spoil"/> can put anything into a row's vector.
+    /// A view with ids, names, a text and a vector; <paramref name="spoil"/> can put anything into a row's vector.
     /// </summary>
     public static TableView Table(int rows, int width = Width, Action<int, float[]>? spoil = null) => new TableView(rows)
         .Add("Id", NumberDataViewType.Int32, row => row)
         .Add("Name", TextDataViewType.Instance, row => $"row {row}".AsMemory())
+        .Add("Text", TextDataViewType.Instance, row => Text(row).AsMemory())
         .AddVector("Features", width, row =>
         {
             float[] values = Features(row, width);
@@ -51,7 +56,15 @@ internal static class ConformanceData
 
     /// <summary>The same rows as objects, for a prediction engine.</summary>
     public static ConformanceRow[] Objects(int rows) =>
-        [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow { Id = r, Name = $"row {r}", Features = Features(r, Width) })];
+        [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow
+        {
+            Id = r, Name = $"row {r}", Text = Text(r), Features = Features(r, Width),
+        })];
+
+    private static string Text(int row) => string.Create(
+        CultureInfo.InvariantCulture, $"{s_words[row % 5]} {s_words[row * 7 % 3]} {row % 11} {s_words[row * row % 5]}");
+
+    private static readonly string[] s_words = ["alpha", "beta", "gamma", "delta", "epsilon"];
 
     private static float[] Features(int row, int width)
     {
@@ -68,6 +81,8 @@ public sealed class ConformanceRow
     public int Id { get; set; }
 
     public string Name { get; set; } = "";
+
+    public string Text { get; set; } = "";
 
     [VectorType(ConformanceData.Width)]
     public float[] Features { get; set; } = [];
@@ -90,8 +105,15 @@ public sealed class ConformanceOutput
 
     public float[]? Latent { get; set; }
 
+    public float Perplexity { get; set; }
+
+    public float[]? Embedding { get; set; }
+
+    public string? GeneratedText { get; set; }
+
     public override string ToString() => string.Join(
-        " | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent));
+        " | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent),
+        Bits([Perplexity]), Bits(Embedding), GeneratedText);
 
     private static string Bits(float[]? values) =>
         string.Join(" ", (values ?? []).Select(BitConverter.SingleToInt32Bits));

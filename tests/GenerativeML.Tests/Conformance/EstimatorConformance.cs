@@ -36,7 +36,18 @@ public sealed partial class EstimatorConformance
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
             CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
         }))],
+        [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            Layers = 1, Heads = 2, Width = 16, ContextLength = 16, BatchSize = 32, Generation = new() { MaxNewTokens = 5 },
+            PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
+            EmbeddingColumnName = "Embedding",
+        }), input: "Text")],
     ];
+
+    public static IEnumerable<object[]> VectorFamilies =>
+        Families.Where(family => ((ConformanceCase)family[0]).Input == "Features");
 
     [TestMethod]
     [DynamicData(nameof(Families))]
@@ -58,22 +69,32 @@ public sealed partial class EstimatorConformance
         IEstimator<ITransformer> estimator = family.Make(_ml, new());
         using var fitted = new Fitted(estimator, ConformanceData.Table(Rows));
         using var loaded = new Fitted(Reload(fitted.Transformer));
-        IDataView[] wrong =
-        [
-            new TableView(3).Add("Id", NumberDataViewType.Int32, row => row),
-            new TableView(3).Add("Features", NumberDataViewType.Single, row => (float)row),
-            new TableView(3).Add("Features", TextDataViewType.Instance, _ => "text".AsMemory()),
-            new TableView(3).Add(
-                "Features", new VectorDataViewType(NumberDataViewType.Double, 4), _ => new VBuffer<double>(4, new double[4])),
-            new TableView(3).Add(
-                "Features", new VectorDataViewType(NumberDataViewType.Single), _ => new VBuffer<float>(4, new float[4])),
-        ];
+        IDataView[] wrong = family.Input == "Text"
+            ?
+            [
+                new TableView(3).Add("Id", NumberDataViewType.Int32, row => row),
+                new TableView(3).Add("Text", NumberDataViewType.Single, row => (float)row),
+                new TableView(3).Add("Text", new KeyDataViewType(typeof(uint), 9), row => (uint)row),
+                new TableView(3).AddVector("Text", 4, _ => new float[4]),
+            ]
+            :
+            [
+                new TableView(3).Add("Id", NumberDataViewType.Int32, row => row),
+                new TableView(3).Add("Features", NumberDataViewType.Single, row => (float)row),
+                new TableView(3).Add("Features", TextDataViewType.Instance, _ => "text".AsMemory()),
+                new TableView(3).Add(
+                    "Features", new VectorDataViewType(NumberDataViewType.Double, 4), _ => new VBuffer<double>(4, new double[4])),
+                new TableView(3).Add(
+                    "Features", new VectorDataViewType(NumberDataViewType.Single), _ => new VBuffer<float>(4, new float[4])),
+            ];
         foreach (IDataView input in wrong)
         {
             Refuses(() => estimator.GetOutputSchema(SchemaTests.Shape(input.Schema)));
             Refuses(() => estimator.Fit(input));
         }
-        foreach (IDataView input in wrong.Append(ConformanceData.Table(3, width: 5)))
+        if (family.Input == "Features")
+            wrong = [.. wrong, ConformanceData.Table(3, width: 5)];
+        foreach (IDataView input in wrong)
         {
             foreach (ITransformer transformer in new[] { fitted.Transformer, loaded.Transformer })
             {
@@ -83,8 +104,8 @@ public sealed partial class EstimatorConformance
             }
         }
 
-        static void Refuses(Action action) =>
-            StringAssert.Contains(Assert.Throws<ArgumentOutOfRangeException>(action).Message, "'Features'");
+        void Refuses(Action action) => StringAssert.Contains(
+            Assert.Throws<ArgumentOutOfRangeException>(action).Message, $"'{family.Input}'");
     }
 
     [TestMethod]
@@ -207,8 +228,9 @@ public sealed partial class EstimatorConformance
         }
     }
 
-    private static object Case(string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) =>
-        new ConformanceCase(name, make);
+    private static object Case(
+        string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make, string input = "Features") =>
+        new ConformanceCase(name, make) { Input = input };
 
     private ITransformer Reload(ITransformer transformer)
     {
