@@ -6,6 +6,9 @@ internal interface ITableGenerator : IDisposable
     /// <summary>The columns that it was trained on.</summary>
     TableShape Shape { get; }
 
+    /// <summary>What must be known, beside <see cref="Shape"/> and the tensors, to build the model again.</summary>
+    TableModelShape ModelShape { get; }
+
     /// <summary>
     /// Fills all rows of <paramref name="block"/>, with the same values for the same <paramref name="seed"/>, condition
     /// and capacity. Blocks of different seeds are independent.

@@ -64,6 +64,7 @@ public static partial class torch
         public Tensor softmax(long dim, ScalarType? dtype = null) => Call("softmax.int", this, dim, dtype);
         public Tensor log_softmax(long dim, ScalarType? dtype = null) => Call("log_softmax.int", this, dim, dtype);
         public Tensor relu() => Call("relu", this);
+        public Tensor cumsum(long dim, ScalarType? type = null) => Call("cumsum", this, dim, type);
 
         public Tensor matmul(Tensor target) => Call("matmul", this, target);
         public Tensor bmm(Tensor batch2) => Call("bmm", this, batch2);

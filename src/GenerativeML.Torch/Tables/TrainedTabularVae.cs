@@ -1,0 +1,120 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>A trained VAE of tables. Safe to use from several threads.</summary>
+internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableGenerator
+{
+    // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
+    // distribution that the model has among rows that meet the condition.
+    private const int Candidates = 8;
+
+    // The least share of a column's probability that a condition leaves, so that no row is without any.
+    private const double LeastShare = 1e-9;
+
+    private readonly TokenTable _tokens;
+
+    public TrainedTabularVae(TabularVaeModel model, TokenTable tokens, torch.Device device)
+        : base(model, device)
+    {
+        _tokens = tokens;
+    }
+
+    /// <inheritdoc/>
+    public TableShape Shape => _tokens.Shape;
+
+    /// <inheritdoc/>
+    public TableModelShape ModelShape => Model.Decoder.Shape;
+
+    /// <inheritdoc/>
+    public void Fill(TableBlock block, ulong seed, TableCondition? where)
+    {
+        using IDisposable computation = Enter();
+        TokenValues[] values =
+        [
+            .. _tokens.Columns.Select((tokens, position) =>
+                tokens.Values(where?.Limits.FirstOrDefault(l => l.Column == _tokens.Order[position]))),
+        ];
+        int[][] drawn = Draw(values, block.Capacity, seed);
+        for (int position = 0; position < drawn.Length; position++)
+        {
+            var random = new SplitMix64(seed ^ SplitMix64.Derive(position, RandomPurpose.Generation));
+            for (int row = 0; row < block.Capacity; row++)
+                values[position].Draw(drawn[position][row], block, _tokens.Order[position], row, ref random);
+        }
+    }
+
+    /// <summary>Builds a model of a shape and reads its tensors.</summary>
+    /// <exception cref="FormatException">The file does not hold exactly its tensors.</exception>
+    public static TrainedTabularVae Load(TableShape table, TabularVaeShape shape, Stream weights, torch.Device device)
+    {
+        TabularVaeModel model = Read(
+            "table generator", shape.Elements(), weights, device, random => new TabularVaeModel(shape, table, random));
+        try
+        {
+            return new TrainedTabularVae(model, model.Tokens(), device);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    protected override IReadOnlyList<(string Name, torch.Tensor Value)> Exported() => Model.Decoder.NamedTensors();
+
+    /// <summary>The tokens of rows, position by position.</summary>
+    private int[][] Draw(TokenValues[] values, int rows, ulong seed)
+    {
+        TabularDecoder decoder = Model.Decoder;
+        using var random = new SeededRandom(Device, seed);
+        int last = Array.FindLastIndex(values, v => v.Allowed is not null);
+        int count = last < 0 ? rows : rows * Candidates;
+        torch.Tensor code = random.Normal([count, decoder.Shape.LatentDimension]);
+        torch.Tensor context = decoder.Context(code);
+        torch.Tensor[] drawn = new torch.Tensor[values.Length];
+        torch.Tensor? logWeight = null;
+        for (int position = 0; position < values.Length; position++)
+        {
+            torch.Tensor hidden = decoder.Hidden(position, context.unsqueeze(0), code).select(0, 0);
+            torch.Tensor share = decoder.Logits(position, hidden, decoder.Of(position, decoder.OutputWeight)).softmax(1);
+            if (values[position].Allowed is float[] allowed)
+            {
+                torch.Tensor mask = HostTensors.FromRows(allowed, 1, allowed.Length, Device);
+                share = share.add(LeastShare).mul(mask);
+                torch.Tensor mass = share.sum(1L).log();
+                logWeight = logWeight is null ? mass : logWeight.add(mass);
+            }
+            drawn[position] = Choose(share, random);
+            if (position == last)
+            {
+                torch.Tensor weight = logWeight!.view(rows, Candidates);
+                torch.Tensor chosen = Choose(weight.softmax(1), random)
+                    .add(HostTensors.Index([.. Enumerable.Range(0, rows).Select(r => (long)r * Candidates)], Device));
+                for (int p = 0; p <= position; p++)
+                    drawn[p] = drawn[p].index_select(0, chosen);
+                code = code.index_select(0, chosen);
+                context = context.index_select(0, chosen);
+            }
+            context = context.add(decoder.Of(position, decoder.TokenEmbedding).index_select(0, drawn[position]));
+        }
+        return [.. drawn.Select(t =>
+        {
+            long[] tokens = new long[rows];
+            using torch.Tensor host = t.cpu();
+            MemoryMarshal.Cast<byte, long>(host.bytes).CopyTo(tokens);
+            return tokens.Select(token => (int)token).ToArray();
+        })];
+    }
+
+    /// <summary>An index for each row, as likely as its share, (B, n) → (B).</summary>
+    private static torch.Tensor Choose(torch.Tensor share, SeededRandom random)
+    {
+        torch.Tensor upTo = share.cumsum(1);
+        long last = share.shape[1] - 1;
+        // Not zero, so that nothing without a share is chosen.
+        torch.Tensor point = random.Uniform([share.shape[0], 1], 1e-7, 1).mul(upTo.narrow(1, last, 1));
+        return upTo.sub(point).lt(0).to(torch.ScalarType.Int64).sum(1L).clamp(0, last);
+    }
+}
