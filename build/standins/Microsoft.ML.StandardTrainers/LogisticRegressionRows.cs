@@ -8,8 +8,8 @@ namespace Microsoft.ML.Trainers;
 /// </summary>
 internal sealed class LogisticRegressionRows(int slots)
 {
-    private const int MostSteps = 100, MostSweeps = 50;
-    private const double Tolerance = 1e-9;
+    private const int MostSteps = 100, MostSweeps = 8;
+    private const double Tolerance = 1e-7;
 
     private readonly List<(int Row, float Value)>[] _columns =
         [.. Enumerable.Range(0, slots + 1).Select(_ => new List<(int, float)>())];

@@ -89,6 +89,12 @@ namespace GenerativeML.Persistence
             bool isKey = false,
             SchemaShape? annotations = null);
 
+        /// <summary>What is known of a schema, in the form in which estimators promise columns.</summary>
+        public static SchemaShape ShapeOf(DataViewSchema schema) => CreateShape(null, schema);
+
+        [UnsafeAccessor(UnsafeAccessorKind.StaticMethod, Name = "Create")]
+        private static extern SchemaShape CreateShape(SchemaShape? type, DataViewSchema schema);
+
         /// <summary>The environment behind a catalog, which a catalog does not show.</summary>
         public static IHostEnvironment EnvironmentOf(object catalog)
         {

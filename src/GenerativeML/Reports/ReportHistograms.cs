@@ -16,7 +16,7 @@ internal static class ReportHistograms
             return (new double[1], new double[1], "all missing");
         double low = new[] { a, b }.Where(x => x.Length > 0).Min(x => x[x.Length / 200]);
         double high = new[] { a, b }.Where(x => x.Length > 0).Max(x => x[x.Length - 1 - x.Length / 200]);
-        string scale = string.Create(CultureInfo.InvariantCulture, $"{low:G5} to {high:G5}");
+        string scale = string.Create(CultureInfo.InvariantCulture, $"{low:#,0.###} to {high:#,0.###}");
         return (Shares(a, low, high), Shares(b, low, high), scale);
     }
 

@@ -43,8 +43,10 @@ internal static class ReportWords
         if (report.Pairs.Count == 0)
             return new(Good, "Pairs of columns", "There is only one column.");
         PairComparison worst = report.Pairs.MinBy(pair => pair.Trend)!;
+        VerdictLevel mean = Level(report.MeanTrend, good: 0.9, fair: 0.8);
         return new(
-            Level(report.MeanTrend, good: 0.9, fair: 0.8),
+            // Most pairs of any table hardly go together, so that a mean hides the few that do.
+            mean == Good && worst.Trend < 0.6 ? Fair : mean,
             "Pairs of columns",
             I($"On average {report.MeanTrend:P1} alike; the least is '{worst.First}' with '{worst.Second}', ")
             + I($"{worst.Trend:P1}."));
