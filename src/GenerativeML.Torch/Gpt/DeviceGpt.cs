@@ -6,12 +6,11 @@ namespace GenerativeML.Torch;
 internal sealed class DeviceGpt : IDisposable
 {
     private readonly GptNetwork _network;
-    private readonly torch.Device _device;
-    private readonly Lock _gate = new();
+    private bool _disposed;
 
     public DeviceGpt(GptWeights weights, torch.Device device)
     {
-        _device = device;
+        Device = device;
         using DisposeScope scope = torch.NewDisposeScope();
         using var random = new SeededRandom(device);
         _network = new GptNetwork(weights.Shape, null, bfloat16: false, random).OutliveScope();
@@ -44,8 +43,37 @@ internal sealed class DeviceGpt : IDisposable
         return found.type == DeviceType.CPU ? null : new DeviceGpt(weights.Unpack(), found);
     }
 
-    /// <summary>A decoder; one for each thread.</summary>
-    public IGptDecoder NewDecoder() => new DeviceGptDecoder(_network, _device, _gate);
+    /// <summary>Where it is.</summary>
+    public torch.Device Device { get; }
 
-    public void Dispose() => _network.Dispose();
+    /// <summary>The network's shape.</summary>
+    public GptShape Shape => _network.Shape;
+
+    /// <summary>Held while the device works.</summary>
+    public Lock Gate { get; } = new();
+
+    /// <summary>The network, for who holds the gate.</summary>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    public GptNetwork Network
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(TrainedGpt));
+            return _network;
+        }
+    }
+
+    /// <summary>A decoder; one for each thread.</summary>
+    public IGptDecoder NewDecoder() => new DeviceGptDecoder(this);
+
+    /// <summary>Frees the network, as soon as nobody computes with it.</summary>
+    public void Dispose()
+    {
+        lock (Gate)
+        {
+            if (!_disposed)
+                _network.Dispose();
+            _disposed = true;
+        }
+    }
 }

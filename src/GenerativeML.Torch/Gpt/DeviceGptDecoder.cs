@@ -6,14 +6,12 @@ namespace GenerativeML.Torch;
 /// A GPT on a device, by the network that is trained: the newest tokens of all sequences together, prompts one by one.
 /// Agrees with <see cref="GptDecoder"/> but for rounding, which on a device depends on how many sequences run together.
 /// </summary>
-/// <param name="network">The network; shared.</param>
-/// <param name="device">Where it is.</param>
-/// <param name="gate">Held while the device works.</param>
-internal sealed class DeviceGptDecoder(GptNetwork network, torch.Device device, Lock gate) : IGptDecoder
+/// <param name="model">The network; shared.</param>
+internal sealed class DeviceGptDecoder(DeviceGpt model) : IGptDecoder
 {
     private float[] _hidden = [];
 
-    public GptShape Shape => network.Shape;
+    public GptShape Shape => model.Shape;
 
     public int MostRows => 1024;
 
@@ -21,13 +19,13 @@ internal sealed class DeviceGptDecoder(GptNetwork network, torch.Device device, 
 
     public ReadOnlySpan<float> Hidden => _hidden;
 
-    public ISequenceCache NewCache() => new DeviceCache(Shape, device);
+    public ISequenceCache NewCache() => new DeviceCache(Shape, model.Device);
 
     public void Run(ReadOnlySpan<DecoderRow> rows)
     {
         if (_hidden.Length < rows.Length * Shape.Width)
             _hidden = new float[rows.Length * Shape.Width];
-        lock (gate)
+        lock (model.Gate)
         {
             int end;
             for (int start = 0; start < rows.Length; start = end)
@@ -38,7 +36,7 @@ internal sealed class DeviceGptDecoder(GptNetwork network, torch.Device device, 
                     end++;
                 using DisposeScope scope = torch.NewDisposeScope();
                 using IDisposable noGradient = torch.no_grad();
-                torch.Tensor hidden = network.Continue(new DeviceTokens(rows[start..end], each, device));
+                torch.Tensor hidden = model.Network.Continue(new DeviceTokens(rows[start..end], each, model.Device));
                 HostTensors.CopyTo(hidden, _hidden.AsSpan(start * Shape.Width));
             }
         }
@@ -46,13 +44,13 @@ internal sealed class DeviceGptDecoder(GptNetwork network, torch.Device device, 
 
     public void Logits(int first, int count, Memory<float> logits)
     {
-        lock (gate)
+        lock (model.Gate)
         {
             using DisposeScope scope = torch.NewDisposeScope();
             using IDisposable noGradient = torch.no_grad();
             ReadOnlySpan<float> rows = _hidden.AsSpan(first * Shape.Width, count * Shape.Width);
-            torch.Tensor hidden = HostTensors.FromRows(rows, count, Shape.Width, device);
-            HostTensors.CopyTo(hidden.matmul(network.TokenWeight.t()), logits.Span);
+            torch.Tensor hidden = HostTensors.FromRows(rows, count, Shape.Width, model.Device);
+            HostTensors.CopyTo(hidden.matmul(model.Network.TokenWeight.t()), logits.Span);
         }
     }
 

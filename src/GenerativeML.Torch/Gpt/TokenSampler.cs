@@ -119,6 +119,8 @@ internal sealed class TokenSampler
     private void ToProbabilities(Span<Candidate> candidates)
     {
         float max = Max(candidates);
+        if (float.IsPositiveInfinity(max))
+            throw Nothing();
         for (int i = 0; i < candidates.Length; i++)
         {
             float power = (candidates[i].Weight - max) / _options.Temperature;

@@ -120,6 +120,8 @@ public sealed class TokenSamplerTests
     [DataRow(1f)]
     public void Where_everything_is_forbidden_or_not_a_number_there_is_an_error(float temperature)
     {
+        Assert.ThrowsExactly<InvalidOperationException>(
+            () => new TokenSampler(new(), 2, seed: 0).Next([float.PositiveInfinity, 1]));
         GenerationOptions none = new() { Temperature = temperature };
         foreach (float logit in (float[])[float.NegativeInfinity, float.NaN])
         {
