@@ -38,7 +38,7 @@ internal static class GptFit
         GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null)
     {
         GptShape shape = ShapeOf(options, corpus.VocabularySize);
-        initial ??= Read(options, shape);
+        initial ??= ReadInitial(options, shape);
         if (initial is not null && initial.Shape != shape)
             throw new InvalidOperationException(
                 $"The initial weights are those of another network: the options ask for {shape}, and they have " +
@@ -68,12 +68,20 @@ internal static class GptFit
         return new GptFitResult(weights, adapters, outcome);
     }
 
-    private static GptWeights? Read(GptOptions options, GptShape shape)
+    /// <summary>The weights that the options name, or null where they name none.</summary>
+    /// <exception cref="FormatException">A file is not sound, or one of another network.</exception>
+    public static GptWeights? ReadInitial(GptOptions options, GptShape shape)
     {
         if (options.InitialWeights is null)
             return null;
         using FileStream file = File.OpenRead(options.InitialWeights);
-        return GptWeightFile.Read(file, shape, options.InitialWeightsLayout);
+        GptWeights weights = GptWeightFile.Read(file, shape, options.InitialWeightsLayout);
+        if (options.InitialAdapters is not null)
+        {
+            using FileStream adapters = File.OpenRead(options.InitialAdapters);
+            GptAdapters.Load(adapters, shape).MergeInto(weights);
+        }
+        return weights;
     }
 
     private static TrainingRun RunOf(

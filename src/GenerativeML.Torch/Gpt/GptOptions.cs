@@ -92,6 +92,12 @@ public class GptOptions : TrainingOptions
     public GptWeightLayout? InitialWeightsLayout { get; init; }
 
     /// <summary>
+    /// A safetensors file with low-rank adapters, as <c>GptTransformer.SaveAdapters</c> writes it, that are merged into
+    /// <see cref="InitialWeights"/>. Default: none.
+    /// </summary>
+    public string? InitialAdapters { get; init; }
+
+    /// <summary>
     /// Trains low-rank adapters in place of the weights of <see cref="InitialWeights"/>, which stay. Default: all weights
     /// are trained.
     /// </summary>
@@ -147,12 +153,19 @@ public class GptOptions : TrainingOptions
             OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
         Lora?.Validate(Width);
-        if (InitialWeights is not null && !File.Exists(InitialWeights))
-            throw new FileNotFoundException(
-                $"Option InitialWeights names the file {InitialWeights}, which is not there.", InitialWeights);
+        RequireFile(InitialWeights, nameof(InitialWeights));
+        RequireFile(InitialAdapters, nameof(InitialAdapters));
         if (InitialWeightsLayout is GptWeightLayout layout)
             OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
-        if (Lora is not null && InitialWeights is null)
-            throw new ArgumentException("Option Lora adapts given weights: set option InitialWeights too.");
+        if (InitialWeights is null && (Lora is not null || InitialAdapters is not null))
+            throw new ArgumentException(
+                $"Option {(Lora is not null ? nameof(Lora) : nameof(InitialAdapters))} adapts given weights: set option " +
+                $"{nameof(InitialWeights)} too.");
+    }
+
+    private static void RequireFile(string? path, string option)
+    {
+        if (path is not null && !File.Exists(path))
+            throw new FileNotFoundException($"Option {option} names the file {path}, which is not there.", path);
     }
 }

@@ -39,4 +39,18 @@ public sealed partial class GenerativeCatalog
     /// A column's name is empty, two columns would be added under one name, or options contradict each other.
     /// </exception>
     public GptTrainer Gpt(GptTrainer.Options options) => new(_environment, options);
+
+    /// <summary>
+    /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="GptTrainer.Options.Tokenizer"/> that belongs to
+    /// them. <see cref="GptOptions.FromConfig"/> reads the sizes. It needs no torch.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Options are missing, or contradict each other.</exception>
+    /// <exception cref="FormatException">
+    /// The weights are not those of the network that the options describe, or do not match the vocabulary; the message
+    /// lists all that differs.
+    /// </exception>
+    public GptTransformer PretrainedGpt(GptTrainer.Options options) => GptTrainer.Pretrained(_environment, options);
 }

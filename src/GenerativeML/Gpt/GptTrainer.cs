@@ -1,5 +1,7 @@
 using System.Text;
 using GenerativeML.Gpts;
+using GenerativeML.Persistence;
+using GenerativeML.Pipeline;
 using GenerativeML.Rows;
 using GenerativeML.Tokenizers;
 using GenerativeML.Torch;
@@ -61,11 +63,40 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes, sample);
         GptFitResult fit = GptFit.Fit(corpus, _options, context);
         var model = new TrainedGpt(fit.Weights, context.Device, context.FallbackToCpu);
-        return new GptTransformer(model, codec, _options.Columns, new()
+        float? threshold = sample is null ? null : Threshold(model, codec, sample.ToArray());
+        return Made(_options, model, codec, context.Seed, threshold, fit.Adapters);
+    }
+
+    /// <summary>A transformer of the weights that options name, without training.</summary>
+    internal static GptTransformer Pretrained(IHostEnvironment environment, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        Tokenizer tokenizer = options.Tokenizer
+            ?? throw new ArgumentException("Weights that were trained elsewhere need option Tokenizer.", nameof(options));
+        if (options.PredictedLabelColumnName is not null)
+            throw new ArgumentException(
+                $"Option {nameof(options.PredictedLabelColumnName)} needs training rows to know the threshold by.",
+                nameof(options));
+        TokenCodec codec = TokenCodec.For(tokenizer, options.VocabularySize, options.EndOfTextId);
+        GptWeights weights = GptFit.ReadInitial(options, GptFit.ShapeOf(options, codec.VocabularySize))
+            ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
+        int seed = options.Seed ?? HostDefaults.Seed(environment);
+        var model = new TrainedGpt(
+            weights, options.Device ?? HostDefaults.Device(environment),
+            options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
+        return Made(options, model, codec, seed, threshold: null, adapters: null);
+    }
+
+    private static GptTransformer Made(
+        Options options, TrainedGpt model, TokenCodec codec, int seed, float? threshold, GptAdapters? adapters)
+    {
+        var use = new GptUse
         {
-            Generation = _options.Generation with { Seed = _options.Generation.Seed ?? context.Seed },
-            Threshold = sample is null ? null : Threshold(model, codec, sample.ToArray()),
-        });
+            Generation = options.Generation with { Seed = options.Generation.Seed ?? seed },
+            Threshold = threshold,
+        };
+        return new GptTransformer(model, codec, options.Columns, use, adapters);
     }
 
     private TokenCodec CodecFor(TextColumn column)

@@ -14,7 +14,7 @@ namespace GenerativeML;
 /// embeddings to rows. On the CPU it computes in managed code and needs no torch.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class GptTransformer : GenerativeTransformer
+public sealed partial class GptTransformer : GenerativeTransformer
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("gpt", Load);
@@ -25,7 +25,8 @@ public sealed class GptTransformer : GenerativeTransformer
     private readonly GptColumns _columns;
     private readonly GptUse _use;
 
-    internal GptTransformer(TrainedGpt model, TokenCodec codec, GptColumns columns, GptUse use)
+    internal GptTransformer(
+        TrainedGpt model, TokenCodec codec, GptColumns columns, GptUse use, GptAdapters? adapters = null)
         : base(new GptBatchModel(model, codec, columns, use.Generation, use.Threshold ?? float.PositiveInfinity))
     {
         _model = model;
@@ -33,6 +34,7 @@ public sealed class GptTransformer : GenerativeTransformer
         _generator = new TextGenerator(model, codec);
         _columns = columns;
         _use = use;
+        _adapters = adapters;
     }
 
     /// <summary>What turns text into tokens and back.</summary>

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using GenerativeML.Torch;
+using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
 
@@ -11,8 +11,10 @@ namespace GenerativeML.Benchmarks;
 /// </summary>
 internal static class GptBenchmark
 {
-    private const double ValidationShare = 0.1;
+    private const double TrainingShare = 0.9;
     private const int Sampled = 1000;
+    private const int RowLength = 1000;
+    private const string Score = "Score";
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -53,19 +55,12 @@ internal static class GptBenchmark
             return 2;
         }
         string text = File.ReadAllText(file.FullName);
-        char[] characters = [.. text.Distinct().Order()];
-        int[] tokens = [.. text.Select(c => Array.BinarySearch(characters, c))];
-        var corpus = new GptCorpus(characters.Length);
-        corpus.Add(tokens);
-
-        GptOptions options = Options(config, recipe, steps, cancellation);
-        Console.WriteLine(
-            $"{file.Name}: {text.Length} characters, {characters.Length} distinct; {config}, recipe {recipe}, "
-            + $"{GptFit.ShapeOf(options, characters.Length).ParameterCount()} weights, {steps} steps");
+        GptTrainer.Options options = Options(config, recipe, steps, text, cancellation);
+        Console.WriteLine($"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, {steps} steps");
         var runs = new List<(double Loss, double Seconds, double Sampling)>();
         for (int seed = 0; seed < seeds; seed++)
         {
-            (double loss, double seconds, double sampling) run = Measure(corpus, tokens, options, seed);
+            (double loss, double seconds, double sampling) run = Measure(text, options, seed);
             runs.Add(run);
             Console.WriteLine(
                 $"seed {seed}: validation loss {run.loss:F4}, {run.seconds:F0} s of training, "
@@ -92,14 +87,15 @@ internal static class GptBenchmark
         return 0;
     }
 
-    private static GptOptions Options(string config, string recipe, int steps, CancellationToken cancellation)
+    private static GptTrainer.Options Options(
+        string config, string recipe, int steps, string text, CancellationToken cancellation)
     {
         bool large = config == "base", nanogpt = recipe == "nanogpt";
         var shape = large
             ? (Layers: 6, Heads: 6, Width: 384, Context: 256, Batch: 8)
             : (Layers: 4, Heads: 4, Width: 128, Context: 64, Batch: 12);
-        var defaults = new GptOptions();
-        return new GptOptions
+        var defaults = new GptTrainer.Options();
+        return new GptTrainer.Options
         {
             Layers = shape.Layers,
             Heads = shape.Heads,
@@ -107,42 +103,49 @@ internal static class GptBenchmark
             ContextLength = shape.Context,
             BatchSize = shape.Batch,
             Steps = steps,
-            ValidationFraction = ValidationShare,
             Optimizer = nanogpt ? GptOptimizer.AdamW : defaults.Optimizer,
             LearningRate = nanogpt ? 1e-3 : defaults.LearningRate,
             FinalRateShare = nanogpt ? 0.1 : defaults.FinalRateShare,
             Schedule = nanogpt ? LearningRateSchedule.Cosine : defaults.Schedule,
+            // The characters of the whole text, as the protocol's figures have them.
+            Tokenizer = new CharacterTokenizer(text, UnknownCharacters.Error),
+            JoinRows = true,
+            RowSeparator = "",
+            GeneratedTextColumnName = null,
+            ScoreColumnName = Score,
             CancellationToken = cancellation,
         };
     }
 
     private static (double Loss, double Seconds, double Sampling) Measure(
-        GptCorpus corpus, int[] tokens, GptOptions options, int seed)
+        string text, GptTrainer.Options options, int seed)
     {
-        var context = new TrainingContext { Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false };
+        int first = (int)(text.Length * TrainingShare);
+        var ml = new MLContext(seed);
+        IDataView rows = Rows(ml, text[..first].Chunk(RowLength).Select(c => new string(c)));
         var clock = Stopwatch.StartNew();
-        GptFitResult fit = GptFit.Fit(corpus, options, context);
+        using GptTransformer model = ml.Generative.Gpt(options).Fit(rows);
         double seconds = clock.Elapsed.TotalSeconds;
 
-        // What users get decodes in managed code, so that is what is measured.
-        using var model = new TrainedGpt(fit.Weights);
-        double loss = ValidationLoss(model, tokens);
+        // Each window predicts as many characters as the context is long, from those before them in the window.
+        var windows = new List<string>();
+        for (int start = first; start < text.Length - 1; start += options.ContextLength)
+            windows.Add(text[start..Math.Min(start + options.ContextLength + 1, text.Length)]);
+        float[] losses = VectorRows.Singles(model.Transform(Rows(ml, windows)), Score);
+        double loss = windows.Zip(losses, (w, l) => (w.Length - 1) * (double)l).Sum() / (text.Length - 1 - first);
+
         var sampling = new GenerationOptions { MaxNewTokens = Sampled, Seed = seed };
-        _ = model.Stream([0], sampling).Count(); // warming up
+        _ = model.Generate("\n", sampling); // warming up
         clock.Restart();
-        _ = model.Stream([0], sampling).Count();
+        _ = model.Generate("\n", sampling);
         return (loss, seconds, Sampled / clock.Elapsed.TotalSeconds);
     }
 
-    /// <summary>The mean loss of the validation part's characters, in consecutive windows of the context's length.</summary>
-    private static double ValidationLoss(TrainedGpt model, int[] tokens)
+    private static IDataView Rows(MLContext ml, IEnumerable<string> texts) =>
+        ml.Data.LoadFromEnumerable(texts.Select(t => new TextRow { Text = t }).ToArray());
+
+    private sealed class TextRow
     {
-        int first = tokens.Length - (int)Math.Ceiling(tokens.Length * ValidationShare), context = model.Shape.ContextLength;
-        List<ArraySegment<int>> windows = [];
-        for (int start = first; start < tokens.Length - 1; start += context)
-            windows.Add(new(tokens, start, Math.Min(context + 1, tokens.Length - start)));
-        float[] losses = new float[windows.Count];
-        model.Evaluate([.. windows], losses, default);
-        return windows.Zip(losses, (w, loss) => (w.Count - 1) * (double)loss).Sum() / (tokens.Length - 1 - first);
+        public string Text { get; set; } = "";
     }
 }
