@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Reflection;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 // A program that was never told which package trained a model: loads it, scores rows, saves it again.
 //   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>
+//   GenerativeML.ModelHost <model.zip> generate <rows> <rows.txt> <column> …    makes rows under seed 7, and writes columns
 //   GenerativeML.ModelHost <model.zip> <text>        continues the text, scores it and lists the process's modules
 if (AppDomain.CurrentDomain.GetAssemblies().Any(a => a.GetName().Name!.Equals("GenerativeML", StringComparison.Ordinal)))
     throw new InvalidOperationException("The package is loaded before anybody asked for it.");
@@ -18,6 +20,17 @@ if (args.Length == 2)
     using var self = System.Diagnostics.Process.GetCurrentProcess();
     foreach (System.Diagnostics.ProcessModule module in self.Modules)
         Console.WriteLine(module.FileName);
+    return;
+}
+
+if (args[1] == "generate")
+{
+    MethodInfo generate = model.GetType().GetMethod("Generate")!;
+    object?[] arguments =
+        [long.Parse(args[2], CultureInfo.InvariantCulture), 7, .. generate.GetParameters()[2..].Select(_ => (object?)null)];
+    var generated = (IDataView)generate.Invoke(model, arguments)!;
+    using FileStream file = File.Create(args[3]);
+    ml.Data.SaveAsText(ml.Transforms.SelectColumns(args[4..]).Fit(generated).Transform(generated), file);
     return;
 }
 

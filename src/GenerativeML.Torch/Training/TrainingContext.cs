@@ -17,4 +17,7 @@ internal sealed record TrainingContext
 
     /// <summary>Hears of progress: the options' own listener and the log.</summary>
     public IProgress<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>Hears what the user should know although training goes on.</summary>
+    public Action<string>? Warning { get; init; }
 }

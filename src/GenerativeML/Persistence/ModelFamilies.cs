@@ -9,6 +9,7 @@ internal static class ModelFamilies
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
+        [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
 
     /// <summary>Finds a family by the name that a file gives it.</summary>

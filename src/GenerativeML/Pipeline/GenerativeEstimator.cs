@@ -59,6 +59,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
             Device = _options.Device ?? HostDefaults.Device(_host),
             FallbackToCpu = _options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(_host),
             Progress = new LoggedProgress(channel, _options.Progress),
+            Warning = message => channel.Warning(MessageSensitivity.Schema, message),
         });
     }
 

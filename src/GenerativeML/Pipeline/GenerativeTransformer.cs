@@ -23,6 +23,9 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
 
     private protected GenerativeTransformer(IBatchModel model) => _model = model;
 
+    /// <summary>Whether the network has been freed.</summary>
+    private protected bool IsDisposed => _disposed;
+
     /// <summary>The family's name in saved models.</summary>
     private protected abstract string Family { get; }
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using GenerativeML.Persistence;
 using GenerativeML.Tests.Hostile;
 using GenerativeML.Tests.Rows;
+using GenerativeML.Tests.Tables;
 using Microsoft.ML;
 using TorchSharp;
 
@@ -22,6 +23,23 @@ public sealed class HostileOptionsTests
             Epochs = 1, HiddenLayers = [4], MemoryRows = 2, NonFiniteValues = NonFiniteValues.Replace,
             FeatureScoreColumnName = "FeatureScore",
         }).Fit(data);
+        Survives(ml, trained);
+    }
+
+    [TestMethod]
+    public void Damaged_options_of_a_table_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        using TabularTransformer trained = ml.Generative.TabularVae(new TabularVaeOptions
+        {
+            Epochs = 1,
+            Constraints = [new TableConstraint.FixedCombinations("Key", "Colour"), new TableConstraint.AtMost("Int16", "Int32")],
+        }).Fit(MixedTable.Rows(30));
+        Survives(ml, trained);
+    }
+
+    private static void Survives(MLContext ml, ITransformer trained)
+    {
         byte[] options = EntryOf(ml, trained, "options.json"), weights = EntryOf(ml, trained, "weights.safetensors");
         long tensors = torch.Tensor.TotalCount;
         int sound = 0;

@@ -1,0 +1,38 @@
+using GenerativeML.Tests.Rows;
+using GenerativeML.Tests.Tables;
+using Microsoft.ML;
+
+namespace GenerativeML.Tests.Conformance;
+
+/// <summary>A family that generates rows: how it is trained, on what, and how it is asked for rows.</summary>
+/// <param name="Name">What test results call it.</param>
+/// <param name="Make">Its estimator, with the options that tests turn.</param>
+/// <param name="Data">So many rows that it can be trained on, always the same.</param>
+/// <param name="Columns">The columns of the data that it generates.</param>
+/// <param name="Generate">Asks a trained one for a number of rows under a seed.</param>
+public sealed record GeneratorCase(
+    string Name,
+    Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make,
+    Func<int, IDataView> Data,
+    IReadOnlyList<string> Columns,
+    Func<ITransformer, long, int, IDataView> Generate)
+{
+    public override string ToString() => Name;
+}
+
+/// <summary>The families that generate, one line for each.</summary>
+internal static class Generators
+{
+    public static IEnumerable<GeneratorCase> All =>
+    [
+        Table("tabular VAE", (ml, t) => ml.Generative.TabularVae(new TabularVaeOptions
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation, LabelColumnName = "Flag",
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+        })),
+    ];
+
+    private static GeneratorCase Table(string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
+        name, make, MixedTable.Rows, [.. MixedTable.Rows(1).Schema.Select(c => c.Name)],
+        (model, rows, seed) => ((TabularTransformer)model).Generate(rows, seed));
+}

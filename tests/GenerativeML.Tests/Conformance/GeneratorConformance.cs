@@ -1,0 +1,304 @@
+using System.Diagnostics;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Conformance;
+
+/// <summary>What every family that generates rows promises. A family joins by one line in <see cref="Generators"/>.</summary>
+[TestClass]
+[DoNotParallelize]
+public sealed class GeneratorConformance
+{
+    private const int Rows = 80;
+
+    private readonly MLContext _ml = new(seed: 3);
+
+    public static IEnumerable<object[]> Families => Generators.All.Select(family => new object[] { family });
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Rows_have_the_columns_of_the_training_data_type_for_type_and_annotation_for_annotation(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        DataViewSchema learned = family.Data(1).Schema;
+        string[] expected = [.. AnyValues.Describe(learned).Zip(learned).Where(c => family.Columns.Contains(c.Second.Name)).Select(c => c.First)];
+        CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Rows(10).Schema));
+        CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Reload().Rows(10).Schema));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void The_same_seed_gives_the_same_rows_by_any_cursor_set_thread_and_choice_of_columns(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        IDataView view = model.Rows(2100);
+        string[] expected = AnyValues.Rows(view);
+        Assert.HasCount(2100, expected);
+        Assert.AreEqual(2100, view.GetRowCount());
+        CollectionAssert.AreEqual(expected, AnyValues.Rows(model.Rows(2100)));
+        CollectionAssert.AreEqual(expected[..10], AnyValues.Rows(model.Rows(10)), "fewer rows are other rows");
+        CollectionAssert.AreNotEqual(expected, AnyValues.Rows(model.Rows(2100, seed: 9)));
+        Parallel.For(0, 2, _ => CollectionAssert.AreEqual(expected, AnyValues.Rows(model.Rows(2100))));
+
+        foreach (Random? shuffle in new[] { null, new Random(7) })
+        {
+            DataViewRowCursor[] set = view.GetRowCursorSet(view.Schema, 3, shuffle);
+            string[][] parts = new string[set.Length][];
+            Parallel.For(0, set.Length, k => parts[k] = Read(set[k]));
+            CollectionAssert.AreEqual(expected.Order().ToArray(), parts.SelectMany(p => p).Order().ToArray());
+        }
+        foreach (DataViewSchema.Column column in view.Schema)
+        {
+            string[] alone = AnyValues.Rows(model.Rows(20), column.Name);
+            CollectionAssert.AreEqual(expected[..20].Select(row => row.Split(" | ")[column.Index]).ToArray(), alone);
+        }
+
+        static string[] Read(DataViewRowCursor cursor)
+        {
+            using (cursor)
+                return AnyValues.Rows(cursor, [.. cursor.Schema]);
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Training_repeats_itself_to_the_bit_and_the_seed_decides(GeneratorCase family)
+    {
+        string[] first = Trained(_ml, new() { Seed = 5 }), again = Trained(_ml, new() { Seed = 5 });
+        CollectionAssert.AreEqual(first, again);
+        CollectionAssert.AreNotEqual(first, Trained(_ml, new() { Seed = 6 }));
+        string[] context = Trained(new MLContext(11), new());
+        CollectionAssert.AreEqual(context, Trained(new MLContext(11), new()));
+        CollectionAssert.AreNotEqual(context, Trained(new MLContext(12), new()));
+
+        string[] Trained(MLContext ml, TurnedOptions options)
+        {
+            _ = new Random().Next();
+            using var model = new Generator(family, ml, options);
+            return AnyValues.Rows(model.Rows(100));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Any_number_of_rows_can_be_asked_for_and_only_those_read_are_made(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        Assert.HasCount(0, AnyValues.Rows(model.Rows(0)));
+        Assert.AreEqual(0, model.Rows(0).GetRowCount());
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.Rows(-1));
+        IDataView many = model.Rows(1_000_000_000_000);
+        AnyValues.Rows(_ml.Data.TakeRows(many, 5));
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        string[] some = AnyValues.Rows(_ml.Data.TakeRows(many, 5));
+        Assert.IsLessThan(64 << 20, GC.GetTotalAllocatedBytes(precise: true) - before);
+        CollectionAssert.AreEqual(AnyValues.Rows(model.Rows(5)), some);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Generated_rows_are_rows_like_others_to_MLNET(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        IDataView rows = model.Rows(300);
+        string[] expected = AnyValues.Rows(rows);
+        CollectionAssert.AreEqual(expected, AnyValues.Rows(_ml.Data.Cache(rows)));
+        DataOperationsCatalog.TrainTestData parts = _ml.Data.TrainTestSplit(rows, 0.3, seed: 1);
+        string[] train = AnyValues.Rows(parts.TrainSet, [.. family.Columns]), test = AnyValues.Rows(parts.TestSet, [.. family.Columns]);
+        CollectionAssert.AreEqual(expected.Order().ToArray(), train.Concat(test).Order().ToArray());
+        Assert.IsTrue(test.Length is > 40 and < 150, $"{test.Length} of 300");
+
+        using var text = new MemoryStream();
+        _ml.Data.SaveAsText(Writable(rows), text);
+        Assert.IsGreaterThan(3000, text.Length);
+
+        // What is generated can be learned again.
+        using var second = new Generator(family, _ml.Data.Cache(rows), _ml);
+        CollectionAssert.AreEqual(AnyValues.Describe(rows.Schema), AnyValues.Describe(second.Rows(1).Schema));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_model_comes_back_from_a_file_with_the_same_rows_here_and_in_another_process(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        string[] expected = AnyValues.Rows(model.Rows(30));
+        using Generator loaded = model.Reload();
+        CollectionAssert.AreEqual(expected, AnyValues.Rows(loaded.Rows(30)));
+        using Generator again = loaded.Reload();
+        CollectionAssert.AreEqual(expected, AnyValues.Rows(again.Rows(30)));
+
+        string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+        try
+        {
+            string zip = Path.Combine(folder, "model.zip"), text = Path.Combine(folder, "rows.txt"), own = Path.Combine(folder, "own.txt");
+            _ml.Model.Save(model.Transformer, null, zip);
+            using (FileStream file = File.Create(own))
+                _ml.Data.SaveAsText(Writable(model.Rows(30)), file);
+            var start = new ProcessStartInfo(
+                Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+                [Path.Combine(AppContext.BaseDirectory, "GenerativeML.ModelHost.dll"), zip, "generate", "30", text, .. Writable(model.Rows(0)).Schema.Where(c => !c.IsHidden).Select(c => c.Name)])
+            {
+                RedirectStandardError = true,
+            };
+            using Process process = Process.Start(start)!;
+            string errors = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.AreEqual(0, process.ExitCode, errors);
+            Assert.AreEqual(File.ReadAllText(own), File.ReadAllText(text));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void No_tensor_is_left_behind_and_torchs_global_state_is_as_it_was(GeneratorCase family)
+    {
+        FitAndGenerate();
+        long before = torch.Tensor.TotalCount;
+        FitAndGenerate();
+        Assert.AreEqual(before, torch.Tensor.TotalCount);
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.Throws<OperationCanceledException>(
+            () => new Generator(family, _ml, new() { Cancellation = cancelled.Token }).Dispose());
+        Assert.AreEqual(before, torch.Tensor.TotalCount, "an error left tensors behind");
+
+        torch.manual_seed(123);
+        float[] expected = Draw();
+        torch.manual_seed(123);
+        FitAndGenerate();
+        CollectionAssert.AreEqual(expected, Draw());
+        Assert.IsTrue(torch.is_grad_enabled());
+
+        void FitAndGenerate()
+        {
+            using var model = new Generator(family, _ml);
+            long own = torch.Tensor.TotalCount;
+            IDataView rows = model.Rows(1500);
+            AnyValues.Rows(rows);
+            using (DataViewRowCursor left = rows.GetRowCursor(rows.Schema))
+                left.MoveNext();
+            Assert.AreEqual(own, torch.Tensor.TotalCount, "generating left tensors behind");
+            using Generator loaded = model.Reload();
+            AnyValues.Rows(loaded.Rows(5));
+        }
+
+        static float[] Draw()
+        {
+            using torch.Tensor numbers = torch.rand(4);
+            return numbers.data<float>().ToArray();
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_disposed_transformer_says_so(GeneratorCase family)
+    {
+        var model = new Generator(family, _ml);
+        IDataView before = model.Rows(10);
+        model.Dispose();
+        model.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => model.Rows(10));
+        Assert.Throws<ObjectDisposedException>(() => AnyValues.Rows(before));
+        Assert.Throws<ObjectDisposedException>(() => _ml.Model.Save(model.Transformer, null, new MemoryStream()));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_fit_can_be_watched_stopped_and_resumed_to_the_same_bits(GeneratorCase family)
+    {
+        var reports = new List<TrainingProgress>();
+        using var whole = new Generator(family, _ml, new() { Epochs = 40, Progress = new Listener(reports.Add) });
+        string[] expected = AnyValues.Rows(whole.Rows(50));
+        Assert.IsTrue(reports.Count > 0 && reports[^1].IsLast && reports[^1].Step == reports[^1].Steps);
+        Assert.IsTrue(reports.SelectMany(r => r.Losses.Values).All(double.IsFinite));
+
+        using var stop = new CancellationTokenSource();
+        var stopsAtFirst = new Listener(_ => stop.Cancel());
+        using (var sofar = new Generator(family, _ml, new()
+        {
+            Epochs = 100_000, Cancellation = stop.Token, Progress = stopsAtFirst, CancellationBehavior = CancellationBehavior.ReturnModel,
+        }))
+        {
+            Assert.HasCount(20, AnyValues.Rows(sofar.Rows(20)));
+        }
+
+        string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+        try
+        {
+            TurnedOptions options = new() { Epochs = 40, Checkpoint = new(folder) { Every = 3 } };
+            // Wherever these fall, before the first step or after the last: what comes out at the end is the same.
+            for (int pause = 10; pause <= 250; pause *= 5)
+            {
+                using var later = new CancellationTokenSource(pause);
+                try
+                {
+                    new Generator(family, _ml, options with { Cancellation = later.Token }).Dispose();
+                }
+                catch (OperationCanceledException)
+                {
+                }
+            }
+            using var resumed = new Generator(family, _ml, options);
+            CollectionAssert.AreEqual(expected, AnyValues.Rows(resumed.Rows(50)));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Without the columns of times, which the stand-in does not write as text.</summary>
+    private IDataView Writable(IDataView rows) => _ml.Transforms.SelectColumns(
+    [
+        .. rows.Schema
+            .Where(c => c.Type is not (DateTimeDataViewType or DateTimeOffsetDataViewType or TimeSpanDataViewType))
+            .Select(c => c.Name),
+    ]).Fit(rows).Transform(rows);
+
+    private sealed class Listener(Action<TrainingProgress> heard) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => heard(value);
+    }
+
+    /// <summary>A trained model of a family.</summary>
+    private sealed class Generator : IDisposable
+    {
+        private readonly GeneratorCase _family;
+
+        public Generator(GeneratorCase family, MLContext ml, TurnedOptions? options = null)
+            : this(family, family.Data(GeneratorConformance.Rows), ml, options)
+        {
+        }
+
+        public Generator(GeneratorCase family, IDataView data, MLContext ml, TurnedOptions? options = null)
+            : this(family, family.Make(ml, options ?? new()).Fit(data))
+        {
+        }
+
+        private Generator(GeneratorCase family, ITransformer transformer)
+        {
+            _family = family;
+            Transformer = transformer;
+        }
+
+        public ITransformer Transformer { get; }
+
+        public IDataView Rows(long rows, int seed = 7) => _family.Generate(Transformer, rows, seed);
+
+        public Generator Reload()
+        {
+            using var stream = new MemoryStream();
+            new MLContext(1).Model.Save(Transformer, null, stream);
+            stream.Position = 0;
+            return new Generator(_family, new MLContext(77).Model.Load(stream, out _));
+        }
+
+        public void Dispose() => ((IDisposable)Transformer).Dispose();
+    }
+}
