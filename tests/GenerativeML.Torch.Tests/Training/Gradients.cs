@@ -19,6 +19,8 @@ internal static class Gradients
         loss().backward();
         foreach ((string name, torch.Tensor parameter) in parameters.Where(p => p.Value.requires_grad))
         {
+            if (still.Contains(name) && (object?)parameter.grad is null)
+                continue;
             Assert.IsNotNull((object?)parameter.grad, $"{name} has no gradient");
             float[] gradient = new float[parameter.numel()];
             HostTensors.CopyTo(parameter.grad!, gradient);

@@ -188,7 +188,7 @@ public class VaeTruthTests
             new ArrayRows(2000, 3, (i, j) => table[i][j]),
             new VaeOptions
             {
-                HiddenLayers = [], LatentDimension = 1, Epochs = 60, LearningRate = 0.02, WeightDecay = 0, ScoreSamples = 50,
+                HiddenLayers = [], LatentDimension = 1, Epochs = 150, LearningRate = 0.01, WeightDecay = 0, ScoreSamples = 50,
             },
             Trained.OnCpu);
         float[] scores = new float[2000];
