@@ -12,6 +12,8 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GptBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
+    TabularBenchmark.Command(),
+    GenerateBenchmark.Command(),
     RingBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -1,0 +1,75 @@
+using System.CommandLine;
+
+namespace SyntheticData;
+
+/// <summary>What the user asks for.</summary>
+/// <param name="Data">The table; null for one that the sample makes.</param>
+/// <param name="Label">The column that classifiers predict; null for none.</param>
+/// <param name="Rows">Synthetic rows to write; null for as many as there are real ones.</param>
+/// <param name="Epochs">Passes over the training rows; null for as many as the trainer sees fit.</param>
+/// <param name="Seed">Decides the split, the training and the rows.</param>
+/// <param name="Folder">Where the synthetic table, the report and the model go.</param>
+internal sealed record Settings(
+    string? Data, string? Label, long? Rows, int? Epochs, int Seed, string Folder);
+
+/// <summary>The sample's options.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<FileInfo?> Data = new("--data")
+    {
+        Description = "A delimited text file, with a header or without. Default: a table of loans that the sample makes.",
+    };
+
+    private static readonly Option<string?> Label = new("--label")
+    {
+        Description = "The column that classifiers predict, by name or by number from zero.",
+    };
+
+    private static readonly Option<long?> Rows = new("--rows")
+    {
+        Description = "Synthetic rows to write. Default: as many as there are real ones.",
+    };
+
+    private static readonly Option<int?> Epochs = new("--epochs")
+    {
+        Description = "Passes over the training rows. Default: by their number.",
+    };
+
+    private static readonly Option<int> Seed = new("--seed")
+    {
+        Description = "Decides the split, the training and the rows.",
+        DefaultValueFactory = _ => 1,
+    };
+
+    private static readonly Option<DirectoryInfo> Out = new("--out")
+    {
+        Description = "Where the synthetic table, the report and the model go.",
+        DefaultValueFactory = _ => new("out"),
+    };
+
+    /// <summary>Runs what <paramref name="args"/> ask for.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Run(string[] args, Func<Settings, int> generate)
+    {
+        RootCommand root = new("Learns a table, writes a synthetic one of any size, and says whether it is any good.")
+        {
+            Data, Label, Rows, Epochs, Seed, Out,
+        };
+        root.SetAction(parsed => generate(new Settings(
+            parsed.GetValue(Data)?.FullName,
+            parsed.GetValue(Label),
+            parsed.GetValue(Rows),
+            parsed.GetValue(Epochs),
+            parsed.GetValue(Seed),
+            Directory.CreateDirectory(parsed.GetValue(Out)!.FullName).FullName)));
+        try
+        {
+            return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
+        {
+            Console.Error.WriteLine(e.Message);
+            return 2;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SyntheticData;
+
+/// <summary>
+/// A delimited text file with columns of any kind, with or without a header: its rows, and how ML.NET loads files like it.
+/// </summary>
+internal sealed class CsvTable
+{
+    private static readonly string[] Missing = ["", "?"];
+    private static readonly char[] Separators = [',', ';', '\t'];
+
+    private readonly DataKind[] _kinds;
+
+    private CsvTable(string[] names, string[][] rows, char separator, bool hasHeader)
+    {
+        Names = names;
+        Rows = rows;
+        Separator = separator;
+        HasHeader = hasHeader;
+        _kinds = [.. Enumerable.Range(0, names.Length).Select(KindOf)];
+    }
+
+    /// <summary>The columns' names; without a header, their numbers from zero.</summary>
+    public string[] Names { get; }
+
+    /// <summary>The rows, as text.</summary>
+    public string[][] Rows { get; }
+
+    /// <summary>Comma, semicolon or tab, whichever is most frequent in the first line.</summary>
+    public char Separator { get; }
+
+    /// <summary>Whether the first line names the columns: none of its values is a number.</summary>
+    public bool HasHeader { get; }
+
+    /// <summary>Whether a column holds numbers.</summary>
+    public bool IsNumeric(int column) => _kinds[column] != DataKind.String;
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="InvalidDataException">It has no rows, or rows of different lengths, or a name twice.</exception>
+    public static CsvTable Read(string path)
+    {
+        string[] lines = [.. File.ReadLines(path).Where(line => line.Trim().Length > 0 && !line.StartsWith('#'))];
+        if (lines.Length == 0)
+            throw new InvalidDataException($"{path} is empty.");
+        char separator = Separators.MaxBy(c => lines[0].Count(x => x == c));
+        string[][] rows = [.. lines.Select(line => Split(line, separator))];
+        int ragged = Array.FindIndex(rows, row => row.Length != rows[0].Length);
+        if (ragged >= 0)
+        {
+            throw new InvalidDataException(
+                $"{path}, line {ragged + 1}: {rows[ragged].Length} values, but {rows[0].Length} in the first line.");
+        }
+        bool hasHeader = !rows[0].Any(value => !Missing.Contains(value) && Number(value) is not null);
+        string[] names = hasHeader
+            ? rows[0]
+            : [.. Enumerable.Range(0, rows[0].Length).Select(i => i.ToString(CultureInfo.InvariantCulture))];
+        if (names.GroupBy(name => name).FirstOrDefault(same => same.Count() > 1)?.Key is string twice)
+            throw new InvalidDataException($"{path} has two columns of the name '{twice}'.");
+        rows = hasHeader ? rows[1..] : rows;
+        return rows.Length == 0
+            ? throw new InvalidDataException($"{path} has no rows.")
+            : new CsvTable(names, rows, separator, hasHeader);
+    }
+
+    /// <summary>The number of a column, by its name or its number from zero.</summary>
+    /// <exception cref="InvalidDataException">There is no such column.</exception>
+    public int ColumnOf(string nameOrNumber)
+    {
+        int column = Array.IndexOf(Names, nameOrNumber);
+        if (column < 0 && int.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+            column = number < Names.Length ? number : -1;
+        return column >= 0
+            ? column
+            : throw new InvalidDataException($"There is no column '{nameOrNumber}'; there are: {string.Join(", ", Names)}.");
+    }
+
+    /// <summary>Writes some of the rows, in the order given, to a file like this one.</summary>
+    public void Write(string path, IEnumerable<int> rows)
+    {
+        using StreamWriter file = new(path);
+        if (HasHeader)
+            file.WriteLine(Line(Names));
+        foreach (int row in rows)
+            file.WriteLine(Line(Rows[row]));
+    }
+
+    /// <summary>
+    /// Loads a file like this one: numbers with a type that holds them, everything else as text; <paramref name="asText"/>
+    /// is text whatever it holds, as a label should be.
+    /// </summary>
+    public IDataView Load(MLContext ml, string path, int asText = -1) => ml.Data.LoadFromTextFile(path, new TextLoader.Options
+    {
+        Columns =
+        [
+            .. Names.Select((name, i) => new TextLoader.Column(name, i == asText ? DataKind.String : _kinds[i], i)),
+        ],
+        Separators = [Separator],
+        HasHeader = HasHeader,
+        AllowQuoting = true,
+        TrimWhitespace = true,
+        MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
+    });
+
+    /// <summary>Writes rows as a file like this one.</summary>
+    public void Save(MLContext ml, IDataView rows, string path)
+    {
+        using FileStream file = File.Create(path);
+        ml.Data.SaveAsText(rows, file, Separator, headerRow: HasHeader, schema: false, forceDense: true);
+    }
+
+    /// <summary>
+    /// Whole numbers without a gap are integers; other numbers have the precision that all of them need.
+    /// </summary>
+    private DataKind KindOf(int column)
+    {
+        string[] there = [.. Rows.Select(row => row[column]).Where(value => !Missing.Contains(value))];
+        double?[] numbers = [.. there.Select(Number)];
+        if (numbers.Length == 0 || numbers.Contains(null))
+            return DataKind.String;
+        if (there.Length == Rows.Length && numbers.All(n => n == Math.Round(n!.Value) && Math.Abs(n.Value) <= int.MaxValue))
+            return DataKind.Int32;
+        bool fitsSingle = numbers.All(n => double.Parse(
+            ((float)n!.Value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) == n);
+        return fitsSingle ? DataKind.Single : DataKind.Double;
+    }
+
+    private static double? Number(string text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
+            ? value
+            : null;
+
+    private string Line(string[] values) => string.Join(Separator, values.Select(value =>
+        value.Contains(Separator) || value.Contains('"') ? $"\"{value.Replace("\"", "\"\"")}\"" : value));
+
+    /// <summary>
+    /// Splits a line at the separators outside double quotes; a doubled quote inside them stands for itself.
+    /// </summary>
+    private static string[] Split(string line, char separator)
+    {
+        if (!line.Contains('"'))
+            return [.. line.Split(separator).Select(value => value.Trim())];
+        var values = new List<string>();
+        var value = new StringBuilder();
+        bool quoted = false;
+        for (int i = 0; i < line.Length; i++)
+        {
+            if (line[i] == '"' && quoted && i + 1 < line.Length && line[i + 1] == '"')
+                value.Append(line[++i]);
+            else if (line[i] == '"')
+                quoted = !quoted;
+            else if (line[i] == separator && !quoted)
+                Take();
+            else
+                value.Append(line[i]);
+        }
+        Take();
+        return [.. values];
+
+        void Take()
+        {
+            values.Add(value.ToString().Trim());
+            value.Clear();
+        }
+    }
+}
