@@ -5,7 +5,7 @@ using Microsoft.ML.Data;
 
 // A program that was never told which package trained a model: loads it, scores rows, saves it again.
 //   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>
-//   GenerativeML.ModelHost <model.zip> generate <rows> <rows.txt> <column> …    makes rows under seed 7, and writes columns
+//   GenerativeML.ModelHost <model.zip> generate <rows> <rows.txt> <column> …    writes columns of rows under seed 7
 //   GenerativeML.ModelHost <model.zip> <text>        continues the text, scores it and lists the process's modules
 if (AppDomain.CurrentDomain.GetAssemblies().Any(a => a.GetName().Name!.Equals("GenerativeML", StringComparison.Ordinal)))
     throw new InvalidOperationException("The package is loaded before anybody asked for it.");
@@ -26,8 +26,8 @@ if (args.Length == 2)
 if (args[1] == "generate")
 {
     MethodInfo generate = model.GetType().GetMethod("Generate")!;
-    object?[] arguments =
-        [long.Parse(args[2], CultureInfo.InvariantCulture), 7, .. generate.GetParameters()[2..].Select(_ => (object?)null)];
+    long count = long.Parse(args[2], CultureInfo.InvariantCulture);
+    object?[] arguments = [count, 7, .. generate.GetParameters()[2..].Select(_ => (object?)null)];
     var generated = (IDataView)generate.Invoke(model, arguments)!;
     using FileStream file = File.Create(args[3]);
     ml.Data.SaveAsText(ml.Transforms.SelectColumns(args[4..]).Fit(generated).Transform(generated), file);

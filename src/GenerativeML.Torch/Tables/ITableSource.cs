@@ -1,6 +1,8 @@
 namespace GenerativeML.Torch;
 
-/// <summary>The training rows of a table; they can be read again and again, always the same in the same order.</summary>
+/// <summary>
+/// The training rows of a table; they can be read again and again, always the same in the same order.
+/// </summary>
 internal interface ITableSource
 {
     /// <summary>What is known of the columns.</summary>

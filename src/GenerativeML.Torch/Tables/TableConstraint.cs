@@ -8,8 +8,8 @@ namespace GenerativeML;
 /// rule.
 /// </summary>
 /// <remarks>
-/// The three kinds are <see cref="FixedCombinations"/>, <see cref="AtMost"/> and <see cref="InRange"/>. Columns are named
-/// as the data names them; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// The three kinds are <see cref="FixedCombinations"/>, <see cref="AtMost"/> and <see cref="InRange"/>. Columns are
+/// named as the data names them; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
 /// </remarks>
 [JsonDerivedType(typeof(FixedCombinations), nameof(FixedCombinations))]
 [JsonDerivedType(typeof(AtMost), nameof(AtMost))]
@@ -168,11 +168,12 @@ public abstract class TableConstraint
         if (mixed is not null)
         {
             throw new ArgumentException(
-                $"The constraint {mixed} speaks of a column that is in a combination: its values are categories there.");
+                $"The constraint {mixed} speaks of a column that is in a combination, where values are categories.");
         }
     }
 
-    private static ArgumentException Contradiction(string what) => new($"The constraints contradict each other: {what}.");
+    private static ArgumentException Contradiction(string what) =>
+        new($"The constraints contradict each other: {what}.");
 
     private static string Range(double least, double most) => $"[{Text(least)}, {Text(most)}]";
 

@@ -61,7 +61,7 @@ internal sealed class GeneratedCursor : DataViewRowCursor, IBatchPosition
 
     private int CurrentRow => _position >= 0
         ? _rows[_at]
-        : throw new InvalidOperationException("The cursor stands on no row: MoveNext was not called, or returned false.");
+        : throw new InvalidOperationException("The cursor stands on no row: MoveNext was not called or gave false.");
 
     /// <inheritdoc/>
     public override bool MoveNext()

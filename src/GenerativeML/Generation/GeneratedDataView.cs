@@ -6,7 +6,9 @@ namespace GenerativeML.Generation;
 /// <summary>
 /// Rows that exist only while somebody reads them: made block by block as a cursor moves, always the same ones.
 /// </summary>
-/// <remarks>Shuffled cursors read the blocks in another order, and the rows within each; nothing is held for it.</remarks>
+/// <remarks>
+/// Shuffled cursors read the blocks in another order, and the rows within each; nothing is held for it.
+/// </remarks>
 internal sealed class GeneratedDataView : IDataView
 {
     private readonly IGeneratedRows _source;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using GenerativeML.Torch;
+using Microsoft.ML.Data;
 
 namespace GenerativeML.Tables;
 
@@ -8,7 +9,9 @@ namespace GenerativeML.Tables;
 /// <param name="Model">What the generator is asked for, which it limits its columns to.</param>
 internal sealed record TableQuery(TableCondition Data, TableCondition Model);
 
-/// <summary>Takes a condition by names and values to columns and codes, and says why none of the rows can meet it.</summary>
+/// <summary>
+/// Takes a condition by names and values to columns and codes, or says why none of the rows can meet it.
+/// </summary>
 internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping)
 {
     private const int ShownValues = 10;
@@ -27,7 +30,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             if (field < 0)
             {
                 throw Impossible(
-                    $"Column '{condition.Column}', which the condition names, is not generated. There are {Names(_fields.Select(f => f.Column.Name))}.");
+                    $"Column '{condition.Column}', which the condition names, is not generated. There are "
+                    + $"{Names(_fields.Select(f => f.Column.Name))}.");
             }
             TableLimit limit = _fields[field].Categories is TableValues categories
                 ? Codes(field, categories, condition)
@@ -40,7 +44,7 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
     private CategoryLimit Codes(int field, TableValues categories, ColumnCondition condition)
     {
         TableType type = _types[field];
-        TableItem item = TableItem.Named(type.Item);
+        bool boolean = TableItem.Named(type.Item).Type is BooleanDataViewType;
         TableValues shown = KeyTexts(field) ?? categories;
         var allowed = new bool[categories.Count];
         switch (condition.Values)
@@ -49,9 +53,10 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                 foreach (object? value in some.Values)
                     allowed[CodeOf(value!)] = true;
                 break;
-            case ValueRange range when shown.Numbers is not null && item.Type is not Microsoft.ML.Data.BooleanDataViewType:
+            case ValueRange range when shown.Numbers is not null && !boolean:
+                double least = Round(field, range.Least), most = Round(field, range.Most);
                 for (int code = 0; code < allowed.Length; code++)
-                    allowed[code] = !IsMissing(code) && shown.Numbers[code] >= Round(field, range.Least) && shown.Numbers[code] <= Round(field, range.Most);
+                    allowed[code] = !IsMissing(code) && shown.Numbers[code] >= least && shown.Numbers[code] <= most;
                 break;
             case ValueRange:
                 throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
@@ -62,7 +67,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         }
         return allowed.Contains(true)
             ? new CategoryLimit(field, allowed)
-            : throw Impossible($"No row can meet the condition {condition}: no such value was in the training rows. {Seen()}");
+            : throw Impossible(
+                $"No row can meet the condition {condition}: no such value was in the training rows. {Seen()}");
 
         bool IsMissing(int code) => categories.Texts is IReadOnlyList<string> texts
             ? texts[code].Length == 0
@@ -75,18 +81,21 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                 bool same = (value, shown) switch
                 {
                     (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
-                    (bool flag, { Numbers: not null }) => item.Type is Microsoft.ML.Data.BooleanDataViewType && shown.Numbers[code] != 0 == flag,
-                    (double number, { Numbers: not null }) => shown.Numbers[code] == Round(field, number) && !IsMissing(code),
+                    (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
+                    (double number, { Numbers: not null }) =>
+                        !boolean && shown.Numbers[code] == Round(field, number) && !IsMissing(code),
                     _ => false,
                 };
                 if (same)
                     return code;
             }
             throw Impossible(
-                $"No row can meet the condition {condition}: {new SomeValues([value]).ToString()[2..]} was never seen in that column. {Seen()}");
+                $"No row can meet the condition {condition}: {new SomeValues([value]).ToString()[2..]} was never seen"
+                + $" there. {Seen()}");
         }
 
-        string Seen() => $"It has {allowed.Length} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
+        string Seen() =>
+            $"It has {allowed.Length} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
     }
 
     private NumberLimit Numbers(int field, ColumnCondition condition)
@@ -101,21 +110,26 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             Presence => (double.NegativeInfinity, double.PositiveInfinity),
             SomeValues { Values: [double, ..] } => throw Impossible(
                 $"Column '{condition.Column}' holds numbers without categories: ask for one number or for a range."),
-            _ => throw Impossible($"Column '{condition.Column}' holds numbers: the condition {condition} cannot be met."),
+            _ => throw Impossible(
+                $"Column '{condition.Column}' holds numbers: the condition {condition} cannot be met."),
         };
         if (condition.Values is Presence { IsMissing: true })
         {
             return column.HasMissing
                 ? new NumberLimit(field, least, most, Missing: true)
-                : throw Impossible($"No row can meet the condition {condition}: no value of it was missing in the training rows.");
+                : throw Impossible(
+                    $"No row can meet the condition {condition}: no value of it was missing in the training rows.");
         }
         var limit = new NumberLimit(
-            field, Math.Max(column.Min, Round(field, least) / known.Unit), Math.Min(column.Max, Round(field, most) / known.Unit),
+            field,
+            Math.Max(column.Min, Round(field, least) / known.Unit),
+            Math.Min(column.Max, Round(field, most) / known.Unit),
             Missing: false);
         return limit.Least <= limit.Most && HoldsRounded(field, limit)
             ? limit
             : throw Impossible(
-                $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to {Show(column.Max)}"
+                $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to"
+                + $" {Show(column.Max)}"
                 + (column.Decimals is int digits ? $", rounded to {digits} digits after the point." : "."));
 
         string Show(double value) => mapping.IsSingle(field)
@@ -144,13 +158,14 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                 continue;
             bool[] allowed =
             [
-                .. combination.Rows.Select(row => combination.Fields.Zip(row).All(
-                    p => !limits.TryGetValue(p.First, out TableLimit? limit) || ((CategoryLimit)limit).Allowed[p.Second])),
+                .. combination.Rows.Select(row => combination.Fields.Zip(row).All(p =>
+                    !limits.TryGetValue(p.First, out TableLimit? limit) || ((CategoryLimit)limit).Allowed[p.Second])),
             ];
             if (!allowed.Contains(true))
             {
                 throw Impossible(
-                    $"No row can meet the condition {where}: its values never occur together in the columns {Names(combination.Fields.Select(f => _fields[f].Column.Name))}.");
+                    $"No row can meet the condition {where}: its values never occur together in the columns "
+                    + $"{Names(combination.Fields.Select(f => _fields[f].Column.Name))}.");
             }
             model.Add(new CategoryLimit(mapping.ColumnOf(combination.Fields[0]), allowed));
         }
@@ -158,19 +173,22 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         {
             // A greater column is learned as a gap: only the smaller ones can be limited beforehand.
             bool gap = mapping.Plan.Differences.Any(d => d.Upper == field);
-            if (mapping.CombinationOf(field) is null && !gap)
-                model.Add((limit is NumberLimit range ? Widened(field, range) : limit) with { Column = mapping.ColumnOf(field) });
+            if (mapping.CombinationOf(field) is not null || gap)
+                continue;
+            TableLimit asked = limit is NumberLimit range ? Widened(field, range) : limit;
+            model.Add(asked with { Column = mapping.ColumnOf(field) });
         }
         foreach (TableDifference difference in mapping.Plan.Differences)
         {
             if (limits.GetValueOrDefault(difference.Upper) is not NumberLimit upper || upper.Missing)
                 continue;
-            foreach (NumberLimit lower in difference.Lowers.Select(f => limits.GetValueOrDefault(f)).OfType<NumberLimit>())
+            foreach (int field in difference.Lowers)
             {
-                if (!lower.Missing && lower.Least > upper.Most)
+                if (limits.GetValueOrDefault(field) is NumberLimit { Missing: false } lower && lower.Least > upper.Most)
                 {
                     throw Impossible(
-                        $"No row can meet the condition {where}: '{_fields[lower.Column].Column.Name}' is never greater than '{_fields[upper.Column].Column.Name}'.");
+                        $"No row can meet the condition {where}: '{_fields[field].Column.Name}' is never greater than"
+                        + $" '{_fields[upper.Column].Column.Name}'.");
                 }
             }
         }
@@ -186,10 +204,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
     {
         TableLimit? both = (one, other) switch
         {
-            (CategoryLimit a, CategoryLimit b) =>
-                new CategoryLimit(a.Column, [.. a.Allowed.Zip(b.Allowed, (x, y) => x && y)]) is var c && c.Allowed.Contains(true)
-                    ? c
-                    : null,
+            (CategoryLimit a, CategoryLimit b) when a.Allowed.Zip(b.Allowed).Any(p => p.First && p.Second) =>
+                a with { Allowed = [.. a.Allowed.Zip(b.Allowed, (x, y) => x && y)] },
             (NumberLimit a, NumberLimit b) when a.Missing == b.Missing =>
                 a.Missing || Math.Max(a.Least, b.Least) <= Math.Min(a.Most, b.Most)
                     ? a with { Least = Math.Max(a.Least, b.Least), Most = Math.Min(a.Most, b.Most) }
@@ -211,10 +227,13 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return new TableValues
         {
             Texts = values.Texts is null ? null : [.. keys.Select(key => Value(values.Texts, key) ?? "")],
-            Numbers = values.Numbers is null ? null : [.. keys.Select(key => key == 0 ? double.NaN : Value(values.Numbers, key))],
+            Numbers = values.Numbers is null
+                ? null
+                : [.. keys.Select(key => key == 0 ? double.NaN : Value(values.Numbers, key))],
         };
 
-        static T? Value<T>(IReadOnlyList<T> values, int key) => key >= 1 && key <= values.Count ? values[key - 1] : default;
+        static T? Value<T>(IReadOnlyList<T> values, int key) =>
+            key >= 1 && key <= values.Count ? values[key - 1] : default;
     }
 
     /// <summary>A number as the column can hold it: 0.1 is not the same in Single and in Double.</summary>

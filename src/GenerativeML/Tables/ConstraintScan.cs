@@ -75,7 +75,8 @@ internal sealed class ConstraintScan
             if (combination.Rows.Count > FieldProfile.MostCategories)
             {
                 throw new InvalidOperationException(
-                    $"There are more than {FieldProfile.MostCategories} combinations of the columns that a constraint joins.");
+                    $"There are more than {FieldProfile.MostCategories} combinations of the columns that a constraint"
+                    + " joins.");
             }
         }
         foreach (GapProfile gap in _gaps)
@@ -97,7 +98,7 @@ internal sealed class ConstraintScan
         if (empty >= 0)
         {
             throw new InvalidOperationException(
-                $"Column '{data.Columns[empty].Name}' is in an inequality, but has no numbers: all its values are missing.");
+                $"Column '{data.Columns[empty].Name}' is in an inequality, but has no numbers: all are missing.");
         }
         return new TablePlan
         {

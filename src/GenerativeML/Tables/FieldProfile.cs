@@ -53,7 +53,8 @@ internal sealed class FieldProfile(string name, TableType type, FieldRule rule)
             if (Math.Abs(value) > MostWhole && type.Item is "Int64" or "UInt64")
             {
                 throw new InvalidOperationException(
-                    $"Column '{name}' holds whole numbers beyond 2^53, which cannot be learned exactly: make it text, or leave it out.");
+                    $"Column '{name}' holds whole numbers beyond 2^53, which cannot be learned exactly: make it"
+                    + " text, or leave it out.");
             }
             _numbers.Add(value);
         }
@@ -63,7 +64,8 @@ internal sealed class FieldProfile(string name, TableType type, FieldRule rule)
         if (Categories > MostCategories)
         {
             throw new InvalidOperationException(
-                $"Column '{name}' has more than {MostCategories} different values, too many to be categories: leave it out.");
+                $"Column '{name}' has more than {MostCategories} different values, too many to be categories: leave it"
+                + " out.");
         }
         return code;
     }

@@ -32,7 +32,11 @@ internal sealed class GeneratedTable : IGeneratedRows
     /// <param name="where">What they are asked for, or null.</param>
     /// <exception cref="ArgumentException">No row can meet the condition.</exception>
     public GeneratedTable(
-        SharedModel<ITableGenerator> generator, TableSchema table, DataViewSchema schema, TableMapping mapping, int seed,
+        SharedModel<ITableGenerator> generator,
+        TableSchema table,
+        DataViewSchema schema,
+        TableMapping mapping,
+        int seed,
         RowCondition? where)
     {
         _generator = generator;
@@ -40,7 +44,8 @@ internal sealed class GeneratedTable : IGeneratedRows
         _mapping = mapping;
         _seed = seed;
         _where = where;
-        _query = where is null || where.Columns.Length == 0 ? null : new ConditionResolver(table, mapping).Resolve(where);
+        if (where is not null && where.Columns.Length > 0)
+            _query = new ConditionResolver(table, mapping).Resolve(where);
         Schema = schema;
     }
 

@@ -23,7 +23,8 @@ internal sealed class TableBinding
         Columns = [.. visible.Where(c => options.ColumnNames?.Contains(c.Name) ?? true)];
         Types = [.. Columns.Select(c => TypeOf(c, parameter))];
         FieldNames = [.. Columns.SelectMany(TableCells.NamesOf)];
-        Label = options.LabelColumnName is string label ? Field(label, nameof(options.LabelColumnName), parameter) : null;
+        if (options.LabelColumnName is string label)
+            Label = Field(label, nameof(options.LabelColumnName), parameter);
         Categorical =
         [
             .. (options.CategoricalColumnNames ?? []).SelectMany(name => FieldsOf(name, parameter)),
@@ -36,7 +37,8 @@ internal sealed class TableBinding
                 if (constraint is not TableConstraint.FixedCombinations && !IsQuantity(field))
                 {
                     throw new ArgumentOutOfRangeException(parameter,
-                        $"The constraint {constraint} needs a number or a time in column '{name}', but that holds {TypeOf(field).ToType()}.");
+                        $"The constraint {constraint} needs a number or a time in column '{name}', but that holds "
+                        + $"{TypeOf(field).ToType()}.");
                 }
             }
             if (constraint is TableConstraint.AtMost order && KindOf(order.Lower) != KindOf(order.Upper))
@@ -46,7 +48,7 @@ internal sealed class TableBinding
             }
         }
 
-        string KindOf(string name) => TableItem.Named(TypeOf(Field(name, nameof(options.Constraints), parameter)).Item) switch
+        string KindOf(string name) => ItemOf(Field(name, nameof(options.Constraints), parameter)) switch
         {
             { IsTime: false } => "numbers",
             { Type: TimeSpanDataViewType } => "durations",
@@ -80,7 +82,10 @@ internal sealed class TableBinding
                 continue;
             bool variable = column.Kind == SchemaShape.Column.VectorKind.VariableVector;
             if (variable || TableItem.Of(column.ItemType) is null)
-                throw Unsupported(column.Name, variable ? $"Vector<{column.ItemType}>" : $"{column.ItemType}", variable, parameter);
+            {
+                string found = variable ? $"Vector<{column.ItemType}>" : $"{column.ItemType}";
+                throw Unsupported(column.Name, found, variable, parameter);
+            }
         }
     }
 
@@ -92,10 +97,11 @@ internal sealed class TableBinding
             if (FieldNames[f] == name)
                 return f;
         }
-        bool vector = Columns.Any(c => c.Name == name);
-        throw new ArgumentOutOfRangeException(parameter, vector
-            ? $"Option {option} names column '{name}', which is a vector: a scalar is expected, or one slot, as '{FieldNames.First(n => n.StartsWith(name + ".", StringComparison.Ordinal))}'."
-            : $"Option {option} names column '{name}', which is not among the columns to learn.");
+        string? slot = FieldNames.FirstOrDefault(n => n.StartsWith(name + ".", StringComparison.Ordinal));
+        throw new ArgumentOutOfRangeException(parameter, $"Option {option} names column '{name}', which is "
+            + (slot is not null && Columns.Any(c => c.Name == name)
+                ? $"a vector: a scalar is expected, or one slot, as '{slot}'."
+                : "not among the columns to learn."));
     }
 
     /// <summary>The type of a field's column.</summary>
@@ -109,8 +115,9 @@ internal sealed class TableBinding
 
     /// <summary>Whether a field's values are numbers or times, which can be compared.</summary>
     public bool IsQuantity(int field) =>
-        TypeOf(field) is { KeyCount: 0 } type && TableItem.Named(type.Item) is { IsText: false } item
-        && item.Type is not BooleanDataViewType;
+        TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
+
+    private TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
 
     private IEnumerable<int> FieldsOf(string column, string parameter)
     {
@@ -126,11 +133,10 @@ internal sealed class TableBinding
 
     private static void Check(TabularOptions options, IReadOnlyList<string> present, string parameter)
     {
-        IEnumerable<(string Option, string Name)> named =
-        [
-            .. (options.ColumnNames ?? []).Select(name => (nameof(options.ColumnNames), name)),
-            .. new[] { options.LabelColumnName }.OfType<string>().Select(name => (nameof(options.LabelColumnName), name)),
-        ];
+        List<(string Option, string Name)> named =
+            [.. (options.ColumnNames ?? []).Select(name => (nameof(options.ColumnNames), name))];
+        if (options.LabelColumnName is string label)
+            named.Add((nameof(options.LabelColumnName), label));
         foreach ((string option, string name) in named)
         {
             if (present.Contains(name))
@@ -154,8 +160,9 @@ internal sealed class TableBinding
         return type;
     }
 
-    private static ArgumentOutOfRangeException Unsupported(string column, string found, bool variable, string parameter) =>
-        new(parameter, $"Column '{column}' is of a type that a table cannot hold: expected numbers, Boolean, text, a key, a time, "
-            + $"or a vector of known size of these, found {found}"
+    private static ArgumentOutOfRangeException Unsupported(
+        string column, string found, bool variable, string parameter) =>
+        new(parameter, $"Column '{column}' is of a type that a table cannot hold: expected numbers, Boolean, text, a"
+            + $" key, a time, or a vector of known size of these, found {found}"
             + (variable ? ", whose size may differ from row to row." : ".") + Hint);
 }

@@ -60,7 +60,8 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public abstract Action Reader(DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width);
 
     /// <summary>The values of an annotation, one for a scalar.</summary>
-    public abstract TableValues ReadAnnotation(DataViewSchema.Annotations annotations, DataViewSchema.Column annotation);
+    public abstract TableValues ReadAnnotation(
+        DataViewSchema.Annotations annotations, DataViewSchema.Column annotation);
 
     /// <summary>Adds an annotation of given values.</summary>
     public abstract void AddAnnotation(
@@ -86,7 +87,8 @@ internal sealed record TableValues
     public int Count => Numbers?.Count ?? Texts?.Count ?? 0;
 
     /// <summary>Whether they are of the form in which an item's values are learned.</summary>
-    public bool Fits(TableItem item) => item.IsText ? Numbers is null && Texts is not null && Texts.All(t => t is not null)
+    public bool Fits(TableItem item) => item.IsText
+        ? Numbers is null && Texts is not null && Texts.All(t => t is not null)
         : Texts is null && Numbers is not null;
 }
 

@@ -31,7 +31,8 @@ internal sealed class TableMapping
             columns.Add(combination is null
                 ? plan.Differences.FirstOrDefault(d => d.Upper == f)?.Gap ?? data.Columns[f]
                 : new TableColumn(
-                    string.Join(" + ", combination.Fields.Select(i => data.Columns[i].Name)), TableColumnKind.Categorical)
+                    string.Join(" + ", combination.Fields.Select(i => data.Columns[i].Name)),
+                    TableColumnKind.Categorical)
                 {
                     Categories = combination.Rows.Count,
                 });
@@ -55,15 +56,18 @@ internal sealed class TableMapping
     public int ColumnOf(int field) => _columnOf[CombinationOf(field)?.Fields[0] ?? field];
 
     /// <summary>The combination that a field is part of.</summary>
-    public TableCombination? CombinationOf(int field) => _plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
+    public TableCombination? CombinationOf(int field) =>
+        _plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
 
-    /// <summary>Takes the first rows of a block of data to rows of the model, from row <paramref name="start"/> on.</summary>
+    /// <summary>
+    /// Takes the first rows of a block of data to rows of the model, from row <paramref name="start"/> on.
+    /// </summary>
     public void Encode(TableBlock data, TableBlock model, int start, int count)
     {
         for (int f = 0; f < _columnOf.Length; f++)
         {
             if (_columnOf[f] >= 0)
-                Copy(data, f, 0, model, _columnOf[f], start, count);
+                Copy(data, f, model, _columnOf[f], start, count);
         }
         foreach (CombinationIndex combination in _combinations)
         {
@@ -85,7 +89,7 @@ internal sealed class TableMapping
         for (int f = 0; f < _columnOf.Length; f++)
         {
             if (_columnOf[f] >= 0)
-                Copy(model, _columnOf[f], 0, data, f, 0, count);
+                Copy(model, _columnOf[f], data, f, 0, count);
         }
         foreach (CombinationIndex combination in _combinations)
         {
@@ -110,11 +114,11 @@ internal sealed class TableMapping
         }
     }
 
-    private static void Copy(TableBlock from, int column, int start, TableBlock to, int target, int targetStart, int count)
+    private static void Copy(TableBlock from, int column, TableBlock to, int target, int start, int count)
     {
         bool numbers = from.Shape.Columns[column].Kind == TableColumnKind.Continuous;
         Array source = numbers ? from.Numbers(column) : from.Codes(column);
-        Array.Copy(source, start, numbers ? to.Numbers(target) : to.Codes(target), targetStart, count);
+        Array.Copy(source, 0, numbers ? to.Numbers(target) : to.Codes(target), start, count);
     }
 
     private static void ToSingle(Span<double> values)
@@ -142,7 +146,9 @@ internal sealed class TableMapping
     public static double FloorOf(TableDifference difference, TableShape data) =>
         difference.Lowers.Min(lower => data.Columns[lower].Min);
 
-    /// <summary>A smaller value plus a gap, as the greater column can have it: rounded, within its range, not smaller.</summary>
+    /// <summary>
+    /// A smaller value plus a gap, as the greater column can have it: rounded, within its range, not smaller.
+    /// </summary>
     private double Add(int upper, double smaller, double gap)
     {
         if (double.IsNaN(gap))

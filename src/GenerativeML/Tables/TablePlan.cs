@@ -2,7 +2,9 @@ using GenerativeML.Torch;
 
 namespace GenerativeML.Tables;
 
-/// <summary>How the columns of the data become those that a generator learns, so that constraints always hold.</summary>
+/// <summary>
+/// How the columns of the data become those that a generator learns, so that constraints always hold.
+/// </summary>
 internal sealed record TablePlan
 {
     /// <summary>Fields of the data that become one categorical column.</summary>

@@ -88,7 +88,8 @@ internal sealed class TableReader : IDisposable
 
     /// <summary>The error for rows that are not the same in every pass.</summary>
     public static InvalidOperationException Changed(string column) => new(
-        $"Column '{column}' has values that were not there in the first pass: the data must be the same in every pass.");
+        $"Column '{column}' has values that were not there in the first pass: the data must be the same in every"
+        + " pass.");
 
     public void Dispose() => _cursor.Dispose();
 }

@@ -1,6 +1,8 @@
 namespace GenerativeML.Tables;
 
-/// <summary>Times and durations as numbers of milliseconds, which doubles hold exactly; finer parts are cut off.</summary>
+/// <summary>
+/// Times and durations as numbers of milliseconds, which doubles hold exactly; finer parts are cut off.
+/// </summary>
 internal static class TableTimes
 {
     private const long Ticks = TimeSpan.TicksPerMillisecond;

@@ -13,11 +13,11 @@ namespace GenerativeML;
 /// <remarks>
 /// <list type="table">
 /// <listheader><term>In the data</term><description>How it is learned</description></listheader>
-/// <item><term>Single, Double, integers</term><description>As numbers, within the range and with the decimals of the data;
-/// where there are at most 20 different ones and each occurs five times on average, or where
+/// <item><term>Single, Double, integers</term><description>As numbers, within the range and with the decimals of the
+/// data; where there are at most 20 different ones and each occurs five times on average, or where
 /// <see cref="TabularOptions.CategoricalColumnNames"/> names the column, as categories.</description></item>
-/// <item><term>Boolean, text, keys</term><description>As categories; up to 65,536 of them in a column, with a warning above
-/// 1000.</description></item>
+/// <item><term>Boolean, text, keys</term><description>As categories; up to 65,536 of them in a column, with a warning
+/// above 1000.</description></item>
 /// <item><term>DateTime, DateTimeOffset, TimeSpan</term><description>As numbers, in the coarsest unit from days to
 /// milliseconds in which all of the column are whole; DateTimeOffset in universal time.</description></item>
 /// <item><term>Vectors of known size of these</term><description>Slot by slot, each like a column.</description></item>

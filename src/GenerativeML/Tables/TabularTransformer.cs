@@ -52,9 +52,9 @@ public sealed class TabularTransformer : GenerativeTransformer
     /// <summary>Generates rows. Nothing is computed before they are read.</summary>
     /// <remarks>
     /// Rows are made in batches as a cursor asks for them, and made again for each cursor, so that any number of them
-    /// takes no memory: <c>mlContext.Data.Cache</c> keeps them. The same seed gives the same rows, by any cursor, set of
-    /// cursors or number of threads, whatever columns are read; with more rows, the first are those of fewer. A shuffled
-    /// cursor reads them in another order.
+    /// takes no memory: <c>mlContext.Data.Cache</c> keeps them. The same seed gives the same rows, by any cursor, set
+    /// of cursors or number of threads, whatever columns are read; with more rows, the first are those of fewer. A
+    /// shuffled cursor reads them in another order.
     /// </remarks>
     /// <param name="rows">How many; zero or more.</param>
     /// <param name="seed">Other seeds give other rows.</param>
@@ -62,18 +62,17 @@ public sealed class TabularTransformer : GenerativeTransformer
     /// <returns>The rows, with <see cref="GeneratedSchema"/>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
     /// <exception cref="ArgumentException">
-    /// No row can meet the condition: a column is not there, a value was never seen, or conditions contradict each other;
-    /// the message says which.
+    /// No row can meet the condition: a column is not there, a value was never seen, or conditions contradict each
+    /// other; the message says which.
     /// </exception>
     /// <exception cref="InvalidOperationException">
-    /// None of many rows that the model makes meets the condition, though each of its parts was seen: thrown here, and by
-    /// cursors that come to such a place.
+    /// None of many rows that the model makes meets the condition, though each of its parts was seen: thrown here, and
+    /// by cursors that come to such a place.
     /// </exception>
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ObjectDisposedException.ThrowIf(IsDisposed, this);
         var table = new GeneratedTable(_model.Generator, _table, GeneratedSchema, _mapping, seed, where);
         if (rows > 0)
@@ -95,7 +94,8 @@ public sealed class TabularTransformer : GenerativeTransformer
             },
             ModelJson.Options));
 
-    private protected override void WriteWeights(Stream stream) => _model.Generator.Use(generator => generator.Save(stream));
+    private protected override void WriteWeights(Stream stream) =>
+        _model.Generator.Use(generator => generator.Save(stream));
 
     private static TabularTransformer Load(IHostEnvironment environment, JsonElement options, Stream weights)
     {

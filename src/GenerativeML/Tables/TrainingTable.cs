@@ -4,7 +4,9 @@ using Microsoft.ML;
 
 namespace GenerativeML.Tables;
 
-/// <summary>The columns of a data view as a generator learns them; one pass over the rows finds out what they are.</summary>
+/// <summary>
+/// The columns of a data view as a generator learns them; one pass over the rows finds out what they are.
+/// </summary>
 internal sealed class TrainingTable : ITableSource
 {
     private const int RowsAtOnce = 1024;
@@ -61,7 +63,8 @@ internal sealed class TrainingTable : ITableSource
     {
         FieldProfile[] profiles =
         [
-            .. _binding.FieldNames.Select((name, f) => new FieldProfile(name, _binding.TypeOf(f), RuleOf(f, constraints))),
+            .. _binding.FieldNames.Select(
+                (name, f) => new FieldProfile(name, _binding.TypeOf(f), RuleOf(f, constraints))),
         ];
         var codes = new int[profiles.Length];
         using TableReader reader = OpenReader();
@@ -74,8 +77,11 @@ internal sealed class TrainingTable : ITableSource
         }
         if (reader.FirstInfinite is (int field, long row) && _options.NonFiniteValues == NonFiniteValues.Error)
         {
-            throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
-                $"{reader.InfiniteRows} of {reader.RowsSeen} rows hold infinite numbers; the first is in column '{_binding.FieldNames[field]}' of row {row} (counted from 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to {NonFiniteValues.Replace}, which takes them for missing values, or to {NonFiniteValues.DropRow}."));
+            throw new InvalidOperationException(
+                string.Create(CultureInfo.InvariantCulture, $"{reader.InfiniteRows} of {reader.RowsSeen} rows hold")
+                + $" infinite numbers; the first is in column '{_binding.FieldNames[field]}' of row {row} (counted from"
+                + $" 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
+                + $" {NonFiniteValues.Replace}, which takes them for missing, or {NonFiniteValues.DropRow}.");
         }
         if (RowCount < 2)
         {
@@ -134,8 +140,9 @@ internal sealed class TrainingTable : ITableSource
         {
             if (column.Categories <= ManyCategories)
                 continue;
-            warn?.Invoke(string.Create(CultureInfo.InvariantCulture,
-                $"Column '{column.Name}' has {column.Categories} categories: training takes long, and those that occur once or twice are learned badly. Leave the column out where it tells rows apart rather than describing them."));
+            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
+                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
+                + " than describing them.");
         }
     }
 

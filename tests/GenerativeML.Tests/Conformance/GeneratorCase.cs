@@ -27,12 +27,14 @@ internal static class Generators
     [
         Table("tabular VAE", (ml, t) => ml.Generative.TabularVae(new TabularVaeOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation, LabelColumnName = "Flag",
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            LabelColumnName = "Flag",
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
+            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
         })),
     ];
 
-    private static GeneratorCase Table(string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
+    private static GeneratorCase Table(
+        string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
         name, make, MixedTable.Rows, [.. MixedTable.Rows(1).Schema.Select(c => c.Name)],
         (model, rows, seed) => ((TabularTransformer)model).Generate(rows, seed));
 }

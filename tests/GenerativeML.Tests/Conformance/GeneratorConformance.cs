@@ -5,7 +5,9 @@ using TorchSharp;
 
 namespace GenerativeML.Tests.Conformance;
 
-/// <summary>What every family that generates rows promises. A family joins by one line in <see cref="Generators"/>.</summary>
+/// <summary>
+/// What every family that generates rows promises. A family joins by one line in <see cref="Generators"/>.
+/// </summary>
 [TestClass]
 [DoNotParallelize]
 public sealed class GeneratorConformance
@@ -18,11 +20,15 @@ public sealed class GeneratorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
-    public void Rows_have_the_columns_of_the_training_data_type_for_type_and_annotation_for_annotation(GeneratorCase family)
+    public void Rows_have_the_columns_of_the_training_data_with_their_types_and_annotations(GeneratorCase family)
     {
         using var model = new Generator(family, _ml);
         DataViewSchema learned = family.Data(1).Schema;
-        string[] expected = [.. AnyValues.Describe(learned).Zip(learned).Where(c => family.Columns.Contains(c.Second.Name)).Select(c => c.First)];
+        string[] expected =
+        [
+            .. AnyValues.Describe(learned).Zip(learned)
+                .Where(c => family.Columns.Contains(c.Second.Name)).Select(c => c.First),
+        ];
         CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Rows(10).Schema));
         CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Reload().Rows(10).Schema));
     }
@@ -105,7 +111,8 @@ public sealed class GeneratorConformance
         string[] expected = AnyValues.Rows(rows);
         CollectionAssert.AreEqual(expected, AnyValues.Rows(_ml.Data.Cache(rows)));
         DataOperationsCatalog.TrainTestData parts = _ml.Data.TrainTestSplit(rows, 0.3, seed: 1);
-        string[] train = AnyValues.Rows(parts.TrainSet, [.. family.Columns]), test = AnyValues.Rows(parts.TestSet, [.. family.Columns]);
+        string[] train = AnyValues.Rows(parts.TrainSet, [.. family.Columns]);
+        string[] test = AnyValues.Rows(parts.TestSet, [.. family.Columns]);
         CollectionAssert.AreEqual(expected.Order().ToArray(), train.Concat(test).Order().ToArray());
         Assert.IsTrue(test.Length is > 40 and < 150, $"{test.Length} of 300");
 
@@ -132,13 +139,16 @@ public sealed class GeneratorConformance
         string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
         try
         {
-            string zip = Path.Combine(folder, "model.zip"), text = Path.Combine(folder, "rows.txt"), own = Path.Combine(folder, "own.txt");
+            string host = Path.Combine(AppContext.BaseDirectory, "GenerativeML.ModelHost.dll");
+            string zip = Path.Combine(folder, "model.zip");
+            string text = Path.Combine(folder, "rows.txt"), own = Path.Combine(folder, "own.txt");
+            string[] columns = [.. Writable(model.Rows(0)).Schema.Where(c => !c.IsHidden).Select(c => c.Name)];
             _ml.Model.Save(model.Transformer, null, zip);
             using (FileStream file = File.Create(own))
                 _ml.Data.SaveAsText(Writable(model.Rows(30)), file);
             var start = new ProcessStartInfo(
                 Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-                [Path.Combine(AppContext.BaseDirectory, "GenerativeML.ModelHost.dll"), zip, "generate", "30", text, .. Writable(model.Rows(0)).Schema.Where(c => !c.IsHidden).Select(c => c.Name)])
+                [host, zip, "generate", "30", text, .. columns])
             {
                 RedirectStandardError = true,
             };
@@ -222,7 +232,8 @@ public sealed class GeneratorConformance
         var stopsAtFirst = new Listener(_ => stop.Cancel());
         using (var sofar = new Generator(family, _ml, new()
         {
-            Epochs = 100_000, Cancellation = stop.Token, Progress = stopsAtFirst, CancellationBehavior = CancellationBehavior.ReturnModel,
+            Epochs = 100_000, Cancellation = stop.Token, Progress = stopsAtFirst,
+            CancellationBehavior = CancellationBehavior.ReturnModel,
         }))
         {
             Assert.HasCount(20, AnyValues.Rows(sofar.Rows(20)));

@@ -33,7 +33,8 @@ public sealed class HostileOptionsTests
         using TabularTransformer trained = ml.Generative.TabularVae(new TabularVaeOptions
         {
             Epochs = 1,
-            Constraints = [new TableConstraint.FixedCombinations("Key", "Colour"), new TableConstraint.AtMost("Int16", "Int32")],
+            Constraints =
+                [new TableConstraint.FixedCombinations("Key", "Colour"), new TableConstraint.AtMost("Int16", "Int32")],
         }).Fit(MixedTable.Rows(30));
         Survives(ml, trained);
     }

@@ -48,13 +48,17 @@ public sealed class ConditionTests
         (RowCondition where, Func<IDataView, bool> holds) = ((RowCondition, Func<IDataView, bool>))(kind switch
         {
             "'Text' = 't2'" => (new RowCondition().Equal("Text", "t2"), rows => Texts(rows).All(t => t == "t2")),
-            "'Grade' = 3" => (new RowCondition().Equal("Grade", 3), rows => rows.GetColumn<int>("Grade").All(v => v == 3)),
+            "'Grade' = 3" =>
+                (new RowCondition().Equal("Grade", 3), rows => rows.GetColumn<int>("Grade").All(v => v == 3)),
             "'Number' = 20.1" =>
-                (new RowCondition().Equal("Number", 20.1), rows => rows.GetColumn<float>("Number").All(v => v == 20.1f)),
+                (new RowCondition().Equal("Number", 20.1),
+                    rows => rows.GetColumn<float>("Number").All(v => v == 20.1f)),
             "'Number' between -Infinity and 3" =>
                 (new RowCondition().AtMost("Number", 3), rows => rows.GetColumn<float>("Number").All(v => v <= 3)),
-            "'Gaps' missing" => (new RowCondition().Missing("Gaps"), rows => rows.GetColumn<double>("Gaps").All(double.IsNaN)),
-            "'Key' missing" => (new RowCondition().Missing("Key"), rows => rows.GetColumn<uint>("Key").All(k => k == 0)),
+            "'Gaps' missing" =>
+                (new RowCondition().Missing("Gaps"), rows => rows.GetColumn<double>("Gaps").All(double.IsNaN)),
+            "'Key' missing" =>
+                (new RowCondition().Missing("Key"), rows => rows.GetColumn<uint>("Key").All(k => k == 0)),
             "'Text' missing" => (new RowCondition().Missing("Text"), rows => Texts(rows).All(t => t.Length == 0)),
             "'Weight' = 2.5" =>
                 (new RowCondition().Equal("Weight", 2.5), rows => rows.GetColumn<byte>("Weight").All(k => k == 2)),
@@ -78,7 +82,8 @@ public sealed class ConditionTests
     {
         using TabularTransformer model = ShuffledTable.Fit(Data(), new PlainOptions
         {
-            Constraints = [new TableConstraint.FixedCombinations("Text", "Key"), new TableConstraint.AtMost("Low", "High")],
+            Constraints =
+                [new TableConstraint.FixedCombinations("Text", "Key"), new TableConstraint.AtMost("Low", "High")],
         });
         Refused(new RowCondition().Equal("Nothing", 1), "'Nothing'", "not generated");
         Refused(new RowCondition().Equal("Text", "t9"), "'t9' was never seen", "'t1'");
@@ -116,8 +121,8 @@ public sealed class ConditionTests
         using TabularTransformer model = ShuffledTable.Fit(Data());
         // Each of the two was seen, but never in one row.
         var where = new RowCondition().Equal("Text", "t1").Equal("Key", "blue");
-        StringAssert.Contains(
-            Assert.Throws<InvalidOperationException>(() => model.Generate(10, where: where)).Message, "by none of 102400 rows");
+        var error = Assert.Throws<InvalidOperationException>(() => model.Generate(10, where: where));
+        StringAssert.Contains(error.Message, "by none of 102400 rows");
         Assert.AreEqual(0, model.Generate(0, where: where).GetRowCount());
     }
 
@@ -126,7 +131,8 @@ public sealed class ConditionTests
     {
         using TabularTransformer model = ShuffledTable.Fit(Data(), new PlainOptions
         {
-            Constraints = [new TableConstraint.FixedCombinations("Text", "Key"), new TableConstraint.AtMost("Low", "High")],
+            Constraints =
+                [new TableConstraint.FixedCombinations("Text", "Key"), new TableConstraint.AtMost("Low", "High")],
         }, independent: true, limits: true);
         IDataView rows = model.Generate(
             2000, where: new RowCondition().Equal("Key", "blue").Between("High", 40, 60).AtLeast("Low", 20));
@@ -141,8 +147,10 @@ public sealed class ConditionTests
         .Add("Text", TextDataViewType.Instance, row => (row % 4 == 0 ? "" : $"t{row % 4}").AsMemory())
         .Add("Number", NumberDataViewType.Single, row => row / 10f)
         .Add("Flag", BooleanDataViewType.Instance, row => row / 4 % 2 == 0)
-        .Add("Key", new KeyDataViewType(typeof(uint), 3), row => (uint)(row % 4), MixedTable.KeyValues("red", "green", "blue"))
-        .Add("Weight", new KeyDataViewType(typeof(byte), 2), row => (byte)(1 + row % 2), MixedTable.KeyNumbers(0.5f, 2.5f))
+        .Add("Key", new KeyDataViewType(typeof(uint), 3), row => (uint)(row % 4),
+            MixedTable.KeyValues("red", "green", "blue"))
+        .Add("Weight", new KeyDataViewType(typeof(byte), 2), row => (byte)(1 + row % 2),
+            MixedTable.KeyNumbers(0.5f, 2.5f))
         .Add("Grade", NumberDataViewType.Int32, row => row / 8 % 5)
         .Add("Gaps", NumberDataViewType.Double, row => row % 3 == 0 ? double.NaN : row * 7 % 1000)
         .Add("Free", NumberDataViewType.Int32, row => row / 2 % 2)

@@ -19,7 +19,8 @@ public sealed class ConstraintTests
             .Add("Code", NumberDataViewType.Double, row => row % 12 == 5 ? double.NaN : row % 12 * 1e9);
         PlainOptions options = new()
         {
-            LabelColumnName = "Country", Constraints = [new TableConstraint.FixedCombinations("Country", "City", "Code")],
+            LabelColumnName = "Country",
+            Constraints = [new TableConstraint.FixedCombinations("Country", "City", "Code")],
         };
         string[] columns = ["City", "Country", "Code"];
         HashSet<string> seen = [.. AnyValues.Rows(data, columns)];
@@ -65,7 +66,8 @@ public sealed class ConstraintTests
         int[] d = [.. generated.GetColumn<int>("D")];
         for (int i = 0; i < a.Length; i++)
         {
-            Assert.IsFalse(a[i] > b[i] || a[i] > c[i] || b[i] > d[i] || c[i] > d[i], $"{a[i]:R} {b[i]:R} {c[i]:R} {d[i]}");
+            bool broken = a[i] > b[i] || a[i] > c[i] || b[i] > d[i] || c[i] > d[i];
+            Assert.IsFalse(broken, $"{a[i]:R} {b[i]:R} {c[i]:R} {d[i]}");
             Assert.AreEqual(Math.Round(c[i], 1), c[i]);
         }
         Assert.IsTrue(d.Max() <= rows.Max(r => r.D) && b.Max() <= rows.Max(r => r.B), "the range of the data was left");
@@ -79,7 +81,8 @@ public sealed class ConstraintTests
     {
         TableView data = new TableView(200)
             .Add("Start", DateTimeDataViewType.Instance, row => new DateTime(2024, 1, 1).AddDays(row % 90))
-            .Add("End", DateTimeDataViewType.Instance, row => new DateTime(2024, 1, 1).AddDays(row % 90).AddHours(row * 5 % 49))
+            .Add("End", DateTimeDataViewType.Instance,
+                row => new DateTime(2024, 1, 1).AddDays(row % 90).AddHours(row * 5 % 49))
             .Add("Low", NumberDataViewType.Single, row => row % 13 == 0 ? float.NaN : row * 0.1f)
             .Add("High", NumberDataViewType.Single, row => row % 13 == 0 ? 100 : (row * 0.1f) + (row % 3));
         using TabularTransformer model = ShuffledTable.Fit(data, new PlainOptions
@@ -113,21 +116,31 @@ public sealed class ConstraintTests
     [TestMethod]
     public void Contradictory_constraints_are_refused_before_any_data_is_seen()
     {
-        Refused("circle", new TableConstraint.AtMost("A", "B"), new TableConstraint.AtMost("B", "C"), new TableConstraint.AtMost("C", "A"));
-        Refused("'A' is within all of its ranges", new TableConstraint.InRange("A", 0, 1), new TableConstraint.InRange("A", 2, 3));
-        Refused("'B' at most 5", new TableConstraint.InRange("A", 10, 20), new TableConstraint.AtMost("A", "B"), new TableConstraint.InRange("B", 0, 5));
-        Refused("'C' at most 5",
-            new TableConstraint.AtMost("B", "C"), new TableConstraint.InRange("C", 0, 5), new TableConstraint.InRange("A", 10, 20), new TableConstraint.AtMost("A", "B"));
-        Refused("in two combinations", new TableConstraint.FixedCombinations("A", "B"), new TableConstraint.FixedCombinations("B", "C"));
-        Refused("is in a combination", new TableConstraint.FixedCombinations("A", "B"), new TableConstraint.AtMost("B", "C"));
+        Refused("circle", AtMost("A", "B"), AtMost("B", "C"), AtMost("C", "A"));
+        Refused("'A' is within all of its ranges", InRange("A", 0, 1), InRange("A", 2, 3));
+        Refused("'B' at most 5", InRange("A", 10, 20), AtMost("A", "B"), InRange("B", 0, 5));
+        Refused("'C' at most 5", AtMost("B", "C"), InRange("C", 0, 5), InRange("A", 10, 20), AtMost("A", "B"));
+        Refused("in two combinations", Fixed("A", "B"), Fixed("B", "C"));
+        Refused("is in a combination", Fixed("A", "B"), AtMost("B", "C"));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TableConstraint.InRange("A", 2, 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TableConstraint.InRange("A", double.NaN, 1));
         Assert.Throws<ArgumentException>(() => new TableConstraint.AtMost("A", "A"));
         Assert.Throws<ArgumentException>(() => new TableConstraint.FixedCombinations("A"));
-        new PlainOptions { Constraints = [new TableConstraint.InRange("A", 0, 5), new TableConstraint.AtMost("A", "B"), new TableConstraint.InRange("B", 5, 9)] }.Validate();
+        new PlainOptions { Constraints = [InRange("A", 0, 5), AtMost("A", "B"), InRange("B", 5, 9)] }.Validate();
 
-        static void Refused(string said, params TableConstraint[] constraints) => StringAssert.Contains(
-            Assert.Throws<ArgumentException>(() => new PlainOptions { Constraints = constraints }.Validate()).Message, said);
+        static TableConstraint AtMost(string lower, string upper) => new TableConstraint.AtMost(lower, upper);
+
+        static TableConstraint InRange(string column, double least, double most) =>
+            new TableConstraint.InRange(column, least, most);
+
+        static TableConstraint Fixed(params string[] columns) => new TableConstraint.FixedCombinations(columns);
+
+        static void Refused(string said, params TableConstraint[] constraints)
+        {
+            PlainOptions options = new() { Constraints = constraints };
+            var error = Assert.Throws<ArgumentException>(options.Validate);
+            StringAssert.Contains(error.Message, said);
+        }
     }
 
     [TestMethod]
@@ -137,7 +150,8 @@ public sealed class ConstraintTests
             .Add("Day", DateTimeDataViewType.Instance, row => new DateTime(2024, 1, 1).AddDays(row))
             .Add("Number", NumberDataViewType.Single, row => (float)row)
             .Add("None", NumberDataViewType.Single, _ => float.NaN);
-        StringAssert.Contains(Assert.Throws<ArgumentOutOfRangeException>(() => Fit("Day", "Number")).Message, "times with numbers");
+        StringAssert.Contains(
+            Assert.Throws<ArgumentOutOfRangeException>(() => Fit("Day", "Number")).Message, "times with numbers");
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => Fit("None", "Number")).Message, "'None'");
         Assert.Throws<ArgumentException>(() => ShuffledTable.Fit(data, new PlainOptions
         {

@@ -4,7 +4,9 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML.Tests.Tables;
 
-/// <summary>A table with a column of every type that tables can hold, missing values and annotations among them.</summary>
+/// <summary>
+/// A table with a column of every type that tables can hold, missing values and annotations among them.
+/// </summary>
 internal static class MixedTable
 {
     private static readonly string[] s_colours = ["red", "green", "blue", ""];
@@ -27,14 +29,18 @@ internal static class MixedTable
         .Add("Key", new KeyDataViewType(typeof(uint), 3), row => (uint)(row % 4), KeyValues("a", "b", "c"))
         .Add("Grade", new KeyDataViewType(typeof(byte), 2), row => (byte)(1 + row % 2), KeyNumbers(0.5f, 2.5f))
         .Add("Bare", new KeyDataViewType(typeof(ulong), 1UL << 40), row => 1UL << (row % 40))
-        .Add("Day", DateTimeDataViewType.Instance, row => row % 9 == 1 ? default : new DateTime(2020, 2, 27).AddDays(row))
-        .Add("Time", DateTimeDataViewType.Instance, row => new DateTime(1999, 12, 31, 23, 59, 58).AddMilliseconds(row * 250))
-        .Add("Moment", DateTimeOffsetDataViewType.Instance, row => new DateTimeOffset(2024, 1, 1, 0, row % 60, 0, TimeSpan.FromHours(2)))
+        .Add("Day", DateTimeDataViewType.Instance,
+            row => row % 9 == 1 ? default : new DateTime(2020, 2, 27).AddDays(row))
+        .Add("Time", DateTimeDataViewType.Instance,
+            row => new DateTime(1999, 12, 31, 23, 59, 58).AddMilliseconds(row * 250))
+        .Add("Moment", DateTimeOffsetDataViewType.Instance,
+            row => new DateTimeOffset(2024, 1, 1, 0, row % 60, 0, TimeSpan.FromHours(2)))
         .Add("Span", TimeSpanDataViewType.Instance, row => TimeSpan.FromHours(row - 30))
         .AddVector("Sparse", 3, row => [row % 2, row / 4f, row % 6 == 5 ? float.NaN : 1], SlotNames("odd", "", "gap"))
         .Add("Tags", new VectorDataViewType(TextDataViewType.Instance, 2), row => new VBuffer<ReadOnlyMemory<char>>(
             2, [s_colours[row % 3].AsMemory(), s_colours[row % 4].AsMemory()]))
-        .Add("Image", new VectorDataViewType(NumberDataViewType.Byte, 2, 2), row => new VBuffer<byte>(4, [1, 2, (byte)(row % 2), (byte)row]));
+        .Add("Image", new VectorDataViewType(NumberDataViewType.Byte, 2, 2),
+            row => new VBuffer<byte>(4, [1, 2, (byte)(row % 2), (byte)row]));
 
     public static DataViewSchema.Annotations KeyValues(params string[] values)
     {
@@ -71,7 +77,9 @@ internal static class MixedTable
     private static void AddTexts(DataViewSchema.Annotations.Builder builder, string name, string[] texts)
     {
         ReadOnlyMemory<char>[] values = [.. texts.Select(t => t.AsMemory())];
-        builder.Add(name, new VectorDataViewType(TextDataViewType.Instance, values.Length),
-            (ref VBuffer<ReadOnlyMemory<char>> v) => VBuffer<ReadOnlyMemory<char>>.Copy(values, 0, ref v, values.Length));
+        builder.Add(
+            name, new VectorDataViewType(TextDataViewType.Instance, values.Length),
+            (ref VBuffer<ReadOnlyMemory<char>> v) =>
+                VBuffer<ReadOnlyMemory<char>>.Copy(values, 0, ref v, values.Length));
     }
 }
