@@ -4,7 +4,7 @@ namespace GenerativeML.Torch;
 /// A token for each frequent category of a column, and one for all rare ones together, which are told apart by nothing
 /// but how often they occur.
 /// </summary>
-internal sealed class CategoryTokens : TokenColumn
+internal sealed class CategoryTokens : DrawnTokens
 {
     private readonly int[] _tokenOf;
     private readonly int[] _frequent; // the category of each token but the last, which is for the rare ones

@@ -11,7 +11,7 @@ internal readonly record struct NumberSegment(double Low, double High, double We
 /// zero, one for each of a number of intervals of the others, and one for a missing value. An interval knows how the
 /// values in it are distributed.
 /// </summary>
-internal sealed class NumberTokens : TokenColumn
+internal sealed class NumberTokens : DrawnTokens
 {
     private readonly TableColumn _column;
     private readonly NumberSegment[][] _segments; // of each token; none where it stands for a missing value

@@ -7,6 +7,7 @@ internal static class TableFit
     /// <exception cref="InvalidOperationException">There are too few rows, or the loss diverged.</exception>
     public static ITableGenerator Fit(ITableSource source, TabularOptions options, TrainingContext context) => options switch
     {
+        TabularGanOptions gan => TabularGanFit.Fit(source, gan, context),
         TabularVaeOptions vae => TabularVaeFit.Fit(source, vae, context),
         _ => throw new ArgumentException($"There is no generator of tables for {options.GetType().Name}."),
     };

@@ -22,7 +22,9 @@ internal static class TabularVaeFit
     public static TrainedTabularVae Fit(ITableSource source, TabularVaeOptions options, TrainingContext context)
     {
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
-        TokenTable tokens = TokenTable.Learn(source, context.Seed, options.CancellationToken);
+        TokenTable tokens = TokenTable.Learn(
+            source, (column, sample) => NumberTokenBuilder.Build(column, sample, TokenTable.MostNumbers), context.Seed,
+            options.CancellationToken);
         TabularVaeShape shape = ShapeOf(options, tokens);
         int encoderWidth = 2 * shape.HiddenWidth;
         var counts = new TokenCounts(tokens.Counts);

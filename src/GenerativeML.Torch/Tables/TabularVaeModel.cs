@@ -32,10 +32,10 @@ internal sealed class TabularVaeModel : torch.nn.Module
     /// <summary>Takes over what tokens stand for.</summary>
     public void SetTokens(TokenTable tokens)
     {
-        Write<long>(category_counts, tokens.Columns.OfType<CategoryTokens>().SelectMany(c => c.CategoryCounts));
+        TokenTensors.Write<long>(category_counts, tokens.Columns.OfType<CategoryTokens>().SelectMany(c => c.CategoryCounts));
         NumberTokens[] numbers = [.. tokens.Columns.OfType<NumberTokens>()];
-        Write<long>(token_segments, numbers.SelectMany(n => n.Segments).Select(s => (long)s.Length));
-        Write<double>(segments, numbers.SelectMany(n => n.Segments).SelectMany(s => s)
+        TokenTensors.Write<long>(token_segments, numbers.SelectMany(n => n.Segments).Select(s => (long)s.Length));
+        TokenTensors.Write<double>(segments, numbers.SelectMany(n => n.Segments).SelectMany(s => s)
             .SelectMany(s => new[] { s.Low, s.High, s.Weight }));
     }
 
@@ -59,7 +59,7 @@ internal sealed class TabularVaeModel : torch.nn.Module
             else
             {
                 int categories = _table.Columns[column].Categories;
-                columns.Add(Categories(counts[..categories], tokens));
+                columns.Add(TokenTensors.Categories(counts[..categories], tokens));
                 counts = counts[categories..];
             }
         }
@@ -67,17 +67,6 @@ internal sealed class TabularVaeModel : torch.nn.Module
     }
 
     private bool IsNumber(int column) => _table.Columns[column].Kind == TableColumnKind.Continuous;
-
-    private static CategoryTokens Categories(ReadOnlySpan<long> counts, int tokens)
-    {
-        foreach (long count in counts)
-        {
-            if (count is < 0 or > 1L << 53)
-                throw Unsound();
-        }
-        var column = new CategoryTokens(counts.ToArray(), tokens == counts.Length ? tokens : tokens - 1);
-        return column.Count == tokens ? column : throw Unsound();
-    }
 
     private static NumberTokens Numbers(
         TableColumn column, ReadOnlySpan<long> lengths, ReadOnlySpan<double> numbers)
@@ -87,7 +76,7 @@ internal sealed class TabularVaeModel : torch.nn.Module
         {
             bool last = token == lengths.Length - 1;
             if (lengths[token] < (last ? 0 : 1) || lengths[token] > numbers.Length / 3)
-                throw Unsound();
+                throw TokenTensors.Unsound();
             var segments = new NumberSegment[lengths[token]];
             for (int i = 0; i < segments.Length; i++, numbers = numbers[3..])
             {
@@ -95,17 +84,12 @@ internal sealed class TabularVaeModel : torch.nn.Module
                 bool sound = double.IsFinite(numbers[0]) && numbers[0] <= numbers[1] && double.IsFinite(numbers[1])
                     && numbers[2] is > 0 and < 1L << 53;
                 if (!sound)
-                    throw Unsound();
+                    throw TokenTensors.Unsound();
             }
             tokens.Add(segments);
         }
         if (numbers.Length > 0 || column.HasMissing && tokens[^1].Length > 0)
-            throw Unsound();
+            throw TokenTensors.Unsound();
         return new NumberTokens(column, tokens);
     }
-
-    private static FormatException Unsound() => new("The saved table generator's tokens are out of range.");
-
-    private static void Write<T>(torch.Tensor target, IEnumerable<T> values)
-        where T : unmanaged => MemoryMarshal.AsBytes<T>(values.ToArray()).CopyTo(target.bytes);
 }

@@ -11,7 +11,11 @@ internal abstract class TokenColumn
 
     /// <summary>The token of a value.</summary>
     public abstract int Encode(TableBlock block, int column, int row);
+}
 
+/// <summary>Tokens that know how their values are distributed.</summary>
+internal abstract class DrawnTokens : TokenColumn
+{
     /// <summary>The way back, for all values or for those that a limit allows.</summary>
     public abstract TokenValues Values(TableLimit? limit);
 }

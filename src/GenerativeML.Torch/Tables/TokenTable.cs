@@ -25,14 +25,19 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     public IReadOnlyList<int> Counts { get; } = [.. Columns.Select(c => c.Count)];
 
     /// <summary>Chooses tokens by the rows of a table.</summary>
-    public static TokenTable Learn(ITableSource source, int seed, CancellationToken cancellation)
+    /// <param name="source">The table.</param>
+    /// <param name="numbers">Chooses those of a column of numbers by a sample of its values.</param>
+    /// <param name="seed">The seed of the sample.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public static TokenTable Learn(
+        ITableSource source, Func<TableColumn, double[], TokenColumn> numbers, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
         int rows = Math.Clamp(SampledValues / shape.Columns.Count, LeastSample, MostSample);
         TableSample sample = TableSample.Take(source, rows, seed, cancellation);
         return new TokenTable(shape, [.. OrderOf(shape).Select(c => shape.Columns[c].Kind == TableColumnKind.Continuous
-            ? NumberTokenBuilder.Build(shape.Columns[c], sample.Numbers(c), MostNumbers)
-            : (TokenColumn)new CategoryTokens(sample.Counts(c), MostCategories))]);
+            ? numbers(shape.Columns[c], sample.Numbers(c).ToArray())
+            : new CategoryTokens(sample.Counts(c), MostCategories))]);
     }
 
     /// <summary>The column of each position.</summary>

@@ -15,6 +15,7 @@ internal static class TrainedTable
         shape.Check(table);
         return shape switch
         {
+            TabularGanShape gan => TrainedTabularGan.Load(table, gan, weights, device),
             TabularVaeShape vae => TrainedTabularVae.Load(table, vae, weights, device),
             _ => throw new FormatException($"There is no generator of tables of shape {shape.GetType().Name}."),
         };

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch;
@@ -9,9 +8,6 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
     // distribution that the model has among rows that meet the condition.
     private const int Candidates = 8;
-
-    // The least share of a column's probability that a condition leaves, so that no row is without any.
-    private const double LeastShare = 1e-9;
 
     private readonly TokenTable _tokens;
 
@@ -34,15 +30,11 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
         TokenValues[] values =
         [
             .. _tokens.Columns.Select((tokens, position) =>
-                tokens.Values(where?.Limits.FirstOrDefault(l => l.Column == _tokens.Order[position]))),
+                ((DrawnTokens)tokens).Values(where?.Limits.FirstOrDefault(l => l.Column == _tokens.Order[position]))),
         ];
         int[][] drawn = Draw(values, block.Capacity, seed);
         for (int position = 0; position < drawn.Length; position++)
-        {
-            var random = new SplitMix64(seed ^ SplitMix64.Derive(position, RandomPurpose.Generation));
-            for (int row = 0; row < block.Capacity; row++)
-                values[position].Draw(drawn[position][row], block, _tokens.Order[position], row, ref random);
-        }
+            TokenChoice.Write(values[position], drawn[position], block, _tokens.Order[position], seed, position);
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>
@@ -82,15 +74,15 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
             if (values[position].Allowed is float[] allowed)
             {
                 torch.Tensor mask = HostTensors.FromRows(allowed, 1, allowed.Length, Device);
-                share = share.add(LeastShare).mul(mask);
+                share = share.add(TokenChoice.LeastShare).mul(mask);
                 torch.Tensor mass = share.sum(1L).log();
                 logWeight = logWeight is null ? mass : logWeight.add(mass);
             }
-            drawn[position] = Choose(share, random);
+            drawn[position] = TokenChoice.Draw(share, random);
             if (position == last)
             {
                 torch.Tensor weight = logWeight!.view(rows, Candidates);
-                torch.Tensor chosen = Choose(weight.softmax(1), random)
+                torch.Tensor chosen = TokenChoice.Draw(weight.softmax(1), random)
                     .add(HostTensors.Index([.. Enumerable.Range(0, rows).Select(r => (long)r * Candidates)], Device));
                 for (int p = 0; p <= position; p++)
                     drawn[p] = drawn[p].index_select(0, chosen);
@@ -99,22 +91,6 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
             }
             context = context.add(decoder.Of(position, decoder.TokenEmbedding).index_select(0, drawn[position]));
         }
-        return [.. drawn.Select(t =>
-        {
-            long[] tokens = new long[rows];
-            using torch.Tensor host = t.cpu();
-            MemoryMarshal.Cast<byte, long>(host.bytes).CopyTo(tokens);
-            return tokens.Select(token => (int)token).ToArray();
-        })];
-    }
-
-    /// <summary>An index for each row, as likely as its share, (B, n) → (B).</summary>
-    private static torch.Tensor Choose(torch.Tensor share, SeededRandom random)
-    {
-        torch.Tensor upTo = share.cumsum(1);
-        long last = share.shape[1] - 1;
-        // Not zero, so that nothing without a share is chosen.
-        torch.Tensor point = random.Uniform([share.shape[0], 1], 1e-7, 1).mul(upTo.narrow(1, last, 1));
-        return upTo.sub(point).lt(0).to(torch.ScalarType.Int64).sum(1L).clamp(0, last);
+        return [.. drawn.Select(TokenChoice.ToArray)];
     }
 }

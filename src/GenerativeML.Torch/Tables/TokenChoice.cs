@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace GenerativeML.Torch;
+
+/// <summary>Draws tokens by their shares, and values by their tokens.</summary>
+internal static class TokenChoice
+{
+    /// <summary>What is added to the shares of tokens that a condition limits, so that no row is without any.</summary>
+    public const double LeastShare = 1e-9;
+
+    /// <summary>An index for each row, as likely as its share: (B, n) → (B).</summary>
+    public static torch.Tensor Draw(torch.Tensor share, SeededRandom random)
+    {
+        torch.Tensor upTo = share.cumsum(1);
+        long last = share.shape[1] - 1;
+        // Not zero, so that nothing without a share is chosen.
+        torch.Tensor point = random.Uniform([share.shape[0], 1], 1e-7, 1).mul(upTo.narrow(1, last, 1));
+        return upTo.sub(point).lt(0).to(torch.ScalarType.Int64).sum(1L).clamp(0, last);
+    }
+
+    /// <summary>Indices in host memory.</summary>
+    public static int[] ToArray(torch.Tensor indices)
+    {
+        using torch.Tensor host = indices.cpu();
+        long[] values = MemoryMarshal.Cast<byte, long>(host.bytes).ToArray();
+        return Array.ConvertAll(values, v => (int)v);
+    }
+
+    /// <summary>Writes a value for each token to a column.</summary>
+    /// <param name="values">Draws the values.</param>
+    /// <param name="tokens">The rows' tokens.</param>
+    /// <param name="block">Where to.</param>
+    /// <param name="column">Which column.</param>
+    /// <param name="seed">The seed of the block.</param>
+    /// <param name="position">The column's position, which has random numbers of its own.</param>
+    public static void Write(TokenValues values, int[] tokens, TableBlock block, int column, ulong seed, int position)
+    {
+        var random = new SplitMix64(seed ^ SplitMix64.Derive(position, RandomPurpose.Generation));
+        for (int row = 0; row < tokens.Length; row++)
+            values.Draw(tokens[row], block, column, row, ref random);
+    }
+}
