@@ -3,6 +3,7 @@
 #
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
 #   build/bench.sh memory
+#   build/bench.sh decode
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 "$root/build/setup.sh"
