@@ -17,7 +17,7 @@ internal static class CommandLine
 {
     private static readonly Option<FileInfo?> Data = new("--data")
     {
-        Description = "A delimited text file, with a header or without. Default: a table of loans that the sample makes.",
+        Description = "A delimited text file, with a header or without. Default: loans that the sample makes up.",
     };
 
     private static readonly Option<string?> Label = new("--label")

@@ -6,7 +6,8 @@ using Microsoft.ML.Data;
 namespace SyntheticData;
 
 /// <summary>
-/// A delimited text file with columns of any kind, with or without a header: its rows, and how ML.NET loads files like it.
+/// A delimited text file with columns of any kind, with or without a header: its rows, and how ML.NET loads files
+/// like it.
 /// </summary>
 internal sealed class CsvTable
 {
@@ -40,10 +41,11 @@ internal sealed class CsvTable
     public bool IsNumeric(int column) => _kinds[column] != DataKind.String;
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="InvalidDataException">It has no rows, or rows of different lengths, or a name twice.</exception>
+    /// <exception cref="InvalidDataException">It has no rows, or ragged rows, or a name twice.</exception>
     public static CsvTable Read(string path)
     {
-        string[] lines = [.. File.ReadLines(path).Where(line => line.Trim().Length > 0 && !line.StartsWith('#'))];
+        string[] lines =
+            [.. File.ReadLines(path).Where(line => line.Trim().Length > 0 && !line.StartsWith('#'))];
         if (lines.Length == 0)
             throw new InvalidDataException($"{path} is empty.");
         char separator = Separators.MaxBy(c => lines[0].Count(x => x == c));
@@ -75,7 +77,8 @@ internal sealed class CsvTable
             column = number < Names.Length ? number : -1;
         return column >= 0
             ? column
-            : throw new InvalidDataException($"There is no column '{nameOrNumber}'; there are: {string.Join(", ", Names)}.");
+            : throw new InvalidDataException(
+                $"There is no column '{nameOrNumber}'; there are: {string.Join(", ", Names)}.");
     }
 
     /// <summary>Writes some of the rows, in the order given, to a file like this one.</summary>
@@ -89,21 +92,22 @@ internal sealed class CsvTable
     }
 
     /// <summary>
-    /// Loads a file like this one: numbers with a type that holds them, everything else as text; <paramref name="asText"/>
-    /// is text whatever it holds, as a label should be.
+    /// Loads a file like this one: numbers with a type that holds them, everything else as text;
+    /// <paramref name="asText"/> is text whatever it holds, as a label should be.
     /// </summary>
-    public IDataView Load(MLContext ml, string path, int asText = -1) => ml.Data.LoadFromTextFile(path, new TextLoader.Options
+    public IDataView Load(MLContext ml, string path, int asText = -1)
     {
-        Columns =
-        [
-            .. Names.Select((name, i) => new TextLoader.Column(name, i == asText ? DataKind.String : _kinds[i], i)),
-        ],
-        Separators = [Separator],
-        HasHeader = HasHeader,
-        AllowQuoting = true,
-        TrimWhitespace = true,
-        MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
-    });
+        DataKind[] kinds = [.. _kinds.Select((kind, i) => i == asText ? DataKind.String : kind)];
+        return ml.Data.LoadFromTextFile(path, new TextLoader.Options
+        {
+            Columns = [.. Names.Select((name, i) => new TextLoader.Column(name, kinds[i], i))],
+            Separators = [Separator],
+            HasHeader = HasHeader,
+            AllowQuoting = true,
+            TrimWhitespace = true,
+            MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
+        });
+    }
 
     /// <summary>Writes rows as a file like this one.</summary>
     public void Save(MLContext ml, IDataView rows, string path)
@@ -121,7 +125,8 @@ internal sealed class CsvTable
         double?[] numbers = [.. there.Select(Number)];
         if (numbers.Length == 0 || numbers.Contains(null))
             return DataKind.String;
-        if (there.Length == Rows.Length && numbers.All(n => n == Math.Round(n!.Value) && Math.Abs(n.Value) <= int.MaxValue))
+        bool whole = numbers.All(n => n == Math.Round(n!.Value) && Math.Abs(n.Value) <= int.MaxValue);
+        if (whole && there.Length == Rows.Length)
             return DataKind.Int32;
         bool fitsSingle = numbers.All(n => double.Parse(
             ((float)n!.Value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) == n);
@@ -129,7 +134,8 @@ internal sealed class CsvTable
     }
 
     private static double? Number(string text) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && double.IsFinite(value)
             ? value
             : null;
 

@@ -20,18 +20,17 @@ internal static class Report
     public static void Data(string path, CsvTable table)
     {
         int numbers = Enumerable.Range(0, table.Names.Length).Count(table.IsNumeric);
+        int texts = table.Names.Length - numbers;
+        string name = Path.GetFileName(path);
         AnsiConsole.MarkupLineInterpolated(
-            $"[bold]{Path.GetFileName(path)}[/]: {table.Rows.Length} rows, {numbers} columns of numbers, {table.Names.Length - numbers} of text");
+            $"[bold]{name}[/]: {table.Rows.Length} rows; {numbers} columns of numbers, {texts} of text");
     }
 
     /// <summary>A bar while <paramref name="train"/> runs.</summary>
     public static T Training<T>(Func<IProgress<TrainingProgress>, T> train) => AnsiConsole.Progress()
-        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-        .Start(context =>
-        {
-            ProgressTask task = context.AddTask("training");
-            return train(new Steps(task));
-        });
+        .Columns(
+            new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+        .Start(context => train(new Steps(context.AddTask("training"))));
 
     /// <summary>The figures, with what they mean.</summary>
     public static void Quality(SyntheticDataReport report)

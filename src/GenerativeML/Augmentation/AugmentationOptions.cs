@@ -10,8 +10,8 @@ public sealed class AugmentationOptions
     public double? Ratio { get; init; }
 
     /// <summary>
-    /// A column of text, keys, Booleans or numbers, usually the label: each of its values gets as many synthetic rows as
-    /// it takes to occur as often as the most frequent one. Missing values are left as they are. Default: none.
+    /// A column of text, keys, Booleans or numbers, usually the label: each of its values gets as many synthetic rows
+    /// as it takes to occur as often as the most frequent one. Missing values are left as they are. Default: none.
     /// </summary>
     public string? BalancedColumnName { get; init; }
 
@@ -27,8 +27,8 @@ public sealed class AugmentationOptions
         if (Ratio is not null && BalancedColumnName is not null)
         {
             throw new ArgumentException(
-                $"Options {nameof(Ratio)} ({Ratio}) and {nameof(BalancedColumnName)} ('{BalancedColumnName}') are both set: "
-                + "the number of synthetic rows follows from one of them.");
+                $"Options {nameof(Ratio)} ({Ratio}) and {nameof(BalancedColumnName)} ('{BalancedColumnName}') are both "
+                + "set: the number of synthetic rows follows from one of them.");
         }
     }
 }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using GenerativeML.Rows;
+using GenerativeML.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -36,20 +36,20 @@ internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows,
         if (column.Type is VectorDataViewType)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(data), $"Column '{name}', which is to be balanced, is a vector: expected a scalar, found {column.Type}.");
+                nameof(data),
+                $"Column '{name}', which is to be balanced, is a vector: expected a scalar, found {column.Type}.");
         }
-        bool numbers = TableCells.AreNumbers(column, nameof(data));
-        Dictionary<string, long> counts = [];
+        TableCells.AreNumbers(column, nameof(data));
+        Dictionary<object, long> counts = [];
         long rows = 0;
         using (DataViewRowCursor cursor = data.GetRowCursor([column]))
         {
-            TableCells cells = TableCells.Of(cursor, column);
+            TableCells cells = new(cursor, column);
             for (; cursor.MoveNext(); rows++)
             {
                 cells.Read();
-                if (numbers ? double.IsNaN(cells.Number(0)) : cells.Text(0).Length == 0)
+                if (cells.Value(0) is not object value)
                     continue;
-                string value = cells.Text(0);
                 counts[value] = counts.GetValueOrDefault(value) + 1;
                 if (counts.Count > MostValues)
                 {
@@ -64,17 +64,11 @@ internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows,
         return new(
             rows,
             [
-                .. counts.Where(pair => pair.Value < most).OrderBy(pair => pair.Key, StringComparer.Ordinal)
-                    .Select(pair => (most - pair.Value, (ColumnValue?)ValueOf(column, pair.Key))),
+                .. counts.Where(pair => pair.Value < most)
+                    .OrderBy(pair => Convert.ToString(pair.Key, CultureInfo.InvariantCulture), StringComparer.Ordinal)
+                    .Select(pair => (most - pair.Value, (ColumnValue?)new ColumnValue(name, pair.Key))),
             ]);
     }
-
-    private static ColumnValue ValueOf(DataViewSchema.Column column, string value) => new(column.Name, column.Type switch
-    {
-        NumberDataViewType => double.Parse(value, CultureInfo.InvariantCulture),
-        BooleanDataViewType => value == "true",
-        _ => value,
-    });
 
     private static long Count(IDataView data)
     {

@@ -7,8 +7,8 @@ using Microsoft.ML.Runtime;
 namespace GenerativeML;
 
 /// <summary>
-/// Trains another estimator on real and synthetic rows: a generator learns the training rows, and rows that it makes are
-/// added to them.
+/// Trains another estimator on real and synthetic rows: a generator learns the training rows, and rows that it makes
+/// are added to them.
 /// </summary>
 /// <remarks>
 /// What <see cref="Fit"/> returns is the other estimator's own transformer, and nothing else: nothing synthetic is seen
@@ -53,9 +53,10 @@ public sealed class AugmentingEstimator<TTransformer> : IEstimator<TTransformer>
             return _estimator.Fit(input);
         using IRowGenerator generator = _learn(input);
         using IChannel channel = _host.Start("Augmentation");
+        long added = plan.Parts.Sum(part => part.Rows);
         channel.Info(
             MessageSensitivity.None,
-            FormattableString.Invariant($"{plan.Parts.Sum(p => p.Rows)} synthetic rows are added to {plan.RealRows} real ones."));
+            FormattableString.Invariant($"{added} synthetic rows are added to {plan.RealRows} real ones."));
         List<(IDataView, long)> views = [(input, plan.RealRows)];
         foreach ((long rows, ColumnValue? where) in plan.Parts)
             views.Add((generator.Generate(rows, _options.Seed + views.Count, where), rows));

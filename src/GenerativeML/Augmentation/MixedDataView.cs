@@ -55,14 +55,16 @@ internal sealed class MixedDataView : IDataView
 
     /// <inheritdoc/>
     public DataViewRowCursor[] GetRowCursorSet(
-        IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
+        IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        [GetRowCursor(columnsNeeded, rand)];
 
     private static DataViewSchema.Column[] Find(DataViewSchema data, DataViewSchema wanted)
     {
         var found = new DataViewSchema.Column[wanted.Count];
         for (int c = 0; c < found.Length; c++)
         {
-            if (data.GetColumnOrNull(wanted[c].Name) is not DataViewSchema.Column column || !column.Type.Equals(wanted[c].Type))
+            if (data.GetColumnOrNull(wanted[c].Name) is not DataViewSchema.Column column
+                || !column.Type.Equals(wanted[c].Type))
             {
                 throw new ArgumentOutOfRangeException(
                     nameof(data), $"Column '{wanted[c].Name}' is missing or of another type than {wanted[c].Type}.");

@@ -7,8 +7,8 @@ namespace Microsoft.ML;
 public sealed partial class GenerativeCatalog
 {
     /// <summary>
-    /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows and
-    /// on synthetic ones.
+    /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
+    /// and on synthetic ones.
     /// </summary>
     /// <typeparam name="TTransformer">What the estimator makes.</typeparam>
     /// <param name="estimator">An estimator or a whole chain of them, such as a classifier with its features.</param>

@@ -1,4 +1,4 @@
-using GenerativeML.Rows;
+using GenerativeML.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -56,7 +56,7 @@ internal sealed class ReportTables
         DataViewSchema.Column[] columns = [.. _sources.Select(source => Find(data.Schema, source.Source, parameter))];
         ReportTable table = new(_columns, _options.MaximumRows, _options.Seed);
         using DataViewRowCursor cursor = data.GetRowCursor(columns);
-        TableCells[] cells = [.. columns.Select(column => TableCells.Of(cursor, column))];
+        TableCells[] cells = [.. columns.Select(column => new TableCells(cursor, column))];
         while (cursor.MoveNext())
         {
             if (cursor.Position % 1024 == 0)

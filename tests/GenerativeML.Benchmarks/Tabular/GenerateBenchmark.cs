@@ -32,7 +32,10 @@ internal static class GenerateBenchmark
             rows, method, cursors, json,
         };
         command.SetAction(parsed => Run(
-            parsed.GetValue(rows), parsed.GetValue(method)!, Math.Max(1, parsed.GetValue(cursors)), parsed.GetValue(json)));
+            parsed.GetValue(rows),
+            parsed.GetValue(method)!,
+            Math.Max(1, parsed.GetValue(cursors)),
+            parsed.GetValue(json)));
         return command;
     }
 
@@ -93,7 +96,8 @@ internal static class GenerateBenchmark
     {
         ValueGetter<float>[] numbers = [.. Columns<float>(cursor, NumberDataViewType.Single)];
         ValueGetter<int>[] wholes = [.. Columns<int>(cursor, NumberDataViewType.Int32)];
-        ValueGetter<ReadOnlyMemory<char>>[] texts = [.. Columns<ReadOnlyMemory<char>>(cursor, TextDataViewType.Instance)];
+        ValueGetter<ReadOnlyMemory<char>>[] texts =
+            [.. Columns<ReadOnlyMemory<char>>(cursor, TextDataViewType.Instance)];
         ValueGetter<ReadOnlyMemory<char>> site = cursor.GetGetter<ReadOnlyMemory<char>>(cursor.Schema["Site"]);
         ValueGetter<ReadOnlyMemory<char>> kind = cursor.GetGetter<ReadOnlyMemory<char>>(cursor.Schema["Kind"]);
         ValueGetter<int> level = cursor.GetGetter<int>(cursor.Schema["Level"]);

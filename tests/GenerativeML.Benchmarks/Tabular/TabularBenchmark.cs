@@ -49,7 +49,10 @@ internal static class TabularBenchmark
         Option<int> seed = new("--seed") { Description = "The first seed.", DefaultValueFactory = _ => 0 };
         Option<string> method = new("--method") { Description = "What generates.", DefaultValueFactory = _ => "vae" };
         method.AcceptOnlyFromAmong(Methods);
-        Option<int?> epochs = new("--epochs") { Description = "Passes over the training rows. Default: by their number." };
+        Option<int?> epochs = new("--epochs")
+        {
+            Description = "Passes over the training rows. Default: by their number.",
+        };
         Option<FileInfo?> output = new("--out")
         {
             Description = "Where to write the synthetic rows; with several seeds, name.0.csv, name.1.csv and so on.",
@@ -155,7 +158,8 @@ internal static class TabularBenchmark
         private TabularResult Measure(CsvTable table, int label, int seed, string folder)
         {
             TableSplit split = TableSplit.Create(table.Rows.Length, TestFraction, (ulong)seed);
-            string training = System.IO.Path.Combine(folder, "train.csv"), test = System.IO.Path.Combine(folder, "test.csv");
+            string training = System.IO.Path.Combine(folder, "train.csv");
+            string test = System.IO.Path.Combine(folder, "test.csv");
             string made = Output is null
                 ? System.IO.Path.Combine(folder, "synthetic.csv")
                 : Seeds.Skip(1).Any() ? Numbered(Output, seed) : Output;
@@ -179,11 +183,11 @@ internal static class TabularBenchmark
                 MaximumRows = int.MaxValue,
                 Seed = seed,
             });
+            ClosestRecords closest = report.ClosestRecords!;
             return new(
-                seed, trainingSeconds, generationSeconds, report.MeanShape, report.MeanTrend,
-                report.DetectionAuroc ?? double.NaN, report.ClosestRecords!.Ratio, report.ClosestRecords.SyntheticCopies,
-                report.ClosestRecords.HoldOutCopies, report.Utility!.Real, report.Utility.Synthetic,
-                Judge ? JudgeOf(made, seed) : null);
+                seed, trainingSeconds, generationSeconds, report.MeanShape, report.MeanTrend, report.DetectionAuroc,
+                closest.Ratio, closest.SyntheticCopies, closest.HoldOutCopies, report.Utility!.Real,
+                report.Utility.Synthetic, Judge ? JudgeOf(made, seed) : null);
         }
 
         private JsonElement JudgeOf(string made, int seed)
@@ -201,14 +205,14 @@ internal static class TabularBenchmark
         {
             double Mean(Func<TabularResult, double> figure) => results.Average(figure);
             Console.WriteLine(
-                $"{name,-8} {Mean(r => r.TrainingSeconds):F1} s to train, {Mean(r => r.GenerationSeconds):F1} s to write "
-                + $"rows; shape {Mean(r => r.Shape):F4}, pairs {Mean(r => r.Pairs):F4}, distance ratio "
+                $"{name,-8} {Mean(r => r.TrainingSeconds):F1} s to train, {Mean(r => r.GenerationSeconds):F1} s to "
+                + $"write rows; shape {Mean(r => r.Shape):F4}, pairs {Mean(r => r.Pairs):F4}, distance ratio "
                 + $"{Mean(r => r.DistanceRatio):F3}, copies {Mean(r => r.Copies):P2} (test rows "
                 + $"{Mean(r => r.TestCopies):P2})");
             Console.WriteLine(
                 $"{"",-8} ML.NET logistic regression: F1 {Mean(r => r.Synthetic.F1):F4} (on real "
                 + $"{Mean(r => r.Real.F1):F4}), AUROC {Mean(r => r.Synthetic.Auroc):F4} (on real "
-                + $"{Mean(r => r.Real.Auroc):F4}), detection {Mean(r => r.Detection):F4}");
+                + $"{Mean(r => r.Real.Auroc):F4}), detection {Mean(r => r.Detection ?? double.NaN):F4}");
             if (results[0].Judge is null)
                 return;
             double Judged(params string[] path) => Mean(

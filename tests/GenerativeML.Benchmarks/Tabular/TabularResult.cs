@@ -8,7 +8,7 @@ namespace GenerativeML.Benchmarks;
 /// <param name="GenerationSeconds">How long the rows took, written to the file.</param>
 /// <param name="Shape">Mean column shape against the training rows.</param>
 /// <param name="Pairs">Mean pair trend against the training rows.</param>
-/// <param name="Detection">AUROC of logistic regression telling synthetic rows from training rows.</param>
+/// <param name="Detection">AUROC of logistic regression telling synthetic rows from training rows, if enough.</param>
 /// <param name="DistanceRatio">Median distance to the closest training row, by that of the test rows.</param>
 /// <param name="Copies">The share of synthetic rows that equal a training row.</param>
 /// <param name="TestCopies">The share of test rows that do.</param>
@@ -21,7 +21,7 @@ internal sealed record TabularResult(
     double GenerationSeconds,
     double Shape,
     double Pairs,
-    double Detection,
+    double? Detection,
     double DistanceRatio,
     double Copies,
     double TestCopies,

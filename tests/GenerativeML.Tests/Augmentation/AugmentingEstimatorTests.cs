@@ -25,8 +25,10 @@ public sealed class AugmentingEstimatorTests : IDisposable
     {
         float[] seen = Seen(new() { Ratio = 0.5 });
         Assert.HasCount(18, seen);
-        CollectionAssert.AreEqual(Enumerable.Range(0, 12).Select(i => (float)i).ToArray(), seen.Where(x => x >= 0).ToArray());
-        CollectionAssert.AreEqual(Enumerable.Range(1, 6).Select(i => (float)-i).ToArray(), seen.Where(x => x < 0).ToArray());
+        CollectionAssert.AreEqual(
+            Enumerable.Range(0, 12).Select(i => (float)i).ToArray(), seen.Where(x => x >= 0).ToArray());
+        CollectionAssert.AreEqual(
+            Enumerable.Range(1, 6).Select(i => (float)-i).ToArray(), seen.Where(x => x < 0).ToArray());
         for (int start = 0; start < 18; start += 3)
             Assert.AreEqual(1, seen[start..(start + 3)].Count(x => x < 0));
     }
@@ -76,12 +78,29 @@ public sealed class AugmentingEstimatorTests : IDisposable
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Augmented(trainer, new()).Fit(_rows));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(
             () => Augmented(new CountingEstimator(), new() { BalancedColumnName = "none" }).Fit(_rows));
-        Assert.ThrowsExactly<InvalidOperationException>(
-            () => Augmented(new CountingEstimator(), new()).Fit(new TableView(0).Add("x", NumberDataViewType.Single, i => 0f)));
+        TableView empty = new TableView(0).Add("x", NumberDataViewType.Single, i => 0f);
+        Assert.ThrowsExactly<InvalidOperationException>(() => Augmented(new CountingEstimator(), new()).Fit(empty));
         Assert.AreEqual(0, _generator.Learned);
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Augmented(new CountingEstimator(), new() { Ratio = 0 }));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(
+            () => Augmented(new CountingEstimator(), new() { Ratio = 0 }));
         Assert.ThrowsExactly<ArgumentException>(
             () => Augmented(new CountingEstimator(), new() { Ratio = 1, BalancedColumnName = "class" }));
+    }
+
+    [TestMethod]
+    public void A_classifier_is_trained_on_real_rows_and_on_those_of_a_trained_generator()
+    {
+        IDataView rows = new TableView(300)
+            .Add("Label", BooleanDataViewType.Instance, i => i % 10 == 0)
+            .AddVector("Features", 2, i => [i % 10 == 0 ? 1 + i % 7 : i % 5, i % 3]);
+        TabularVaeTrainer generator = _ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 1, Seed = 1 });
+        var trainer = _ml.BinaryClassification.Trainers.LbfgsLogisticRegression();
+        var model = _ml.Generative.Augment(trainer, generator, new() { BalancedColumnName = "Label" }).Fit(rows);
+        Assert.AreEqual(300, model.Transform(rows).GetColumn<float>("Score").Count());
+        // The classes are in balance now, so that the mean chance is far above the rarer one's share.
+        float plain = trainer.Fit(rows).Transform(rows).GetColumn<float>("Probability").Average();
+        Assert.AreEqual(0.1, plain, 0.02);
+        Assert.IsGreaterThan(0.2f, model.Transform(rows).GetColumn<float>("Probability").Average());
     }
 
     private float[] Seen(AugmentationOptions options)

@@ -25,7 +25,8 @@ public sealed class LogisticRegressionTests
         Assert.AreEqual(Math.Log(3), scores[4], 0.01);
         Assert.AreEqual(0.75, scored.GetColumn<float>("Probability").Last(), 0.01);
         CollectionAssert.AreEqual(
-            new[] { false, false, false, false, true, true, true, true }, scored.GetColumn<bool>("PredictedLabel").ToArray());
+            new[] { false, false, false, false, true, true, true, true },
+            scored.GetColumn<bool>("PredictedLabel").ToArray());
     }
 
     [TestMethod]

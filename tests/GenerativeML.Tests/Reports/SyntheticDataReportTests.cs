@@ -63,10 +63,14 @@ public sealed class SyntheticDataReportTests
             .Add("flag", BooleanDataViewType.Instance, i => i == 1)
             .AddVector("vector", 2, i => [i, float.NaN]);
         var second = new TableView(3)
-            .Add("vector", new VectorDataViewType(NumberDataViewType.Single, 2), _ => new VBuffer<float>(2, [5, float.NaN]))
+            .AddVector("vector", 2, _ => [5, float.NaN])
             .Add("flag", BooleanDataViewType.Instance, i => i == 1)
             .Add("long", NumberDataViewType.Int64, i => (long)i)
-            .Add("key", new KeyDataViewType(typeof(uint), 3), i => (uint)(i == 0 ? 0 : 3 - i), KeyNames("high", "low", "new"));
+            .Add(
+                "key",
+                new KeyDataViewType(typeof(uint), 3),
+                i => (uint)(i == 0 ? 0 : 3 - i),
+                KeyNames("high", "low", "new"));
         SyntheticDataReport report = SyntheticDataReport.Compare(first, second);
         CollectionAssert.AreEqual(
             new[] { "key", "long", "flag", "vector.0", "vector.1" }, report.Columns.Select(c => c.Name).ToArray());
@@ -169,7 +173,8 @@ public sealed class SyntheticDataReportTests
             "'x' is of the wrong type: expected Double");
         StringAssert.Contains(
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(
-                () => SyntheticDataReport.Compare(real, real, new() { HoldOut = real, LabelColumnName = "none" })).Message,
+                () => SyntheticDataReport.Compare(real, real, new() { HoldOut = real, LabelColumnName = "none" }))
+                .Message,
             "Label column 'none' is missing");
         StringAssert.Contains(
             Assert.ThrowsExactly<ArgumentException>(
@@ -190,7 +195,8 @@ public sealed class SyntheticDataReportTests
     private static TableView Made(int rows, int seed, bool together = true)
     {
         SplitMix64 random = new((ulong)seed);
-        double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+        double Normal() =>
+            Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
         var drawn = new (double X, double Y, string Text)[rows];
         for (int i = 0; i < rows; i++)
         {
@@ -222,7 +228,8 @@ public sealed class SyntheticDataReportTests
         builder.Add(
             "KeyValues",
             new VectorDataViewType(TextDataViewType.Instance, values.Length),
-            (ref VBuffer<ReadOnlyMemory<char>> value) => VBuffer<ReadOnlyMemory<char>>.Copy(values, 0, ref value, values.Length));
+            (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                VBuffer<ReadOnlyMemory<char>>.Copy(values, 0, ref value, values.Length));
         return builder.ToAnnotations();
     }
 }

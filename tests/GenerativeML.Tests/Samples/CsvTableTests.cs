@@ -17,14 +17,20 @@ public sealed class CsvTableTests
     [TestMethod]
     public void Types_follow_from_the_values()
     {
-        CsvTable table = Read("name, whole, gap, precise, mixed\nx, 1, 2.5, 0.123456789, 1\ny, -3, , 2, z\n\"z, z\", 5, ?, 3, 2\n");
+        CsvTable table = Read("""
+            name, whole, gap, precise, mixed
+            x, 1, 2.5, 0.123456789, 1
+            y, -3, , 2, z
+            "z, z", 5, ?, 3, 2
+            """);
         DataViewSchema schema = Load(table).Schema;
-        CollectionAssert.AreEqual(new[] { "name", "whole", "gap", "precise", "mixed" }, schema.Select(c => c.Name).ToArray());
+        CollectionAssert.AreEqual(
+            new[] { "name", "whole", "gap", "precise", "mixed" }, schema.Select(c => c.Name).ToArray());
         CollectionAssert.AreEqual(
             new DataViewType[]
             {
-                TextDataViewType.Instance, NumberDataViewType.Int32, NumberDataViewType.Single, NumberDataViewType.Double,
-                TextDataViewType.Instance,
+                TextDataViewType.Instance, NumberDataViewType.Int32, NumberDataViewType.Single,
+                NumberDataViewType.Double, TextDataViewType.Instance,
             },
             schema.Select(c => c.Type).ToArray());
         CollectionAssert.AreEqual(new[] { 2.5f, float.NaN, float.NaN }, Load(table).GetColumn<float>("gap").ToArray());
