@@ -26,11 +26,11 @@ public sealed class GeneratorConformance
         DataViewSchema learned = family.Data(1).Schema;
         string[] expected =
         [
-            .. AnyValues.Describe(learned).Zip(learned)
+            .. ViewRows.Describe(learned).Zip(learned)
                 .Where(c => family.Columns.Contains(c.Second.Name)).Select(c => c.First),
         ];
-        CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Rows(10).Schema));
-        CollectionAssert.AreEqual(expected, AnyValues.Describe(model.Reload().Rows(10).Schema));
+        CollectionAssert.AreEqual(expected, ViewRows.Describe(model.Rows(10).Schema));
+        CollectionAssert.AreEqual(expected, ViewRows.Describe(model.Reload().Rows(10).Schema));
     }
 
     [TestMethod]
@@ -39,13 +39,13 @@ public sealed class GeneratorConformance
     {
         using var model = new Generator(family, _ml);
         IDataView view = model.Rows(2100);
-        string[] expected = AnyValues.Rows(view);
+        string[] expected = ViewRows.Read(view);
         Assert.HasCount(2100, expected);
         Assert.AreEqual(2100, view.GetRowCount());
-        CollectionAssert.AreEqual(expected, AnyValues.Rows(model.Rows(2100)));
-        CollectionAssert.AreEqual(expected[..10], AnyValues.Rows(model.Rows(10)), "fewer rows are other rows");
-        CollectionAssert.AreNotEqual(expected, AnyValues.Rows(model.Rows(2100, seed: 9)));
-        Parallel.For(0, 2, _ => CollectionAssert.AreEqual(expected, AnyValues.Rows(model.Rows(2100))));
+        CollectionAssert.AreEqual(expected, ViewRows.Read(model.Rows(2100)));
+        CollectionAssert.AreEqual(expected[..10], ViewRows.Read(model.Rows(10)), "fewer rows are other rows");
+        CollectionAssert.AreNotEqual(expected, ViewRows.Read(model.Rows(2100, seed: 9)));
+        Parallel.For(0, 2, _ => CollectionAssert.AreEqual(expected, ViewRows.Read(model.Rows(2100))));
 
         foreach (Random? shuffle in new[] { null, new Random(7) })
         {
@@ -56,14 +56,14 @@ public sealed class GeneratorConformance
         }
         foreach (DataViewSchema.Column column in view.Schema)
         {
-            string[] alone = AnyValues.Rows(model.Rows(20), column.Name);
+            string[] alone = ViewRows.Read(model.Rows(20), column.Name);
             CollectionAssert.AreEqual(expected[..20].Select(row => row.Split(" | ")[column.Index]).ToArray(), alone);
         }
 
         static string[] Read(DataViewRowCursor cursor)
         {
             using (cursor)
-                return AnyValues.Rows(cursor, [.. cursor.Schema]);
+                return ViewRows.Read(cursor, [.. cursor.Schema]);
         }
     }
 
@@ -82,7 +82,7 @@ public sealed class GeneratorConformance
         {
             _ = new Random().Next();
             using var model = new Generator(family, ml, options);
-            return AnyValues.Rows(model.Rows(100));
+            return ViewRows.Read(model.Rows(100));
         }
     }
 
@@ -91,15 +91,15 @@ public sealed class GeneratorConformance
     public void Any_number_of_rows_can_be_asked_for_and_only_those_read_are_made(GeneratorCase family)
     {
         using var model = new Generator(family, _ml);
-        Assert.HasCount(0, AnyValues.Rows(model.Rows(0)));
+        Assert.HasCount(0, ViewRows.Read(model.Rows(0)));
         Assert.AreEqual(0, model.Rows(0).GetRowCount());
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Rows(-1));
         IDataView many = model.Rows(1_000_000_000_000);
-        AnyValues.Rows(_ml.Data.TakeRows(many, 5));
+        ViewRows.Read(_ml.Data.TakeRows(many, 5));
         long before = GC.GetTotalAllocatedBytes(precise: true);
-        string[] some = AnyValues.Rows(_ml.Data.TakeRows(many, 5));
+        string[] some = ViewRows.Read(_ml.Data.TakeRows(many, 5));
         Assert.IsLessThan(64 << 20, GC.GetTotalAllocatedBytes(precise: true) - before);
-        CollectionAssert.AreEqual(AnyValues.Rows(model.Rows(5)), some);
+        CollectionAssert.AreEqual(ViewRows.Read(model.Rows(5)), some);
     }
 
     [TestMethod]
@@ -108,11 +108,11 @@ public sealed class GeneratorConformance
     {
         using var model = new Generator(family, _ml);
         IDataView rows = model.Rows(300);
-        string[] expected = AnyValues.Rows(rows);
-        CollectionAssert.AreEqual(expected, AnyValues.Rows(_ml.Data.Cache(rows)));
+        string[] expected = ViewRows.Read(rows);
+        CollectionAssert.AreEqual(expected, ViewRows.Read(_ml.Data.Cache(rows)));
         DataOperationsCatalog.TrainTestData parts = _ml.Data.TrainTestSplit(rows, 0.3, seed: 1);
-        string[] train = AnyValues.Rows(parts.TrainSet, [.. family.Columns]);
-        string[] test = AnyValues.Rows(parts.TestSet, [.. family.Columns]);
+        string[] train = ViewRows.Read(parts.TrainSet, [.. family.Columns]);
+        string[] test = ViewRows.Read(parts.TestSet, [.. family.Columns]);
         CollectionAssert.AreEqual(expected.Order().ToArray(), train.Concat(test).Order().ToArray());
         Assert.IsTrue(test.Length is > 40 and < 150, $"{test.Length} of 300");
 
@@ -122,7 +122,7 @@ public sealed class GeneratorConformance
 
         // What is generated can be learned again.
         using var second = new Generator(family, _ml.Data.Cache(rows), _ml);
-        CollectionAssert.AreEqual(AnyValues.Describe(rows.Schema), AnyValues.Describe(second.Rows(1).Schema));
+        CollectionAssert.AreEqual(ViewRows.Describe(rows.Schema), ViewRows.Describe(second.Rows(1).Schema));
     }
 
     [TestMethod]
@@ -130,11 +130,11 @@ public sealed class GeneratorConformance
     public void A_model_comes_back_from_a_file_with_the_same_rows_here_and_in_another_process(GeneratorCase family)
     {
         using var model = new Generator(family, _ml);
-        string[] expected = AnyValues.Rows(model.Rows(30));
+        string[] expected = ViewRows.Read(model.Rows(30));
         using Generator loaded = model.Reload();
-        CollectionAssert.AreEqual(expected, AnyValues.Rows(loaded.Rows(30)));
+        CollectionAssert.AreEqual(expected, ViewRows.Read(loaded.Rows(30)));
         using Generator again = loaded.Reload();
-        CollectionAssert.AreEqual(expected, AnyValues.Rows(again.Rows(30)));
+        CollectionAssert.AreEqual(expected, ViewRows.Read(again.Rows(30)));
 
         string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
         try
@@ -190,12 +190,12 @@ public sealed class GeneratorConformance
             using var model = new Generator(family, _ml);
             long own = torch.Tensor.TotalCount;
             IDataView rows = model.Rows(1500);
-            AnyValues.Rows(rows);
+            ViewRows.Read(rows);
             using (DataViewRowCursor left = rows.GetRowCursor(rows.Schema))
                 left.MoveNext();
             Assert.AreEqual(own, torch.Tensor.TotalCount, "generating left tensors behind");
             using Generator loaded = model.Reload();
-            AnyValues.Rows(loaded.Rows(5));
+            ViewRows.Read(loaded.Rows(5));
         }
 
         static float[] Draw()
@@ -214,7 +214,7 @@ public sealed class GeneratorConformance
         model.Dispose();
         model.Dispose();
         Assert.Throws<ObjectDisposedException>(() => model.Rows(10));
-        Assert.Throws<ObjectDisposedException>(() => AnyValues.Rows(before));
+        Assert.Throws<ObjectDisposedException>(() => ViewRows.Read(before));
         Assert.Throws<ObjectDisposedException>(() => _ml.Model.Save(model.Transformer, null, new MemoryStream()));
     }
 
@@ -224,7 +224,7 @@ public sealed class GeneratorConformance
     {
         var reports = new List<TrainingProgress>();
         using var whole = new Generator(family, _ml, new() { Epochs = 40, Progress = new Listener(reports.Add) });
-        string[] expected = AnyValues.Rows(whole.Rows(50));
+        string[] expected = ViewRows.Read(whole.Rows(50));
         Assert.IsTrue(reports.Count > 0 && reports[^1].IsLast && reports[^1].Step == reports[^1].Steps);
         Assert.IsTrue(reports.SelectMany(r => r.Losses.Values).All(double.IsFinite));
 
@@ -236,7 +236,7 @@ public sealed class GeneratorConformance
             CancellationBehavior = CancellationBehavior.ReturnModel,
         }))
         {
-            Assert.HasCount(20, AnyValues.Rows(sofar.Rows(20)));
+            Assert.HasCount(20, ViewRows.Read(sofar.Rows(20)));
         }
 
         string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
@@ -256,7 +256,7 @@ public sealed class GeneratorConformance
                 }
             }
             using var resumed = new Generator(family, _ml, options);
-            CollectionAssert.AreEqual(expected, AnyValues.Rows(resumed.Rows(50)));
+            CollectionAssert.AreEqual(expected, ViewRows.Read(resumed.Rows(50)));
         }
         finally
         {

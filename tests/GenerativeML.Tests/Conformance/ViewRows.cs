@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -31,18 +32,13 @@ internal static class ViewRows
 
     /// <summary>For each column, what reads its value of the current row.</summary>
     public static Func<string>[] Cells(DataViewRow row, IEnumerable<DataViewSchema.Column> columns) =>
+        [.. columns.Select(c => (Func<string>)ForType(c.Type, nameof(Scalar), nameof(Vector)).Invoke(null, [row, c])!)];
+
+    /// <summary>Each column of a schema with its type, and each annotation with its type and value.</summary>
+    public static string[] Describe(DataViewSchema schema) =>
     [
-        .. columns.Select(column => column.Type switch
-        {
-            VectorDataViewType { ItemType: NumberDataViewType item } when item == NumberDataViewType.Single =>
-                Vector<float>(row, column),
-            VectorDataViewType { ItemType: BooleanDataViewType } => Vector<bool>(row, column),
-            BooleanDataViewType => Scalar<bool>(row, column),
-            TextDataViewType => Scalar<ReadOnlyMemory<char>>(row, column),
-            NumberDataViewType item when item == NumberDataViewType.Single => Scalar<float>(row, column),
-            NumberDataViewType item when item == NumberDataViewType.Int32 => Scalar<int>(row, column),
-            _ => throw new NotSupportedException($"{column.Name}: {column.Type}"),
-        }),
+        .. schema.Select(column => $"{column.Name}: {column.Type}" + string.Concat(column.Annotations.Schema.Select(
+            a => $"; {a.Name}: {a.Type} = {Annotation(column.Annotations, a)}"))),
     ];
 
     /// <summary>The number that was written.</summary>
@@ -50,6 +46,27 @@ internal static class ViewRows
     public static float Single(string bits) => bits.Length == 8
         ? BitConverter.Int32BitsToSingle(int.Parse(bits, NumberStyles.HexNumber, CultureInfo.InvariantCulture))
         : throw new FormatException($"'{bits}' is no number.");
+
+    private static string Annotation(DataViewSchema.Annotations annotations, DataViewSchema.Column column) => (string)
+        ForType(column.Type, nameof(ScalarOf), nameof(VectorOf)).Invoke(null, [annotations, column.Name])!;
+
+    private static string ScalarOf<T>(DataViewSchema.Annotations annotations, string name)
+    {
+        T value = default!;
+        annotations.GetValue(name, ref value);
+        return Write(value);
+    }
+
+    private static string VectorOf<T>(DataViewSchema.Annotations annotations, string name)
+    {
+        VBuffer<T> value = default;
+        annotations.GetValue(name, ref value);
+        return string.Join(" ", value.DenseValues().Select(Write));
+    }
+
+    private static MethodInfo ForType(DataViewType type, string scalar, string vector) => typeof(ViewRows)
+        .GetMethod(type is VectorDataViewType ? vector : scalar, BindingFlags.Static | BindingFlags.NonPublic)!
+        .MakeGenericMethod((type as VectorDataViewType)?.ItemType.RawType ?? type.RawType);
 
     private static Func<string> Scalar<T>(DataViewRow row, DataViewSchema.Column column)
     {
@@ -76,6 +93,9 @@ internal static class ViewRows
     private static string Write<T>(T value) => value switch
     {
         float single => BitConverter.SingleToInt32Bits(single).ToString("x8", CultureInfo.InvariantCulture),
+        double number => BitConverter.DoubleToInt64Bits(number).ToString("x16", CultureInfo.InvariantCulture),
+        DateTime time => time.Ticks.ToString(CultureInfo.InvariantCulture),
+        DateTimeOffset moment => moment.UtcTicks.ToString(CultureInfo.InvariantCulture),
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
 }

@@ -23,14 +23,14 @@ public sealed class ConstraintTests
             Constraints = [new TableConstraint.FixedCombinations("Country", "City", "Code")],
         };
         string[] columns = ["City", "Country", "Code"];
-        HashSet<string> seen = [.. AnyValues.Rows(data, columns)];
+        HashSet<string> seen = [.. ViewRows.Read(data, columns)];
         using TabularTransformer model = ShuffledTable.Fit(data, options, independent: true);
-        CollectionAssert.AreEqual(AnyValues.Describe(data.Schema), AnyValues.Describe(model.GeneratedSchema));
-        HashSet<string> generated = [.. AnyValues.Rows(model.Generate(3000), columns)];
+        CollectionAssert.AreEqual(ViewRows.Describe(data.Schema), ViewRows.Describe(model.GeneratedSchema));
+        HashSet<string> generated = [.. ViewRows.Read(model.Generate(3000), columns)];
         Assert.IsTrue(generated.SetEquals(seen), $"{generated.Count} combinations of {seen.Count}");
 
         using TabularTransformer free = ShuffledTable.Fit(data, independent: true);
-        Assert.IsGreaterThan(seen.Count, AnyValues.Rows(free.Generate(3000), columns).Distinct().Count());
+        Assert.IsGreaterThan(seen.Count, ViewRows.Read(free.Generate(3000), columns).Distinct().Count());
     }
 
     [TestMethod]
@@ -89,8 +89,8 @@ public sealed class ConstraintTests
         {
             Constraints = [new TableConstraint.AtMost("Start", "End"), new TableConstraint.AtMost("Low", "High")],
         });
-        HashSet<string> known = [.. AnyValues.Rows(data)];
-        foreach (string row in AnyValues.Rows(model.Generate(2000)))
+        HashSet<string> known = [.. ViewRows.Read(data)];
+        foreach (string row in ViewRows.Read(model.Generate(2000)))
             Assert.IsTrue(known.Contains(row), row);
     }
 

@@ -17,9 +17,9 @@ public sealed class TrainingTableTests
         TableView data = MixedTable.Rows(150);
         using TabularTransformer model = ShuffledTable.Fit(data);
         IDataView rows = model.Generate(3000);
-        CollectionAssert.AreEqual(AnyValues.Describe(data.Schema), AnyValues.Describe(rows.Schema));
-        HashSet<string> known = [.. AnyValues.Rows(data)];
-        HashSet<string> generated = [.. AnyValues.Rows(rows)];
+        CollectionAssert.AreEqual(ViewRows.Describe(data.Schema), ViewRows.Describe(rows.Schema));
+        HashSet<string> known = [.. ViewRows.Read(data)];
+        HashSet<string> generated = [.. ViewRows.Read(rows)];
         Assert.IsTrue(generated.IsSubsetOf(known), generated.FirstOrDefault(row => !known.Contains(row)));
         Assert.IsGreaterThan(140, generated.Count);
         Assert.AreEqual(0, data.OpenCursors);
@@ -124,7 +124,7 @@ public sealed class TrainingTableTests
             .Add("Same", NumberDataViewType.Int32, _ => 7)
             .Add("SameText", TextDataViewType.Instance, _ => "x".AsMemory());
         using TabularTransformer model = ShuffledTable.Fit(dull);
-        CollectionAssert.AreEqual(AnyValues.Rows(dull), AnyValues.Rows(model.Generate(12)));
+        CollectionAssert.AreEqual(ViewRows.Read(dull), ViewRows.Read(model.Generate(12)));
     }
 
     [TestMethod]
@@ -139,7 +139,7 @@ public sealed class TrainingTableTests
         Assert.IsTrue(Shape(data, new() { NonFiniteValues = NonFiniteValues.Replace }).Columns.All(c => c.HasMissing));
         using TabularTransformer dropped = ShuffledTable.Fit(
             data, new PlainOptions { NonFiniteValues = NonFiniteValues.DropRow });
-        Assert.HasCount(38, AnyValues.Rows(dropped.Generate(4000)).Distinct().ToArray());
+        Assert.HasCount(38, ViewRows.Read(dropped.Generate(4000)).Distinct().ToArray());
     }
 
     [TestMethod]
@@ -149,7 +149,7 @@ public sealed class TrainingTableTests
         TableView data = new TableView(10_000).Add("Name", TextDataViewType.Instance, row => $"n{row}".AsMemory());
         using TabularTransformer model = ShuffledTable.Fit(data, warn: warnings.Add);
         StringAssert.Contains(warnings.Single(), "'Name' has 10000 categories");
-        Assert.IsGreaterThan(5000, AnyValues.Rows(model.Generate(10_000)).Distinct().Count());
+        Assert.IsGreaterThan(5000, ViewRows.Read(model.Generate(10_000)).Distinct().Count());
 
         TableView many = new TableView(70_000).Add("Id", TextDataViewType.Instance, row => $"{row}".AsMemory());
         StringAssert.Contains(
