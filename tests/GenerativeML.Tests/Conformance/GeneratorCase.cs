@@ -31,6 +31,12 @@ internal static class Generators
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
             CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
         })),
+        Table("tabular GAN", (ml, t) => ml.Generative.TabularGan(new TabularGanOptions
+        {
+            LabelColumnName = "Flag",
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
+            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
+        })),
     ];
 
     private static GeneratorCase Table(

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchSharp;
@@ -201,7 +202,7 @@ public sealed class GeneratorConformance
         static float[] Draw()
         {
             using torch.Tensor numbers = torch.rand(4);
-            return numbers.data<float>().ToArray();
+            return MemoryMarshal.Cast<byte, float>(numbers.bytes).ToArray();
         }
     }
 
