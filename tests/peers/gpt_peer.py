@@ -116,7 +116,8 @@ def main(arguments):
     with open(arguments[1], "w", encoding="utf-8") as file:
         json.dump({
             "vocabulary": VOCABULARY, "context": CONTEXT, "layers": LAYERS, "heads": HEADS, "width": WIDTH,
-            "tokens": TOKENS, "rate": RATE, "beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON, "decay": DECAY, "steps": STEPS,
+            "tokens": TOKENS, "rate": RATE, "beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON, "decay": DECAY,
+            "steps": STEPS,
             "cases": cases,
         }, file)
         file.write("\n")

@@ -74,7 +74,8 @@ internal sealed class GptAdapters
     }
 
     /// <summary>
-    /// Writes the adapters alone as safetensors: <c>h.0.attn.c_attn.lora_A.weight</c> and so on, rank and alpha as notes.
+    /// Writes the adapters alone as safetensors: <c>h.0.attn.c_attn.lora_A.weight</c> and so on, rank and alpha as
+    /// notes.
     /// </summary>
     public void Save(Stream stream)
     {
@@ -125,7 +126,8 @@ internal sealed class GptAdapters
             [.. entries.Keys.Where(n => LayerOf(n) is null).Select(n => $"unexpected {TensorSpec.Quote(n)}")];
         foreach (string layer in layers)
         {
-            if (!GptWeightNames.IsBlockMatrix(layer + ".weight") || !matrices.TryGetValue(layer + ".weight", out long[]? size))
+            string name = layer + ".weight";
+            if (!GptWeightNames.IsBlockMatrix(name) || !matrices.TryGetValue(name, out long[]? size))
                 faults.Add($"the network has no layer {TensorSpec.Quote(layer)}");
             else
             {

@@ -3,7 +3,9 @@ using static TorchSharp.torch.nn.functional;
 
 namespace GenerativeML.Torch;
 
-/// <summary>Causal self-attention of several heads: (B, T, C) → (B, T, C), a token sees itself and those before it.</summary>
+/// <summary>
+/// Causal self-attention of several heads: (B, T, C) → (B, T, C), a token sees itself and those before it.
+/// </summary>
 internal sealed class GptAttention : torch.nn.Module
 {
     private readonly GptShape _shape;

@@ -22,7 +22,8 @@ internal sealed class GptDense : torch.nn.Module<torch.Tensor, torch.Tensor>
     /// normal with 1/√Inputs. With an adapter, nothing else is trained.
     /// </summary>
     public GptDense(
-        int inputs, int outputs, bool biases, double deviation, LoraOptions? adapter, bool bfloat16, SeededRandom random)
+        int inputs, int outputs, bool biases, double deviation, LoraOptions? adapter, bool bfloat16,
+        SeededRandom random)
         : base(nameof(GptDense))
     {
         _bfloat16 = bfloat16;

@@ -33,7 +33,8 @@ internal static class GptFit
     /// <exception cref="InvalidOperationException">
     /// The text is shorter than a window, or the initial weights are of another shape.
     /// </exception>
-    /// <exception cref="FormatException">The file of initial weights is not sound, or one of another network.</exception>
+    /// <exception cref="FormatException">The file of initial weights is not sound, or one of another
+    /// network.</exception>
     public static GptFitResult Fit(
         GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null)
     {

@@ -9,8 +9,8 @@ namespace GenerativeML;
 /// <remarks>
 /// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
 /// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
-/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning for
-/// text.
+/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
+/// for text.
 /// </remarks>
 public class GptOptions : TrainingOptions
 {
@@ -86,8 +86,8 @@ public class GptOptions : TrainingOptions
     public string? InitialWeights { get; init; }
 
     /// <summary>
-    /// How matrices lie in <see cref="InitialWeights"/>. Default: as the matrix of queries, keys and values does, which is
-    /// never square.
+    /// How matrices lie in <see cref="InitialWeights"/>. Default: as the matrix of queries, keys and values does, which
+    /// is never square.
     /// </summary>
     public GptWeightLayout? InitialWeightsLayout { get; init; }
 
@@ -98,8 +98,8 @@ public class GptOptions : TrainingOptions
     public string? InitialAdapters { get; init; }
 
     /// <summary>
-    /// Trains low-rank adapters in place of the weights of <see cref="InitialWeights"/>, which stay. Default: all weights
-    /// are trained.
+    /// Trains low-rank adapters in place of the weights of <see cref="InitialWeights"/>, which stay. Default: all
+    /// weights are trained.
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
@@ -158,9 +158,10 @@ public class GptOptions : TrainingOptions
         if (InitialWeightsLayout is GptWeightLayout layout)
             OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
         if (InitialWeights is null && (Lora is not null || InitialAdapters is not null))
-            throw new ArgumentException(
-                $"Option {(Lora is not null ? nameof(Lora) : nameof(InitialAdapters))} adapts given weights: set option " +
-                $"{nameof(InitialWeights)} too.");
+        {
+            string option = Lora is not null ? nameof(Lora) : nameof(InitialAdapters);
+            throw new ArgumentException($"Option {option} adapts given weights: set option InitialWeights too.");
+        }
     }
 
     private static void RequireFile(string? path, string option)

@@ -26,12 +26,9 @@ internal sealed class GptTraining : ITrainable
         _checkpointing = options.GradientCheckpointing;
         _trainingHead = new GptHead(network.TokenWeight, bfloat16);
         _head = new GptHead(network.TokenWeight, bfloat16: false);
-        Updates =
-        [
-            new UpdateRule(
-                "gpt", network.TrainedTensors(), Adam: GptDefaults.Adam,
-                Muon: matrixRate is double rate ? new MuonSettings([.. network.Blocks.SelectMany(Matrices)], rate) : null),
-        ];
+        MuonSettings? muon =
+            matrixRate is double rate ? new([.. network.Blocks.SelectMany(Matrices)], rate) : null;
+        Updates = [new UpdateRule("gpt", network.TrainedTensors(), Adam: GptDefaults.Adam, Muon: muon)];
     }
 
     public torch.nn.Module Network => _network;

@@ -15,8 +15,8 @@ internal static class GptWeightFile
     /// <param name="stream">The file.</param>
     /// <param name="shape">The shape that the weights must have.</param>
     /// <param name="layout">
-    /// How matrices lie. Default: as that of the queries, keys and values does, the only one that is never square, and so
-    /// the one that can tell.
+    /// How matrices lie. Default: as that of the queries, keys and values does, which is
+    /// never square, as the one that mixes the heads is.
     /// </param>
     /// <exception cref="FormatException">
     /// The file is not sound, or tensors are missing, unexpected or of another shape: the message lists all of them.
@@ -46,11 +46,9 @@ internal static class GptWeightFile
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
     public static void Write(Stream stream, GptWeights weights, GptWeightLayout layout)
     {
-        var sizes = weights.Shape.Tensors().ToDictionary(t => t.Name, t => t.Shape);
-        var writer = new SafetensorsWriter(
-            stream,
-            sizes.Select(t => new TensorSpec(t.Key, TensorType.F32, Transposed(t.Key) ? [t.Value[1], t.Value[0]] : t.Value)),
-            new Dictionary<string, string> { ["format"] = "pt" });
+        IEnumerable<TensorSpec> tensors = weights.Shape.Tensors().Select(t => new TensorSpec(
+            t.Name, TensorType.F32, Transposed(t.Name) ? [t.Shape[1], t.Shape[0]] : t.Shape));
+        var writer = new SafetensorsWriter(stream, tensors, new Dictionary<string, string> { ["format"] = "pt" });
         foreach (TensorSpec spec in writer.Tensors)
         {
             float[] values = weights[spec.Name];
@@ -123,8 +121,8 @@ internal static class GptWeightFile
         {
             if (!piece.AsSpan().SequenceEqual(embeddings.AsSpan(start, piece.Length)))
                 throw new FormatException(
-                    $"The weights are not those of the network: '{GptWeightNames.Head}' differs from 'wte.weight', and " +
-                    "the network's output weights are its token embeddings.");
+                    $"The weights are not those of the network: '{GptWeightNames.Head}' differs from 'wte.weight', " +
+                    "and the network's output weights are its token embeddings.");
         }
     }
 

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// The weights of a GPT in managed memory: what a trained model keeps, and all that decoding needs. Names and shapes are
-/// those of <see cref="GptShape.Tensors"/>.
+/// The weights of a GPT in managed memory: what a trained model keeps, and all that decoding needs. Names and shapes
+/// are those of <see cref="GptShape.Tensors"/>.
 /// </summary>
 internal sealed class GptWeights
 {

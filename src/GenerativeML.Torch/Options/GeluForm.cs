@@ -1,6 +1,8 @@
 namespace GenerativeML;
 
-/// <summary>How GELU (Hendrycks and Gimpel 2016) is computed. Weights belong to the form they were trained with.</summary>
+/// <summary>
+/// How GELU (Hendrycks and Gimpel 2016) is computed. Weights belong to the form they were trained with.
+/// </summary>
 public enum GeluForm
 {
     /// <summary>x·Φ(x), with the normal distribution's own function: torch's default, and nanoGPT's.</summary>

@@ -4,8 +4,8 @@ namespace GenerativeML.Torch;
 
 /// <summary>
 /// Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for matrices and AdamW for the rest. Muon moves a
-/// matrix by its gradients' running mean with all singular values made about one, so that rare directions are learned as
-/// fast as common ones. Matrices of one size are treated at once.
+/// matrix by its gradients' running mean with all singular values made about one, so that rare directions are learned
+/// as fast as common ones. Matrices of one size are treated at once.
 /// </summary>
 internal sealed class FlatMuon : FlatOptimizer
 {

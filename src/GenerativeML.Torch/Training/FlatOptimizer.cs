@@ -44,9 +44,10 @@ internal abstract class FlatOptimizer : IDisposable
     protected torch.Tensor Gradients { get; }
 
     /// <summary>The optimizer that a rule asks for.</summary>
-    public static FlatOptimizer For(UpdateRule rule, double weightDecay, double clipNorm) => rule.Muon is MuonSettings muon
-        ? new FlatMuon(rule.Parameters, muon, weightDecay, clipNorm, rule.Adam)
-        : new FlatAdamW(rule.Parameters, weightDecay, clipNorm, rule.Adam);
+    public static FlatOptimizer For(UpdateRule rule, double weightDecay, double clipNorm) =>
+        rule.Muon is MuonSettings muon
+            ? new FlatMuon(rule.Parameters, muon, weightDecay, clipNorm, rule.Adam)
+            : new FlatAdamW(rule.Parameters, weightDecay, clipNorm, rule.Adam);
 
     /// <summary>Forgets the gradients, so that the next backward pass writes them anew.</summary>
     public void ClearGradients()
@@ -81,6 +82,8 @@ internal abstract class FlatOptimizer : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Makes update number <see cref="Count"/>, counted from one, without gradient and in a dispose scope.</summary>
+    /// <summary>
+    /// Makes update number <see cref="Count"/>, counted from one, without gradient and in a dispose scope.
+    /// </summary>
     protected abstract void Move(double rate);
 }

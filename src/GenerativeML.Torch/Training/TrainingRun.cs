@@ -24,7 +24,9 @@ internal sealed record TrainingRun
     /// <summary>Passes over the rows, resolved.</summary>
     public required int Epochs { get; init; }
 
-    /// <summary>Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.</summary>
+    /// <summary>
+    /// Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.
+    /// </summary>
     public long? Steps { get; init; }
 
     /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>

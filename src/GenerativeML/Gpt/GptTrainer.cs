@@ -72,8 +72,8 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        Tokenizer tokenizer = options.Tokenizer
-            ?? throw new ArgumentException("Weights that were trained elsewhere need option Tokenizer.", nameof(options));
+        Tokenizer tokenizer = options.Tokenizer ?? throw new ArgumentException(
+            "Weights that were trained elsewhere need option Tokenizer.", nameof(options));
         if (options.PredictedLabelColumnName is not null)
             throw new ArgumentException(
                 $"Option {nameof(options.PredictedLabelColumnName)} needs training rows to know the threshold by.",

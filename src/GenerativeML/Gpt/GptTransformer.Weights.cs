@@ -7,8 +7,8 @@ public sealed partial class GptTransformer
     private readonly GptAdapters? _adapters;
 
     /// <summary>
-    /// Writes the weights as a safetensors file under GPT-2's names, as <see cref="GptOptions.InitialWeights"/> reads it;
-    /// adapters are merged into them.
+    /// Writes the weights as a safetensors file under GPT-2's names, as <see cref="GptOptions.InitialWeights"/> reads
+    /// it; adapters are merged into them.
     /// </summary>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
     /// <param name="layout">How matrices lie in it.</param>

@@ -159,7 +159,8 @@ internal static class DecodeBenchmark
     private static TrainedGpt Load(string file, GptShape shape, int threads)
     {
         using FileStream stream = File.OpenRead(file);
-        return new TrainedGpt(DecoderWeights.Load(shape, stream)) { Threads = threads };
+        // As somebody else's weights are loaded, which takes more memory than a saved model does.
+        return new TrainedGpt(GptWeightFile.Read(stream, shape)) { Threads = threads };
     }
 
     private static void Print(string what, List<double> rates) => Console.WriteLine(

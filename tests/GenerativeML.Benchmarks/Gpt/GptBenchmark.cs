@@ -23,7 +23,8 @@ internal static class GptBenchmark
         Option<int> iterations = new("--iters") { Description = "Steps.", DefaultValueFactory = _ => 2000 };
         Option<string> config = new("--config")
         {
-            Description = "cpu: 4 layers, width 128, context 64, batch 12; base: 6 layers, width 384, context 256, batch 8.",
+            Description =
+                "cpu: 4 layers, width 128, context 64, batch 12; base: 6 layers, width 384, context 256, batch 8.",
             DefaultValueFactory = _ => "cpu",
         };
         config.AcceptOnlyFromAmong("cpu", "base");
@@ -41,7 +42,8 @@ internal static class GptBenchmark
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(text), Math.Max(1, parsed.GetValue(iterations)), parsed.GetRequiredValue(config),
-            Math.Max(1, parsed.GetValue(seeds)), parsed.GetRequiredValue(recipe), parsed.GetValue(json), cancellation)));
+            Math.Max(1, parsed.GetValue(seeds)), parsed.GetRequiredValue(recipe), parsed.GetValue(json),
+            cancellation)));
         return command;
     }
 

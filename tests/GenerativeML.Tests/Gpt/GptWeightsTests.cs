@@ -1,3 +1,4 @@
+using GenerativeML.Benchmarks;
 using Microsoft.ML;
 
 namespace GenerativeML.Tests;
@@ -31,7 +32,8 @@ public sealed class GptWeightsTests
     public void Adapters_saved_alone_and_the_weights_they_belong_to_make_the_tuned_model()
     {
         var ml = new MLContext(seed: 1);
-        string weights = Path.Combine(_folder, "model.safetensors"), adapters = Path.Combine(_folder, "lora.safetensors");
+        string weights = Path.Combine(_folder, "model.safetensors");
+        string adapters = Path.Combine(_folder, "lora.safetensors");
         float[] before;
         using (GptTransformer trained = Fit(ml, Words))
         {
@@ -72,11 +74,12 @@ public sealed class GptWeightsTests
     private static readonly CharacterTokenizer Characters = new(Words);
 
     private static GptTrainer.Options Options(
-        string? weights = null, string? adapters = null, LoraOptions? lora = null, CharacterTokenizer? tokenizer = null) =>
-        new()
+        string? weights = null, string? adapters = null, LoraOptions? lora = null,
+        CharacterTokenizer? tokenizer = null) => new()
         {
-            Layers = 2, Heads = 2, Width = 16, ContextLength = 16, Steps = 20, Tokenizer = tokenizer ?? Characters,
-            JoinRows = true, ScoreColumnName = "Score", InitialWeights = weights, InitialAdapters = adapters, Lora = lora,
+            Layers = 2, Heads = 2, Width = 16, ContextLength = 16, Steps = 20, JoinRows = true,
+            ScoreColumnName = "Score", Tokenizer = tokenizer ?? Characters, InitialWeights = weights,
+            InitialAdapters = adapters, Lora = lora,
         };
 
     private static GptTransformer Fit(MLContext ml, string text, string? weights = null)
@@ -85,20 +88,8 @@ public sealed class GptWeightsTests
         return ml.Generative.Gpt(Options(weights, lora: lora)).Fit(Rows(ml, text, text, text));
     }
 
-    private static float[] Scores(MLContext ml, GptTransformer model)
-    {
-        IDataView scored = model.Transform(Rows(ml, "the cat", "dog ran after"));
-        DataViewSchema.Column column = scored.Schema["Score"];
-        using DataViewRowCursor cursor = scored.GetRowCursor([column]);
-        ValueGetter<float> get = cursor.GetGetter<float>(column);
-        List<float> values = [];
-        for (float value = 0; cursor.MoveNext();)
-        {
-            get(ref value);
-            values.Add(value);
-        }
-        return [.. values];
-    }
+    private static float[] Scores(MLContext ml, GptTransformer model) =>
+        VectorRows.Singles(model.Transform(Rows(ml, "the cat", "dog ran after")), "Score");
 
     private static IDataView Rows(MLContext ml, params string[] texts) =>
         ml.Data.LoadFromEnumerable(texts.Select(t => new Row { Text = t }));

@@ -60,7 +60,8 @@ internal sealed record GptExpected
         int number = 0;
         foreach ((string name, _) in shape.Tensors())
         {
-            bool scale = name.Contains("ln_", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal);
+            bool scale = name.Contains("ln_", StringComparison.Ordinal)
+                && name.EndsWith("weight", StringComparison.Ordinal);
             float[] values = weights[name];
             for (int i = 0; i < values.Length; i++)
                 values[i] = (float)((0.3 * Math.Sin((1.7 * i) + number)) + (scale ? 1 : 0));

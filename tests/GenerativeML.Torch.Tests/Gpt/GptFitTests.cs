@@ -121,7 +121,11 @@ public class GptFitTests
         var heard = new List<TrainingProgress>();
         GptFit.Fit(
             TinyGpt.Corpus(1000),
-            new() { Layers = 1, Heads = 1, Width = 8, ContextLength = 8, BatchSize = 4, Epochs = 3, ValidationFraction = 0.1 },
+            new()
+            {
+                Layers = 1, Heads = 1, Width = 8, ContextLength = 8, BatchSize = 4, Epochs = 3,
+                ValidationFraction = 0.1,
+            },
             TinyGpt.Context() with { Progress = new Listener(heard) });
         TrainingProgress last = heard[^1];
         Assert.AreEqual(3, last.Epochs);

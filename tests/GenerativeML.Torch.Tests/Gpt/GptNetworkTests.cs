@@ -119,7 +119,8 @@ public class GptNetworkTests
         float[] without = TinyGpt.Values(adapted.Logits(tokens));
         using (torch.no_grad())
         {
-            foreach ((string name, torch.Tensor value) in adapted.NamedTensors().Where(t => GptAdapters.IsAdapter(t.Name)))
+            foreach ((string name, torch.Tensor value) in
+                adapted.NamedTensors().Where(t => GptAdapters.IsAdapter(t.Name)))
                 value.copy_(new SeededRandom(torch.CPU, (ulong)name.Length).Normal(value.shape, 0.3));
         }
         float[] with = TinyGpt.Values(adapted.Logits(tokens));

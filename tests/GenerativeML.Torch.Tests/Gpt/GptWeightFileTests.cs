@@ -66,7 +66,8 @@ public class GptWeightFileTests
         tensors["wte.weight"] = ([12, 8], new float[96]);
         tensors["h.1.mlp.c_fc.weight"] = ([8, 32], new float[256]);
         Refused(
-            File(tensors), weights.Shape, "'h.0.ln_1.bias'", "'ln_f.weight'", "unexpected", "'h.7.ln_1.bias'", "'extra'",
+            File(tensors), weights.Shape,
+            "'h.0.ln_1.bias'", "'ln_f.weight'", "unexpected", "'h.7.ln_1.bias'", "'extra'",
             "'wte.weight' should be [11, 8], a row for each token of the vocabulary, and is [12, 8]",
             "'h.1.mlp.c_fc.weight' should be [32, 8], and is [8, 32]");
     }

@@ -44,7 +44,8 @@ internal static class TinyGpt
         var random = new SplitMix64(seed);
         foreach ((string name, _) in shape.Tensors())
         {
-            bool scale = name.Contains("ln_", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal);
+            bool scale = name.Contains("ln_", StringComparison.Ordinal)
+                && name.EndsWith("weight", StringComparison.Ordinal);
             float[] values = weights[name];
             for (int i = 0; i < values.Length; i++)
                 values[i] = (float)((scale ? 1 : 0) + (0.6 * (random.NextDouble() - 0.5)));

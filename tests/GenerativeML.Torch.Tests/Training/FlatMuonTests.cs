@@ -44,7 +44,9 @@ public class FlatMuonTests
         using var optimizer = new FlatMuon([bias, stacked, tall], settings, weightDecay: 0, clipNorm: 0);
         float[][] gradients =
         [
-            TinyGpt.Values(random.Normal([12])), TinyGpt.Values(random.Normal([16])), TinyGpt.Values(random.Normal([3])),
+            TinyGpt.Values(random.Normal([12])),
+            TinyGpt.Values(random.Normal([16])),
+            TinyGpt.Values(random.Normal([3])),
         ];
         stacked.grad!.view(-1).copy_(torch.tensor(gradients[0]));
         tall.grad!.view(-1).copy_(torch.tensor(gradients[1]));
@@ -57,7 +59,10 @@ public class FlatMuonTests
         {
             double[,] direction = Odd(Matrix(gradients[0].AsSpan(part * 4, 4), 2, 2));
             for (int i = 0; i < 4; i++)
-                Assert.AreEqual((kept * before[(part * 4) + i]) - (muon * direction[i / 2, i % 2]), after[(part * 4) + i], 1e-5);
+            {
+                int at = (part * 4) + i;
+                Assert.AreEqual((kept * before[at]) - (muon * direction[i / 2, i % 2]), after[at], 1e-5);
+            }
         }
         double[,] tallDirection = Odd(Matrix(gradients[1], 8, 2));
         float[] afterTall = TinyGpt.Values(tall);
