@@ -30,13 +30,17 @@ internal static class GptFit
     /// <param name="initial">
     /// Weights to start from, of the shape that the options ask for. Default: those of the file that the options name.
     /// </param>
+    /// <param name="afterStep">
+    /// Told, after each step, how many there were, and how to get a copy of the weights as they are then. Default: nobody.
+    /// </param>
     /// <exception cref="InvalidOperationException">
     /// The text is shorter than a window, or the initial weights are of another shape.
     /// </exception>
     /// <exception cref="FormatException">The file of initial weights is not sound, or one of another
     /// network.</exception>
     public static GptFitResult Fit(
-        GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null)
+        GptCorpus corpus, GptOptions options, TrainingContext context, GptWeights? initial = null,
+        Action<long, Func<GptWeights>>? afterStep = null)
     {
         GptShape shape = ShapeOf(options, corpus.VocabularySize);
         initial ??= ReadInitial(options, shape);
@@ -61,11 +65,12 @@ internal static class GptFit
         double? matrixRate = GptDefaults.Optimizer(options, initial is not null) == GptOptimizer.Muon
             ? GptDefaults.MatrixLearningRate(options, initial is not null) / run.LearningRate
             : null;
-        var training = new GptTraining(network, options, bfloat16, matrixRate);
+        var training = new GptTraining(network, options, bfloat16, matrixRate)
+        {
+            AfterStep = afterStep is null ? null : steps => afterStep(steps, () => Copy(network).Weights),
+        };
         TrainingOutcome outcome = TrainingLoop.Run(training, data, run, device);
-        GptWeights weights = network.ToWeights();
-        GptAdapters? adapters = options.Lora is null ? null : GptAdapters.Of(network);
-        adapters?.MergeInto(weights);
+        (GptWeights weights, GptAdapters? adapters) = Copy(network);
         return new GptFitResult(weights, adapters, outcome);
     }
 
@@ -83,6 +88,14 @@ internal static class GptFit
             GptAdapters.Load(adapters, shape).MergeInto(weights);
         }
         return weights;
+    }
+
+    private static (GptWeights Weights, GptAdapters? Adapters) Copy(GptNetwork network)
+    {
+        GptWeights weights = network.ToWeights();
+        GptAdapters? adapters = network.Adapters is null ? null : GptAdapters.Of(network);
+        adapters?.MergeInto(weights);
+        return (weights, adapters);
     }
 
     private static TrainingRun RunOf(

@@ -129,6 +129,31 @@ public class GptOptions : TrainingOptions
         };
     }
 
+    /// <summary>
+    /// Options for the network that a safetensors file of weights belongs to, as far as the file tells: layers, width,
+    /// context and biases are those of its tensors. Heads and the form of GELU are taken to be as in GPT-2, 64 slots to a
+    /// head and <see cref="GeluForm.Tanh"/>; where they are not, <see cref="FromConfig"/> is the way.
+    /// </summary>
+    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">It has no weights of a GPT, or heads of 64 slots do not fit its width.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static TOptions FromWeights<TOptions>(string path)
+        where TOptions : GptOptions, new()
+    {
+        using FileStream file = File.OpenRead(path);
+        GptShape shape = GptWeightFile.ShapeOf(file);
+        return new TOptions
+        {
+            Layers = shape.Layers,
+            Heads = shape.Heads,
+            Width = shape.Width,
+            ContextLength = shape.ContextLength,
+            Biases = shape.Biases,
+            Gelu = shape.Gelu,
+        };
+    }
+
     /// <inheritdoc />
     public override void Validate()
     {

@@ -31,6 +31,9 @@ internal sealed class GptTraining : ITrainable
         Updates = [new UpdateRule("gpt", network.TrainedTensors(), Adam: GptDefaults.Adam, Muon: muon)];
     }
 
+    /// <summary>Told the number of steps made, after each.</summary>
+    public Action<long>? AfterStep { get; init; }
+
     public torch.nn.Module Network => _network;
 
     public IReadOnlyList<UpdateRule> Updates { get; }
@@ -71,6 +74,8 @@ internal sealed class GptTraining : ITrainable
         if (pass.States is [torch.Tensor first, ..] && _network.TokenWeight.requires_grad)
             torch.autograd.backward([_network.Embed(pass.Inputs, pass.Dropout)], [first.grad!]);
     }
+
+    public void AfterUpdate(int update, StepContext step) => AfterStep?.Invoke(step.Step + 1);
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step)
     {

@@ -11,6 +11,43 @@ internal static class GptWeightFile
 {
     private const int PieceElements = 1 << 20;
 
+    // GPT-2's, in all its sizes.
+    private const int HeadWidth = 64;
+
+    /// <summary>The shape that a file's tensors speak of, with heads and GELU as GPT-2 has them.</summary>
+    /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
+    public static GptShape ShapeOf(Stream stream)
+    {
+        var found = new Dictionary<string, long[]>(StringComparer.Ordinal);
+        foreach (TensorEntry entry in SafetensorsReader.Open(stream).Header.Tensors)
+            found[GptWeightNames.Canonical(entry.Spec.Name)] = [.. entry.Spec.Shape];
+        if (found.GetValueOrDefault("wte.weight") is not [long tokens, long width]
+            || found.GetValueOrDefault("wpe.weight") is not [long context, _])
+        {
+            throw new FormatException(
+                "The file has no weights of a GPT: the matrices 'wte.weight' and 'wpe.weight' are not among its tensors.");
+        }
+        if (width % HeadWidth != 0)
+            throw new FormatException(
+                $"The weights are {width} wide, and GPT-2's heads of {HeadWidth} slots do not fit: a config.json has to "
+                + "say how many heads there are.");
+        int layers = 0;
+        while (found.ContainsKey($"h.{layers}.ln_1.weight"))
+            layers++;
+        var shape = new GptShape
+        {
+            VocabularySize = (int)Math.Min(int.MaxValue, tokens),
+            ContextLength = (int)Math.Min(int.MaxValue, context),
+            Layers = layers,
+            Heads = (int)Math.Min(int.MaxValue, width / HeadWidth),
+            Width = (int)Math.Min(int.MaxValue, width),
+            Biases = found.ContainsKey("ln_f.bias"),
+            Gelu = GeluForm.Tanh,
+        };
+        shape.Check();
+        return shape;
+    }
+
     /// <summary>Reads the weights of a network of a shape.</summary>
     /// <param name="stream">The file.</param>
     /// <param name="shape">The shape that the weights must have.</param>

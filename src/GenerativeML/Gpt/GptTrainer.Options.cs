@@ -52,7 +52,9 @@ public sealed partial class GptTrainer
         /// </summary>
         public int? EndOfTextId { get; init; }
 
-        /// <summary>How the column for generated text is made. Default: all defaults.</summary>
+        /// <summary>
+        /// How the column for generated text is made, and samples while training. Default: all defaults.
+        /// </summary>
         [JsonIgnore]
         public GenerationOptions Generation { get; init; } = new();
 
@@ -83,6 +85,21 @@ public sealed partial class GptTrainer
         /// </summary>
         public string? EmbeddingColumnName { get; init; }
 
+        /// <summary>Steps between samples of text while training. Default: none are made.</summary>
+        [JsonIgnore]
+        public int? SampleEvery { get; init; }
+
+        /// <summary>Told the samples of text, on the thread that trains.</summary>
+        [JsonIgnore]
+        public IProgress<TrainingSample>? Samples { get; init; }
+
+        /// <summary>
+        /// What samples continue. Default: nothing, which is the beginning of a document; a text of joined rows has none,
+        /// so that it needs a prompt.
+        /// </summary>
+        [JsonIgnore]
+        public string SamplePrompt { get; init; } = "";
+
         internal GptColumns Columns => new()
         {
             Text = TextColumnName,
@@ -102,6 +119,12 @@ public sealed partial class GptTrainer
             ArgumentNullException.ThrowIfNull(Generation);
             Generation.Validate();
             OptionChecks.Defined(UnknownCharacters);
+            ArgumentNullException.ThrowIfNull(SamplePrompt);
+            if (SampleEvery is int every)
+                OptionChecks.AtLeast(every, 1, nameof(SampleEvery));
+            if (SampleEvery is null != Samples is null)
+                throw new ArgumentException(
+                    $"Options {nameof(SampleEvery)} and {nameof(Samples)} belong together: set both or none.");
             OptionChecks.Within(Contamination, double.Epsilon, 0.5);
             if (BytePairVocabulary is int pairs)
                 OptionChecks.Within(pairs, 257, 1_000_000, nameof(BytePairVocabulary));

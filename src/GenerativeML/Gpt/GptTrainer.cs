@@ -61,7 +61,7 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
         TextSample? sample = _options.PredictedLabelColumnName is null ? null : new(CalibrationRows, context.Seed);
         GptCorpus corpus = column.Read(
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes, sample);
-        GptFitResult fit = GptFit.Fit(corpus, _options, context);
+        GptFitResult fit = GptFit.Fit(corpus, _options, context, afterStep: SamplesOf(codec, context.Seed));
         var model = new TrainedGpt(fit.Weights, context.Device, context.FallbackToCpu);
         float? threshold = sample is null ? null : Threshold(model, codec, sample.ToArray());
         return Made(_options, model, codec, context.Seed, threshold, fit.Adapters);
@@ -93,11 +93,34 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
     {
         var use = new GptUse
         {
-            Generation = options.Generation with { Seed = options.Generation.Seed ?? seed },
+            Generation = WithSeed(options.Generation, seed),
             Threshold = threshold,
         };
         return new GptTransformer(model, codec, options.Columns, use, adapters);
     }
+
+    /// <summary>What writes samples of text between steps; null where none are asked for.</summary>
+    private Action<long, Func<GptWeights>>? SamplesOf(TokenCodec codec, int seed)
+    {
+        if (_options is not { SampleEvery: int every, Samples: { } samples })
+            return null;
+        GenerationOptions generation = WithSeed(_options.Generation, seed);
+        generation.CheckTokens(codec.VocabularySize);
+        if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
+            throw new InvalidOperationException(
+                $"Option {nameof(Options.SamplePrompt)} is empty, and there is no token for the beginning of a document.");
+        return (steps, weights) =>
+        {
+            if (steps % every != 0)
+                return;
+            using var model = new TrainedGpt(weights());
+            string text = new TextGenerator(model, codec).Generate(_options.SamplePrompt, generation).Text;
+            samples.Report(new(steps, _options.SamplePrompt + text));
+        };
+    }
+
+    private static GenerationOptions WithSeed(GenerationOptions options, int seed) =>
+        options with { Seed = options.Seed ?? seed };
 
     private TokenCodec CodecFor(TextColumn column)
     {
