@@ -18,16 +18,19 @@ internal static class GanDefaults
         _ => Games,
     };
 
+    /// <summary>Whether the discriminator has labels to tell real rows from generated ones by.</summary>
+    public static bool Classifies(GanObjective objective) =>
+        objective is GanObjective.Minimax or GanObjective.NonSaturating or GanObjective.LeastSquares;
+
     public static int DiscriminatorSteps(GanOptions options) => options.DiscriminatorStepsPerGeneratorStep
-        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty ? 5 : 1);
+        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty ? 3 : 1);
 
     public static bool SpectralNormalization(GanOptions options) =>
         options.SpectralNormalization ?? options.Objective == GanObjective.Hinge;
 
-    public static double LearningRate(GanOptions options) => options.LearningRate ?? options.Objective switch
-    {
-        GanObjective.Wasserstein => 5e-4,
-        GanObjective.Hinge => 1e-3,
-        _ => 5e-4,
-    };
+    public static double InstanceNoise(GanOptions options) =>
+        options.InstanceNoise ?? (Classifies(options.Objective) ? 0.5 : 0);
+
+    public static double LearningRate(GanOptions options) => options.LearningRate
+        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.Hinge ? 5e-4 : 1e-3);
 }

@@ -7,8 +7,8 @@ internal static class GanFit
 {
     private const int DefaultBatch = 128;
 
-    // Some 10,000 steps for a small table; a large one is read ten times at least.
-    private const long PresentedRows = 1_280_000;
+    // Some 8000 steps for a small table; a large one is read ten times at least.
+    private const long PresentedRows = 1_024_000;
     private const int LeastEpochs = 10;
     private const int MostEpochs = 10_000;
 
@@ -128,6 +128,7 @@ internal static class GanFit
                 options, ("family", "gan"), ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
                 ("adam", GanDefaults.Adam(options.Objective)),
                 (nameof(options.DiscriminatorStepsPerGeneratorStep), GanDefaults.DiscriminatorSteps(options)),
+                (nameof(options.InstanceNoise), GanDefaults.InstanceNoise(options)),
                 (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
                 (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
         };

@@ -47,8 +47,8 @@ public class GanOptions : TrainingOptions
     public Activation Activation { get; init; } = Activation.Relu;
 
     /// <summary>
-    /// Updates of the discriminator for each one of the generator, every one on a batch of its own. Default: 5 for the
-    /// Wasserstein objectives, as in their papers, otherwise 1.
+    /// Updates of the discriminator for each one of the generator, every one on a batch of its own. Default: 3 for the
+    /// Wasserstein objectives (their papers take 5), otherwise 1.
     /// </summary>
     public int? DiscriminatorStepsPerGeneratorStep { get; init; }
 
@@ -59,16 +59,16 @@ public class GanOptions : TrainingOptions
     public double GeneratorRateScale { get; init; } = 1;
 
     /// <summary>
-    /// The weight of the gradient penalty of <see cref="GanObjective.WassersteinGradientPenalty"/>, λ in its paper.
-    /// Default 10.
+    /// The weight of the gradient penalty of <see cref="GanObjective.WassersteinGradientPenalty"/>, λ in its paper, which
+    /// takes 10 for images and 0.1 for points in the plane. Default 0.1.
     /// </summary>
-    public double GradientPenaltyWeight { get; init; } = 10;
+    public double GradientPenaltyWeight { get; init; } = 0.1;
 
     /// <summary>
-    /// The largest magnitude of the discriminator's weights with <see cref="GanObjective.Wasserstein"/>. Default 0.1;
+    /// The largest magnitude of the discriminator's weights with <see cref="GanObjective.Wasserstein"/>. Default 0.3;
     /// the paper's 0.01 is for deeper networks.
     /// </summary>
-    public double WeightClip { get; init; } = 0.1;
+    public double WeightClip { get; init; } = 0.3;
 
     /// <summary>
     /// Whether each of the discriminator's weight matrices is divided by its largest singular value (Miyato 2018).
@@ -78,9 +78,10 @@ public class GanOptions : TrainingOptions
 
     /// <summary>
     /// The standard deviation, at the first step, of normal noise that is added to all standardised rows that the
-    /// discriminator sees; it falls to zero in a straight line until the last (Sønderby 2017). Default 0: none.
+    /// discriminator sees; it falls to zero in a straight line until the last (Sønderby 2017). Zero: none. Default: 0.5
+    /// with the objectives that classify, which are minimax, non-saturating and least squares; otherwise 0.
     /// </summary>
-    public double InstanceNoise { get; init; }
+    public double? InstanceNoise { get; init; }
 
     /// <summary>
     /// How far the label of real rows is below one (Salimans 2016, one-sided), with the objectives that have labels:
@@ -130,9 +131,9 @@ public class GanOptions : TrainingOptions
         OptionChecks.PositiveFinite(GeneratorRateScale);
         OptionChecks.NonNegativeFinite(GradientPenaltyWeight);
         OptionChecks.PositiveFinite(WeightClip);
-        OptionChecks.NonNegativeFinite(InstanceNoise);
-        bool labels = Objective is GanObjective.Minimax or GanObjective.NonSaturating or GanObjective.LeastSquares;
-        OptionChecks.Within(LabelSmoothing, 0, labels ? 0.5 : 0);
+        if (InstanceNoise is double instanceNoise)
+            OptionChecks.NonNegativeFinite(instanceNoise, nameof(InstanceNoise));
+        OptionChecks.Within(LabelSmoothing, 0, GanDefaults.Classifies(Objective) ? 0.5 : 0);
         OptionChecks.Within(PackSize, 1, GanShape.MostPack);
         OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.Defined(Score);

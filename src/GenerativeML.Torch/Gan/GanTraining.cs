@@ -17,6 +17,7 @@ internal sealed class GanTraining : ITrainable, IDisposable
     private readonly GanGenerator? _average;
     private readonly Trained _trained;
     private readonly int _generatorEvery;
+    private readonly double _instanceNoise;
 
     /// <param name="model">The model to train.</param>
     /// <param name="options">Objective and weights.</param>
@@ -30,6 +31,7 @@ internal sealed class GanTraining : ITrainable, IDisposable
         _trained = new Trained(model, average, options.Stages, device);
         if (average is not null)
             WeightAverage.Copy(average, model.Generator);
+        _instanceNoise = GanDefaults.InstanceNoise(options);
         _generatorEvery = GanDefaults.DiscriminatorSteps(options);
         AdamSettings adam = GanDefaults.Adam(options.Objective);
         Updates =
@@ -65,7 +67,7 @@ internal sealed class GanTraining : ITrainable, IDisposable
     {
         (torch.Tensor real, torch.Tensor? condition) = Packs(batch);
         torch.Tensor noise = step.Random.Normal([real.shape[0], _model.Shape.NoiseDimension]);
-        double instance = _options.InstanceNoise * (1 - step.Step / (double)step.Steps);
+        double instance = _instanceNoise * (1 - step.Step / (double)step.Steps);
         if (update != Discriminator)
         {
             torch.Tensor made = Disturbed(_model.Generate(noise, condition), instance, step.Random);

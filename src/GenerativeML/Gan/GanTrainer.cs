@@ -1,4 +1,5 @@
 using GenerativeML.Gans;
+using GenerativeML.Generation;
 using GenerativeML.Rows;
 using GenerativeML.Torch;
 using Microsoft.ML;
@@ -44,7 +45,7 @@ public sealed class GanTrainer : VectorEstimator<GanTransformer>
     private protected override IReadOnlyList<OutputColumn> PromisedColumns => _columns.Outputs(width: 1);
 
     private protected override GanTransformer Train(DataViewRowSource rows, TrainingContext context) =>
-        new(GanFit.Fit(rows, _options, context), _columns, rows.Replacement);
+        new(GanFit.Fit(rows, _options, context), _columns, VectorSchema.Of(rows.Columns), rows.Replacement);
 
     /// <summary>The options of <see cref="GanTrainer"/>.</summary>
     public sealed class Options : GanOptions

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using GenerativeML.Gans;
+using GenerativeML.Generation;
 using GenerativeML.Persistence;
 using GenerativeML.Pipeline;
 using GenerativeML.Rows;
@@ -11,7 +12,7 @@ namespace GenerativeML;
 
 /// <summary>A trained GAN as a step of a pipeline: adds scores to rows, and generates rows.</summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class GanTransformer : NetworkTransformer
+public sealed class GanTransformer : GeneratorTransformer
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("gan", Load);
@@ -26,13 +27,15 @@ public sealed class GanTransformer : NetworkTransformer
     private readonly GanBatchModel _model;
     private readonly GanShape _shape;
 
-    internal GanTransformer(TrainedGan model, GanColumns columns, NonFiniteReplacement? replacement)
-        : this(new GanBatchModel(model, columns, replacement), model, columns)
+    internal GanTransformer(
+        TrainedGan model, GanColumns columns, VectorSchema schema, NonFiniteReplacement? replacement)
+        : this(new GanBatchModel(model, columns, replacement), model, columns, schema)
     {
     }
 
-    private GanTransformer(GanBatchModel rows, TrainedGan model, GanColumns columns)
-        : base(rows)
+    private GanTransformer(
+        GanBatchModel rows, TrainedGan model, GanColumns columns, VectorSchema schema)
+        : base(rows, schema, use => rows.Use(use))
     {
         _columns = columns;
         _model = rows;
@@ -57,6 +60,7 @@ public sealed class GanTransformer : NetworkTransformer
         new Saved
         {
             Columns = _columns,
+            Schema = Columns,
             Shape = _shape,
             Report = Report,
             Replacement = _model.Replacement?.Fields,
@@ -87,17 +91,20 @@ public sealed class GanTransformer : NetworkTransformer
         NonFiniteReplacement? replacement = saved.Replacement is null ? null : new(saved.Replacement);
         IReadOnlyList<RowField> fields = VectorFields.Of(
             saved.Columns.Features, saved.Shape.InputWidth, saved.Columns.Conditions, saved.Shape.ConditionWidths);
+        saved.Schema.Check(fields);
         if (replacement?.Fits(fields) == false)
             throw new FormatException("The saved GAN's replacements for NaN do not fit its input.");
         TrainedGan model =
             TrainedGan.Load(saved.Shape, saved.Report, weights, HostDefaults.TorchDevice(environment));
-        return new GanTransformer(model, saved.Columns, replacement);
+        return new GanTransformer(model, saved.Columns, saved.Schema, replacement);
     }
 
     /// <summary>What <c>options.json</c> holds of a GAN.</summary>
     private sealed record Saved
     {
         public required GanColumns Columns { get; init; }
+
+        public required VectorSchema Schema { get; init; }
 
         public required GanShape Shape { get; init; }
 

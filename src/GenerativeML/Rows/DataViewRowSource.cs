@@ -49,6 +49,9 @@ internal sealed class DataViewRowSource : IRowSource
     /// <inheritdoc/>
     public IReadOnlyList<RowField> Fields { get; }
 
+    /// <summary>The columns that the fields are read from.</summary>
+    public IReadOnlyList<DataViewSchema.Column> Columns => _columns;
+
     /// <inheritdoc/>
     /// <remarks>Always known after the first pass.</remarks>
     public long? RowCount { get; private set; }

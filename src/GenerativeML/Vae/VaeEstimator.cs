@@ -1,3 +1,4 @@
+using GenerativeML.Generation;
 using GenerativeML.Rows;
 using GenerativeML.Torch;
 using GenerativeML.Vaes;
@@ -29,5 +30,5 @@ public abstract class VaeEstimator : VectorEstimator<VaeTransformer>
     private protected override IReadOnlyList<OutputColumn> PromisedColumns => _columns.Outputs(width: 1, latent: 1);
 
     private protected override VaeTransformer Train(DataViewRowSource rows, TrainingContext context) =>
-        new(VaeFit.Fit(rows, _options, context), _columns, rows.Replacement);
+        new(VaeFit.Fit(rows, _options, context), _columns, VectorSchema.Of(rows.Columns), rows.Replacement);
 }

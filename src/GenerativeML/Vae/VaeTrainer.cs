@@ -6,7 +6,7 @@ namespace GenerativeML;
 
 /// <summary>
 /// Trains a variational autoencoder (Kingma and Welling 2014) to generate rows like those it was trained on, and to
-/// encode rows: <c>Generate</c> makes new ones, <c>Latent</c> holds the codes of given
+/// encode rows: <see cref="GeneratorTransformer.Generate"/> makes new ones, <c>Latent</c> holds the codes of given
 /// ones.
 /// </summary>
 /// <remarks>

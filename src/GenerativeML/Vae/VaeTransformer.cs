@@ -1,4 +1,5 @@
 using System.Text.Json;
+using GenerativeML.Generation;
 using GenerativeML.Persistence;
 using GenerativeML.Pipeline;
 using GenerativeML.Rows;
@@ -10,7 +11,7 @@ namespace GenerativeML;
 
 /// <summary>A trained VAE as a step of a pipeline: adds scores, codes or reconstructions to rows.</summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class VaeTransformer : NetworkTransformer
+public sealed class VaeTransformer : GeneratorTransformer
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("vae", Load);
@@ -19,13 +20,15 @@ public sealed class VaeTransformer : NetworkTransformer
     private readonly VaeBatchModel _model;
     private readonly VaeShape _shape;
 
-    internal VaeTransformer(TrainedVae model, VaeColumns columns, NonFiniteReplacement? replacement)
-        : this(new VaeBatchModel(model, columns, replacement), model, columns)
+    internal VaeTransformer(
+        TrainedVae model, VaeColumns columns, VectorSchema schema, NonFiniteReplacement? replacement)
+        : this(new VaeBatchModel(model, columns, replacement), model, columns, schema)
     {
     }
 
-    private VaeTransformer(VaeBatchModel rows, TrainedVae model, VaeColumns columns)
-        : base(rows)
+    private VaeTransformer(
+        VaeBatchModel rows, TrainedVae model, VaeColumns columns, VectorSchema schema)
+        : base(rows, schema, use => rows.Use(use))
     {
         _columns = columns;
         _model = rows;
@@ -57,6 +60,7 @@ public sealed class VaeTransformer : NetworkTransformer
         new Saved
         {
             Columns = _columns,
+            Schema = Columns,
             Shape = _shape,
             Threshold = float.IsFinite(Threshold) ? Threshold : null,
             Replacement = _model.Replacement?.Fields,
@@ -80,17 +84,21 @@ public sealed class VaeTransformer : NetworkTransformer
         if (saved.Columns.Conditions.Count != saved.Shape.ConditionWidths.Count)
             throw new FormatException("The saved VAE's conditions do not fit its columns.");
         NonFiniteReplacement? replacement = saved.Replacement is null ? null : new(saved.Replacement);
-        if (replacement?.Fits(VaeBatchModel.Fields(saved.Columns, saved.Shape)) == false)
+        IReadOnlyList<RowField> fields = VaeBatchModel.Fields(saved.Columns, saved.Shape);
+        saved.Schema.Check(fields);
+        if (replacement?.Fits(fields) == false)
             throw new FormatException("The saved VAE's replacements for NaN do not fit its input.");
         TrainedVae model = TrainedVae.Load(
             saved.Shape, saved.Threshold ?? float.PositiveInfinity, weights, HostDefaults.TorchDevice(environment));
-        return new VaeTransformer(model, saved.Columns, replacement);
+        return new VaeTransformer(model, saved.Columns, saved.Schema, replacement);
     }
 
     /// <summary>What <c>options.json</c> holds of a VAE.</summary>
     private sealed record Saved
     {
         public required VaeColumns Columns { get; init; }
+
+        public required VectorSchema Schema { get; init; }
 
         public required VaeShape Shape { get; init; }
 

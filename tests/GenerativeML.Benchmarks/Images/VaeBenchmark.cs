@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using GenerativeML.Generation;
 using GenerativeML.Rows;
 using GenerativeML.Torch;
 using Microsoft.ML;
@@ -108,7 +109,8 @@ internal static class VaeBenchmark
         double? auroc = null;
         if (outliers is not null)
         {
-            using var detector = new VaeTransformer(model, new() { Features = "Features", Score = "Score" }, null);
+            using var detector = new VaeTransformer(
+                model, new() { Features = "Features", Score = "Score" }, VectorSchema.Of(source.Columns), null);
             auroc = Auroc(detector, ml, [.. test, .. outliers], [.. test.Select(_ => false), .. outliers.Select(_ => true)]);
             Console.WriteLine($"  outliers against test images: AUROC {auroc:F4}");
         }

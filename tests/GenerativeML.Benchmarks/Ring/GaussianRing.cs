@@ -8,7 +8,7 @@ namespace GenerativeML.Benchmarks;
 /// <param name="Modes">How many there are.</param>
 /// <param name="Radius">Their distance from the origin.</param>
 /// <param name="Deviation">Their standard deviation in each direction.</param>
-internal sealed record GaussianRing(int Modes = 8, double Radius = 2, double Deviation = 0.05)
+internal sealed record GaussianRing(int Modes = 8, double Radius = 2, double Deviation = 0.1)
 {
     private const double Near = 4; // deviations within which a row belongs to a mode
     private const double LeastShare = 0.25; // of its fair share of the rows, for a mode to count as hit
