@@ -36,6 +36,32 @@ public sealed partial class EstimatorConformance
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
             CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
         }))],
+        [Case("vae detector", (ml, t) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
+            LatentColumnName = "Latent", LatentDeviationColumnName = "Deviation",
+        }))],
+        [Case("vae", (ml, t) => ml.Generative.Vae(new VaeTrainer.Options
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            HiddenLayers = [16], Score = VaeScore.Reconstruction, ScoreColumnName = "Score",
+        }))],
+        [Case("gan", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            GeneratorLayers = [16], DiscriminatorLayers = [16], DiscriminatorStepsPerGeneratorStep = 1,
+        }))],
+        [Case("gan with latent search", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        {
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
+            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
+            Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
+        }))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
