@@ -4,6 +4,8 @@
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
 #   build/bench.sh memory
 #   build/bench.sh decode
+#   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
+#   build/bench.sh generate
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 "$root/build/setup.sh"

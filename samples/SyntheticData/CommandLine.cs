@@ -6,11 +6,12 @@ namespace SyntheticData;
 /// <param name="Data">The table; null for one that the sample makes.</param>
 /// <param name="Label">The column that classifiers predict; null for none.</param>
 /// <param name="Rows">Synthetic rows to write; null for as many as there are real ones.</param>
+/// <param name="Method">What generates: gan or vae.</param>
 /// <param name="Epochs">Passes over the training rows; null for as many as the trainer sees fit.</param>
 /// <param name="Seed">Decides the split, the training and the rows.</param>
 /// <param name="Folder">Where the synthetic table, the report and the model go.</param>
 internal sealed record Settings(
-    string? Data, string? Label, long? Rows, int? Epochs, int Seed, string Folder);
+    string? Data, string? Label, long? Rows, string Method, int? Epochs, int Seed, string Folder);
 
 /// <summary>The sample's options.</summary>
 internal static class CommandLine
@@ -28,6 +29,12 @@ internal static class CommandLine
     private static readonly Option<long?> Rows = new("--rows")
     {
         Description = "Synthetic rows to write. Default: as many as there are real ones.",
+    };
+
+    private static readonly Option<string> Method = new("--method")
+    {
+        Description = "What generates.",
+        DefaultValueFactory = _ => "vae",
     };
 
     private static readonly Option<int?> Epochs = new("--epochs")
@@ -53,12 +60,14 @@ internal static class CommandLine
     {
         RootCommand root = new("Learns a table, writes a synthetic one of any size, and says whether it is any good.")
         {
-            Data, Label, Rows, Epochs, Seed, Out,
+            Data, Label, Rows, Method, Epochs, Seed, Out,
         };
+        Method.AcceptOnlyFromAmong("gan", "vae");
         root.SetAction(parsed => generate(new Settings(
             parsed.GetValue(Data)?.FullName,
             parsed.GetValue(Label),
             parsed.GetValue(Rows),
+            parsed.GetValue(Method)!,
             parsed.GetValue(Epochs),
             parsed.GetValue(Seed),
             Directory.CreateDirectory(parsed.GetValue(Out)!.FullName).FullName)));

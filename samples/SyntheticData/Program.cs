@@ -52,8 +52,15 @@ static int LearnAndGenerate(Settings settings)
 }
 
 static IEstimator<TabularTransformer> Trainer(
-    MLContext ml, Settings settings, string? label, IProgress<TrainingProgress> progress) =>
-    ml.Generative.TabularVae(new TabularVaeOptions
+    MLContext ml, Settings settings, string? label, IProgress<TrainingProgress> progress) => settings.Method == "gan"
+    ? ml.Generative.TabularGan(new TabularGanOptions
+    {
+        LabelColumnName = label,
+        Epochs = settings.Epochs,
+        Seed = settings.Seed,
+        Progress = progress,
+    })
+    : ml.Generative.TabularVae(new TabularVaeOptions
     {
         LabelColumnName = label,
         Epochs = settings.Epochs,
