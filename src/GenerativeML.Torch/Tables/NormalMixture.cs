@@ -42,7 +42,8 @@ internal sealed class NormalMixture
         double mean = x.Average();
         double variance = Math.Max(x.Average(v => (v - mean) * (v - mean)), 1e-16);
         components = Math.Min(components, x.Length);
-        var state = new State(x, components, mean, variance);
+        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
+        var state = new State(x, components, mean, variance / components);
         for (int i = 0; i < MostIterations && state.Iterate() > Settled; i++)
         {
         }

@@ -31,13 +31,15 @@ internal static class TokenChoice
     /// <param name="values">Draws the values.</param>
     /// <param name="tokens">The rows' tokens.</param>
     /// <param name="block">Where to.</param>
+    /// <param name="start">The first row.</param>
     /// <param name="column">Which column.</param>
-    /// <param name="seed">The seed of the block.</param>
+    /// <param name="seed">The seed of the rows.</param>
     /// <param name="position">The column's position, which has random numbers of its own.</param>
-    public static void Write(TokenValues values, int[] tokens, TableBlock block, int column, ulong seed, int position)
+    public static void Write(
+        TokenValues values, int[] tokens, TableBlock block, int start, int column, ulong seed, int position)
     {
         var random = new SplitMix64(seed ^ SplitMix64.Derive(position, RandomPurpose.Generation));
         for (int row = 0; row < tokens.Length; row++)
-            values.Draw(tokens[row], block, column, row, ref random);
+            values.Draw(tokens[row], block, column, start + row, ref random);
     }
 }

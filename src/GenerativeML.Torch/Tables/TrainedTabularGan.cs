@@ -56,7 +56,7 @@ internal sealed class TrainedTabularGan : TrainedModel<TabularGanModel>, ITableG
             }
             else
             {
-                TokenChoice.Write(values[p]!, drawn, block, _tokens.Order[p], seed, p);
+                TokenChoice.Write(values[p]!, drawn, block, 0, _tokens.Order[p], seed, p);
             }
         }
     }

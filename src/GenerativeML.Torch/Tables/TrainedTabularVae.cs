@@ -9,6 +9,9 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     // distribution that the model has among rows that meet the condition.
     private const int Candidates = 8;
 
+    // Rows that a thread makes at once.
+    private const int PartRows = 512;
+
     private readonly TokenTable _tokens;
 
     public TrainedTabularVae(TabularVaeModel model, TokenTable tokens, torch.Device device)
@@ -26,15 +29,25 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     /// <inheritdoc/>
     public void Fill(TableBlock block, ulong seed, TableCondition? where)
     {
-        using IDisposable computation = Enter();
         TokenValues[] values =
         [
             .. _tokens.Columns.Select((tokens, position) =>
                 ((DrawnTokens)tokens).Values(where?.Limits.FirstOrDefault(l => l.Column == _tokens.Order[position]))),
         ];
-        int[][] drawn = Draw(values, block.Capacity, seed);
+        // The parts do not depend on how many threads there are, so neither do the rows.
+        int parts = (block.Capacity + PartRows - 1) / PartRows;
+        Parallelism.ForEach(
+            parts, Environment.ProcessorCount,
+            part => FillPart(block, part * PartRows, values, seed + (ulong)part));
+    }
+
+    private void FillPart(TableBlock block, int start, TokenValues[] values, ulong seed)
+    {
+        using IDisposable computation = Enter();
+        seed = new SplitMix64(seed).Next();
+        int[][] drawn = Draw(values, Math.Min(PartRows, block.Capacity - start), seed);
         for (int position = 0; position < drawn.Length; position++)
-            TokenChoice.Write(values[position], drawn[position], block, _tokens.Order[position], seed, position);
+            TokenChoice.Write(values[position], drawn[position], block, start, _tokens.Order[position], seed, position);
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>
