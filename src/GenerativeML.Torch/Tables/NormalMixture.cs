@@ -67,7 +67,9 @@ internal sealed class NormalMixture
             shares[k] /= sum;
     }
 
-    /// <summary>The derivative of log Γ, for positive arguments: moved up by its recurrence, then its expansion.</summary>
+    /// <summary>
+    /// The derivative of log Γ, for positive arguments: moved up by its recurrence, then its expansion.
+    /// </summary>
     internal static double Digamma(double x)
     {
         double result = 0;

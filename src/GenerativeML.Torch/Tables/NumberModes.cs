@@ -40,7 +40,10 @@ internal sealed class NumberModes : TokenColumn
         NormalMixture mixture = NormalMixture.Fit(values, Most);
         return new NumberModes(
             column,
-            [.. mixture.Means.Zip(mixture.Deviations, mixture.Weights).Select(m => new NumberMode(m.First, m.Second, m.Third))]);
+            [
+                .. mixture.Means.Zip(mixture.Deviations, mixture.Weights)
+                    .Select(m => new NumberMode(m.First, m.Second, m.Third)),
+            ]);
     }
 
     /// <inheritdoc/>
@@ -83,8 +86,11 @@ internal sealed class NumberModes : TokenColumn
     }
 
     /// <summary>For each token, 1 if it may give what a limit allows: a number, or a missing value.</summary>
-    public float[] Allowed(NumberLimit limit) =>
-        [.. Enumerable.Range(0, Count).Select(t => (t < _modes.Length ? limit.Least <= limit.Most : limit.Missing) ? 1f : 0f)];
+    public float[] Allowed(NumberLimit limit)
+    {
+        bool number = limit.Least <= limit.Most;
+        return [.. Enumerable.Range(0, Count).Select(t => (t < _modes.Length ? number : limit.Missing) ? 1f : 0f)];
+    }
 
     private int Nearest(double value) =>
         Enumerable.Range(0, _modes.Length).MinBy(k => Math.Abs(value - _modes[k].Mean) / _modes[k].Deviation);

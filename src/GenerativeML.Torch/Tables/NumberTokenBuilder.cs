@@ -109,7 +109,7 @@ internal static class NumberTokenBuilder
 
     /// <summary>
     /// How values are spread in an interval: repeated ones as they are, and each of the others somewhere between the
-    /// middles to its neighbours, so that no rare value is a copy. Many are taken together, some at a time.
+    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time.
     /// </summary>
     private static IEnumerable<NumberSegment> Segments(int[] interval, double[] distinct, int[] counts, int together)
     {
@@ -123,7 +123,9 @@ internal static class NumberTokenBuilder
                 continue;
             }
             double low = first > 0 ? Middle(distinct[interval[first - 1]], distinct[from]) : distinct[from];
-            double high = last < interval.Length - 1 ? Middle(distinct[to], distinct[interval[last + 1]]) : distinct[to];
+            double high = last == interval.Length - 1
+                ? distinct[to]
+                : Middle(distinct[to], distinct[interval[last + 1]]);
             yield return new NumberSegment(low, high, interval[first..(last + 1)].Sum(i => (double)counts[i]));
         }
 

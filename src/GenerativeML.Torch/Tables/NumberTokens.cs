@@ -70,7 +70,8 @@ internal sealed class NumberTokens : DrawnTokens
     /// <inheritdoc/>
     public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
 
-    private static bool IsExact(NumberSegment[] segments) => segments.Length == 1 && segments[0].Low == segments[0].High;
+    private static bool IsExact(NumberSegment[] segments) =>
+        segments.Length == 1 && segments[0].Low == segments[0].High;
 
     private static double[] Sums(NumberSegment[] segments)
     {

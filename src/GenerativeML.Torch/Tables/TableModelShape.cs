@@ -2,7 +2,9 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML.Torch;
 
-/// <summary>Everything about a trained generator of tables that must be known to build it again, but its tensors.</summary>
+/// <summary>
+/// Everything about a trained generator of tables that must be known to build it again, but its tensors.
+/// </summary>
 [JsonDerivedType(typeof(TabularGanShape), "gan")]
 [JsonDerivedType(typeof(TabularVaeShape), "vae")]
 internal abstract record TableModelShape

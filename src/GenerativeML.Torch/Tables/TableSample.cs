@@ -1,8 +1,8 @@
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A bounded random sample of a table's rows, every row equally likely, in one pass (Vitter's algorithm R 1985), and how
-/// often each category occurs in all of them. With no more rows than its size it holds them all, in their order.
+/// A bounded random sample of a table's rows, every row equally likely, in one pass (Vitter's algorithm R 1985), and
+/// how often each category occurs in all of them. With no more rows than its size it holds them all, in their order.
 /// </summary>
 internal sealed class TableSample
 {

@@ -3,8 +3,8 @@ using TorchSharp;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// The encoder of a <see cref="TabularVaeNetwork"/>: what the tokens of a row tell is added up, E wide, and goes through
-/// two hidden layers to the normal distribution of the row's code.
+/// The encoder of a <see cref="TabularVaeNetwork"/>: what the tokens of a row tell is added up, E wide, and goes
+/// through two hidden layers to the normal distribution of the row's code.
 /// </summary>
 internal sealed class TabularEncoder : torch.nn.Module
 {
@@ -30,8 +30,8 @@ internal sealed class TabularEncoder : torch.nn.Module
     public torch.Tensor TokenEmbedding => token_embedding;
 
     /// <summary>
-    /// The tokens of rows, each counted over all positions, (B · positions), and what tokens tell, (tokens, E) → mean and
-    /// logarithm of the variance of the rows' codes, both (B, Z).
+    /// The tokens of rows, each counted over all positions, (B · positions), and what tokens tell, (tokens, E) → mean
+    /// and logarithm of the variance of the rows' codes, both (B, Z).
     /// </summary>
     public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(
         torch.Tensor tokens, torch.Tensor embedding, long rows, Func<torch.Tensor, torch.Tensor>? dropout)

@@ -39,7 +39,8 @@ internal sealed class TabularGanTraining : ITrainable, IDisposable
         [
             new UpdateRule("discriminator", _networks.Discriminator.TrainedTensors(), Adam: Adam),
             new UpdateRule(
-                "generator", _networks.Generator.TrainedTensors(), options.DiscriminatorStepsPerGeneratorStep, Adam: Adam),
+                "generator", _networks.Generator.TrainedTensors(), options.DiscriminatorStepsPerGeneratorStep,
+                Adam: Adam),
         ];
     }
 

@@ -53,7 +53,10 @@ internal static class TabularVaeFit
             ContextWidth = hidden,
             HiddenWidth = hidden,
             Tokens = tokens.Counts,
-            Segments = [.. tokens.Columns.Select(c => c is NumberTokens numbers ? numbers.Segments.Sum(s => s.Length) : 0)],
+            Segments =
+            [
+                .. tokens.Columns.Select(c => c is NumberTokens numbers ? numbers.Segments.Sum(s => s.Length) : 0),
+            ],
         };
     }
 

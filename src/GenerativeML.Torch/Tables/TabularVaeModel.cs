@@ -32,7 +32,8 @@ internal sealed class TabularVaeModel : torch.nn.Module
     /// <summary>Takes over what tokens stand for.</summary>
     public void SetTokens(TokenTable tokens)
     {
-        TokenTensors.Write<long>(category_counts, tokens.Columns.OfType<CategoryTokens>().SelectMany(c => c.CategoryCounts));
+        TokenTensors.Write<long>(
+            category_counts, tokens.Columns.OfType<CategoryTokens>().SelectMany(c => c.CategoryCounts));
         NumberTokens[] numbers = [.. tokens.Columns.OfType<NumberTokens>()];
         TokenTensors.Write<long>(token_segments, numbers.SelectMany(n => n.Segments).Select(s => (long)s.Length));
         TokenTensors.Write<double>(segments, numbers.SelectMany(n => n.Segments).SelectMany(s => s)

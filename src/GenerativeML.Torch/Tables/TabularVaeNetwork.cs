@@ -3,10 +3,10 @@ using TorchSharp;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A variational autoencoder of rows of tokens whose decoder is autoregressive (Chen 2017): the code tells what columns
-/// share, and each column is drawn by the code and the columns before it. Tokens of numbers have, beside vectors of their
-/// own, smooth functions of where they lie, so that neighbours are alike from the start; the rarer a token, the less its
-/// own vectors count.
+/// A variational autoencoder of rows of tokens whose decoder is autoregressive (Chen 2017): the code tells what
+/// columns share, and each column is drawn by the code and the columns before it. Tokens of numbers have, beside
+/// vectors of their own, smooth functions of where they lie, so that neighbours are alike from the start; the rarer a
+/// token, the less its own vectors count.
 /// </summary>
 internal sealed class TabularVaeNetwork : torch.nn.Module
 {
@@ -61,8 +61,8 @@ internal sealed class TabularVaeNetwork : torch.nn.Module
     /// <param name="random">Draws the codes.</param>
     /// <param name="dropout">The share of hidden units that are left out.</param>
     /// <returns>
-    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each slot of
-    /// the code from the prior, (Z).
+    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each slot
+    /// of the code from the prior, (Z).
     /// </returns>
     public (torch.Tensor Reconstruction, torch.Tensor Kl) Loss(
         torch.Tensor tokens, SeededRandom random, double dropout = 0)
@@ -114,18 +114,22 @@ internal sealed class TabularVaeNetwork : torch.nn.Module
     private void SetShares(float[] logShares)
     {
         using IDisposable noGradient = torch.no_grad();
-        using torch.Tensor values = HostTensors.FromRows(logShares, 1, logShares.Length, decoder.OutputBias.device);
+        using torch.Tensor values = HostTensors.FromRows(
+            logShares, 1, logShares.Length, decoder.OutputBias.device);
         decoder.OutputBias.copy_(values.view(-1));
     }
 
-    /// <summary>What tokens have of their own, (tokens, W), and by where they lie, (numbers, F, W) → (tokens, W).</summary>
+    /// <summary>
+    /// What tokens have of their own, (tokens, W), and by where they lie, (numbers, F, W) → (tokens, W).
+    /// </summary>
     private torch.Tensor Scaled(torch.Tensor own, torch.Tensor smooth)
     {
         if (_scaled.Length == 0)
             return own;
         int next = 0;
         return torch.cat([.. decoder.Shape.Tokens.Select((_, p) => next < _scaled.Length && _scaled[next] == p
-            ? decoder.Of(p, own).mul(decoder.Of(p, own_share)).add(decoder.Of(p, scale).matmul(smooth.select(0, next++)))
+            ? decoder.Of(p, own).mul(decoder.Of(p, own_share))
+                .add(decoder.Of(p, scale).matmul(smooth.select(0, next++)))
             : decoder.Of(p, own))]);
     }
 

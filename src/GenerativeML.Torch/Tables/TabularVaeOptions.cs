@@ -3,8 +3,8 @@ using GenerativeML.Torch;
 namespace GenerativeML;
 
 /// <summary>
-/// The options of a variational autoencoder of tables (Kingma and Welling 2014; Xu 2019) whose decoder is autoregressive
-/// (Chen 2017).
+/// The options of a variational autoencoder of tables (Kingma and Welling 2014; Xu 2019) whose decoder is
+/// autoregressive (Chen 2017).
 /// </summary>
 public class TabularVaeOptions : TabularOptions
 {

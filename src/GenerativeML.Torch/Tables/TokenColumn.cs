@@ -24,8 +24,8 @@ internal abstract class DrawnTokens : TokenColumn
 internal abstract class TokenValues
 {
     /// <summary>
-    /// The share of each token's values that is allowed, (tokens); null where all are. A value of a token without any is
-    /// not asked for.
+    /// The share of each token's values that is allowed, (tokens); null where all are. A value of a token without any
+    /// is not asked for.
     /// </summary>
     public float[]? Allowed { get; protected init; }
 

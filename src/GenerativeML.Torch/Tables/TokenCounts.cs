@@ -22,7 +22,8 @@ internal sealed class TokenCounts(IReadOnlyList<int> tokens) : IRowObserver
     }
 
     /// <summary>
-    /// The logarithms of the tokens' shares, position after position; those that do not occur count as a tenth of a row.
+    /// The logarithms of the tokens' shares, position after position; those that do not occur count as a tenth of a
+    /// row.
     /// </summary>
     public float[] LogShares() =>
     [

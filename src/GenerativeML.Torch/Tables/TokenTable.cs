@@ -16,8 +16,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     private const int LeastSample = 1 << 10, MostSample = 1 << 17;
 
     /// <summary>
-    /// The column of each position: those of the table in their order, but the label last, so that what it depends on is
-    /// known when it is drawn.
+    /// The column of each position: those of the table in their order, but the label last, so that what it depends on
+    /// is known when it is drawn.
     /// </summary>
     public IReadOnlyList<int> Order { get; } = OrderOf(Shape);
 

@@ -83,7 +83,8 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
         for (int position = 0; position < values.Length; position++)
         {
             torch.Tensor hidden = decoder.Hidden(position, context.unsqueeze(0), code).select(0, 0);
-            torch.Tensor share = decoder.Logits(position, hidden, decoder.Of(position, decoder.OutputWeight)).softmax(1);
+            torch.Tensor weights = decoder.Of(position, decoder.OutputWeight);
+            torch.Tensor share = decoder.Logits(position, hidden, weights).softmax(1);
             if (values[position].Allowed is float[] allowed)
             {
                 torch.Tensor mask = HostTensors.FromRows(allowed, 1, allowed.Length, Device);

@@ -25,7 +25,8 @@ public sealed class NormalMixtureTests
             // Six standard errors of a component's mean, deviation and weight from so many rows.
             double rows = values.Length * truth[k].Weight;
             Assert.AreEqual(truth[k].Mean, found.Means[order[k]], 6 * truth[k].Deviation / Math.Sqrt(rows) + 0.05);
-            Assert.AreEqual(truth[k].Deviation, found.Deviations[order[k]], 6 * truth[k].Deviation / Math.Sqrt(2 * rows) + 0.1);
+            Assert.AreEqual(
+                truth[k].Deviation, found.Deviations[order[k]], 6 * truth[k].Deviation / Math.Sqrt(2 * rows) + 0.1);
             Assert.AreEqual(truth[k].Weight, found.Weights[order[k]], 6 * 0.5 / Math.Sqrt(values.Length));
         }
         Assert.AreEqual(1, found.Weights.Sum(), 1e-12);

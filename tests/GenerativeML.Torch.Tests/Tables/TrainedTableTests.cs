@@ -93,7 +93,8 @@ public sealed class TrainedTableTests
     [TestMethod]
     public void Rows_of_the_VAE_keep_conditions_exactly_and_are_those_that_go_with_them()
     {
-        var where = new TableCondition([new CategoryLimit(2, [false, false, true]), new NumberLimit(3, 10.25, 10.5, false)]);
+        var where = new TableCondition(
+            [new CategoryLimit(2, [false, false, true]), new NumberLimit(3, 10.25, 10.5, false)]);
         var block = new TableBlock(s_vae.Shape, Rows);
         int ones = 0;
         for (ulong seed = 0; seed < 4; seed++)
@@ -111,7 +112,8 @@ public sealed class TrainedTableTests
     [TestMethod]
     public void Rows_of_the_GAN_have_the_categories_that_are_asked_for()
     {
-        var where = new TableCondition([new CategoryLimit(2, [false, false, true]), new CategoryLimit(0, [true, false])]);
+        var where = new TableCondition(
+            [new CategoryLimit(2, [false, false, true]), new CategoryLimit(0, [true, false])]);
         var block = new TableBlock(s_gan.Shape, Rows);
         s_gan.Fill(block, 1, where);
         for (int i = 0; i < Rows; i++)
