@@ -7,7 +7,8 @@ internal static class GanFit
 {
     private const int DefaultBatch = 128;
 
-    // Some 8000 steps for a small table; a large one is read ten times at least.
+    // Some 8000 steps for a small table, twice as many where the generator moves in some of them only; a large one is
+    // read ten times at least.
     private const long PresentedRows = 1_024_000;
     private const int LeastEpochs = 10;
     private const int MostEpochs = 10_000;
@@ -113,8 +114,9 @@ internal static class GanFit
         int batch = (int)Math.Min(options.BatchSize ?? DefaultBatch, data.TrainingRows);
         double rate = GanDefaults.LearningRate(options);
         double decay = options.WeightDecay ?? 0;
+        long presented = GanDefaults.DiscriminatorSteps(options) > 1 ? 2 * PresentedRows : PresentedRows;
         int epochs = options.Epochs
-            ?? (int)Math.Clamp((PresentedRows + data.TrainingRows - 1) / data.TrainingRows, LeastEpochs, MostEpochs);
+            ?? (int)Math.Clamp((presented + data.TrainingRows - 1) / data.TrainingRows, LeastEpochs, MostEpochs);
         return new TrainingRun
         {
             Options = options,

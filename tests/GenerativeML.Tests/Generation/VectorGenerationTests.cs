@@ -1,0 +1,134 @@
+using GenerativeML.Tests.Conformance;
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Tests.Generation;
+
+/// <summary>What vectors are generated under conditions, and which conditions are refused.</summary>
+[TestClass]
+[DoNotParallelize]
+public class VectorGenerationTests
+{
+    private readonly MLContext _ml = new(seed: 1);
+
+    private GeneratorTransformer Vae() => _ml.Generative.Vae(new VaeTrainer.Options
+    {
+        ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [32], LearningRate = 5e-3, Epochs = 60,
+    }).Fit(LabelledVectors.Rows(600));
+
+    private GeneratorTransformer Gan() => _ml.Generative.Gan(new GanTrainer.Options
+    {
+        ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16], Epochs = 2,
+    }).Fit(LabelledVectors.Rows(60));
+
+    [TestMethod]
+    public void Every_row_has_the_labels_that_are_asked_for_and_vectors_that_go_with_them()
+    {
+        using GeneratorTransformer model = Vae();
+        IDataView rows = model.Generate(3000, seed: 4, new RowCondition().Equal("Kind", 2).Equal("Large", true));
+        Labelled[] all = Read(rows);
+        Assert.HasCount(3000, all);
+        Assert.IsTrue(all.All(r => r.Kind == 2 && r.Large));
+        // In training rows of this kind and size the slots are 0, 20 and 0 on average.
+        double[] means = [.. Enumerable.Range(0, 3).Select(j => all.Average(r => (double)r.Features[j]))];
+        Assert.AreEqual(20, means[1], 3);
+        Assert.IsLessThan(6, Math.Max(Math.Abs(means[0]), Math.Abs(means[2])));
+    }
+
+    [TestMethod]
+    public void Without_a_condition_labels_come_as_in_the_training_rows()
+    {
+        using GeneratorTransformer model = Gan();
+        Labelled[] all = Read(model.Generate(6000));
+        foreach (uint kind in new uint[] { 1, 2, 3 })
+            Assert.AreEqual(1 / 3.0, all.Count(r => r.Kind == kind) / 6000.0, 0.03);
+        Assert.AreEqual(0.5, all.Count(r => r.Large) / 6000.0, 0.03);
+        Labelled[] some = Read(model.Generate(600, where: new RowCondition().Equal("Large", false)));
+        Assert.IsTrue(some.All(r => !r.Large));
+        Assert.AreEqual(3, some.Select(r => r.Kind).Distinct().Count());
+    }
+
+    [TestMethod]
+    public void What_cannot_be_met_is_refused_before_any_work_and_says_why()
+    {
+        using GeneratorTransformer model = Gan();
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(-1));
+        Refuses("'Height'", new RowCondition().Equal("Height", 1));
+        Refuses("no training row", new RowCondition().Equal("Kind", 4));
+        Refuses("two values", new RowCondition().Equal("Kind", 1).Equal("Kind", 2));
+        Refuses("single values", new RowCondition().Between("Kind", 1, 2));
+        Refuses("Boolean", new RowCondition().Equal("Large", "yes"));
+        Assert.AreEqual(0, model.Generate(0).GetRowCount());
+
+        void Refuses(string why, RowCondition where) => StringAssert.Contains(
+            Assert.Throws<ArgumentException>(() => model.Generate(10, where: where)).Message, why);
+    }
+
+    [TestMethod]
+    public void A_label_that_is_not_there_or_of_another_type_is_refused_before_training()
+    {
+        TableView data = LabelledVectors.Rows(20).Add("Name", TextDataViewType.Instance, row => $"{row}".AsMemory());
+        Refuses("Colour");
+        Refuses("Name");
+
+        void Refuses(string label)
+        {
+            IEstimator<ITransformer> estimator = _ml.Generative.Gan(new() { ConditionColumnNames = [label] });
+            StringAssert.Contains(Assert.Throws<ArgumentOutOfRangeException>(() => estimator.Fit(data)).Message, $"'{label}'");
+            StringAssert.Contains(
+                Assert.Throws<ArgumentOutOfRangeException>(
+                    () => estimator.GetOutputSchema(SchemaTests.Shape(data.Schema))).Message,
+                $"'{label}'");
+        }
+    }
+
+    [TestMethod]
+    public void Values_that_a_likelihood_cannot_have_are_refused_before_training()
+    {
+        IEstimator<ITransformer> estimator =
+            _ml.Generative.Vae(new VaeTrainer.Options { Likelihood = VaeLikelihood.Bernoulli });
+        string message = Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message;
+        StringAssert.Contains(message, "'Features'");
+        StringAssert.Contains(message, "Slot 0");
+        estimator = _ml.Generative.Vae(new VaeTrainer.Options { ColumnLikelihoods = [VaeLikelihood.Gaussian] });
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message, "3 slots");
+    }
+
+    [TestMethod]
+    public void A_gan_reports_how_its_training_went_and_the_report_is_saved_with_it()
+    {
+        using GeneratorTransformer model = Gan();
+        GanReport report = ((GanTransformer)model).Report;
+        Assert.IsNotEmpty(report.Stages);
+        Assert.AreEqual(6, report.ComparedRows, 1);
+        Assert.IsTrue(report.Stages.All(s => s.Step > 0 && double.IsFinite(s.SlicedWasserstein)));
+        Assert.IsNotEmpty(report.Verdict());
+        using var stream = new MemoryStream();
+        _ml.Model.Save(model, null, stream);
+        stream.Position = 0;
+        using var loaded = (GanTransformer)new MLContext().Model.Load(stream, out _);
+        Assert.AreEqual(report.ToString(), loaded.Report.ToString());
+    }
+
+    private static Labelled[] Read(IDataView rows)
+    {
+        using DataViewRowCursor cursor = rows.GetRowCursor(rows.Schema);
+        ValueGetter<uint> kind = cursor.GetGetter<uint>(rows.Schema["Kind"]);
+        ValueGetter<VBuffer<float>> features = cursor.GetGetter<VBuffer<float>>(rows.Schema["Features"]);
+        ValueGetter<bool> large = cursor.GetGetter<bool>(rows.Schema["Large"]);
+        var all = new List<Labelled>();
+        (uint k, VBuffer<float> f, bool l) = (0, default, false);
+        while (cursor.MoveNext())
+        {
+            kind(ref k);
+            features(ref f);
+            large(ref l);
+            all.Add(new Labelled(k, [.. f.DenseValues()], l));
+        }
+        return [.. all];
+    }
+
+    private sealed record Labelled(uint Kind, float[] Features, bool Large);
+}
