@@ -90,6 +90,17 @@ internal static class GptFit
         return weights;
     }
 
+    /// <summary>The same, laid out for decoding.</summary>
+    /// <inheritdoc cref="ReadInitial"/>
+    public static DecoderWeights? ReadForDecoding(GptOptions options, GptShape shape)
+    {
+        // Adapters are merged before matrices are packed; without them there is no need for a copy.
+        if (options.InitialWeights is null || options.InitialAdapters is not null)
+            return ReadInitial(options, shape) is GptWeights merged ? DecoderWeights.Pack(merged) : null;
+        using FileStream file = File.OpenRead(options.InitialWeights);
+        return GptWeightFile.ReadForDecoding(file, shape, options.InitialWeightsLayout);
+    }
+
     private static (GptWeights Weights, GptAdapters? Adapters) Copy(GptNetwork network)
     {
         GptWeights weights = network.ToWeights();

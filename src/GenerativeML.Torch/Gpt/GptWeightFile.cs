@@ -60,24 +60,47 @@ internal static class GptWeightFile
     /// </exception>
     public static GptWeights Read(Stream stream, GptShape shape, GptWeightLayout? layout = null)
     {
+        GptWeights? weights = null;
+        Read(stream, shape, layout, (name, row, length, values) =>
+            values.CopyTo((weights ??= new GptWeights(shape))[name], row * length));
+        return weights!;
+    }
+
+    /// <summary>The same, laid out for decoding: without a second copy in memory.</summary>
+    /// <inheritdoc cref="Read(Stream, GptShape, GptWeightLayout?)"/>
+    public static DecoderWeights ReadForDecoding(Stream stream, GptShape shape, GptWeightLayout? layout = null)
+    {
+        DecoderWeights? weights = null;
+        Read(stream, shape, layout, (name, row, _, values) =>
+            (weights ??= new DecoderWeights(shape)).Set(name, row, values));
+        return weights!;
+    }
+
+    /// <summary>
+    /// Gives rows of each tensor, as many at a time as are a few megabytes: the tensor's name, the number of the first
+    /// row, the length of a row, and the rows. Nothing is given before the whole file has been found to fit.
+    /// </summary>
+    private static void Read(
+        Stream stream, GptShape shape, GptWeightLayout? layout, Action<string, int, int, float[]> accept)
+    {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         Dictionary<string, TensorEntry> found = Match(reader.Header, shape, layout, out GptWeightLayout actual);
-        var weights = new GptWeights(shape);
+        if (found.TryGetValue(GptWeightNames.Head, out TensorEntry? head))
+            RequireTied(reader, head, found["wte.weight"]);
         foreach ((string name, long[] size) in shape.Tensors())
         {
-            bool transposed = actual == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name);
-            float[] target = weights[name];
-            foreach ((int start, float[] piece) in Pieces(reader, found[name]))
+            int length = size.Length > 1 ? (int)size[1] : 1;
+            if (actual == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name))
             {
-                if (transposed)
-                    Transpose(piece, start, (int)size[1], (int)size[0], target);
-                else
-                    piece.CopyTo(target, start);
+                float[] turned = new float[size[0] * size[1]];
+                foreach ((int start, float[] piece) in Pieces(reader, found[name], (int)size[0]))
+                    Transpose(piece, start, length, (int)size[0], turned);
+                accept(name, 0, length, turned);
+                continue;
             }
+            foreach ((int start, float[] piece) in Pieces(reader, found[name], length))
+                accept(name, start / length, length, piece);
         }
-        if (found.TryGetValue(GptWeightNames.Head, out TensorEntry? head))
-            RequireTied(reader, head, weights["wte.weight"]);
-        return weights;
     }
 
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
@@ -152,25 +175,30 @@ internal static class GptWeightFile
             ? GptWeightLayout.Conv1D
             : GptWeightLayout.Linear;
 
-    private static void RequireTied(SafetensorsReader reader, TensorEntry head, float[] embeddings)
+    private static void RequireTied(SafetensorsReader reader, TensorEntry head, TensorEntry embeddings)
     {
-        foreach ((int start, float[] piece) in Pieces(reader, head))
+        foreach (((_, float[] one), (_, float[] other)) in
+            Pieces(reader, head, rowLength: 1).Zip(Pieces(reader, embeddings, rowLength: 1)))
         {
-            if (!piece.AsSpan().SequenceEqual(embeddings.AsSpan(start, piece.Length)))
+            if (!one.AsSpan().SequenceEqual(other))
                 throw new FormatException(
                     $"The weights are not those of the network: '{GptWeightNames.Head}' differs from 'wte.weight', " +
                     "and the network's output weights are its token embeddings.");
         }
     }
 
-    /// <summary>A tensor's elements as Single, some at a time, each with the number of its first.</summary>
-    private static IEnumerable<(int Start, float[] Values)> Pieces(SafetensorsReader reader, TensorEntry entry)
+    /// <summary>
+    /// A tensor's elements as Single, whole rows at a time, each with the number of its first element.
+    /// </summary>
+    private static IEnumerable<(int Start, float[] Values)> Pieces(
+        SafetensorsReader reader, TensorEntry entry, int rowLength)
     {
         int size = entry.Spec.Type.Size();
         int count = (int)(entry.Spec.Length / size);
-        for (int start = 0; start < count; start += PieceElements)
+        int most = Math.Max(1, PieceElements / rowLength) * rowLength;
+        for (int start = 0; start < count; start += most)
         {
-            byte[] bytes = new byte[Math.Min(PieceElements, count - start) * size];
+            byte[] bytes = new byte[Math.Min(most, count - start) * size];
             reader.Read(entry, (long)start * size, bytes);
             yield return (start, Singles(bytes, entry.Spec.Type));
         }

@@ -79,12 +79,12 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
                 $"Option {nameof(options.PredictedLabelColumnName)} needs training rows to know the threshold by.",
                 nameof(options));
         TokenCodec codec = TokenCodec.For(tokenizer, options.VocabularySize, options.EndOfTextId);
-        GptWeights weights = GptFit.ReadInitial(options, GptFit.ShapeOf(options, codec.VocabularySize))
+        DecoderWeights weights = GptFit.ReadForDecoding(options, GptFit.ShapeOf(options, codec.VocabularySize))
             ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
         int seed = options.Seed ?? HostDefaults.Seed(environment);
-        var model = new TrainedGpt(
-            weights, options.Device ?? HostDefaults.Device(environment),
-            options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
+        var model = new TrainedGpt(weights, DeviceGpt.On(
+            options.Device ?? HostDefaults.Device(environment),
+            options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment), weights));
         return Made(options, model, codec, seed, threshold: null, adapters: null);
     }
 

@@ -159,8 +159,7 @@ internal static class DecodeBenchmark
     private static TrainedGpt Load(string file, GptShape shape, int threads)
     {
         using FileStream stream = File.OpenRead(file);
-        // As somebody else's weights are loaded, which takes more memory than a saved model does.
-        return new TrainedGpt(GptWeightFile.Read(stream, shape)) { Threads = threads };
+        return new TrainedGpt(GptWeightFile.ReadForDecoding(stream, shape)) { Threads = threads };
     }
 
     private static void Print(string what, List<double> rates) => Console.WriteLine(

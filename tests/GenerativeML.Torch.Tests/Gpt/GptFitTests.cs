@@ -195,9 +195,13 @@ public class GptFitTests
             var heard = new List<TrainingProgress>();
             GptFit.Fit(
                 TinyGpt.Corpus(1000),
-                new() { Layers = 1, Heads = 2, Width = 16, ContextLength = 8, Steps = 40, Precision = precision },
+                new()
+                {
+                    Layers = 1, Heads = 2, Width = 16, ContextLength = 8, Steps = 40, ValidationFraction = 0.2,
+                    Precision = precision,
+                },
                 TinyGpt.Context() with { Progress = new Listener(heard) });
-            return heard[^1].Losses["loss"];
+            return heard[^1].Validation["loss"];
         }
         Assert.AreEqual(Loss(Precision.Float32), Loss(Precision.BFloat16), 0.03);
     }

@@ -17,6 +17,8 @@ public class GptWeightFileTests
         byte[] file = Write(weights, layout);
         TinyGpt.AssertSame(weights, Read(file, weights.Shape));
         TinyGpt.AssertSame(weights, Read(file, weights.Shape, layout));
+        TinyGpt.AssertSame(
+            weights, GptWeightFile.ReadForDecoding(new MemoryStream(file), weights.Shape, layout).Unpack());
         CollectionAssert.AreEqual(file, Write(Read(file, weights.Shape), layout));
     }
 
