@@ -15,7 +15,9 @@ internal sealed record Settings
     /// <summary>Weights to start from; null for none.</summary>
     public string? Weights { get; init; }
 
-    /// <summary>The sizes of the network of those weights, as a <c>config.json</c>; null for what the file tells.</summary>
+    /// <summary>
+    /// The sizes of the network of those weights, as a <c>config.json</c>; null for what the file tells.
+    /// </summary>
     public string? Config { get; init; }
 
     /// <summary>The vocabulary that belongs to the weights.</summary>
@@ -83,13 +85,15 @@ internal static class CommandLine
         Description = "With --weights and --corpus: trains adapters of this rank in place of all weights.",
     };
 
-    private static readonly Option<int> Tokens = Number("--tokens", 1024, "A byte-pair vocabulary to learn; 0: characters.");
+    private static readonly Option<int> Tokens = Number(
+        "--tokens", 1024, "A byte-pair vocabulary to learn; 0: characters.");
     private static readonly Option<int> Steps = Number("--steps", 1000, "Training steps.");
     private static readonly Option<int> Layers = Number("--layers", 4, "Blocks of the network.");
     private static readonly Option<int> Heads = Number("--heads", 4, "Attention heads.");
     private static readonly Option<int> Width = Number("--width", 128, "Slots of a token's state.");
     private static readonly Option<int> Context = Number("--context", 64, "Tokens that are looked at together.");
-    private static readonly Option<int> SampleEvery = Number("--sample-every", 250, "Steps between samples while training.");
+    private static readonly Option<int> SampleEvery = Number(
+        "--sample-every", 250, "Steps between samples while training.");
     private static readonly Option<int> Seed = Number("--seed", 1, "Decides training and generation.");
     private static readonly Option<int> Length = Number("--length", 200, "Tokens to generate.");
     private static readonly Option<int> TopK = Number("--top-k", 50, "Only the likeliest so many tokens are drawn.");

@@ -19,7 +19,7 @@ int TrainAndContinue(Settings settings)
     MLContext ml = new(settings.Seed);
     using GptTransformer gpt = Gpt(ml, settings);
     AnsiConsole.MarkupLineInterpolated(
-        $"[bold]{gpt.ParameterCount:N0}[/] weights, {gpt.VocabularySize:N0} tokens, {gpt.ContextLength} looked at together");
+        $"[bold]{gpt.ParameterCount:N0}[/] weights, {gpt.VocabularySize:N0} tokens, {gpt.ContextLength} in a window");
     foreach (string prompt in settings.Prompts.Length > 0 ? settings.Prompts : Typed())
         Continue(gpt, prompt, settings.Generation);
     return 0;

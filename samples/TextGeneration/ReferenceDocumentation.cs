@@ -5,8 +5,8 @@ using System.Xml;
 namespace TextGeneration;
 
 /// <summary>
-/// English that every machine with the .NET SDK has: what the XML documentation files of its reference assemblies say of
-/// each type and member.
+/// English that every machine with the .NET SDK has: what the XML documentation files of its reference assemblies say
+/// of each type and member.
 /// </summary>
 internal static partial class ReferenceDocumentation
 {
@@ -14,7 +14,8 @@ internal static partial class ReferenceDocumentation
     /// <exception cref="InvalidDataException">There are no such files.</exception>
     public static string[] Read(int seed)
     {
-        string packs = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "packs"));
+        string packs = Path.GetFullPath(
+            Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "packs"));
         string[] files = Directory.Exists(packs)
             ? [.. Directory.EnumerateFiles(packs, "*.xml", SearchOption.AllDirectories)
                 .Where(file => file.Contains($"{Path.DirectorySeparatorChar}ref{Path.DirectorySeparatorChar}"))

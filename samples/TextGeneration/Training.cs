@@ -16,7 +16,8 @@ internal static class Training
         {
             { Weights: null } => new()
             {
-                Layers = settings.Layers, Heads = settings.Heads, Width = settings.Width, ContextLength = settings.Context,
+                Layers = settings.Layers, Heads = settings.Heads, Width = settings.Width,
+                ContextLength = settings.Context,
             },
             { Config: string config } => GptOptions.FromConfig<GptTrainer.Options>(config),
             { Weights: string weights } => GptOptions.FromWeights<GptTrainer.Options>(weights),
@@ -25,7 +26,8 @@ internal static class Training
         {
             { Weights: null } => null,
             { Vocabulary: string vocabulary, Merges: string merges } => BytePairTokenizer.Load(vocabulary, merges),
-            _ => throw new ArgumentException("--weights need the vocabulary that belongs to them: --vocab and --merges."),
+            _ => throw new ArgumentException(
+                "--weights need the vocabulary that belongs to them: --vocab and --merges."),
         };
         return new GptTrainer.Options
         {

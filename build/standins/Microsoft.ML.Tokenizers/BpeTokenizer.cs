@@ -160,7 +160,9 @@ public sealed class BpeTokenizer : Tokenizer
             {
                 // Half a surrogate pair goes through as if it were a character of its own.
                 (encoded[0], encoded[1], encoded[2]) =
-                    ((byte)(0xE0 | (piece[i] >> 12)), (byte)(0x80 | ((piece[i] >> 6) & 63)), (byte)(0x80 | (piece[i] & 63)));
+                    (
+                        (byte)(0xE0 | (piece[i] >> 12)), (byte)(0x80 | ((piece[i] >> 6) & 63)),
+                        (byte)(0x80 | (piece[i] & 63)));
                 (n, used) = (3, 1);
             }
             foreach (byte b in encoded[..n])

@@ -9,7 +9,9 @@ public abstract class PreTokenizer
     public abstract IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text);
 }
 
-/// <summary>Splits as GPT-2 does: contractions, then letters, digits and all else with at most one space before.</summary>
+/// <summary>
+/// Splits as GPT-2 does: contractions, then letters, digits and all else with at most one space before.
+/// </summary>
 public sealed partial class RobertaPreTokenizer : PreTokenizer
 {
     public static RobertaPreTokenizer Instance { get; } = new();

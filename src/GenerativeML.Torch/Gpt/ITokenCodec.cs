@@ -10,10 +10,14 @@ internal interface ITokenCodec
     int? EndOfText { get; }
 
     /// <summary>A text's tokens; none for an empty text.</summary>
-    /// <exception cref="InvalidOperationException">The text has characters that the vocabulary cannot express.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The text has characters that the vocabulary cannot express.
+    /// </exception>
     int[] Encode(string text);
 
-    /// <summary>Starts to put together, from its tokens, the text that follows on those of <paramref name="before"/>.</summary>
+    /// <summary>
+    /// Starts to put together, from its tokens, the text that follows on those of <paramref name="before"/>.
+    /// </summary>
     ITextAssembler StartText(ReadOnlySpan<int> before);
 }
 

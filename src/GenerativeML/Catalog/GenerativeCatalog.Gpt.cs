@@ -42,8 +42,8 @@ public sealed partial class GenerativeCatalog
 
     /// <summary>
     /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
-    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="GptTrainer.Options.Tokenizer"/> that belongs to
-    /// them. <see cref="GptOptions.FromConfig"/> reads the sizes. It needs no torch.
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="GptTrainer.Options.Tokenizer"/> that belongs
+    /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes. It needs no torch.
     /// </summary>
     /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

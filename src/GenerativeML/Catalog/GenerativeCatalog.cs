@@ -43,7 +43,9 @@ public sealed partial class GenerativeCatalog
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
         new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
 
-    /// <summary>Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.</summary>
+    /// <summary>
+    /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.
+    /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="latentDimension">The number of slots of a code. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>

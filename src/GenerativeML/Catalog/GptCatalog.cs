@@ -7,8 +7,9 @@ namespace Microsoft.ML;
 public static class GptCatalog
 {
     /// <summary>
-    /// Creates a <see cref="GptTrainer"/> that scores texts, such as lines of a log, by how unlikely they are: the columns
-    /// <c>Score</c> and <c>PredictedLabel</c>. All options are those of <see cref="GenerativeCatalog.Gpt(GptTrainer.Options)"/>.
+    /// Creates a <see cref="GptTrainer"/> that scores texts, such as lines of a log, by how unlikely they are: the
+    /// columns <c>Score</c> and <c>PredictedLabel</c>. All options are those of
+    /// <see cref="GenerativeCatalog.Gpt(GptTrainer.Options)"/>.
     /// </summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="textColumnName">The input: a column of text, each row a document.</param>

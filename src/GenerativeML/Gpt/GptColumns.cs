@@ -17,7 +17,9 @@ internal sealed record GptColumns
 
     public string? Embedding { get; init; }
 
-    /// <summary>The added columns, in the order of the schema, for embeddings of <paramref name="width"/> slots.</summary>
+    /// <summary>
+    /// The added columns, in the order of the schema, for embeddings of <paramref name="width"/> slots.
+    /// </summary>
     public IReadOnlyList<OutputColumn> Outputs(int width)
     {
         var columns = new List<OutputColumn>();

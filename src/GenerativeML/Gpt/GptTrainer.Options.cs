@@ -14,7 +14,8 @@ public sealed partial class GptTrainer
         public string TextColumnName { get; init; } = "Text";
 
         /// <summary>
-        /// Whether the rows are lines of one text. Default: no; each row is a document, a beginning and an end of its own.
+        /// Whether the rows are lines of one text. Default: no; each row is a document, a beginning and an end of its
+        /// own.
         /// </summary>
         public bool JoinRows { get; init; }
 
@@ -23,8 +24,8 @@ public sealed partial class GptTrainer
 
         /// <summary>
         /// Turns text into tokens. Default: a <see cref="CharacterTokenizer"/> for the characters of the training text.
-        /// Any tokenizer of Microsoft.ML.Tokenizers can be given; one that is no <see cref="GptTokenizer"/> can be used,
-        /// but not saved inside the model.
+        /// Any tokenizer of Microsoft.ML.Tokenizers can be given; one that is no <see cref="GptTokenizer"/> can be
+        /// used, but not saved inside the model.
         /// </summary>
         [JsonIgnore]
         public Tokenizer? Tokenizer { get; init; }
@@ -59,8 +60,8 @@ public sealed partial class GptTrainer
         public GenerationOptions Generation { get; init; } = new();
 
         /// <summary>
-        /// The share of the training rows that are taken to be anomalies, for <see cref="PredictedLabelColumnName"/>. In
-        /// (0, 0.5]. Default 0.1.
+        /// The share of the training rows that are taken to be anomalies, for <see cref="PredictedLabelColumnName"/>.
+        /// In (0, 0.5]. Default 0.1.
         /// </summary>
         public double Contamination { get; init; } = 0.1;
 
@@ -77,7 +78,9 @@ public sealed partial class GptTrainer
         /// <summary>The column for the perplexity, the exponential of the score. Default: none is added.</summary>
         public string? PerplexityColumnName { get; init; }
 
-        /// <summary>The column for the predicted label, whether the row is an anomaly. Default: none is added.</summary>
+        /// <summary>
+        /// The column for the predicted label, whether the row is an anomaly. Default: none is added.
+        /// </summary>
         public string? PredictedLabelColumnName { get; init; }
 
         /// <summary>
@@ -94,8 +97,8 @@ public sealed partial class GptTrainer
         public IProgress<TrainingSample>? Samples { get; init; }
 
         /// <summary>
-        /// What samples continue. Default: nothing, which is the beginning of a document; a text of joined rows has none,
-        /// so that it needs a prompt.
+        /// What samples continue. Default: nothing, which is the beginning of a document; a text of joined rows has
+        /// none, so that it needs a prompt.
         /// </summary>
         [JsonIgnore]
         public string SamplePrompt { get; init; } = "";

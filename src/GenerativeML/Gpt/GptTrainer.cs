@@ -19,10 +19,11 @@ namespace GenerativeML;
 /// <para>To create this trainer, use <see cref="GenerativeCatalog.Gpt(Options)"/>.</para>
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
-/// <item><term>Task</term><description>Text generation, anomaly detection, featurization; no label is read.</description></item>
+/// <item><term>Task</term><description>Text generation, anomaly detection, featurization; no label is
+/// read.</description></item>
 /// <item><term>Input</term><description>One column of text.</description></item>
-/// <item><term>Caching</term><description>The text's tokens are held in memory, two bytes each where the vocabulary has at
-/// most 65,536; the text itself is read row by row, twice.</description></item>
+/// <item><term>Caching</term><description>The text's tokens are held in memory, two bytes each where the vocabulary has
+/// at most 65,536; the text itself is read row by row, twice.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>Microsoft.ML.Tokenizers; for training, TorchSharp-cpu or
 /// TorchSharp-cuda. On the CPU, a trained model needs no torch.</description></item>
 /// </list>
@@ -30,12 +31,14 @@ namespace GenerativeML;
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
 /// <item><term><c>GeneratedText</c></term><description>Text that continues the row's.</description></item>
-/// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the higher,
-/// the stranger. NaN for a row without a token to score.</description></item>
-/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above that of all but the
-/// share <see cref="Options.Contamination"/> of the training rows.</description></item>
-/// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the score.</description></item>
-/// <item><term><c>Embedding</c></term><description>A vector: the mean of the tokens' final hidden states.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the
+/// higher, the stranger. NaN for a row without a token to score.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above that of all but
+/// the share <see cref="Options.Contamination"/> of the training rows.</description></item>
+/// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the
+/// score.</description></item>
+/// <item><term><c>Embedding</c></term><description>A vector: the mean of the tokens' final hidden
+/// states.</description></item>
 /// </list>
 /// </remarks>
 public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
@@ -108,7 +111,7 @@ public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
         generation.CheckTokens(codec.VocabularySize);
         if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
             throw new InvalidOperationException(
-                $"Option {nameof(Options.SamplePrompt)} is empty, and there is no token for the beginning of a document.");
+                $"Option {nameof(Options.SamplePrompt)} is empty, and no token is the beginning of a document.");
         return (steps, weights) =>
         {
             if (steps % every != 0)

@@ -65,8 +65,8 @@ public sealed partial class GptTransformer : GenerativeTransformer
     /// <param name="options">How. Default: all defaults.</param>
     /// <param name="cancellationToken">Looked at before each token.</param>
     /// <exception cref="ArgumentException">
-    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an error;
-    /// or options are out of range or contradict each other.
+    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
+    /// error; or options are out of range or contradict each other.
     /// </exception>
     /// <exception cref="InvalidOperationException">
     /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
@@ -82,12 +82,13 @@ public sealed partial class GptTransformer : GenerativeTransformer
     /// <param name="cancellationToken">Looked at before each token.</param>
     /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
     public IReadOnlyList<GeneratedText> Generate(
-        IReadOnlyList<string> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        IReadOnlyList<string> prompts, GenerationOptions? options = null,
+        CancellationToken cancellationToken = default) =>
         _generator.Generate(prompts, options, cancellationToken);
 
     /// <summary>
-    /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and nothing
-    /// of a stop string.
+    /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
+    /// nothing of a stop string.
     /// </summary>
     /// <param name="prompt">What to continue.</param>
     /// <param name="options">How. Default: all defaults.</param>
@@ -113,7 +114,7 @@ public sealed partial class GptTransformer : GenerativeTransformer
         if (_codec.Tokenizer is not GptTokenizer tokenizer)
             throw new InvalidOperationException(
                 $"The model's tokenizer is a {_codec.Tokenizer.GetType().Name}, which cannot be saved inside a model. "
-                + $"Train with a {nameof(BytePairTokenizer)}, a {nameof(CharacterTokenizer)} or a {nameof(ByteTokenizer)}.");
+                + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
         JsonSerializer.Serialize(
             writer,
             new Saved

@@ -35,6 +35,7 @@ public abstract class VectorEstimator<TTransformer> : GenerativeEstimator<TTrans
     private protected sealed override TTransformer Train(IDataView input, string parameter, TrainingContext context) =>
         Train(
             new DataViewRowSource(
-                input, InputColumnNames, _options.NonFiniteValues, parameter, LabelColumnNames, _options.CancellationToken),
+                input, InputColumnNames, _options.NonFiniteValues, parameter, LabelColumnNames,
+                _options.CancellationToken),
             context);
 }

@@ -66,7 +66,8 @@ public sealed partial class EstimatorConformance
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
             CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-            Layers = 1, Heads = 2, Width = 16, ContextLength = 16, BatchSize = 32, Generation = new() { MaxNewTokens = 5 },
+            Layers = 1, Heads = 2, Width = 16, ContextLength = 16, BatchSize = 32,
+            Generation = new() { MaxNewTokens = 5 },
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
             EmbeddingColumnName = "Embedding",
         }), input: "Text")],
@@ -109,9 +110,11 @@ public sealed partial class EstimatorConformance
                 new TableView(3).Add("Features", NumberDataViewType.Single, row => (float)row),
                 new TableView(3).Add("Features", TextDataViewType.Instance, _ => "text".AsMemory()),
                 new TableView(3).Add(
-                    "Features", new VectorDataViewType(NumberDataViewType.Double, 4), _ => new VBuffer<double>(4, new double[4])),
+                    "Features", new VectorDataViewType(NumberDataViewType.Double, 4),
+                    _ => new VBuffer<double>(4, new double[4])),
                 new TableView(3).Add(
-                    "Features", new VectorDataViewType(NumberDataViewType.Single), _ => new VBuffer<float>(4, new float[4])),
+                    "Features", new VectorDataViewType(NumberDataViewType.Single),
+                    _ => new VBuffer<float>(4, new float[4])),
             ];
         foreach (IDataView input in wrong)
         {

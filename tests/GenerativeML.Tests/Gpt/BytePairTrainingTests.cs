@@ -14,7 +14,8 @@ public sealed class BytePairTrainingTests
         for (int round = 0; round < 20; round++)
         {
             string[] texts = [.. Enumerable.Range(0, 30).Select(_ => Text(random))];
-            BytePairTokenizer learned = BytePairTokenizer.Train(texts, new() { VocabularySize = 300, EndOfText = false });
+            BytePairTokenizer learned = BytePairTokenizer.Train(
+                texts, new() { VocabularySize = 300, EndOfText = false });
             CollectionAssert.AreEqual(MergesByCounting(texts, 300 - 256, 2), learned.Merges.ToArray());
         }
     }
@@ -22,8 +23,8 @@ public sealed class BytePairTrainingTests
     [TestMethod]
     public void The_library_joins_what_was_learned_to_be_joined()
     {
-        string[] texts = ["low low low low low lower lower newest newest newest newest newest newest widest widest widest"];
-        BytePairTokenizer learned = BytePairTokenizer.Train(texts, new() { VocabularySize = 266, EndOfText = false });
+        string text = "low low low low low lower lower newest newest newest newest newest newest widest widest widest";
+        BytePairTokenizer learned = BytePairTokenizer.Train([text], new() { VocabularySize = 266, EndOfText = false });
         CollectionAssert.AreEqual(
             new[] { "e s", "es t", "l o", "lo w", "e w", "n ew", "Ġ low", "Ġ new", "Ġnew est", "d est" },
             learned.Merges.ToArray());
@@ -35,7 +36,8 @@ public sealed class BytePairTrainingTests
     [TestMethod]
     public void Learning_stops_where_no_pair_is_frequent_enough_and_when_told_to()
     {
-        BytePairTokenizer few = BytePairTokenizer.Train(["ab ab cd"], new() { VocabularySize = 5000, LeastFrequency = 2 });
+        BytePairTokenizer few = BytePairTokenizer.Train(
+            ["ab ab cd"], new() { VocabularySize = 5000, LeastFrequency = 2 });
         CollectionAssert.AreEqual(new[] { "a b" }, few.Merges.ToArray());
         Assert.AreEqual(258, few.VocabularySize);
         Assert.AreEqual(257, BytePairTokenizer.Train([]).VocabularySize);
@@ -50,7 +52,8 @@ public sealed class BytePairTrainingTests
         source.Cancel();
         Assert.Throws<OperationCanceledException>(
             () => BytePairTokenizer.Train(["ab ab"], new() { CancellationToken = source.Token }));
-        Assert.Throws<ArgumentOutOfRangeException>(() => BytePairTokenizer.Train(["a"], new() { VocabularySize = 256 }));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => BytePairTokenizer.Train(["a"], new() { VocabularySize = 256 }));
     }
 
     [TestMethod]
@@ -60,7 +63,8 @@ public sealed class BytePairTrainingTests
         try
         {
             string vocabulary = Path.Combine(folder, "vocab.json"), merges = Path.Combine(folder, "merges.txt");
-            BytePairTokenizer learned = BytePairTokenizer.Train(["é😀 \" \\ < é😀 \" \\ <"], new() { VocabularySize = 280 });
+            BytePairTokenizer learned = BytePairTokenizer.Train(
+                ["é😀 \" \\ < é😀 \" \\ <"], new() { VocabularySize = 280 });
             learned.Save(vocabulary, merges);
             BytePairTokenizer back = BytePairTokenizer.Load(vocabulary, merges);
             CollectionAssert.AreEqual(learned.Tokens.ToArray(), back.Tokens.ToArray());
@@ -89,8 +93,9 @@ public sealed class BytePairTrainingTests
         Refused("each once", bytes.Append(new("ab", 999)).ToDictionary());
         Refused("twice", bytes.Append(new("ab", 257)).ToDictionary(), "a b", "a b");
 
-        static void Refused(string named, Dictionary<string, int> vocabulary, params string[] merges) => StringAssert.Contains(
-            Assert.Throws<ArgumentException>(() => BytePairTokenizer.Create(vocabulary, merges)).Message, named);
+        static void Refused(string named, Dictionary<string, int> vocabulary, params string[] merges) =>
+            StringAssert.Contains(
+                Assert.Throws<ArgumentException>(() => BytePairTokenizer.Create(vocabulary, merges)).Message, named);
     }
 
     [TestMethod]
@@ -143,7 +148,8 @@ public sealed class BytePairTrainingTests
         {
             var best = words.SelectMany(w => w.Zip(w.Skip(1))).GroupBy(p => p)
                 .Select(g => (Count: g.LongCount(), g.Key.First, g.Key.Second))
-                .OrderByDescending(p => p.Count).ThenBy(p => tokens.IndexOf(p.First)).ThenBy(p => tokens.IndexOf(p.Second))
+                .OrderByDescending(p => p.Count).ThenBy(p => tokens.IndexOf(p.First))
+                .ThenBy(p => tokens.IndexOf(p.Second))
                 .FirstOrDefault();
             if (best.Count < least)
                 break;

@@ -21,7 +21,8 @@ public sealed class GptPipelineTests
     public void Lines_unlike_those_of_training_are_strange()
     {
         string[] usual = Log(300);
-        using GptTransformer detector = _ml.AnomalyDetection.Trainers.Gpt(contextLength: 32, steps: 150).Fit(Rows(usual));
+        using GptTransformer detector =
+            _ml.AnomalyDetection.Trainers.Gpt(contextLength: 32, steps: 150).Fit(Rows(usual));
         string[] strange = [.. usual.Take(40).Select(line => string.Concat(line.Reverse()))];
         IDataView scored = detector.Transform(_ml.Data.LoadFromEnumerable(
             usual.Take(160).Select(line => new Line { Text = line })
@@ -30,9 +31,10 @@ public sealed class GptPipelineTests
 
         float[] scores = [.. scored.GetColumn<float>("Score")];
         CollectionAssert.AreEqual(
-            scores.Select(s => s > detector.Threshold).ToArray(), scored.GetColumn<bool>("PredictedLabel").ToArray());
+            scores.Select(s => s > detector.Threshold).ToArray(),
+            scored.GetColumn<bool>("PredictedLabel").ToArray());
         Assert.AreEqual(0.1, scores.Take(160).Count(s => s > detector.Threshold) / 160.0, 0.07);
-        Assert.IsTrue(scores.Skip(160).Average() > 2 * scores.Take(160).Average(), "reversed lines are hardly stranger");
+        Assert.IsTrue(scores.Skip(160).Average() > 2 * scores.Take(160).Average(), "reversed lines are no stranger");
     }
 
     [TestMethod]
@@ -70,7 +72,8 @@ public sealed class GptPipelineTests
         Assert.HasCount(1, rows.GetColumn<float>("Score").ToArray());
         Assert.HasCount(gpt.Width, rows.GetColumn<float[]>("Embedding").Single());
         StringAssert.Contains(
-            Assert.Throws<ArgumentException>(() => rows.GetColumn<string>("GeneratedText").ToArray()).Message, "100 tokens");
+            Assert.Throws<ArgumentException>(() => rows.GetColumn<string>("GeneratedText").ToArray()).Message,
+            "100 tokens");
     }
 
     [TestMethod]
@@ -103,7 +106,8 @@ public sealed class GptPipelineTests
     public void Rows_are_documents_or_lines_of_one_text()
     {
         IDataView rows = Rows("ab", "", "b");
-        TokenCodec codec = TokenCodec.For(new CharacterTokenizer("ab\n", UnknownCharacters.Error, endOfText: true), null, null);
+        TokenCodec codec = TokenCodec.For(
+            new CharacterTokenizer("ab\n", UnknownCharacters.Error, endOfText: true), null, null);
         var column = new TextColumn(rows, "Text", "input", default);
         GptCorpus documents = column.Read(codec, separator: null, long.MaxValue, sample: null);
         CollectionAssert.AreEqual(new long[] { 3, 1, 2, 3, 2, 3 }, Tokens(documents));
@@ -150,7 +154,8 @@ public sealed class GptPipelineTests
             {
                 Tokenizer = new CharacterTokenizer("abc", UnknownCharacters.Error),
             });
-        Refused("CacheBudgetBytes", Rows([.. Enumerable.Repeat(new string('a', 600_000), 3)]), new() { CacheBudgetBytes = 0 });
+        string[] much = [.. Enumerable.Repeat(new string('a', 600_000), 3)];
+        Refused("CacheBudgetBytes", Rows(much), new() { CacheBudgetBytes = 0 });
 
         void Refused(string named, IDataView rows, GptTrainer.Options options) => StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => Fit(rows, options)).Message, named);
@@ -234,7 +239,11 @@ public sealed class GptPipelineTests
         protected override EncodeResults<EncodedToken> EncodeToTokens(
             string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings) => new()
             {
-                Tokens = [.. (text ?? textSpan.ToString()).Select((c, i) => new EncodedToken(c, c.ToString(), i..(i + 1)))],
+                Tokens =
+                [
+                    .. (text ?? textSpan.ToString()).Select(
+                        (c, i) => new EncodedToken(c, c.ToString(), i..(i + 1))),
+                ],
             };
     }
 }

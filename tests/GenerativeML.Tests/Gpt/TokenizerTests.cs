@@ -1,12 +1,15 @@
 using System.Buffers;
-using System.Text;
+using System.Text.Json;
+using GenerativeML.Persistence;
 using GenerativeML.Tokenizers;
 using GenerativeML.Torch;
 using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML.Tests.Gpt;
 
-/// <summary>The package's own tokenizers: text in, the same text out, and what is done with what they do not know.</summary>
+/// <summary>
+/// The package's own tokenizers: text in, the same text out, and what is done with what they do not know.
+/// </summary>
 [TestClass]
 public sealed class TokenizerTests
 {
@@ -50,7 +53,8 @@ public sealed class TokenizerTests
         var text = new char[3];
         Assert.AreEqual(OperationStatus.Done, tokenizer.Decode(ids, text, out int consumed, out int written));
         Assert.AreEqual((ids.Length, "a日a"), (consumed, new string(text, 0, written)));
-        Assert.AreEqual(OperationStatus.DestinationTooSmall, tokenizer.Decode(ids, text.AsSpan(0, 2), out consumed, out written));
+        Assert.AreEqual(
+            OperationStatus.DestinationTooSmall, tokenizer.Decode(ids, text.AsSpan(0, 2), out consumed, out written));
         Assert.AreEqual("a日", new string(text, 0, written));
         Assert.AreEqual("a日", tokenizer.Decode(ids[..consumed]));
         Assert.AreEqual(OperationStatus.InvalidData, tokenizer.Decode([tokenizer.VocabularySize], text, out _, out _));
@@ -75,8 +79,9 @@ public sealed class TokenizerTests
     [DynamicData(nameof(Tokenizers))]
     public void A_tokenizer_comes_back_from_what_is_saved_of_it(GptTokenizer tokenizer)
     {
-        string json = System.Text.Json.JsonSerializer.Serialize(tokenizer.ToSaved(), Persistence.Json);
-        GptTokenizer back = System.Text.Json.JsonSerializer.Deserialize<SavedTokenizer>(json, Persistence.Json)!.Restore();
+        JsonSerializerOptions options = ModelJson.Options;
+        string json = JsonSerializer.Serialize(tokenizer.ToSaved(), options);
+        GptTokenizer back = JsonSerializer.Deserialize<SavedTokenizer>(json, options)!.Restore();
         Assert.AreEqual(tokenizer.GetType(), back.GetType());
         Assert.AreEqual(tokenizer.VocabularySize, back.VocabularySize);
         Assert.AreEqual(tokenizer.EndOfTextId, back.EndOfTextId);
@@ -174,10 +179,5 @@ public sealed class TokenizerTests
                         word => new EncodedToken(Array.IndexOf(s_words, word), word, ..)),
                 ],
             };
-    }
-
-    private static class Persistence
-    {
-        public static System.Text.Json.JsonSerializerOptions Json => GenerativeML.Persistence.ModelJson.Options;
     }
 }

@@ -67,7 +67,8 @@ public sealed class TokenizerTests
         Assert.AreEqual((3, 2, "aé"), (ids, characters, new string(text, 0, 2)));
         Assert.AreEqual(OperationStatus.Done, tokenizer.Decode([0, 6], text, out ids, out characters));
         Assert.AreEqual((1, 1), (ids, characters));
-        Assert.AreEqual(OperationStatus.DestinationTooSmall, tokenizer.Decode([3, 3], text.AsSpan(0, 3), out ids, out _));
+        Assert.AreEqual(
+            OperationStatus.DestinationTooSmall, tokenizer.Decode([3, 3], text.AsSpan(0, 3), out ids, out _));
         Assert.AreEqual(1, ids);
         Assert.AreEqual(OperationStatus.InvalidData, tokenizer.Decode([99], text, out _, out _));
     }
@@ -126,7 +127,8 @@ public sealed class TokenizerTests
         BpeTokenizer gpt2 = Gpt2();
         string[] texts =
         [
-            "plain words, with   spaces\t\r\n\n and\u00A0others", "Ünïcödé ßtraße", "日本語のテキスト", "👩‍👩‍👧‍👦 👋🏽 e\u0301 \u0000\u0007",
+            "plain words, with   spaces\t\r\n\n and\u00A0others", "Ünïcödé ßtraße", "日本語のテキスト",
+            "👩‍👩‍👧‍👦 👋🏽 e\u0301 \u0000\u0007",
             "\U0010FFFF\uFFFF\uE000\u200B", new string('a', 3000) + new string(' ', 3000) + "é",
         ];
         foreach (string text in texts)

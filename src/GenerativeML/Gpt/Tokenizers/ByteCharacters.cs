@@ -1,9 +1,9 @@
 namespace GenerativeML.Tokenizers;
 
 /// <summary>
-/// The characters by which byte-level vocabularies write bytes (Radford 2019): a printable one for each, so that a token
-/// never holds a space or a control character. Those of Latin-1 that can be seen stand for themselves; the others are
-/// U+0100 and following.
+/// The characters by which byte-level vocabularies write bytes (Radford 2019): a printable one for each, so that a
+/// token never holds a space or a control character. Those of Latin-1 that can be seen stand for themselves; the others
+/// are U+0100 and following.
 /// </summary>
 internal static class ByteCharacters
 {

@@ -12,7 +12,8 @@ namespace GenerativeML;
 /// merges, so that it can be saved, and that can be learned from a text.
 /// </summary>
 /// <remarks>
-/// Any text can be encoded and comes back as it was; halves of surrogate pairs, which no text should have, become U+FFFD.
+/// Any text can be encoded and comes back as it was; halves of surrogate pairs, which no text should have, become
+/// U+FFFD.
 /// </remarks>
 public sealed class BytePairTokenizer : GptTokenizer
 {
@@ -57,7 +58,9 @@ public sealed class BytePairTokenizer : GptTokenizer
 
     /// <summary>Reads a vocabulary as GPT-2's come: <c>vocab.json</c> and <c>merges.txt</c>.</summary>
     /// <param name="vocabularyPath">A JSON object: the number of each token.</param>
-    /// <param name="mergesPath">A text file: one merge a line; a first line that begins with <c>#version</c> is passed over.</param>
+    /// <param name="mergesPath">
+    /// A text file: one merge a line; a first line that begins with <c>#version</c> is passed over.
+    /// </param>
     /// <exception cref="FormatException">They are no such files, or do not fit each other.</exception>
     public static BytePairTokenizer Load(string vocabularyPath, string mergesPath)
     {
@@ -103,8 +106,8 @@ public sealed class BytePairTokenizer : GptTokenizer
         {
             if (id < 0 || id >= tokens.Length || tokens[id] is not null)
                 throw new ArgumentException(
-                    $"The {tokens.Length} tokens must have the numbers 0 to {tokens.Length - 1}, each once, but '{token}' "
-                    + $"has {id}.", nameof(vocabulary));
+                    $"The {tokens.Length} tokens must have the numbers 0 to {tokens.Length - 1}, each once, but "
+                    + $"'{token}' has {id}.", nameof(vocabulary));
             tokens[id] = token;
         }
         return new(tokens, [.. merges]);
@@ -201,7 +204,9 @@ public sealed class BytePairTokenizer : GptTokenizer
         Merges = _merges,
     };
 
-    /// <summary>The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.</summary>
+    /// <summary>
+    /// The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.
+    /// </summary>
     private static string Whole(string? text, ReadOnlySpan<char> span)
     {
         text ??= span.ToString();
@@ -217,7 +222,8 @@ public sealed class BytePairTokenizer : GptTokenizer
         foreach (string token in tokens)
         {
             if (string.IsNullOrEmpty(token) || ByteCharacters.Read(token) is null)
-                throw new ArgumentException($"Token '{token}' does not consist of the characters that stand for bytes.");
+                throw new ArgumentException(
+                    $"Token '{token}' does not consist of the characters that stand for bytes.");
             if (!known.Add(token))
                 throw new ArgumentException($"Token '{token}' is there twice.");
         }
@@ -225,12 +231,12 @@ public sealed class BytePairTokenizer : GptTokenizer
             [.. ByteCharacters.Order.Select(b => ByteCharacters.Of(b).ToString()).Where(t => !known.Contains(t))];
         if (missing.Length > 0)
             throw new ArgumentException(
-                $"The vocabulary lacks {missing.Length} of the 256 tokens for single bytes, the first is '{missing[0]}'.");
+                $"The vocabulary lacks {missing.Length} of the 256 single bytes, the first is '{missing[0]}'.");
         var made = new HashSet<string>(StringComparer.Ordinal);
         foreach (string merge in merges)
         {
             string[] pair = merge?.Split(' ') ?? [];
-            if (pair.Length != 2 || !known.Contains(pair[0]) || !known.Contains(pair[1]) || !known.Contains(pair[0] + pair[1]))
+            if (pair.Length != 2 || !known.IsSupersetOf([pair[0], pair[1], pair[0] + pair[1]]))
                 throw new ArgumentException(
                     $"The merge '{merge}' is no pair of the vocabulary's tokens that makes one of them.");
             if (!made.Add(merge!))

@@ -12,7 +12,9 @@ public sealed class ByteTokenizer : ScalarTokenizer
     private readonly bool _endOfText;
 
     /// <summary>Creates one.</summary>
-    /// <param name="endOfText">Whether there is a token, number 256, that stands between documents. Default: no.</param>
+    /// <param name="endOfText">
+    /// Whether there is a token, number 256, that stands between documents. Default: no.
+    /// </param>
     public ByteTokenizer(bool endOfText = false) => _endOfText = endOfText;
 
     /// <inheritdoc/>

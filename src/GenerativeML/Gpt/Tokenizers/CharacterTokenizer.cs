@@ -3,7 +3,9 @@ using System.Text;
 
 namespace GenerativeML;
 
-/// <summary>Encodes each Unicode character as one token, where it is among those that the vocabulary was made of.</summary>
+/// <summary>
+/// Encodes each Unicode character as one token, where it is among those that the vocabulary was made of.
+/// </summary>
 /// <remarks>
 /// Tokens are numbered in the order of the characters' code points; after them come, where there are any, those that
 /// unknown characters need, and the one that stands between documents.
@@ -29,7 +31,8 @@ public sealed class CharacterTokenizer : ScalarTokenizer
     internal CharacterTokenizer(IEnumerable<Rune> characters, UnknownCharacters unknown, bool endOfText)
     {
         if (!Enum.IsDefined(unknown))
-            throw new ArgumentOutOfRangeException(nameof(unknown), unknown, "There is no such treatment of characters.");
+            throw new ArgumentOutOfRangeException(
+                nameof(unknown), unknown, "There is no such treatment of characters.");
         Rune[] sorted = [.. characters.Distinct().Order()];
         if (sorted.Length == 0)
             throw new ArgumentException("A vocabulary of characters needs one at least.", nameof(characters));
@@ -78,8 +81,8 @@ public sealed class CharacterTokenizer : ScalarTokenizer
     private protected override InvalidOperationException UnknownError(Rune rune, int position) => new(string.Create(
         CultureInfo.InvariantCulture,
         $"The text has the character '{rune}' (U+{rune.Value:X4}) at position {position}, which is none of the "
-        + $"{_ids.Count} characters that the tokenizer knows. {nameof(UnknownCharacters)}.{UnknownCharacters.Replace} or "
-        + $"{UnknownCharacters.Bytes} would encode it."));
+        + $"{_ids.Count} characters that the tokenizer knows. {nameof(UnknownCharacters)}.{UnknownCharacters.Replace} "
+        + $"or {UnknownCharacters.Bytes} would encode it."));
 
     private protected override ReadOnlySpan<byte> BytesOf(int id) =>
         id < _bytes.Length ? _bytes[id] : id == EndOfTextId ? [] : ByteTokenizer.Single(id - _bytes.Length);

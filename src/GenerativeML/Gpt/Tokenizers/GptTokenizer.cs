@@ -49,7 +49,9 @@ public abstract class GptTokenizer : Tokenizer
         return Encoding.UTF8.GetString(bytes.WrittenSpan);
     }
 
-    /// <summary>Writes the text that tokens stand for; a character that is not complete at the end is left out.</summary>
+    /// <summary>
+    /// Writes the text that tokens stand for; a character that is not complete at the end is left out.
+    /// </summary>
     /// <param name="ids">The tokens.</param>
     /// <param name="destination">Where the text goes.</param>
     /// <param name="idsConsumed">The number of tokens whose text is written.</param>
@@ -84,9 +86,12 @@ public abstract class GptTokenizer : Tokenizer
     /// <summary>What a saved model keeps of it.</summary>
     internal abstract SavedTokenizer ToSaved();
 
-    /// <summary>Whether no character is left incomplete by these bytes; those that are no UTF-8 never will be.</summary>
+    /// <summary>
+    /// Whether no character is left incomplete by these bytes; those that are no UTF-8 never will be.
+    /// </summary>
     private static bool EndsWithCharacter(ReadOnlySpan<byte> bytes) =>
         bytes.IsEmpty || Rune.DecodeLastFromUtf8(bytes, out _, out _) != OperationStatus.NeedMoreData;
 
-    private string NoSuchToken(int id) => $"Token {id} is none of this tokenizer's, which are 0 to {VocabularySize - 1}.";
+    private string NoSuchToken(int id) =>
+        $"Token {id} is none of this tokenizer's, which are 0 to {VocabularySize - 1}.";
 }

@@ -14,7 +14,9 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="vocabularySize">How many tokens there are; null: as many as the tokenizer has.</param>
     /// <param name="endOfText">The token between documents; null: the tokenizer's, if it has one.</param>
-    /// <exception cref="ArgumentException">They contradict each other, or the number of tokens is not known.</exception>
+    /// <exception cref="ArgumentException">
+    /// They contradict each other, or the number of tokens is not known.
+    /// </exception>
     public static TokenCodec For(Tokenizer tokenizer, int? vocabularySize, int? endOfText)
     {
         var own = tokenizer as GptTokenizer;
@@ -46,7 +48,7 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
         {
             if ((uint)token >= (uint)vocabularySize)
                 throw new InvalidOperationException(
-                    $"The tokenizer gives token {token}, but the vocabulary has {vocabularySize}: they do not belong together.");
+                    $"The tokenizer gives token {token}, but the vocabulary has {vocabularySize}: they do not fit.");
         }
         return tokens;
     }
@@ -60,7 +62,8 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
     {
         private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
 
-        public string Add(int token) => token < tokenizer.VocabularySize ? Decode(tokenizer.GetBytes(token), false) : "";
+        public string Add(int token) =>
+            token < tokenizer.VocabularySize ? Decode(tokenizer.GetBytes(token), false) : "";
 
         public string Finish() => Decode([], true);
 

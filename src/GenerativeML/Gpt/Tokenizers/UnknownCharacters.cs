@@ -9,6 +9,8 @@ public enum UnknownCharacters
     /// <summary>Encodes it as its UTF-8 bytes, for which there are 256 tokens: it comes back as it was.</summary>
     Bytes,
 
-    /// <summary>Throws <see cref="InvalidOperationException"/>, which names the character and where it stands.</summary>
+    /// <summary>
+    /// Throws <see cref="InvalidOperationException"/>, which names the character and where it stands.
+    /// </summary>
     Error,
 }
