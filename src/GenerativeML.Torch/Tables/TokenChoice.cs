@@ -16,7 +16,8 @@ internal static class TokenChoice
         long last = share.shape[1] - 1;
         // Not zero, so that nothing without a share is chosen.
         torch.Tensor point = random.Uniform([share.shape[0], 1], 1e-7, 1).mul(upTo.narrow(1, last, 1));
-        return upTo.sub(point).lt(0).to(torch.ScalarType.Int64).sum(1L).clamp(0, last);
+        torch.Tensor below = upTo.sub(point).lt(0).to(torch.ScalarType.Float32).sum(1L);
+        return below.to(torch.ScalarType.Int64).clamp(0, last);
     }
 
     /// <summary>Indices in host memory.</summary>

@@ -82,7 +82,10 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
         torch.Tensor? logWeight = null;
         for (int position = 0; position < values.Length; position++)
         {
-            torch.Tensor hidden = decoder.Hidden(position, context.unsqueeze(0), code).select(0, 0);
+            // A scope for each, so that memory is used again while it is near.
+            using DisposeScope scope = torch.NewDisposeScope();
+            torch.Tensor known = context;
+            torch.Tensor hidden = decoder.Hidden(position, known.unsqueeze(0), code).select(0, 0);
             torch.Tensor weights = decoder.Of(position, decoder.OutputWeight);
             torch.Tensor share = decoder.Logits(position, hidden, weights).softmax(1);
             if (values[position].Allowed is float[] allowed)
@@ -90,20 +93,23 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
                 torch.Tensor mask = HostTensors.FromRows(allowed, 1, allowed.Length, Device);
                 share = share.add(TokenChoice.LeastShare).mul(mask);
                 torch.Tensor mass = share.sum(1L).log();
-                logWeight = logWeight is null ? mass : logWeight.add(mass);
+                logWeight = (logWeight is null ? mass : logWeight.add(mass)).MoveToOuterDisposeScope();
             }
-            drawn[position] = TokenChoice.Draw(share, random);
+            drawn[position] = TokenChoice.Draw(share, random).MoveToOuterDisposeScope();
             if (position == last)
             {
                 torch.Tensor weight = logWeight!.view(rows, Candidates);
                 torch.Tensor chosen = TokenChoice.Draw(weight.softmax(1), random)
                     .add(HostTensors.Index([.. Enumerable.Range(0, rows).Select(r => (long)r * Candidates)], Device));
                 for (int p = 0; p <= position; p++)
-                    drawn[p] = drawn[p].index_select(0, chosen);
-                code = code.index_select(0, chosen);
-                context = context.index_select(0, chosen);
+                    drawn[p] = drawn[p].index_select(0, chosen).MoveToOuterDisposeScope();
+                code = code.index_select(0, chosen).MoveToOuterDisposeScope();
+                known = known.index_select(0, chosen);
             }
-            context = context.add(decoder.Of(position, decoder.TokenEmbedding).index_select(0, drawn[position]));
+            torch.Tensor told = decoder.Of(position, decoder.TokenEmbedding).index_select(0, drawn[position]);
+            torch.Tensor next = known.add(told).MoveToOuterDisposeScope();
+            context.Dispose();
+            context = next;
         }
         return [.. drawn.Select(TokenChoice.ToArray)];
     }
