@@ -3,6 +3,10 @@ using GenerativeML.Torch;
 namespace GenerativeML;
 
 /// <summary>The options of a generator of tables, whatever it is made of.</summary>
+/// <remarks>
+/// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
+/// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
+/// </remarks>
 public abstract class TabularOptions : TrainingOptions
 {
     /// <summary>
@@ -27,8 +31,10 @@ public abstract class TabularOptions : TrainingOptions
     public IReadOnlyList<TableConstraint>? Constraints { get; init; }
 
     /// <inheritdoc />
-    /// <exception cref="ArgumentException">A column's name is empty or given twice, or constraints contradict each
-    /// other.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty or given twice, constraints contradict each other, or the precision is not one that
+    /// generators of tables train in.
+    /// </exception>
     public override void Validate()
     {
         base.Validate();
@@ -36,6 +42,8 @@ public abstract class TabularOptions : TrainingOptions
         CheckNames(CategoricalColumnNames, nameof(CategoricalColumnNames));
         if (LabelColumnName is not null && string.IsNullOrWhiteSpace(LabelColumnName))
             throw new ArgumentException($"Option {nameof(LabelColumnName)} is empty.");
+        if (Precision == Precision.BFloat16)
+            throw new ArgumentException($"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
         TableConstraint.CheckTogether(Constraints ?? []);
     }
 

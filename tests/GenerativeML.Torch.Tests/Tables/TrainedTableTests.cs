@@ -30,6 +30,14 @@ public sealed class TrainedTableTests
     }
 
     [TestMethod]
+    public void A_precision_that_tables_are_not_trained_in_is_refused()
+    {
+        ArgumentException error = Assert.ThrowsExactly<ArgumentException>(
+            () => new TabularVaeOptions { Precision = Precision.BFloat16 }.Validate());
+        StringAssert.Contains(error.Message, "BFloat16");
+    }
+
+    [TestMethod]
     [DataRow("vae", 0.05)]
     [DataRow("gan", 0.3)] // columns drawn one by one are 0.45 away
     public void A_known_joint_distribution_is_recovered(string method, double bound)
