@@ -23,7 +23,13 @@ internal static class GanDefaults
         objective is GanObjective.Minimax or GanObjective.NonSaturating or GanObjective.LeastSquares;
 
     public static int DiscriminatorSteps(GanOptions options) => options.DiscriminatorStepsPerGeneratorStep
-        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty ? 3 : 1);
+        ?? options.Objective switch
+        {
+            // With fewer, clipped weights do not keep up, and modes are lost.
+            GanObjective.Wasserstein => 5,
+            GanObjective.WassersteinGradientPenalty => 3,
+            _ => 1,
+        };
 
     public static bool SpectralNormalization(GanOptions options) =>
         options.SpectralNormalization ?? options.Objective == GanObjective.Hinge;
@@ -32,5 +38,5 @@ internal static class GanDefaults
         options.InstanceNoise ?? (Classifies(options.Objective) ? 0.5 : 0);
 
     public static double LearningRate(GanOptions options) => options.LearningRate
-        ?? (options.Objective is GanObjective.Wasserstein or GanObjective.Hinge ? 5e-4 : 1e-3);
+        ?? (options.Objective == GanObjective.Hinge ? 5e-4 : 1e-3);
 }

@@ -47,8 +47,8 @@ public class GanOptions : TrainingOptions
     public Activation Activation { get; init; } = Activation.Relu;
 
     /// <summary>
-    /// Updates of the discriminator for each one of the generator, every one on a batch of its own. Default: 3 for the
-    /// Wasserstein objectives (their papers take 5), otherwise 1.
+    /// Updates of the discriminator for each one of the generator, every one on a batch of its own. Default: 5 for the
+    /// Wasserstein objective with clipping, as in its paper, 3 for the one with a gradient penalty, otherwise 1.
     /// </summary>
     public int? DiscriminatorStepsPerGeneratorStep { get; init; }
 

@@ -34,7 +34,7 @@ public class GaussianRingTests
     [DataRow(GanObjective.Minimax, 60, 64, 0.75)]
     [DataRow(GanObjective.NonSaturating, 60, 64, 0.75)]
     [DataRow(GanObjective.LeastSquares, 60, 64, 0.75)]
-    [DataRow(GanObjective.Wasserstein, 300, 128, 0.6)]
+    [DataRow(GanObjective.Wasserstein, 600, 128, 0.6)]
     [DataRow(GanObjective.WassersteinGradientPenalty, 60, 64, 0.75)]
     [DataRow(GanObjective.Hinge, 200, 64, 0.75)]
     public void Every_objective_finds_all_modes_of_a_small_ring(
