@@ -111,6 +111,10 @@ internal abstract class TrainingData : IDisposable
     /// <summary>The number of batches in an epoch.</summary>
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
 
+    /// <summary>The epochs after which at least so many rows were presented, within limits.</summary>
+    public int EpochsFor(long presented, int least, int most) =>
+        (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);
+
     /// <summary>
     /// The batches of an epoch in its shuffled order, from batch number <paramref name="skip"/> on. A batch's tensors
     /// belong to this object, or to the dispose scope that is open when it is fetched: they are gone with the next one.

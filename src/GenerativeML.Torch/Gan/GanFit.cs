@@ -115,8 +115,7 @@ internal static class GanFit
         double rate = GanDefaults.LearningRate(options);
         double decay = options.WeightDecay ?? 0;
         long presented = GanDefaults.DiscriminatorSteps(options) > 1 ? 2 * PresentedRows : PresentedRows;
-        int epochs = options.Epochs
-            ?? (int)Math.Clamp((presented + data.TrainingRows - 1) / data.TrainingRows, LeastEpochs, MostEpochs);
+        int epochs = options.Epochs ?? data.EpochsFor(presented, LeastEpochs, MostEpochs);
         return new TrainingRun
         {
             Options = options,

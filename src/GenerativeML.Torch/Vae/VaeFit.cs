@@ -112,8 +112,7 @@ internal static class VaeFit
         int batch = (int)Math.Min(options.BatchSize ?? DefaultBatch, data.TrainingRows);
         double rate = options.LearningRate ?? DefaultRate;
         double decay = options.WeightDecay ?? DefaultDecay;
-        int epochs = options.Epochs
-            ?? (int)Math.Clamp((PresentedRows + data.TrainingRows - 1) / data.TrainingRows, LeastEpochs, MostEpochs);
+        int epochs = options.Epochs ?? data.EpochsFor(PresentedRows, LeastEpochs, MostEpochs);
         return new TrainingRun
         {
             Options = options,
