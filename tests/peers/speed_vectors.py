@@ -136,10 +136,10 @@ def gan(command, data):
                 with torch.no_grad():
                     made = perceptron(torch.randn(count, noise), generator, F.relu).float()
                 between = torch.lerp(made, real, torch.rand(count, 1)).requires_grad_()
-                # The three kinds of rows in one pass.
-                judged = perceptron(torch.cat([real, made, between]), critic, F.relu).float().squeeze(1)
-                of_real, of_made, of_between = judged.split(count)
+                # Both kinds in one pass; the others by themselves, since their graph is gone through twice.
+                of_real, of_made = perceptron(torch.cat([real, made]), critic, F.relu).float().split(count)
                 game = of_made.mean() - of_real.mean()
+                of_between = perceptron(between, critic, F.relu).float()
                 slope = torch.autograd.grad(of_between.sum(), between, create_graph=True)[0]
                 norm = (slope.square().sum(1) + 1e-12).sqrt()
                 penalty = command["penalty"] * (norm - 1).square().mean()

@@ -30,9 +30,9 @@ internal static class SpeedRounds
     private static PeerSetting Best(SpeedWork work, SpeedPeer peer, int threads, bool bfloat16)
     {
         IReadOnlyList<PeerSetting> settings = PeerSetting.All(threads);
-        foreach (PeerSetting setting in settings.Take(settings.Count - 1))
-            work.Theirs(peer, setting, 0, bfloat16); // its first time also reads files
-        return settings.MinBy(setting => work.Theirs(peer, setting, 0, bfloat16).Seconds)!;
+        foreach (PeerSetting setting in settings.DistinctBy(s => s.Waiting))
+            work.Probe(peer, setting, bfloat16); // a process's first time also reads files
+        return settings.MinBy(setting => work.Probe(peer, setting, bfloat16))!;
     }
 
     private static SpeedResult Result(SpeedWork work, Opponent opponent, List<SpeedSample> ours)

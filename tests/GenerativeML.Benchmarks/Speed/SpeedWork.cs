@@ -32,6 +32,13 @@ internal abstract class SpeedWork : IDisposable
     /// <param name="bfloat16">Whether in mixed precision.</param>
     public abstract SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16);
 
+    /// <summary>
+    /// Seconds for a unit in Python, to find the best setting by; for less of it than is measured where that suffices.
+    /// </summary>
+    /// <inheritdoc cref="Theirs"/>
+    public virtual double Probe(SpeedPeer peer, PeerSetting setting, bool bfloat16) =>
+        Theirs(peer, setting, seed: 0, bfloat16).Seconds;
+
     /// <summary>What tells whether the two did the same.</summary>
     public virtual IReadOnlyList<Agreement> Compare(IReadOnlyList<SpeedSample> ours, IReadOnlyList<SpeedSample> theirs) =>
         [.. theirs[0].Losses.Keys.Select(name => Agreement.OfLosses(
