@@ -6,10 +6,9 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed unsafe class GptBlockStep
 {
-    /// <summary>So many rows go through one layer after the other while they are in the cache.</summary>
-    public const int Chunk = 96;
 
     private readonly GptShape _shape;
+    private readonly int _chunk;
     private readonly NormStep _norm1, _norm2;
     private readonly DenseStep _qkv, _project, _expand, _contract;
     private readonly AlignedBuffer<float> _normal1, _attention, _mixed, _middle, _normal2, _hidden;
@@ -17,6 +16,7 @@ internal sealed unsafe class GptBlockStep
     public GptBlockStep(GptShape shape, int rows, int threads)
     {
         _shape = shape;
+        _chunk = Chunk(shape);
         int width = shape.Width;
         _norm1 = new(width, GptShape.NormEpsilon, rows, threads);
         _norm2 = new(width, GptShape.NormEpsilon, rows, threads);
@@ -35,6 +35,12 @@ internal sealed unsafe class GptBlockStep
 
     /// <summary>The hidden states that it is given, (N, C).</summary>
     public AlignedBuffer<float> Input { get; }
+
+    /// <summary>
+    /// So many rows go through one layer after the other: while they are in the cache, or, where the weights are not,
+    /// as many as make it worth to fetch those.
+    /// </summary>
+    public static int Chunk(GptShape shape) => shape.Width <= 192 ? 96 : 192;
 
     /// <summary>Takes the block's tensors, by their names in it.</summary>
     public void Take(Func<string, TrainedArray?> tensors)
@@ -60,9 +66,9 @@ internal sealed unsafe class GptBlockStep
     public void Ask(int first, int end)
     {
         int width = _shape.Width;
-        for (int row = first; row < end; row += Chunk)
+        for (int row = first; row < end; row += _chunk)
         {
-            int rows = Math.Min(Chunk, end - row);
+            int rows = Math.Min(_chunk, end - row);
             float* normal = _normal1.Address + (nint)row * width;
             _norm1.Forward(Input.Address + (nint)row * width, normal, row, rows);
             _qkv.Forward(normal, _attention.Address + (nint)row * 3 * width, rows);
@@ -85,9 +91,9 @@ internal sealed unsafe class GptBlockStep
     public void Add(int first, int end, float* output, GptStepScratch scratch)
     {
         int width = _shape.Width, hiddenWidth = _shape.HiddenWidth;
-        for (int row = first; row < end; row += Chunk)
+        for (int row = first; row < end; row += _chunk)
         {
-            int rows = Math.Min(Chunk, end - row);
+            int rows = Math.Min(_chunk, end - row);
             nint at = (nint)row * width;
             float* middle = _middle.Address + at, hidden = _hidden.Address + (nint)row * hiddenWidth;
             Copy(Input.Address + at, middle, rows * width);
@@ -111,9 +117,9 @@ internal sealed unsafe class GptBlockStep
     public void BackToAttention(int first, int end, GptStepSlopes slopes, GptStepScratch scratch, int worker)
     {
         int width = _shape.Width, hiddenWidth = _shape.HiddenWidth;
-        for (int row = first; row < end; row += Chunk)
+        for (int row = first; row < end; row += _chunk)
         {
-            int rows = Math.Min(Chunk, end - row), count = rows * hiddenWidth;
+            int rows = Math.Min(_chunk, end - row), count = rows * hiddenWidth;
             nint at = (nint)row * width, wide = (nint)row * hiddenWidth;
             float* hidden = slopes.Hidden.Address + wide, middle = slopes.Middle.Address + at;
             _contract.Back(slopes.Output.Address + at, hidden, rows);
@@ -151,9 +157,9 @@ internal sealed unsafe class GptBlockStep
         int first, int end, int rows, GptStepSlopes slopes, GptStepScratch scratch, WorkTeam team, int worker)
     {
         int width = _shape.Width;
-        for (int row = first; row < end; row += Chunk)
+        for (int row = first; row < end; row += _chunk)
         {
-            int some = Math.Min(Chunk, end - row);
+            int some = Math.Min(_chunk, end - row);
             nint at = (nint)row * width;
             _qkv.Back(slopes.Attention.Address + 3 * at, scratch.Narrow, some);
             Copy(slopes.Middle.Address + at, slopes.Output.Address + at, some * width);

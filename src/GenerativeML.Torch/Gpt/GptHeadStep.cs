@@ -57,14 +57,14 @@ internal sealed unsafe class GptHeadStep
         long* tokens, int length, int rows, float scale, float* slopes, WorkTeam team, int worker,
         GptStepScratch scratch)
     {
-        int width = _shape.Width, vocabulary = _shape.VocabularySize;
+        int chunk = GptBlockStep.Chunk(_shape), width = _shape.Width, vocabulary = _shape.VocabularySize;
         for (int start = 0; start < rows; start += _part)
         {
             int count = Math.Min(_part, rows - start);
-            (int first, int end) = team.Share(count, worker, GptBlockStep.Chunk / 2);
-            for (int at = first; at < end; at += GptBlockStep.Chunk)
+            (int first, int end) = team.Share(count, worker, 12);
+            for (int at = first; at < end; at += chunk)
             {
-                int some = Math.Min(GptBlockStep.Chunk, end - at), row = start + at;
+                int some = Math.Min(chunk, end - at), row = start + at;
                 float* normal = _normal.Address + (nint)row * width, logits = _logits.Address + (nint)at * vocabulary;
                 float* input = Input.Address + (nint)row * width, slope = slopes + (nint)row * width;
                 _norm.Forward(input, normal, row, some);

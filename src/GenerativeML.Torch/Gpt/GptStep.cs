@@ -77,7 +77,7 @@ internal sealed unsafe class GptStep : IDisposable
     private void Work(TrainedArray embedding, TrainedArray positions, long* tokens, int sequences, float scale, int worker)
     {
         int length = _shape.ContextLength, rows = sequences * length;
-        (int first, int end) = _team.Share(rows, worker, GptBlockStep.Chunk / 8);
+        (int first, int end) = _team.Share(rows, worker, 12);
         (int firstHead, int endHead) = _team.Share(sequences * _shape.Heads, worker);
         GptStepScratch scratch = _scratch[worker];
         GptAttentionStep attention = _attention[worker];

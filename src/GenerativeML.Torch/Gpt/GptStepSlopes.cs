@@ -25,8 +25,8 @@ internal sealed class GptStepSlopes(GptShape shape, int rows)
 /// <summary>What one thread needs for itself.</summary>
 internal sealed unsafe class GptStepScratch(GptShape shape)
 {
-    private readonly AlignedBuffer<float> _wide = new(GptBlockStep.Chunk * shape.HiddenWidth);
-    private readonly AlignedBuffer<float> _narrow = new(GptBlockStep.Chunk * shape.Width);
+    private readonly AlignedBuffer<float> _wide = new(GptBlockStep.Chunk(shape) * shape.HiddenWidth);
+    private readonly AlignedBuffer<float> _narrow = new(GptBlockStep.Chunk(shape) * shape.Width);
     private readonly AlignedBuffer<float> _factor = new(DenseStep.ScratchLength(shape.HiddenWidth));
 
     /// <summary>(<see cref="GptBlockStep.Chunk"/> × 4·C).</summary>
