@@ -14,7 +14,7 @@ namespace GenerativeML.Torch;
 /// </remarks>
 internal static unsafe class MatrixProduct
 {
-    // So much of a panel of B, with as many columns of A, stays in the nearest cache while it is used.
+    // Sums so long are kept in registers: shorter ones mean more reading and writing of C, longer ones leave the cache.
     private const int Block = 512;
 
     // So many rows of A, in such a block, stay in the second cache while they meet all panels of B; fewer where they
