@@ -54,7 +54,9 @@ internal static class AutoencoderFit
         {
             model.SetScale(moments);
             TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
-            TrainingLoop.Run(new AutoencoderTraining(model), data, run, device);
+            using var training = new AutoencoderTraining(
+                model, AutoencoderTraining.CanBeManaged(shape, bfloat16, device));
+            TrainingLoop.Run(training, data, run, device);
             model.eval();
             float threshold = detector is null
                 ? float.PositiveInfinity

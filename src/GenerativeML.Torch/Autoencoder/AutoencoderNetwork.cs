@@ -51,6 +51,10 @@ internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.T
     public torch.Tensor Decode(torch.Tensor latent, SeededRandom? random = null) =>
         Layers(decoder, decoder_norm, latent, random);
 
+    /// <summary>All layers' tensors, from the input to the output.</summary>
+    public IEnumerable<(torch.Tensor Weight, torch.Tensor Bias)> Layers() =>
+        encoder.Concat(decoder).Select(layer => (layer.Weight, layer.Bias));
+
     private torch.Tensor Layers(
         ModuleList<EnsembleDense> dense, ModuleList<EnsembleBatchNorm> norm, torch.Tensor x, SeededRandom? random)
     {

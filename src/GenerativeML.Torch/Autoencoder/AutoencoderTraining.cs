@@ -5,15 +5,31 @@ namespace GenerativeML.Torch;
 /// <summary>
 /// What the training loop does with a batch of rows: noise in, and the squared error of what comes out.
 /// </summary>
-internal sealed class AutoencoderTraining : ITrainable
+internal sealed class AutoencoderTraining : ITrainable, IDisposable
 {
     private readonly AutoencoderModel _model;
+    private readonly bool _managed;
+    private readonly IReadOnlyList<torch.Tensor> _parameters;
+    private IReadOnlyList<(torch.Tensor Weight, torch.Tensor Bias)>? _layers;
+    private AutoencoderStep? _step;
 
-    public AutoencoderTraining(AutoencoderModel model)
+    /// <param name="model">What is trained.</param>
+    /// <param name="managed">Whether steps are computed in managed code; see <see cref="CanBeManaged"/>.</param>
+    public AutoencoderTraining(AutoencoderModel model, bool managed)
     {
         _model = model;
-        Updates = [new UpdateRule("autoencoder", model.Network.TrainedTensors())];
+        _managed = managed;
+        _parameters = model.Network.TrainedTensors();
+        Updates = [new UpdateRule("autoencoder", _parameters)];
     }
+
+    /// <summary>
+    /// Whether steps can be computed in managed code, which on the CPU is the faster way: all but dropout, batch
+    /// normalisation and products in bfloat16.
+    /// </summary>
+    public static bool CanBeManaged(AutoencoderShape shape, bool bfloat16, torch.Device device) =>
+        device.type == DeviceType.CPU && MatrixProduct.IsFast && !bfloat16
+        && shape is { Dropout: 0, BatchNormalization: false };
 
     public torch.nn.Module Network => _model.Network;
 
@@ -23,7 +39,16 @@ internal sealed class AutoencoderTraining : ITrainable
     {
         if (!_model.Network.training)
             _model.Network.train();
-        return [new LossTerm("reconstruction", Error(batch[0], step.Random, step.Random))];
+        torch.Tensor error = _managed
+            ? torch.full([], ManagedError(batch, step), torch.ScalarType.Float32)
+            : Error(batch[0], step.Random, step.Random);
+        return [new LossTerm("reconstruction", error)];
+    }
+
+    public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
+    {
+        if (!_managed) // otherwise the gradients came with the loss
+            terms[0].Value.mul(step.Share).backward();
     }
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step)
@@ -32,37 +57,42 @@ internal sealed class AutoencoderTraining : ITrainable
         return [new LossTerm("reconstruction", Error(batch[0], step.Random, dropout: null))];
     }
 
+    /// <summary>Ends the threads that managed steps are computed on.</summary>
+    public void Dispose() => _step?.Dispose();
+
+    private double ManagedError(Batch batch, StepContext step)
+    {
+        torch.Tensor clean = _model.Standardize(batch[0]);
+        if (_step is null || _step.Rows < batch.Rows)
+        {
+            _step?.Dispose();
+            _step = new AutoencoderStep(_model.Shape, batch.Rows, TorchThreads.Managed(
+                (double)batch.Rows * _parameters.Sum(p => p.numel())));
+        }
+        var noise = new AutoencoderNoise(_model.Shape, batch.Rows, step.Random);
+        return _step.Run(_layers ??= [.. _model.Network.Layers()], clean, noise, step.Share);
+    }
+
     private torch.Tensor Error(torch.Tensor rows, SeededRandom random, SeededRandom? dropout)
     {
         AutoencoderShape shape = _model.Shape;
         torch.Tensor clean = _model.Standardize(rows);
+        var drawn = new AutoencoderNoise(shape, rows.shape[0], random);
         torch.Tensor noisy = clean.unsqueeze(0).expand(shape.Members, -1, -1);
-        long[] perRow = [shape.Members, rows.shape[0], 1];
-        torch.Tensor? level = null, weight = null;
-        if (shape.Noise.HasLevels)
-        {
-            level = random.Uniform(perRow, Math.Log(shape.Noise.Low), Math.Log(shape.Noise.High));
-            torch.Tensor deviation = level.exp();
-            noisy = noisy.add(random.Normal(noisy.shape).mul_(deviation));
-            // Much noise leaves a large error that no network can undo; it should not drown out the rest.
-            weight = deviation.square().add_(0.1).reciprocal_();
-        }
-        else if (shape.Noise.High > 0)
-        {
-            noisy = noisy.add(random.Normal(noisy.shape, shape.Noise.High));
-        }
+        torch.Tensor? deviation = drawn.Level?.exp();
+        if (drawn.Normal is not null)
+            noisy = noisy.add(deviation is null ? drawn.Normal : drawn.Normal.mul(deviation));
         var inputs = new List<torch.Tensor> { noisy };
-        if (shape.Noise.Masked > 0)
+        if (drawn.MaskedShare is not null)
         {
-            torch.Tensor share = random.Uniform(perRow, 0, shape.Noise.Masked).mul_(random.Bernoulli(perRow, 0.5));
-            torch.Tensor hidden = random.Uniform(noisy.shape, 0, 1).sub_(share).lt(0).to(torch.ScalarType.Float32);
+            torch.Tensor hidden = drawn.Uniform!.sub(drawn.MaskedShare).lt(0).to(torch.ScalarType.Float32);
             inputs = [noisy.sub(noisy.mul(hidden)), hidden];
         }
-        if (level is not null)
-            inputs.Add(level);
+        if (drawn.Level is not null)
+            inputs.Add(drawn.Level);
         torch.Tensor input = inputs.Count == 1 ? noisy : torch.cat(inputs, 2);
         torch.Tensor output = _model.Network.Decode(_model.Network.Encode(input, dropout), dropout);
         torch.Tensor error = output.sub(clean).square();
-        return (weight is null ? error : error.mul(weight)).mean();
+        return (deviation is null ? error : error.mul(AutoencoderNoise.Weight(deviation))).mean();
     }
 }

@@ -25,6 +25,12 @@ internal sealed class EnsembleDense : torch.nn.Module<torch.Tensor, torch.Tensor
         RegisterComponents();
     }
 
+    /// <summary>(Members, Outputs, Inputs).</summary>
+    public torch.Tensor Weight => weight;
+
+    /// <summary>(Members, 1, Outputs).</summary>
+    public torch.Tensor Bias => bias;
+
     public override torch.Tensor forward(torch.Tensor input)
     {
         // Not baddbmm: TorchSharp (0.102 to 0.106) hands its arguments on in another order.

@@ -31,6 +31,13 @@ internal sealed unsafe class DenseStep
         PackedFactor.Pack(_weight.Value, _inputs, _outputs, _inputs, _back.Address, first, end);
     }
 
+    /// <summary>Lays all weights out for this step's products.</summary>
+    public void Pack()
+    {
+        PackedFactor.PackTransposed(_weight.Value, _inputs, _inputs, _outputs, _forward.Address);
+        PackedFactor.Pack(_weight.Value, _inputs, _outputs, _inputs, _back.Address);
+    }
+
     /// <summary>y = x·Wᵀ + b, or y += x·Wᵀ + b.</summary>
     /// <param name="x">(rows × inputs).</param>
     /// <param name="y">(rows × outputs).</param>

@@ -29,7 +29,7 @@ internal static unsafe class GaussianErrorUnit
     }
 
     private static void Run<TForm>(ReadOnlySpan<float> x, Span<float> y, Span<float> slope)
-        where TForm : struct, IForm
+        where TForm : struct, IDifferentiable
     {
         fixed (float* from = x, to = y, slopes = slope)
         {
@@ -43,7 +43,7 @@ internal static unsafe class GaussianErrorUnit
     }
 
     private static void Run<TForm, TLanes, TVector>(float* x, float* y, float* slopes, int count)
-        where TForm : struct, IForm
+        where TForm : struct, IDifferentiable
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
     {
@@ -73,7 +73,7 @@ internal static unsafe class GaussianErrorUnit
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void One<TForm, TLanes, TVector>(float* x, float* y, float* slopes)
-        where TForm : struct, IForm
+        where TForm : struct, IDifferentiable
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
     {
@@ -82,14 +82,7 @@ internal static unsafe class GaussianErrorUnit
             TLanes.Store(TLanes.Multiply(TLanes.Load(slopes), rise), slopes);
     }
 
-    private interface IForm
-    {
-        static abstract TVector Compute<TLanes, TVector>(TVector x, out TVector slope)
-            where TLanes : struct, ILanes<TVector>
-            where TVector : struct;
-    }
-
-    private readonly struct TanhForm : IForm
+    private readonly struct TanhForm : IDifferentiable
     {
         // (1 + tanh u) / 2 = 1 / (1 + e^−2u), and its derivative by 2u is s·(1 − s).
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -109,7 +102,8 @@ internal static unsafe class GaussianErrorUnit
         }
     }
 
-    private readonly struct ErfForm : IForm
+    /// <summary>With the error function.</summary>
+    public readonly struct ErfForm : IDifferentiable
     {
         // Abramowitz and Stegun 7.1.26: 1 − erf z = (a₁t + … + a₅t⁵)·e^−z², t = 1/(1 + pz), for z ≥ 0.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch;
@@ -32,16 +30,19 @@ internal readonly unsafe struct TrainedArray
     /// <summary>The gradient.</summary>
     public Span<float> Gradients => new(Gradient, Length);
 
+    /// <summary>Some of the numbers, with their gradient.</summary>
+    public TrainedArray Slice(int start, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)start + length, Length);
+        return new TrainedArray(Value + start, Gradient + start, length);
+    }
+
     /// <summary>A tensor on the CPU, and its gradient, which is made if there is none.</summary>
     public static TrainedArray Of(torch.Tensor tensor)
     {
         if (tensor.grad is null)
             tensor.grad = torch.zeros_like(tensor);
         using torch.Tensor gradient = tensor.grad!;
-        return new TrainedArray(Address(tensor), Address(gradient), checked((int)tensor.numel()));
+        return new TrainedArray(HostArray.Address(tensor), HostArray.Address(gradient), checked((int)tensor.numel()));
     }
-
-    // Memory of torch: it does not move.
-    private static float* Address(torch.Tensor tensor) =>
-        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(MemoryMarshal.Cast<byte, float>(tensor.bytes)));
 }

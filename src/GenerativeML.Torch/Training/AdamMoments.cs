@@ -1,6 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch;
@@ -55,7 +53,8 @@ internal sealed class AdamMoments(
     private unsafe void MoveInOnePass(torch.Tensor weights, torch.Tensor gradients, double rate, long step)
     {
         (double beta1, double beta2, double epsilon) = settings;
-        float* w = Address(weights), g = Address(gradients), m = Address(_mean), s = Address(_square);
+        float* w = HostArray.Address(weights), g = HostArray.Address(gradients);
+        float* m = HostArray.Address(_mean), s = HostArray.Address(_square);
         double meanScale = 1 - Math.Pow(beta1, step), squareScale = Math.Sqrt(1 - Math.Pow(beta2, step));
         int length = (int)count, decays = weightDecay > 0 ? (int)decayed : 0;
         float kept = (float)(1 - rate * weightDecay), move = (float)(-rate / meanScale);
@@ -97,9 +96,6 @@ internal sealed class AdamMoments(
     }
 
     private static int Whole(int count) => count - count % Vector<float>.Count;
-
-    private static unsafe float* Address(torch.Tensor tensor) => (float*)Unsafe.AsPointer(
-        ref MemoryMarshal.GetReference(MemoryMarshal.Cast<byte, float>(tensor.bytes)));
 
     private static torch.Tensor Zeros(long count, torch.Device device) =>
         torch.zeros(count, torch.ScalarType.Float32, device).DetachFromDisposeScope();
