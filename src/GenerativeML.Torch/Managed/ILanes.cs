@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace GenerativeML.Torch;
 
@@ -13,8 +14,23 @@ internal interface ILanes<TVector>
     /// <summary>Numbers in a vector.</summary>
     static abstract int Count { get; }
 
+    /// <summary>Whether there are registers for two dozen vectors.</summary>
+    static abstract bool HasManyRegisters { get; }
+
     /// <summary>The same number in every lane.</summary>
     static abstract TVector All(float value);
+
+    /// <summary>The number that is there, in every lane.</summary>
+    static abstract unsafe TVector All(float* source);
+
+    /// <summary>Reads the vector that is there.</summary>
+    static abstract unsafe TVector Load(float* source);
+
+    /// <summary>Writes a vector.</summary>
+    static abstract unsafe void Store(TVector value, float* destination);
+
+    /// <summary>a + b.</summary>
+    static abstract TVector Add(TVector a, TVector b);
 
     /// <summary>Reads the vector that starts <paramref name="offset"/> numbers on.</summary>
     static abstract TVector Load(ref float source, nuint offset);
@@ -34,7 +50,17 @@ internal readonly struct Lanes512 : ILanes<Vector512<float>>
 {
     public static int Count => 16;
 
+    public static bool HasManyRegisters => true;
+
     public static Vector512<float> All(float value) => Vector512.Create(value);
+
+    public static unsafe Vector512<float> All(float* source) => Vector512.Create(*source);
+
+    public static unsafe Vector512<float> Load(float* source) => Vector512.Load(source);
+
+    public static unsafe void Store(Vector512<float> value, float* destination) => value.Store(destination);
+
+    public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
 
     public static Vector512<float> Load(ref float source, nuint offset) =>
         Vector512.LoadUnsafe(ref source, offset);
@@ -57,7 +83,17 @@ internal readonly struct Lanes256 : ILanes<Vector256<float>>
 {
     public static int Count => 8;
 
+    public static bool HasManyRegisters => false;
+
     public static Vector256<float> All(float value) => Vector256.Create(value);
+
+    public static unsafe Vector256<float> All(float* source) => Vector256.Create(*source);
+
+    public static unsafe Vector256<float> Load(float* source) => Vector256.Load(source);
+
+    public static unsafe void Store(Vector256<float> value, float* destination) => value.Store(destination);
+
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
     public static Vector256<float> Load(ref float source, nuint offset) =>
         Vector256.LoadUnsafe(ref source, offset);
@@ -80,7 +116,17 @@ internal readonly struct Lanes128 : ILanes<Vector128<float>>
 {
     public static int Count => 4;
 
+    public static bool HasManyRegisters => false;
+
     public static Vector128<float> All(float value) => Vector128.Create(value);
+
+    public static unsafe Vector128<float> All(float* source) => Vector128.Create(*source);
+
+    public static unsafe Vector128<float> Load(float* source) => Vector128.Load(source);
+
+    public static unsafe void Store(Vector128<float> value, float* destination) => value.Store(destination);
+
+    public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => a + b;
 
     public static Vector128<float> Load(ref float source, nuint offset) =>
         Vector128.LoadUnsafe(ref source, offset);
