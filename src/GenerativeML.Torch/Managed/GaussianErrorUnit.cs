@@ -13,6 +13,9 @@ internal static class GaussianErrorUnit
     /// <param name="x">Replaced by the result.</param>
     public static void ApplyErf(Span<float> x) => Apply<ErfForm>(x);
 
+    /// <summary>With the error function, of a vector.</summary>
+    public static Vector<float> Erf(Vector<float> x) => ErfForm.Compute(x);
+
     private static void Apply<TForm>(Span<float> x)
         where TForm : struct, IForm
     {

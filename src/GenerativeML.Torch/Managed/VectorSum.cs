@@ -14,4 +14,25 @@ internal static class VectorSum
         for (; i < x.Length; i++)
             y[i] += x[i];
     }
+
+    /// <summary>y *= factor.</summary>
+    public static void Scale(Span<float> y, float factor)
+    {
+        int i = 0;
+        for (; i <= y.Length - Vector<float>.Count; i += Vector<float>.Count)
+            (new Vector<float>(y[i..]) * factor).CopyTo(y[i..]);
+        for (; i < y.Length; i++)
+            y[i] *= factor;
+    }
+
+    /// <summary>Σ x·y of whole vectors.</summary>
+    /// <param name="x">(length), a multiple of <see cref="Vector{T}.Count"/>.</param>
+    /// <param name="y">(length).</param>
+    public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
+    {
+        Vector<float> sum = Vector<float>.Zero;
+        for (int i = 0; i < x.Length; i += Vector<float>.Count)
+            sum = Vector.FusedMultiplyAdd(new Vector<float>(x[i..]), new Vector<float>(y[i..]), sum);
+        return Vector.Sum(sum);
+    }
 }

@@ -30,13 +30,13 @@ internal sealed class VaeBatchModel : TrainedBatchModel<TrainedVae>
         VectorFields.Of(columns.Features, shape.InputWidth, columns.Conditions, shape.ConditionWidths);
 
     protected override void Compute(
-        TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) => model.Compute(
+        TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) => model.Compute(
             inputs, rows, new VaeOutputs
             {
-                Score = scores,
-                FeatureScore = Values(outputs, rows, _featureScore),
-                Reconstruction = Values(outputs, rows, _reconstruction),
-                Latent = Values(outputs, rows, _latent),
-                Deviation = Values(outputs, rows, _deviation),
+                Score = scores.Span,
+                FeatureScore = Values(outputs, rows, _featureScore).Span,
+                Reconstruction = Values(outputs, rows, _reconstruction).Span,
+                Latent = Values(outputs, rows, _latent).Span,
+                Deviation = Values(outputs, rows, _deviation).Span,
             });
 }

@@ -1,0 +1,147 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
+namespace GenerativeML.Torch;
+
+/// <summary>
+/// What <see cref="RowMemory"/> does with tensors, in managed memory: how far rows are from the stored rows nearest to
+/// them, slot by slot. A row gets the same bits alone and among others; of stored rows that are equally far, the first
+/// count.
+/// </summary>
+internal sealed class StoredRows
+{
+    /// <summary>Stored rows that are compared together; among the first of them, many neighbours are looked for.</summary>
+    public const int Group = 128;
+
+    private readonly float[] _rows; // (M × D)
+    private readonly PackedMatrix[] _groups; // of −2 times the rows
+    private readonly float[][] _squares; // of each group's rows; infinite behind the last row
+    private readonly int _near, _far;
+
+    /// <param name="rows">(stored × width), kept as it is.</param>
+    /// <param name="width">Slots of a row.</param>
+    /// <param name="near">How many neighbours are looked for among all of them; fewer than there are, or none.</param>
+    /// <param name="far">How many are looked for among the first <see cref="Group"/> of them.</param>
+    public StoredRows(float[] rows, int width, int near, int far)
+    {
+        (_rows, Width, _near, _far) = (rows, width, near, far);
+        Count = rows.Length / width;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(far, Math.Min(Group, Count));
+        if (near > 0)
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(near, Count);
+        int groups = near > 0 ? (Count + Group - 1) / Group : far > 0 ? 1 : 0;
+        _groups = new PackedMatrix[groups];
+        _squares = new float[groups][];
+        for (int g = 0; g < groups; g++)
+            Pack(g);
+    }
+
+    /// <summary>How many rows are stored, M.</summary>
+    public int Count { get; }
+
+    /// <summary>Slots of a row, D.</summary>
+    public int Width { get; }
+
+    /// <summary>What a row costs.</summary>
+    public long MultiplyAdds => (long)_groups.Length * Group * Width;
+
+    /// <summary>Numbers of scratch memory that <see cref="Compare"/> needs for so many rows.</summary>
+    public int ScratchLength(int rows) => rows * (Padded + 2 * (_near + 1));
+
+    /// <summary>
+    /// The mean squared differences, slot by slot, between each row and its nearest stored rows: to a few among all,
+    /// leaving out one that equals it, and to many among the first, without leaving out any.
+    /// </summary>
+    /// <param name="x">(rows × <paramref name="stride"/>), of which the first columns are the slots.</param>
+    /// <param name="stride">From one row to the next, here and in the results.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="near">(rows × <paramref name="stride"/>); zero behind the slots, and without neighbours.</param>
+    /// <param name="far">The same for the many.</param>
+    /// <param name="scratch">Of <see cref="ScratchLength"/>.</param>
+    public void Compare(
+        ReadOnlySpan<float> x, int stride, int rows, Span<float> near, Span<float> far, Span<float> scratch)
+    {
+        near[..(rows * stride)].Clear();
+        far[..(rows * stride)].Clear();
+        int candidates = _near + 1;
+        Span<float> products = scratch[..(rows * Padded)];
+        Span<float> least = scratch.Slice(products.Length, rows * candidates);
+        Span<int> which = MemoryMarshal.Cast<float, int>(scratch.Slice(products.Length + least.Length, least.Length));
+        least.Fill(float.PositiveInfinity);
+        for (int i = 0; i < which.Length; i++)
+            which[i] = i % candidates;
+
+        for (int g = 0; g < _groups.Length; g++)
+        {
+            _groups[g].Multiply(x, stride, rows, products);
+            for (int r = 0; r < rows; r++)
+            {
+                Span<float> distances = products.Slice(r * Padded, Group);
+                VectorSum.AddTo(distances, _squares[g]);
+                if (_near > 0)
+                    Nearest.Update(
+                        distances, g * Group, least.Slice(r * candidates, candidates), which.Slice(r * candidates, candidates));
+                if (g == 0 && _far > 0)
+                    AddFar(x.Slice(r * stride, Width), distances, far.Slice(r * stride, Width));
+            }
+        }
+        for (int r = 0; r < rows && _near > 0; r++)
+            AddNear(x.Slice(r * stride, Width), which.Slice(r * candidates, candidates), near.Slice(r * stride, Width));
+    }
+
+    private static int Padded { get; } = PackedMatrix.Pad(Group);
+
+    private void Pack(int group)
+    {
+        int first = group * Group, count = Math.Min(Group, Count - first);
+        _groups[group] = new PackedMatrix(Group, Width);
+        _squares[group] = new float[Group];
+        Array.Fill(_squares[group], float.PositiveInfinity);
+        float[] row = new float[Width];
+        for (int i = 0; i < count; i++)
+        {
+            double square = 0;
+            for (int j = 0; j < Width; j++)
+            {
+                float value = _rows[(first + i) * Width + j];
+                row[j] = -2 * value;
+                square += (double)value * value;
+            }
+            _groups[group].SetRows(i, row);
+            _squares[group][i] = (float)square;
+        }
+    }
+
+    /// <summary>Leaves the farthest candidate out, or the nearest where it is the row itself.</summary>
+    private void AddNear(ReadOnlySpan<float> row, ReadOnlySpan<int> candidates, Span<float> residuals)
+    {
+        int first = 0, last = 0; // the nearest, the farthest
+        float least = float.PositiveInfinity, most = float.NegativeInfinity;
+        for (int c = 0; c < candidates.Length; c++)
+        {
+            float distance = SquaredDifference.Sum(row, Stored(candidates[c]));
+            if (distance < least)
+                (first, least) = (c, distance);
+            if (distance >= most)
+                (last, most) = (c, distance);
+        }
+        int left = least < RowMemory.Same * Width ? first : last;
+        for (int c = 0; c < candidates.Length; c++)
+        {
+            if (c != left)
+                SquaredDifference.AddTo(residuals, row, Stored(candidates[c]));
+        }
+        VectorSum.Scale(residuals, 1f / _near);
+    }
+
+    private void AddFar(ReadOnlySpan<float> row, ReadOnlySpan<float> distances, Span<float> residuals)
+    {
+        Span<int> chosen = stackalloc int[Group];
+        int count = Nearest.Choose(distances[..Math.Min(Group, Count)], _far, chosen);
+        foreach (int i in chosen[..count])
+            SquaredDifference.AddTo(residuals, row, Stored(i));
+        VectorSum.Scale(residuals, 1f / _far);
+    }
+
+    private ReadOnlySpan<float> Stored(int number) => _rows.AsSpan(number * Width, Width);
+}
