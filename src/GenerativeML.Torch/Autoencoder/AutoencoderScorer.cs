@@ -7,7 +7,7 @@ namespace GenerativeML.Torch;
 internal sealed class AutoencoderScorer
 {
     // Rows that share each reading of the weights.
-    private const int MostTileRows = 32;
+    private const int MostTileRows = 48;
     private const int MostTileValues = 1 << 20;
 
     private readonly AutoencoderShape _shape;

@@ -64,13 +64,12 @@ internal sealed class DenseStack
         public Layer(AffineLayer layer, Activation activation)
         {
             Activation = activation;
-            Weights = new PackedMatrix(layer.Outputs, layer.Inputs);
-            Weights.SetRows(0, layer.Weights);
+            Weights = new PackedWeights(layer.Weights, layer.Outputs);
             Bias = new float[Weights.PaddedOutputs];
             layer.Bias.CopyTo(Bias, 0);
         }
 
-        public PackedMatrix Weights { get; }
+        public PackedWeights Weights { get; }
 
         public float[] Bias { get; } // (padded outputs)
 

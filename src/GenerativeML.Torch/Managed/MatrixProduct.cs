@@ -14,8 +14,10 @@ namespace GenerativeML.Torch;
 /// </remarks>
 internal static unsafe class MatrixProduct
 {
-    // So much of a panel of B, with as many columns of A, stays in the nearest cache while it is used.
-    private const int Block = 256;
+    /// <summary>
+    /// So much of a panel of B, with as many columns of A, stays in the nearest cache while it is used.
+    /// </summary>
+    public const int Block = 256;
 
     // So many rows of A, in such a block, stay in the second cache while they meet all panels of B.
     private const int RowBlock = 96;

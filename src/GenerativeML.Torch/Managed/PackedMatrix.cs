@@ -97,14 +97,6 @@ internal sealed class PackedMatrix
             MultiplyInParts(x, xStride, rows, y, parts);
     }
 
-    /// <summary>y = x·Wᵀ, in the padded width, on this thread.</summary>
-    /// <param name="x">(rows × <paramref name="xStride"/>), of which the first columns are the inputs.</param>
-    /// <param name="xStride">From one row of x to the next.</param>
-    /// <param name="rows">How many.</param>
-    /// <param name="y">(rows × <see cref="PaddedOutputs"/>): overwritten.</param>
-    public void Multiply(ReadOnlySpan<float> x, int xStride, int rows, Span<float> y) =>
-        Panels(x, xStride, rows, y, 0, PaddedOutputs / VectorMatrix.TileWidth);
-
     // Apart, for what a lambda captures is allocated wherever it stands.
     private void MultiplyInParts(ReadOnlyMemory<float> x, int xStride, int rows, Memory<float> y, int parts) =>
         Parallelism.For(

@@ -71,5 +71,5 @@ internal sealed class RowScale
     }
 
     private static Vector<float> Clamp(Vector<float> x, Vector<float> limit) =>
-        Vector.Min(Vector.Max(x, -limit), limit);
+        Vector.MinNative(limit, Vector.MaxNative(-limit, x));
 }

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace GenerativeML.Torch;
@@ -11,10 +11,10 @@ namespace GenerativeML.Torch;
 internal sealed class StoredRows
 {
     /// <summary>Stored rows that are compared together; among the first of them, many neighbours are looked for.</summary>
-    public const int Group = 128;
+    public const int Group = Nearest.Block;
 
     private readonly float[] _rows; // (M × D)
-    private readonly PackedMatrix[] _groups; // of −2 times the rows
+    private readonly PackedWeights[] _groups; // of −2 times the rows
     private readonly float[][] _squares; // of each group's rows; infinite behind the last row
     private readonly int _near, _far;
 
@@ -30,7 +30,7 @@ internal sealed class StoredRows
         if (near > 0)
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(near, Count);
         int groups = near > 0 ? (Count + Group - 1) / Group : far > 0 ? 1 : 0;
-        _groups = new PackedMatrix[groups];
+        _groups = new PackedWeights[groups];
         _squares = new float[groups][];
         for (int g = 0; g < groups; g++)
             Pack(g);
@@ -46,7 +46,7 @@ internal sealed class StoredRows
     public long MultiplyAdds => (long)_groups.Length * Group * Width;
 
     /// <summary>Numbers of scratch memory that <see cref="Compare"/> needs for so many rows.</summary>
-    public int ScratchLength(int rows) => rows * (Padded + 2 * (_near + 1));
+    public int ScratchLength(int rows) => rows * (Group + 2 * (_near + 1));
 
     /// <summary>
     /// The mean squared differences, slot by slot, between each row and its nearest stored rows: to a few among all,
@@ -64,7 +64,7 @@ internal sealed class StoredRows
         near[..(rows * stride)].Clear();
         far[..(rows * stride)].Clear();
         int candidates = _near + 1;
-        Span<float> products = scratch[..(rows * Padded)];
+        Span<float> products = scratch[..(rows * Group)];
         Span<float> least = scratch.Slice(products.Length, rows * candidates);
         Span<int> which = MemoryMarshal.Cast<float, int>(scratch.Slice(products.Length + least.Length, least.Length));
         least.Fill(float.PositiveInfinity);
@@ -76,72 +76,64 @@ internal sealed class StoredRows
             _groups[g].Multiply(x, stride, rows, products);
             for (int r = 0; r < rows; r++)
             {
-                Span<float> distances = products.Slice(r * Padded, Group);
-                VectorSum.AddTo(distances, _squares[g]);
+                Span<float> product = products.Slice(r * Group, Group);
+                int at = r * candidates;
                 if (_near > 0)
+                {
                     Nearest.Update(
-                        distances, g * Group, least.Slice(r * candidates, candidates), which.Slice(r * candidates, candidates));
+                        product, _squares[g], g * Group, least.Slice(at, candidates), which.Slice(at, candidates));
+                }
                 if (g == 0 && _far > 0)
-                    AddFar(x.Slice(r * stride, Width), distances, far.Slice(r * stride, Width));
+                    SetFar(x.Slice(r * stride, Width), product, far.Slice(r * stride, Width));
             }
         }
         for (int r = 0; r < rows && _near > 0; r++)
-            AddNear(x.Slice(r * stride, Width), which.Slice(r * candidates, candidates), near.Slice(r * stride, Width));
+            SetNear(x.Slice(r * stride, Width), which.Slice(r * candidates, candidates), near.Slice(r * stride, Width));
     }
-
-    private static int Padded { get; } = PackedMatrix.Pad(Group);
 
     private void Pack(int group)
     {
         int first = group * Group, count = Math.Min(Group, Count - first);
-        _groups[group] = new PackedMatrix(Group, Width);
-        _squares[group] = new float[Group];
-        Array.Fill(_squares[group], float.PositiveInfinity);
-        float[] row = new float[Width];
+        float[] packed = new float[Group * Width];
+        float[] squares = _squares[group] = new float[Group];
+        Array.Fill(squares, float.PositiveInfinity);
         for (int i = 0; i < count; i++)
         {
             double square = 0;
             for (int j = 0; j < Width; j++)
             {
                 float value = _rows[(first + i) * Width + j];
-                row[j] = -2 * value;
+                packed[i * Width + j] = -2 * value;
                 square += (double)value * value;
             }
-            _groups[group].SetRows(i, row);
-            _squares[group][i] = (float)square;
+            squares[i] = (float)square;
         }
+        _groups[group] = new PackedWeights(packed, Group);
     }
 
     /// <summary>Leaves the farthest candidate out, or the nearest where it is the row itself.</summary>
-    private void AddNear(ReadOnlySpan<float> row, ReadOnlySpan<int> candidates, Span<float> residuals)
+    private void SetNear(ReadOnlySpan<float> row, Span<int> candidates, Span<float> residuals)
     {
         int first = 0, last = 0; // the nearest, the farthest
         float least = float.PositiveInfinity, most = float.NegativeInfinity;
         for (int c = 0; c < candidates.Length; c++)
         {
-            float distance = SquaredDifference.Sum(row, Stored(candidates[c]));
+            float distance = SquaredDifference.Sum(row, _rows.AsSpan(candidates[c] * Width, Width));
             if (distance < least)
                 (first, least) = (c, distance);
             if (distance >= most)
                 (last, most) = (c, distance);
         }
-        int left = least < RowMemory.Same * Width ? first : last;
-        for (int c = 0; c < candidates.Length; c++)
-        {
-            if (c != left)
-                SquaredDifference.AddTo(residuals, row, Stored(candidates[c]));
-        }
-        VectorSum.Scale(residuals, 1f / _near);
+        candidates[least < RowMemory.Same * Width ? first : last] = candidates[^1];
+        SquaredDifference.Mean(row, _rows, candidates[..^1], _near, residuals);
     }
 
-    private void AddFar(ReadOnlySpan<float> row, ReadOnlySpan<float> distances, Span<float> residuals)
+    [SkipLocalsInit]
+    private void SetFar(ReadOnlySpan<float> row, Span<float> product, Span<float> residuals)
     {
         Span<int> chosen = stackalloc int[Group];
-        int count = Nearest.Choose(distances[..Math.Min(Group, Count)], _far, chosen);
-        foreach (int i in chosen[..count])
-            SquaredDifference.AddTo(residuals, row, Stored(i));
-        VectorSum.Scale(residuals, 1f / _far);
+        VectorSum.AddTo(product, _squares[0]);
+        int count = Nearest.Choose(product[..Math.Min(Group, Count)], _far, chosen);
+        SquaredDifference.Mean(row, _rows, chosen[..count], _far, residuals);
     }
-
-    private ReadOnlySpan<float> Stored(int number) => _rows.AsSpan(number * Width, Width);
 }

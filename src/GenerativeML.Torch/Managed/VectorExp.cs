@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace GenerativeML.Torch;
 
@@ -11,9 +12,11 @@ internal static class VectorExp
     /// eˣ = 2ⁿ·eʳ with n the integer nearest to x/ln 2, so that |r| ≤ ln 2 / 2, where a polynomial of degree six is
     /// exact enough.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Compute(Vector<float> x)
     {
-        x = Vector.Min(Vector.Max(x, new(Least)), new(Most));
+        // With x as second argument, what is no number stays none.
+        x = Vector.MinNative(new(Most), Vector.MaxNative(new(Least), x));
         Vector<float> n = Vector.Round(x * 1.44269504f);
         // ln 2 in two pieces: n times the first is exact.
         Vector<float> r = Vector.FusedMultiplyAdd(n, new(-0.693359375f), x);

@@ -60,8 +60,8 @@ public sealed class StoredRowsTests
             float[] padded = [.. values, .. Enumerable.Repeat(float.PositiveInfinity, 256 - count)];
             float[] least = [.. Enumerable.Repeat(float.PositiveInfinity, k)];
             int[] which = new int[k];
-            Nearest.Update(padded.AsSpan(0, 128), 0, least, which);
-            Nearest.Update(padded.AsSpan(128), 128, least, which);
+            Nearest.Update(padded.AsSpan(0, 128), new float[128], 0, least, which);
+            Nearest.Update(padded.AsSpan(128), new float[128], 128, least, which);
             CollectionAssert.AreEqual(expected, which.Order().ToArray());
             CollectionAssert.AreEqual(values.Order().Take(k).ToArray(), least);
         }
