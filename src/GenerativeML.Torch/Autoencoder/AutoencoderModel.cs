@@ -15,9 +15,9 @@ internal sealed class AutoencoderModel : torch.nn.Module
 
     // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
     // anomalies in the training data, which each other's nearest rows would hide.
-    private const int NearNeighbors = 5;
-    private const int FarRows = 128;
-    private const double FarShare = 0.2;
+    public const int NearNeighbors = 5;
+    public const int FarRows = 128;
+    public const double FarShare = 0.2;
 
     private readonly AutoencoderNetwork network;
     private readonly torch.Tensor input_mean; // (D)

@@ -47,9 +47,16 @@ internal sealed class VaeNetwork : torch.nn.Module
     /// <summary>
     /// (B, D + C) → mean and logarithm of the variance of each row's codes, both (B, Z).
     /// </summary>
-    public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor input)
+    public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor input) => Code(Hidden(input));
+
+    /// <summary>
+    /// The encoder's last hidden layer, (B, D + C) → (B, H): the input itself where there is none.
+    /// </summary>
+    public torch.Tensor Hidden(torch.Tensor input) => Layers(encoder, input);
+
+    /// <summary>The second half of <see cref="Encode"/>: (B, H) → (B, Z), (B, Z).</summary>
+    public (torch.Tensor Mean, torch.Tensor LogVariance) Code(torch.Tensor hidden)
     {
-        torch.Tensor hidden = Layers(encoder, input);
         torch.Tensor logVariance = latent_log_variance.call(hidden).clamp(-CodeLogVariance, CodeLogVariance);
         return (latent_mean.call(hidden), logVariance);
     }

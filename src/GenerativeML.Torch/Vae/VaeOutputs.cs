@@ -6,7 +6,10 @@ internal readonly ref struct VaeOutputs
     /// <summary>(rows): how strange.</summary>
     public Span<float> Score { get; init; }
 
-    /// <summary>(rows × D): the negative log-likelihood of each slot given the mean code, in nats.</summary>
+    /// <summary>
+    /// (rows × D): each slot's share of the score; where that is the negative log-likelihood, its own given the mean
+    /// code, in nats.
+    /// </summary>
     public Span<float> FeatureScore { get; init; }
 
     /// <summary>(rows × D): what the decoder makes of the mean code, in the units of the data.</summary>

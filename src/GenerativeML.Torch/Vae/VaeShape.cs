@@ -39,6 +39,9 @@ internal sealed record VaeShape
     /// <summary>What the score is.</summary>
     public required VaeScore Score { get; init; }
 
+    /// <summary>Training rows stored for comparison; zero for none, and for other scores than novelty.</summary>
+    public int MemoryRows { get; init; }
+
     /// <summary>Codes drawn for a score.</summary>
     public required int ScoreSamples { get; init; }
 
@@ -47,6 +50,9 @@ internal sealed record VaeShape
 
     /// <summary>Slots of all conditions together, C.</summary>
     public int ConditionWidth => ConditionWidths.Sum();
+
+    /// <summary>Units of the encoder's last hidden layer, H; without one, of its input.</summary>
+    public int HiddenWidth => HiddenLayers.Count > 0 ? HiddenLayers[^1] : InputWidth + ConditionWidth;
 
     /// <summary>Checks a shape that came from a file.</summary>
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
@@ -63,6 +69,8 @@ internal sealed record VaeShape
             && Enum.IsDefined(Activation)
             && BernoulliSlots >= 0 && BernoulliSlots <= InputWidth
             && Enum.IsDefined(Score)
+            && MemoryRows is >= 0 and <= VaeCalibration.MostRows
+            && (MemoryRows == 0 || Score == VaeScore.Novelty && ConditionWidths.Count == 0)
             && ScoreSamples is >= 1 and <= MostSamples;
         if (!sound)
             throw new FormatException("The saved VAE's shape is out of range.");
@@ -75,7 +83,8 @@ internal sealed record VaeShape
         long[] inwards = [InputWidth + condition, .. HiddenLayers];
         long[] outwards = [LatentDimension + condition, .. HiddenLayers.Reverse(), InputWidth];
         return Dense(inwards) + 2 * (inwards[^1] + 1) * LatentDimension + Dense(outwards) + InputWidth
-            + 4L * InputWidth + (2L + ConditionRows) * condition;
+            + 4L * InputWidth + (2L + ConditionRows) * condition
+            + (Score == VaeScore.Novelty ? inwards[^1] + VaeNovelty.Parts + (long)MemoryRows * InputWidth : 0);
 
         static long Dense(long[] widths) => widths.Zip(widths.Skip(1)).Sum(w => (w.First + 1) * w.Second);
     }
