@@ -109,7 +109,7 @@ internal static class VaeFit
             BernoulliSlots = isBernoulli.Count(b => b),
             Score = options.Score,
             // A stored row that is near says nothing where it has other labels.
-            MemoryRows = options is VaeDetectorOptions detector && options.Score == VaeScore.Novelty && fields.Count == 1
+            MemoryRows = options is VaeDetectorOptions { Score: VaeScore.Novelty } detector && fields.Count == 1
                 ? Math.Min(detector.MemoryRows, samples[0].Count)
                 : 0,
             ScoreSamples = options.ScoreSamples,
