@@ -60,7 +60,7 @@ internal static class AutoencoderCalibration
     /// One over a part's usual size on training rows, so that the parts count alike. The median ignores anomalies among
     /// them; a share of the mean keeps it from zero where most rows have equals.
     /// </summary>
-    private static float PartWeight(float[] part)
+    public static float PartWeight(float[] part)
     {
         float[] sorted = [.. part.Order()];
         double size = sorted[sorted.Length / 2] + 0.1 * part.Average(v => (double)v);

@@ -75,8 +75,8 @@ internal sealed class AutoencoderModel : torch.nn.Module
         torch.Tensor counts = input_scale.gt(0).to(torch.ScalarType.Float32);
         torch.Tensor share = counts.div(counts.sum().clamp_min(1));
         torch.Tensor error = network.call(CleanInput(standardized)).sub_(standardized).square().mean([0L]);
-        int near = Shape.NearNeighbors, far = Shape.FarNeighbors;
-        torch.Tensor few = memory.narrow(0, 0, Shape.FarRows);
+        int near = StoredRows.Near(Shape.MemoryRows), far = StoredRows.Far(Shape.MemoryRows);
+        torch.Tensor few = memory.narrow(0, 0, StoredRows.Few(Shape.MemoryRows));
         torch.Tensor distances = RowMemory.Distances(standardized, memory);
         torch.Tensor fewDistances = distances.narrow(1, 0, few.shape[0]);
         return

@@ -6,10 +6,6 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed class AutoencoderScorer
 {
-    // Rows that share each reading of the weights.
-    private const int MostTileRows = 48;
-    private const int MostTileValues = 1 << 20;
-
     private readonly AutoencoderShape _shape;
     private readonly RowScale _scale;
     private readonly Lazy<DenseStack[]> _reconstruction;
@@ -29,7 +25,7 @@ internal sealed class AutoencoderScorer
         _reconstruction = new(() => [.. Enumerable.Range(0, shape.Members).Select(layers.Reconstruction)]);
         _code = new(() => layers.Code(0));
         _stored = new(() => new StoredRows(
-            weights["memory"], shape.InputWidth, shape.NearNeighbors, shape.FarNeighbors));
+            weights["memory"], shape.InputWidth, StoredRows.Near(shape.MemoryRows), StoredRows.Far(shape.MemoryRows)));
     }
 
     /// <summary>Computes what is asked for of rows in the units of the data.</summary>
@@ -37,27 +33,12 @@ internal sealed class AutoencoderScorer
     /// <param name="count">The number of rows.</param>
     /// <param name="wanted">Where the results go.</param>
     /// <param name="threads">The most threads to use; they do not change the results.</param>
-    public void Compute(ReadOnlyMemory<float> rows, int count, AutoencoderOutputs wanted, int threads)
-    {
-        var work = new Work(this, rows, wanted);
-        int tile = Math.Clamp(MostTileValues / work.Width, 1, MostTileRows), tiles = (count + tile - 1) / tile;
-        int parts = Parallelism.Parts(tiles, tile * work.MultiplyAdds, threads);
-        if (parts > 1)
-        {
-            InParallel(work, count, tile, tiles, parts);
-            return;
-        }
-        for (int first = 0; first < count; first += tile)
-            work.Tile(first, Math.Min(tile, count - first));
-    }
+    public void Compute(ReadOnlyMemory<float> rows, int count, AutoencoderOutputs wanted, int threads) =>
+        RowTiles.Run(new Work(this, rows, wanted), count, threads);
 
     /// <summary>The score of a row of these parts.</summary>
     public static float Score(ReadOnlySpan<float> weight, ReadOnlySpan<float> parts) =>
         weight[0] * parts[0] + weight[1] * parts[1] + weight[2] * parts[2];
-
-    // Apart, for what a lambda captures is allocated wherever it stands.
-    private static void InParallel(Work work, int count, int tile, int tiles, int threads) => Parallelism.ForEach(
-        tiles, threads, t => work.Tile(t * tile, Math.Min(tile, count - t * tile)));
 
     private float[] Share(float[] scale)
     {
@@ -70,7 +51,7 @@ internal sealed class AutoencoderScorer
     }
 
     /// <summary>One call: what it reads and where it writes.</summary>
-    private readonly struct Work
+    private readonly struct Work : IRowWork
     {
         private readonly AutoencoderScorer _scorer;
         private readonly ReadOnlyMemory<float> _rows;
@@ -96,14 +77,11 @@ internal sealed class AutoencoderScorer
             }
         }
 
-        /// <summary>The width of the widest layer.</summary>
         public int Width { get; }
 
-        /// <summary>What a row costs.</summary>
         public long MultiplyAdds { get; }
 
-        /// <summary>Computes some rows from a number on.</summary>
-        public void Tile(int first, int rows)
+        public void Compute(int first, int rows)
         {
             RowScale scale = _scorer._scale;
             int width = scale.Width, stride = scale.Stride, values = rows * stride;

@@ -49,20 +49,6 @@ internal sealed record AutoencoderShape
     /// </summary>
     public int NetworkInputs => (Noise.Masked > 0 ? 2 : 1) * InputWidth + (Noise.HasLevels ? 1 : 0);
 
-    /// <summary>
-    /// Stored rows that a row is compared with for small gaps between training rows: few, the nearest of all.
-    /// </summary>
-    public int NearNeighbors => Math.Min(5, MemoryRows / 4);
-
-    /// <summary>
-    /// Stored rows among which many are looked for: their neighbourhood reaches past a cluster of anomalies in the
-    /// training data, which each other's nearest rows would hide.
-    /// </summary>
-    public int FarRows => Math.Min(StoredRows.Group, MemoryRows);
-
-    /// <summary>How many of these a row is compared with.</summary>
-    public int FarNeighbors => (int)Math.Ceiling(0.2 * FarRows);
-
     /// <summary>Checks a shape that came from a file.</summary>
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
     public void Check()

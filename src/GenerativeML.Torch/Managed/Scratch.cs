@@ -17,6 +17,9 @@ internal ref struct Scratch(int length) : IDisposable
         return taken;
     }
 
+    /// <summary>All that is left.</summary>
+    public readonly Span<float> Rest() => _rented.AsSpan(_used);
+
     /// <summary>Gives the memory back.</summary>
     public readonly void Dispose() => ArrayPool<float>.Shared.Return(_rented);
 }

@@ -21,6 +21,22 @@ internal static class SquaredDifference
         return sum;
     }
 
+    /// <summary>Σ w·(a − b)².</summary>
+    public static float WeightedSum(ReadOnlySpan<float> w, ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        int whole = w.Length - w.Length % Vector<float>.Count;
+        Vector<float> sums = Vector<float>.Zero;
+        for (int i = 0; i < whole; i += Vector<float>.Count)
+        {
+            Vector<float> difference = new Vector<float>(a[i..]) - new Vector<float>(b[i..]);
+            sums = Vector.FusedMultiplyAdd(difference * difference, new Vector<float>(w[i..]), sums);
+        }
+        float sum = Vector.Sum(sums);
+        for (int i = whole; i < w.Length; i++)
+            sum += w[i] * (a[i] - b[i]) * (a[i] - b[i]);
+        return sum;
+    }
+
     /// <summary>y += (a − b)², of whole vectors.</summary>
     public static void AddTo(Span<float> y, ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {

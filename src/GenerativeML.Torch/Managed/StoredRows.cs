@@ -13,6 +13,9 @@ internal sealed class StoredRows
     /// <summary>Stored rows that are compared together; among the first of them, many neighbours are looked for.</summary>
     public const int Group = Nearest.Block;
 
+    private const int MostNear = 5;
+    private const double FarShare = 0.2;
+
     private readonly float[] _rows; // (M × D)
     private readonly PackedWeights[] _groups; // of −2 times the rows
     private readonly float[][] _squares; // of each group's rows; infinite behind the last row
@@ -35,6 +38,20 @@ internal sealed class StoredRows
         for (int g = 0; g < groups; g++)
             Pack(g);
     }
+
+    /// <summary>
+    /// How many neighbours to look at among all of so many stored rows: few, which see small gaps between training rows.
+    /// </summary>
+    public static int Near(long stored) => (int)Math.Min(MostNear, stored / 4);
+
+    /// <summary>How many stored rows to look for many neighbours among.</summary>
+    public static int Few(long stored) => (int)Math.Min(Group, stored);
+
+    /// <summary>
+    /// How many neighbours to look at among these few: many of them see past a cluster of anomalies in the training
+    /// data, which each other's nearest rows would hide.
+    /// </summary>
+    public static int Far(long stored) => (int)Math.Ceiling(FarShare * Few(stored));
 
     /// <summary>How many rows are stored, M.</summary>
     public int Count { get; }

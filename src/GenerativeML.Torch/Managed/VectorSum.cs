@@ -35,4 +35,14 @@ internal static class VectorSum
             sum = Vector.FusedMultiplyAdd(new Vector<float>(x[i..]), new Vector<float>(y[i..]), sum);
         return Vector.Sum(sum);
     }
+
+    /// <summary>Σ x of whole vectors.</summary>
+    /// <param name="x">A multiple of <see cref="Vector{T}.Count"/> long.</param>
+    public static float Of(ReadOnlySpan<float> x)
+    {
+        Vector<float> sum = Vector<float>.Zero;
+        for (int i = 0; i < x.Length; i += Vector<float>.Count)
+            sum += new Vector<float>(x[i..]);
+        return Vector.Sum(sum);
+    }
 }

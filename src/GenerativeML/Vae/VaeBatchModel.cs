@@ -33,10 +33,10 @@ internal sealed class VaeBatchModel : TrainedBatchModel<TrainedVae>
         TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) => model.Compute(
             inputs, rows, new VaeOutputs
             {
-                Score = scores.Span,
-                FeatureScore = Values(outputs, rows, _featureScore).Span,
-                Reconstruction = Values(outputs, rows, _reconstruction).Span,
-                Latent = Values(outputs, rows, _latent).Span,
-                Deviation = Values(outputs, rows, _deviation).Span,
+                Score = scores,
+                FeatureScore = Values(outputs, rows, _featureScore),
+                Reconstruction = Values(outputs, rows, _reconstruction),
+                Latent = Values(outputs, rows, _latent),
+                Deviation = Values(outputs, rows, _deviation),
             });
 }

@@ -39,10 +39,10 @@ public sealed class AutoencoderScorerTests
             AutoencoderOutputs found = Outputs(shape), expected = Outputs(shape);
             managed.Compute(rows, Rows, found);
             torched.Compute(rows, Rows, expected);
-            AssertClose(expected.Score, found.Score, $"{name}: score");
-            AssertClose(expected.FeatureScore, found.FeatureScore, $"{name}: slots");
-            AssertClose(expected.Reconstruction, found.Reconstruction, $"{name}: reconstruction");
-            AssertClose(expected.Latent, found.Latent, $"{name}: code");
+            Close.AreClose(expected.Score, found.Score, $"{name}: score");
+            Close.AreClose(expected.FeatureScore, found.FeatureScore, $"{name}: slots");
+            Close.AreClose(expected.Reconstruction, found.Reconstruction, $"{name}: reconstruction");
+            Close.AreClose(expected.Latent, found.Latent, $"{name}: code");
             Assert.IsTrue(found.Score.ToArray().Any(s => s > 0), "scores of nothing");
             if (constant && shape.InputWidth > 1)
                 Assert.AreEqual(0, found.FeatureScore.Span[1]);
@@ -136,15 +136,4 @@ public sealed class AutoencoderScorerTests
         Reconstruction = new float[rows * shape.InputWidth],
         Latent = new float[rows * shape.LatentDimension],
     };
-
-    /// <summary>To 1e-5 of the larger of a number and the usual size of its kind.</summary>
-    private static void AssertClose(Memory<float> expected, Memory<float> found, string name)
-    {
-        double usual = expected.ToArray().Select(v => Math.Abs((double)v)).Order().ElementAt(expected.Length / 2);
-        for (int i = 0; i < expected.Length; i++)
-        {
-            double value = expected.Span[i];
-            Assert.AreEqual(value, found.Span[i], 1e-5 * Math.Max(Math.Abs(value), usual), $"{name}, number {i}");
-        }
-    }
 }
