@@ -4,7 +4,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 
 // A program that was never told which package trained a model: loads it, scores rows, saves it again.
-//   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>
+//   GenerativeML.ModelHost <model.zip> <rows.csv> <scores> <saved again.zip>     and lists the process's modules
 //   GenerativeML.ModelHost <model.zip> generate <rows> <rows.txt> <column> …    writes columns of rows under seed 7
 //   GenerativeML.ModelHost <model.zip> <text>        continues the text, scores it and lists the process's modules
 if (AppDomain.CurrentDomain.GetAssemblies().Any(a => a.GetName().Name!.Equals("GenerativeML", StringComparison.Ordinal)))
@@ -17,9 +17,7 @@ if (args.Length == 2)
     IDataView read = model.Transform(ml.Data.LoadFromEnumerable([new Line { Text = args[1] }]));
     Console.WriteLine(read.GetColumn<string>("GeneratedText").Single().Replace('\n', ' '));
     Console.WriteLine(BitConverter.SingleToInt32Bits(read.GetColumn<float>("Score").Single()));
-    using var self = System.Diagnostics.Process.GetCurrentProcess();
-    foreach (System.Diagnostics.ProcessModule module in self.Modules)
-        Console.WriteLine(module.FileName);
+    ListModules();
     return;
 }
 
@@ -45,6 +43,14 @@ File.WriteAllLines(
     args[2],
     scored.GetColumn<float>("Score").Select(s => BitConverter.SingleToInt32Bits(s).ToString(CultureInfo.InvariantCulture)));
 ml.Model.Save(model, schema, args[3]);
+ListModules();
+
+static void ListModules()
+{
+    using var self = System.Diagnostics.Process.GetCurrentProcess();
+    foreach (System.Diagnostics.ProcessModule module in self.Modules)
+        Console.WriteLine(module.FileName);
+}
 
 internal sealed class Line
 {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using TorchSharp;
 
 namespace GenerativeML.Torch;
@@ -25,7 +24,6 @@ internal static class AutoencoderFit
 
     // They are held in memory, so there are fewer where rows are very wide.
     private const int CalibrationValues = 1 << 27;
-    private const int CalibrationBatch = 512;
 
     /// <summary>Trains on a source with one Single field.</summary>
     public static TrainedAutoencoder Fit(
@@ -49,25 +47,19 @@ internal static class AutoencoderFit
         using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
-        AutoencoderModel model = new AutoencoderModel(shape, bfloat16, random).OutliveScope();
-        try
-        {
-            model.SetScale(moments);
-            TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
-            using var training = new AutoencoderTraining(
-                model, AutoencoderTraining.CanBeManaged(shape, bfloat16, device));
-            TrainingLoop.Run(training, data, run, device);
-            model.eval();
-            float threshold = detector is null
-                ? float.PositiveInfinity
-                : Calibrate(model, sample, detector, context.Seed, device);
-            return new TrainedAutoencoder(model, device, threshold);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        using AutoencoderModel model = new AutoencoderModel(shape, bfloat16, random).OutliveScope();
+        model.SetScale(moments);
+        TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
+        using var training = new AutoencoderTraining(
+            model, AutoencoderTraining.CanBeManaged(shape, bfloat16, device));
+        TrainingLoop.Run(training, data, run, device);
+        HostWeights weights = model.ToHost();
+        float threshold = detector is null
+            ? float.PositiveInfinity
+            : AutoencoderCalibration.Run(shape, weights, sample, detector.Contamination, context.Seed);
+        return new TrainedAutoencoder(
+            shape, weights, threshold,
+            device.type == DeviceType.CPU ? null : new DeviceAutoencoder(shape, weights, device));
     }
 
     private static AutoencoderShape ShapeOf(AutoencoderOptions options, AutoencoderUse use, int width, int memoryRows)
@@ -123,52 +115,5 @@ internal static class AutoencoderFit
                 (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
                 (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
         };
-    }
-
-    /// <summary>Stores rows, weighs the parts of the score, and finds the threshold.</summary>
-    private static float Calibrate(
-        AutoencoderModel model, RowSample sample, AutoencoderDetectorOptions options, int seed, torch.Device device)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        int width = model.Shape.InputWidth;
-        torch.Tensor rows = model.Standardize(
-            HostTensors.FromRows(sample.ToArray(), sample.Count, width, device)).DetachFromDisposeScope();
-        using torch.Tensor keep = rows;
-
-        long[] order = [.. Enumerable.Range(0, sample.Count).Select(i => (long)i)];
-        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample, 1)).Shuffle(order.AsSpan());
-        model.Memory.copy_(rows.index_select(0, HostTensors.Index(order.AsSpan(0, model.Shape.MemoryRows), device)));
-
-        float[][] parts = new float[AutoencoderModel.Parts][];
-        for (int p = 0; p < parts.Length; p++)
-            parts[p] = new float[sample.Count];
-        for (int start = 0; start < sample.Count; start += CalibrationBatch)
-        {
-            using DisposeScope batch = torch.NewDisposeScope();
-            int n = Math.Min(CalibrationBatch, sample.Count - start);
-            torch.Tensor[] residuals = model.Residuals(rows.narrow(0, start, n));
-            for (int p = 0; p < parts.Length; p++)
-                HostTensors.CopyTo(residuals[p].sum(1L), parts[p].AsSpan(start, n));
-        }
-        float[] weights = [.. parts.Select(PartWeight)];
-        model.PartWeight.copy_(HostTensors.FromRows(weights, 1, weights.Length, device).view(-1));
-
-        float[] scores = [.. Enumerable.Range(0, sample.Count).Select(
-            i => parts.Select((part, p) => part[i] * weights[p]).Sum())];
-        Array.Sort(scores);
-        int anomalies = (int)Math.Round(options.Contamination * scores.Length);
-        return scores[Math.Max(0, scores.Length - 1 - anomalies)];
-    }
-
-    /// <summary>
-    /// One over a part's usual size on training rows, so that the parts count alike. The median ignores anomalies among
-    /// them; a share of the mean keeps it from zero where most rows have equals.
-    /// </summary>
-    private static float PartWeight(float[] part)
-    {
-        float[] sorted = [.. part.Order()];
-        double size = sorted[sorted.Length / 2] + 0.1 * part.Average(v => (double)v);
-        return size > 0 ? (float)(1 / size) : 0;
     }
 }

@@ -8,22 +8,11 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed class AutoencoderModel : torch.nn.Module
 {
-    /// <summary>
-    /// The parts of a score: the networks, the nearest few stored rows, and the nearest many of a few.
-    /// </summary>
-    public const int Parts = 3;
-
-    // Near neighbours see small gaps between training rows; many neighbours among few rows see past a cluster of
-    // anomalies in the training data, which each other's nearest rows would hide.
-    private const int NearNeighbors = 5;
-    private const int FarRows = 128;
-    private const double FarShare = 0.2;
-
     private readonly AutoencoderNetwork network;
     private readonly torch.Tensor input_mean; // (D)
     private readonly torch.Tensor input_scale; // (D), one over the deviation; zero where the slot is constant
-    private readonly torch.Tensor memory; // (M, D), standardised
-    private readonly torch.Tensor part_weight; // (Parts)
+    private readonly torch.Tensor memory; // (M, D), stored training rows, standardised
+    private readonly torch.Tensor part_weight; // (parts), what each part's mean square counts in the score
 
     public AutoencoderModel(AutoencoderShape shape, bool bfloat16, SeededRandom random)
         : base(nameof(AutoencoderModel))
@@ -33,19 +22,13 @@ internal sealed class AutoencoderModel : torch.nn.Module
         input_mean = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.Device);
         input_scale = torch.zeros((long)shape.InputWidth, torch.ScalarType.Float32, random.Device);
         memory = torch.zeros(shape.MemoryRows, shape.InputWidth, torch.ScalarType.Float32, random.Device);
-        part_weight = torch.zeros((long)Parts, torch.ScalarType.Float32, random.Device);
+        part_weight = torch.zeros((long)AutoencoderShape.Parts, torch.ScalarType.Float32, random.Device);
         RegisterComponents();
     }
 
     public AutoencoderShape Shape { get; }
 
     public AutoencoderNetwork Network => network;
-
-    /// <summary>Stored training rows, standardised, (M, D).</summary>
-    public torch.Tensor Memory => memory;
-
-    /// <summary>What each part's mean square counts in the score, (Parts).</summary>
-    public torch.Tensor PartWeight => part_weight;
 
     /// <summary>Takes the mean and deviation of each slot; a slot without deviation contributes nothing.</summary>
     public void SetScale(ColumnMoments moments) => RobustScale.Set(input_mean, input_scale, moments);
@@ -92,9 +75,8 @@ internal sealed class AutoencoderModel : torch.nn.Module
         torch.Tensor counts = input_scale.gt(0).to(torch.ScalarType.Float32);
         torch.Tensor share = counts.div(counts.sum().clamp_min(1));
         torch.Tensor error = network.call(CleanInput(standardized)).sub_(standardized).square().mean([0L]);
-        torch.Tensor few = memory.narrow(0, 0, Math.Min(FarRows, memory.shape[0]));
-        int near = RowMemory.Neighbors(NearNeighbors, memory.shape[0]);
-        int far = (int)Math.Ceiling(FarShare * few.shape[0]);
+        int near = StoredRows.Near(Shape.MemoryRows), far = StoredRows.Far(Shape.MemoryRows);
+        torch.Tensor few = memory.narrow(0, 0, StoredRows.Few(Shape.MemoryRows));
         torch.Tensor distances = RowMemory.Distances(standardized, memory);
         torch.Tensor fewDistances = distances.narrow(1, 0, few.shape[0]);
         return
@@ -114,7 +96,7 @@ internal sealed class AutoencoderModel : torch.nn.Module
     {
         torch.Tensor[] parts = Residuals(standardized);
         torch.Tensor sum = parts[0].mul_(part_weight.narrow(0, 0, 1));
-        for (int p = 1; p < Parts; p++)
+        for (int p = 1; p < AutoencoderShape.Parts; p++)
             sum.add_(parts[p].mul_(part_weight.narrow(0, p, 1)));
         return sum;
     }

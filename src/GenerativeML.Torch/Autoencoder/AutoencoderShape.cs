@@ -9,6 +9,11 @@ internal sealed record AutoencoderShape
     /// <summary>The most slots that a hidden layer or a code may have.</summary>
     public const int MostWidth = 1 << 16;
 
+    /// <summary>
+    /// The parts of a score: the networks, the nearest few stored rows, and the nearest many of a few.
+    /// </summary>
+    public const int Parts = 3;
+
     /// <summary>The widest input.</summary>
     public const int MostInputs = 1 << 20;
 
@@ -57,18 +62,43 @@ internal sealed record AutoencoderShape
             && Noise.Low >= 0 && Noise.High >= Noise.Low && Noise.Scoring >= 0
             && double.IsFinite(Noise.High + Noise.Scoring)
             && Noise.Masked is >= 0 and < 1
-            && MemoryRows is >= 0 and <= 1 << 20;
+            && MemoryRows is >= 0 and <= 1 << 20
+            && Tensors().All(t => t.Length / sizeof(float) <= Array.MaxLength);
         if (!sound)
             throw new FormatException("The saved autoencoder's shape is out of range.");
     }
 
-    /// <summary>The number of weights, scales and stored values, without building anything.</summary>
-    public long Elements()
+    /// <summary>
+    /// Every tensor of a model, by its name in the state dict. A dense layer's weight is (members, outputs, inputs).
+    /// </summary>
+    public IEnumerable<TensorSpec> Tensors()
     {
-        long[] widths = [NetworkInputs, .. HiddenLayers, LatentDimension, .. HiddenLayers.Reverse(), InputWidth];
-        long dense = widths.Zip(widths.Skip(1)).Sum(w => (w.First + 1) * w.Second);
-        long norms = BatchNormalization ? 2 * 4 * HiddenLayers.Sum(w => (long)w) : 0; // four tensors, here and mirrored
-        return (dense + norms) * Members + (MemoryRows + 2L) * InputWidth + AutoencoderModel.Parts;
+        int[] mirrored = [.. HiddenLayers.Reverse()];
+        return
+        [
+            .. Stack("encoder", [NetworkInputs, .. HiddenLayers, LatentDimension]),
+            .. Stack("decoder", [LatentDimension, .. mirrored, InputWidth]),
+            .. Norms("encoder_norm", HiddenLayers),
+            .. Norms("decoder_norm", mirrored),
+            Tensor("input_mean", InputWidth),
+            Tensor("input_scale", InputWidth),
+            Tensor("memory", MemoryRows, InputWidth),
+            Tensor("part_weight", Parts),
+        ];
+
+        IEnumerable<TensorSpec> Stack(string name, int[] widths) => widths.Zip(widths.Skip(1)).SelectMany(
+            (w, i) => (TensorSpec[])
+            [
+                Tensor($"network.{name}.{i}.weight", Members, w.Second, w.First),
+                Tensor($"network.{name}.{i}.bias", Members, 1, w.Second),
+            ]);
+
+        IEnumerable<TensorSpec> Norms(string name, IReadOnlyList<int> widths) => !BatchNormalization
+            ? []
+            : widths.SelectMany((w, i) => ((string[])["weight", "bias", "running_mean", "running_var"]).Select(
+                part => Tensor($"network.{name}.{i}.{part}", Members, 1, w)));
+
+        static TensorSpec Tensor(string name, params ReadOnlySpan<long> shape) => new(name, TensorType.F32, shape);
     }
 }
 

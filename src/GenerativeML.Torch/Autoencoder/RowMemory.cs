@@ -12,11 +12,10 @@ internal static class RowMemory
     // groups.
     private const int Group = 64;
 
-    // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
-    private const double Same = 1e-6;
-
-    /// <summary>The neighbours that are looked at: at most so many, at most a quarter of the stored rows.</summary>
-    public static int Neighbors(int most, long stored) => (int)Math.Min(most, stored / 4);
+    /// <summary>
+    /// A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
+    /// </summary>
+    public const float Same = 1e-6f;
 
     /// <summary>
     /// The mean squared difference, slot by slot, between each row and the <paramref name="k"/> stored rows nearest to

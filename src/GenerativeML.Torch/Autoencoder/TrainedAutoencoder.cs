@@ -1,81 +1,119 @@
-using TorchSharp;
-
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// A trained autoencoder: scores, explains, encodes and reconstructs rows. Safe to use from several threads.
+/// A trained autoencoder: scores, explains, encodes and reconstructs rows. On the CPU it does so in managed code, without
+/// torch; on a CUDA device by the networks that were trained. Safe to use from several threads.
 /// </summary>
-internal sealed class TrainedAutoencoder : TrainedModel<AutoencoderModel>
+internal sealed class TrainedAutoencoder : IDisposable
 {
-    public TrainedAutoencoder(AutoencoderModel model, torch.Device device, float threshold)
-        : base(model, device) => Threshold = threshold;
+    private readonly DeviceAutoencoder? _device;
+    private volatile Held? _held;
+
+    /// <param name="shape">What the networks look like.</param>
+    /// <param name="weights">The tensors of <see cref="AutoencoderShape.Tensors"/>, taken over.</param>
+    /// <param name="threshold">See <see cref="Threshold"/>.</param>
+    /// <param name="device">The same on a device, to compute there; null to compute on the CPU.</param>
+    public TrainedAutoencoder(
+        AutoencoderShape shape, HostWeights weights, float threshold, DeviceAutoencoder? device = null)
+    {
+        (Shape, Threshold, _device) = (shape, threshold, device);
+        _held = new(weights, new AutoencoderScorer(shape, weights));
+    }
 
     /// <summary>Everything needed to build the networks again.</summary>
-    public AutoencoderShape Shape => Model.Shape;
+    public AutoencoderShape Shape { get; }
 
     /// <summary>Slots of a row, D.</summary>
-    public int InputWidth => Model.Shape.InputWidth;
+    public int InputWidth => Shape.InputWidth;
 
     /// <summary>Slots of a code.</summary>
-    public int LatentDimension => Model.Shape.LatentDimension;
+    public int LatentDimension => Shape.LatentDimension;
 
     /// <summary>Rows with a higher score than this are predicted to be anomalies.</summary>
     public float Threshold { get; }
 
-    /// <summary>Computes what is asked for of rows in the units of the data. An empty span is not computed.</summary>
+    /// <summary>The most threads that one call uses. They do not change results. Default: the processors.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Computes what is asked for of rows in the units of the data.</summary>
     /// <param name="rows">(count × D), finite.</param>
     /// <param name="count">The number of rows.</param>
-    /// <param name="score">(count): how strange, zero or more.</param>
-    /// <param name="featureScore">(count × D): each slot's contribution to the score.</param>
-    /// <param name="reconstruction">(count × D): what the networks make of the row, in the units of the data.</param>
-    /// <param name="latent">(count × latent): the first network's code.</param>
+    /// <param name="wanted">Where the results go.</param>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void Compute(
-        ReadOnlySpan<float> rows, int count, Span<float> score, Span<float> featureScore, Span<float> reconstruction,
-        Span<float> latent)
+    public void Compute(ReadOnlyMemory<float> rows, int count, AutoencoderOutputs wanted)
     {
-        using IDisposable computation = Enter();
-        torch.Tensor input = HostTensors.FromRows(rows[..(count * InputWidth)], count, InputWidth, Device);
-        torch.Tensor standardized = Model.Standardize(input);
-        if (!score.IsEmpty || !featureScore.IsEmpty)
-        {
-            torch.Tensor contributions = Model.Contributions(standardized);
-            if (!featureScore.IsEmpty)
-                HostTensors.CopyTo(contributions, featureScore);
-            if (!score.IsEmpty)
-                HostTensors.CopyTo(contributions.sum(1L), score);
-        }
-        if (!reconstruction.IsEmpty)
-            HostTensors.CopyTo(Model.Reconstruct(standardized), reconstruction);
-        if (!latent.IsEmpty)
-            HostTensors.CopyTo(Model.Encode(standardized), latent);
+        AutoencoderScorer scorer = Now.Scorer;
+        if (_device is null)
+            scorer.Compute(rows, count, wanted, Threads);
+        else
+            _device.Compute(rows.Span, count, wanted);
     }
 
-    /// <summary>Builds a model of a shape and reads its tensors.</summary>
+    /// <summary>Writes all tensors of the model as safetensors.</summary>
+    public void Save(Stream stream) => Now.Weights.Save(stream);
+
+    /// <summary>Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
+    public void ExportWeights(Stream stream) => Now.Weights.Select(Exported).Save(stream);
+
+    /// <summary>Takes the networks' weights from such a file; all else stays.</summary>
+    /// <exception cref="FormatException">
+    /// The file does not hold exactly the weights of networks of this shape.
+    /// </exception>
+    public void ImportWeights(Stream stream)
+    {
+        HostWeights weights = Now.Weights;
+        weights = weights.With(HostWeights.Load(stream, [.. weights.Select(Exported).Specs]), Exported);
+        _device?.Take(weights);
+        _held = new(weights, new AutoencoderScorer(Shape, weights));
+    }
+
+    /// <summary>Reads the tensors of a model of a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="threshold">See <see cref="Threshold"/>.</param>
+    /// <param name="weights">A safetensors file.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
     /// <exception cref="FormatException">
     /// The shape is out of range, or the file does not hold exactly its tensors.
     /// </exception>
-    public static TrainedAutoencoder Load(AutoencoderShape shape, float threshold, Stream weights, torch.Device device)
+    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
+    public static TrainedAutoencoder Load(
+        AutoencoderShape shape, float threshold, Stream weights, ComputeDevice device = default,
+        bool fallbackToCpu = false)
     {
         shape.Check();
-        AutoencoderModel model = Read(
-            "autoencoder", shape.Elements(), weights, device,
-            random => new AutoencoderModel(shape, bfloat16: false, random));
-        return new TrainedAutoencoder(model, device, threshold);
+        HostWeights read = HostWeights.Load(weights, [.. shape.Tensors()]);
+        // Apart from torch: on the CPU, not even its types are looked for.
+        return new(
+            shape, read, threshold,
+            device == ComputeDevice.Cpu ? null : DeviceAutoencoder.On(device, fallbackToCpu, shape, read));
     }
 
+    /// <summary>Lets go of the weights. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        _held = null;
+        _device?.Dispose();
+    }
+
+    private Held Now => _held ?? throw new ObjectDisposedException(nameof(TrainedAutoencoder));
+
     /// <summary>
-    /// Views of the networks' tensors in PyTorch's shapes: a weight is (outputs, inputs), anything else (width).
-    /// Several members are stacked along a first dimension, as torch.func.stack_module_state does.
+    /// What PyTorch calls a tensor of the networks: a weight is (outputs, inputs), anything else (width). Several
+    /// members are stacked along a first dimension, as torch.func.stack_module_state does.
     /// </summary>
-    protected override IReadOnlyList<(string Name, torch.Tensor Value)> Exported() =>
-        [.. Model.Network.NamedTensors().Select(t =>
-        {
-            using IDisposable noGradient = torch.no_grad();
-            torch.Tensor stacked = t.Value.shape[1] == 1 && !t.Name.EndsWith(".weight", StringComparison.Ordinal)
-                || t.Name.Contains("_norm.", StringComparison.Ordinal)
-                ? t.Value.detach().squeeze(1)
-                : t.Value.detach();
-            return (t.Name, Shape.Members == 1 ? stacked.squeeze(0) : stacked);
-        })];
+    private TensorSpec? Exported(TensorSpec spec)
+    {
+        const string prefix = "network.";
+        if (!spec.Name.StartsWith(prefix, StringComparison.Ordinal))
+            return null;
+        long[] shape = spec.Shape.ToArray(); // (members, outputs, inputs) or (members, 1, width)
+        string name = spec.Name[prefix.Length..];
+        bool isMatrix = name.EndsWith(".weight", StringComparison.Ordinal)
+            && !name.Contains("_norm.", StringComparison.Ordinal);
+        IEnumerable<long> kept = isMatrix ? shape : [shape[0], shape[2]];
+        return new(name, spec.Type, [.. Shape.Members == 1 ? kept.Skip(1) : kept]);
+    }
+
+    private sealed record Held(HostWeights Weights, AutoencoderScorer Scorer);
 }

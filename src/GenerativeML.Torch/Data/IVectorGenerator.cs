@@ -25,5 +25,5 @@ internal interface IVectorGenerator
     /// rows that share the others, or from any where none does.
     /// </param>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    void Generate(Span<float> rows, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where);
+    void Generate(Memory<float> rows, Memory<float> conditions, int count, ulong seed, ReadOnlySpan<float> where);
 }

@@ -27,6 +27,9 @@ internal sealed class RowBlock
     /// <summary>The whole array of a <see cref="FieldKind.Single"/> field, (Capacity × Width).</summary>
     public Span<float> Singles(int field) => (float[])_storage[field];
 
+    /// <summary>The same, for work that is split among threads.</summary>
+    public Memory<float> SingleMemory(int field) => (float[])_storage[field];
+
     /// <summary>The whole array of a <see cref="FieldKind.Int64"/> field, (Capacity × Width).</summary>
     public Span<long> Int64s(int field) => (long[])_storage[field];
 

@@ -63,10 +63,10 @@ internal sealed class TrainedGan : TrainedModel<GanModel>, IVectorGenerator
 
     /// <inheritdoc/>
     public void Generate(
-        Span<float> rows, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
+        Memory<float> rows, Memory<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
     {
         using IDisposable computation = Enter();
-        GanSampling.Generate(Model, Device, rows, conditions, count, seed, where);
+        GanSampling.Generate(Model, Device, rows.Span, conditions.Span, count, seed, where);
     }
 
     /// <summary>Builds a model of a shape and reads its tensors.</summary>

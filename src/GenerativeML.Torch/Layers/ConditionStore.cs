@@ -82,37 +82,9 @@ internal sealed class ConditionStore : torch.nn.Module
     {
         if (Width == 0)
             return null;
-        int storedRows = (int)rows.shape[0];
-        float[] stored = new float[storedRows * Width];
+        float[] stored = new float[rows.shape[0] * Width];
         HostTensors.CopyTo(rows, stored);
-        var fitting = new List<int>(storedRows);
-        for (int row = 0; row < storedRows; row++)
-        {
-            if (Fits(stored.AsSpan(row * Width, Width), where))
-                fitting.Add(row);
-        }
-        var random = new SplitMix64(seed);
-        for (int i = 0; i < count; i++)
-        {
-            int row = fitting.Count > 0 ? fitting[random.Next(fitting.Count)] : random.Next(storedRows);
-            Span<float> target = conditions.Slice(i * Width, Width);
-            stored.AsSpan(row * Width, Width).CopyTo(target);
-            for (int j = 0; j < where.Length; j++)
-            {
-                if (!float.IsNaN(where[j]))
-                    target[j] = where[j];
-            }
-        }
+        ConditionDraws.Draw(stored, Width, conditions, count, seed, where);
         return Scaled(HostTensors.FromRows(conditions[..(count * Width)], count, Width, rows.device));
-    }
-
-    private static bool Fits(ReadOnlySpan<float> row, ReadOnlySpan<float> where)
-    {
-        for (int j = 0; j < where.Length; j++)
-        {
-            if (!float.IsNaN(where[j]) && where[j] != row[j])
-                return false;
-        }
-        return true;
     }
 }

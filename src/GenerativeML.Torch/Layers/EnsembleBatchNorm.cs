@@ -9,7 +9,7 @@ namespace GenerativeML.Torch;
 internal sealed class EnsembleBatchNorm : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
     private const double Momentum = 0.1;
-    private const double Epsilon = 1e-5;
+    public const double Epsilon = 1e-5;
 
     private readonly torch.Tensor weight, bias; // (Members, 1, Width)
     private readonly torch.Tensor running_mean, running_var; // (Members, 1, Width)

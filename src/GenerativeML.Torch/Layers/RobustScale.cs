@@ -8,10 +8,17 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal static class RobustScale
 {
-    private const double Linear = 5;
+    /// <summary>Up to so many deviations a value counts by itself.</summary>
+    public const float Linear = 5;
 
-    // Larger values would overflow; the logarithm no longer tells them apart.
-    private const double Limit = 1e30;
+    /// <summary>
+    /// Differences from the mean, and counts of deviations, are cut off here: larger ones would overflow, and the
+    /// logarithm no longer tells them apart.
+    /// </summary>
+    public const float Limit = 1e30f;
+
+    /// <summary>The logarithm of <see cref="Limit"/>: no standardised value lies farther beyond.</summary>
+    public const float MostBeyond = 69.07755f;
 
     /// <summary>Writes the mean of each slot, and one over its deviation: zero where it is constant.</summary>
     public static void Set(torch.Tensor mean, torch.Tensor scale, ColumnMoments moments)
@@ -36,7 +43,7 @@ internal static class RobustScale
     /// <summary>Standardised rows → rows in the units of the data, (…, D) → (…, D).</summary>
     public static torch.Tensor Undo(torch.Tensor standardized, torch.Tensor mean, torch.Tensor scale)
     {
-        torch.Tensor beyond = (standardized.abs() - Linear).clamp_(0, Math.Log(Limit));
+        torch.Tensor beyond = (standardized.abs() - Linear).clamp_(0, MostBeyond);
         torch.Tensor z = standardized.clamp(-Linear, Linear).add_(standardized.sign().mul_(beyond.expm1()));
         torch.Tensor deviation = torch.where(scale.gt(0), scale.reciprocal(), torch.zeros_like(scale));
         return z.mul_(deviation).add_(mean);
@@ -49,7 +56,7 @@ internal static class RobustScale
     public static torch.Tensor LogDerivative(torch.Tensor standardized, torch.Tensor scale)
     {
         torch.Tensor counts = scale.gt(0).to(torch.ScalarType.Float32);
-        torch.Tensor beyond = (standardized.abs() - Linear).clamp_(0, Math.Log(Limit)); // log(1 + distance)
+        torch.Tensor beyond = (standardized.abs() - Linear).clamp_(0, MostBeyond); // log(1 + distance)
         return torch.where(scale.gt(0), scale, torch.ones_like(scale)).log().sub(beyond).mul_(counts);
     }
 }

@@ -34,7 +34,8 @@ internal static unsafe class ActivationStep
             case Activation.Silu: Run<Silu>(x, y, slopes, count); break;
             case Activation.Tanh: Run<Tanh>(x, y, slopes, count); break;
             case Activation.Sigmoid: Run<Sigmoid>(x, y, slopes, count); break;
-            case Activation.Identity: Run<Identity>(x, y, slopes, count); break;
+            case Activation.Identity when y == null || x == y: break;
+            case Activation.Identity: new ReadOnlySpan<float>(x, count).CopyTo(new Span<float>(y, count)); break;
             default: throw new ArgumentOutOfRangeException(nameof(activation), activation, null);
         }
     }
@@ -73,18 +74,6 @@ internal static unsafe class ActivationStep
                 y[i] = one[0];
             else
                 slopes[i] *= one[0];
-        }
-    }
-
-    private readonly struct Identity : IDifferentiable
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static TVector Compute<TLanes, TVector>(TVector x, out TVector slope)
-            where TLanes : struct, ILanes<TVector>
-            where TVector : struct
-        {
-            slope = TLanes.All(1f);
-            return x;
         }
     }
 

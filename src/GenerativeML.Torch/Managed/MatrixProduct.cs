@@ -14,8 +14,10 @@ namespace GenerativeML.Torch;
 /// </remarks>
 internal static unsafe class MatrixProduct
 {
-    // Sums so long are kept in registers: shorter ones mean more reading and writing of C, longer ones leave the cache.
-    private const int Block = 512;
+    /// <summary>
+    /// Sums so long are kept in registers: shorter ones mean more reading and writing of C, longer ones leave the cache.
+    /// </summary>
+    public const int Block = 512;
 
     // So many rows of A, in such a block, stay in the second cache while they meet all panels of B; fewer where they
     // have to be gathered, which takes memory.

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace GenerativeML.Torch;
 
-/// <summary>Sums and multiples of vectors.</summary>
+/// <summary>Sums of vectors.</summary>
 internal static class VectorSum
 {
     /// <summary>y += x.</summary>
@@ -15,13 +15,34 @@ internal static class VectorSum
             y[i] += x[i];
     }
 
-    /// <summary>x *= factor.</summary>
-    public static void Scale(Span<float> x, float factor)
+    /// <summary>y *= factor.</summary>
+    public static void Scale(Span<float> y, float factor)
     {
         int i = 0;
-        for (; i <= x.Length - Vector<float>.Count; i += Vector<float>.Count)
-            (new Vector<float>(x[i..]) * factor).CopyTo(x[i..]);
-        for (; i < x.Length; i++)
-            x[i] *= factor;
+        for (; i <= y.Length - Vector<float>.Count; i += Vector<float>.Count)
+            (new Vector<float>(y[i..]) * factor).CopyTo(y[i..]);
+        for (; i < y.Length; i++)
+            y[i] *= factor;
+    }
+
+    /// <summary>Σ x·y of whole vectors.</summary>
+    /// <param name="x">(length), a multiple of <see cref="Vector{T}.Count"/>.</param>
+    /// <param name="y">(length).</param>
+    public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
+    {
+        Vector<float> sum = Vector<float>.Zero;
+        for (int i = 0; i < x.Length; i += Vector<float>.Count)
+            sum = Vector.FusedMultiplyAdd(new Vector<float>(x[i..]), new Vector<float>(y[i..]), sum);
+        return Vector.Sum(sum);
+    }
+
+    /// <summary>Σ x of whole vectors.</summary>
+    /// <param name="x">A multiple of <see cref="Vector{T}.Count"/> long.</param>
+    public static float Of(ReadOnlySpan<float> x)
+    {
+        Vector<float> sum = Vector<float>.Zero;
+        for (int i = 0; i < x.Length; i += Vector<float>.Count)
+            sum += new Vector<float>(x[i..]);
+        return Vector.Sum(sum);
     }
 }

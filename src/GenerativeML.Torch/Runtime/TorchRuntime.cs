@@ -47,6 +47,25 @@ internal static class TorchRuntime
             "Set FallbackToCpu to compute on the CPU instead.");
     }
 
+    /// <summary>The CUDA device for a choice; null for the CPU, where trained models compute without torch.</summary>
+    /// <param name="device">The choice.</param>
+    /// <param name="fallbackToCpu">
+    /// Whether the CPU may stand in for a CUDA device, or for torch, that is not there.
+    /// </param>
+    /// <exception cref="InvalidOperationException">The device, or torch itself, is not there.</exception>
+    public static torch.Device? FindCuda(ComputeDevice device, bool fallbackToCpu)
+    {
+        try
+        {
+            torch.Device found = Resolve(device, fallbackToCpu);
+            return found.type == DeviceType.CPU ? null : found;
+        }
+        catch (InvalidOperationException) when (fallbackToCpu || device == ComputeDevice.Auto)
+        {
+            return null;
+        }
+    }
+
     private static Exception? Load()
     {
         try

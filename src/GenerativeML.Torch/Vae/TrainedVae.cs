@@ -1,24 +1,38 @@
-using TorchSharp;
-
 namespace GenerativeML.Torch;
 
-/// <summary>A trained VAE: scores, encodes, reconstructs and generates rows. Safe to use from several threads.</summary>
-internal sealed class TrainedVae : TrainedModel<VaeModel>, IVectorGenerator
+/// <summary>
+/// A trained VAE: scores, encodes, reconstructs and generates rows. On the CPU it does so in managed code, without torch;
+/// on a CUDA device it computes given rows by the networks that were trained. Safe to use from several threads.
+/// </summary>
+internal sealed class TrainedVae : IVectorGenerator, IDisposable
 {
-    private readonly VaeScoring _scoring;
+    private readonly DeviceVae? _device;
+    private volatile Held? _held;
 
-    public TrainedVae(VaeModel model, torch.Device device, float threshold)
-        : base(model, device)
+    /// <param name="shape">What the networks look like.</param>
+    /// <param name="weights">The tensors of <see cref="VaeShape.Tensors"/>, taken over.</param>
+    /// <param name="threshold">See <see cref="Threshold"/>.</param>
+    /// <param name="device">The same on a device, to compute there; null to compute on the CPU.</param>
+    public TrainedVae(VaeShape shape, HostWeights weights, float threshold, DeviceVae? device = null)
     {
-        _scoring = new VaeScoring(model);
-        Threshold = threshold;
+        (Shape, Threshold, _device) = (shape, threshold, device);
+        _held = new(weights, new VaeScorer(shape, weights));
     }
 
     /// <summary>Everything needed to build the networks again.</summary>
-    public VaeShape Shape => Model.Shape;
+    public VaeShape Shape { get; }
 
     /// <summary>Rows with a higher score than this are predicted to be anomalies.</summary>
     public float Threshold { get; }
+
+    /// <summary>The most threads that one call uses. They do not change results. Default: the processors.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <inheritdoc/>
+    public int InputWidth => Shape.InputWidth;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> ConditionWidths => Shape.ConditionWidths;
 
     /// <summary>Computes what is asked for of rows in the units of the data.</summary>
     /// <param name="block">Its fields are those of training; all values are finite.</param>
@@ -27,64 +41,85 @@ internal sealed class TrainedVae : TrainedModel<VaeModel>, IVectorGenerator
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void Compute(RowBlock block, int count, VaeOutputs wanted)
     {
-        using IDisposable computation = Enter();
-        Batch batch = HostTensors.ToBatch(block, count, Device);
-        torch.Tensor rows = batch[0];
-        torch.Tensor? conditions = ConditionStore.Of(batch);
-        if (!wanted.Score.IsEmpty)
-            HostTensors.CopyTo(_scoring.Score(rows, conditions), wanted.Score);
-        if (!wanted.FeatureScore.IsEmpty)
-            HostTensors.CopyTo(_scoring.SlotScore(rows, conditions), wanted.FeatureScore);
-        if (wanted.Latent.IsEmpty && wanted.Deviation.IsEmpty && wanted.Reconstruction.IsEmpty)
-            return;
-        torch.Tensor? condition = Model.Conditions.Scaled(conditions);
-        (torch.Tensor mean, torch.Tensor logVariance) = Model.Encode(Model.Standardize(rows), condition);
-        if (!wanted.Latent.IsEmpty)
-            HostTensors.CopyTo(mean, wanted.Latent);
-        if (!wanted.Deviation.IsEmpty)
-            HostTensors.CopyTo(logVariance.mul(0.5).exp(), wanted.Deviation);
-        if (!wanted.Reconstruction.IsEmpty)
-            HostTensors.CopyTo(Model.Expected(Model.Decode(mean, condition)), wanted.Reconstruction);
+        VaeScorer scorer = Now.Scorer;
+        if (_device is null)
+            scorer.Compute(block, count, wanted, Threads);
+        else
+            _device.Compute(block, count, wanted);
     }
 
     /// <inheritdoc/>
-    public int InputWidth => Shape.InputWidth;
+    public float[] ConditionMeans() => [.. Now.Weights["conditions.mean"]];
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> ConditionWidths => Shape.ConditionWidths;
-
-    /// <inheritdoc/>
-    public float[] ConditionMeans()
-    {
-        using IDisposable computation = Enter();
-        float[] means = new float[Shape.ConditionWidth];
-        HostTensors.CopyTo(Model.Conditions.Mean, means);
-        return means;
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>Codes are drawn from the prior, rows from what the decoder gives for code and condition.</remarks>
+    /// <remarks>
+    /// Codes are drawn from the prior, rows from what the decoder gives for code and condition: in managed code, so that
+    /// a seed gives the same rows whatever the device.
+    /// </remarks>
     public void Generate(
-        Span<float> rows, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
+        Memory<float> rows, Memory<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
     {
-        using IDisposable computation = Enter();
-        using var random = new SeededRandom(Device, seed);
-        torch.Tensor? condition = Model.Conditions.Draw(conditions, count, seed, where);
-        torch.Tensor code = random.Normal([count, Shape.LatentDimension]);
-        HostTensors.CopyTo(Model.Sample(Model.Decode(code, condition), random), rows);
+        Held now = Now;
+        ConditionDraws.Draw(now.Weights["conditions.rows"], Shape.ConditionWidth, conditions.Span, count, seed, where);
+        // Another seed, for the numbers that drew the conditions were the first of this one.
+        now.Scorer.Generate(rows, conditions, count, ~seed, Threads);
     }
 
-    /// <summary>Builds a model of a shape and reads its tensors.</summary>
+    /// <summary>Writes all tensors of the model as safetensors.</summary>
+    public void Save(Stream stream) => Now.Weights.Save(stream);
+
+    /// <summary>Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
+    public void ExportWeights(Stream stream) => Now.Weights.Select(Exported).Save(stream);
+
+    /// <summary>Takes the networks' weights from such a file; all else stays.</summary>
+    /// <exception cref="FormatException">
+    /// The file does not hold exactly the weights of networks of this shape.
+    /// </exception>
+    public void ImportWeights(Stream stream)
+    {
+        HostWeights weights = Now.Weights;
+        weights = weights.With(HostWeights.Load(stream, [.. weights.Select(Exported).Specs]), Exported);
+        _device?.Take(weights);
+        _held = new(weights, new VaeScorer(Shape, weights));
+    }
+
+    /// <summary>Reads the tensors of a model of a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="threshold">See <see cref="Threshold"/>.</param>
+    /// <param name="weights">A safetensors file.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
     /// <exception cref="FormatException">
     /// The shape is out of range, or the file does not hold exactly its tensors.
     /// </exception>
-    public static TrainedVae Load(VaeShape shape, float threshold, Stream weights, torch.Device device)
+    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
+    public static TrainedVae Load(
+        VaeShape shape, float threshold, Stream weights, ComputeDevice device = default, bool fallbackToCpu = false)
     {
         shape.Check();
-        VaeModel model = Read(
-            "VAE", shape.Elements(), weights, device, random => new VaeModel(shape, bfloat16: false, random));
-        return new TrainedVae(model, device, threshold);
+        HostWeights read = HostWeights.Load(weights, [.. shape.Tensors()]);
+        // Apart from torch: on the CPU, not even its types are looked for.
+        return new(
+            shape, read, threshold,
+            device == ComputeDevice.Cpu ? null : DeviceVae.On(device, fallbackToCpu, shape, read));
     }
 
-    protected override IReadOnlyList<(string Name, torch.Tensor Value)> Exported() => Model.Network.NamedTensors();
+    /// <summary>Lets go of the weights. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        _held = null;
+        _device?.Dispose();
+    }
+
+    private Held Now => _held ?? throw new ObjectDisposedException(nameof(TrainedVae));
+
+    private static TensorSpec? Exported(TensorSpec spec)
+    {
+        const string prefix = "network.";
+        return spec.Name.StartsWith(prefix, StringComparison.Ordinal)
+            ? new(spec.Name[prefix.Length..], spec.Type, spec.Shape)
+            : null;
+    }
+
+    private sealed record Held(HostWeights Weights, VaeScorer Scorer);
 }

@@ -16,9 +16,8 @@ internal static class VaeFit
     private const int LeastEpochs = 10;
     private const int MostEpochs = 1000;
 
-    private const int ThresholdRows = 10_000;
-    private const int ThresholdValues = 1 << 27;
-    private const int ThresholdBatch = 256;
+    // Rows that the score is calibrated by are held in memory, so there are fewer where they are very wide.
+    private const int CalibrationValues = 1 << 27;
 
     /// <summary>
     /// Trains on a source of Single fields: the first is modelled, the others are conditions.
@@ -37,10 +36,12 @@ internal static class VaeFit
         var detector = options as VaeDetectorOptions;
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
         var binary = new BinarySlots(0, width);
-        int sampled = Math.Clamp(ThresholdValues / source.Fields.Sum(f => f.Width), 1, ThresholdRows);
+        bool calibrated = detector is not null || options.Score == VaeScore.Novelty;
+        int sampled = Math.Clamp(
+            CalibrationValues / source.Fields.Sum(f => f.Width), 1, VaeCalibration.MostRows);
         // The samples of all fields are of the same rows: they draw the same numbers.
         RowSample[] samples = [.. source.Fields.Select((f, i) => new RowSample(i, f.Width, sampled, context.Seed))];
-        IEnumerable<IRowObserver> sampling = samples.Skip(detector is null ? 1 : 0);
+        IEnumerable<IRowObserver> sampling = samples.Skip(calibrated ? 0 : 1);
 
         using DisposeScope scope = torch.NewDisposeScope();
         using TrainingData data = TrainingData.Prepare(
@@ -50,22 +51,19 @@ internal static class VaeFit
         using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, shape.HiddenLayers.Append(shape.LatentDimension).Max());
-        VaeModel model = new VaeModel(shape, bfloat16, random).OutliveScope();
-        try
-        {
-            model.SetInput(moments[0], isBernoulli, [.. Enumerable.Range(0, width).Select(j => binary[j])]);
-            model.Conditions.Set(moments[1..], samples[1..]);
-            Train(model, options, bfloat16, context, data, random, device, epochEnded);
-            float threshold = detector is null
-                ? float.PositiveInfinity
-                : Threshold(model, samples, detector.Contamination, device);
-            return new TrainedVae(model, device, threshold);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        using VaeModel model = new VaeModel(shape, bfloat16, random).OutliveScope();
+        model.SetInput(moments[0], isBernoulli, [.. Enumerable.Range(0, width).Select(j => binary[j])]);
+        model.Conditions.Set(moments[1..], samples[1..]);
+        Train(model, options, bfloat16, context, data, random, device, epochEnded);
+        if (model.Novelty is not null)
+            new VaeCalibration(model, samples, device).Weigh();
+        HostWeights weights = model.ToHost();
+        float threshold = detector is null
+            ? float.PositiveInfinity
+            : VaeCalibration.Threshold(new VaeScorer(shape, weights), samples, detector.Contamination);
+        return new TrainedVae(
+            shape, weights, threshold,
+            device.type == DeviceType.CPU ? null : new DeviceVae(shape, weights, device));
     }
 
     private static void Train(
@@ -101,6 +99,10 @@ internal static class VaeFit
             Activation = options.Activation,
             BernoulliSlots = isBernoulli.Count(b => b),
             Score = options.Score,
+            // A stored row that is near says nothing where it has other labels.
+            MemoryRows = options is VaeDetectorOptions { Score: VaeScore.Novelty } detector && fields.Count == 1
+                ? Math.Min(detector.MemoryRows, samples[0].Count)
+                : 0,
             ScoreSamples = options.ScoreSamples,
             Seed = seed,
         };
@@ -166,27 +168,5 @@ internal static class VaeFit
                 || likelihood == VaeLikelihood.Auto && binary[j] && most > least;
         }
         return chosen;
-    }
-
-    /// <summary>The score that a share of the sampled training rows exceeds.</summary>
-    private static float Threshold(VaeModel model, RowSample[] samples, double contamination, torch.Device device)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        int count = samples[0].Count;
-        torch.Tensor rows = HostTensors.FromRows(samples[0].ToArray(), count, model.Shape.InputWidth, device);
-        torch.Tensor? conditions = samples.Length > 1 ? ConditionStore.Sampled(samples[1..], device) : null;
-        var scoring = new VaeScoring(model);
-        float[] scores = new float[count];
-        for (int start = 0; start < count; start += ThresholdBatch)
-        {
-            using DisposeScope batch = torch.NewDisposeScope();
-            int n = Math.Min(ThresholdBatch, count - start);
-            torch.Tensor score = scoring.Score(rows.narrow(0, start, n), conditions?.narrow(0, start, n));
-            HostTensors.CopyTo(score, scores.AsSpan(start, n));
-        }
-        Array.Sort(scores);
-        int anomalies = (int)Math.Round(contamination * count);
-        return scores[Math.Max(0, count - 1 - anomalies)];
     }
 }

@@ -10,10 +10,11 @@ internal sealed class VaeModel : torch.nn.Module
 {
     private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
 
-    // What a Bernoulli slot's value counts, in nats, for each unit by which it lies outside [0, 1].
-    private const double Outside = 10;
+    /// <summary>What a Bernoulli slot's value counts, in nats, for each unit by which it lies outside [0, 1].</summary>
+    public const float Outside = 10;
 
-    private const double Tiny = 1e-30; // zero times the logarithm of zero is zero
+    /// <summary>In the place of zero, whose logarithm would not be zero times zero.</summary>
+    public const float Tiny = 1e-30f;
 
     private const double LeastProbability = 1e-3; // that an untrained decoder starts from
 
@@ -23,6 +24,7 @@ internal sealed class VaeModel : torch.nn.Module
     private readonly torch.Tensor bernoulli; // (D), one or zero
     private readonly torch.Tensor binary; // (D), one where the training rows hold nothing but zeros and ones
     private readonly ConditionStore conditions;
+    private readonly VaeNovelty? novelty; // null where the score is another: its tensors would say nothing
 
     public VaeModel(VaeShape shape, bool bfloat16, SeededRandom random)
         : base(nameof(VaeModel))
@@ -34,6 +36,7 @@ internal sealed class VaeModel : torch.nn.Module
         bernoulli = Zeros(shape.InputWidth);
         binary = Zeros(shape.InputWidth);
         conditions = new ConditionStore(shape.ConditionRows, shape.ConditionWidth, random.Device);
+        novelty = shape.Score == VaeScore.Novelty ? new VaeNovelty(shape, random.Device) : null;
         RegisterComponents();
 
         torch.Tensor Zeros(long size) => torch.zeros([size], torch.ScalarType.Float32, random.Device);
@@ -45,6 +48,9 @@ internal sealed class VaeModel : torch.nn.Module
 
     /// <summary>What is known of the conditions.</summary>
     public ConditionStore Conditions => conditions;
+
+    /// <summary>What <see cref="VaeScore.Novelty"/> knows of the training rows; null where the score is another.</summary>
+    public VaeNovelty? Novelty => novelty;
 
     /// <summary>Takes the scale of each slot, and which are Bernoulli.</summary>
     /// <param name="moments">Of the modelled vector.</param>
@@ -84,6 +90,12 @@ internal sealed class VaeModel : torch.nn.Module
     public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor standardized, torch.Tensor? condition) =>
         network.Encode(ConditionStore.Join(standardized, condition));
 
+    /// <summary>
+    /// The encoder's last hidden layer for rows that it sees: (B, D), condition (B, C) → (B, H).
+    /// </summary>
+    public torch.Tensor Hidden(torch.Tensor standardized, torch.Tensor? condition) =>
+        network.Hidden(ConditionStore.Join(standardized, condition));
+
     /// <summary>Codes (B, Z), condition (B, C) → what the decoder gives, (B, D).</summary>
     public torch.Tensor Decode(torch.Tensor codes, torch.Tensor? condition) => network.Decode(ConditionStore.Join(codes, condition));
 
@@ -116,6 +128,19 @@ internal sealed class VaeModel : torch.nn.Module
         return torch.where(bernoulli.gt(0), outside.sub(Entropy(share)), derivative.mul(-1));
     }
 
+    /// <summary>
+    /// By how many nats each slot is less likely than if the decoder had given just the row: zero or more, whatever the
+    /// units. (B, D), what the encoder sees of it (B, D), what the decoder gave (B, D) → (B, D).
+    /// </summary>
+    public torch.Tensor SlotExcess(torch.Tensor rows, torch.Tensor standardized, torch.Tensor decoded)
+    {
+        torch.Tensor target = Target(rows, standardized);
+        torch.Tensor excess = SlotLoss(target, decoded);
+        torch.Tensor least = SlotLoss(target, target); // of a Gaussian slot
+        return torch.where(bernoulli.gt(0), excess.add(SlotCorrection(rows, standardized)), excess.sub(least))
+            .clamp_min_(0); // rounding may leave a little below zero
+    }
+
     /// <summary>The entropy of Bernoulli variables with these probabilities, in nats.</summary>
     public static torch.Tensor Entropy(torch.Tensor share)
     {
@@ -135,6 +160,16 @@ internal sealed class VaeModel : torch.nn.Module
         return Shape.BernoulliSlots == 0
             ? inUnits
             : torch.where(bernoulli.gt(0), torch.sigmoid(decoded), inUnits);
+    }
+
+    /// <summary>What the encoder would see of the rows that the decoder expects, (B, D) → (B, D).</summary>
+    public torch.Tensor Seen(torch.Tensor decoded)
+    {
+        // Of a constant slot the encoder has seen nothing but zero, and the decoder has learned nothing.
+        torch.Tensor gaussian = decoded.mul(input_scale.gt(0).to(torch.ScalarType.Float32));
+        return Shape.BernoulliSlots == 0
+            ? gaussian
+            : torch.where(bernoulli.gt(0), torch.sigmoid(decoded).sub(input_mean), gaussian);
     }
 
     /// <summary>

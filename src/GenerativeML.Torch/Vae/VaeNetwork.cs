@@ -9,11 +9,14 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed class VaeNetwork : torch.nn.Module
 {
-    // A deviation below a hundredth of the data's is not learned from rows, but by copying repeated values, and its
-    // likelihood has no bound.
-    private const double LeastLogVariance = -9.2;
+    /// <summary>
+    /// A deviation below a hundredth of the data's is not learned from rows, but by copying repeated values, and its
+    /// likelihood has no bound.
+    /// </summary>
+    public const double LeastLogVariance = -9.2;
 
-    private const double CodeLogVariance = 14; // beyond ± so much, its exponential is of no use
+    /// <summary>Beyond ± so much, the exponential of a code's log variance is of no use.</summary>
+    public const float CodeLogVariance = 14;
 
     private readonly Activation _activation;
 
@@ -47,9 +50,16 @@ internal sealed class VaeNetwork : torch.nn.Module
     /// <summary>
     /// (B, D + C) → mean and logarithm of the variance of each row's codes, both (B, Z).
     /// </summary>
-    public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor input)
+    public (torch.Tensor Mean, torch.Tensor LogVariance) Encode(torch.Tensor input) => Code(Hidden(input));
+
+    /// <summary>
+    /// The encoder's last hidden layer, (B, D + C) → (B, H): the input itself where there is none.
+    /// </summary>
+    public torch.Tensor Hidden(torch.Tensor input) => Layers(encoder, input);
+
+    /// <summary>The second half of <see cref="Encode"/>: (B, H) → (B, Z), (B, Z).</summary>
+    public (torch.Tensor Mean, torch.Tensor LogVariance) Code(torch.Tensor hidden)
     {
-        torch.Tensor hidden = Layers(encoder, input);
         torch.Tensor logVariance = latent_log_variance.call(hidden).clamp(-CodeLogVariance, CodeLogVariance);
         return (latent_mean.call(hidden), logVariance);
     }

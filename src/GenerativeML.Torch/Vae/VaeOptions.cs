@@ -63,11 +63,15 @@ public class VaeOptions : TrainingOptions
     /// </summary>
     public double WeightAverageDecay { get; init; } = 0.999;
 
-    /// <summary>What <c>Score</c> holds. Default <see cref="VaeScore.NegativeLogLikelihood"/>.</summary>
+    /// <summary>
+    /// What <c>Score</c> holds. Default <see cref="VaeScore.NegativeLogLikelihood"/>; of a detector
+    /// <see cref="VaeScore.Novelty"/>.
+    /// </summary>
     public VaeScore Score { get; init; }
 
     /// <summary>
-    /// Codes that are drawn for each row to estimate its likelihood; the estimate falls, and comes closer, with their
+    /// Codes that are drawn for each row to estimate its likelihood, for
+    /// <see cref="VaeScore.NegativeLogLikelihood"/>; the estimate falls, and comes closer, with their
     /// number. The same random numbers serve every row, so that a row's score depends on nothing but the row and the
     /// model. 1 to 10,000. Default 8.
     /// </summary>
@@ -98,11 +102,22 @@ public class VaeOptions : TrainingOptions
 /// <summary>The options of a VAE that detects anomalies.</summary>
 public class VaeDetectorOptions : VaeOptions
 {
+    /// <summary>All defaults.</summary>
+    public VaeDetectorOptions() => Score = VaeScore.Novelty;
+
     /// <summary>
     /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
     /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
     /// </summary>
     public double Contamination { get; init; } = 0.1;
+
+    /// <summary>
+    /// Training rows, drawn at random, that the model keeps to compare rows with, for <see cref="VaeScore.Novelty"/>:
+    /// squared distances to the nearest five of them, and to the nearest fifth of the first 128, are parts of that
+    /// score. None are kept for other scores, nor where there are conditions: a stored row that is near says nothing
+    /// where its labels are others. Zero: none. At most 10,000. Default 2048.
+    /// </summary>
+    public int MemoryRows { get; init; } = 2048;
 
     /// <inheritdoc />
     public override void Validate()
@@ -110,5 +125,6 @@ public class VaeDetectorOptions : VaeOptions
         base.Validate();
         OptionChecks.PositiveFinite(Contamination);
         OptionChecks.Within(Contamination, 0, 0.5);
+        OptionChecks.Within(MemoryRows, 0, VaeCalibration.MostRows);
     }
 }

@@ -39,6 +39,9 @@ internal sealed record VaeShape
     /// <summary>What the score is.</summary>
     public required VaeScore Score { get; init; }
 
+    /// <summary>Training rows stored for comparison; zero for none, and for other scores than novelty.</summary>
+    public int MemoryRows { get; init; }
+
     /// <summary>Codes drawn for a score.</summary>
     public required int ScoreSamples { get; init; }
 
@@ -47,6 +50,9 @@ internal sealed record VaeShape
 
     /// <summary>Slots of all conditions together, C.</summary>
     public int ConditionWidth => ConditionWidths.Sum();
+
+    /// <summary>Units of the encoder's last hidden layer, H; without one, of its input.</summary>
+    public int HiddenWidth => HiddenLayers.Count > 0 ? HiddenLayers[^1] : InputWidth + ConditionWidth;
 
     /// <summary>Checks a shape that came from a file.</summary>
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
@@ -63,20 +69,51 @@ internal sealed record VaeShape
             && Enum.IsDefined(Activation)
             && BernoulliSlots >= 0 && BernoulliSlots <= InputWidth
             && Enum.IsDefined(Score)
-            && ScoreSamples is >= 1 and <= MostSamples;
+            && MemoryRows is >= 0 and <= VaeCalibration.MostRows
+            && (MemoryRows == 0 || Score == VaeScore.Novelty && ConditionWidths.Count == 0)
+            && ScoreSamples is >= 1 and <= MostSamples
+            && Tensors().All(t => t.Length / sizeof(float) <= Array.MaxLength);
         if (!sound)
             throw new FormatException("The saved VAE's shape is out of range.");
     }
 
-    /// <summary>The number of weights and stored values, without building anything.</summary>
-    public long Elements()
+    /// <summary>Every tensor of a model, by its name in the state dict.</summary>
+    public IEnumerable<TensorSpec> Tensors()
     {
-        long condition = ConditionWidths.Sum(w => (long)w);
-        long[] inwards = [InputWidth + condition, .. HiddenLayers];
-        long[] outwards = [LatentDimension + condition, .. HiddenLayers.Reverse(), InputWidth];
-        return Dense(inwards) + 2 * (inwards[^1] + 1) * LatentDimension + Dense(outwards) + InputWidth
-            + 4L * InputWidth + (2L + ConditionRows) * condition;
+        int condition = ConditionWidth;
+        int[] inwards = [InputWidth + condition, .. HiddenLayers];
+        int[] outwards = [LatentDimension + condition, .. HiddenLayers.Reverse()];
+        return
+        [
+            .. Stack("encoder", inwards),
+            .. Dense("latent_mean", inwards[^1], LatentDimension),
+            .. Dense("latent_log_variance", inwards[^1], LatentDimension),
+            .. Stack("decoder", outwards),
+            .. Dense("output", outwards[^1], InputWidth),
+            Tensor("network.output_log_variance", InputWidth),
+            Tensor("input_mean", InputWidth),
+            Tensor("input_scale", InputWidth),
+            Tensor("bernoulli", InputWidth),
+            Tensor("binary", InputWidth),
+            Tensor("conditions.mean", condition),
+            Tensor("conditions.scale", condition),
+            Tensor("conditions.rows", ConditionRows, condition),
+            .. Score != VaeScore.Novelty
+                ? (TensorSpec[])[]
+                :
+                [
+                    Tensor("novelty.unit_weight", HiddenWidth),
+                    Tensor("novelty.memory", MemoryRows, InputWidth),
+                    Tensor("novelty.part_weight", VaeNovelty.Parts),
+                ],
+        ];
 
-        static long Dense(long[] widths) => widths.Zip(widths.Skip(1)).Sum(w => (w.First + 1) * w.Second);
+        IEnumerable<TensorSpec> Stack(string name, int[] widths) => widths.Zip(widths.Skip(1)).SelectMany(
+            (w, i) => Dense($"{name}.{i}", w.First, w.Second));
+
+        TensorSpec[] Dense(string name, int inputs, int outputs) =>
+            [Tensor($"network.{name}.weight", outputs, inputs), Tensor($"network.{name}.bias", outputs)];
+
+        static TensorSpec Tensor(string name, params ReadOnlySpan<long> shape) => new(name, TensorType.F32, shape);
     }
 }

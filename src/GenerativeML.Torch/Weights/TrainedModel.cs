@@ -2,38 +2,26 @@ using TorchSharp;
 
 namespace GenerativeML.Torch;
 
-/// <summary>A trained network on its device, for use from several threads, with the way to files and back.</summary>
-internal abstract class TrainedModel<TModel> : IDisposable
+/// <summary>A trained network on its device with the way to files and back.</summary>
+internal abstract class TrainedModel<TModel> : DeviceModel<TModel>
     where TModel : torch.nn.Module
 {
-    private readonly Lock? _deviceGate;
-    private volatile bool _disposed;
-
     protected TrainedModel(TModel model, torch.Device device)
+        : base(model, device)
     {
-        Model = model;
-        Model.eval();
-        Device = device;
-        _deviceGate = device.type == DeviceType.CPU ? null : new Lock();
     }
-
-    /// <summary>The network with all that belongs to it.</summary>
-    protected TModel Model { get; }
-
-    /// <summary>Where it computes.</summary>
-    protected torch.Device Device { get; }
 
     /// <summary>Writes all tensors of the model as safetensors.</summary>
     public void Save(Stream stream)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckAlive();
         TensorFile.Save(stream, Model.NamedTensors());
     }
 
     /// <summary>Writes the networks' weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
     public void ExportWeights(Stream stream)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckAlive();
         using DisposeScope scope = torch.NewDisposeScope();
         TensorFile.Save(stream, Exported());
     }
@@ -44,33 +32,13 @@ internal abstract class TrainedModel<TModel> : IDisposable
     /// </exception>
     public void ImportWeights(Stream stream)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckAlive();
         using DisposeScope scope = torch.NewDisposeScope();
         TensorFile.Load(stream, Exported());
     }
 
-    /// <summary>Frees the network. A second call does nothing.</summary>
-    public void Dispose()
-    {
-        if (_disposed)
-            return;
-        _disposed = true;
-        Model.Dispose();
-    }
-
     /// <summary>The networks' tensors, or views of them, as they are exchanged with PyTorch.</summary>
     protected abstract IReadOnlyList<(string Name, torch.Tensor Value)> Exported();
-
-    /// <summary>
-    /// Begins a computation: the model is there, the device is this thread's, nothing is recorded for gradients, and
-    /// tensors made until the result is disposed go with it.
-    /// </summary>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    protected IDisposable Enter()
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        return new Computation(_deviceGate);
-    }
 
     /// <summary>Builds a model and reads its tensors.</summary>
     /// <param name="name">What errors call it.</param>
@@ -101,28 +69,6 @@ internal abstract class TrainedModel<TModel> : IDisposable
         {
             model.Dispose();
             throw;
-        }
-    }
-
-    private sealed class Computation : IDisposable
-    {
-        private readonly Lock? _gate;
-        private readonly DisposeScope _scope;
-        private readonly IDisposable _noGradient;
-
-        public Computation(Lock? gate)
-        {
-            _gate = gate;
-            _gate?.Enter();
-            _scope = torch.NewDisposeScope();
-            _noGradient = torch.no_grad();
-        }
-
-        public void Dispose()
-        {
-            _noGradient.Dispose();
-            _scope.Dispose();
-            _gate?.Exit();
         }
     }
 }

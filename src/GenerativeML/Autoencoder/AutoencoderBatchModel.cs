@@ -26,7 +26,12 @@ internal sealed class AutoencoderBatchModel : TrainedBatchModel<TrainedAutoencod
     }
 
     protected override void Compute(
-        TrainedAutoencoder model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) => model.Compute(
-            inputs.Singles(0), rows, scores, Values(outputs, rows, _featureScore),
-            Values(outputs, rows, _reconstruction), Values(outputs, rows, _latent));
+        TrainedAutoencoder model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) => model.Compute(
+            inputs.SingleMemory(0), rows, new AutoencoderOutputs
+            {
+                Score = scores,
+                FeatureScore = Values(outputs, rows, _featureScore),
+                Reconstruction = Values(outputs, rows, _reconstruction),
+                Latent = Values(outputs, rows, _latent),
+            });
 }

@@ -90,7 +90,8 @@ public sealed class AutoencoderTransformer : NetworkTransformer
             saved.Shape,
             saved.Threshold ?? float.PositiveInfinity,
             weights,
-            HostDefaults.TorchDevice(environment));
+            HostDefaults.Device(environment),
+            MLNetInternals.FallbackToCpuOf(environment));
         return new AutoencoderTransformer(model, saved.Columns, replacement);
     }
 

@@ -6,7 +6,7 @@ namespace Microsoft.ML;
 /// <summary>Variational autoencoders among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
 public static class VaeCatalog
 {
-    /// <summary>Creates a <see cref="VariationalAutoencoderTrainer"/>, which scores rows by how unlikely they are.</summary>
+    /// <summary>Creates a <see cref="VariationalAutoencoderTrainer"/>, which scores rows by how unlike the training rows they are.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>

@@ -23,6 +23,6 @@ internal sealed class GanBatchModel : TrainedBatchModel<TrainedGan>
     }
 
     protected override void Compute(
-        TrainedGan model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) =>
-        model.Compute(inputs, rows, scores, Values(outputs, rows, _reconstruction));
+        TrainedGan model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) =>
+        model.Compute(inputs, rows, scores.Span, Values(outputs, rows, _reconstruction).Span);
 }

@@ -14,16 +14,19 @@ internal sealed class SharedModel<T>(T model) : IDisposable
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public void Use(Action<T> use)
     {
+        using Lease lease = Borrow();
+        use(lease.Model);
+    }
+
+    /// <summary>Lends the network; it stays there, unchanged, until it is given back on the same thread.</summary>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    public Lease Borrow()
+    {
         _lock.EnterReadLock();
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, model);
-            use(model);
-        }
-        finally
-        {
-            _lock.ExitReadLock();
-        }
+        if (!_disposed)
+            return new Lease(model, _lock);
+        _lock.ExitReadLock();
+        throw new ObjectDisposedException(model.GetType().Name);
     }
 
     /// <summary>Changes the network while nobody uses it.</summary>
@@ -56,5 +59,15 @@ internal sealed class SharedModel<T>(T model) : IDisposable
         {
             _lock.ExitWriteLock();
         }
+    }
+
+    /// <summary>A network on loan.</summary>
+    public readonly ref struct Lease(T model, ReaderWriterLockSlim held) : IDisposable
+    {
+        /// <summary>The network.</summary>
+        public T Model => model;
+
+        /// <summary>Gives it back.</summary>
+        public void Dispose() => held.ExitReadLock();
     }
 }

@@ -65,14 +65,15 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
         float[]? rented = label && !score ? ArrayPool<float>.Shared.Rent(rows) : null;
         try
         {
-            _model.Use(model =>
-            {
-                Span<float> scores =
-                    score ? outputs.Singles(_score)[..rows] : rented.AsSpan(0, rented is null ? 0 : rows);
-                Compute(model, inputs, rows, outputs, scores);
-                for (int row = 0; label && row < rows; row++)
-                    outputs.Booleans(_label)[row] = scores[row] > _threshold;
-            });
+            Memory<float> scores =
+                score ? outputs.SingleMemory(_score)[..rows] : rented.AsMemory(0, rented is null ? 0 : rows);
+            using SharedModel<TModel>.Lease lease = _model.Borrow();
+            Compute(lease.Model, inputs, rows, outputs, scores);
+            if (!label)
+                return;
+            Span<bool> labels = outputs.Booleans(_label);
+            for (int row = 0; row < rows; row++)
+                labels[row] = scores.Span[row] > _threshold;
         }
         finally
         {
@@ -88,11 +89,11 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
     /// Computes the outputs that are wanted, and the scores of the rows where <paramref name="scores"/> is not empty.
     /// </summary>
     protected abstract void Compute(
-        TModel model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores);
+        TModel model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores);
 
     /// <summary>Where a wanted vector output of these rows goes; empty for one that is not wanted.</summary>
-    protected Span<float> Values(OutputBlock outputs, int rows, int column) =>
-        IsWanted(outputs, column) ? outputs.Singles(column)[..(rows * Outputs[column].Width)] : [];
+    protected Memory<float> Values(OutputBlock outputs, int rows, int column) =>
+        IsWanted(outputs, column) ? outputs.SingleMemory(column)[..(rows * Outputs[column].Width)] : default;
 
     /// <summary>The number of an output; −1 for none of that name.</summary>
     protected int IndexOf(string? name)

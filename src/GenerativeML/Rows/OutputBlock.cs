@@ -40,6 +40,9 @@ internal sealed class OutputBlock
     /// <summary>The array of a wanted Single output, (Capacity × width).</summary>
     public Span<float> Singles(int column) => (float[])_storage[column]!;
 
+    /// <summary>The same, for work that is split among threads.</summary>
+    public Memory<float> SingleMemory(int column) => (float[])_storage[column]!;
+
     /// <summary>The array of a wanted Boolean output, (Capacity × width).</summary>
     public Span<bool> Booleans(int column) => (bool[])_storage[column]!;
 

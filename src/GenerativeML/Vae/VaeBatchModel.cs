@@ -30,7 +30,7 @@ internal sealed class VaeBatchModel : TrainedBatchModel<TrainedVae>
         VectorFields.Of(columns.Features, shape.InputWidth, columns.Conditions, shape.ConditionWidths);
 
     protected override void Compute(
-        TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Span<float> scores) => model.Compute(
+        TrainedVae model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) => model.Compute(
             inputs, rows, new VaeOutputs
             {
                 Score = scores,

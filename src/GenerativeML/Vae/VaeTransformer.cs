@@ -89,7 +89,8 @@ public sealed class VaeTransformer : GeneratorTransformer
         if (replacement?.Fits(fields) == false)
             throw new FormatException("The saved VAE's replacements for NaN do not fit its input.");
         TrainedVae model = TrainedVae.Load(
-            saved.Shape, saved.Threshold ?? float.PositiveInfinity, weights, HostDefaults.TorchDevice(environment));
+            saved.Shape, saved.Threshold ?? float.PositiveInfinity, weights, HostDefaults.Device(environment),
+            MLNetInternals.FallbackToCpuOf(environment));
         return new VaeTransformer(model, saved.Columns, saved.Schema, replacement);
     }
 

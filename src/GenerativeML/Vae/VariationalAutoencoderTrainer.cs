@@ -5,8 +5,8 @@ using Microsoft.ML.Runtime;
 namespace GenerativeML;
 
 /// <summary>
-/// Detects anomalies by how unlikely they are: trains a variational autoencoder (Kingma and Welling 2014) on ordinary
-/// rows, and gives each row the negative logarithm of its density as score.
+/// Detects anomalies: trains a variational autoencoder (Kingma and Welling 2014) on ordinary rows, and scores each row
+/// by how unlike them it is, or by how unlikely.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -29,10 +29,13 @@ namespace GenerativeML;
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
 /// threshold, which <see cref="VaeDetectorOptions.Contamination"/> decides.</description></item>
-/// <item><term><c>Score</c></term><description><see cref="float"/>, in nats: what <see cref="VaeOptions.Score"/> says.
-/// Densities of numbers may be above one, so that it may be negative.</description></item>
-/// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input, the negative logarithm
-/// of each slot's density given the mean of the row's code, in nats; its slot names are the input's.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: what <see cref="VaeOptions.Score"/> says. By
+/// default <see cref="VaeScore.Novelty"/>: zero or more, and about the number of its parts for a usual row. The others
+/// are in nats, and may be negative, for densities of numbers may be above one.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input; its slot names are
+/// the input's. Each slot's share of the score: its own part of likelihood and distances, and by its part of likelihood a
+/// share of what belongs to the row as a whole. Where the score is <see cref="VaeScore.NegativeLogLikelihood"/>, the
+/// negative logarithm of the slot's density given the mean of the row's code, in nats.</description></item>
 /// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, what the decoder
 /// makes of the mean of the row's code, in the input's units.</description></item>
 /// <item><term><c>Latent</c>, <c>LatentDeviation</c></term><description>On request: mean and standard deviation of the

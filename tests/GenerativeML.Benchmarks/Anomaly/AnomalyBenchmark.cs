@@ -7,10 +7,12 @@ using Microsoft.ML;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// <c>anomaly</c>: how well the autoencoder detects, over a folder of labelled tables, with one configuration for all.
+/// <c>anomaly</c>: how well a detector does over a folder of labelled tables, with one configuration for all.
 /// </summary>
 internal static class AnomalyBenchmark
 {
+    private delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
+
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
@@ -40,6 +42,12 @@ internal static class AnomalyBenchmark
             Description = "How many seeds, from 0 on.",
             DefaultValueFactory = _ => 5,
         };
+        Option<string> method = new("--method")
+        {
+            Description = "autoencoder or vae.",
+            DefaultValueFactory = _ => "autoencoder",
+        };
+        method.AcceptOnlyFromAmong("autoencoder", "vae");
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Option<string[]> only = new("--only")
         {
@@ -55,9 +63,9 @@ internal static class AnomalyBenchmark
             if (result.GetValueOrDefault<int>() < 1)
                 result.AddError("--seeds must be at least 1.");
         });
-        Command command = new("anomaly", "Detection quality of the autoencoder over a folder of labelled tables.")
+        Command command = new("anomaly", "Detection quality over a folder of labelled tables.")
         {
-            data, protocol, seeds, json, only, options,
+            data, protocol, seeds, method, json, only, options,
         };
         command.SetAction(parsed => Run(
             parsed.GetRequiredValue(data),
@@ -65,14 +73,28 @@ internal static class AnomalyBenchmark
             parsed.GetValue(seeds),
             parsed.GetValue(json),
             parsed.GetValue(only) ?? [],
-            parsed.GetValue(options) ?? "{}"));
+            Fitting(parsed.GetValue(method)!, parsed.GetValue(options) ?? "{}")));
         return command;
     }
 
-    private static int Run(
-        DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, string options)
+    /// <summary>A detector that is trained with the given options.</summary>
+    private static Fit Fitting(string method, string options)
     {
-        var changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+        if (method == "vae")
+        {
+            var changed = JsonSerializer.Deserialize<VariationalAutoencoderTrainer.Options>(options, OptionsJson)!;
+            return (ml, rows) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(changed).Fit(rows);
+        }
+        else
+        {
+            var changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+            return (ml, rows) => ml.AnomalyDetection.Trainers.Autoencoder(changed).Fit(rows);
+        }
+    }
+
+    private static int Run(
+        DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, Fit fit)
+    {
         FileInfo[] files = [.. folder.GetFiles("*.csv").OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
             .Where(file => only.Length == 0 || only.Contains(Path.GetFileNameWithoutExtension(file.Name)))];
         if (files.Length == 0)
@@ -89,7 +111,7 @@ internal static class AnomalyBenchmark
         foreach (FileInfo file in files)
         {
             LabelledTable table = LabelledTable.Read(file.FullName);
-            AnomalyResult result = Measure(table, name, protocol, seeds, changed);
+            AnomalyResult result = Measure(table, name, protocol, seeds, fit);
             results.Add(result);
             Show(result, $"{table.Rows.Length}", $"{table.Width}");
         }
@@ -113,14 +135,14 @@ internal static class AnomalyBenchmark
         Console.WriteLine($"{name,-18} {rows,7} {features,8}   {auroc,6} {deviation,6}   {aucpr,6} {seconds,8}");
 
     private static AnomalyResult Measure(
-        LabelledTable table, string name, AnomalyProtocol protocol, int seeds, AutoencoderTrainer.Options options)
+        LabelledTable table, string name, AnomalyProtocol protocol, int seeds, Fit fit)
     {
         double[] auroc = new double[seeds], aucpr = new double[seeds];
         var clock = Stopwatch.StartNew();
         for (int seed = 0; seed < seeds; seed++)
         {
             AnomalySplit split = AnomalySplit.Create(protocol, table.IsAnomaly, (ulong)seed);
-            float[] scores = Score(table, split, seed, options);
+            float[] scores = Score(table, split, seed, fit);
             bool[] truth = [.. split.Test.Select(row => table.IsAnomaly[row])];
             auroc[seed] = DetectionQuality.Auroc(scores, truth);
             aucpr[seed] = DetectionQuality.AveragePrecision(scores, truth);
@@ -132,13 +154,13 @@ internal static class AnomalyBenchmark
     }
 
     /// <summary>Fits and scores through ML.NET, as a user would.</summary>
-    private static float[] Score(LabelledTable table, AnomalySplit split, int seed, AutoencoderTrainer.Options options)
+    private static float[] Score(LabelledTable table, AnomalySplit split, int seed, Fit fit)
     {
         var standard = new Standardisation([.. split.Train.Select(row => table.Rows[row])]);
         var ml = new MLContext(seed);
         IDataView train = VectorRows.View(ml, split.Train.Select(row => standard.Apply(table.Rows[row])), table.Width);
         IDataView test = VectorRows.View(ml, split.Test.Select(row => standard.Apply(table.Rows[row])), table.Width);
-        using AutoencoderTransformer detector = ml.AnomalyDetection.Trainers.Autoencoder(options).Fit(train);
+        using GenerativeTransformer detector = fit(ml, train);
         return VectorRows.Singles(detector.Transform(test), "Score");
     }
 }

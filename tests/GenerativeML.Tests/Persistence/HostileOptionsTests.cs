@@ -1,5 +1,7 @@
 using System.IO.Compression;
+using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using GenerativeML.Persistence;
 using GenerativeML.Tests.Hostile;
 using GenerativeML.Tests.Rows;
@@ -24,6 +26,36 @@ public sealed class HostileOptionsTests
             FeatureScoreColumnName = "FeatureScore",
         }).Fit(data);
         Survives(ml, trained);
+    }
+
+    [TestMethod]
+    public void Damaged_options_of_a_vae_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row % 3]);
+        using VaeTransformer trained = ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
+        {
+            Epochs = 1, HiddenLayers = [4], MemoryRows = 2, FeatureScoreColumnName = "FeatureScore",
+        }).Fit(data);
+        Survives(ml, trained);
+    }
+
+    [TestMethod]
+    public void A_vae_that_was_saved_before_rows_were_stored_loads()
+    {
+        var ml = new MLContext(1);
+        TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row % 3]);
+        using VaeTransformer trained = ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
+        {
+            Epochs = 1, HiddenLayers = [4], Score = VaeScore.NegativeLogLikelihood,
+        }).Fit(data);
+        string options = Encoding.UTF8.GetString(EntryOf(ml, trained, "options.json"));
+        string old = Regex.Replace(options, @"\s*""memoryRows"":\s*0,", "");
+        Assert.AreNotEqual(options, old);
+        (ModelFamily family, JsonElement saved) = ModelFile.ReadOptions(new MemoryStream(Encoding.UTF8.GetBytes(old)));
+        using var model = (VaeTransformer)family.Load(
+            ml, saved, new MemoryStream(EntryOf(ml, trained, "weights.safetensors")));
+        Assert.AreEqual(trained.Threshold, model.Threshold);
     }
 
     [TestMethod]

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -9,7 +8,9 @@ namespace GenerativeML.Tests.Persistence;
 public sealed class ModelInAnotherProcessTests
 {
     [TestMethod]
-    public void A_process_that_names_no_type_of_the_package_loads_scores_and_saves_again()
+    [DataRow(true, DisplayName = "torch is there and is not loaded")]
+    [DataRow(false, DisplayName = "torch is not there")]
+    public void A_process_that_names_no_type_of_the_package_loads_scores_and_saves_again(bool torchIsThere)
     {
         string folder = Directory.CreateTempSubdirectory("genml").FullName;
         try
@@ -31,7 +32,13 @@ public sealed class ModelInAnotherProcessTests
             string table = Path.Combine(folder, "rows.csv"), scores = Path.Combine(folder, "scores.txt");
             ml.Model.Save(chain, data.Schema, model);
             File.WriteAllLines(table, rows.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.A:R},{r.B:R},{r.C:R}")));
-            Run(model, table, scores, again);
+            string program = torchIsThere
+                ? AppContext.BaseDirectory
+                : TorchlessProcess.CopyManaged(Path.Combine(folder, "program"));
+            (int code, string[] modules, string errors) =
+                TorchlessProcess.Run(program, "GenerativeML.ModelHost.dll", model, table, scores, again);
+            Assert.AreEqual(0, code, errors);
+            TorchlessProcess.AssertTorchless(modules);
 
             CollectionAssert.AreEqual(
                 expected, File.ReadLines(scores).Select(line => int.Parse(line, CultureInfo.InvariantCulture)).ToArray());
@@ -48,19 +55,6 @@ public sealed class ModelInAnotherProcessTests
 
     private static int[] Scores(ITransformer model, IDataView data) =>
         [.. model.Transform(data).GetColumn<float>("Score").Select(BitConverter.SingleToInt32Bits)];
-
-    private static void Run(params string[] arguments)
-    {
-        string host = Path.Combine(AppContext.BaseDirectory, "GenerativeML.ModelHost.dll");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [host, .. arguments])
-        {
-            RedirectStandardError = true,
-        };
-        using Process process = Process.Start(start)!;
-        string errors = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.AreEqual(0, process.ExitCode, errors);
-    }
 
     public sealed class Row
     {

@@ -153,7 +153,7 @@ public class AutoencoderTruthTests
             AutoencoderUse.Encode, Trained.OnCpu);
 
         float[] flat = [.. table.SelectMany(r => r)], output = new float[4000];
-        model.Compute(flat, 1000, default, default, output, default);
+        model.Compute(flat, 1000, new() { Reconstruction = output });
         double error = PrincipalComponents.ResidualOf(table, 2);
         double found = Enumerable.Range(0, 4).Sum(j =>
         {

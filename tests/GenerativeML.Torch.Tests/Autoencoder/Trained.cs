@@ -17,7 +17,7 @@ internal static class Trained
     {
         int count = rows.Length / model.InputWidth;
         float[] scores = new float[count];
-        model.Compute(rows, count, scores, default, default, default);
+        model.Compute(rows, count, new() { Score = scores });
         return scores;
     }
 

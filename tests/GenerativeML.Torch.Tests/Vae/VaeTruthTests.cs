@@ -6,7 +6,7 @@ namespace GenerativeML.Torch.Tests;
 [TestClass]
 public class VaeTruthTests
 {
-    private static VaeShape Shape(int width, int bernoulli, int latent, params int[] hidden) => new()
+    internal static VaeShape Shape(int width, int bernoulli, int latent, params int[] hidden) => new()
     {
         InputWidth = width,
         ConditionWidths = [],
@@ -20,7 +20,7 @@ public class VaeTruthTests
         Seed = 4,
     };
 
-    private static VaeModel Model(VaeShape shape, bool[] bernoulli, Func<long, int, float>? value = null)
+    internal static VaeModel Model(VaeShape shape, bool[] bernoulli, Func<long, int, float>? value = null)
     {
         using var random = new SeededRandom(torch.CPU, 5);
         VaeModel model = new VaeModel(shape, bfloat16: false, random).OutliveScope();
@@ -36,7 +36,7 @@ public class VaeTruthTests
         return model;
     }
 
-    private static void Set(VaeModel model, string name, params float[] values)
+    internal static void Set(VaeModel model, string name, params float[] values)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
