@@ -61,9 +61,9 @@ internal sealed unsafe class DenseStep
             x, _inputs, 1, _forward.Address, PackedFactor.Panel(_inputs), y, _outputs, rows, _outputs, _inputs, add);
     }
 
-    /// <summary>From a loss's gradient by y to the one by x: dx = dy·W.</summary>
-    public void Back(float* dy, float* dx, int rows) => MatrixProduct.Multiply(
-        dy, _outputs, 1, _back.Address, PackedFactor.Panel(_outputs), dx, _inputs, rows, _inputs, _outputs, add: false);
+    /// <summary>From a loss's gradient by y to the one by x: dx = dy·W, or dx += dy·W.</summary>
+    public void Back(float* dy, float* dx, int rows, bool add = false) => MatrixProduct.Multiply(
+        dy, _outputs, 1, _back.Address, PackedFactor.Panel(_outputs), dx, _inputs, rows, _inputs, _outputs, add);
 
     /// <summary>A thread's part of adding the weights' and the bias's gradients, dyᵀ·x and the sum of dy.</summary>
     /// <param name="dy">(rows × outputs).</param>

@@ -13,12 +13,14 @@ internal sealed unsafe class PerceptronStep
     private readonly int[] _widths;
     private readonly Activation[] _activations;
     private readonly DenseStep[] _layers; // of the first member, then of the next
-    private readonly AlignedBuffer<float>[] _inputs, _sums, _slopes; // of each layer, (Members, rows, width)
+
+    // (Members, rows, width): the input and what follows each layer, the layers' own sums, the gradients by all of them.
+    private readonly AlignedBuffer<float>[] _values, _sums, _slopes;
     private readonly AlignedBuffer<float>[] _scratch; // of each thread
 
     /// <param name="members">Networks side by side.</param>
     /// <param name="widths">Slots of the input, of each layer, and of the output.</param>
-    /// <param name="activations">What follows each layer; nothing ever follows the last.</param>
+    /// <param name="activations">What follows each layer.</param>
     /// <param name="rows">The most rows in a step.</param>
     /// <param name="threads">The team's.</param>
     public PerceptronStep(
@@ -29,10 +31,11 @@ internal sealed unsafe class PerceptronStep
         int layers = widths.Count - 1;
         _layers = [.. Enumerable.Range(0, members * layers).Select(
             i => new DenseStep(widths[i % layers + 1], widths[i % layers]))];
-        _inputs = [.. widths.SkipLast(1).Select(Rows)];
-        _sums = [.. widths.Skip(1).Select(Rows)];
-        _slopes = [.. widths.Skip(1).Select(Rows)];
-        int length = DenseStep.ScratchLength(widths.SkipLast(1).Max());
+        _values = [.. widths.Select(Rows)];
+        _slopes = [.. widths.Select(Rows)];
+        _sums = [.. _activations.Select(
+            (activation, i) => activation == Activation.Identity ? _values[i + 1] : Rows(widths[i + 1]))];
+        int length = DenseStep.ScratchLength(widths.Max());
         _scratch = [.. Enumerable.Range(0, threads).Select(_ => new AlignedBuffer<float>(length))];
 
         AlignedBuffer<float> Rows(int width) => new(checked(members * rows * width));
@@ -64,38 +67,42 @@ internal sealed unsafe class PerceptronStep
     }
 
     /// <summary>Where a row of a member's input is.</summary>
-    public float* Input(int member, int row) => At(_inputs[0], member, row, _widths[0]);
+    public float* Input(int member, int row) => At(_values, 0, member, row);
 
     /// <summary>Where a row of a member's output is.</summary>
-    public float* Output(int member, int row) => At(_sums[^1], member, row, _widths[^1]);
+    public float* Output(int member, int row) => At(_values, Layers, member, row);
 
-    /// <summary>Where the gradient by a row of a member's output is.</summary>
-    public float* OutputSlope(int member, int row) => At(_slopes[^1], member, row, _widths[^1]);
+    /// <summary>Where the gradient by a row of a member's input is.</summary>
+    public float* InputSlope(int member, int row) => At(_slopes, 0, member, row);
+
+    /// <summary>Where the gradient by a row of a member's output is; the way back changes it.</summary>
+    public float* OutputSlope(int member, int row) => At(_slopes, Layers, member, row);
 
     /// <summary>From some rows' inputs to their outputs.</summary>
     public void Forward(int member, int first, int rows)
     {
         for (int i = 0; i < Layers; i++)
         {
-            float* sums = At(_sums[i], member, first, _widths[i + 1]);
-            _layers[member * Layers + i].Forward(At(_inputs[i], member, first, _widths[i]), sums, rows);
-            if (i + 1 < Layers)
-            {
-                float* next = At(_inputs[i + 1], member, first, _widths[i + 1]);
-                ActivationStep.Forward(_activations[i], sums, next, rows * _widths[i + 1]);
-            }
+            float* sums = At(_sums, i, member, first, _widths[i + 1]), values = At(_values, i + 1, member, first);
+            _layers[member * Layers + i].Forward(At(_values, i, member, first), sums, rows);
+            ActivationStep.Forward(_activations[i], sums, values, rows * _widths[i + 1]);
         }
     }
 
-    /// <summary>From the gradients by some rows' outputs to those by all that is between layers.</summary>
-    public void Back(int member, int first, int rows)
+    /// <summary>From the gradients by some rows' outputs to those by all layers' sums.</summary>
+    /// <param name="member">Whose.</param>
+    /// <param name="first">The first row.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="toInput">Whether to the gradients by the inputs, too.</param>
+    public void Back(int member, int first, int rows, bool toInput = false)
     {
-        for (int i = Layers - 1; i > 0; i--)
+        for (int i = Layers - 1; i >= 0; i--)
         {
-            float* before = At(_slopes[i - 1], member, first, _widths[i]);
-            _layers[member * Layers + i].Back(At(_slopes[i], member, first, _widths[i + 1]), before, rows);
+            float* slopes = At(_slopes, i + 1, member, first);
             ActivationStep.Back(
-                _activations[i - 1], At(_sums[i - 1], member, first, _widths[i]), before, rows * _widths[i]);
+                _activations[i], At(_sums, i, member, first, _widths[i + 1]), slopes, rows * _widths[i + 1]);
+            if (i > 0 || toInput)
+                _layers[member * Layers + i].Back(slopes, At(_slopes, i, member, first), rows);
         }
     }
 
@@ -106,11 +113,14 @@ internal sealed unsafe class PerceptronStep
         {
             (int member, int layer) = Math.DivRem(i, Layers);
             _layers[i].Gradient(
-                At(_slopes[layer], member, 0, _widths[layer + 1]), At(_inputs[layer], member, 0, _widths[layer]), rows,
-                team, worker, _scratch[worker].Address);
+                At(_slopes, layer + 1, member, 0), At(_values, layer, member, 0), rows, team, worker,
+                _scratch[worker].Address);
         }
     }
 
-    private float* At(AlignedBuffer<float> buffer, int member, int row, int width) =>
-        buffer.Address + ((nint)member * _rows + row) * width;
+    private float* At(AlignedBuffer<float>[] buffers, int layer, int member, int row) =>
+        At(buffers, layer, member, row, _widths[layer]);
+
+    private float* At(AlignedBuffer<float>[] buffers, int layer, int member, int row, int width) =>
+        buffers[layer].Address + ((nint)member * _rows + row) * width;
 }

@@ -74,7 +74,8 @@ internal static class VaeFit
             ? new VaeNetwork(model.Shape, bfloat16, random).OutliveScope()
             : null;
         TrainingRun run = RunOf(options, model.Shape, bfloat16, context, data);
-        using var training = new VaeTraining(model, options, average)
+        using var training = new VaeTraining(
+            model, options, average, VaeTraining.CanBeManaged(bfloat16, device))
         {
             EpochSteps = data.BatchesPerEpoch(run.BatchSize),
             EpochEnded = epochEnded,

@@ -52,6 +52,12 @@ internal sealed class VaeModel : torch.nn.Module
     /// <summary>What <see cref="VaeScore.Novelty"/> knows of the training rows; null where the score is another.</summary>
     public VaeNovelty? Novelty => novelty;
 
+    /// <summary>One for each slot that is Bernoulli, (D).</summary>
+    public torch.Tensor IsBernoulli => bernoulli;
+
+    /// <summary>One over each slot's deviation; zero where it is constant, (D).</summary>
+    public torch.Tensor InputScale => input_scale;
+
     /// <summary>Takes the scale of each slot, and which are Bernoulli.</summary>
     /// <param name="moments">Of the modelled vector.</param>
     /// <param name="isBernoulli">For each slot.</param>

@@ -76,6 +76,22 @@ internal sealed class VaeNetwork : torch.nn.Module
         output.Bias.copy_(values);
     }
 
+    /// <summary>The tensors of the encoder's hidden layers, from the input on.</summary>
+    public IEnumerable<(torch.Tensor Weight, torch.Tensor Bias)> EncoderLayers() => encoder.Select(Tensors);
+
+    /// <summary>The tensors of the layers that give a code's mean and the logarithm of its variance.</summary>
+    public (torch.Tensor Weight, torch.Tensor Bias)[] CodeLayers() =>
+        [Tensors(latent_mean), Tensors(latent_log_variance)];
+
+    /// <summary>The tensors of the decoder's layers, the output's included.</summary>
+    public IEnumerable<(torch.Tensor Weight, torch.Tensor Bias)> DecoderLayers() =>
+        decoder.Append(output).Select(Tensors);
+
+    /// <summary>The parameter behind <see cref="OutputLogVariance"/>, (D).</summary>
+    public torch.Tensor OutputLogVarianceParameter => output_log_variance;
+
+    private static (torch.Tensor Weight, torch.Tensor Bias) Tensors(Dense layer) => (layer.Weight, layer.Bias);
+
     private torch.Tensor Layers(ModuleList<Dense> dense, torch.Tensor x)
     {
         foreach (Dense layer in dense)
