@@ -20,7 +20,7 @@ public class TrainedVaeTests
 
     [TestMethod]
     [DataRow(0, 0.97)] // networks trained for so short a time find one or two rows of the table's corners as strange
-    [DataRow(2048, 1)]
+    [DataRow(2048, 1.0)]
     public void A_row_that_breaks_the_tables_rule_is_stranger_than_those_that_keep_it(int memoryRows, double share)
     {
         using TrainedVae model = Detector(new VaeDetectorOptions { Epochs = 60, MemoryRows = memoryRows });
