@@ -15,5 +15,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     RingBenchmark.Command(),
+    SpeedBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -2,6 +2,7 @@
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
+// GenerativeML.TestWorker describe: says what it computes with.
 using GenerativeML;
 using GenerativeML.Torch;
 using GenerativeML.Torch.Tests;
@@ -9,6 +10,12 @@ using GenerativeML.Torch.Tests;
 if (args[0] == "generate")
 {
     GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
+    return;
+}
+
+if (args[0] == "describe")
+{
+    Console.WriteLine(RuntimeDiagnostics.Describe());
     return;
 }
 

@@ -22,9 +22,13 @@ NAMES = {dtype: name for name, dtype in TYPES.items()}
 
 
 def read(path):
-    """The tensors, in the order in which the header names them, and the notes."""
+    """The tensors of a file, in the order in which the header names them, and the notes."""
     with open(path, "rb") as file:
-        content = file.read()
+        return parse(file.read())
+
+
+def parse(content):
+    """The same of a file's content."""
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8:8 + length].decode("utf-8"))
     data = content[8 + length:]

@@ -33,6 +33,9 @@ internal sealed class AlignedBuffer<T>
     /// <summary>All of them.</summary>
     public Span<T> Span => _array.AsSpan(_start, Length);
 
+    /// <summary>Where the first one is.</summary>
+    public unsafe T* Address => (T*)Unsafe.AsPointer(ref _array[_start]);
+
     /// <summary>All of them, for work that is split among threads.</summary>
     public Memory<T> Memory => _array.AsMemory(_start, Length);
 }

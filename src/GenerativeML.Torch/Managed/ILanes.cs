@@ -32,6 +32,36 @@ internal interface ILanes<TVector>
     /// <summary>a + b.</summary>
     static abstract TVector Add(TVector a, TVector b);
 
+    /// <summary>a − b.</summary>
+    static abstract TVector Subtract(TVector a, TVector b);
+
+    /// <summary>a · b.</summary>
+    static abstract TVector Multiply(TVector a, TVector b);
+
+    /// <summary>a / b.</summary>
+    static abstract TVector Divide(TVector a, TVector b);
+
+    /// <summary>|a|.</summary>
+    static abstract TVector Abs(TVector a);
+
+    /// <summary>The larger and the smaller.</summary>
+    static abstract TVector Max(TVector a, TVector b);
+
+    /// <inheritdoc cref="Max"/>
+    static abstract TVector Min(TVector a, TVector b);
+
+    /// <summary>a where <paramref name="x"/> is not below <paramref name="limit"/>, and b elsewhere.</summary>
+    static abstract TVector Select(TVector x, TVector limit, TVector a, TVector b);
+
+    /// <summary>The sum of all lanes.</summary>
+    static abstract float Sum(TVector a);
+
+    /// <summary>The nearest whole number.</summary>
+    static abstract TVector Round(TVector a);
+
+    /// <summary>2ⁿ for whole n from −126 to 127.</summary>
+    static abstract TVector PowerOfTwo(TVector n);
+
     /// <summary>Reads the vector that starts <paramref name="offset"/> numbers on.</summary>
     static abstract TVector Load(ref float source, nuint offset);
 
@@ -61,6 +91,29 @@ internal readonly struct Lanes512 : ILanes<Vector512<float>>
     public static unsafe void Store(Vector512<float> value, float* destination) => value.Store(destination);
 
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
+
+    public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
+
+    public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
+
+    public static Vector512<float> Divide(Vector512<float> a, Vector512<float> b) => a / b;
+
+    public static Vector512<float> Abs(Vector512<float> a) => Vector512.Abs(a);
+
+    public static Vector512<float> Max(Vector512<float> a, Vector512<float> b) => Vector512.MaxNative(a, b);
+
+    public static Vector512<float> Min(Vector512<float> a, Vector512<float> b) => Vector512.MinNative(a, b);
+
+    public static Vector512<float> Select(
+        Vector512<float> x, Vector512<float> limit, Vector512<float> a, Vector512<float> b) =>
+        Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(x, limit), a, b);
+
+    public static float Sum(Vector512<float> a) => Vector512.Sum(a);
+
+    public static Vector512<float> Round(Vector512<float> a) => Vector512.Round(a);
+
+    public static Vector512<float> PowerOfTwo(Vector512<float> n) =>
+        Vector512.ShiftLeft(Vector512.ConvertToInt32Native(n) + Vector512.Create(127), 23).AsSingle();
 
     public static Vector512<float> Load(ref float source, nuint offset) =>
         Vector512.LoadUnsafe(ref source, offset);
@@ -95,6 +148,29 @@ internal readonly struct Lanes256 : ILanes<Vector256<float>>
 
     public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
+    public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
+
+    public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
+
+    public static Vector256<float> Divide(Vector256<float> a, Vector256<float> b) => a / b;
+
+    public static Vector256<float> Abs(Vector256<float> a) => Vector256.Abs(a);
+
+    public static Vector256<float> Max(Vector256<float> a, Vector256<float> b) => Vector256.MaxNative(a, b);
+
+    public static Vector256<float> Min(Vector256<float> a, Vector256<float> b) => Vector256.MinNative(a, b);
+
+    public static Vector256<float> Select(
+        Vector256<float> x, Vector256<float> limit, Vector256<float> a, Vector256<float> b) =>
+        Vector256.ConditionalSelect(Vector256.GreaterThanOrEqual(x, limit), a, b);
+
+    public static float Sum(Vector256<float> a) => Vector256.Sum(a);
+
+    public static Vector256<float> Round(Vector256<float> a) => Vector256.Round(a);
+
+    public static Vector256<float> PowerOfTwo(Vector256<float> n) =>
+        Vector256.ShiftLeft(Vector256.ConvertToInt32Native(n) + Vector256.Create(127), 23).AsSingle();
+
     public static Vector256<float> Load(ref float source, nuint offset) =>
         Vector256.LoadUnsafe(ref source, offset);
 
@@ -127,6 +203,29 @@ internal readonly struct Lanes128 : ILanes<Vector128<float>>
     public static unsafe void Store(Vector128<float> value, float* destination) => value.Store(destination);
 
     public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => a + b;
+
+    public static Vector128<float> Subtract(Vector128<float> a, Vector128<float> b) => a - b;
+
+    public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
+
+    public static Vector128<float> Divide(Vector128<float> a, Vector128<float> b) => a / b;
+
+    public static Vector128<float> Abs(Vector128<float> a) => Vector128.Abs(a);
+
+    public static Vector128<float> Max(Vector128<float> a, Vector128<float> b) => Vector128.MaxNative(a, b);
+
+    public static Vector128<float> Min(Vector128<float> a, Vector128<float> b) => Vector128.MinNative(a, b);
+
+    public static Vector128<float> Select(
+        Vector128<float> x, Vector128<float> limit, Vector128<float> a, Vector128<float> b) =>
+        Vector128.ConditionalSelect(Vector128.GreaterThanOrEqual(x, limit), a, b);
+
+    public static float Sum(Vector128<float> a) => Vector128.Sum(a);
+
+    public static Vector128<float> Round(Vector128<float> a) => Vector128.Round(a);
+
+    public static Vector128<float> PowerOfTwo(Vector128<float> n) =>
+        Vector128.ShiftLeft(Vector128.ConvertToInt32Native(n) + Vector128.Create(127), 23).AsSingle();
 
     public static Vector128<float> Load(ref float source, nuint offset) =>
         Vector128.LoadUnsafe(ref source, offset);

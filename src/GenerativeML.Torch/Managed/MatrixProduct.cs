@@ -15,12 +15,14 @@ namespace GenerativeML.Torch;
 internal static unsafe class MatrixProduct
 {
     /// <summary>
-    /// So much of a panel of B, with as many columns of A, stays in the nearest cache while it is used.
+    /// Sums so long are kept in registers: shorter ones mean more reading and writing of C, longer ones leave the cache.
     /// </summary>
-    public const int Block = 256;
+    public const int Block = 512;
 
-    // So many rows of A, in such a block, stay in the second cache while they meet all panels of B.
-    private const int RowBlock = 96;
+    // So many rows of A, in such a block, stay in the second cache while they meet all panels of B; fewer where they
+    // have to be gathered, which takes memory.
+    private const int RowBlock = 192;
+    private const int GatheredRows = 96;
 
     private const int LargeTile = 12;
     private const int SmallTile = 4;
@@ -65,10 +67,11 @@ internal static unsafe class MatrixProduct
         int width = 2 * TLanes.Count;
         float* edge = stackalloc float[LargeTile * width];
         // Columns of A are gathered first: with steps of many cache lines, few of them would stay in the cache.
-        float* gathered = stackalloc float[aColumn == 1 ? 0 : RowBlock * Block];
-        for (int top = 0; top < rows; top += RowBlock)
+        float* gathered = stackalloc float[aColumn == 1 ? 0 : GatheredRows * Block];
+        int most = aColumn == 1 ? RowBlock : GatheredRows;
+        for (int top = 0; top < rows; top += most)
         {
-            int height = Math.Min(RowBlock, rows - top);
+            int height = Math.Min(most, rows - top);
             for (int from = 0; from < depth || from == 0; from += Block)
             {
                 int count = Math.Min(Block, depth - from);

@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace GenerativeML.Torch;
 
@@ -43,30 +45,46 @@ internal static class Softmax
     }
 
     /// <summary>Writes e^(scale·(x − shift)), if there is where, and sums them.</summary>
-    private static float ExponentialsOf(ReadOnlySpan<float> x, float shift, float scale, Span<float> y)
+    private static unsafe float ExponentialsOf(ReadOnlySpan<float> x, float shift, float scale, Span<float> y)
     {
-        int width = Vector<float>.Count;
-        Vector<float> sums = Vector<float>.Zero;
-        int i = 0;
-        for (; i <= x.Length - width; i += width)
+        fixed (float* from = x, to = y)
         {
-            Vector<float> e = Vector.Exp((new Vector<float>(x[i..]) - new Vector<float>(shift)) * scale);
-            sums += e;
-            if (!y.IsEmpty)
-                e.CopyTo(y[i..]);
+            return Avx512F.IsSupported
+                ? ExponentialsOf<Lanes512, Vector512<float>>(from, x.Length, shift, scale, to)
+                : Vector256.IsHardwareAccelerated
+                ? ExponentialsOf<Lanes256, Vector256<float>>(from, x.Length, shift, scale, to)
+                : ExponentialsOf<Lanes128, Vector128<float>>(from, x.Length, shift, scale, to);
         }
-        if (i < x.Length)
+    }
+
+    private static unsafe float ExponentialsOf<TLanes, TVector>(
+        float* x, int count, float shift, float scale, float* y)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct
+    {
+        TVector sums = TLanes.All(0f);
+        int i = 0;
+        for (; i <= count - TLanes.Count; i += TLanes.Count)
+        {
+            TVector e = Exponential.Of<TLanes, TVector>(
+                TLanes.Multiply(TLanes.Subtract(TLanes.Load(x + i), TLanes.All(shift)), TLanes.All(scale)));
+            sums = TLanes.Add(sums, e);
+            if (y != null)
+                TLanes.Store(e, y + i);
+        }
+        if (i < count)
         {
             // The last few by the same instructions, among numbers whose exponential is zero.
-            Span<float> last = stackalloc float[width];
-            last.Fill(float.NegativeInfinity);
-            x[i..].CopyTo(last);
-            Vector<float> e = Vector.Exp((new Vector<float>(last) - new Vector<float>(shift)) * scale);
-            sums += e;
-            e.CopyTo(last);
-            if (!y.IsEmpty)
-                last[..(x.Length - i)].CopyTo(y[i..]);
+            float* last = stackalloc float[TLanes.Count];
+            new Span<float>(last, TLanes.Count).Fill(float.NegativeInfinity);
+            for (int j = i; j < count; j++)
+                last[j - i] = (x[j] - shift) * scale;
+            TVector e = Exponential.Of<TLanes, TVector>(TLanes.Load(last));
+            sums = TLanes.Add(sums, e);
+            TLanes.Store(e, last);
+            for (int j = i; j < count && y != null; j++)
+                y[j] = last[j - i];
         }
-        return Vector.Sum(sums);
+        return TLanes.Sum(sums);
     }
 }

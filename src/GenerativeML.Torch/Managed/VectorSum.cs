@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace GenerativeML.Torch;
 
-/// <summary>Sums of vectors.</summary>
+/// <summary>Sums and multiples of vectors.</summary>
 internal static class VectorSum
 {
     /// <summary>y += x.</summary>

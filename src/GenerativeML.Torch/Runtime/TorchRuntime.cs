@@ -7,6 +7,11 @@ internal static class TorchRuntime
 {
     private static readonly Lazy<Exception?> LoadError = new(Load);
 
+    /// <summary>
+    /// Why torch's native library cannot be used, or null where it can; loads it if that has not happened yet.
+    /// </summary>
+    public static Exception? LoadFailure => LoadError.Value;
+
     /// <summary>Loads torch's native library if that has not happened yet.</summary>
     /// <exception cref="InvalidOperationException">It is missing, or of a version that cannot work.</exception>
     public static void EnsureLoaded()

@@ -81,6 +81,16 @@ public sealed partial class GenerativeCatalog
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
     public GanTrainer Gan(GanTrainer.Options options) => new(_environment, options);
+
+    /// <summary>
+    /// Says what this process computes with: versions, native libraries, threads, processor and devices. It never fails:
+    /// where libtorch cannot be loaded, it says why.
+    /// </summary>
+    /// <remarks>Loads libtorch if that has not happened yet, and measures whether bfloat16 is worth while.</remarks>
+    public RuntimeDiagnostics Diagnostics() => RuntimeDiagnostics.Describe() with
+    {
+        MLNetVersion = RuntimeDiagnostics.VersionOf(_environment.GetType().Assembly),
+    };
 }
 
 /// <summary>Where an <see cref="MLContext"/> keeps the <see cref="GenerativeCatalog"/>.</summary>

@@ -44,7 +44,8 @@ internal static class DecodeBenchmark
         {
             AtomicFile.Write(file, config.Write);
             using TrainedGpt model = Load(file, config.Shape, threads);
-            using DecodePeer? peer = withPeer ? new DecodePeer(file, config.Shape, threads) : null;
+            using DecodePeer? peer =
+                withPeer ? new DecodePeer(file, config.Shape, new PeerSetting(threads, null)) : null;
             if (peer is not null && !Agree(model, peer, config))
                 return 1;
             return Measure(model, peer, config, threads, rounds, json);

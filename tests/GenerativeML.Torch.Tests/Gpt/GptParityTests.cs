@@ -23,24 +23,27 @@ public class GptParityTests
         AssertClose(expected.Logits, logits, 1e-5, "logits");
 
         using IDisposable noGradient = torch.no_grad();
-        LossTerm loss = new GptTraining(network, Options(), bfloat16: false).ValidationLoss(
+        LossTerm loss = new GptTraining(network, Options(), bfloat16: false, managed: false).ValidationLoss(
             new Batch([tokens], 3), default)[0];
         Assert.AreEqual(expected.Loss, loss.Value.item<float>(), 1e-5);
     }
 
     [TestMethod]
-    [DataRow(0, false, 1)]
-    [DataRow(0, true, 1)]
-    [DataRow(1, false, 1)]
-    [DataRow(1, true, 3)]
-    [DataRow(1, false, 2)]
-    public void Every_gradient_is_that_of_the_peer_checkpointed_and_accumulated_too(
-        int number, bool checkpointing, int parts)
+    [DataRow(0, false, false, 1)]
+    [DataRow(0, true, false, 1)]
+    [DataRow(0, false, true, 1)]
+    [DataRow(1, false, false, 1)]
+    [DataRow(1, true, false, 3)]
+    [DataRow(1, false, false, 2)]
+    [DataRow(1, false, true, 1)]
+    [DataRow(1, false, true, 2)]
+    public void Every_gradient_is_that_of_the_peer_checkpointed_managed_and_accumulated_too(
+        int number, bool checkpointing, bool managed, int parts)
     {
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         using GptNetwork network = Network(expected);
-        double loss = Backward(network, new GptOptions { GradientCheckpointing = checkpointing }, parts);
+        double loss = Backward(network, new GptOptions { GradientCheckpointing = checkpointing }, parts, managed);
         Assert.AreEqual(expected.Loss, loss, 1e-5);
         Assert.HasCount(expected.Gradients.Count, network.NamedTensors());
         foreach ((string name, torch.Tensor value) in network.NamedTensors())
@@ -48,9 +51,11 @@ public class GptParityTests
     }
 
     [TestMethod]
-    [DataRow(0)]
-    [DataRow(1)]
-    public void Ten_steps_of_AdamW_end_where_the_peer_ends(int number)
+    [DataRow(0, false)]
+    [DataRow(1, false)]
+    [DataRow(0, true)]
+    [DataRow(1, true)]
+    public void Ten_steps_of_AdamW_end_where_the_peer_ends(int number, bool managed)
     {
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
@@ -61,7 +66,7 @@ public class GptParityTests
         for (int step = 0; step < Expected.Steps; step++)
         {
             optimizer.ClearGradients();
-            Backward(network, Options(), parts: 1);
+            Backward(network, Options(), parts: 1, managed);
             optimizer.Step(Expected.Rate);
         }
         foreach ((string name, torch.Tensor value) in network.NamedTensors())
@@ -86,10 +91,10 @@ public class GptParityTests
         return tokens;
     }
 
-    private static double Backward(GptNetwork network, GptOptions options, int parts)
+    private static double Backward(GptNetwork network, GptOptions options, int parts, bool managed)
     {
         using var random = new SeededRandom(torch.CPU);
-        var training = new GptTraining(network, options, bfloat16: false);
+        using var training = new GptTraining(network, options, bfloat16: false, managed);
         double loss = 0;
         foreach (Batch part in new Batch([Tokens()], 3).Split(parts))
         {

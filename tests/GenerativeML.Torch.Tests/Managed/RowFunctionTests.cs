@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace GenerativeML.Torch.Tests;
 
 /// <summary>The managed kernels that work on one row, against their formulas in double precision.</summary>
@@ -64,6 +66,83 @@ public sealed class RowFunctionTests
             Assert.AreEqual(expected, tanh[i], 1e-6 * Math.Max(1, Math.Abs(v)), $"tanh form of {v}");
             Assert.AreEqual(v * NormalDistribution(v), erf[i], 4e-7 * Math.Max(1, Math.Abs(v)), $"erf form of {v}");
         }
+    }
+
+    [TestMethod]
+    public void Exponentials_are_right_to_a_millionth_from_zero_to_infinity()
+    {
+        Exponentials<Lanes128, Vector128<float>>();
+        Exponentials<Lanes256, Vector256<float>>();
+        Exponentials<Lanes512, Vector512<float>>();
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(21)]
+    public void The_way_back_through_layer_normalisation_is_its_derivative(int width)
+    {
+        float[] x = Row(width, 7), gain = Row(width, 8), slope = Row(width, 9), y = new float[width];
+        float[] xSlope = new float[width], gainSlope = new float[width], biasSlope = new float[width];
+        (float mean, float scale) = LayerNormalization.Apply(x, gain, [], 1e-5f, y);
+        LayerNormalization.Back(x, mean, scale, gain, slope, xSlope, gainSlope, biasSlope);
+        for (int i = 0; i < width; i++)
+        {
+            double Loss(double step) => Normalised(x, gain, i, step).Zip(slope, (v, s) => v * s).Sum();
+            Assert.AreEqual((Loss(1e-4) - Loss(-1e-4)) / 2e-4, xSlope[i], 2e-3, $"x[{i}]");
+            Assert.AreEqual(slope[i] * (x[i] - mean) * scale, gainSlope[i], 1e-4, $"gain[{i}]");
+            Assert.AreEqual(slope[i], biasSlope[i]);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(GeluForm.Tanh)]
+    [DataRow(GeluForm.Erf)]
+    public void The_way_back_through_GELU_is_its_derivative(GeluForm form)
+    {
+        float[] x = [.. Enumerable.Range(-1000, 2003).Select(i => i / 137f)];
+        float[] y = new float[x.Length], slope = [.. x.Select((_, i) => 1 + i % 3f)], expected = [.. x];
+        GaussianErrorUnit.Back(form, x, y, slope);
+        if (form == GeluForm.Tanh)
+            GaussianErrorUnit.ApplyTanh(expected);
+        else
+            GaussianErrorUnit.ApplyErf(expected);
+        CollectionAssert.AreEqual(expected, y);
+        for (int i = 0; i < x.Length; i++)
+        {
+            double rise = (Gelu(form, x[i] + 1e-4) - Gelu(form, x[i] - 1e-4)) / 2e-4;
+            Assert.AreEqual((1 + i % 3) * rise, slope[i], 1e-5, $"at {x[i]}");
+        }
+    }
+
+    private static double Gelu(GeluForm form, double x) => form == GeluForm.Tanh
+        ? 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))
+        : x * NormalDistribution(x);
+
+    private static double[] Normalised(float[] x, float[] gain, int moved, double step)
+    {
+        double[] values = [.. x.Select((v, i) => i == moved ? v + step : v)];
+        double mean = values.Average(), deviation = Math.Sqrt(values.Average(v => (v - mean) * (v - mean)) + 1e-5);
+        return [.. values.Select((v, i) => (v - mean) / deviation * gain[i])];
+    }
+
+    private static unsafe void Exponentials<TLanes, TVector>()
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct
+    {
+        static float At(float x)
+        {
+            float* result = stackalloc float[TLanes.Count];
+            TLanes.Store(Exponential.Of<TLanes, TVector>(TLanes.All(x)), result);
+            return result[TLanes.Count - 1];
+        }
+        for (float x = -87.3f; x < 88.7f; x += 0.0137f)
+            Assert.AreEqual(1, At(x) / Math.Exp(x), 1e-6, $"e^{x}");
+        Assert.AreEqual(1, At(0));
+        Assert.AreEqual(0, At(-88));
+        Assert.AreEqual(0, At(float.NegativeInfinity));
+        Assert.AreEqual(float.PositiveInfinity, At(89));
+        Assert.AreEqual(float.PositiveInfinity, At(float.PositiveInfinity));
+        Assert.AreEqual(float.NaN, At(float.NaN));
     }
 
     // Φ(x) = ½ + φ(x)·(x + x³/3 + x⁵/(3·5) + …), which converges everywhere; far out it is 0 or 1.

@@ -57,6 +57,40 @@ public class FlatAdamWTests
     }
 
     [TestMethod]
+    [DataRow(1)]
+    [DataRow(3)]
+    public void Many_weights_move_as_few_do_on_any_number_of_threads(int threads)
+    {
+        // Enough for several threads to pay; where decay ends, and where the numbers end, no vector does.
+        const int rows = 3, columns = 66_667, biases = 50_001;
+        int before = torch.get_num_threads();
+        torch.set_num_threads(threads);
+        try
+        {
+            using torch.Tensor matrix = Numbers(rows * columns, 1).reshape(rows, columns).requires_grad_();
+            using torch.Tensor bias = Numbers(biases, 2).requires_grad_();
+            var expectedMatrix = new Reference([.. Values(matrix)], 0.1);
+            var expectedBias = new Reference([.. Values(bias)], 0);
+            using var optimizer = new FlatAdamW([bias, matrix], 0.1, clipNorm: 0);
+            for (int step = 0; step < 3; step++)
+            {
+                using DisposeScope scope = torch.NewDisposeScope();
+                optimizer.ClearGradients();
+                matrix.square().sum().mul(0.5).add(bias.square().sum()).backward();
+                expectedMatrix.Step([.. expectedMatrix.Weights], 0.01);
+                expectedBias.Step([.. expectedBias.Weights.Select(w => 2 * w)], 0.01);
+                optimizer.Step(0.01);
+            }
+            AssertClose(expectedMatrix.Weights, matrix);
+            AssertClose(expectedBias.Weights, bias);
+        }
+        finally
+        {
+            torch.set_num_threads(before);
+        }
+    }
+
+    [TestMethod]
     public void Other_constants_than_the_papers_are_used_as_given()
     {
         using var weight = new Parameter(torch.tensor([0.5f, -1f], [2]));
@@ -110,6 +144,19 @@ public class FlatAdamWTests
         new FlatAdamW([weight], 0, 0).Dispose();
         AssertClose([1, 2, 3], weight);
         Assert.IsNull(weight.grad);
+    }
+
+    private static torch.Tensor Numbers(int count, ulong seed)
+    {
+        using var random = new SeededRandom(torch.CPU, seed);
+        return random.Normal([count], 1);
+    }
+
+    private static IEnumerable<double> Values(torch.Tensor tensor)
+    {
+        float[] values = new float[tensor.numel()];
+        HostTensors.CopyTo(tensor, values);
+        return values.Select(v => (double)v);
     }
 
     private static void AssertClose(double[] expected, torch.Tensor actual)

@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using GenerativeML.Torch;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// Tokens of one text after another, from a GPT of random weights, in Python with a key-value cache: what the command
+/// <c>decode</c> measures, in this table.
+/// </summary>
+internal sealed class SamplingWork : SpeedWork
+{
+    private const int Compared = 3; // texts whose likeliest continuations must be equal
+
+    private readonly DecodeConfiguration _configuration = DecodeConfiguration.Find("cpu");
+    private readonly SpeedData _data;
+    private readonly Lazy<TrainedGpt> _model;
+    private readonly Dictionary<PeerSetting, DecodePeer> _peers = [];
+
+    public SamplingWork(SpeedData data, int threads) => (_data, _model) = (data, new(() => Load(threads)));
+
+    /// <summary>The one that there is.</summary>
+    public static SpeedWork Of(SpeedData data, int threads) => new SamplingWork(data, threads)
+    {
+        Name = "sampling",
+        Title = "a token of one text, GPT of 4 layers, width 128, with cache",
+        Wanted = 4,
+    };
+
+    /// <inheritdoc />
+    public override SpeedSample Ours(int seed)
+    {
+        TrainedGpt model = _model.Value;
+        long start = Stopwatch.GetTimestamp();
+        for (int text = 0; text < _configuration.Texts; text++)
+        {
+            int count = model.Stream([text], Options(temperature: 1, seed)).Count();
+            if (count != _configuration.Length)
+                throw new InvalidOperationException($"A text has {count} tokens.");
+        }
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
+            .SelectMany(token => model.Stream([token], Options(temperature: 0, seed)))
+            .Select(token => (double)token.Id);
+        return SpeedSample.Of(seconds / (_configuration.Texts * _configuration.Length)) with { Scores = [.. likeliest] };
+    }
+
+    /// <inheritdoc />
+    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16)
+    {
+        if (!_peers.TryGetValue(setting, out DecodePeer? decoder))
+            _peers.Add(setting, decoder = new DecodePeer(WeightsFile(), _configuration.Shape, setting));
+        double seconds = decoder.Seconds(_configuration.Texts, _configuration.Length);
+        IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
+            .SelectMany(token => decoder.Greedy(token, _configuration.Length)).Select(token => (double)token);
+        return SpeedSample.Of(seconds / (_configuration.Texts * _configuration.Length)) with { Scores = [.. likeliest] };
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<Agreement> Compare(
+        IReadOnlyList<SpeedSample> ours, IReadOnlyList<SpeedSample> theirs) =>
+        [Agreement.OfScores("likeliest tokens", ours[^1].Scores, theirs[^1].Scores)];
+
+    /// <inheritdoc />
+    public override void Dispose()
+    {
+        foreach (DecodePeer peer in _peers.Values)
+            peer.Dispose();
+        if (_model.IsValueCreated)
+            _model.Value.Dispose();
+        base.Dispose();
+    }
+
+    private GenerationOptions Options(float temperature, int seed) =>
+        new() { Temperature = temperature, MaxNewTokens = _configuration.Length, Seed = seed };
+
+    private string WeightsFile() =>
+        _data.File("gpt.safetensors", path => AtomicFile.Write(path, _configuration.Write));
+
+    private TrainedGpt Load(int threads)
+    {
+        using FileStream stream = File.OpenRead(WeightsFile());
+        return new TrainedGpt(GptWeightFile.ReadForDecoding(stream, _configuration.Shape)) { Threads = threads };
+    }
+}

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// Scores of a trained autoencoder, of rows one at a time through a <c>PredictionEngine</c> or of many through
+/// <c>Transform</c>; in Python by the same weights, which come from the saved model.
+/// </summary>
+internal sealed class ScoringWork : SpeedWork
+{
+    private const int TrainingRows = 10_000, Shown = 500;
+
+    private readonly SpeedData _data;
+    private readonly Lazy<AutoencoderTransformer> _model;
+
+    public ScoringWork(SpeedData data) => (_data, _model) = (data, new(Train));
+
+    /// <summary>The detector's options, but for the columns.</summary>
+    public required AutoencoderTrainer.Options Options { get; init; }
+
+    /// <summary>Rows that are scored.</summary>
+    public required int Rows { get; init; }
+
+    /// <summary>How many rows are scored at once in Python; one: by itself, in both.</summary>
+    public required int Batch { get; init; }
+
+    /// <summary>All of them: of a plain autoencoder, and of the default detector with its stored rows.</summary>
+    public static IEnumerable<SpeedWork> All(SpeedData data)
+    {
+        var plain = new AutoencoderTrainer.Options
+        {
+            HiddenLayers = [128],
+            LatentDimension = 16,
+            Activation = Activation.Relu,
+            Members = 1,
+            InputNoise = 0,
+            InputMasking = 0,
+            MemoryRows = 0,
+            Epochs = 2,
+        };
+        var usual = new AutoencoderTrainer.Options { Epochs = 2 };
+        return
+        [
+            Of("score-one", "a row by itself, 32-128-16-128-32", plain, 10, rows: 5_000, batch: 1),
+            Of("score-one-detector", "a row by itself, the default detector", usual, 10, rows: 1_000, batch: 1),
+            Of("score-bulk", "a row among 1,000,000, 32-128-16-128-32", plain, 2, rows: 1_000_000, batch: 4096),
+            Of("score-bulk-detector", "a row among 50,000, the default detector", usual, 2, rows: 50_000, batch: 1024),
+        ];
+
+        ScoringWork Of(
+            string name, string title, AutoencoderTrainer.Options options, double wanted, int rows, int batch) =>
+            new(data)
+            {
+                Name = name,
+                Title = title,
+                Wanted = wanted,
+                Options = options,
+                Rows = rows,
+                Batch = batch,
+            };
+    }
+
+    /// <inheritdoc />
+    public override SpeedSample Ours(int seed)
+    {
+        float[] scores = new float[Rows];
+        float[][] rows = _data.Table(Rows);
+        IDataView view = _data.View(rows);
+        AutoencoderTransformer model = _model.Value;
+        double seconds = Batch == 1 ? OneByOne(model, view, rows, scores) : Together(model, view, scores);
+        return SpeedSample.Of(seconds / Rows) with { Scores = [.. scores.Take(Shown).Select(s => (double)s)] };
+    }
+
+    /// <inheritdoc />
+    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16)
+    {
+        var command = new JsonObject
+        {
+            ["work"] = "score",
+            ["data"] = _data.RowsFile($"rows-{Rows}.safetensors", _data.Table(Rows)),
+            ["model"] = _data.File($"{Name}.zip", path => new MLContext().Model.Save(_model.Value, null, path)),
+            ["count"] = Rows,
+            ["batch"] = Batch,
+            ["shown"] = Shown,
+        };
+        SpeedAnswer answer = peer.Ask(command, setting, seed, bfloat16);
+        return SpeedSample.Of(answer.Seconds) with { Scores = answer.Scores };
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<Agreement> Compare(
+        IReadOnlyList<SpeedSample> ours, IReadOnlyList<SpeedSample> theirs) =>
+        [Agreement.OfScores("scores", ours[^1].Scores, theirs[^1].Scores)];
+
+    /// <inheritdoc />
+    public override void Dispose()
+    {
+        if (_model.IsValueCreated)
+            _model.Value.Dispose();
+        base.Dispose();
+    }
+
+    private static double OneByOne(AutoencoderTransformer model, IDataView view, float[][] rows, float[] scores)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(VectorRow));
+        schema[nameof(VectorRow.Features)].ColumnType = view.Schema[nameof(VectorRow.Features)].Type;
+        // Not disposed of here: that would dispose of the model, too.
+        PredictionEngine<VectorRow, Verdict> engine =
+            new MLContext().Model.CreatePredictionEngine<VectorRow, Verdict>(model, inputSchemaDefinition: schema);
+        var row = new VectorRow();
+        var verdict = new Verdict();
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < rows.Length; i++)
+        {
+            row.Features = rows[i];
+            engine.Predict(row, ref verdict);
+            scores[i] = verdict.Score;
+        }
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static double Together(AutoencoderTransformer model, IDataView view, float[] scores)
+    {
+        long start = Stopwatch.GetTimestamp();
+        IDataView scored = model.Transform(view);
+        DataViewSchema.Column column = scored.Schema[nameof(Verdict.Score)];
+        using DataViewRowCursor cursor = scored.GetRowCursor([column]);
+        ValueGetter<float> get = cursor.GetGetter<float>(column);
+        for (int i = 0; cursor.MoveNext(); i++)
+            get(ref scores[i]);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private AutoencoderTransformer Train() => new MLContext(seed: 0).AnomalyDetection.Trainers.Autoencoder(Options)
+        .Fit(_data.View(_data.Table(TrainingRows)));
+
+    private sealed class Verdict
+    {
+        public float Score { get; set; }
+    }
+}

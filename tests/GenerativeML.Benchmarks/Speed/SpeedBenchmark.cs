@@ -1,0 +1,120 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// <c>speed</c>: the works that cost time, ours and PyTorch's in turns, with the same data, sizes and threads. Times are
+/// compared only where losses, or scores, agree.
+/// </summary>
+internal static class SpeedBenchmark
+{
+    private const string Name = "speed", ThreadVariable = "OMP_NUM_THREADS";
+    private const int LeastRounds = 5;
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<string?> only = new("--only")
+        {
+            Description = "Works to measure, separated by commas. Default: all. "
+                + "gpt-cpu, gpt-base, autoencoder, detector, vae, wgan-gp, score-one, score-one-detector, score-bulk, "
+                + "score-bulk-detector, sampling.",
+        };
+        Option<int> rounds = new("--rounds")
+        {
+            Description = $"Rounds after the warm-up, at least {LeastRounds}: fewer do not tell how much rounds differ.",
+            DefaultValueFactory = _ => LeastRounds,
+        };
+        Option<int?> threads = new("--threads")
+        {
+            Description = $"Threads for both. Default: {ThreadVariable}, or the machine's processors.",
+        };
+        Option<bool> bfloat16 = new("--bf16")
+        {
+            Description = "Measure PyTorch's mixed precision, too, even on a processor without AMX.",
+        };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
+        Command command = new(Name, "Ours and PyTorch in turns: training, scoring, sampling.")
+        {
+            only, rounds, threads, bfloat16, json,
+        };
+        command.SetAction(parsed =>
+        {
+            string? given = Environment.GetEnvironmentVariable(ThreadVariable);
+            int free = int.TryParse(given, CultureInfo.InvariantCulture, out int set) ? set : Environment.ProcessorCount;
+            int asked = Math.Max(1, parsed.GetValue(threads) ?? free);
+            return asked == free
+                ? Run(
+                    parsed.GetValue(only)?.Split(','), Math.Max(LeastRounds, parsed.GetValue(rounds)), asked,
+                    parsed.GetValue(bfloat16), parsed.GetValue(json))
+                : Again(asked, [.. parsed.Tokens.Select(t => t.Value)]);
+        });
+        return command;
+    }
+
+    private static int Run(string[]? only, int rounds, int threads, bool bfloat16, FileInfo? json)
+    {
+        using var data = new SpeedData();
+        SpeedWork[] works =
+        [
+            .. GptWorks.All(data), .. VectorWorks.All(data), .. ScoringWork.All(data), SamplingWork.Of(data, threads),
+        ];
+        if (only?.FirstOrDefault(name => works.All(w => w.Name != name)) is string unknown)
+        {
+            Console.Error.WriteLine($"There is no work '{unknown}'; there are {string.Join(", ", works.Select(w => w.Name))}.");
+            return 2;
+        }
+        using var peer = new SpeedPeer(threads);
+        SpeedMachine machine = SpeedMachine.Look(peer, threads);
+        Console.WriteLine(machine);
+        bool measuresBFloat16 = bfloat16 || machine.HasAmx;
+        if (!measuresBFloat16)
+            Console.WriteLine("PyTorch's bf16 autocast is left out: this processor has no AMX, where it is slower. --bf16 forces it.");
+        Console.WriteLine($"\n{SpeedReport.Header}");
+
+        var results = new List<SpeedResult>();
+        foreach (SpeedWork work in works.Where(w => only?.Contains(w.Name) != false))
+        {
+            using (work)
+            {
+                foreach (SpeedResult result in SpeedRounds.Measure(work, peer, rounds, threads, measuresBFloat16))
+                {
+                    results.Add(result);
+                    Console.WriteLine(SpeedReport.Line(result));
+                }
+            }
+        }
+        if (json is not null)
+            File.WriteAllText(
+                json.FullName, JsonSerializer.Serialize(new { machine, rounds, results }, Json) + "\n");
+        return results.All(r => r.Agree) ? 0 : 1;
+    }
+
+    /// <summary>
+    /// In another process: OpenMP and .NET read how many threads they may have when they start.
+    /// </summary>
+    private static int Again(int threads, string[] arguments)
+    {
+        string program = Environment.ProcessPath!;
+        var start = new ProcessStartInfo(program);
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
+            start.ArgumentList.Add(typeof(SpeedBenchmark).Assembly.Location);
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        string count = threads.ToString(CultureInfo.InvariantCulture);
+        start.Environment[ThreadVariable] = count;
+        start.Environment["DOTNET_PROCESSOR_COUNT"] = count;
+        using Process process = Process.Start(start)!;
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+}
