@@ -17,7 +17,7 @@ public sealed class VectorActivationTests
     [DataRow(Activation.Identity)]
     public void Each_is_its_formula(Activation activation)
     {
-        float[] bias = [.. Enumerable.Range(0, 2 * Vector<float>.Count).Select(i => i * 0.01f)];
+        float[] bias = [.. Enumerable.Range(0, 2 * VectorMatrix.Lanes).Select(i => i * 0.01f)];
         float[] x = [.. Enumerable.Range(-1600, 3200).Select(i => i / 100f), 1e4f, -1e4f, 1e30f, -1e30f, 0, -0f, 88, -88];
         Array.Resize(ref x, (x.Length + bias.Length - 1) / bias.Length * bias.Length);
         float[] y = [.. x];
