@@ -1,4 +1,4 @@
-"""Training on tables of numbers for speed_peer.py: an autoencoder, a VAE, and a Wasserstein GAN with gradient penalty."""
+"""Training on tables of numbers for speed_peer.py: an autoencoder, a VAE, a Wasserstein GAN with gradient penalty."""
 
 import math
 import time
@@ -47,9 +47,9 @@ def autoencoder(command, data):
     has_levels = high > low
     given = width * (2 if masked > 0 else 1) + (1 if has_levels else 0)
     several = members > 1
-    network = layers(
-        [given, *command["hidden"], command["latent"], *reversed(command["hidden"]), width], members if several else None)
-    middle = len(command["hidden"]) + 1
+    inner = command["hidden"]
+    network = layers([given, *inner, command["latent"], *reversed(inner), width], members if several else None)
+    middle = len(inner) + 1
     forward = several_perceptrons if several else perceptron
     activation = ACTIVATIONS[command["activation"]]
     recipe = Recipe(flat(network), command)

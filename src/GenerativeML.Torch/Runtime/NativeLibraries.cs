@@ -30,8 +30,8 @@ internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
     }
 
     /// <summary>
-    /// The library of linear algebra that matrix products are taken from, with the kind of threads that it has, or null:
-    /// builds of libtorch that bring their own have it inside.
+    /// The library of linear algebra that matrix products are taken from, with the kind of threads that it has, or
+    /// null: builds of libtorch that bring their own have it inside.
     /// </summary>
     public string? Blas
     {

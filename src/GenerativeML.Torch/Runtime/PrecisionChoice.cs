@@ -26,7 +26,7 @@ internal static class PrecisionChoice
         _ => width >= LeastWidth && IsBFloat16Faster(device),
     };
 
-    /// <summary>Whether a device's matrix products are clearly faster in bfloat16; measured once in a process.</summary>
+    /// <summary>Whether a device's products are clearly faster in bfloat16; measured once in a process.</summary>
     public static bool IsBFloat16Faster(torch.Device device) =>
         Probed.GetOrAdd(device.ToString(), _ => IsFaster(device));
 

@@ -31,14 +31,14 @@ public sealed record RuntimeDiagnostics
     public string? LibTorchVersion { get; init; }
 
     /// <summary>
-    /// Why libtorch cannot be used; null where it can. Without it nothing can be trained, and models that need it do not
-    /// compute.
+    /// Why libtorch cannot be used; null where it can. Without it nothing can be trained, and models that need it do
+    /// not compute.
     /// </summary>
     public string? LibTorchError { get; init; }
 
     /// <summary>
-    /// The library of linear algebra that matrix products are taken from, as far as can be told: null where it is inside
-    /// libtorch. One with threads of its own gets in the way of libtorch's.
+    /// The library of linear algebra that matrix products are taken from, as far as can be told: null where it is
+    /// inside libtorch. One with threads of its own gets in the way of libtorch's.
     /// </summary>
     public string? Blas { get; init; }
 
@@ -103,7 +103,8 @@ public sealed record RuntimeDiagnostics
         Line("TorchSharp", TorchSharpVersion);
         Line("libtorch", LibTorchError is null ? LibTorchVersion ?? "loaded" : $"cannot be used. {LibTorchError}");
         Line("BLAS", LibTorchError is null ? Blas ?? "inside libtorch" : null);
-        Line("threads", TorchThreads is int threads ? $"{threads} of libtorch's, {Processors} processors" : $"{Processors} processors");
+        Line("processors", $"{Processors}");
+        Line("threads", TorchThreads is int threads ? $"{threads}, libtorch's at its start" : null);
         foreach ((string name, string value) in Variables)
             Line("", $"{name}={value}");
         Line("processor", Processor);
@@ -130,8 +131,8 @@ public sealed record RuntimeDiagnostics
 /// <summary>A device that this process can compute on.</summary>
 /// <param name="Device">Which one.</param>
 /// <param name="IsBFloat16Faster">
-/// Whether its matrix products are clearly faster in bfloat16 than in float32, as measured: <see cref="Precision.Auto"/>
-/// goes by it.
+/// Whether its matrix products are clearly faster in bfloat16 than in float32, as measured:
+/// <see cref="Precision.Auto"/> goes by it.
 /// </param>
 public sealed record DeviceDiagnostics(ComputeDevice Device, bool IsBFloat16Faster)
 {

@@ -23,7 +23,7 @@ internal static class Flops
         (3 * Forward(rows, widths)) - Forward(rows, widths[..2]);
 
     /// <summary>
-    /// The penalty on the norm of a gradient: forwards, back to the inputs, and for each of these two what a step takes.
+    /// The penalty on the norm of a gradient: forwards, back to the inputs, and twice as much again for each of the two.
     /// </summary>
     /// <inheritdoc cref="Forward"/>
     public static double GradientPenalty(double rows, params ReadOnlySpan<int> widths) => 6 * Forward(rows, widths);

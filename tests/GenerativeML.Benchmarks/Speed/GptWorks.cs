@@ -31,7 +31,7 @@ internal static class GptWorks
             WantedBFloat16 = wantedBFloat16,
             Flops = Flops(size),
             Fit = (ml, clock) => Fit(ml, data, size, clock),
-            Command = new JsonObject
+            Prepare = () => new JsonObject
             {
                 ["work"] = "gpt",
                 ["data"] = data.TokensFile(),

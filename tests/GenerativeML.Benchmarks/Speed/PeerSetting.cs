@@ -1,6 +1,6 @@
 namespace GenerativeML.Benchmarks;
 
-/// <summary>How PyTorch is run. Which is best depends on the work, so each is tried, and the best one is measured.</summary>
+/// <summary>How PyTorch is run. What is best depends on the work: each is tried, and the best is measured.</summary>
 /// <param name="Threads">Its threads.</param>
 /// <param name="Waiting">The value of <c>OMP_WAIT_POLICY</c>, or null for OpenMP's own.</param>
 internal sealed record PeerSetting(int Threads, string? Waiting)

@@ -41,7 +41,7 @@ internal sealed class SamplingWork : SpeedWork
         IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
             .SelectMany(token => model.Stream([token], Options(temperature: 0, seed)))
             .Select(token => (double)token.Id);
-        return SpeedSample.Of(seconds / (_configuration.Texts * _configuration.Length)) with { Scores = [.. likeliest] };
+        return SpeedSample.Of(seconds / Tokens) with { Scores = [.. likeliest] };
     }
 
     /// <inheritdoc />
@@ -52,7 +52,7 @@ internal sealed class SamplingWork : SpeedWork
         double seconds = decoder.Seconds(_configuration.Texts, _configuration.Length);
         IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
             .SelectMany(token => decoder.Greedy(token, _configuration.Length)).Select(token => (double)token);
-        return SpeedSample.Of(seconds / (_configuration.Texts * _configuration.Length)) with { Scores = [.. likeliest] };
+        return SpeedSample.Of(seconds / Tokens) with { Scores = [.. likeliest] };
     }
 
     /// <inheritdoc />
@@ -69,6 +69,8 @@ internal sealed class SamplingWork : SpeedWork
             _model.Value.Dispose();
         base.Dispose();
     }
+
+    private int Tokens => _configuration.Texts * _configuration.Length;
 
     private GenerationOptions Options(float temperature, int seed) =>
         new() { Temperature = temperature, MaxNewTokens = _configuration.Length, Seed = seed };

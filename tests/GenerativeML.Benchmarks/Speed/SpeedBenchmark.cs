@@ -2,12 +2,13 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// <c>speed</c>: the works that cost time, ours and PyTorch's in turns, with the same data, sizes and threads. Times are
-/// compared only where losses, or scores, agree.
+/// <c>speed</c>: the works that cost time, ours and PyTorch's in turns, with the same data, sizes and threads. Times
+/// are compared only where losses, or scores, agree.
 /// </summary>
 internal static class SpeedBenchmark
 {
@@ -18,6 +19,8 @@ internal static class SpeedBenchmark
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        // A loss that is not a number is a result, too.
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
     /// <summary>The command and its options.</summary>
@@ -31,7 +34,7 @@ internal static class SpeedBenchmark
         };
         Option<int> rounds = new("--rounds")
         {
-            Description = $"Rounds after the warm-up, at least {LeastRounds}: fewer do not tell how much rounds differ.",
+            Description = $"Rounds after the warm-up, at least {LeastRounds}: fewer do not tell how rounds differ.",
             DefaultValueFactory = _ => LeastRounds,
         };
         Option<int?> threads = new("--threads")
@@ -50,7 +53,9 @@ internal static class SpeedBenchmark
         command.SetAction(parsed =>
         {
             string? given = Environment.GetEnvironmentVariable(ThreadVariable);
-            int free = int.TryParse(given, CultureInfo.InvariantCulture, out int set) ? set : Environment.ProcessorCount;
+            int free = int.TryParse(given, CultureInfo.InvariantCulture, out int set)
+                ? set
+                : Environment.ProcessorCount;
             int asked = Math.Max(1, parsed.GetValue(threads) ?? free);
             return asked == free
                 ? Run(
@@ -70,7 +75,8 @@ internal static class SpeedBenchmark
         ];
         if (only?.FirstOrDefault(name => works.All(w => w.Name != name)) is string unknown)
         {
-            Console.Error.WriteLine($"There is no work '{unknown}'; there are {string.Join(", ", works.Select(w => w.Name))}.");
+            Console.Error.WriteLine(
+                $"There is no work '{unknown}'; there are {string.Join(", ", works.Select(w => w.Name))}.");
             return 2;
         }
         using var peer = new SpeedPeer(threads);
@@ -78,7 +84,7 @@ internal static class SpeedBenchmark
         Console.WriteLine(machine);
         bool measuresBFloat16 = bfloat16 || machine.HasAmx;
         if (!measuresBFloat16)
-            Console.WriteLine("PyTorch's bf16 autocast is left out: this processor has no AMX, where it is slower. --bf16 forces it.");
+            Console.WriteLine("No bf16 autocast: without AMX, as here, it is slower than fp32. --bf16 measures it.");
         Console.WriteLine($"\n{SpeedReport.Header}");
 
         var results = new List<SpeedResult>();

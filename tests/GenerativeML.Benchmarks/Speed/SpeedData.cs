@@ -6,7 +6,7 @@ using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary>What both sides work on, in memory for us, and in files for the other. Made when it is first asked for.</summary>
+/// <summary>What both sides work on, in memory for us and in files for the other; made when it is asked for.</summary>
 internal sealed class SpeedData : IDisposable
 {
     /// <summary>Columns of the table.</summary>
@@ -40,7 +40,7 @@ internal sealed class SpeedData : IDisposable
     /// <summary>Points on a ring of Gaussians.</summary>
     public float[][] Ring => _ring.Value;
 
-    /// <summary>A text in which each character depends on the one before, so that there is something to learn.</summary>
+    /// <summary>A text in which a character depends on the one before, so that there is something to learn.</summary>
     public string Text => _text.Value;
 
     /// <summary>Rows near a surface, <see cref="Columns"/> wide.</summary>
@@ -87,13 +87,16 @@ internal sealed class SpeedData : IDisposable
     /// <inheritdoc />
     public void Dispose() => _folder.Delete(recursive: true);
 
-    private static void Write(string path, TensorSpec spec, IEnumerable<byte[]> pieces) => AtomicFile.Write(path, file =>
+    private static void Write(string path, TensorSpec spec, IEnumerable<byte[]> pieces)
     {
-        var writer = new SafetensorsWriter(file, [spec]);
-        foreach (byte[] piece in pieces)
-            writer.Write(spec, piece);
-        writer.Complete();
-    });
+        AtomicFile.Write(path, file =>
+        {
+            var writer = new SafetensorsWriter(file, [spec]);
+            foreach (byte[] piece in pieces)
+                writer.Write(spec, piece);
+            writer.Complete();
+        });
+    }
 
     private static float[][] MakeImages()
     {

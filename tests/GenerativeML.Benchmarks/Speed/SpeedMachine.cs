@@ -53,7 +53,8 @@ internal sealed record SpeedMachine
         $"""
         {Runtime}
         PyTorch       {PeerTorch}, {string.Join(", ", PeerBlas.Select(Path.GetFileName))}
-        both          {Threads} threads, a float32 product of {Size} × {Size}: ours {GemmGflops:F0}, PyTorch's {PeerGemmGflops:F0} GFLOP/s
+        for both      threads: {Threads}
+        {Size} × {Size}   float32 product: ours {GemmGflops:F0}, PyTorch's {PeerGemmGflops:F0} GFLOP/s
         """;
 
     private static double Gemm(int threads)

@@ -5,7 +5,8 @@ internal static class SpeedReport
 {
     /// <summary>What is above the columns.</summary>
     public static string Header { get; } =
-        $"{"work",-20} {"against",-7} {"ours, median (least to most)",32} {"PyTorch",32}   ratio (rounds)       wanted  GFLOP/s";
+        $"{"work",-20} {"against",-7} {"ours, median (least to most)",32} {"PyTorch",32}   "
+        + $"{"ratio (rounds)",-20} {"wanted",-10} GFLOP/s";
 
     /// <summary>One result, with what it was that did not agree.</summary>
     public static string Line(SpeedResult result)
@@ -14,13 +15,15 @@ internal static class SpeedReport
         if (result.Ratio is not Spread ratio)
         {
             IEnumerable<string> wrong = result.Agreements.Where(a => !a.Holds).Select(a =>
-                $"\n  {a.What}: ours {a.Ours:G5}, PyTorch's {a.Theirs:G5}, apart by {a.Difference:G3} where {a.Allowed:G3} is noise");
+                $"\n  {a.What}: ours {a.Ours:G5}, PyTorch's {a.Theirs:G5}, "
+                + $"apart by {a.Difference:G3} where {a.Allowed:G3} is noise");
             return $"{times}NOT COMPARED: the two did not do the same{string.Concat(wrong)}";
         }
-        string wanted = result.Wanted is double least ? $"{least,6:F1} {(ratio.Median >= least ? "met" : "  -")}" : "          ";
+        string wanted = result.Wanted is double least ? $"{least:F1} {(ratio.Median >= least ? "met" : "missed")}" : "";
         string rate = result.Gflops is double gflops ? $"{gflops,7:F0}" : "";
+        string spread = $"{ratio.Median:F2} ({ratio.Least:F2} to {ratio.Most:F2})";
         string by = string.Join(", ", result.Agreements.Select(a => $"{a.What} {a.Ours:G4} and {a.Theirs:G4}"));
-        return $"{times}{ratio.Median,5:F2} ({ratio.Least:F2} to {ratio.Most:F2}) {wanted} {rate}\n"
+        return $"{times}{spread,-20} {wanted,-10} {rate}".TrimEnd() + "\n"
             + $"  {result.Title}; {by}; PyTorch with {result.PeerSetting}";
     }
 

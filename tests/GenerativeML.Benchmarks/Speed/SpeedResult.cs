@@ -9,7 +9,7 @@ internal sealed record SpeedResult
     /// <summary>What it is.</summary>
     public required string Title { get; init; }
 
-    /// <summary>What PyTorch computed in: <c>fp32</c>, or <c>bf16</c> under autocast. Ours is as its defaults are.</summary>
+    /// <summary>PyTorch's precision: <c>fp32</c>, or <c>bf16</c> under autocast. Ours is the default.</summary>
     public required string Against { get; init; }
 
     /// <summary>How PyTorch was run: the setting that was fastest.</summary>

@@ -1,6 +1,6 @@
 namespace GenerativeML.Benchmarks;
 
-/// <summary>A work measured: a warm-up in which PyTorch's best setting is found, and rounds in which the two alternate.</summary>
+/// <summary>A work measured: a warm-up that finds PyTorch's best setting, and rounds in which the two alternate.</summary>
 internal static class SpeedRounds
 {
     /// <summary>Measures against PyTorch in float32, and in mixed precision on request.</summary>

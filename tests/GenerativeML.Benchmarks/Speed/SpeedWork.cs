@@ -40,7 +40,8 @@ internal abstract class SpeedWork : IDisposable
         Theirs(peer, setting, seed: 0, bfloat16).Seconds;
 
     /// <summary>What tells whether the two did the same.</summary>
-    public virtual IReadOnlyList<Agreement> Compare(IReadOnlyList<SpeedSample> ours, IReadOnlyList<SpeedSample> theirs) =>
+    public virtual IReadOnlyList<Agreement> Compare(
+        IReadOnlyList<SpeedSample> ours, IReadOnlyList<SpeedSample> theirs) =>
         [.. theirs[0].Losses.Keys.Select(name => Agreement.OfLosses(
             name, [.. ours.Select(s => s.Losses[name])], [.. theirs.Select(s => s.Losses[name])]))];
 

@@ -45,7 +45,7 @@ internal sealed class TrainingClock(int skipped) : IProgress<TrainingProgress>
             _reports.Add(value);
     }
 
-    /// <summary>The mean of a loss over the last half of the steps, or as much of it as was reported by itself.</summary>
+    /// <summary>The mean of a loss over the last half of the steps, or what of it was reported by itself.</summary>
     public double Loss(string name)
     {
         long from = LossesFrom, before = 0;

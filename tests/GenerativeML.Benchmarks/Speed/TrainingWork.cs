@@ -7,21 +7,24 @@ namespace GenerativeML.Benchmarks;
 internal sealed class TrainingWork : SpeedWork
 {
     private TrainingClock? _last;
+    private JsonObject? _command;
 
     /// <summary>What a fit of this seed, with its progress reported, is.</summary>
     public required Action<MLContext, TrainingClock> Fit { get; init; }
 
-    /// <summary>The command for the peer.</summary>
-    public required JsonObject Command { get; init; }
+    /// <summary>Makes the command for the peer, and the files that it names.</summary>
+    public required Func<JsonObject> Prepare { get; init; }
 
     /// <summary>The losses to compare, by the name in our reports.</summary>
     public IReadOnlyList<string> Losses { get; init; } = ["loss"];
 
-    /// <summary>Whether a unit is all that <see cref="Fit"/> does until the last step; otherwise it is a step.</summary>
+    /// <summary>Whether a unit is all that Fit does until the last step; otherwise it is a step.</summary>
     public bool TakesAll { get; init; }
 
     /// <inheritdoc />
     public override bool HasBFloat16 => true;
+
+    private JsonObject Command => _command ??= Prepare();
 
     /// <inheritdoc />
     public override SpeedSample Ours(int seed)
@@ -49,8 +52,9 @@ internal sealed class TrainingWork : SpeedWork
         SpeedAnswer answer = peer.Ask(Command, setting, seed, bfloat16);
         TrainingClock ours = _last ?? throw new InvalidOperationException("Ours has not run yet.");
         int steps = answer.Losses[Losses[0]].Length;
-        return steps == ours.Steps
-            ? new SpeedSample(answer.Seconds, Losses.ToDictionary(name => name, name => ours.Mean(answer.Losses[name])), [])
-            : throw new InvalidOperationException($"{Name}: ours made {ours.Steps} steps, and theirs {steps}.");
+        if (steps != ours.Steps)
+            throw new InvalidOperationException($"{Name}: ours made {ours.Steps} steps, and theirs {steps}.");
+        return new SpeedSample(
+            answer.Seconds, Losses.ToDictionary(name => name, name => ours.Mean(answer.Losses[name])), []);
     }
 }

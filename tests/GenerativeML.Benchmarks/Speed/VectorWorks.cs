@@ -40,7 +40,7 @@ internal static class VectorWorks
                 GradientClipNorm = Clip,
                 Progress = clock,
             }).Fit(data.View(data.Table(TableRows))).Dispose(),
-            Command = AutoencoderCommand(data, Latent, members: 1, Noise, Noise, masking: 0, "relu"),
+            Prepare = () => AutoencoderCommand(data, Latent, members: 1, Noise, Noise, masking: 0, "relu"),
         };
     }
 
@@ -61,13 +61,13 @@ internal static class VectorWorks
                 Epochs = 1,
                 Progress = clock,
             }).Fit(data.View(data.Table(TableRows))).Dispose(),
-            Command = AutoencoderCommand(data, Hidden, Members, 0.1, 1.5, masking: 0.8, "silu"),
+            Prepare = () => AutoencoderCommand(data, Hidden, Members, 0.1, 1.5, masking: 0.8, "silu"),
         };
     }
 
     private static JsonObject AutoencoderCommand(
-        SpeedData data, int latent, int members, double lowNoise, double highNoise, double masking, string activation) =>
-        new()
+        SpeedData data, int latent, int members, double lowNoise, double highNoise, double masking,
+        string activation) => new()
         {
             ["work"] = "autoencoder",
             ["data"] = data.RowsFile("table.safetensors", data.Table(TableRows)),
@@ -115,7 +115,7 @@ internal static class VectorWorks
                 Epochs = VaeSteps * Batch / data.Images.Length,
                 Progress = clock,
             }).Fit(data.View(data.Images)).Dispose(),
-            Command = Command(
+            Prepare = () => Command(
                 data.RowsFile("images.safetensors", data.Images), "vae", VaeSteps, "constant", 0.9, 0.999,
                 new() { ["hidden"] = new JsonArray(Hidden), ["latent"] = Latent }),
         };
@@ -150,7 +150,7 @@ internal static class VectorWorks
                 Stages = 1,
                 Progress = clock,
             }).Fit(data.View(data.Ring)).Dispose(),
-            Command = Command(
+            Prepare = () => Command(
                 data.RowsFile("ring.safetensors", data.Ring), "gan", GanSteps, "cosine", 0, 0.9,
                 new()
                 {
