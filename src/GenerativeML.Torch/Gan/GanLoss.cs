@@ -49,12 +49,18 @@ internal static class GanLoss
         Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
     {
         (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
-        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
-        torch.Tensor between = generated.detach().add(real.sub(generated.detach()).mul(share))
-            .detach().requires_grad_();
+        torch.Tensor between = Between(real, generated, pack, random).requires_grad_();
         torch.Tensor slope = torch.autograd.grad(
             [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
         torch.Tensor norm = slope.reshape(packs, pack * width).square().sum(1L).add(Tiny).sqrt();
         return norm.add(-1).square().mean();
+    }
+
+    /// <summary>Random places between real and generated packs, without gradient: (B, D), (B, D) → (B, D).</summary>
+    public static torch.Tensor Between(torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
+    {
+        long packs = real.shape[0] / pack;
+        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
+        return generated.detach().add(real.sub(generated.detach()).mul(share)).detach();
     }
 }

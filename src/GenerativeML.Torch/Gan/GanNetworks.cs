@@ -59,6 +59,10 @@ internal sealed class GanDiscriminator : torch.nn.Module<torch.Tensor, torch.Ten
         return x;
     }
 
+    /// <summary>All layers' tensors, from the input to the output.</summary>
+    public IEnumerable<(torch.Tensor Weight, torch.Tensor Bias)> Tensors() =>
+        layers.Select(layer => (layer.Weight, layer.Bias));
+
     /// <summary>Brings the spectral norms up to the weights as they are now.</summary>
     public void FollowWeights()
     {

@@ -61,6 +61,10 @@ internal sealed unsafe class DenseStep
             x, _inputs, 1, _forward.Address, PackedFactor.Panel(_inputs), y, _outputs, rows, _outputs, _inputs, add);
     }
 
+    /// <summary>y = x·Wᵀ, without the bias.</summary>
+    public void Turn(float* x, float* y, int rows) => MatrixProduct.Multiply(
+        x, _inputs, 1, _forward.Address, PackedFactor.Panel(_inputs), y, _outputs, rows, _outputs, _inputs, add: false);
+
     /// <summary>From a loss's gradient by y to the one by x: dx = dy·W, or dx += dy·W.</summary>
     public void Back(float* dy, float* dx, int rows, bool add = false) => MatrixProduct.Multiply(
         dy, _outputs, 1, _back.Address, PackedFactor.Panel(_outputs), dx, _inputs, rows, _inputs, _outputs, add);
@@ -72,7 +76,9 @@ internal sealed unsafe class DenseStep
     /// <param name="team">The threads.</param>
     /// <param name="worker">This one.</param>
     /// <param name="scratch">This thread's; holds <see cref="ScratchLength"/> numbers.</param>
-    public void Gradient(float* dy, float* x, int rows, WorkTeam team, int worker, float* scratch)
+    /// <param name="withBias">Whether the bias had a part in y.</param>
+    public void Gradient(
+        float* dy, float* x, int rows, WorkTeam team, int worker, float* scratch, bool withBias = true)
     {
         // Each thread packs what it needs of x, and gathers dy: by columns of the gradient as far as there are panels.
         int panels = PackedFactor.Panels(_inputs), across = Math.Min(team.Size, panels), down = team.Size / across;
@@ -90,7 +96,7 @@ internal sealed unsafe class DenseStep
                 dy + (nint)row * _outputs + top, 1, _outputs, scratch, PackedFactor.Panel(count),
                 _weight.Gradient + (nint)top * _inputs + left, _inputs, bottom - top, right - left, count, add: true);
         }
-        if (column > 0 || _bias is not TrainedArray bias)
+        if (column > 0 || !withBias || _bias is not TrainedArray bias)
             return;
         Span<float> sums = bias.Gradients[top..bottom];
         for (int row = 0; row < rows; row++)

@@ -16,6 +16,7 @@ internal sealed unsafe class PerceptronStep
 
     // (Members, rows, width): the input and what follows each layer, the layers' own sums, the gradients by all of them.
     private readonly AlignedBuffer<float>[] _values, _sums, _slopes;
+    private readonly Lazy<AlignedBuffer<float>[]> _directions;
     private readonly AlignedBuffer<float>[] _scratch; // of each thread
 
     /// <param name="members">Networks side by side.</param>
@@ -33,6 +34,7 @@ internal sealed unsafe class PerceptronStep
             i => new DenseStep(widths[i % layers + 1], widths[i % layers]))];
         _values = [.. widths.Select(Rows)];
         _slopes = [.. widths.Select(Rows)];
+        _directions = new(() => [.. _widths.SkipLast(1).Select(Rows)]);
         _sums = [.. _activations.Select(
             (activation, i) => activation == Activation.Identity ? _values[i + 1] : Rows(widths[i + 1]))];
         int length = DenseStep.ScratchLength(widths.Max());
@@ -117,6 +119,37 @@ internal sealed unsafe class PerceptronStep
                 _scratch[worker].Address);
         }
     }
+
+    /// <summary>Where that begins what <see cref="Again"/> sends on, for a row of the only member.</summary>
+    public float* Onwards(int row) => At(Directions, 0, 0, row);
+
+    /// <summary>
+    /// For networks of straight pieces: from a loss's gradient by the gradient by some rows, which stands where
+    /// <see cref="Onwards"/> says, through all layers, each unit on the piece on which it was.
+    /// </summary>
+    public void Again(int first, int rows)
+    {
+        for (int i = 0; i + 1 < Layers; i++)
+        {
+            float* next = At(Directions, i + 1, 0, first);
+            _layers[i].Turn(At(Directions, i, 0, first), next, rows);
+            ActivationStep.Back(_activations[i], At(_sums, i, 0, first, _widths[i + 1]), next, rows * _widths[i + 1]);
+        }
+    }
+
+    /// <summary>A thread's part of the weights' gradients by what <see cref="Again"/> sent through some rows.</summary>
+    public void GradientAgain(int first, int rows, WorkTeam team, int worker)
+    {
+        for (int i = 0; i < Layers; i++)
+        {
+            _layers[i].Gradient(
+                At(_slopes, i + 1, 0, first), At(Directions, i, 0, first), rows, team, worker,
+                _scratch[worker].Address, withBias: false);
+        }
+    }
+
+    // Made when they are first asked for: few networks need them.
+    private AlignedBuffer<float>[] Directions => _directions.Value;
 
     private float* At(AlignedBuffer<float>[] buffers, int layer, int member, int row) =>
         At(buffers, layer, member, row, _widths[layer]);

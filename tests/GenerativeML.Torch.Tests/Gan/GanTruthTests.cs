@@ -28,7 +28,7 @@ public class GanTruthTests
         Seed = 2,
     };
 
-    private static GanModel Model(GanShape shape)
+    internal static GanModel Model(GanShape shape)
     {
         using var random = new SeededRandom(torch.CPU, 5);
         GanModel model = new GanModel(shape, bfloat16: false, random).OutliveScope();
