@@ -80,7 +80,7 @@ internal static class RingBenchmark
         using TrainedGan gan = GanFit.Fit(source, options, context);
         double seconds = clock.Elapsed.TotalSeconds;
         float[] made = new float[2 * GeneratedRows];
-        gan.Generate(made, [], GeneratedRows, (ulong)seed, []);
+        gan.Generate(made, default, GeneratedRows, (ulong)seed, []);
         (int modes, double near) = ring.Judge([.. made.Chunk(2)]);
         GanReport told = gan.Report;
         var result = new RingResult(

@@ -51,7 +51,7 @@ public class GaussianRingTests
         using TrainedGan gan = GanFit.Fit(
             source, options, new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false });
         float[] made = new float[2 * 2000];
-        gan.Generate(made, [], 2000, seed: 3, []);
+        gan.Generate(made, default, 2000, seed: 3, []);
         (int modes, double near) = ring.Judge([.. made.Chunk(2)]);
         Assert.AreEqual(4, modes, $"{near:P0} near; {gan.Report}");
         Assert.IsGreaterThan(least, near, gan.Report.ToString());
