@@ -23,7 +23,8 @@ namespace GenerativeML;
 /// <description>Done inside: each slot by its own mean and deviation.</description></item>
 /// <item><term>Caching</term>
 /// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
-/// <item><term>Packages beside Microsoft.ML</term><description>TorchSharp-cpu or TorchSharp-cuda.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>For training, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; none to compute on the CPU.</description></item>
 /// </list>
 /// <para>Added columns:</para>
 /// <list type="table">

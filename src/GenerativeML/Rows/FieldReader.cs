@@ -50,9 +50,22 @@ internal abstract class FieldReader
                     $"Column '{column}' promises {values.Length} values in each row, but a row has {_buffer.Length}.");
             }
             _buffer.CopyTo(values);
-            foreach (float x in values)
+            return AllFinite(values);
+        }
+
+        private static bool AllFinite(ReadOnlySpan<float> values)
+        {
+            int i = 0;
+            for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
             {
-                if (!float.IsFinite(x))
+                // Neither infinity nor NaN is below infinity.
+                if (!System.Numerics.Vector.LessThanAll(
+                    System.Numerics.Vector.Abs(new Vector<float>(values[i..])), new(float.PositiveInfinity)))
+                    return false;
+            }
+            for (; i < values.Length; i++)
+            {
+                if (!float.IsFinite(values[i]))
                     return false;
             }
             return true;
