@@ -36,7 +36,11 @@ internal static class RobustScale
     public static torch.Tensor Apply(torch.Tensor rows, torch.Tensor mean, torch.Tensor scale)
     {
         torch.Tensor z = rows.sub(mean).clamp_(-Limit, Limit).mul_(scale).clamp_(-Limit, Limit);
-        torch.Tensor beyond = (z.abs() - Linear).clamp_min_(0); // zero within the linear range
+        torch.Tensor size = z.abs();
+        // On a device, asking would mean to wait.
+        if (z.device_type == DeviceType.CPU && size.numel() > 0 && size.max().item<float>() <= Linear)
+            return z;
+        torch.Tensor beyond = size.sub(Linear).clamp_min_(0); // zero within the linear range
         return z.clamp(-Linear, Linear).add_(z.sign().mul_(beyond.log1p()));
     }
 
