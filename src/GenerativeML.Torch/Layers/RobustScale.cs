@@ -40,7 +40,7 @@ internal static class RobustScale
         // On a device, asking would mean to wait.
         if (z.device_type == DeviceType.CPU && size.numel() > 0 && size.max().item<float>() <= Linear)
             return z;
-        torch.Tensor beyond = size.sub(Linear).clamp_min_(0); // zero within the linear range
+        torch.Tensor beyond = (size - Linear).clamp_min_(0); // zero within the linear range
         return z.clamp(-Linear, Linear).add_(z.sign().mul_(beyond.log1p()));
     }
 
