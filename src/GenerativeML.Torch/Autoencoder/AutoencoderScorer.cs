@@ -67,7 +67,7 @@ internal sealed class AutoencoderScorer
             _scores = !wanted.Score.IsEmpty || !wanted.FeatureScore.IsEmpty || !wanted.Parts.IsEmpty;
             _networks = _scores || !wanted.Reconstruction.IsEmpty ? scorer._reconstruction.Value : [];
             _code = wanted.Latent.IsEmpty ? null : scorer._code.Value;
-            _stored = _scores ? scorer._stored.Value : null;
+            _stored = _scores && scorer._shape.MemoryRows > 0 ? scorer._stored.Value : null;
             Width = _code?.Width ?? 0;
             MultiplyAdds = (_code?.MultiplyAdds ?? 0) + (_stored?.MultiplyAdds ?? 0);
             foreach (DenseStack network in _networks)
@@ -96,18 +96,18 @@ internal sealed class AutoencoderScorer
                 Copy(_code.Apply(z, stride, rows, a, b), _code.Stride, _wanted.Latent.Span, first, rows);
             if (_networks.Length == 0)
                 return;
-            Span<float> error = scratch.Take(values), mean = scratch.Take(values);
+            Span<float> error = scratch.Take(values), mean = scratch.Take(values), far = scratch.Take(values);
             Reconstruct(z, rows, a, b, error, mean);
             for (int r = 0; r < rows && !_wanted.Reconstruction.IsEmpty; r++)
                 scale.Undo(mean.Slice(r * stride, width), _wanted.Reconstruction.Span.Slice((first + r) * width, width));
-            if (_stored is null)
+            if (!_scores)
                 return;
-            Span<float> near = mean, far = scratch.Take(values);
-            _stored.Compare(z, stride, rows, near, far, scratch.Take(storedLength));
+            Span<float> near = mean;
+            _stored?.Compare(z, stride, rows, near, far, scratch.Take(storedLength));
             for (int r = 0; r < rows; r++)
             {
                 Range row = (r * stride)..((r + 1) * stride);
-                Score(first + r, error[row], near[row], far[row]);
+                Score(first + r, error[row], _stored is null ? [] : near[row], _stored is null ? [] : far[row]);
             }
         }
 
@@ -116,8 +116,10 @@ internal sealed class AutoencoderScorer
             ReadOnlySpan<float> z, int rows, Span<float> a, Span<float> b, Span<float> error, Span<float> mean)
         {
             int stride = _scorer._scale.Stride;
+            bool asked = !_wanted.Reconstruction.IsEmpty;
             error.Clear();
-            mean.Clear();
+            if (asked)
+                mean.Clear();
             foreach (DenseStack network in _networks)
             {
                 Span<float> output = network.Apply(z, stride, rows, a, b);
@@ -125,20 +127,25 @@ internal sealed class AutoencoderScorer
                 {
                     ReadOnlySpan<float> one = output.Slice(r * network.Stride, stride);
                     SquaredDifference.AddTo(error.Slice(r * stride, stride), z.Slice(r * stride, stride), one);
-                    VectorSum.AddTo(mean.Slice(r * stride, stride), one);
+                    if (asked)
+                        VectorSum.AddTo(mean.Slice(r * stride, stride), one);
                 }
             }
             if (_networks.Length == 1)
                 return;
             VectorSum.Scale(error, 1f / _networks.Length);
-            VectorSum.Scale(mean, 1f / _networks.Length);
+            if (asked)
+                VectorSum.Scale(mean, 1f / _networks.Length);
         }
 
         private void Score(int row, ReadOnlySpan<float> error, ReadOnlySpan<float> near, ReadOnlySpan<float> far)
         {
             float[] share = _scorer._share, weight = _scorer._partWeight;
+            bool stored = !near.IsEmpty; // without stored rows only the error counts
             ReadOnlySpan<float> parts =
-                [VectorSum.Dot(share, error), VectorSum.Dot(share, near), VectorSum.Dot(share, far)];
+            [
+                VectorSum.Dot(share, error), stored ? VectorSum.Dot(share, near) : 0, stored ? VectorSum.Dot(share, far) : 0,
+            ];
             if (!_wanted.Score.IsEmpty)
                 _wanted.Score.Span[row] = AutoencoderScorer.Score(weight, parts);
             if (!_wanted.Parts.IsEmpty)
@@ -148,7 +155,10 @@ internal sealed class AutoencoderScorer
             int width = _scorer._scale.Width;
             Span<float> slots = _wanted.FeatureScore.Span.Slice(row * width, width);
             for (int i = 0; i < slots.Length; i++)
-                slots[i] = share[i] * (weight[0] * error[i] + weight[1] * near[i] + weight[2] * far[i]);
+            {
+                float distances = stored ? weight[1] * near[i] + weight[2] * far[i] : 0;
+                slots[i] = share[i] * (weight[0] * error[i] + distances);
+            }
         }
 
         private void Copy(ReadOnlySpan<float> from, int stride, Span<float> to, int first, int rows)

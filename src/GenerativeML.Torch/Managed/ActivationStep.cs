@@ -12,68 +12,129 @@ internal static unsafe class ActivationStep
     /// <param name="x">The numbers.</param>
     /// <param name="y">As many: overwritten; may be <paramref name="x"/>.</param>
     /// <param name="count">How many.</param>
-    public static void Forward(Activation activation, float* x, float* y, int count) =>
-        Choose(activation, x, y, null, count);
+    public static void Forward(Activation activation, float* x, float* y, int count)
+    {
+        if (activation != Activation.Identity || x != y)
+            Choose(activation, new Numbers(x, y, null, count));
+    }
+
+    /// <summary>y = f(y + b), for rows of the same width.</summary>
+    /// <param name="activation">f.</param>
+    /// <param name="y">(rows × width): replaced by the result.</param>
+    /// <param name="bias">(width).</param>
+    /// <param name="rows">How many rows.</param>
+    /// <param name="width">Of a row; whole vectors.</param>
+    public static void Forward(Activation activation, float* y, float* bias, int rows, int width) =>
+        Choose(activation, new Rows(y, bias, rows, width));
 
     /// <summary>From a loss's gradient by f(x) to the one by x.</summary>
     /// <param name="activation">f.</param>
     /// <param name="x">The numbers.</param>
     /// <param name="slopes">The gradient by f(x), replaced by the one by x.</param>
     /// <param name="count">How many.</param>
-    public static void Back(Activation activation, float* x, float* slopes, int count) =>
-        Choose(activation, x, null, slopes, count);
+    public static void Back(Activation activation, float* x, float* slopes, int count)
+    {
+        if (activation != Activation.Identity)
+            Choose(activation, new Numbers(x, null, slopes, count));
+    }
 
-    private static void Choose(Activation activation, float* x, float* y, float* slopes, int count)
+    private static void Choose<TUse>(Activation activation, TUse use)
+        where TUse : struct, IFunctionUse
     {
         switch (activation)
         {
-            case Activation.Relu: Run<Relu>(x, y, slopes, count); break;
-            case Activation.LeakyRelu: Run<LeakyRelu>(x, y, slopes, count); break;
-            case Activation.Elu: Run<Elu>(x, y, slopes, count); break;
-            case Activation.Gelu: Run<GaussianErrorUnit.ErfForm>(x, y, slopes, count); break;
-            case Activation.Silu: Run<Silu>(x, y, slopes, count); break;
-            case Activation.Tanh: Run<Tanh>(x, y, slopes, count); break;
-            case Activation.Sigmoid: Run<Sigmoid>(x, y, slopes, count); break;
-            case Activation.Identity when y == null || x == y: break;
-            case Activation.Identity: new ReadOnlySpan<float>(x, count).CopyTo(new Span<float>(y, count)); break;
+            case Activation.Relu: Run<TUse, Relu>(use); break;
+            case Activation.LeakyRelu: Run<TUse, LeakyRelu>(use); break;
+            case Activation.Elu: Run<TUse, Elu>(use); break;
+            case Activation.Gelu: Run<TUse, GaussianErrorUnit.ErfForm>(use); break;
+            case Activation.Silu: Run<TUse, Silu>(use); break;
+            case Activation.Tanh: Run<TUse, Tanh>(use); break;
+            case Activation.Sigmoid: Run<TUse, Sigmoid>(use); break;
+            case Activation.Identity: Run<TUse, Identity>(use); break;
             default: throw new ArgumentOutOfRangeException(nameof(activation), activation, null);
         }
     }
 
-    private static void Run<TFunction>(float* x, float* y, float* slopes, int count)
+    private static void Run<TUse, TFunction>(TUse use)
+        where TUse : struct, IFunctionUse
         where TFunction : struct, IDifferentiable
     {
         if (Avx512F.IsSupported)
-            Run<TFunction, Lanes512, Vector512<float>>(x, y, slopes, count);
+            use.Run<TFunction, Lanes512, Vector512<float>>();
         else if (Vector256.IsHardwareAccelerated)
-            Run<TFunction, Lanes256, Vector256<float>>(x, y, slopes, count);
+            use.Run<TFunction, Lanes256, Vector256<float>>();
         else
-            Run<TFunction, Lanes128, Vector128<float>>(x, y, slopes, count);
+            use.Run<TFunction, Lanes128, Vector128<float>>();
     }
 
-    private static void Run<TFunction, TLanes, TVector>(float* x, float* y, float* slopes, int count)
-        where TFunction : struct, IDifferentiable
-        where TLanes : struct, ILanes<TVector>
-        where TVector : struct
+    /// <summary>What a function is computed for.</summary>
+    private interface IFunctionUse
     {
-        int i = 0;
-        for (; i <= count - TLanes.Count; i += TLanes.Count)
+        void Run<TFunction, TLanes, TVector>()
+            where TFunction : struct, IDifferentiable
+            where TLanes : struct, ILanes<TVector>
+            where TVector : struct;
+    }
+
+    /// <summary>Values of any count of numbers, or where there are slopes, those times the derivatives.</summary>
+    private readonly struct Numbers(float* x, float* y, float* slopes, int count) : IFunctionUse
+    {
+        public void Run<TFunction, TLanes, TVector>()
+            where TFunction : struct, IDifferentiable
+            where TLanes : struct, ILanes<TVector>
+            where TVector : struct
         {
-            TVector value = TFunction.Compute<TLanes, TVector>(TLanes.Load(x + i), out TVector slope);
-            if (slopes == null)
-                TLanes.Store(value, y + i);
-            else
-                TLanes.Store(TLanes.Multiply(TLanes.Load(slopes + i), slope), slopes + i);
+            int i = 0;
+            for (; i <= count - TLanes.Count; i += TLanes.Count)
+            {
+                TVector value = TFunction.Compute<TLanes, TVector>(TLanes.Load(x + i), out TVector slope);
+                if (slopes == null)
+                    TLanes.Store(value, y + i);
+                else
+                    TLanes.Store(TLanes.Multiply(TLanes.Load(slopes + i), slope), slopes + i);
+            }
+            float* one = stackalloc float[TLanes.Count];
+            for (; i < count; i++)
+            {
+                TVector value = TFunction.Compute<TLanes, TVector>(TLanes.All(x[i]), out TVector slope);
+                TLanes.Store(slopes == null ? value : slope, one);
+                if (slopes == null)
+                    y[i] = one[0];
+                else
+                    slopes[i] *= one[0];
+            }
         }
-        float* one = stackalloc float[TLanes.Count];
-        for (; i < count; i++)
+    }
+
+    /// <summary>Values of rows, with a bias added to each before.</summary>
+    private readonly struct Rows(float* y, float* bias, int rows, int width) : IFunctionUse
+    {
+        public void Run<TFunction, TLanes, TVector>()
+            where TFunction : struct, IDifferentiable
+            where TLanes : struct, ILanes<TVector>
+            where TVector : struct
         {
-            TVector value = TFunction.Compute<TLanes, TVector>(TLanes.All(x[i]), out TVector slope);
-            TLanes.Store(slopes == null ? value : slope, one);
-            if (slopes == null)
-                y[i] = one[0];
-            else
-                slopes[i] *= one[0];
+            float* row = y;
+            for (int r = 0; r < rows; r++, row += width)
+            {
+                for (int i = 0; i < width; i += TLanes.Count)
+                {
+                    TVector x = TLanes.Add(TLanes.Load(row + i), TLanes.Load(bias + i));
+                    TLanes.Store(TFunction.Compute<TLanes, TVector>(x, out _), row + i);
+                }
+            }
+        }
+    }
+
+    private readonly struct Identity : IDifferentiable
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TVector Compute<TLanes, TVector>(TVector x, out TVector slope)
+            where TLanes : struct, ILanes<TVector>
+            where TVector : struct
+        {
+            slope = TLanes.All(1f);
+            return x;
         }
     }
 

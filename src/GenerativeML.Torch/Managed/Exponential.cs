@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace GenerativeML.Torch;
 
@@ -31,5 +33,16 @@ internal static class Exponential
         result = TLanes.Select(x, TLanes.All(Most), TLanes.All(float.PositiveInfinity), result);
         // What is no number is not below any either: its result is none, by the sum above.
         return TLanes.Select(TLanes.All(Least), x, TLanes.All(0f), result);
+    }
+
+    /// <summary>eˣ, lane by lane, of the framework's vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Of(Vector<float> x)
+    {
+        if (Vector<float>.Count == Lanes512.Count)
+            return Of<Lanes512, Vector512<float>>(x.AsVector512()).AsVector();
+        return Vector<float>.Count == Lanes256.Count
+            ? Of<Lanes256, Vector256<float>>(x.AsVector256()).AsVector()
+            : Of<Lanes128, Vector128<float>>(x.AsVector128()).AsVector();
     }
 }

@@ -273,8 +273,9 @@ internal static unsafe class MatrixProduct
         Store<TLanes, TVector>(c0, c1, c, adds);
     }
 
+    /// <summary>Writes two neighbouring vectors of C, or adds them to what is there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<TLanes, TVector>(TVector first, TVector second, float* to, bool adds)
+    internal static void Store<TLanes, TVector>(TVector first, TVector second, float* to, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
     {

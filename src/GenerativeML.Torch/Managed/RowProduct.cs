@@ -64,10 +64,10 @@ internal static unsafe class RowProduct
                 w2 += 2 * n;
                 w3 += 2 * n;
             }
-            Store<TLanes, TVector>(c0, c1, c, from > 0);
-            Store<TLanes, TVector>(c2, c3, c + 2 * n, from > 0);
-            Store<TLanes, TVector>(c4, c5, c + 4 * n, from > 0);
-            Store<TLanes, TVector>(c6, c7, c + 6 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector>(c0, c1, c, from > 0);
+            MatrixProduct.Store<TLanes, TVector>(c2, c3, c + 2 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector>(c4, c5, c + 4 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector>(c6, c7, c + 6 * n, from > 0);
         }
     }
 
@@ -86,20 +86,7 @@ internal static unsafe class RowProduct
                 c0 = TLanes.MultiplyAdd(x, TLanes.Load(b), c0);
                 c1 = TLanes.MultiplyAdd(x, TLanes.Load(b + n), c1);
             }
-            Store<TLanes, TVector>(c0, c1, c, from > 0);
+            MatrixProduct.Store<TLanes, TVector>(c0, c1, c, from > 0);
         }
-    }
-
-    private static void Store<TLanes, TVector>(TVector first, TVector second, float* to, bool adds)
-        where TLanes : struct, ILanes<TVector>
-        where TVector : struct
-    {
-        if (adds)
-        {
-            first = TLanes.Add(first, TLanes.Load(to));
-            second = TLanes.Add(second, TLanes.Load(to + TLanes.Count));
-        }
-        TLanes.Store(first, to);
-        TLanes.Store(second, to + TLanes.Count);
     }
 }

@@ -20,12 +20,16 @@ internal static class RowTiles
     private const int MostRows = 48;
     private const int MostValues = 1 << 20;
 
+    // Where many batches are computed, other threads have some of their own: to split a small one disturbs more than it
+    // gains, and a thread must have so many times as much to do as elsewhere.
+    private const int Reluctance = 4;
+
     /// <summary>Does the work. On one thread, nothing is allocated.</summary>
     public static void Run<TWork>(TWork work, int count, int threads)
         where TWork : struct, IRowWork
     {
         int tile = Math.Clamp(MostValues / work.Width, 1, MostRows), tiles = (count + tile - 1) / tile;
-        int parts = Parallelism.Parts(tiles, tile * work.MultiplyAdds, threads);
+        int parts = Parallelism.Parts(tiles, tile * work.MultiplyAdds / Reluctance, threads);
         if (parts > 1)
         {
             InParallel(work, count, tile, tiles, parts);

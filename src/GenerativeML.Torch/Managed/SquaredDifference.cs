@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace GenerativeML.Torch;
 
@@ -9,10 +10,11 @@ internal static class SquaredDifference
     public static float Sum(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         int whole = a.Length - a.Length % Vector<float>.Count;
+        ref float first = ref MemoryMarshal.GetReference(a), second = ref MemoryMarshal.GetReference(b[..a.Length]);
         Vector<float> sums = Vector<float>.Zero;
         for (int i = 0; i < whole; i += Vector<float>.Count)
         {
-            Vector<float> difference = new Vector<float>(a[i..]) - new Vector<float>(b[i..]);
+            Vector<float> difference = Vector.LoadUnsafe(ref first, (nuint)i) - Vector.LoadUnsafe(ref second, (nuint)i);
             sums = Vector.FusedMultiplyAdd(difference, difference, sums);
         }
         float sum = Vector.Sum(sums);
@@ -40,10 +42,13 @@ internal static class SquaredDifference
     /// <summary>y += (a − b)², of whole vectors.</summary>
     public static void AddTo(Span<float> y, ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
-        for (int i = 0; i < y.Length; i += Vector<float>.Count)
+        ArgumentOutOfRangeException.ThrowIfNotEqual(y.Length % Vector<float>.Count, 0);
+        ref float to = ref MemoryMarshal.GetReference(y);
+        ref float first = ref MemoryMarshal.GetReference(a[..y.Length]), second = ref MemoryMarshal.GetReference(b[..y.Length]);
+        for (nuint i = 0; i < (nuint)y.Length; i += (nuint)Vector<float>.Count)
         {
-            Vector<float> difference = new Vector<float>(a[i..]) - new Vector<float>(b[i..]);
-            Vector.FusedMultiplyAdd(difference, difference, new Vector<float>(y[i..])).CopyTo(y[i..]);
+            Vector<float> difference = Vector.LoadUnsafe(ref first, i) - Vector.LoadUnsafe(ref second, i);
+            Vector.FusedMultiplyAdd(difference, difference, Vector.LoadUnsafe(ref to, i)).StoreUnsafe(ref to, i);
         }
     }
 
@@ -56,14 +61,17 @@ internal static class SquaredDifference
     public static void Mean(
         ReadOnlySpan<float> row, ReadOnlySpan<float> others, ReadOnlySpan<int> numbers, int count, Span<float> mean)
     {
-        int width = row.Length, whole = width - width % Vector<float>.Count;
+        int width = row.Length, whole = width - width % Vector<float>.Count, stored = others.Length / width;
+        foreach (int number in numbers)
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)number, (uint)stored);
+        ref float other = ref MemoryMarshal.GetReference(others);
         float factor = 1f / count;
         for (int i = 0; i < whole; i += Vector<float>.Count)
         {
             Vector<float> sum = Vector<float>.Zero, x = new(row[i..]);
             foreach (int number in numbers)
             {
-                Vector<float> difference = x - new Vector<float>(others[(number * width + i)..]);
+                Vector<float> difference = x - Vector.LoadUnsafe(ref other, (nuint)number * (nuint)width + (nuint)i);
                 sum = Vector.FusedMultiplyAdd(difference, difference, sum);
             }
             (sum * factor).CopyTo(mean[i..]);

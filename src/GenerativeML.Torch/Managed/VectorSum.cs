@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace GenerativeML.Torch;
 
@@ -8,9 +9,10 @@ internal static class VectorSum
     /// <summary>y += x.</summary>
     public static void AddTo(Span<float> y, ReadOnlySpan<float> x)
     {
+        ref float to = ref MemoryMarshal.GetReference(y[..x.Length]), from = ref MemoryMarshal.GetReference(x);
         int i = 0;
         for (; i <= x.Length - Vector<float>.Count; i += Vector<float>.Count)
-            (new Vector<float>(y[i..]) + new Vector<float>(x[i..])).CopyTo(y[i..]);
+            (Vector.LoadUnsafe(ref to, (nuint)i) + Vector.LoadUnsafe(ref from, (nuint)i)).StoreUnsafe(ref to, (nuint)i);
         for (; i < x.Length; i++)
             y[i] += x[i];
     }
@@ -30,9 +32,11 @@ internal static class VectorSum
     /// <param name="y">(length).</param>
     public static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> y)
     {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(x.Length % Vector<float>.Count, 0);
+        ref float a = ref MemoryMarshal.GetReference(x), b = ref MemoryMarshal.GetReference(y[..x.Length]);
         Vector<float> sum = Vector<float>.Zero;
         for (int i = 0; i < x.Length; i += Vector<float>.Count)
-            sum = Vector.FusedMultiplyAdd(new Vector<float>(x[i..]), new Vector<float>(y[i..]), sum);
+            sum = Vector.FusedMultiplyAdd(Vector.LoadUnsafe(ref a, (nuint)i), Vector.LoadUnsafe(ref b, (nuint)i), sum);
         return Vector.Sum(sum);
     }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
@@ -18,6 +19,34 @@ internal static class TokenChoice
         torch.Tensor point = random.Uniform([share.shape[0], 1], 1e-7, 1).mul(upTo.narrow(1, last, 1));
         torch.Tensor below = upTo.sub(point).lt(0).to(torch.ScalarType.Float32).sum(1L);
         return below.to(torch.ScalarType.Int64).clamp(0, last);
+    }
+
+    /// <summary>The index that a point of the sum of shares falls to; never one without a share.</summary>
+    /// <param name="share">The shares, not all zero.</param>
+    /// <param name="sum">Their sum.</param>
+    /// <param name="point">In [0, 1).</param>
+    public static int Draw(ReadOnlySpan<float> share, double sum, double point)
+    {
+        double rest = point * sum;
+        int i = 0;
+        // Whole vectors are passed over at once.
+        for (; i <= share.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            double some = Vector.Sum(new Vector<float>(share[i..]));
+            if (some > rest)
+                break;
+            rest -= some;
+        }
+        int last = -1;
+        for (; i < share.Length && rest >= 0; i++)
+        {
+            if (share[i] <= 0)
+                continue;
+            last = i;
+            rest -= share[i];
+        }
+        // Where rounding left nothing at the end, the last one that has a share.
+        return last >= 0 ? last : share.LastIndexOfAnyInRange(float.Epsilon, float.MaxValue);
     }
 
     /// <summary>Indices in host memory.</summary>

@@ -5,19 +5,17 @@ namespace GenerativeML.Torch;
 /// <summary>A trained VAE of tables. Safe to use from several threads.</summary>
 internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableGenerator
 {
-    // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
-    // distribution that the model has among rows that meet the condition.
-    private const int Candidates = 8;
-
     // Rows that a thread makes at once.
     private const int PartRows = 512;
 
     private readonly TokenTable _tokens;
+    private readonly TabularRows _rows;
 
     public TrainedTabularVae(TabularVaeModel model, TokenTable tokens, torch.Device device)
         : base(model, device)
     {
         _tokens = tokens;
+        _rows = new TabularRows(model.Decoder);
     }
 
     /// <inheritdoc/>
@@ -43,9 +41,9 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
 
     private void FillPart(TableBlock block, int start, TokenValues[] values, ulong seed)
     {
-        using IDisposable computation = Enter();
+        CheckAlive();
         seed = new SplitMix64(seed).Next();
-        int[][] drawn = Draw(values, Math.Min(PartRows, block.Capacity - start), seed);
+        int[][] drawn = _rows.Draw(values, Math.Min(PartRows, block.Capacity - start), seed);
         for (int position = 0; position < drawn.Length; position++)
             TokenChoice.Write(values[position], drawn[position], block, start, _tokens.Order[position], seed, position);
     }
@@ -68,49 +66,4 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     }
 
     protected override IReadOnlyList<(string Name, torch.Tensor Value)> Exported() => Model.Decoder.NamedTensors();
-
-    /// <summary>The tokens of rows, position by position.</summary>
-    private int[][] Draw(TokenValues[] values, int rows, ulong seed)
-    {
-        TabularDecoder decoder = Model.Decoder;
-        using var random = new SeededRandom(Device, seed);
-        int last = Array.FindLastIndex(values, v => v.Allowed is not null);
-        int count = last < 0 ? rows : rows * Candidates;
-        torch.Tensor code = random.Normal([count, decoder.Shape.LatentDimension]);
-        torch.Tensor context = decoder.Context(code);
-        torch.Tensor[] drawn = new torch.Tensor[values.Length];
-        torch.Tensor? logWeight = null;
-        for (int position = 0; position < values.Length; position++)
-        {
-            // A scope for each, so that memory is used again while it is near.
-            using DisposeScope scope = torch.NewDisposeScope();
-            torch.Tensor known = context;
-            torch.Tensor hidden = decoder.Hidden(position, known.unsqueeze(0), code).select(0, 0);
-            torch.Tensor weights = decoder.Of(position, decoder.OutputWeight);
-            torch.Tensor share = decoder.Logits(position, hidden, weights).softmax(1);
-            if (values[position].Allowed is float[] allowed)
-            {
-                torch.Tensor mask = HostTensors.FromRows(allowed, 1, allowed.Length, Device);
-                share = share.add(TokenChoice.LeastShare).mul(mask);
-                torch.Tensor mass = share.sum(1L).log();
-                logWeight = (logWeight is null ? mass : logWeight.add(mass)).MoveToOuterDisposeScope();
-            }
-            drawn[position] = TokenChoice.Draw(share, random).MoveToOuterDisposeScope();
-            if (position == last)
-            {
-                torch.Tensor weight = logWeight!.view(rows, Candidates);
-                torch.Tensor chosen = TokenChoice.Draw(weight.softmax(1), random)
-                    .add(HostTensors.Index([.. Enumerable.Range(0, rows).Select(r => (long)r * Candidates)], Device));
-                for (int p = 0; p <= position; p++)
-                    drawn[p] = drawn[p].index_select(0, chosen).MoveToOuterDisposeScope();
-                code = code.index_select(0, chosen).MoveToOuterDisposeScope();
-                known = known.index_select(0, chosen);
-            }
-            torch.Tensor told = decoder.Of(position, decoder.TokenEmbedding).index_select(0, drawn[position]);
-            torch.Tensor next = known.add(told).MoveToOuterDisposeScope();
-            context.Dispose();
-            context = next;
-        }
-        return [.. drawn.Select(TokenChoice.ToArray)];
-    }
 }

@@ -54,7 +54,7 @@ internal sealed unsafe class VaeSlotLoss(int width, int threads)
             Vector<float> bernoulli = Vector.Load(_bernoulli.Address + i), gaussian = Vector.Load(_gaussian.Address + i);
 
             // log(1 + eˣ) − t·x, and σ(x) − t.
-            Vector<float> small = VectorExp.Compute(-Vector.Abs(x)), one = Vector<float>.One;
+            Vector<float> small = Exponential.Of(-Vector.Abs(x)), one = Vector<float>.One;
             Vector<float> entropy = Vector.Max(x, Vector<float>.Zero) + Vector.Log(one + small) - t * x;
             Vector<float> share = Vector.ConditionalSelect(
                 Vector.GreaterThanOrEqual(x, Vector<float>.Zero), one, small) / (one + small);

@@ -184,10 +184,10 @@ internal sealed class VaeSlots
     // log(1 + eᵈ) − t·d.
     private static Vector<float> CrossEntropy(Vector<float> target, Vector<float> decoded) =>
         Vector.Max(decoded, Vector<float>.Zero)
-        + Vector.Log(Vector<float>.One + VectorExp.Compute(-Vector.Abs(decoded))) - target * decoded;
+        + Vector.Log(Vector<float>.One + Exponential.Of(-Vector.Abs(decoded))) - target * decoded;
 
     private static Vector<float> Sigmoid(Vector<float> x) =>
-        Vector<float>.One / (Vector<float>.One + VectorExp.Compute(-x));
+        Vector<float>.One / (Vector<float>.One + Exponential.Of(-x));
 
     private static Vector<float> Load(ReadOnlySpan<float> values, int at) => new(values[at..]);
 }

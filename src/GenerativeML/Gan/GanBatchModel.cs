@@ -22,6 +22,10 @@ internal sealed class GanBatchModel : TrainedBatchModel<TrainedGan>
         _reconstruction = IndexOf(columns.Reconstruction);
     }
 
+    /// <inheritdoc/>
+    /// <remarks>To search for a row's noise takes long, and torch uses all threads for it.</remarks>
+    public override int BatchesAhead => 0;
+
     protected override void Compute(
         TrainedGan model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) =>
         model.Compute(inputs, rows, scores.Span, Values(outputs, rows, _reconstruction).Span);

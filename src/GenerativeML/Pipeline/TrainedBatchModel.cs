@@ -14,6 +14,7 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
     private const int MostRows = 256;
     private const int MostValues = 1 << 18;
     private const int LeastRows = 16;
+    private const int MostAhead = 3;
 
     private readonly SharedModel<TModel> _model;
     private readonly float _threshold;
@@ -48,6 +49,9 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
 
     /// <inheritdoc/>
     public int BatchSize { get; }
+
+    /// <inheritdoc/>
+    public virtual int BatchesAhead => MostAhead;
 
     /// <inheritdoc/>
     public NonFiniteReplacement? Replacement { get; }

@@ -12,38 +12,46 @@ internal interface IBatchPosition
     int Row { get; }
 }
 
-/// <summary>The way of a batch through the model: input rows in, one computation, getters for the outputs.</summary>
-/// <remarks>Belongs to one cursor or row, and so to one thread at a time.</remarks>
+/// <summary>The way of batches through the model: input rows in, a computation each, getters for the outputs.</summary>
+/// <remarks>
+/// Belongs to one cursor or row. Rows of all batches are counted on: the first row of the second batch follows the last one
+/// that there is room for in the first. Different batches may be in different threads' hands.
+/// </remarks>
 internal sealed class BatchComputation
 {
     private readonly IBatchModel _model;
     private readonly FieldReader[] _readers;
-    private readonly RowBlock _inputs;
-    private readonly OutputBlock _outputs;
+    private readonly int _capacity;
+    private readonly RowBlock[] _inputs; // of each batch
+    private readonly OutputBlock _outputs; // of all batches
+    private readonly OutputBlock[] _parts;
     private readonly bool[] _unknown;
 
     /// <summary>
-    /// Makes room for <paramref name="capacity"/> rows: one reader for each of the model's input fields; for each of
-    /// its outputs, whether anybody wants it.
+    /// Makes room for some batches of <paramref name="capacity"/> rows: one reader for each of the model's input fields;
+    /// for each of its outputs, whether anybody wants it.
     /// </summary>
-    public BatchComputation(IBatchModel model, FieldReader[] readers, bool[] wanted, int capacity)
+    public BatchComputation(IBatchModel model, FieldReader[] readers, bool[] wanted, int capacity, int batches = 1)
     {
         _model = model;
         _readers = readers;
-        _inputs = new RowBlock(model.Inputs, capacity);
-        _outputs = new OutputBlock(model.Outputs, wanted, capacity);
-        _unknown = new bool[capacity];
+        _capacity = capacity;
+        _inputs = [.. Enumerable.Range(0, batches).Select(_ => new RowBlock(model.Inputs, capacity))];
+        _outputs = new OutputBlock(model.Outputs, wanted, batches * capacity);
+        _parts = [.. Enumerable.Range(0, batches).Select(b => _outputs.Part(b * capacity, capacity))];
+        _unknown = new bool[batches * capacity];
     }
 
-    /// <summary>Reads the model's inputs into row <paramref name="row"/> of the batch.</summary>
-    public void ReadRow(int row)
+    /// <summary>Reads the model's inputs into row <paramref name="row"/> of a batch.</summary>
+    public void ReadRow(int batch, int row)
     {
-        _unknown[row] = false;
+        RowBlock inputs = _inputs[batch];
+        _unknown[batch * _capacity + row] = false;
         for (int f = 0; f < _readers.Length; f++)
         {
-            if (_readers[f].Read(_inputs, f, row))
+            if (_readers[f].Read(inputs, f, row))
                 continue;
-            Span<float> values = _inputs.SingleRow(f, row);
+            Span<float> values = inputs.SingleRow(f, row);
             if (_model.Replacement is NonFiniteReplacement replacement)
             {
                 replacement.Apply(f, values);
@@ -52,25 +60,27 @@ internal sealed class BatchComputation
             {
                 // The model sees harmless zeros instead, which keeps the row from disturbing its neighbours.
                 values.Clear();
-                _unknown[row] = true;
+                _unknown[batch * _capacity + row] = true;
             }
         }
     }
 
-    /// <summary>Computes all wanted outputs of the first <paramref name="rows"/> rows.</summary>
-    public void Run(int rows)
+    /// <summary>Computes all wanted outputs of the first <paramref name="rows"/> rows of a batch.</summary>
+    public void Run(int batch, int rows)
     {
-        _model.Run(_inputs, rows, _outputs);
-        for (int row = 0; row < rows; row++)
+        OutputBlock outputs = _parts[batch];
+        _model.Run(_inputs[batch], rows, outputs);
+        ReadOnlySpan<bool> unknown = _unknown.AsSpan(batch * _capacity, rows);
+        for (int row = unknown.IndexOf(true); row >= 0 && row < rows; row++)
         {
-            if (_unknown[row])
-                _outputs.SetUnknown(row);
+            if (unknown[row])
+                outputs.SetUnknown(row);
         }
     }
 
     /// <summary>
     /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
-    /// names.
+    /// names, counted over all batches.
     /// </summary>
     public Delegate Getter(int output, IBatchPosition at) => _outputs.Getter(output, at);
 }

@@ -1,49 +1,62 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 namespace GenerativeML.Rows;
 
 /// <summary>
-/// Reads ahead as many rows as the model likes to compute at once, computes them together, and hands them out one by
-/// one: the same rows in the same order, with the same ids and batch numbers.
+/// Reads as many rows as the model likes to compute at once, computes them together, and hands them out one by one: the
+/// same rows in the same order, with the same ids and batch numbers. While they are handed out, the next ones may be
+/// computed on other threads already. The input is read on the reader's own thread.
 /// </summary>
 internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
 {
+    // Columns that pass through are kept with the rows; where they are large, there is no room for batches ahead.
+    private const long MostValuesKept = 1 << 20;
+
     private readonly BatchRowMapper _mapper;
     private readonly DataViewRowCursor _input;
     private readonly bool[] _active;
+    private readonly int _capacity; // rows of a batch
     private readonly ColumnBuffer?[] _passThrough;
     private readonly BatchComputation _computation;
+    private readonly BatchQueue _queue;
     private readonly ValueGetter<DataViewRowId> _idGetter;
-    private readonly DataViewRowId[] _ids;
+    private readonly DataViewRowId[] _ids; // of the rows of all batches, one batch's after the other's
     private readonly long[] _batches;
     private readonly FillPosition _filling = new();
-    private int _row = -1;
-    private int _rows;
+    private int _row = -1, _end; // of the batch that is handed out
     private long _position = -1;
-    private bool _ended;
+    private bool _inputEnded, _ended;
 
-    public BatchCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active)
+    /// <param name="mapper">What is computed.</param>
+    /// <param name="input">The rows that go in; this cursor disposes of it.</param>
+    /// <param name="active">Which columns somebody wants.</param>
+    /// <param name="ahead">Whether batches may be computed on other threads before they are needed.</param>
+    public BatchCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active, bool ahead)
     {
         _mapper = mapper;
         _input = input;
         _active = active;
-        int capacity = mapper.Model.BatchSize;
+        _capacity = mapper.Model.BatchSize;
         int passed = mapper.InputSchema.Count;
-        _ids = new DataViewRowId[capacity];
-        _batches = new long[capacity];
+        int batches = ahead && CanKeep(mapper.InputSchema.Where(c => active[c.Index])) ? 1 + mapper.Model.BatchesAhead : 1;
+        int rows = checked(batches * _capacity);
+        _ids = new DataViewRowId[rows];
+        _batches = new long[rows];
         _idGetter = input.GetIdGetter();
 
         _passThrough = new ColumnBuffer?[passed];
         for (int c = 0; c < passed; c++)
         {
             if (active[c])
-                _passThrough[c] = ColumnBuffer.Create(input, input.Schema[c], capacity);
+                _passThrough[c] = ColumnBuffer.Create(input, input.Schema[c], rows);
         }
         // Columns are computed when they are read, so one that passes through as well is read only once.
         FieldReader[] readers = [.. mapper.ModelInputs.Select(c => FieldReader.Open(
             input, input.Schema[c.Index], _passThrough[c.Index]?.Getter(_filling)))];
-        _computation = new BatchComputation(mapper.Model, readers, active[passed..], capacity);
+        _computation = new BatchComputation(mapper.Model, readers, active[passed..], _capacity, batches);
+        _queue = new BatchQueue(batches, _computation.Run);
     }
 
     /// <inheritdoc/>
@@ -63,7 +76,7 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
     /// <inheritdoc/>
     public override bool MoveNext()
     {
-        if (_row + 1 < _rows)
+        if (_row + 1 < _end)
         {
             _row++;
             _position++;
@@ -71,39 +84,67 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
         }
         // Not on a row until a whole batch is there: a failed read or computation must not leave half of one behind.
         _row = -1;
-        _rows = 0;
-        int rows = _ended ? 0 : ReadBatch();
-        if (rows == 0)
+        _end = 0;
+        while (!_inputEnded && _queue.FreePlace is int place)
+            Read(place);
+        if (_ended || _queue.Take() is not (int taken, int rows))
         {
             _ended = true;
             _position = -1;
             return false;
         }
-        _computation.Run(rows);
-        _rows = rows;
-        _row = 0;
+        _row = taken * _capacity;
+        _end = _row + rows;
         _position++;
         return true;
     }
 
-    private int ReadBatch()
+    private void Read(int place)
+    {
+        try
+        {
+            int rows = ReadRows(place);
+            if (rows > 0)
+                _queue.Add(rows);
+        }
+        catch (Exception e)
+        {
+            // The batches before this one come first.
+            _queue.Add(0, ExceptionDispatchInfo.Capture(e));
+        }
+    }
+
+    private int ReadRows(int place)
     {
         int row = 0;
-        for (; row < _ids.Length; row++)
+        for (int at = place * _capacity; row < _capacity; row++, at++)
         {
-            _filling.Row = row;
+            _filling.Row = at;
             if (!_input.MoveNext())
             {
-                _ended = true;
+                _inputEnded = true;
                 break;
             }
             foreach (ColumnBuffer? buffer in _passThrough)
-                buffer?.Fill(row);
-            _idGetter(ref _ids[row]);
-            _batches[row] = _input.Batch;
-            _computation.ReadRow(row);
+                buffer?.Fill(at);
+            _idGetter(ref _ids[at]);
+            _batches[at] = _input.Batch;
+            _computation.ReadRow(place, row);
         }
         return row;
+    }
+
+    private bool CanKeep(IEnumerable<DataViewSchema.Column> columns)
+    {
+        long values = 0;
+        foreach (DataViewSchema.Column column in columns)
+        {
+            // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
+            if (!column.Type.RawType.IsValueType || column.Type is VectorDataViewType { IsKnownSize: false })
+                return false;
+            values += (column.Type as VectorDataViewType)?.Size ?? 1;
+        }
+        return values * _capacity <= MostValuesKept;
     }
 
     /// <inheritdoc/>
@@ -130,10 +171,11 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
     {
         if (disposing)
         {
-            _ended = true;
+            _inputEnded = _ended = true;
             _row = -1;
-            _rows = 0;
+            _end = 0;
             _position = -1;
+            _queue.Dispose();
             _input.Dispose();
         }
         base.Dispose(disposing);

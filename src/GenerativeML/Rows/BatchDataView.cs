@@ -18,7 +18,7 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = mapper.Activate(columnsNeeded);
-        return Wrap(source.GetRowCursor(mapper.Required(active), rand), active);
+        return Wrap(source.GetRowCursor(mapper.Required(active), rand), active, ahead: true);
     }
 
     /// <inheritdoc/>
@@ -29,7 +29,8 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
         DataViewRowCursor[] inputs = source.GetRowCursorSet(mapper.Required(active), n, rand);
         try
         {
-            return [.. inputs.Select(input => Wrap(input, active))];
+            // Several cursors have a thread each already.
+            return [.. inputs.Select(input => Wrap(input, active, ahead: inputs.Length == 1))];
         }
         catch
         {
@@ -39,12 +40,12 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
         }
     }
 
-    private DataViewRowCursor Wrap(DataViewRowCursor input, bool[] active)
+    private DataViewRowCursor Wrap(DataViewRowCursor input, bool[] active, bool ahead)
     {
         try
         {
             return mapper.NeedsModel(active)
-                ? new BatchCursor(mapper, input, active)
+                ? new BatchCursor(mapper, input, active, ahead)
                 : new PassThroughCursor(mapper, input, active);
         }
         catch

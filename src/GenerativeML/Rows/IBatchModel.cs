@@ -18,6 +18,12 @@ internal interface IBatchModel : IDisposable
     int BatchSize { get; }
 
     /// <summary>
+    /// How many batches more may be read and computed before anybody asks for their rows, while others are read; none
+    /// where a batch costs too much to be computed for nobody.
+    /// </summary>
+    int BatchesAhead => 0;
+
+    /// <summary>
     /// What takes the place of NaN and infinity in an input row, or null for nothing: such a row is then not computed,
     /// and its outputs are NaN, false or empty text.
     /// </summary>

@@ -47,8 +47,8 @@ internal sealed class MappedRow : DataViewRow, IBatchPosition
             if (_computedAt != position)
             {
                 _computedAt = null;
-                _computation!.ReadRow(0);
-                _computation.Run(1);
+                _computation!.ReadRow(0, 0);
+                _computation.Run(0, 1);
                 _computedAt = position;
             }
             return 0;

@@ -9,6 +9,7 @@ namespace GenerativeML.Rows;
 internal sealed class OutputBlock
 {
     private readonly Array?[] _storage;
+    private readonly int _first; // the row of the storage that is the first one here
 
     public OutputBlock(IReadOnlyList<OutputColumn> columns, IReadOnlyList<bool> wanted, int capacity)
     {
@@ -19,7 +20,7 @@ internal sealed class OutputBlock
         {
             if (!wanted[i])
                 continue;
-            int size = checked(capacity * Math.Max(1, columns[i].Width));
+            int size = checked(capacity * WidthOf(i));
             _storage[i] = columns[i].Kind switch
             {
                 OutputKind.Single => new float[size],
@@ -27,6 +28,14 @@ internal sealed class OutputBlock
                 _ => new string[size],
             };
         }
+    }
+
+    private OutputBlock(OutputBlock whole, int first, int capacity)
+    {
+        _storage = whole._storage;
+        _first = whole._first + first;
+        Columns = whole.Columns;
+        Capacity = capacity;
     }
 
     public IReadOnlyList<OutputColumn> Columns { get; }
@@ -37,34 +46,37 @@ internal sealed class OutputBlock
     /// <summary>Whether output <paramref name="column"/> is to be computed.</summary>
     public bool IsWanted(int column) => _storage[column] is not null;
 
-    /// <summary>The array of a wanted Single output, (Capacity × width).</summary>
-    public Span<float> Singles(int column) => (float[])_storage[column]!;
+    /// <summary>Some neighbouring rows, in the same memory.</summary>
+    public OutputBlock Part(int first, int rows) => new(this, first, rows);
+
+    /// <summary>The values of a wanted Single output, (Capacity × width).</summary>
+    public Span<float> Singles(int column) => Values<float>(column).Span;
 
     /// <summary>The same, for work that is split among threads.</summary>
-    public Memory<float> SingleMemory(int column) => (float[])_storage[column]!;
+    public Memory<float> SingleMemory(int column) => Values<float>(column);
 
-    /// <summary>The array of a wanted Boolean output, (Capacity × width).</summary>
-    public Span<bool> Booleans(int column) => (bool[])_storage[column]!;
+    /// <summary>The values of a wanted Boolean output, (Capacity × width).</summary>
+    public Span<bool> Booleans(int column) => Values<bool>(column).Span;
 
-    /// <summary>The array of a wanted Text output, (Capacity × width).</summary>
-    public Span<string> Texts(int column) => (string[])_storage[column]!;
+    /// <summary>The values of a wanted Text output, (Capacity × width).</summary>
+    public Span<string> Texts(int column) => Values<string>(column).Span;
 
     /// <summary>Gives one row the outputs that say "not known": NaN, false and empty text.</summary>
     public void SetUnknown(int row)
     {
         for (int i = 0; i < _storage.Length; i++)
         {
-            int width = Math.Max(1, Columns[i].Width);
+            int width = WidthOf(i), at = (_first + row) * width;
             switch (_storage[i])
             {
                 case float[] singles:
-                    Array.Fill(singles, float.NaN, row * width, width);
+                    Array.Fill(singles, float.NaN, at, width);
                     break;
                 case bool[] booleans:
-                    Array.Fill(booleans, false, row * width, width);
+                    Array.Fill(booleans, false, at, width);
                     break;
                 case string[] texts:
-                    Array.Fill(texts, "", row * width, width);
+                    Array.Fill(texts, "", at, width);
                     break;
             }
         }
@@ -80,7 +92,7 @@ internal sealed class OutputBlock
         return (column.Kind, column.Width > 0) switch
         {
             (OutputKind.Single, false) =>
-                (ValueGetter<float>)((ref float value) => value = Singles(output)[at.Row]),
+                (ValueGetter<float>)((ref float value) => value = ((float[])_storage[output]!)[_first + at.Row]),
             (OutputKind.Boolean, false) =>
                 (ValueGetter<bool>)((ref bool value) => value = Booleans(output)[at.Row]),
             (OutputKind.Text, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
@@ -91,6 +103,14 @@ internal sealed class OutputBlock
                 CopyRow(Booleans(output), at.Row, column.Width, ref value)),
             _ => throw new NotSupportedException($"Output column '{column.Name}' is a vector of text."),
         };
+    }
+
+    private int WidthOf(int column) => Math.Max(1, Columns[column].Width);
+
+    private Memory<T> Values<T>(int column)
+    {
+        int width = WidthOf(column);
+        return ((T[])_storage[column]!).AsMemory(_first * width, Capacity * width);
     }
 
     private static void CopyRow<T>(Span<T> rows, int row, int width, ref VBuffer<T> value)

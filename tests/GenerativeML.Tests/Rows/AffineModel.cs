@@ -35,6 +35,11 @@ internal sealed class AffineModel : IBatchModel
 
     public int BatchSize { get; }
 
+    public int BatchesAhead { get; init; }
+
+    /// <summary>Called before each call is made, with the first value of its first row.</summary>
+    public Action<float>? Computing { get; init; }
+
     public NonFiniteReplacement? Replacement { get; init; }
 
     /// <summary>Calls of <see cref="Run"/>.</summary>
@@ -61,6 +66,7 @@ internal sealed class AffineModel : IBatchModel
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
+        Computing?.Invoke(inputs.SingleRow(0, 0)[0]);
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

@@ -13,22 +13,26 @@ public sealed class BatchCursorTests
         int Id, float Score, bool Label, string Words, string Text, uint Key, string Twice, ulong RowId, long Batch);
 
     [TestMethod]
-    [DataRow(1, 1, false)]
-    [DataRow(7, 1, false)]
-    [DataRow(256, 1, false)]
-    [DataRow(1, 4, false)]
-    [DataRow(7, 4, false)]
-    [DataRow(256, 4, false)]
-    [DataRow(1, 1, true)]
-    [DataRow(7, 1, true)]
-    [DataRow(256, 1, true)]
-    [DataRow(1, 4, true)]
-    [DataRow(7, 4, true)]
-    [DataRow(256, 4, true)]
-    public void Rows_out_equal_rows_in(int batchSize, int cursors, bool shuffled)
+    [DataRow(1, 0, 1, false)]
+    [DataRow(7, 0, 1, false)]
+    [DataRow(256, 0, 1, false)]
+    [DataRow(1, 0, 4, false)]
+    [DataRow(7, 0, 4, false)]
+    [DataRow(256, 0, 4, false)]
+    [DataRow(1, 0, 1, true)]
+    [DataRow(7, 0, 1, true)]
+    [DataRow(256, 0, 1, true)]
+    [DataRow(1, 0, 4, true)]
+    [DataRow(7, 0, 4, true)]
+    [DataRow(256, 0, 4, true)]
+    [DataRow(1, 3, 1, false)]
+    [DataRow(7, 1, 1, true)]
+    [DataRow(7, 9, 4, false)]
+    [DataRow(256, 2, 1, false)]
+    public void Rows_out_equal_rows_in(int batchSize, int ahead, int cursors, bool shuffled)
     {
         TableView table = Table(Rows);
-        var model = new AffineModel(batchSize: batchSize);
+        var model = new AffineModel(batchSize: batchSize) { BatchesAhead = ahead };
         IDataView view = View(table, model);
 
         // The same random numbers give the same order; the source alone says what it is.
@@ -231,6 +235,58 @@ public sealed class BatchCursorTests
         for (int row = 1; row < 4; row++)
             Assert.IsTrue(cursor.MoveNext(), "rows that are computed already stay readable");
         Assert.Throws<ObjectDisposedException>(() => cursor.MoveNext());
+    }
+
+    [TestMethod]
+    public void Batches_ahead_are_computed_while_rows_are_read_but_not_for_who_reads_a_few()
+    {
+        var model = new AffineModel(batchSize: 4) { BatchesAhead = 3 };
+        using DataViewRowCursor cursor = Cursors(View(Table(100), model))[0];
+        for (int row = 0; row < 4; row++)
+            Assert.IsTrue(cursor.MoveNext());
+        Assert.AreEqual(1, model.Calls, "the first batch is all that was asked for");
+        for (int row = 4; row < 32; row++)
+            Assert.IsTrue(cursor.MoveNext());
+        // Somebody computes the batches behind the eighth, of which the reader has asked for no row; no more than three.
+        Assert.IsTrue(
+            Environment.ProcessorCount == 1 || SpinWait.SpinUntil(() => model.Calls == 11, TimeSpan.FromSeconds(30)));
+        Assert.AreEqual(31, cursor.Position);
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(3)]
+    public void An_error_comes_after_all_rows_before_its_batch_and_spoils_no_other_batch(int ahead)
+    {
+        var model = new AffineModel(batchSize: 4)
+        {
+            BatchesAhead = ahead,
+            Computing = first => { if (first == 20) throw new TimeoutException("sixth batch"); },
+        };
+        TableView table = new TableView(40).AddVector(
+            "Features", 3, row => row == 33 ? throw new FormatException("row 33") : Features(row));
+        IDataView view = View(table, model);
+        using DataViewRowCursor cursor = view.GetRowCursor([view.Schema["Score"]]);
+        ValueGetter<float> score = cursor.GetGetter<float>(view.Schema["Score"]);
+        float value = 0;
+        for (int row = 0; row < 20; row++)
+            Expect(row);
+        Assert.AreEqual("sixth batch", Assert.Throws<TimeoutException>(() => cursor.MoveNext()).Message);
+        Assert.Throws<InvalidOperationException>(() => score(ref value));
+        for (int row = 24; row < 32; row++)
+            Expect(row);
+        Assert.AreEqual("row 33", Assert.Throws<FormatException>(() => cursor.MoveNext()).Message);
+        // What was read of the batch is lost; the rows behind it are not.
+        for (int row = 34; row < 40; row++)
+            Expect(row);
+        Assert.IsFalse(cursor.MoveNext());
+
+        void Expect(int row)
+        {
+            Assert.IsTrue(cursor.MoveNext());
+            score(ref value);
+            Assert.AreEqual(AffineModel.ScoreOf(Features(row)), value);
+        }
     }
 
     private static float[] Features(int row) => [row, row * 0.5f, 1 - row];
