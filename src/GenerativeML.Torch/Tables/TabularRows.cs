@@ -14,7 +14,7 @@ internal sealed class TabularRows
     private const int Candidates = 8;
 
     // Rows that share each reading of a position's weights, and whose numbers stay in the cache meanwhile.
-    private const int Tile = 128;
+    private const int Tile = 96;
 
     private readonly TabularVaeShape _shape;
     private readonly DenseStack _context; // Z → C
@@ -205,8 +205,12 @@ internal sealed class TabularRows
             {
                 Span<float> share = output.Slice(row * position.Output.Stride, position.Tokens);
                 Softmax.Apply(share);
-                double mass = allowed is null ? 1 : Limit(share, allowed);
-                _logWeight[row] += Math.Log(mass);
+                double mass = 1;
+                if (allowed is not null)
+                {
+                    mass = Limit(share, allowed);
+                    _logWeight[row] += Math.Log(mass);
+                }
                 int token = TokenChoice.Draw(share, mass, random.NextDouble());
                 Tokens[number][row] = token;
                 VectorSum.AddTo(

@@ -9,13 +9,13 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     private const int PartRows = 512;
 
     private readonly TokenTable _tokens;
-    private readonly TabularRows _rows;
+    private readonly Lazy<TabularRows> _rows; // what only loads a model, or saves it, does without
 
     public TrainedTabularVae(TabularVaeModel model, TokenTable tokens, torch.Device device)
         : base(model, device)
     {
         _tokens = tokens;
-        _rows = new TabularRows(model.Decoder);
+        _rows = new(() => new TabularRows(model.Decoder));
     }
 
     /// <inheritdoc/>
@@ -43,7 +43,7 @@ internal sealed class TrainedTabularVae : TrainedModel<TabularVaeModel>, ITableG
     {
         CheckAlive();
         seed = new SplitMix64(seed).Next();
-        int[][] drawn = _rows.Draw(values, Math.Min(PartRows, block.Capacity - start), seed);
+        int[][] drawn = _rows.Value.Draw(values, Math.Min(PartRows, block.Capacity - start), seed);
         for (int position = 0; position < drawn.Length; position++)
             TokenChoice.Write(values[position], drawn[position], block, start, _tokens.Order[position], seed, position);
     }
