@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Samples;
 
 namespace AnomalyDetection;
 
@@ -35,7 +35,7 @@ internal sealed class CsvFile
         if (!lines.MoveNext())
             throw new InvalidDataException($"{path} is empty.");
         _separator = Separators.MaxBy(c => lines.Current.Count(x => x == c));
-        string[] header = Split(lines.Current);
+        string[] header = CsvLine.Split(lines.Current, _separator);
         foreach (string name in ignored.Append(label).OfType<string>().Where(name => !header.Contains(name)))
             throw new InvalidDataException($"{path} has no column '{name}'; it has: {string.Join(", ", header)}.");
 
@@ -44,7 +44,7 @@ internal sealed class CsvFile
         _labelIndex = label is null ? -1 : Array.IndexOf(header, label);
         for (; lines.MoveNext(); RowCount++)
         {
-            string[] values = Split(lines.Current);
+            string[] values = CsvLine.Split(lines.Current, _separator);
             if (values.Length != header.Length)
                 throw new InvalidDataException(
                     $"{path}, row {RowCount + 1}: {values.Length} values under {header.Length} column names.");
@@ -99,34 +99,5 @@ internal sealed class CsvFile
             TrimWhitespace = true,
             MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
         });
-    }
-
-    /// <summary>
-    /// Splits a line at the separators outside double quotes; a doubled quote inside them stands for itself.
-    /// </summary>
-    private string[] Split(string line)
-    {
-        var values = new List<string>();
-        var value = new StringBuilder();
-        bool quoted = false;
-        for (int i = 0; i < line.Length; i++)
-        {
-            if (line[i] == '"' && quoted && i + 1 < line.Length && line[i + 1] == '"')
-                value.Append(line[++i]);
-            else if (line[i] == '"')
-                quoted = !quoted;
-            else if (line[i] == _separator && !quoted)
-                Take();
-            else
-                value.Append(line[i]);
-        }
-        Take();
-        return [.. values];
-
-        void Take()
-        {
-            values.Add(value.ToString().Trim());
-            value.Clear();
-        }
     }
 }

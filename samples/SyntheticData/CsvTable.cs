@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Samples;
 
 namespace SyntheticData;
 
@@ -49,7 +49,7 @@ internal sealed class CsvTable
         if (lines.Length == 0)
             throw new InvalidDataException($"{path} is empty.");
         char separator = Separators.MaxBy(c => lines[0].Count(x => x == c));
-        string[][] rows = [.. lines.Select(line => Split(line, separator))];
+        string[][] rows = [.. lines.Select(line => CsvLine.Split(line, separator))];
         int ragged = Array.FindIndex(rows, row => row.Length != rows[0].Length);
         if (ragged >= 0)
         {
@@ -141,35 +141,4 @@ internal sealed class CsvTable
 
     private string Line(string[] values) => string.Join(Separator, values.Select(value =>
         value.Contains(Separator) || value.Contains('"') ? $"\"{value.Replace("\"", "\"\"")}\"" : value));
-
-    /// <summary>
-    /// Splits a line at the separators outside double quotes; a doubled quote inside them stands for itself.
-    /// </summary>
-    private static string[] Split(string line, char separator)
-    {
-        if (!line.Contains('"'))
-            return [.. line.Split(separator).Select(value => value.Trim())];
-        var values = new List<string>();
-        var value = new StringBuilder();
-        bool quoted = false;
-        for (int i = 0; i < line.Length; i++)
-        {
-            if (line[i] == '"' && quoted && i + 1 < line.Length && line[i + 1] == '"')
-                value.Append(line[++i]);
-            else if (line[i] == '"')
-                quoted = !quoted;
-            else if (line[i] == separator && !quoted)
-                Take();
-            else
-                value.Append(line[i]);
-        }
-        Take();
-        return [.. values];
-
-        void Take()
-        {
-            values.Add(value.ToString().Trim());
-            value.Clear();
-        }
-    }
 }

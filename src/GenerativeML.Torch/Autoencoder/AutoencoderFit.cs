@@ -100,20 +100,8 @@ internal static class AutoencoderFit
         double rate = options.LearningRate ?? DefaultRate;
         double decay = options.WeightDecay ?? DefaultDecay;
         int epochs = options.Epochs ?? data.EpochsFor(PresentedRows, LeastEpochs, MostEpochs);
-        return new TrainingRun
-        {
-            Options = options,
-            Progress = context.Progress,
-            Seed = context.Seed,
-            BatchSize = batch,
-            Epochs = epochs,
-            LearningRate = rate,
-            WeightDecay = decay,
-            // With what was resolved in the place of what was left open: another version may have other defaults.
-            Identity = TrainingRun.Describe(
-                options, ("use", use), ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
-                (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
-        };
+        return TrainingRun.Of(
+            options, context, batch, epochs, rate, decay, ("family", "autoencoder"), ("use", use), ("shape", shape),
+            ("bfloat16", bfloat16));
     }
 }

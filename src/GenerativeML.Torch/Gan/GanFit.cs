@@ -116,22 +116,10 @@ internal static class GanFit
         double decay = options.WeightDecay ?? 0;
         long presented = GanDefaults.DiscriminatorSteps(options) > 1 ? 2 * PresentedRows : PresentedRows;
         int epochs = options.Epochs ?? data.EpochsFor(presented, LeastEpochs, MostEpochs);
-        return new TrainingRun
-        {
-            Options = options,
-            Progress = context.Progress,
-            Seed = context.Seed,
-            BatchSize = batch,
-            Epochs = epochs,
-            LearningRate = rate,
-            WeightDecay = decay,
-            Identity = TrainingRun.Describe(
-                options, ("family", "gan"), ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
-                ("adam", GanDefaults.Adam(options.Objective)),
-                (nameof(options.DiscriminatorStepsPerGeneratorStep), GanDefaults.DiscriminatorSteps(options)),
-                (nameof(options.InstanceNoise), GanDefaults.InstanceNoise(options)),
-                (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
-        };
+        return TrainingRun.Of(
+            options, context, batch, epochs, rate, decay, ("family", "gan"), ("shape", shape), ("bfloat16", bfloat16),
+            ("adam", GanDefaults.Adam(options.Objective)),
+            (nameof(options.DiscriminatorStepsPerGeneratorStep), GanDefaults.DiscriminatorSteps(options)),
+            (nameof(options.InstanceNoise), GanDefaults.InstanceNoise(options)));
     }
 }

@@ -117,25 +117,16 @@ internal static class GptFit
         double rate = GptDefaults.LearningRate(options, given), decay = GptDefaults.WeightDecay(options);
         long perEpoch = data.BatchesPerEpoch(batch);
         long steps = options.Steps ?? (options.Epochs is int passes ? passes * perEpoch : GptDefaults.Steps);
-        return new TrainingRun
+        return TrainingRun.Of(
+            options, context, batch, (int)((steps + perEpoch - 1) / perEpoch), rate, decay, ("family", "gpt"),
+            ("shape", shape), ("bfloat16", bfloat16), (nameof(options.Steps), steps),
+            (nameof(options.Optimizer), GptDefaults.Optimizer(options, given)),
+            (nameof(options.MatrixLearningRate), GptDefaults.MatrixLearningRate(options, given)),
+            ("initial weights", given)) with
         {
-            Options = options,
-            Progress = context.Progress,
-            Seed = context.Seed,
-            BatchSize = batch,
-            Epochs = (int)((steps + perEpoch - 1) / perEpoch),
             Steps = steps,
             Parts = options.GradientAccumulation,
-            LearningRate = rate,
             RateFloor = options.FinalRateShare,
-            WeightDecay = decay,
-            Identity = TrainingRun.Describe(
-                options, ("seed", context.Seed), ("shape", shape), ("bfloat16", bfloat16),
-                (nameof(options.BatchSize), batch), (nameof(options.Steps), steps),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay),
-                (nameof(options.Optimizer), GptDefaults.Optimizer(options, given)),
-                (nameof(options.MatrixLearningRate), GptDefaults.MatrixLearningRate(options, given)),
-                ("initial weights", given)),
         };
     }
 }

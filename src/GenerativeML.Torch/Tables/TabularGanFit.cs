@@ -50,21 +50,10 @@ internal static class TabularGanFit
         double decay = options.WeightDecay ?? DefaultDecay;
         long perEpoch = data.BatchesPerEpoch(batch);
         int epochs = options.Epochs ?? (int)((DefaultSteps + perEpoch - 1) / perEpoch);
-        return new TrainingRun
+        return TrainingRun.Of(
+            options, context, batch, epochs, rate, decay, ("family", "table gan"), ("shape", shape)) with
         {
-            Options = options,
-            Progress = context.Progress,
-            Seed = context.Seed,
-            BatchSize = batch,
-            Epochs = epochs,
             Steps = options.Epochs is null ? DefaultSteps : null,
-            LearningRate = rate,
-            WeightDecay = decay,
-            // With what was resolved in the place of what was left open: another version may have other defaults.
-            Identity = TrainingRun.Describe(
-                options, ("family", "table gan"), ("seed", context.Seed), ("shape", shape),
-                (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
         };
     }
 }

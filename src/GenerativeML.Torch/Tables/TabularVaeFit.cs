@@ -71,21 +71,10 @@ internal static class TabularVaeFit
         long? steps = options.Epochs is null ? (rows + DefaultBatch - 1) / DefaultBatch : null;
         long perEpoch = data.BatchesPerEpoch(batch);
         int epochs = options.Epochs ?? (int)((steps!.Value + perEpoch - 1) / perEpoch);
-        return new TrainingRun
+        return TrainingRun.Of(
+            options, context, batch, epochs, rate, decay, ("family", "table vae"), ("shape", shape)) with
         {
-            Options = options,
-            Progress = context.Progress,
-            Seed = context.Seed,
-            BatchSize = batch,
-            Epochs = epochs,
             Steps = steps,
-            LearningRate = rate,
-            WeightDecay = decay,
-            // With what was resolved in the place of what was left open: another version may have other defaults.
-            Identity = TrainingRun.Describe(
-                options, ("family", "table vae"), ("seed", context.Seed), ("shape", shape),
-                (nameof(options.BatchSize), batch), (nameof(options.Epochs), epochs),
-                (nameof(options.LearningRate), rate), (nameof(options.WeightDecay), decay)),
         };
     }
 }

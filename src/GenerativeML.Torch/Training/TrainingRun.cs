@@ -46,6 +46,29 @@ internal sealed record TrainingRun
     /// </summary>
     public required string Identity { get; init; }
 
+    /// <summary>
+    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open, for
+    /// another version may have other defaults, and by what the family adds.
+    /// </summary>
+    public static TrainingRun Of(
+        TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,
+        double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
+        {
+            Options = options,
+            Progress = context.Progress,
+            Seed = context.Seed,
+            BatchSize = batchSize,
+            Epochs = epochs,
+            LearningRate = learningRate,
+            WeightDecay = weightDecay,
+            Identity = Describe(
+                options,
+                [
+                    ("seed", context.Seed), (nameof(options.BatchSize), batchSize), (nameof(options.Epochs), epochs),
+                    (nameof(options.LearningRate), learningRate), (nameof(options.WeightDecay), weightDecay), .. family,
+                ]),
+        };
+
     /// <summary>An <see cref="Identity"/> of options and what was resolved beside them.</summary>
     public static string Describe(TrainingOptions options, params ReadOnlySpan<(string Name, object Value)> resolved)
     {

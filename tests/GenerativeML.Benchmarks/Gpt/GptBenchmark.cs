@@ -35,20 +35,21 @@ internal static class GptBenchmark
             DefaultValueFactory = _ => "ours",
         };
         recipe.AcceptOnlyFromAmong("ours", "nanogpt");
+        Option<Precision> precision = new("--precision") { Description = "Of the training. Default: Auto." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("gpt", "Validation loss and speed of a character model of a text.")
         {
-            text, iterations, config, seeds, recipe, json,
+            text, iterations, config, seeds, recipe, precision, json,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(text), Math.Max(1, parsed.GetValue(iterations)), parsed.GetRequiredValue(config),
-            Math.Max(1, parsed.GetValue(seeds)), parsed.GetRequiredValue(recipe), parsed.GetValue(json),
-            cancellation)));
+            Math.Max(1, parsed.GetValue(seeds)), parsed.GetRequiredValue(recipe), parsed.GetValue(precision),
+            parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int steps, string config, int seeds, string recipe, FileInfo? json,
+        FileInfo file, int steps, string config, int seeds, string recipe, Precision precision, FileInfo? json,
         CancellationToken cancellation)
     {
         if (!file.Exists)
@@ -57,8 +58,8 @@ internal static class GptBenchmark
             return 2;
         }
         string text = File.ReadAllText(file.FullName);
-        GptTrainer.Options options = Options(config, recipe, steps, text, cancellation);
-        Console.WriteLine($"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, {steps} steps");
+        GptTrainer.Options options = Options(config, recipe, precision, steps, text, cancellation);
+        Console.WriteLine($"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, precision {precision}, {steps} steps");
         var runs = new List<(double Loss, double Seconds, double Sampling)>();
         for (int seed = 0; seed < seeds; seed++)
         {
@@ -90,7 +91,7 @@ internal static class GptBenchmark
     }
 
     private static GptTrainer.Options Options(
-        string config, string recipe, int steps, string text, CancellationToken cancellation)
+        string config, string recipe, Precision precision, int steps, string text, CancellationToken cancellation)
     {
         bool large = config == "base", nanogpt = recipe == "nanogpt";
         var shape = large
@@ -105,6 +106,7 @@ internal static class GptBenchmark
             ContextLength = shape.Context,
             BatchSize = shape.Batch,
             Steps = steps,
+            Precision = precision,
             Optimizer = nanogpt ? GptOptimizer.AdamW : defaults.Optimizer,
             LearningRate = nanogpt ? 1e-3 : defaults.LearningRate,
             FinalRateShare = nanogpt ? 0.1 : defaults.FinalRateShare,
