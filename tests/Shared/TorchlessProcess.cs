@@ -33,6 +33,8 @@ internal static class TorchlessProcess
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        // TorchSharp from 0.107 on also looks among the packages that NuGet has on the machine.
+        start.Environment["NUGET_PACKAGES"] = Path.Combine(folder, "none");
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
