@@ -96,6 +96,17 @@ internal sealed class AutoencoderScorer
                 Copy(_code.Apply(z, stride, rows, a, b), _code.Stride, _wanted.Latent.Span, first, rows);
             if (_networks.Length == 0)
                 return;
+            if (_networks.Length == 1 && _stored is null && _wanted.Reconstruction.IsEmpty && _wanted.FeatureScore.IsEmpty)
+            {
+                // Nobody asks for single slots: their errors need not be kept.
+                ReadOnlySpan<float> output = _networks[0].Apply(z, stride, rows, a, b);
+                for (int r = 0; r < rows; r++)
+                {
+                    ReadOnlySpan<float> one = output.Slice(r * _networks[0].Stride, stride);
+                    Score(first + r, [SquaredDifference.WeightedSum(_scorer._share, z.Slice(r * stride, stride), one), 0, 0]);
+                }
+                return;
+            }
             Span<float> error = scratch.Take(values), mean = scratch.Take(values), far = scratch.Take(values);
             Reconstruct(z, rows, a, b, error, mean);
             for (int r = 0; r < rows && !_wanted.Reconstruction.IsEmpty; r++)
@@ -142,14 +153,12 @@ internal sealed class AutoencoderScorer
         {
             float[] share = _scorer._share, weight = _scorer._partWeight;
             bool stored = !near.IsEmpty; // without stored rows only the error counts
-            ReadOnlySpan<float> parts =
-            [
-                VectorSum.Dot(share, error), stored ? VectorSum.Dot(share, near) : 0, stored ? VectorSum.Dot(share, far) : 0,
-            ];
-            if (!_wanted.Score.IsEmpty)
-                _wanted.Score.Span[row] = AutoencoderScorer.Score(weight, parts);
-            if (!_wanted.Parts.IsEmpty)
-                parts.CopyTo(_wanted.Parts.Span[(row * AutoencoderShape.Parts)..]);
+            Score(
+                row,
+                [
+                    VectorSum.Dot(share, error), stored ? VectorSum.Dot(share, near) : 0,
+                    stored ? VectorSum.Dot(share, far) : 0,
+                ]);
             if (_wanted.FeatureScore.IsEmpty)
                 return;
             int width = _scorer._scale.Width;
@@ -159,6 +168,14 @@ internal sealed class AutoencoderScorer
                 float distances = stored ? weight[1] * near[i] + weight[2] * far[i] : 0;
                 slots[i] = share[i] * (weight[0] * error[i] + distances);
             }
+        }
+
+        private void Score(int row, ReadOnlySpan<float> parts)
+        {
+            if (!_wanted.Score.IsEmpty)
+                _wanted.Score.Span[row] = AutoencoderScorer.Score(_scorer._partWeight, parts);
+            if (!_wanted.Parts.IsEmpty)
+                parts.CopyTo(_wanted.Parts.Span[(row * AutoencoderShape.Parts)..]);
         }
 
         private void Copy(ReadOnlySpan<float> from, int stride, Span<float> to, int first, int rows)

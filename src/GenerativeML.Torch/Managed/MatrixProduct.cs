@@ -83,23 +83,44 @@ internal static unsafe class MatrixProduct
                     float* right = b + column / width * panel + (nint)from * width;
                     float* to = c + top * cRow + column;
                     int used = Math.Min(width, columns - column);
-                    for (int row = 0; row < height;)
+                    bool adds = add || from > 0;
+                    if (used > TLanes.Count)
                     {
-                        int tile = TileOf<TLanes, TVector>(height - row);
-                        (nint step, nint next) = aColumn == 1 ? (aRow, 1) : (1, LargeTile);
-                        float* first = aColumn == 1
-                            ? left + row * aRow
-                            : gathered + (row - row % LargeTile) * count + row % LargeTile;
-                        bool adds = add || from > 0, whole = used == width;
-                        Tile<TLanes, TVector>(
-                            tile, first, step, next, right, count, whole ? to + row * cRow : edge, whole ? cRow : width,
-                            whole && adds);
-                        if (!whole)
-                            CopyEdge(edge, width, to + row * cRow, cRow, tile, used, adds);
-                        row += tile;
+                        Panel<TLanes, TVector, WholePanel>(
+                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
+                    }
+                    else
+                    {
+                        Panel<TLanes, TVector, HalfPanel>(
+                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
                     }
                 }
             }
+        }
+    }
+
+    /// <summary>Some rows of A, or what was gathered of them, with a panel of B.</summary>
+    private static void Panel<TLanes, TVector, TPart>(
+        float* a, nint aRow, float* gathered, float* b, int depth, float* c, nint cRow, int rows, int columns, bool adds,
+        float* edge)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct
+        where TPart : struct, IPanelPart
+    {
+        int width = 2 * TLanes.Count;
+        bool whole = columns == (TPart.IsHalf ? TLanes.Count : width);
+        for (int row = 0; row < rows;)
+        {
+            int tile = TileOf<TLanes, TVector>(rows - row);
+            (nint step, nint next) = gathered == null ? (aRow, 1) : (1, LargeTile);
+            float* first = gathered == null
+                ? a + row * aRow
+                : gathered + (row - row % LargeTile) * depth + row % LargeTile;
+            Tile<TLanes, TVector, TPart>(
+                tile, first, step, next, b, depth, whole ? c + row * cRow : edge, whole ? cRow : width, whole && adds);
+            if (!whole)
+                CopyEdge(edge, width, c + row * cRow, cRow, tile, columns, adds);
+            row += tile;
         }
     }
 
@@ -140,25 +161,27 @@ internal static unsafe class MatrixProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tile<TLanes, TVector>(
+    private static void Tile<TLanes, TVector, TPart>(
         int rows, float* a, nint aRow, nint aColumn, float* b, int depth, float* c, nint cRow, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         if (rows == LargeTile)
-            Twelve<TLanes, TVector>(a, aRow, aColumn, b, depth, c, cRow, adds);
+            Twelve<TLanes, TVector, TPart>(a, aRow, aColumn, b, depth, c, cRow, adds);
         else if (rows == SmallTile)
-            Four<TLanes, TVector>(a, aRow, aColumn, b, depth, c, cRow, adds);
+            Four<TLanes, TVector, TPart>(a, aRow, aColumn, b, depth, c, cRow, adds);
         else
-            One<TLanes, TVector>(a, aColumn, b, depth, c, adds);
+            One<TLanes, TVector, TPart>(a, aColumn, b, depth, c, adds);
     }
 
     // Addresses are a pointer and an index, so that twelve rows need five registers and not twelve.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Twelve<TLanes, TVector>(
+    private static void Twelve<TLanes, TVector, TPart>(
         float* a, nint aRow, nint aColumn, float* b, int depth, float* c, nint cRow, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         TVector c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
@@ -170,65 +193,66 @@ internal static unsafe class MatrixProduct
             TVector b0 = TLanes.Load(b), b1 = TLanes.Load(b + TLanes.Count);
             TVector x = TLanes.All(a);
             c00 = TLanes.MultiplyAdd(x, b0, c00);
-            c01 = TLanes.MultiplyAdd(x, b1, c01);
+            c01 = TPart.Second<TLanes, TVector>(x, b1, c01);
             x = TLanes.All(a + aRow);
             c10 = TLanes.MultiplyAdd(x, b0, c10);
-            c11 = TLanes.MultiplyAdd(x, b1, c11);
+            c11 = TPart.Second<TLanes, TVector>(x, b1, c11);
             x = TLanes.All(a + 2 * aRow);
             c20 = TLanes.MultiplyAdd(x, b0, c20);
-            c21 = TLanes.MultiplyAdd(x, b1, c21);
+            c21 = TPart.Second<TLanes, TVector>(x, b1, c21);
             x = TLanes.All(a3);
             c30 = TLanes.MultiplyAdd(x, b0, c30);
-            c31 = TLanes.MultiplyAdd(x, b1, c31);
+            c31 = TPart.Second<TLanes, TVector>(x, b1, c31);
             x = TLanes.All(a3 + aRow);
             c40 = TLanes.MultiplyAdd(x, b0, c40);
-            c41 = TLanes.MultiplyAdd(x, b1, c41);
+            c41 = TPart.Second<TLanes, TVector>(x, b1, c41);
             x = TLanes.All(a3 + 2 * aRow);
             c50 = TLanes.MultiplyAdd(x, b0, c50);
-            c51 = TLanes.MultiplyAdd(x, b1, c51);
+            c51 = TPart.Second<TLanes, TVector>(x, b1, c51);
             x = TLanes.All(a6);
             c60 = TLanes.MultiplyAdd(x, b0, c60);
-            c61 = TLanes.MultiplyAdd(x, b1, c61);
+            c61 = TPart.Second<TLanes, TVector>(x, b1, c61);
             x = TLanes.All(a6 + aRow);
             c70 = TLanes.MultiplyAdd(x, b0, c70);
-            c71 = TLanes.MultiplyAdd(x, b1, c71);
+            c71 = TPart.Second<TLanes, TVector>(x, b1, c71);
             x = TLanes.All(a6 + 2 * aRow);
             c80 = TLanes.MultiplyAdd(x, b0, c80);
-            c81 = TLanes.MultiplyAdd(x, b1, c81);
+            c81 = TPart.Second<TLanes, TVector>(x, b1, c81);
             x = TLanes.All(a9);
             c90 = TLanes.MultiplyAdd(x, b0, c90);
-            c91 = TLanes.MultiplyAdd(x, b1, c91);
+            c91 = TPart.Second<TLanes, TVector>(x, b1, c91);
             x = TLanes.All(a9 + aRow);
             cA0 = TLanes.MultiplyAdd(x, b0, cA0);
-            cA1 = TLanes.MultiplyAdd(x, b1, cA1);
+            cA1 = TPart.Second<TLanes, TVector>(x, b1, cA1);
             x = TLanes.All(a9 + 2 * aRow);
             cB0 = TLanes.MultiplyAdd(x, b0, cB0);
-            cB1 = TLanes.MultiplyAdd(x, b1, cB1);
+            cB1 = TPart.Second<TLanes, TVector>(x, b1, cB1);
             a += aColumn;
             a3 += aColumn;
             a6 += aColumn;
             a9 += aColumn;
             b += 2 * TLanes.Count;
         }
-        Store<TLanes, TVector>(c00, c01, c, adds);
-        Store<TLanes, TVector>(c10, c11, c += cRow, adds);
-        Store<TLanes, TVector>(c20, c21, c += cRow, adds);
-        Store<TLanes, TVector>(c30, c31, c += cRow, adds);
-        Store<TLanes, TVector>(c40, c41, c += cRow, adds);
-        Store<TLanes, TVector>(c50, c51, c += cRow, adds);
-        Store<TLanes, TVector>(c60, c61, c += cRow, adds);
-        Store<TLanes, TVector>(c70, c71, c += cRow, adds);
-        Store<TLanes, TVector>(c80, c81, c += cRow, adds);
-        Store<TLanes, TVector>(c90, c91, c += cRow, adds);
-        Store<TLanes, TVector>(cA0, cA1, c += cRow, adds);
-        Store<TLanes, TVector>(cB0, cB1, c + cRow, adds);
+        Store<TLanes, TVector, TPart>(c00, c01, c, adds);
+        Store<TLanes, TVector, TPart>(c10, c11, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c20, c21, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c30, c31, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c40, c41, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c50, c51, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c60, c61, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c70, c71, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c80, c81, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c90, c91, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(cA0, cA1, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(cB0, cB1, c + cRow, adds);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TLanes, TVector>(
+    private static void Four<TLanes, TVector, TPart>(
         float* a, nint aRow, nint aColumn, float* b, int depth, float* c, nint cRow, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         TVector c00 = default, c01 = default, c10 = default, c11 = default;
         TVector c20 = default, c21 = default, c30 = default, c31 = default;
@@ -238,53 +262,91 @@ internal static unsafe class MatrixProduct
             TVector b0 = TLanes.Load(b), b1 = TLanes.Load(b + TLanes.Count);
             TVector x = TLanes.All(a);
             c00 = TLanes.MultiplyAdd(x, b0, c00);
-            c01 = TLanes.MultiplyAdd(x, b1, c01);
+            c01 = TPart.Second<TLanes, TVector>(x, b1, c01);
             x = TLanes.All(a + aRow);
             c10 = TLanes.MultiplyAdd(x, b0, c10);
-            c11 = TLanes.MultiplyAdd(x, b1, c11);
+            c11 = TPart.Second<TLanes, TVector>(x, b1, c11);
             x = TLanes.All(a2);
             c20 = TLanes.MultiplyAdd(x, b0, c20);
-            c21 = TLanes.MultiplyAdd(x, b1, c21);
+            c21 = TPart.Second<TLanes, TVector>(x, b1, c21);
             x = TLanes.All(a2 + aRow);
             c30 = TLanes.MultiplyAdd(x, b0, c30);
-            c31 = TLanes.MultiplyAdd(x, b1, c31);
+            c31 = TPart.Second<TLanes, TVector>(x, b1, c31);
             a += aColumn;
             a2 += aColumn;
             b += 2 * TLanes.Count;
         }
-        Store<TLanes, TVector>(c00, c01, c, adds);
-        Store<TLanes, TVector>(c10, c11, c += cRow, adds);
-        Store<TLanes, TVector>(c20, c21, c += cRow, adds);
-        Store<TLanes, TVector>(c30, c31, c + cRow, adds);
+        Store<TLanes, TVector, TPart>(c00, c01, c, adds);
+        Store<TLanes, TVector, TPart>(c10, c11, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c20, c21, c += cRow, adds);
+        Store<TLanes, TVector, TPart>(c30, c31, c + cRow, adds);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TLanes, TVector>(float* a, nint aColumn, float* b, int depth, float* c, bool adds)
+    private static void One<TLanes, TVector, TPart>(float* a, nint aColumn, float* b, int depth, float* c, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         TVector c0 = default, c1 = default;
         for (int i = 0; i < depth; i++, a += aColumn, b += 2 * TLanes.Count)
         {
             TVector x = TLanes.All(a);
             c0 = TLanes.MultiplyAdd(x, TLanes.Load(b), c0);
-            c1 = TLanes.MultiplyAdd(x, TLanes.Load(b + TLanes.Count), c1);
+            c1 = TPart.Second<TLanes, TVector>(x, TLanes.Load(b + TLanes.Count), c1);
         }
-        Store<TLanes, TVector>(c0, c1, c, adds);
+        Store<TLanes, TVector, TPart>(c0, c1, c, adds);
     }
 
     /// <summary>Writes two neighbouring vectors of C, or adds them to what is there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static void Store<TLanes, TVector>(TVector first, TVector second, float* to, bool adds)
+    internal static void Store<TLanes, TVector, TPart>(TVector first, TVector second, float* to, bool adds)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         if (adds)
         {
             first = TLanes.Add(first, TLanes.Load(to));
-            second = TLanes.Add(second, TLanes.Load(to + TLanes.Count));
+            if (!TPart.IsHalf)
+                second = TLanes.Add(second, TLanes.Load(to + TLanes.Count));
         }
         TLanes.Store(first, to);
-        TLanes.Store(second, to + TLanes.Count);
+        if (!TPart.IsHalf)
+            TLanes.Store(second, to + TLanes.Count);
     }
+}
+
+/// <summary>How much of a panel of B is used: the last one may be used by half.</summary>
+internal interface IPanelPart
+{
+    /// <summary>Whether the second vector of each row is left out.</summary>
+    static abstract bool IsHalf { get; }
+
+    /// <summary>a·b + c for the second vector; c where that is left out.</summary>
+    static abstract TVector Second<TLanes, TVector>(TVector a, TVector b, TVector c)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct;
+}
+
+/// <summary>Both vectors.</summary>
+internal readonly struct WholePanel : IPanelPart
+{
+    public static bool IsHalf => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Second<TLanes, TVector>(TVector a, TVector b, TVector c)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct => TLanes.MultiplyAdd(a, b, c);
+}
+
+/// <summary>The first one.</summary>
+internal readonly struct HalfPanel : IPanelPart
+{
+    public static bool IsHalf => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Second<TLanes, TVector>(TVector a, TVector b, TVector c)
+        where TLanes : struct, ILanes<TVector>
+        where TVector : struct => c;
 }

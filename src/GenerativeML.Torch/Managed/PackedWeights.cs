@@ -15,8 +15,8 @@ internal sealed unsafe class PackedWeights
     public PackedWeights(ReadOnlySpan<float> weights, int outputs)
     {
         Inputs = weights.Length / outputs;
-        PaddedOutputs = PackedFactor.Panels(outputs) * MatrixProduct.PanelWidth;
-        _packed = new(checked(PaddedOutputs * Inputs));
+        PaddedOutputs = VectorMatrix.PadToLanes(outputs);
+        _packed = new(checked((int)PackedFactor.Length(Inputs, outputs)));
         fixed (float* from = weights, to = _packed.Span)
             PackedFactor.PackTransposed(from, Inputs, Inputs, outputs, to);
     }
@@ -24,7 +24,7 @@ internal sealed unsafe class PackedWeights
     /// <summary>Numbers that go in.</summary>
     public int Inputs { get; }
 
-    /// <summary>Numbers that are computed: outputs, and zeros up to whole panels.</summary>
+    /// <summary>Numbers that are computed: outputs, and zeros up to whole vectors.</summary>
     public int PaddedOutputs { get; }
 
     /// <summary>y = x·Wᵀ, in the padded width, on this thread.</summary>
@@ -47,8 +47,7 @@ internal sealed unsafe class PackedWeights
             for (int row = many; row < rows; row++)
             {
                 RowProduct.Multiply(
-                    from + (nint)row * xStride, weights, to + (nint)row * PaddedOutputs,
-                    PaddedOutputs / MatrixProduct.PanelWidth, Inputs);
+                    from + (nint)row * xStride, weights, to + (nint)row * PaddedOutputs, PaddedOutputs, Inputs);
             }
         }
     }

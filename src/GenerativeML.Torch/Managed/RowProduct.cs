@@ -12,29 +12,31 @@ internal static unsafe class RowProduct
     /// <summary>c = a·B.</summary>
     /// <param name="a">(depth).</param>
     /// <param name="b">The first panel of B, (depth × columns).</param>
-    /// <param name="c">(panels × <see cref="MatrixProduct.PanelWidth"/>).</param>
-    /// <param name="panels">Panels of B.</param>
+    /// <param name="c">(columns).</param>
+    /// <param name="columns">Columns of B; whole vectors.</param>
     /// <param name="depth">Rows of B.</param>
-    public static void Multiply(float* a, float* b, float* c, int panels, int depth)
+    public static void Multiply(float* a, float* b, float* c, int columns, int depth)
     {
         if (Avx512F.IsSupported)
-            Panels<Lanes512, Vector512<float>>(a, b, c, panels, depth);
+            Panels<Lanes512, Vector512<float>>(a, b, c, columns, depth);
         else if (Vector256.IsHardwareAccelerated)
-            Panels<Lanes256, Vector256<float>>(a, b, c, panels, depth);
+            Panels<Lanes256, Vector256<float>>(a, b, c, columns, depth);
         else
-            Panels<Lanes128, Vector128<float>>(a, b, c, panels, depth);
+            Panels<Lanes128, Vector128<float>>(a, b, c, columns, depth);
     }
 
-    internal static void Panels<TLanes, TVector>(float* a, float* b, float* c, int panels, int depth)
+    internal static void Panels<TLanes, TVector>(float* a, float* b, float* c, int columns, int depth)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
     {
         nint panel = (nint)depth * 2 * TLanes.Count;
-        int p = 0;
+        int p = 0, panels = columns / (2 * TLanes.Count);
         for (; p + 4 <= panels; p += 4, b += 4 * panel, c += 8 * TLanes.Count)
             Four<TLanes, TVector>(a, b, panel, c, depth);
         for (; p < panels; p++, b += panel, c += 2 * TLanes.Count)
-            One<TLanes, TVector>(a, b, c, depth);
+            One<TLanes, TVector, WholePanel>(a, b, c, depth);
+        if (columns % (2 * TLanes.Count) > 0)
+            One<TLanes, TVector, HalfPanel>(a, b, c, depth);
     }
 
     private static void Four<TLanes, TVector>(float* a, float* b, nint panel, float* c, int depth)
@@ -64,16 +66,17 @@ internal static unsafe class RowProduct
                 w2 += 2 * n;
                 w3 += 2 * n;
             }
-            MatrixProduct.Store<TLanes, TVector>(c0, c1, c, from > 0);
-            MatrixProduct.Store<TLanes, TVector>(c2, c3, c + 2 * n, from > 0);
-            MatrixProduct.Store<TLanes, TVector>(c4, c5, c + 4 * n, from > 0);
-            MatrixProduct.Store<TLanes, TVector>(c6, c7, c + 6 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector, WholePanel>(c0, c1, c, from > 0);
+            MatrixProduct.Store<TLanes, TVector, WholePanel>(c2, c3, c + 2 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector, WholePanel>(c4, c5, c + 4 * n, from > 0);
+            MatrixProduct.Store<TLanes, TVector, WholePanel>(c6, c7, c + 6 * n, from > 0);
         }
     }
 
-    private static void One<TLanes, TVector>(float* a, float* b, float* c, int depth)
+    private static void One<TLanes, TVector, TPart>(float* a, float* b, float* c, int depth)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
+        where TPart : struct, IPanelPart
     {
         int n = TLanes.Count;
         for (int from = 0; from < depth || from == 0; from += MatrixProduct.Block)
@@ -84,9 +87,9 @@ internal static unsafe class RowProduct
             {
                 TVector x = TLanes.All(a + i);
                 c0 = TLanes.MultiplyAdd(x, TLanes.Load(b), c0);
-                c1 = TLanes.MultiplyAdd(x, TLanes.Load(b + n), c1);
+                c1 = TPart.Second<TLanes, TVector>(x, TLanes.Load(b + n), c1);
             }
-            MatrixProduct.Store<TLanes, TVector>(c0, c1, c, from > 0);
+            MatrixProduct.Store<TLanes, TVector, TPart>(c0, c1, c, from > 0);
         }
     }
 }

@@ -34,24 +34,37 @@ internal sealed class RowScale
     /// <param name="z">(<see cref="Stride"/>).</param>
     public void Apply(ReadOnlySpan<float> row, Span<float> z)
     {
-        row.CopyTo(z);
-        z[row.Length..].Clear();
-        ReadOnlySpan<Vector<float>> mean = MemoryMarshal.Cast<float, Vector<float>>(_mean);
-        ReadOnlySpan<Vector<float>> scale = MemoryMarshal.Cast<float, Vector<float>>(_scale);
-        Span<Vector<float>> all = MemoryMarshal.Cast<float, Vector<float>>(z);
-        Vector<float> limit = new(RobustScale.Limit), linear = new(RobustScale.Linear);
-        for (int v = 0; v < all.Length; v++)
+        if (row.Length != Width || z.Length != Stride)
+            throw new ArgumentException($"{row.Length} slots and {z.Length} do not fit {Width} and {Stride}.");
+        int lanes = Vector<float>.Count, whole = Width - Width % lanes;
+        if (whole < Stride)
         {
-            Vector<float> x = Clamp(Clamp(all[v] - mean[v], limit) * scale[v], limit);
-            all[v] = Clamp(x, linear);
-            if (!Vector.GreaterThanAny(Vector.Abs(x), linear))
-                continue;
-            for (int i = 0; i < Vector<float>.Count; i++)
-            {
-                float beyond = MathF.Abs(x[i]) - RobustScale.Linear;
-                if (beyond > 0)
-                    z[v * Vector<float>.Count + i] += MathF.CopySign((float)Math.Log(1 + (double)beyond), x[i]);
-            }
+            row[whole..].CopyTo(z[whole..]);
+            z[Width..].Clear();
+        }
+        ref float from = ref MemoryMarshal.GetReference(row), to = ref MemoryMarshal.GetReference(z);
+        ref float mean = ref MemoryMarshal.GetArrayDataReference(_mean);
+        ref float scale = ref MemoryMarshal.GetArrayDataReference(_scale);
+        Vector<float> limit = new(RobustScale.Limit), linear = new(RobustScale.Linear);
+        for (int at = 0; at < Stride; at += lanes)
+        {
+            nuint i = (nuint)at;
+            Vector<float> value = at < whole ? Vector.LoadUnsafe(ref from, i) : Vector.LoadUnsafe(ref to, i);
+            Vector<float> x = Clamp(Clamp(value - Vector.LoadUnsafe(ref mean, i), limit) * Vector.LoadUnsafe(ref scale, i), limit);
+            Clamp(x, linear).StoreUnsafe(ref to, i);
+            if (Vector.GreaterThanAny(Vector.Abs(x), linear))
+                AddBeyond(x, z.Slice(at, lanes));
+        }
+    }
+
+    /// <summary>What lies beyond the linear range counts by its logarithm.</summary>
+    private static void AddBeyond(Vector<float> x, Span<float> z)
+    {
+        for (int i = 0; i < z.Length; i++)
+        {
+            float beyond = MathF.Abs(x[i]) - RobustScale.Linear;
+            if (beyond > 0)
+                z[i] += MathF.CopySign((float)Math.Log(1 + (double)beyond), x[i]);
         }
     }
 

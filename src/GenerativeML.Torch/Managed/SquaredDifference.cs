@@ -27,11 +27,13 @@ internal static class SquaredDifference
     public static float WeightedSum(ReadOnlySpan<float> w, ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         int whole = w.Length - w.Length % Vector<float>.Count;
+        ref float weight = ref MemoryMarshal.GetReference(w);
+        ref float first = ref MemoryMarshal.GetReference(a[..w.Length]), second = ref MemoryMarshal.GetReference(b[..w.Length]);
         Vector<float> sums = Vector<float>.Zero;
         for (int i = 0; i < whole; i += Vector<float>.Count)
         {
-            Vector<float> difference = new Vector<float>(a[i..]) - new Vector<float>(b[i..]);
-            sums = Vector.FusedMultiplyAdd(difference * difference, new Vector<float>(w[i..]), sums);
+            Vector<float> difference = Vector.LoadUnsafe(ref first, (nuint)i) - Vector.LoadUnsafe(ref second, (nuint)i);
+            sums = Vector.FusedMultiplyAdd(difference * difference, Vector.LoadUnsafe(ref weight, (nuint)i), sums);
         }
         float sum = Vector.Sum(sums);
         for (int i = whole; i < w.Length; i++)

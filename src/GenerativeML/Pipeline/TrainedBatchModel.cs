@@ -14,7 +14,10 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
     private const int MostRows = 256;
     private const int MostValues = 1 << 18;
     private const int LeastRows = 16;
-    private const int MostAhead = 3;
+
+    // Enough batches that threads seldom wait for each other; fewer where rows are wide, which take longer anyway.
+    private const int MostAhead = 15;
+    private const int MostValuesAhead = 1 << 19;
 
     private readonly SharedModel<TModel> _model;
     private readonly float _threshold;
@@ -35,7 +38,9 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
         Inputs = inputs;
         Outputs = outputs;
         Replacement = replacement;
-        BatchSize = Math.Clamp(MostValues / inputs.Sum(f => f.Width), LeastRows, MostRows);
+        int width = inputs.Sum(f => f.Width);
+        BatchSize = Math.Clamp(MostValues / width, LeastRows, MostRows);
+        BatchesAhead = Math.Clamp(MostValuesAhead / (BatchSize * width), 1, MostAhead);
         _threshold = threshold;
         _score = IndexOf(score);
         _label = IndexOf(label);
@@ -51,7 +56,7 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
     public int BatchSize { get; }
 
     /// <inheritdoc/>
-    public virtual int BatchesAhead => MostAhead;
+    public virtual int BatchesAhead { get; }
 
     /// <inheritdoc/>
     public NonFiniteReplacement? Replacement { get; }

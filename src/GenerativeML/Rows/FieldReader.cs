@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -49,26 +50,34 @@ internal abstract class FieldReader
                 throw new InvalidOperationException(
                     $"Column '{column}' promises {values.Length} values in each row, but a row has {_buffer.Length}.");
             }
+            if (_buffer.IsDense)
+                return CopyFinite(_buffer.GetValues(), values);
             _buffer.CopyTo(values);
-            return AllFinite(values);
+            return CopyFinite(values, values);
         }
 
-        private static bool AllFinite(ReadOnlySpan<float> values)
+        /// <summary>Copies values, and says whether all are finite.</summary>
+        private static bool CopyFinite(ReadOnlySpan<float> values, Span<float> target)
         {
+            ref float from = ref MemoryMarshal.GetReference(values);
+            ref float to = ref MemoryMarshal.GetReference(target[..values.Length]);
+            Vector<int> finite = Vector<int>.AllBitsSet;
             int i = 0;
             for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
             {
+                Vector<float> some = System.Numerics.Vector.LoadUnsafe(ref from, (nuint)i);
+                some.StoreUnsafe(ref to, (nuint)i);
                 // Neither infinity nor NaN is below infinity.
-                if (!System.Numerics.Vector.LessThanAll(
-                    System.Numerics.Vector.Abs(new Vector<float>(values[i..])), new(float.PositiveInfinity)))
-                    return false;
+                finite &= System.Numerics.Vector.LessThan(
+                    System.Numerics.Vector.Abs(some), new Vector<float>(float.PositiveInfinity));
             }
+            bool all = System.Numerics.Vector.EqualsAll(finite, Vector<int>.AllBitsSet);
             for (; i < values.Length; i++)
             {
-                if (!float.IsFinite(values[i]))
-                    return false;
+                target[i] = values[i];
+                all &= float.IsFinite(values[i]);
             }
-            return true;
+            return all;
         }
     }
 

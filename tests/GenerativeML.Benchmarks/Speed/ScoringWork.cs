@@ -68,7 +68,7 @@ internal sealed class ScoringWork : SpeedWork
     {
         float[] scores = new float[Rows];
         float[][] rows = _data.Table(Rows);
-        IDataView view = _data.View(rows);
+        IDataView view = Batch == 1 ? _data.View(rows) : _data.Stream(rows);
         AutoencoderTransformer model = _model.Value;
         double seconds = Batch == 1 ? OneByOne(model, view, rows, scores) : Together(model, view, scores);
         return SpeedSample.Of(seconds / Rows) with { Scores = [.. scores.Take(Shown).Select(s => (double)s)] };

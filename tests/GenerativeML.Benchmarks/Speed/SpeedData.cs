@@ -23,7 +23,7 @@ internal sealed class SpeedData : IDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("generativeml-speed-");
     private readonly MLContext _ml = new(seed: 0);
     private readonly Dictionary<int, float[][]> _tables = [];
-    private readonly Dictionary<float[][], IDataView> _views = [];
+    private readonly Dictionary<float[][], IDataView> _views = [], _streams = [];
     private readonly Lazy<float[][]> _images, _ring;
     private readonly Lazy<string> _text;
 
@@ -63,6 +63,17 @@ internal sealed class SpeedData : IDisposable
         if (!_views.TryGetValue(rows, out IDataView? view))
             _views.Add(rows, view = VectorRows.View(_ml, rows, rows[0].Length));
         return view;
+    }
+
+    /// <summary>
+    /// The same, but one behind the other in memory as in the other side's tensor: a million separate objects would
+    /// measure how long memory takes to find each.
+    /// </summary>
+    public IDataView Stream(float[][] rows)
+    {
+        if (!_streams.TryGetValue(rows, out IDataView? stream))
+            _streams.Add(rows, stream = VectorRows.Stream(_ml, [.. rows.SelectMany(row => row)], rows[0].Length));
+        return stream;
     }
 
     /// <summary>A file of this name in a folder that goes with this object; its content is made once.</summary>
