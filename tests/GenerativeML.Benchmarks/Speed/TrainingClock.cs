@@ -33,8 +33,13 @@ internal sealed class TrainingClock(int skipped) : IProgress<TrainingProgress>
         }
     }
 
-    /// <summary>How many steps come before those that <see cref="Losses"/> are means of.</summary>
-    public long LossesFrom => _reports.FirstOrDefault(r => r.Step >= Steps / 2 && r.Step < Steps)?.Step ?? 0;
+    /// <summary>
+    /// How many steps come before those that losses are means of: half of all, or as many as the reports allow. The first
+    /// steps' losses tell more of the initial weights than of the work.
+    /// </summary>
+    public long LossesFrom =>
+        (_reports.FirstOrDefault(r => r.Step >= Steps / 2 && r.Step < Steps)
+            ?? _reports.LastOrDefault(r => r.Step < Steps))?.Step ?? 0;
 
     /// <inheritdoc />
     public void Report(TrainingProgress value)

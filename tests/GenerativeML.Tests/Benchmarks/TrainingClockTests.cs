@@ -40,6 +40,17 @@ public sealed class TrainingClockTests
     }
 
     [TestMethod]
+    public void Where_no_report_falls_into_the_second_half_the_last_one_before_has_to_do()
+    {
+        var clock = new TrainingClock(skipped: 0);
+        Report(clock, step: 3, seconds: 1, loss: 9);
+        Report(clock, step: 8, seconds: 2, loss: 5);
+        Report(clock, step: 20, seconds: 3, loss: 2);
+        Assert.AreEqual(8, clock.LossesFrom);
+        Assert.AreEqual(2, clock.Loss("loss"), 1e-12);
+    }
+
+    [TestMethod]
     public void Training_that_says_nothing_has_no_time() =>
         Assert.ThrowsExactly<InvalidOperationException>(() => new TrainingClock(skipped: 0).SecondsPerStep);
 
