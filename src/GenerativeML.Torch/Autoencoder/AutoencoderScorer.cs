@@ -96,14 +96,16 @@ internal sealed class AutoencoderScorer
                 Copy(_code.Apply(z, stride, rows, a, b), _code.Stride, _wanted.Latent.Span, first, rows);
             if (_networks.Length == 0)
                 return;
-            if (_networks.Length == 1 && _stored is null && _wanted.Reconstruction.IsEmpty && _wanted.FeatureScore.IsEmpty)
+            if (_networks.Length == 1 && _stored is null
+                && _wanted.Reconstruction.IsEmpty && _wanted.FeatureScore.IsEmpty)
             {
                 // Nobody asks for single slots: their errors need not be kept.
                 ReadOnlySpan<float> output = _networks[0].Apply(z, stride, rows, a, b);
                 for (int r = 0; r < rows; r++)
                 {
                     ReadOnlySpan<float> one = output.Slice(r * _networks[0].Stride, stride);
-                    Score(first + r, [SquaredDifference.WeightedSum(_scorer._share, z.Slice(r * stride, stride), one), 0, 0]);
+                    float sum = SquaredDifference.WeightedSum(_scorer._share, z.Slice(r * stride, stride), one);
+                    Score(first + r, [sum, 0, 0]);
                 }
                 return;
             }

@@ -84,15 +84,16 @@ internal static unsafe class MatrixProduct
                     float* to = c + top * cRow + column;
                     int used = Math.Min(width, columns - column);
                     bool adds = add || from > 0;
+                    float* rowsOfA = aColumn == 1 ? null : gathered;
                     if (used > TLanes.Count)
                     {
                         Panel<TLanes, TVector, WholePanel>(
-                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
+                            left, aRow, rowsOfA, right, count, to, cRow, height, used, adds, edge);
                     }
                     else
                     {
                         Panel<TLanes, TVector, HalfPanel>(
-                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
+                            left, aRow, rowsOfA, right, count, to, cRow, height, used, adds, edge);
                     }
                 }
             }
@@ -101,8 +102,8 @@ internal static unsafe class MatrixProduct
 
     /// <summary>Some rows of A, or what was gathered of them, with a panel of B.</summary>
     private static void Panel<TLanes, TVector, TPart>(
-        float* a, nint aRow, float* gathered, float* b, int depth, float* c, nint cRow, int rows, int columns, bool adds,
-        float* edge)
+        float* a, nint aRow, float* gathered, float* b, int depth, float* c, nint cRow, int rows, int columns,
+        bool adds, float* edge)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
         where TPart : struct, IPanelPart

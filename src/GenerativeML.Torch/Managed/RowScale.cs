@@ -50,7 +50,8 @@ internal sealed class RowScale
         {
             nuint i = (nuint)at;
             Vector<float> value = at < whole ? Vector.LoadUnsafe(ref from, i) : Vector.LoadUnsafe(ref to, i);
-            Vector<float> x = Clamp(Clamp(value - Vector.LoadUnsafe(ref mean, i), limit) * Vector.LoadUnsafe(ref scale, i), limit);
+            Vector<float> x = Clamp(value - Vector.LoadUnsafe(ref mean, i), limit);
+            x = Clamp(x * Vector.LoadUnsafe(ref scale, i), limit);
             Clamp(x, linear).StoreUnsafe(ref to, i);
             if (Vector.GreaterThanAny(Vector.Abs(x), linear))
                 AddBeyond(x, z.Slice(at, lanes));

@@ -28,7 +28,8 @@ internal static class SquaredDifference
     {
         int whole = w.Length - w.Length % Vector<float>.Count;
         ref float weight = ref MemoryMarshal.GetReference(w);
-        ref float first = ref MemoryMarshal.GetReference(a[..w.Length]), second = ref MemoryMarshal.GetReference(b[..w.Length]);
+        ref float first = ref MemoryMarshal.GetReference(a[..w.Length]);
+        ref float second = ref MemoryMarshal.GetReference(b[..w.Length]);
         Vector<float> sums = Vector<float>.Zero;
         for (int i = 0; i < whole; i += Vector<float>.Count)
         {
@@ -46,7 +47,8 @@ internal static class SquaredDifference
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(y.Length % Vector<float>.Count, 0);
         ref float to = ref MemoryMarshal.GetReference(y);
-        ref float first = ref MemoryMarshal.GetReference(a[..y.Length]), second = ref MemoryMarshal.GetReference(b[..y.Length]);
+        ref float first = ref MemoryMarshal.GetReference(a[..y.Length]);
+        ref float second = ref MemoryMarshal.GetReference(b[..y.Length]);
         for (nuint i = 0; i < (nuint)y.Length; i += (nuint)Vector<float>.Count)
         {
             Vector<float> difference = Vector.LoadUnsafe(ref first, i) - Vector.LoadUnsafe(ref second, i);

@@ -4,8 +4,8 @@ using TorchSharp;
 namespace GenerativeML.Torch;
 
 /// <summary>
-/// Draws rows of tokens by a <see cref="TabularDecoder"/>, in managed memory: a seed gives the same rows on any device and
-/// any number of threads. Safe to use from several threads.
+/// Draws rows of tokens by a <see cref="TabularDecoder"/>, in managed memory: a seed gives the same rows on any device
+/// and any number of threads. Safe to use from several threads.
 /// </summary>
 internal sealed class TabularRows
 {

@@ -47,8 +47,8 @@ internal sealed record TrainingRun
     public required string Identity { get; init; }
 
     /// <summary>
-    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open, for
-    /// another version may have other defaults, and by what the family adds.
+    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open,
+    /// for another version may have other defaults, and by what the family adds.
     /// </summary>
     public static TrainingRun Of(
         TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,

@@ -14,8 +14,8 @@ internal interface IBatchPosition
 
 /// <summary>The way of batches through the model: input rows in, a computation each, getters for the outputs.</summary>
 /// <remarks>
-/// Belongs to one cursor or row. Rows of all batches are counted on: the first row of the second batch follows the last one
-/// that there is room for in the first. Different batches may be in different threads' hands.
+/// Belongs to one cursor or row. Rows of all batches are counted on: the first row of the second batch follows the last
+/// one that there is room for in the first. Different batches may be in different threads' hands.
 /// </remarks>
 internal sealed class BatchComputation
 {
@@ -28,8 +28,8 @@ internal sealed class BatchComputation
     private readonly bool[] _unknown;
 
     /// <summary>
-    /// Makes room for some batches of <paramref name="capacity"/> rows: one reader for each of the model's input fields;
-    /// for each of its outputs, whether anybody wants it.
+    /// Makes room for some batches of <paramref name="capacity"/> rows: one reader for each of the model's input
+    /// fields; for each of its outputs, whether anybody wants it.
     /// </summary>
     public BatchComputation(IBatchModel model, FieldReader[] readers, bool[] wanted, int capacity, int batches = 1)
     {

@@ -40,7 +40,8 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
         _active = active;
         _capacity = mapper.Model.BatchSize;
         int passed = mapper.InputSchema.Count;
-        int batches = ahead && CanKeep(mapper.InputSchema.Where(c => active[c.Index])) ? 1 + mapper.Model.BatchesAhead : 1;
+        bool keeps = ahead && CanKeep(mapper.InputSchema.Where(c => active[c.Index]));
+        int batches = keeps ? 1 + mapper.Model.BatchesAhead : 1;
         int rows = checked(batches * _capacity);
         _ids = new DataViewRowId[rows];
         _batches = new long[rows];

@@ -7,8 +7,8 @@ namespace GenerativeML.Rows;
 /// thread is free, the one that takes them included.
 /// </summary>
 /// <remarks>
-/// At first a batch is computed when it is asked for, and later ones ever further ahead, so that who reads a few rows does
-/// not make the model compute many.
+/// At first a batch is computed when it is asked for, and later ones ever further ahead, so that who reads a few rows
+/// does not make the model compute many.
 /// </remarks>
 internal sealed class BatchQueue : IThreadPoolWorkItem, IDisposable
 {

@@ -59,7 +59,8 @@ internal static class GptBenchmark
         }
         string text = File.ReadAllText(file.FullName);
         GptTrainer.Options options = Options(config, recipe, precision, steps, text, cancellation);
-        Console.WriteLine($"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, precision {precision}, {steps} steps");
+        Console.WriteLine(
+            $"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, precision {precision}, {steps} steps");
         var runs = new List<(double Loss, double Seconds, double Sampling)>();
         for (int seed = 0; seed < seeds; seed++)
         {

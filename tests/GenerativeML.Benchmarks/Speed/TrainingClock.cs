@@ -34,8 +34,8 @@ internal sealed class TrainingClock(int skipped) : IProgress<TrainingProgress>
     }
 
     /// <summary>
-    /// How many steps come before those that losses are means of: half of all, or as many as the reports allow. The first
-    /// steps' losses tell more of the initial weights than of the work.
+    /// How many steps come before those that losses are means of: half of all, or as many as the reports allow. The
+    /// first steps' losses tell more of the initial weights than of the work.
     /// </summary>
     public long LossesFrom =>
         (_reports.FirstOrDefault(r => r.Step >= Steps / 2 && r.Step < Steps)

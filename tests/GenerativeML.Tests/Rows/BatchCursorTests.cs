@@ -247,7 +247,7 @@ public sealed class BatchCursorTests
         Assert.AreEqual(1, model.Calls, "the first batch is all that was asked for");
         for (int row = 4; row < 32; row++)
             Assert.IsTrue(cursor.MoveNext());
-        // Somebody computes the batches behind the eighth, of which the reader has asked for no row; no more than three.
+        // Somebody computes batches behind the eighth, of which the reader has asked for no row; no more than three.
         Assert.IsTrue(
             Environment.ProcessorCount == 1 || SpinWait.SpinUntil(() => model.Calls == 11, TimeSpan.FromSeconds(30)));
         Assert.AreEqual(31, cursor.Position);

@@ -9,8 +9,10 @@ public sealed unsafe class MatrixProductTests
 {
     // Whole tiles, edges of every kind, more rows than a block, a depth of several blocks, and nothing to sum.
     private static readonly (int Rows, int Columns, int Depth)[] Sizes =
-        [(1, 1, 1), (12, 32, 8), (13, 33, 9), (27, 65, 128), (4, 7, 300), (110, 40, 530), (3, 16, 1), (5, 31, 0), (14, 10, 40),
-        (29, 48, 300), (26, 80, 520)];
+    [
+        (1, 1, 1), (12, 32, 8), (13, 33, 9), (27, 65, 128), (4, 7, 300), (110, 40, 530), (3, 16, 1), (5, 31, 0),
+        (14, 10, 40), (29, 48, 300), (26, 80, 520),
+    ];
 
     [TestMethod]
     [DataRow(false, false)]
