@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace GenerativeML.Torch;
 
 /// <summary>
@@ -15,8 +13,9 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
     private const int Block = 48;
 
     private readonly float _scale = 1 / MathF.Sqrt(width);
-    private readonly AlignedBuffer<float> _weights = new(Math.Min(Block, length) * length);
-    private readonly AlignedBuffer<float> _slopes = new(Math.Min(Block, length) * length);
+    private readonly int _columns = VectorMatrix.PadToLanes(length); // of the weights: whole vectors
+    private readonly AlignedBuffer<float> _weights = new(Math.Min(Block, length) * VectorMatrix.PadToLanes(length));
+    private readonly AlignedBuffer<float> _slopes = new(Math.Min(Block, length) * VectorMatrix.PadToLanes(length));
     private readonly AlignedBuffer<float> _keys = new((int)PackedFactor.Length(width, length)); // transposed
     private readonly AlignedBuffer<float> _values = new(
         (int)Math.Max(PackedFactor.Length(length, width), PackedFactor.Length(width, length)));
@@ -38,7 +37,7 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
             int rows = Math.Min(Block, length - first), seen = first + rows;
             Weights(queries, first, rows, seen);
             MatrixProduct.Multiply(
-                _weights.Address, length, 1, _values.Address, PackedFactor.Panel(length),
+                _weights.Address, _columns, 1, _values.Address, PackedFactor.Panel(length),
                 mixed + (nint)first * mixedStride, mixedStride, rows, width, seen, add: false);
         }
     }
@@ -66,61 +65,49 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
         }
         for (int first = 0; first < length; first += Block)
         {
-            int rows = Math.Min(Block, length - first), seen = first + rows;
+            int rows = Math.Min(Block, length - first), seen = first + rows, wide = VectorMatrix.PadToLanes(seen);
             float* asked = queries + (nint)first * stride, got = mixed + (nint)first * mixedStride;
             Weights(queries, first, rows, seen);
             MatrixProduct.Multiply(
-                got, mixedStride, 1, _values.Address, PackedFactor.Panel(width), _slopes.Address, length, rows, seen,
-                width, add: false);
+                got, mixedStride, 1, _values.Address, PackedFactor.Panel(width), _slopes.Address, _columns, rows,
+                wide, width, add: false);
 
             PackedFactor.Pack(got, mixedStride, rows, width, _block.Address);
             MatrixProduct.Multiply(
-                _weights.Address, 1, length, _block.Address, PackedFactor.Panel(rows), valueSlopes, stride, seen, width,
-                rows, add: true);
+                _weights.Address, 1, _columns, _block.Address, PackedFactor.Panel(rows), valueSlopes, stride, seen,
+                width, rows, add: true);
 
             for (int row = 0; row < rows; row++)
-                SoftmaxBack(_weights.Span.Slice(row * length, seen), _slopes.Span.Slice(row * length, seen));
+            {
+                Softmax.Back(
+                    _weights.Span.Slice(row * _columns, wide), _slopes.Span.Slice(row * _columns, wide), _scale);
+            }
             MatrixProduct.Multiply(
-                _slopes.Address, length, 1, _rows.Address, PackedFactor.Panel(length),
+                _slopes.Address, _columns, 1, _rows.Address, PackedFactor.Panel(length),
                 querySlopes + (nint)first * stride, stride, rows, width, seen, add: false);
             PackedFactor.Pack(asked, stride, rows, width, _block.Address);
             MatrixProduct.Multiply(
-                _slopes.Address, 1, length, _block.Address, PackedFactor.Panel(rows), keySlopes, stride, seen, width,
+                _slopes.Address, 1, _columns, _block.Address, PackedFactor.Panel(rows), keySlopes, stride, seen, width,
                 rows, add: true);
         }
     }
 
-    /// <summary>How much some tokens take from each: (rows × T), of which the first so many are seen.</summary>
+    /// <summary>
+    /// How much some tokens take from each, of which the first so many are seen. The last vector of a row may reach
+    /// beyond those: to tokens that come later, of which none is taken.
+    /// </summary>
     private void Weights(float* queries, int first, int rows, int seen)
     {
         MatrixProduct.Multiply(
             queries + (nint)first * stride, stride, 1, _keys.Address, PackedFactor.Panel(width), _weights.Address,
-            length, rows, seen, width, add: false);
+            _columns, rows, VectorMatrix.PadToLanes(seen), width, add: false);
         for (int row = 0; row < rows; row++)
         {
-            Span<float> weights = _weights.Span.Slice(row * length, seen);
-            int before = first + row + 1;
-            Softmax.Apply(weights[..before], _scale);
-            weights[before..].Clear();
+            Span<float> weights = _weights.Span.Slice(row * _columns, VectorMatrix.PadToLanes(seen));
+            int before = first + row + 1, whole = VectorMatrix.PadToLanes(before);
+            weights[before..whole].Fill(float.NegativeInfinity);
+            weights[whole..].Clear();
+            Softmax.Apply(weights[..whole], _scale);
         }
-    }
-
-    // dx = scale · w · (dw − Σ dw·w).
-    private void SoftmaxBack(ReadOnlySpan<float> weights, Span<float> slopes)
-    {
-        int whole = weights.Length - weights.Length % Vector<float>.Count;
-        Vector<float> sums = Vector<float>.Zero;
-        for (int i = 0; i < whole; i += Vector<float>.Count)
-            sums += new Vector<float>(weights[i..]) * new Vector<float>(slopes[i..]);
-        float sum = Vector.Sum(sums);
-        for (int i = whole; i < weights.Length; i++)
-            sum += weights[i] * slopes[i];
-        for (int i = 0; i < whole; i += Vector<float>.Count)
-        {
-            Vector<float> centered = new Vector<float>(slopes[i..]) - new Vector<float>(sum);
-            (new Vector<float>(weights[i..]) * centered * _scale).CopyTo(slopes[i..]);
-        }
-        for (int i = whole; i < weights.Length; i++)
-            slopes[i] = weights[i] * (slopes[i] - sum) * _scale;
     }
 }

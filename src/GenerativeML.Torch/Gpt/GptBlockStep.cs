@@ -6,7 +6,6 @@ namespace GenerativeML.Torch;
 /// </summary>
 internal sealed unsafe class GptBlockStep
 {
-
     private readonly GptShape _shape;
     private readonly int _chunk;
     private readonly NormStep _norm1, _norm2;
@@ -102,12 +101,9 @@ internal sealed unsafe class GptBlockStep
             _expand.Forward(_normal2.Address + at, hidden, rows);
 
             float* activated = scratch.Wide;
-            Copy(hidden, activated, rows * hiddenWidth);
-            var numbers = new Span<float>(activated, rows * hiddenWidth);
-            if (_shape.Gelu == GeluForm.Tanh)
-                GaussianErrorUnit.ApplyTanh(numbers);
-            else
-                GaussianErrorUnit.ApplyErf(numbers);
+            int count = rows * hiddenWidth;
+            GaussianErrorUnit.Apply(
+                _shape.Gelu, new ReadOnlySpan<float>(hidden, count), new Span<float>(activated, count));
             Copy(middle, output + at, rows * width);
             _contract.Forward(activated, output + at, rows, add: true);
         }

@@ -52,7 +52,8 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads) : IGptDeco
             block.PerceptronNorm.Apply(state, normed);
             block.Hidden.Apply(_normed, width, count, _wide, threads);
             int stride = block.Hidden.Weights.PaddedOutputs;
-            Activate(_wide.AsSpan(0, count * stride));
+            Span<float> hidden = _wide.AsSpan(0, count * stride);
+            GaussianErrorUnit.Apply(_shape.Gelu, hidden, hidden);
             block.HiddenOut.Apply(_wide, stride, count, _narrow, threads);
             AddToState(count);
         }
@@ -112,14 +113,6 @@ internal sealed class GptDecoder(DecoderWeights weights, int threads) : IGptDeco
             CacheOf(row).Attend(layer, _rows[row].Position, query, scratch, _normed.AsSpan(row * width, width));
         }
         ArrayPool<float>.Shared.Return(scratch);
-    }
-
-    private void Activate(Span<float> x)
-    {
-        if (_shape.Gelu == GeluForm.Tanh)
-            GaussianErrorUnit.ApplyTanh(x);
-        else
-            GaussianErrorUnit.ApplyErf(x);
     }
 
     private void AddToState(int count)

@@ -80,8 +80,8 @@ internal sealed unsafe class DenseStep
     public void Gradient(
         float* dy, float* x, int rows, WorkTeam team, int worker, float* scratch, bool withBias = true)
     {
-        // Each thread packs what it needs of x, and gathers dy: by columns of the gradient as far as there are panels.
-        int panels = PackedFactor.Panels(_inputs), across = Math.Min(team.Size, panels), down = team.Size / across;
+        // Each thread packs what it needs of x, and gathers what it needs of dy.
+        int panels = PackedFactor.Panels(_inputs), across = PartsAcross(team.Size), down = team.Size / across;
         (int part, int column) = (worker / across, worker % across);
         if (part >= down)
             return;
@@ -101,6 +101,22 @@ internal sealed unsafe class DenseStep
         Span<float> sums = bias.Gradients[top..bottom];
         for (int row = 0; row < rows; row++)
             VectorSum.AddTo(sums, new ReadOnlySpan<float>(dy + (nint)row * _outputs + top, bottom - top));
+    }
+
+    // Into how many columns of parts the gradient is cut: so that no thread is left over, and then so that least has to
+    // be laid out anew. A number of dy takes about twice as long for that as one of x.
+    private int PartsAcross(int threads)
+    {
+        int best = 1;
+        (double Products, double Numbers) least = (double.MaxValue, double.MaxValue);
+        for (int across = 1; across <= Math.Min(threads, PackedFactor.Panels(_inputs)); across++)
+        {
+            int down = threads / across;
+            (double, double) cost = (1.0 / (across * down), 2.0 * _outputs / down + (double)_inputs / across);
+            if (cost.CompareTo(least) < 0)
+                (best, least) = (across, cost);
+        }
+        return best;
     }
 
     /// <summary>Numbers that <see cref="Gradient"/> needs beside.</summary>

@@ -7,20 +7,24 @@ namespace GenerativeML.Torch;
 /// <summary>GELU (Hendrycks and Gimpel 2016), x·Φ(x), in both forms that released weights were trained with.</summary>
 internal static unsafe class GaussianErrorUnit
 {
-    /// <summary>The approximation 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), to float accuracy.</summary>
-    /// <param name="x">Replaced by the result.</param>
-    public static void ApplyTanh(Span<float> x) => Run<TanhForm>(x, x, []);
-
-    /// <summary>With the error function, to 2·10⁻⁷·|x|.</summary>
-    /// <param name="x">Replaced by the result.</param>
-    public static void ApplyErf(Span<float> x) => Run<ErfForm>(x, x, []);
+    /// <summary>
+    /// In the form with tanh, 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), to float accuracy; in the one with the error
+    /// function to 2·10⁻⁷·|x|.
+    /// </summary>
+    /// <param name="form">Which form.</param>
+    /// <param name="x">What it is given.</param>
+    /// <param name="y">As long: overwritten with what it makes of it; may be <paramref name="x"/>.</param>
+    public static void Apply(GeluForm form, ReadOnlySpan<float> x, Span<float> y) => Run(form, x, y, []);
 
     /// <summary>The way back: what it makes of x, and a loss's gradient by that turned into the one by x.</summary>
     /// <param name="form">Which form.</param>
     /// <param name="x">What it was given.</param>
     /// <param name="y">As long: overwritten with what it makes of it.</param>
     /// <param name="slope">As long: the gradient by y, replaced by the one by x.</param>
-    public static void Back(GeluForm form, ReadOnlySpan<float> x, Span<float> y, Span<float> slope)
+    public static void Back(GeluForm form, ReadOnlySpan<float> x, Span<float> y, Span<float> slope) =>
+        Run(form, x, y, slope);
+
+    private static void Run(GeluForm form, ReadOnlySpan<float> x, Span<float> y, Span<float> slope)
     {
         if (form == GeluForm.Tanh)
             Run<TanhForm>(x, y, slope);

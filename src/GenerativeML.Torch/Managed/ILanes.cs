@@ -56,6 +56,9 @@ internal interface ILanes<TVector>
     /// <summary>The sum of all lanes.</summary>
     static abstract float Sum(TVector a);
 
+    /// <summary>The largest of all lanes.</summary>
+    static abstract float Largest(TVector a);
+
     /// <summary>The nearest whole number.</summary>
     static abstract TVector Round(TVector a);
 
@@ -109,6 +112,9 @@ internal readonly struct Lanes512 : ILanes<Vector512<float>>
         Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(x, limit), a, b);
 
     public static float Sum(Vector512<float> a) => Vector512.Sum(a);
+
+    public static float Largest(Vector512<float> a) =>
+        Lanes256.Largest(Vector256.MaxNative(a.GetLower(), a.GetUpper()));
 
     public static Vector512<float> Round(Vector512<float> a) => Vector512.Round(a);
 
@@ -166,6 +172,9 @@ internal readonly struct Lanes256 : ILanes<Vector256<float>>
 
     public static float Sum(Vector256<float> a) => Vector256.Sum(a);
 
+    public static float Largest(Vector256<float> a) =>
+        Lanes128.Largest(Vector128.MaxNative(a.GetLower(), a.GetUpper()));
+
     public static Vector256<float> Round(Vector256<float> a) => Vector256.Round(a);
 
     public static Vector256<float> PowerOfTwo(Vector256<float> n) =>
@@ -221,6 +230,12 @@ internal readonly struct Lanes128 : ILanes<Vector128<float>>
         Vector128.ConditionalSelect(Vector128.GreaterThanOrEqual(x, limit), a, b);
 
     public static float Sum(Vector128<float> a) => Vector128.Sum(a);
+
+    public static float Largest(Vector128<float> a)
+    {
+        a = Vector128.MaxNative(a, Vector128.Shuffle(a, Vector128.Create(2, 3, 0, 1)));
+        return MathF.Max(a.GetElement(0), a.GetElement(1));
+    }
 
     public static Vector128<float> Round(Vector128<float> a) => Vector128.Round(a);
 

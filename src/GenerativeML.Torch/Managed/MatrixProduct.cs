@@ -133,23 +133,45 @@ internal static unsafe class MatrixProduct
     /// <summary>Copies a part of A: groups of twelve rows, in a group column by column.</summary>
     private static void Gather(float* a, nint aRow, nint aColumn, int rows, int depth, float* to)
     {
-        for (int row = 0; row < rows; row += LargeTile, to += (nint)LargeTile * depth)
+        int row = 0;
+        if (aRow == 1)
+        {
+            // Four groups at a time: three whole cache lines of each column, which are then not fetched again.
+            for (; row + 4 * LargeTile <= rows; row += 4 * LargeTile)
+            {
+                float* from = a + row, place = to + (nint)row * depth;
+                nint group = (nint)LargeTile * depth;
+                for (int i = 0; i < depth; i++, from += aColumn, place += LargeTile)
+                {
+                    CopyTwelve(from, place);
+                    CopyTwelve(from + LargeTile, place + group);
+                    CopyTwelve(from + 2 * LargeTile, place + 2 * group);
+                    CopyTwelve(from + 3 * LargeTile, place + 3 * group);
+                }
+            }
+        }
+        for (; row < rows; row += LargeTile)
         {
             int used = Math.Min(LargeTile, rows - row);
-            float* from = a + row * aRow;
-            for (int i = 0; i < depth; i++, from += aColumn)
+            float* from = a + row * aRow, place = to + (nint)row * depth;
+            for (int i = 0; i < depth; i++, from += aColumn, place += LargeTile)
             {
-                float* place = to + i * LargeTile;
                 if (aRow == 1 && used == LargeTile)
                 {
-                    Vector256.Store(Vector256.Load(from), place);
-                    Vector128.Store(Vector128.Load(from + 8), place + 8);
+                    CopyTwelve(from, place);
                     continue;
                 }
                 for (int r = 0; r < used; r++)
                     place[r] = from[r * aRow];
             }
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyTwelve(float* from, float* to)
+    {
+        Vector256.Store(Vector256.Load(from), to);
+        Vector128.Store(Vector128.Load(from + 8), to + 8);
     }
 
     private static void CopyEdge(float* from, int width, float* to, nint toRow, int rows, int columns, bool add)
