@@ -68,7 +68,7 @@ namespace TorchSharp
 
         public static void InitializeDeviceType(DeviceType deviceType)
         {
-            if (deviceType != DeviceType.CPU && !cuda.is_available())
+            if (deviceType == DeviceType.CUDA && !cuda.is_available())
                 throw new InvalidOperationException($"Torch device type {deviceType} did not initialise on the current machine.");
         }
 
