@@ -58,14 +58,11 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
         PackedFactor.PackTransposed(keys, stride, width, length, _keys.Address);
         PackedFactor.PackTransposed(values, stride, width, length, _values.Address);
         PackedFactor.Pack(keys, stride, length, width, _rows.Address);
-        for (int row = 0; row < length; row++)
-        {
-            new Span<float>(keySlopes + (nint)row * stride, width).Clear();
-            new Span<float>(valueSlopes + (nint)row * stride, width).Clear();
-        }
-        for (int first = 0; first < length; first += Block)
+        // The last block sees all tokens: it writes the gradients that the others add to.
+        for (int first = (length - 1) / Block * Block; first >= 0; first -= Block)
         {
             int rows = Math.Min(Block, length - first), seen = first + rows, wide = VectorMatrix.PadToLanes(seen);
+            bool adds = seen < length;
             float* asked = queries + (nint)first * stride, got = mixed + (nint)first * mixedStride;
             Weights(queries, first, rows, seen);
             MatrixProduct.Multiply(
@@ -75,7 +72,7 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
             PackedFactor.Pack(got, mixedStride, rows, width, _block.Address);
             MatrixProduct.Multiply(
                 _weights.Address, 1, _columns, _block.Address, PackedFactor.Panel(rows), valueSlopes, stride, seen,
-                width, rows, add: true);
+                width, rows, adds);
 
             for (int row = 0; row < rows; row++)
             {
@@ -88,7 +85,7 @@ internal sealed unsafe class GptAttentionStep(int length, int width, int stride)
             PackedFactor.Pack(asked, stride, rows, width, _block.Address);
             MatrixProduct.Multiply(
                 _slopes.Address, 1, _columns, _block.Address, PackedFactor.Panel(rows), keySlopes, stride, seen, width,
-                rows, add: true);
+                rows, adds);
         }
     }
 

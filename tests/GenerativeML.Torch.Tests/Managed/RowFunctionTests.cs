@@ -111,6 +111,27 @@ public sealed class RowFunctionTests
         }
     }
 
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(16)]
+    [DataRow(37)]
+    public void The_way_back_through_softmax_is_its_derivative(int width)
+    {
+        const double scale = 0.7;
+        float[] x = Row(width, 10), shares = [.. x], slope = Row(width, 11), found = [.. slope];
+        Softmax.Apply(shares, (float)scale);
+        Softmax.Back(shares, found, (float)scale);
+        for (int i = 0; i < width; i++)
+        {
+            double Loss(double step)
+            {
+                double[] powers = [.. x.Select((v, j) => Math.Exp(scale * (v + (i == j ? step : 0))))];
+                return powers.Zip(slope, (p, s) => p * s).Sum() / powers.Sum();
+            }
+            Assert.AreEqual((Loss(1e-4) - Loss(-1e-4)) / 2e-4, found[i], 1e-5, $"x[{i}]");
+        }
+    }
+
     private static double Gelu(GeluForm form, double x) => form == GeluForm.Tanh
         ? 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))
         : x * NormalDistribution(x);
