@@ -13,7 +13,7 @@ internal static partial class SecondDevice
     private const string Library = "torch-dispatch";
 
     /// <summary>How often tensors were copied from it to the CPU.</summary>
-    public static long Copies => torch_second_device_copies();
+    public static long Copies => IsThere() ? torch_second_device_copies() : 0;
 
     /// <summary>As options name it.</summary>
     public static ComputeDevice Choice => ComputeDevice.OfType(TypeNumber());
@@ -23,10 +23,12 @@ internal static partial class SecondDevice
 
     private static int TypeNumber()
     {
-        if (!NativeLibrary.TryLoad(Library, typeof(SecondDevice).Assembly, null, out _))
+        if (!IsThere())
             Assert.Inconclusive("The native library of this TorchSharp has no second device.");
         return torch_second_device();
     }
+
+    private static bool IsThere() => NativeLibrary.TryLoad(Library, typeof(SecondDevice).Assembly, null, out _);
 
     [LibraryImport(Library)]
     private static partial int torch_second_device();
