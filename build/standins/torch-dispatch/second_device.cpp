@@ -29,7 +29,8 @@ Tensor tensor_over(c10::Storage storage, c10::DispatchKey key, const Tensor& lik
 }
 
 c10::Storage storage_over(const c10::Storage& storage, c10::DataPtr memory) {
-  return c10::Storage(c10::Storage::use_byte_size_t(), storage.nbytes(), std::move(memory), c10::GetCPUAllocator(), true);
+  return c10::Storage(c10::Storage::use_byte_size_t(), storage.nbytes(), std::move(memory), c10::GetCPUAllocator(),
+                      true);
 }
 
 // One call: what it was given, and the same memory as the CPU's kernels see it.

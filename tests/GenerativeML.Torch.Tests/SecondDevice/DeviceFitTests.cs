@@ -70,7 +70,8 @@ public sealed class DeviceFitTests
             Layers = 2, Heads = 2, Width = 8, ContextLength = 8, BatchSize = 4, Steps = 12, Optimizer = optimizer,
             ValidationFraction = 0.2,
         };
-        GptWeights weights = GptFit.Fit(TinyGpt.Corpus(400), options, TinyGpt.Context() with { Device = device }).Weights;
+        GptWeights weights = GptFit.Fit(
+            TinyGpt.Corpus(400), options, TinyGpt.Context() with { Device = device }).Weights;
         DecoderWeights packed = DecoderWeights.Pack(weights);
         using var model = new TrainedGpt(packed, DeviceGpt.On(device, fallbackToCpu: false, packed));
         int[][] prompts = [[1], [2, 3, 4], [5, 6, 7, 8, 9]];
@@ -93,8 +94,8 @@ public sealed class DeviceFitTests
             using ITableGenerator model = TableFit.Fit(ArrayTable.Known(600, 1), options, On(device));
             var block = new TableBlock(model.Shape, Rows);
             model.Fill(block, 1, null);
-            return string.Join(
-                ' ', Enumerable.Range(0, Rows).Select(i => $"{block.Codes(0)[i]}{block.Codes(1)[i]}{block.Codes(2)[i]}"));
+            return string.Join(' ', Enumerable.Range(0, Rows).Select(
+                i => $"{block.Codes(0)[i]}{block.Codes(1)[i]}{block.Codes(2)[i]}"));
         }
 
         string[] here = Text(ComputeDevice.Cpu).Split(' '), there = Text(SecondDevice.Choice).Split(' ');

@@ -3,8 +3,8 @@ using TorchSharp;
 namespace GenerativeML.Torch.Tests;
 
 /// <summary>
-/// Training steps on a device that is not the CPU: everything stays there, nothing is read back, and losses and gradients
-/// are those of the CPU, since random numbers are drawn alike for every device.
+/// Training steps on a device that is not the CPU: everything stays there, nothing is read back, and losses and
+/// gradients are those of the CPU, since random numbers are drawn alike for every device.
 /// </summary>
 [TestClass]
 public sealed class DeviceStepTests
@@ -192,7 +192,7 @@ public sealed class DeviceStepTests
         List<(string, float[])> found = [.. losses.Read().Select(l => (l.Key, new[] { (float)l.Value }))];
         foreach (torch.Tensor gradient in family.Updates.SelectMany(u => u.Parameters).Select(p => p.grad!))
             found.Add(("a gradient", TinyGpt.Values(gradient)));
-        // Not the weights: Adam moves a bias before batch normalisation by nothing but the rounding of its gradient, zero.
+        // Not the weights: a bias before batch normalisation has no gradient but rounding, which Adam makes steps of.
         foreach ((string name, torch.Tensor value) in family.Network.NamedTensors())
             Assert.AreEqual(device.type, value.device_type, name);
         foreach (FlatOptimizer optimizer in optimizers)

@@ -4,9 +4,9 @@ using TorchSharp;
 namespace GenerativeML.Torch.Tests;
 
 /// <summary>
-/// The stand-in's second device: the CPU's memory and kernels under another name. It refuses tensors of the CPU beside its
-/// own, as a GPU does, and counts what is read back, for which a GPU would have to be waited for. TorchSharp's own native
-/// library has no such device; tests that need it are inconclusive there.
+/// The stand-in's second device: the CPU's memory and kernels under another name. It refuses tensors of the CPU beside
+/// its own, as a GPU does, and counts what is read back, for which a GPU would have to be waited for. TorchSharp's own
+/// native library has no such device; tests that need it are inconclusive there.
 /// </summary>
 internal static partial class SecondDevice
 {
