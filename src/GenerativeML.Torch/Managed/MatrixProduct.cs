@@ -84,16 +84,15 @@ internal static unsafe class MatrixProduct
                     float* to = c + top * cRow + column;
                     int used = Math.Min(width, columns - column);
                     bool adds = add || from > 0;
-                    float* rowsOfA = aColumn == 1 ? null : gathered;
                     if (used > TLanes.Count)
                     {
                         Panel<TLanes, TVector, WholePanel>(
-                            left, aRow, rowsOfA, right, count, to, cRow, height, used, adds, edge);
+                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
                     }
                     else
                     {
                         Panel<TLanes, TVector, HalfPanel>(
-                            left, aRow, rowsOfA, right, count, to, cRow, height, used, adds, edge);
+                            left, aRow, aColumn == 1 ? null : gathered, right, count, to, cRow, height, used, adds, edge);
                     }
                 }
             }
@@ -102,8 +101,8 @@ internal static unsafe class MatrixProduct
 
     /// <summary>Some rows of A, or what was gathered of them, with a panel of B.</summary>
     private static void Panel<TLanes, TVector, TPart>(
-        float* a, nint aRow, float* gathered, float* b, int depth, float* c, nint cRow, int rows, int columns,
-        bool adds, float* edge)
+        float* a, nint aRow, float* gathered, float* b, int depth, float* c, nint cRow, int rows, int columns, bool adds,
+        float* edge)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
         where TPart : struct, IPanelPart
@@ -133,45 +132,23 @@ internal static unsafe class MatrixProduct
     /// <summary>Copies a part of A: groups of twelve rows, in a group column by column.</summary>
     private static void Gather(float* a, nint aRow, nint aColumn, int rows, int depth, float* to)
     {
-        int row = 0;
-        if (aRow == 1)
-        {
-            // Four groups at a time: three whole cache lines of each column, which are then not fetched again.
-            for (; row + 4 * LargeTile <= rows; row += 4 * LargeTile)
-            {
-                float* from = a + row, place = to + (nint)row * depth;
-                nint group = (nint)LargeTile * depth;
-                for (int i = 0; i < depth; i++, from += aColumn, place += LargeTile)
-                {
-                    CopyTwelve(from, place);
-                    CopyTwelve(from + LargeTile, place + group);
-                    CopyTwelve(from + 2 * LargeTile, place + 2 * group);
-                    CopyTwelve(from + 3 * LargeTile, place + 3 * group);
-                }
-            }
-        }
-        for (; row < rows; row += LargeTile)
+        for (int row = 0; row < rows; row += LargeTile, to += (nint)LargeTile * depth)
         {
             int used = Math.Min(LargeTile, rows - row);
-            float* from = a + row * aRow, place = to + (nint)row * depth;
-            for (int i = 0; i < depth; i++, from += aColumn, place += LargeTile)
+            float* from = a + row * aRow;
+            for (int i = 0; i < depth; i++, from += aColumn)
             {
+                float* place = to + i * LargeTile;
                 if (aRow == 1 && used == LargeTile)
                 {
-                    CopyTwelve(from, place);
+                    Vector256.Store(Vector256.Load(from), place);
+                    Vector128.Store(Vector128.Load(from + 8), place + 8);
                     continue;
                 }
                 for (int r = 0; r < used; r++)
                     place[r] = from[r * aRow];
             }
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void CopyTwelve(float* from, float* to)
-    {
-        Vector256.Store(Vector256.Load(from), to);
-        Vector128.Store(Vector128.Load(from + 8), to + 8);
     }
 
     private static void CopyEdge(float* from, int width, float* to, nint toRow, int rows, int columns, bool add)

@@ -11,7 +11,6 @@ public sealed class DeviceStepTests
 {
     private const int Rows = 12;
 
-
     public static IEnumerable<object[]> Activations => Enum.GetValues<Activation>().Select(a => new object[] { a });
 
     public static IEnumerable<object[]> Objectives => Enum.GetValues<GanObjective>().Select(o => new object[] { o });
