@@ -51,7 +51,7 @@ internal static class AutoencoderFit
         model.SetScale(moments);
         TrainingRun run = RunOf(options, shape, use, bfloat16, context, data);
         using var training = new AutoencoderTraining(
-            model, AutoencoderTraining.CanBeManaged(shape, bfloat16, device));
+            model);
         TrainingLoop.Run(training, data, run, device);
         HostWeights weights = model.ToHost();
         float threshold = detector is null

@@ -8,28 +8,15 @@ namespace GenerativeML.Torch;
 internal sealed class AutoencoderTraining : ITrainable, IDisposable
 {
     private readonly AutoencoderModel _model;
-    private readonly bool _managed;
     private readonly IReadOnlyList<torch.Tensor> _parameters;
-    private IReadOnlyList<(torch.Tensor Weight, torch.Tensor Bias)>? _layers;
-    private AutoencoderStep? _step;
 
     /// <param name="model">What is trained.</param>
-    /// <param name="managed">Whether steps are computed in managed code; see <see cref="CanBeManaged"/>.</param>
-    public AutoencoderTraining(AutoencoderModel model, bool managed)
+    public AutoencoderTraining(AutoencoderModel model)
     {
         _model = model;
-        _managed = managed;
         _parameters = model.Network.TrainedTensors();
         Updates = [new UpdateRule("autoencoder", _parameters)];
     }
-
-    /// <summary>
-    /// Whether steps can be computed in managed code, which on the CPU is the faster way: all but dropout, batch
-    /// normalisation and products in bfloat16.
-    /// </summary>
-    public static bool CanBeManaged(AutoencoderShape shape, bool bfloat16, torch.Device device) =>
-        device.type == DeviceType.CPU && MatrixProduct.IsFast && !bfloat16
-        && shape is { Dropout: 0, BatchNormalization: false };
 
     public torch.nn.Module Network => _model.Network;
 
@@ -39,16 +26,13 @@ internal sealed class AutoencoderTraining : ITrainable, IDisposable
     {
         if (!_model.Network.training)
             _model.Network.train();
-        torch.Tensor error = _managed
-            ? torch.full([], ManagedError(batch, step), torch.ScalarType.Float32)
-            : Error(batch[0], step.Random, step.Random);
+        torch.Tensor error = Error(batch[0], step.Random, step.Random);
         return [new LossTerm("reconstruction", error)];
     }
 
     public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
-        if (!_managed) // otherwise the gradients came with the loss
-            terms[0].Value.mul(step.Share).backward();
+        terms[0].Value.mul(step.Share).backward();
     }
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step)
@@ -58,20 +42,7 @@ internal sealed class AutoencoderTraining : ITrainable, IDisposable
     }
 
     /// <summary>Ends the threads that managed steps are computed on.</summary>
-    public void Dispose() => _step?.Dispose();
-
-    private double ManagedError(Batch batch, StepContext step)
-    {
-        torch.Tensor clean = _model.Standardize(batch[0]);
-        if (_step is null || _step.Rows < batch.Rows)
-        {
-            _step?.Dispose();
-            _step = new AutoencoderStep(_model.Shape, batch.Rows, TorchThreads.Managed(
-                (double)batch.Rows * _parameters.Sum(p => p.numel())));
-        }
-        var noise = new AutoencoderNoise(_model.Shape, batch.Rows, step.Random);
-        return _step.Run(_layers ??= [.. _model.Network.Layers()], clean, noise, step.Share);
-    }
+    public void Dispose() { }
 
     private torch.Tensor Error(torch.Tensor rows, SeededRandom random, SeededRandom? dropout)
     {

@@ -18,20 +18,14 @@ internal sealed class GanTraining : ITrainable, IDisposable
     private readonly Trained _trained;
     private readonly int _generatorEvery;
     private readonly double _instanceNoise;
-    private readonly bool _managed;
-    private CriticStep? _critic;
 
     /// <param name="model">The model to train.</param>
     /// <param name="options">Objective and weights.</param>
     /// <param name="average">A generator of the same shape for the mean weights; null: none are kept.</param>
     /// <param name="device">Where it is trained.</param>
-    /// <param name="managed">Whether the critic's step may be computed in managed code where that is possible.</param>
     public GanTraining(
-        GanModel model, GanOptions options, GanGenerator? average, torch.Device device, bool managed = true)
+        GanModel model, GanOptions options, GanGenerator? average, torch.Device device)
     {
-        _managed = managed && device.type == DeviceType.CPU && MatrixProduct.IsFast && CriticStep.Fits(model.Shape)
-            && options is { Objective: GanObjective.WassersteinGradientPenalty, GradientPenaltyWeight: > 0 }
-            && options.Precision != Precision.BFloat16;
         _model = model;
         _options = options;
         _average = average;
@@ -84,8 +78,6 @@ internal sealed class GanTraining : ITrainable, IDisposable
         using (torch.no_grad())
             generated = Disturbed(_model.Generate(noise, condition), instance, step.Random);
         real = Disturbed(real, instance, step.Random);
-        if (_managed)
-            return ManagedTerms(real, generated, step);
         var game = new LossTerm("discriminator", GanLoss.Discriminator(
             _options.Objective, _model.Judge(real, condition), _model.Judge(generated, condition),
             _options.LabelSmoothing));
@@ -96,30 +88,8 @@ internal sealed class GanTraining : ITrainable, IDisposable
         return [game, new LossTerm("gradient penalty", penalty.mul(_options.GradientPenaltyWeight))];
     }
 
-    private IReadOnlyList<LossTerm> ManagedTerms(torch.Tensor real, torch.Tensor generated, StepContext step)
-    {
-        int pack = _model.Shape.PackSize, packs = (int)real.shape[0] / pack;
-        if (_critic is null || _critic.Packs < packs)
-        {
-            _critic?.Dispose();
-            double products = 3.0 * packs * Updates[Discriminator].Parameters.Sum(p => p.numel());
-            _critic = new CriticStep(_model.Shape, packs, TorchThreads.Managed(products));
-        }
-        torch.Tensor between = GanLoss.Between(real, generated, pack, step.Random);
-        (double game, double penalty) = _critic.Run(
-            [.. _model.Discriminator.Tensors()], real.contiguous(), generated.contiguous(), between.contiguous(),
-            _options.GradientPenaltyWeight, step.Share);
-        return
-        [
-            new LossTerm("discriminator", torch.full([], game, torch.ScalarType.Float32)),
-            new LossTerm("gradient penalty", torch.full([], penalty, torch.ScalarType.Float32)),
-        ];
-    }
-
     public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
-        if (_managed && terms.Count == 2)
-            return; // the critic's gradients came with the loss
         torch.Tensor sum = terms[0].Value;
         foreach (LossTerm term in terms.Skip(1))
             sum = sum.add(term.Value);
@@ -159,7 +129,6 @@ internal sealed class GanTraining : ITrainable, IDisposable
     public void Dispose()
     {
         _average?.Dispose();
-        _critic?.Dispose();
         _trained.History.Dispose();
     }
 

@@ -65,8 +65,7 @@ internal static class GptFit
         double? matrixRate = GptDefaults.Optimizer(options, initial is not null) == GptOptimizer.Muon
             ? GptDefaults.MatrixLearningRate(options, initial is not null) / run.LearningRate
             : null;
-        bool managed = GptTraining.CanBeManaged(shape, options, bfloat16, run.BatchSize, device);
-        using var training = new GptTraining(network, options, bfloat16, managed, matrixRate)
+        using var training = new GptTraining(network, options, bfloat16, matrixRate)
         {
             AfterStep = afterStep is null ? null : steps => afterStep(steps, () => Copy(network).Weights),
         };

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML.Torch;
@@ -12,38 +11,25 @@ internal sealed class GptTraining : ITrainable, IDisposable
     private readonly double _dropout;
     private readonly bool _checkpointing;
     private readonly GptHead _trainingHead, _head;
-    private readonly bool _managed;
-    private GptStep? _step;
-    private Dictionary<string, torch.Tensor>? _tensors;
     private Pass? _pass;
 
     /// <param name="network">What is trained.</param>
     /// <param name="options">How.</param>
     /// <param name="bfloat16">Whether the loss's products are made in bfloat16.</param>
-    /// <param name="managed">Whether steps are computed in managed code; see <see cref="CanBeManaged"/>.</param>
     /// <param name="matrixRate">
     /// The learning rate of Muon, in shares of AdamW's; without it AdamW moves all weights.
     /// </param>
-    public GptTraining(GptNetwork network, GptOptions options, bool bfloat16, bool managed, double? matrixRate = null)
+    public GptTraining(GptNetwork network, GptOptions options, bool bfloat16, double? matrixRate = null)
     {
         _network = network;
         _dropout = options.Dropout;
         _checkpointing = options.GradientCheckpointing;
-        _managed = managed;
         _trainingHead = new GptHead(network.TokenWeight, bfloat16);
         _head = new GptHead(network.TokenWeight, bfloat16: false);
         MuonSettings? muon =
             matrixRate is double rate ? new([.. network.Blocks.SelectMany(Matrices)], rate) : null;
         Updates = [new UpdateRule("gpt", network.TrainedTensors(), Adam: GptDefaults.Adam, Muon: muon)];
     }
-
-    /// <summary>
-    /// Whether steps can be computed in managed code, which on the CPU is the faster way: all but dropout, adapters,
-    /// checkpointed blocks and products in bfloat16.
-    /// </summary>
-    public static bool CanBeManaged(GptShape shape, GptOptions options, bool bfloat16, int batch, torch.Device device) =>
-        device.type == DeviceType.CPU && MatrixProduct.IsFast && GptStep.Fits(shape, batch)
-        && !bfloat16 && options is { Dropout: 0, Lora: null, GradientCheckpointing: false };
 
     /// <summary>Told the number of steps made, after each.</summary>
     public Action<long>? AfterStep { get; init; }
@@ -58,8 +44,6 @@ internal sealed class GptTraining : ITrainable, IDisposable
     {
         if (!_network.training)
             _network.train();
-        if (_managed)
-            return [new LossTerm("loss", ManagedLoss(batch, step.Share))];
         (torch.Tensor inputs, torch.Tensor targets) = Split(batch);
         GptDropout? dropout = _dropout > 0 ? new GptDropout(_dropout, step.Random, step.Seed) : null;
         // With checkpointing, the states between blocks are all that is kept, and each starts a graph of its own.
@@ -78,8 +62,6 @@ internal sealed class GptTraining : ITrainable, IDisposable
 
     public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
-        if (_managed)
-            return; // the gradients came with the loss
         Pass pass = _pass ?? throw new InvalidOperationException("There is no loss to go back from.");
         _pass = null;
         torch.autograd.backward([pass.Hidden], [pass.Gradient]);
@@ -104,20 +86,7 @@ internal sealed class GptTraining : ITrainable, IDisposable
     }
 
     /// <summary>Ends the threads that managed steps are computed on.</summary>
-    public void Dispose() => _step?.Dispose();
-
-    private torch.Tensor ManagedLoss(Batch batch, double share)
-    {
-        int threads = torch.get_num_threads();
-        if (_step is null || _step.Sequences < batch.Rows || _step.Threads != threads)
-        {
-            _step?.Dispose();
-            _step = new GptStep(_network.Shape, batch.Rows, threads);
-        }
-        _tensors ??= _network.NamedTensors().ToDictionary(t => t.Name, t => t.Value);
-        double loss = _step.Run(_tensors, MemoryMarshal.Cast<byte, long>(batch[0].bytes), share);
-        return torch.full([], loss, torch.ScalarType.Float32);
-    }
+    public void Dispose() { }
 
     // Queries, keys and values are three matrices, whatever keeps them in one.
     private static IEnumerable<MuonMatrix> Matrices(GptBlock block) =>

@@ -75,7 +75,7 @@ internal static class VaeFit
             : null;
         TrainingRun run = RunOf(options, model.Shape, bfloat16, context, data);
         using var training = new VaeTraining(
-            model, options, average, VaeTraining.CanBeManaged(bfloat16, device))
+            model, options, average)
         {
             EpochSteps = data.BatchesPerEpoch(run.BatchSize),
             EpochEnded = epochEnded,

@@ -11,16 +11,12 @@ internal sealed class VaeTraining : ITrainable, IDisposable
     private readonly VaeModel _model;
     private readonly VaeOptions _options;
     private readonly Weights _weights;
-    private readonly bool _managed;
-    private VaeStep? _step;
 
     /// <param name="model">The model to train; the networks of it are the ones that move.</param>
     /// <param name="options">The terms' weights.</param>
     /// <param name="average">A network of the same shape for the mean weights; null: none are kept.</param>
-    /// <param name="managed">Whether steps are computed in managed code; see <see cref="CanBeManaged"/>.</param>
-    public VaeTraining(VaeModel model, VaeOptions options, VaeNetwork? average, bool managed)
+    public VaeTraining(VaeModel model, VaeOptions options, VaeNetwork? average)
     {
-        _managed = managed;
         _model = model;
         _options = options;
         _weights = new Weights(model.Network, average);
@@ -28,12 +24,6 @@ internal sealed class VaeTraining : ITrainable, IDisposable
             WeightAverage.Copy(average, model.Network);
         Updates = [new UpdateRule("vae", model.Network.TrainedTensors())];
     }
-
-    /// <summary>
-    /// Whether steps can be computed in managed code, which on the CPU is the faster way: all but products in bfloat16.
-    /// </summary>
-    public static bool CanBeManaged(bool bfloat16, torch.Device device) =>
-        device.type == DeviceType.CPU && MatrixProduct.IsFast && !bfloat16;
 
     public torch.nn.Module Network => _weights;
 
@@ -50,8 +40,6 @@ internal sealed class VaeTraining : ITrainable, IDisposable
         if (!_model.training)
             _model.train();
         double weight = KlWeight(step.Step, step.Steps);
-        if (_managed)
-            return ManagedTerms(batch, step, weight);
         (torch.Tensor reconstruction, torch.Tensor kl) = Terms(batch, step.Random);
         torch.Tensor perSlot = kl.mean([0L]); // (Z)
         torch.Tensor pressed = _options.FreeBits > 0 ? perSlot.clamp_min(_options.FreeBits) : perSlot;
@@ -64,8 +52,7 @@ internal sealed class VaeTraining : ITrainable, IDisposable
 
     public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
-        if (!_managed) // otherwise the gradients came with the loss
-            terms[0].Value.add(terms[1].Value).mul(step.Share).backward();
+        terms[0].Value.add(terms[1].Value).mul(step.Share).backward();
     }
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step)
@@ -119,27 +106,6 @@ internal sealed class VaeTraining : ITrainable, IDisposable
             WeightAverage.Exchange(average, _model.Network);
     }
 
-    private IReadOnlyList<LossTerm> ManagedTerms(Batch batch, StepContext step, double weight)
-    {
-        if (_step is null || _step.Rows < batch.Rows)
-        {
-            _step?.Dispose();
-            double products = (double)batch.Rows * Updates[0].Parameters.Sum(p => p.numel());
-            _step = new VaeStep(_model.Shape, batch.Rows, TorchThreads.Managed(products));
-        }
-        torch.Tensor? condition = _model.Conditions.Scaled(ConditionStore.Of(batch));
-        torch.Tensor standardized = _model.Standardize(batch[0]);
-        torch.Tensor target = _model.Target(batch[0], standardized).contiguous();
-        torch.Tensor input = ConditionStore.Join(standardized, condition).contiguous();
-        torch.Tensor noise = step.Random.Normal([batch.Rows, _model.Shape.LatentDimension]);
-        (double reconstruction, double kl) = _step.Run(_model, input, target, noise, _options, weight, step.Share);
-        return
-        [
-            new LossTerm("reconstruction", torch.full([], reconstruction, torch.ScalarType.Float32)),
-            new LossTerm("kl", torch.full([], kl, torch.ScalarType.Float32)),
-        ];
-    }
-
     /// <summary>Of each row: the reconstruction's negative log-likelihood (B), and the KL terms (B, Z).</summary>
     private (torch.Tensor Reconstruction, torch.Tensor Kl) Terms(Batch batch, SeededRandom random)
     {
@@ -156,7 +122,6 @@ internal sealed class VaeTraining : ITrainable, IDisposable
     public void Dispose()
     {
         _weights.Average?.Dispose();
-        _step?.Dispose();
     }
 
     /// <summary>All that training changes: the moving weights, and their mean.</summary>

@@ -143,11 +143,11 @@ public class GptNetworkTests
     private static void Backward(GptNetwork network, GptOptions options)
     {
         using var random = new SeededRandom(torch.CPU, 11);
-        var training = new GptTraining(network, options, bfloat16: false, managed: false);
+        var training = new GptTraining(network, options, bfloat16: false);
         StepContext context = new(0, 1, random, Seed: 11);
         training.Backward(training.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);
     }
 
-    private static double Loss(GptNetwork network) => new GptTraining(network, new GptOptions(), bfloat16: false, managed: false)
+    private static double Loss(GptNetwork network) => new GptTraining(network, new GptOptions(), bfloat16: false)
         .ValidationLoss(new Batch([TinyGpt.Tokens(3, 9)], 3), default)[0].Value.item<float>();
 }

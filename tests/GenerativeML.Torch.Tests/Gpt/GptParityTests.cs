@@ -23,7 +23,7 @@ public class GptParityTests
         AssertClose(expected.Logits, logits, 1e-5, "logits");
 
         using IDisposable noGradient = torch.no_grad();
-        LossTerm loss = new GptTraining(network, Options(), bfloat16: false, managed: false).ValidationLoss(
+        LossTerm loss = new GptTraining(network, Options(), bfloat16: false).ValidationLoss(
             new Batch([tokens], 3), default)[0];
         Assert.AreEqual(expected.Loss, loss.Value.item<float>(), 1e-5);
     }
@@ -94,7 +94,7 @@ public class GptParityTests
     private static double Backward(GptNetwork network, GptOptions options, int parts, bool managed)
     {
         using var random = new SeededRandom(torch.CPU);
-        using var training = new GptTraining(network, options, bfloat16: false, managed);
+        using var training = new GptTraining(network, options, bfloat16: false);
         double loss = 0;
         foreach (Batch part in new Batch([Tokens()], 3).Split(parts))
         {

@@ -61,7 +61,7 @@ public class VaeTruthTests
             shape = shape with { ConditionWidths = [2], ConditionRows = 10 };
         using VaeModel model = Model(shape, [false, true, false]);
         using DisposeScope scope = torch.NewDisposeScope();
-        using var training = new VaeTraining(model, (VaeOptions)options, average: null, managed: false);
+        using var training = new VaeTraining(model, (VaeOptions)options, average: null);
         torch.Tensor rows = torch.tensor([0.1f, 1f, 0.8f, 0.2f, 0f, 0.9f, 0.7f, 0.5f, 0.2f, 0.9f, 1f, 0.6f], [4, 3]);
         torch.Tensor labels = torch.tensor([1f, 0f, 0f, 1f, 0f, 1f, 1f, 0f], [4, 2]);
         var batch = new Batch(conditional ? [rows, labels] : [rows], 4);
@@ -85,7 +85,7 @@ public class VaeTruthTests
         Assert.AreEqual(0.5 * (1 + Math.Exp(0.5) - 0.5 - 1), kl[0], 1e-6);
         Assert.AreEqual(0.5 * (4 + Math.Exp(-1) + 1 - 1), kl[1], 1e-6);
 
-        using var training = new VaeTraining(model, new VaeOptions(), average: null, managed: false);
+        using var training = new VaeTraining(model, new VaeOptions(), average: null);
         using var random = new SeededRandom(torch.CPU, 9);
         var batch = new Batch([torch.tensor([0.1f, 0.9f, 0.4f, 0.2f], [2, 2])], 2);
         LossTerm term = training.Loss(batch, 0, new StepContext(0, 1, random)).Single(t => t.Name == "kl");
