@@ -8,10 +8,4 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 "$root/build/setup.sh"
-
-for argument in "$@"; do
-    case $argument in
-        --out | --out=*) exec dotnet run -c Release -v quiet --project "$root/samples/AnomalyDetection" -- "$@" ;;
-    esac
-done
-exec dotnet run -c Release -v quiet --project "$root/samples/AnomalyDetection" -- "$@" --out "$root/samples/AnomalyDetection/out"
+exec dotnet run -c Release -v quiet --project "$root/samples/AnomalyDetection" -- "$@"

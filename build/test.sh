@@ -17,7 +17,7 @@ dotnet build GenerativeML.sln -c Release --nologo -v:m -warnaserror 2>&1 | tee "
 [ $failed = 0 ] || exit 1
 
 for project in tests/*/*.csproj; do
-  grep -q '<IsTestProject>true' "$project" || continue
+  grep -q '<PackageReference Include="MSTest"' "$project" || continue
   name=$(basename "$project" .csproj)
   echo "test: $name"
   dotnet test "$project" -c Release --no-build --nologo --logger "trx;LogFileName=$name.trx" --results-directory "$results" || failed=1

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using GenerativeML;
-using GenerativeML.Torch;
 
 namespace GenerativeML.TestWorker;
 

@@ -4,8 +4,7 @@
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
 using GenerativeML;
-using GenerativeML.Torch;
-using GenerativeML.Torch.Tests;
+using GenerativeML.Tests;
 
 if (args[0] == "generate")
 {

@@ -1,9 +1,8 @@
 using System.Globalization;
-using GenerativeML.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace GenerativeML.Augmentation;
+namespace GenerativeML;
 
 /// <summary>How many synthetic rows of which kind are added to how many real ones.</summary>
 /// <param name="RealRows">The number of real rows.</param>

@@ -1,5 +1,3 @@
-using GenerativeML.Augmentation;
-using GenerativeML.Persistence;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;

@@ -1,6 +1,6 @@
 using Microsoft.ML;
 
-namespace GenerativeML.Augmentation;
+namespace GenerativeML;
 
 /// <summary>A trained model that makes rows like those it was trained on.</summary>
 internal interface IRowGenerator : IDisposable

@@ -1,8 +1,7 @@
-using GenerativeML.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace GenerativeML.Augmentation;
+namespace GenerativeML;
 
 /// <summary>
 /// The rows of several data views, spread evenly among each other: a trainer that takes rows in their order sees at any

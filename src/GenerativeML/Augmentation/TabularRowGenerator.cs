@@ -1,6 +1,6 @@
 using Microsoft.ML;
 
-namespace GenerativeML.Augmentation;
+namespace GenerativeML;
 
 /// <summary>A generator of tables.</summary>
 internal sealed class TabularRowGenerator(TabularTransformer model) : IRowGenerator

@@ -1,6 +1,5 @@
-using GenerativeML;
-using GenerativeML.Augmentation;
 
+using GenerativeML;
 namespace Microsoft.ML;
 
 /// <content>Training on real and synthetic rows.</content>

@@ -1,5 +1,5 @@
-using GenerativeML;
 
+using GenerativeML;
 namespace Microsoft.ML;
 
 public sealed partial class GenerativeCatalog

@@ -1,5 +1,5 @@
-using GenerativeML;
 
+using GenerativeML;
 namespace Microsoft.ML;
 
 /// <content>Generators of tables.</content>

@@ -1,6 +1,5 @@
-using GenerativeML;
-using GenerativeML.Persistence;
 
+using GenerativeML;
 namespace Microsoft.ML;
 
 /// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>

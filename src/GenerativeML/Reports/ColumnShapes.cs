@@ -1,4 +1,4 @@
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>How much the values of one column are like those of another.</summary>
 internal static class ColumnShapes

@@ -1,8 +1,7 @@
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>
 /// What ML.NET's logistic regression can learn from rows: whether they are real, and what predicts a label.

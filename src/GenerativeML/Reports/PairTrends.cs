@@ -1,4 +1,4 @@
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>How columns go together in the real table and in the synthetic one.</summary>
 internal sealed class PairTrends

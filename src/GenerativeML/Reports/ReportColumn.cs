@@ -1,4 +1,4 @@
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>A column of the tables that are compared; all of them give a category the same code.</summary>
 /// <param name="Name">What the report calls it.</param>

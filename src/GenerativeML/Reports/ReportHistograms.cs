@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>The shares of a column's values, real and synthetic, in the same bins; and what the bins are.</summary>
 internal static class ReportHistograms

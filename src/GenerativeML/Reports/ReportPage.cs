@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>A report as one page that needs no other file.</summary>
 internal sealed class ReportPage(SyntheticDataReport report, string title)

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using GenerativeML.Torch;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>
 /// Rows of one of the tables, column by column: all of them, or as many as there is room for, every row equally likely

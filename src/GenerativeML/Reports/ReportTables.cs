@@ -1,8 +1,7 @@
-using GenerativeML.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>Reads the tables that are compared, by the columns of the real one.</summary>
 internal sealed class ReportTables

@@ -1,7 +1,7 @@
 using System.Globalization;
 using static GenerativeML.VerdictLevel;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>What the figures of a report mean, in words.</summary>
 internal static class ReportWords

@@ -1,4 +1,4 @@
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>How far rows are from the closest training row, and whether they are copies of one.</summary>
 internal sealed class RowDistances

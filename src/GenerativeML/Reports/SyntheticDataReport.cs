@@ -1,6 +1,4 @@
 using System.Text;
-using GenerativeML.Reports;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML;

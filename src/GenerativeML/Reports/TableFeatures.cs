@@ -1,6 +1,6 @@
 using Microsoft.ML.Data;
 
-namespace GenerativeML.Reports;
+namespace GenerativeML;
 
 /// <summary>
 /// Rows as a linear classifier sees them: each category as a slot that is 0 or 1, the rarest ones together; each number

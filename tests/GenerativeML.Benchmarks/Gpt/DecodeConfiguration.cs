@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using GenerativeML.Torch;
 
 namespace GenerativeML.Benchmarks;
 

@@ -1,9 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using GenerativeML.Generation;
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;

@@ -1,4 +1,3 @@
-using GenerativeML.Torch;
 
 namespace GenerativeML.Benchmarks;
 

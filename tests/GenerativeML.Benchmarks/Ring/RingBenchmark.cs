@@ -2,8 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;

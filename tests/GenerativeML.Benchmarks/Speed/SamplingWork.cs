@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using GenerativeML.Torch;
 
 namespace GenerativeML.Benchmarks;
 

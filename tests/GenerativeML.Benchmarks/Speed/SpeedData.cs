@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using GenerativeML.TestData;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;

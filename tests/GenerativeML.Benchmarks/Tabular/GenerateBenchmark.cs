@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

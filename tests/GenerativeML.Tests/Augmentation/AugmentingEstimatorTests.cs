@@ -1,4 +1,3 @@
-using GenerativeML.Augmentation;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;

@@ -1,5 +1,4 @@
 using GenerativeML.Benchmarks;
-using GenerativeML.Torch;
 
 namespace GenerativeML.Tests.Benchmarks;
 

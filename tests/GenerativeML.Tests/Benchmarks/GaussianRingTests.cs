@@ -1,6 +1,4 @@
 using GenerativeML.Benchmarks;
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML.Tests.Benchmarks;

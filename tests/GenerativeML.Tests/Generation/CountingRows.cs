@@ -1,5 +1,3 @@
-using GenerativeML.Generation;
-using GenerativeML.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

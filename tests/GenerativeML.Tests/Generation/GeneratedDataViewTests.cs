@@ -1,4 +1,3 @@
-using GenerativeML.Generation;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

@@ -1,7 +1,4 @@
 using System.Buffers;
-using GenerativeML.Gpts;
-using GenerativeML.Tokenizers;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Tokenizers;

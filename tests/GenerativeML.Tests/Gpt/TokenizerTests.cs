@@ -1,8 +1,5 @@
 using System.Buffers;
 using System.Text.Json;
-using GenerativeML.Persistence;
-using GenerativeML.Tokenizers;
-using GenerativeML.Torch;
 using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML.Tests.Gpt;

@@ -2,7 +2,6 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using GenerativeML.Persistence;
 using GenerativeML.Tests.Hostile;
 using GenerativeML.Tests.Rows;
 using GenerativeML.Tests.Tables;

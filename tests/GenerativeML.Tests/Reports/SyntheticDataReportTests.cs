@@ -1,5 +1,4 @@
 using GenerativeML.Tests.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using GenerativeML.Tests.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

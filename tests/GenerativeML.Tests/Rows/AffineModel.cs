@@ -1,5 +1,3 @@
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 
 namespace GenerativeML.Tests.Rows;
 

@@ -1,7 +1,4 @@
 using System.Text.Json;
-using GenerativeML.Persistence;
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 

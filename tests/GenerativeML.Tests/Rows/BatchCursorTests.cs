@@ -1,4 +1,3 @@
-using GenerativeML.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
-using GenerativeML.Rows;
 
 namespace GenerativeML.Tests.Rows;
 

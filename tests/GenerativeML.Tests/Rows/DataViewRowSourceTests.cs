@@ -1,5 +1,3 @@
-using GenerativeML.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

@@ -1,4 +1,3 @@
-using GenerativeML.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -117,7 +116,7 @@ public sealed class PredictionEngineTests
         private readonly AffineModel _model = new();
         private bool _failed;
 
-        public IReadOnlyList<Torch.RowField> Inputs => _model.Inputs;
+        public IReadOnlyList<RowField> Inputs => _model.Inputs;
 
         public IReadOnlyList<OutputColumn> Outputs => _model.Outputs;
 
@@ -125,7 +124,7 @@ public sealed class PredictionEngineTests
 
         public NonFiniteReplacement? Replacement => null;
 
-        public void Run(Torch.RowBlock inputs, int rows, OutputBlock outputs)
+        public void Run(RowBlock inputs, int rows, OutputBlock outputs)
         {
             if (!_failed)
             {

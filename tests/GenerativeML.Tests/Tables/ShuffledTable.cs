@@ -1,5 +1,3 @@
-using GenerativeML.Tables;
-using GenerativeML.Torch;
 using Microsoft.ML;
 
 namespace GenerativeML.Tests.Tables;

@@ -1,8 +1,6 @@
 using System.Globalization;
-using GenerativeML.Tables;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
-using GenerativeML.Torch;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

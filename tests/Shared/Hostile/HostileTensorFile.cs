@@ -1,4 +1,3 @@
-using GenerativeML.Torch;
 using TorchSharp;
 
 namespace GenerativeML.Tests.Hostile;

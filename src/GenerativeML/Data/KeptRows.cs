@@ -1,0 +1,72 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>A growing number of rows in host memory, turned into tensors at the end.</summary>
+internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
+{
+    private const int MostChunkRows = 4096;
+    private const long ChunkElements = 1 << 20;
+
+    private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MostChunkRows);
+    private readonly List<RowBlock?> _chunks = [];
+
+    public long Rows { get; private set; }
+
+    public void Add(RowBlock block, int start, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            int at = (int)(Rows % _chunkRows);
+            if (at == 0)
+                _chunks.Add(new RowBlock(fields, _chunkRows));
+            block.CopyRow(start + i, _chunks[^1]!, at);
+            Rows++;
+        }
+    }
+
+    public void Clear()
+    {
+        _chunks.Clear();
+        Rows = 0;
+    }
+
+    /// <summary>
+    /// One tensor (Rows, Width) for each field, detached from any dispose scope: on the device if there is room,
+    /// otherwise on the CPU. The rows are given up on the way, so that they are not held twice.
+    /// </summary>
+    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device)
+    {
+        torch.Tensor[] tensors = [.. fields.Select(f => HostTensors.Empty(f, Rows).DetachFromDisposeScope())];
+        for (int c = 0; c < _chunks.Count; c++)
+        {
+            long at = (long)c * _chunkRows;
+            for (int f = 0; f < tensors.Length; f++)
+                HostTensors.Write(_chunks[c]!, f, 0, (int)Math.Min(_chunkRows, Rows - at), tensors[f], at);
+            _chunks[c] = null;
+        }
+        return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);
+    }
+
+    public void Dispose() => Clear();
+
+    private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)
+    {
+        var moved = new List<torch.Tensor>();
+        try
+        {
+            foreach (torch.Tensor t in host)
+                moved.Add(t.to(device).DetachFromDisposeScope());
+        }
+        catch (ExternalException) // the device's memory is full: each batch is moved when its turn comes
+        {
+            foreach (torch.Tensor t in moved)
+                t.Dispose();
+            return host;
+        }
+        foreach (torch.Tensor t in host)
+            t.Dispose();
+        return [.. moved];
+    }
+}

@@ -1,0 +1,73 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What all estimators of this package have in common: schema checks before any work, and training that is logged.
+/// </summary>
+/// <typeparam name="TTransformer">What training makes.</typeparam>
+public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransformer>
+    where TTransformer : class, ITransformer
+{
+    private readonly IHost _host;
+    private readonly TrainingOptions _options;
+
+    private protected GenerativeEstimator(IHostEnvironment environment, string name, TrainingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(environment);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _host = environment.Register(name);
+        _options = options;
+    }
+
+    /// <summary>Checks what is known of the columns that are read before there is any data.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">One is missing or of the wrong type.</exception>
+    private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
+
+    /// <summary>
+    /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
+    /// </summary>
+    private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
+
+    /// <summary>Checks the columns that are read, and trains on them.</summary>
+    private protected abstract TTransformer Train(IDataView input, string parameter, TrainingContext context);
+
+    /// <summary>Trains a model.</summary>
+    /// <param name="input">The training rows.</param>
+    /// <returns>
+    /// The transformer that applies it. Dispose it when it is no longer needed: it holds memory of the device.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of the wrong type.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows; or some hold NaN or infinity and the options say that this is an error; or torch cannot be
+    /// used.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
+    public TTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        using IChannel channel = _host.Start("Training");
+        return Train(input, nameof(input), new TrainingContext
+        {
+            Seed = _options.Seed ?? HostDefaults.Seed(_host),
+            Device = _options.Device ?? HostDefaults.Device(_host),
+            FallbackToCpu = _options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(_host),
+            Progress = new LoggedProgress(channel, _options.Progress),
+            Warning = message => channel.Warning(MessageSensitivity.Schema, message),
+        });
+    }
+
+    /// <summary>Says which columns the fitted transformer will add, before there is any data.</summary>
+    /// <param name="inputSchema">What is known of the columns that come in.</param>
+    /// <returns>Those columns and the added ones, with their annotations.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of the wrong type.</exception>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        CheckInput(inputSchema, nameof(inputSchema));
+        Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
+        return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
+    }
+}

@@ -1,0 +1,84 @@
+using System.Text.Json;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What all transformers of this package have in common: rows are computed lazily, in batches, by a trained network,
+/// and <c>mlContext.Model</c> saves and loads them.
+/// </summary>
+/// <remarks>
+/// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN, false or empty text in the
+/// added columns, unless the model was trained with <see cref="NonFiniteValues.Replace"/>; its neighbours are not
+/// affected. A transformer may be used from several threads at once. Disposing it frees the network's memory; data
+/// views made by it can no longer compute then.
+/// </remarks>
+public abstract class GenerativeTransformer : ITransformer, IDisposable
+{
+    private readonly IBatchModel _model;
+    private bool _disposed;
+
+    private protected GenerativeTransformer(IBatchModel model) => _model = model;
+
+    /// <summary>Whether the network has been freed.</summary>
+    private protected bool IsDisposed => _disposed;
+
+    /// <summary>The family's name in saved models.</summary>
+    private protected abstract string Family { get; }
+
+    /// <summary>Writes, as one JSON value, all that it takes to build the model again but its weights.</summary>
+    private protected abstract void WriteOptions(Utf8JsonWriter writer);
+
+    /// <summary>Writes the weights as safetensors.</summary>
+    private protected abstract void WriteWeights(Stream stream);
+
+    /// <inheritdoc/>
+    bool ITransformer.IsRowToRowMapper => true;
+
+    /// <summary>Says which columns come out when rows of a schema go in.</summary>
+    /// <param name="inputSchema">The schema of the rows that go in.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// An input column is missing, of the wrong type, or of another size than in training.
+    /// </exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) =>
+        new BatchRowMapper(inputSchema, _model).OutputSchema;
+
+    /// <summary>Adds the model's columns to rows. Nothing is computed before the result is read.</summary>
+    /// <param name="input">The rows.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// An input column is missing, of the wrong type, or of another size than in training.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new BatchDataView(new BatchRowMapper(input.Schema, _model), input);
+    }
+
+    /// <inheritdoc/>
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new BatchRowMapper(inputSchema, _model);
+    }
+
+    /// <inheritdoc/>
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ModelFile.Save(ctx, Family, WriteOptions, WriteWeights);
+    }
+
+    /// <summary>Frees the network. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _model.Dispose();
+        }
+        GC.SuppressFinalize(this);
+    }
+}

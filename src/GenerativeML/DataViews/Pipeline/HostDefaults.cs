@@ -1,0 +1,19 @@
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>What the <c>MLContext</c> says where options say nothing.</summary>
+internal static class HostDefaults
+{
+    /// <summary>The CUDA device that <c>MLContext.GpuDeviceId</c> names, or the CPU where it names none.</summary>
+    public static ComputeDevice Device(IHostEnvironment environment) =>
+        MLNetInternals.GpuDeviceIdOf(environment) is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
+
+    /// <summary>The same as torch has it, for a model that is loaded.</summary>
+    /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
+    public static TorchSharp.torch.Device TorchDevice(IHostEnvironment environment) =>
+        TorchRuntime.Resolve(Device(environment), MLNetInternals.FallbackToCpuOf(environment));
+
+    /// <summary>The seed of the <c>MLContext</c>, or 0: the same call gives the same model.</summary>
+    public static int Seed(IHostEnvironment environment) => MLNetInternals.SeedOf(environment) ?? 0;
+}

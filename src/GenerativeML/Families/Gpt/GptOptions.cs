@@ -1,0 +1,196 @@
+
+namespace GenerativeML;
+
+/// <summary>
+/// The options of a GPT's network and of its training on a stream of tokens. A step trains on
+/// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
+/// </summary>
+/// <remarks>
+/// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
+/// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
+/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
+/// for text.
+/// </remarks>
+public class GptOptions : TrainingOptions
+{
+    /// <summary>
+    /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
+    /// </summary>
+    public GptOptions() => (Schedule, GradientClipNorm) = (LearningRateSchedule.Linear, 1);
+
+    /// <summary>Blocks of attention and perceptron. From 1 to 1024. Default 4.</summary>
+    public int Layers { get; init; } = 4;
+
+    /// <summary>Attention heads in a block; divides <see cref="Width"/>. Default 4.</summary>
+    public int Heads { get; init; } = 4;
+
+    /// <summary>Slots of a token's hidden state. From 1 to 65,536. Default 128.</summary>
+    public int Width { get; init; } = 128;
+
+    /// <summary>The most tokens that are looked at together. From 1 to 1,048,576. Default 64.</summary>
+    public int ContextLength { get; init; } = 64;
+
+    /// <summary>Whether linear layers and layer normalisation have biases, as GPT-2's do. Default: no.</summary>
+    public bool Biases { get; init; }
+
+    /// <summary>The perceptrons' non-linearity. Default <see cref="GeluForm.Erf"/>.</summary>
+    public GeluForm Gelu { get; init; } = GeluForm.Erf;
+
+    /// <summary>
+    /// The share of hidden slots left out at random in a training step: of embeddings, attention weights and what each
+    /// half block adds. In [0, 1). Default 0.
+    /// </summary>
+    public double Dropout { get; init; }
+
+    /// <summary>
+    /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for, an epoch being as many steps
+    /// as see the text's number of tokens once; where that is not set either, 2000. Not both.
+    /// </summary>
+    public int? Steps { get; init; }
+
+    /// <summary>
+    /// In how many parts a step's windows are computed, one after the other: the same step in less memory. From 1 to
+    /// the batch size. Default 1.
+    /// </summary>
+    public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>
+    /// Whether each block is computed a second time in the backward pass, in place of keeping what it computed (Chen
+    /// 2016, arXiv:1604.06174): the same gradients, a third more work, far less memory. Default: no.
+    /// </summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>
+    /// What moves the weights. <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/>
+    /// are AdamW's; by default 0.5/<see cref="Width"/>, at most 0.003 beside Muon and 0.004 without, and for given
+    /// weights 1e-4 or, with adapters, 5e-4; and 0.1, but for adapters 0. Default <see cref="GptOptimizer.Muon"/>, for
+    /// given weights <see cref="GptOptimizer.AdamW"/>; adapters are always moved by AdamW.
+    /// </summary>
+    public GptOptimizer? Optimizer { get; init; }
+
+    /// <summary>
+    /// Muon's peak learning rate. Default 0.015, for given weights a tenth of that. Not read where Muon is not used.
+    /// </summary>
+    public double? MatrixLearningRate { get; init; }
+
+    /// <summary>
+    /// Where the fall of the learning rate ends, in shares of its peak, from 0 to 1. Default 0.
+    /// </summary>
+    public double FinalRateShare { get; init; }
+
+    /// <summary>
+    /// A safetensors file with weights of GPT-2, nanoGPT or minGPT to start from. They have to be those of the network
+    /// that these options describe. Default: none, training starts from random weights.
+    /// </summary>
+    public string? InitialWeights { get; init; }
+
+    /// <summary>
+    /// How matrices lie in <see cref="InitialWeights"/>. Default: as the matrix of queries, keys and values does, which
+    /// is never square.
+    /// </summary>
+    public GptWeightLayout? InitialWeightsLayout { get; init; }
+
+    /// <summary>
+    /// A safetensors file with low-rank adapters, as <c>GptTransformer.SaveAdapters</c> writes it, that are merged into
+    /// <see cref="InitialWeights"/>. Default: none.
+    /// </summary>
+    public string? InitialAdapters { get; init; }
+
+    /// <summary>
+    /// Trains low-rank adapters in place of the weights of <see cref="InitialWeights"/>, which stay. Default: all
+    /// weights are trained.
+    /// </summary>
+    public LoraOptions? Lora { get; init; }
+
+    /// <summary>
+    /// Options for the network that a <c>config.json</c> of GPT-2 describes (as Hugging Face writes it): sizes, biases,
+    /// the form of GELU and dropout. Everything else has its default.
+    /// </summary>
+    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">
+    /// It describes a network that this is not; the message lists what differs.
+    /// </exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static TOptions FromConfig<TOptions>(string path)
+        where TOptions : GptOptions, new()
+    {
+        var config = GptConfig.Parse(File.ReadAllText(path));
+        return new TOptions
+        {
+            Layers = config.Layers,
+            Heads = config.Heads,
+            Width = config.Width,
+            ContextLength = config.ContextLength,
+            Biases = true,
+            Gelu = config.Gelu,
+            Dropout = config.Dropout,
+        };
+    }
+
+    /// <summary>
+    /// Options for the network that a safetensors file of weights belongs to, as far as the file tells: layers, width,
+    /// context and biases are those of its tensors. Heads and the form of GELU are taken to be as in GPT-2, 64 slots to a
+    /// head and <see cref="GeluForm.Tanh"/>; where they are not, <see cref="FromConfig"/> is the way.
+    /// </summary>
+    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">It has no weights of a GPT, or heads of 64 slots do not fit its width.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static TOptions FromWeights<TOptions>(string path)
+        where TOptions : GptOptions, new()
+    {
+        using FileStream file = File.OpenRead(path);
+        GptShape shape = GptWeightFile.ShapeOf(file);
+        return new TOptions
+        {
+            Layers = shape.Layers,
+            Heads = shape.Heads,
+            Width = shape.Width,
+            ContextLength = shape.ContextLength,
+            Biases = shape.Biases,
+            Gelu = shape.Gelu,
+        };
+    }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(Layers, 1, GptShape.MostLayers);
+        OptionChecks.Within(Width, 1, GptShape.MostWidth);
+        OptionChecks.Within(Heads, 1, Width);
+        if (Width % Heads != 0)
+            throw new ArgumentOutOfRangeException(
+                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Within(ContextLength, 1, GptShape.MostContext);
+        OptionChecks.Defined(Gelu);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+        if (Steps is int steps)
+            OptionChecks.AtLeast(steps, 1, nameof(Steps));
+        if (Steps is not null && Epochs is not null)
+            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? GptDefaults.BatchSize);
+        if (Optimizer is GptOptimizer optimizer)
+            OptionChecks.Defined(optimizer, nameof(Optimizer));
+        if (MatrixLearningRate is double rate)
+            OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
+        OptionChecks.Within(FinalRateShare, 0, 1);
+        Lora?.Validate(Width);
+        RequireFile(InitialWeights, nameof(InitialWeights));
+        RequireFile(InitialAdapters, nameof(InitialAdapters));
+        if (InitialWeightsLayout is GptWeightLayout layout)
+            OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
+        if (InitialWeights is null && (Lora is not null || InitialAdapters is not null))
+        {
+            string option = Lora is not null ? nameof(Lora) : nameof(InitialAdapters);
+            throw new ArgumentException($"Option {option} adapts given weights: set option InitialWeights too.");
+        }
+    }
+
+    private static void RequireFile(string? path, string option)
+    {
+        if (path is not null && !File.Exists(path))
+            throw new FileNotFoundException($"Option {option} names the file {path}, which is not there.", path);
+    }
+}

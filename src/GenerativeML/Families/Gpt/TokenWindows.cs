@@ -1,0 +1,88 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Windows of a text as batches (B, T + 1): drawn at random for training, one after the other over the text's end for
+/// validation. An epoch is as many windows as hold the text's number of tokens.
+/// </summary>
+internal sealed class TokenWindows : TrainingData
+{
+    private readonly GptCorpus _corpus;
+    private readonly int _context;
+    private readonly long _trained; // the first so many tokens train
+    private readonly int _documents; // the first so many documents start among them, with a whole window to follow
+
+    /// <param name="corpus">The text.</param>
+    /// <param name="context">The length of a window, T.</param>
+    /// <param name="validationFraction">The share of tokens, at the end, that are held back.</param>
+    /// <param name="seed">The seed of the windows' places.</param>
+    /// <param name="device">Where the batches are.</param>
+    /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
+    public TokenWindows(GptCorpus corpus, int context, double validationFraction, int seed, torch.Device device)
+        : base([new RowField("Tokens", FieldKind.Int64, context + 1)], device, seed, null)
+    {
+        _corpus = corpus;
+        _context = context;
+        long held = (long)Math.Ceiling(corpus.Count * validationFraction);
+        _trained = corpus.Count - held;
+        if (corpus.Count == 0)
+            throw new InvalidOperationException("There is no text to train on: the input is empty.");
+        if (_trained < context + 1)
+        {
+            string without = held > 0 ? $" without the {held} held back for validation" : "";
+            throw new InvalidOperationException(
+                $"The text has {_trained} tokens{without}, and a context of {context} needs at least {context + 1}. " +
+                "Give more text, or lower option ContextLength.");
+        }
+        if (held == 1)
+            throw new InvalidOperationException(
+                "Of the text, one token is held back for validation, and two are needed. Raise ValidationFraction.");
+        _documents = corpus.Starts.Count(s => s + context < _trained);
+        TrainingRows = (_trained + context - 1) / context;
+        ValidationRows = held > 0 ? (held - 1 + context - 1) / context : 0;
+    }
+
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
+    {
+        for (long number = skip; number < BatchesPerEpoch(batchSize); number++)
+        {
+            using torch.Tensor windows = Timed(() => Draw(epoch, number, batchSize)).DetachFromDisposeScope();
+            yield return new Batch([windows], batchSize);
+        }
+    }
+
+    public override IEnumerable<Batch> Validation(int batchSize)
+    {
+        long end = _corpus.Count;
+        for (long start = _trained; start < end - 1;)
+        {
+            // The last window may be shorter; it is a batch of its own.
+            long left = end - 1 - start;
+            int length = (int)Math.Min(_context, left), rows = (int)Math.Clamp(left / _context, 1, batchSize);
+            torch.Tensor windows = Read(rows, length, i => start + ((long)i * length));
+            yield return new Batch([windows], rows, (double)rows * length);
+            start += (long)rows * length;
+        }
+    }
+
+    private torch.Tensor Draw(int epoch, long number, int rows)
+    {
+        var random = new SplitMix64(
+            SplitMix64.Derive(Seed, RandomPurpose.Order, (epoch * BatchesPerEpoch(rows)) + number));
+        return Read(rows, _context, _ =>
+            _documents > 0 && random.Next(2) == 0
+                ? _corpus.Starts[random.Next(_documents)]
+                : (long)(random.NextDouble() * (_trained - _context)));
+    }
+
+    private torch.Tensor Read(int rows, int length, Func<int, long> start)
+    {
+        torch.Tensor host = torch.empty(rows, length + 1, torch.ScalarType.Int64);
+        Span<long> tokens = MemoryMarshal.Cast<byte, long>(host.bytes);
+        for (int i = 0; i < rows; i++)
+            _corpus.CopyTo(start(i), tokens.Slice(i * (length + 1), length + 1));
+        return HostTensors.OnDevice(host, Device);
+    }
+}

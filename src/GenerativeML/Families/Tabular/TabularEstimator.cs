@@ -1,0 +1,47 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What the trainers of generators of tables have in common: they learn any mixed columns, and what they train
+/// generates rows with the same.
+/// </summary>
+/// <remarks>
+/// <list type="table">
+/// <listheader><term>In the data</term><description>How it is learned</description></listheader>
+/// <item><term>Single, Double, integers</term><description>As numbers, within the range and with the decimals of the
+/// data; where there are at most 20 different ones and each occurs five times on average, or where
+/// <see cref="TabularOptions.CategoricalColumnNames"/> names the column, as categories.</description></item>
+/// <item><term>Boolean, text, keys</term><description>As categories; up to 65,536 of them in a column, with a warning
+/// above 1000.</description></item>
+/// <item><term>DateTime, DateTimeOffset, TimeSpan</term><description>As numbers, in the coarsest unit from days to
+/// milliseconds in which all of the column are whole; DateTimeOffset in universal time.</description></item>
+/// <item><term>Vectors of known size of these</term><description>Slot by slot, each like a column.</description></item>
+/// <item><term>NaN, empty text, missing keys, the least DateTime</term><description>As missing, and generated so.
+/// Infinite numbers are an error, or missing with <see cref="NonFiniteValues.Replace"/>.</description></item>
+/// </list>
+/// </remarks>
+public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
+{
+    private readonly TabularOptions _options;
+
+    private protected TabularEstimator(IHostEnvironment environment, string name, TabularOptions options)
+        : base(environment, name, options) => _options = options;
+
+    /// <inheritdoc/>
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns => [];
+
+    /// <inheritdoc/>
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        TableBinding.Check(inputSchema, _options, parameter);
+
+    /// <inheritdoc/>
+    private protected override TabularTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var binding = new TableBinding(input.Schema, _options, parameter);
+        TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
+        var table = new TrainingTable(input, binding, _options, context.Warning);
+        return new TabularTransformer(TableFit.Fit(table, _options, context), table.Schema, table.Mapping);
+    }
+}

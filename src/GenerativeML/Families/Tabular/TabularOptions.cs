@@ -1,0 +1,59 @@
+
+namespace GenerativeML;
+
+/// <summary>The options of a generator of tables, whatever it is made of.</summary>
+/// <remarks>
+/// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
+/// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
+/// </remarks>
+public abstract class TabularOptions : TrainingOptions
+{
+    /// <summary>
+    /// The columns to learn and to generate, by name. Default: all columns of the data that are not hidden.
+    /// </summary>
+    public IReadOnlyList<string>? ColumnNames { get; init; }
+
+    /// <summary>
+    /// The column that classifiers will be trained to predict: what decides its value is learned with more care. A
+    /// scalar. Default: none.
+    /// </summary>
+    public string? LabelColumnName { get; init; }
+
+    /// <summary>
+    /// Columns of numbers that are names and not quantities, such as postal codes: each value in the data is a category
+    /// of its own. Text, keys and Booleans always are, and so are numbers of at most 20 different values, each of which
+    /// occurs five times on average. Default: no others.
+    /// </summary>
+    public IReadOnlyList<string>? CategoricalColumnNames { get; init; }
+
+    /// <summary>What holds in every row, in the data and in generated rows. Default: nothing.</summary>
+    public IReadOnlyList<TableConstraint>? Constraints { get; init; }
+
+    /// <inheritdoc />
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty or given twice, constraints contradict each other, or the precision is not one that
+    /// generators of tables train in.
+    /// </exception>
+    public override void Validate()
+    {
+        base.Validate();
+        CheckNames(ColumnNames, nameof(ColumnNames));
+        CheckNames(CategoricalColumnNames, nameof(CategoricalColumnNames));
+        if (LabelColumnName is not null && string.IsNullOrWhiteSpace(LabelColumnName))
+            throw new ArgumentException($"Option {nameof(LabelColumnName)} is empty.");
+        if (Precision == Precision.BFloat16)
+            throw new ArgumentException($"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
+        TableConstraint.CheckTogether(Constraints ?? []);
+    }
+
+    private static void CheckNames(IReadOnlyList<string>? names, string option)
+    {
+        if (names is null)
+            return;
+        if (names.Count == 0 || names.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException($"Option {option} names no column, or one without a name.");
+        string? twice = names.GroupBy(name => name).FirstOrDefault(g => g.Count() > 1)?.Key;
+        if (twice is not null)
+            throw new ArgumentException($"Option {option} names column '{twice}' twice.");
+    }
+}

@@ -1,0 +1,251 @@
+using System.Globalization;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>A condition in terms of a table's columns.</summary>
+/// <param name="Data">What rows of the data must meet; they are held against it one by one.</param>
+/// <param name="Model">What the generator is asked for, which it limits its columns to.</param>
+internal sealed record TableQuery(TableCondition Data, TableCondition Model);
+
+/// <summary>
+/// Takes a condition by names and values to columns and codes, or says why none of the rows can meet it.
+/// </summary>
+internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping)
+{
+    private const int ShownValues = 10;
+
+    private readonly TableField[] _fields = [.. schema.Fields];
+    private readonly TableType[] _types = [.. schema.Columns.SelectMany(c => c.Fields.Select(_ => c.Type))];
+
+    /// <summary>Resolves a condition.</summary>
+    /// <exception cref="ArgumentException">No row can meet it; the message says why.</exception>
+    public TableQuery Resolve(RowCondition where)
+    {
+        var limits = new Dictionary<int, TableLimit>();
+        foreach (ColumnCondition condition in where.Columns)
+        {
+            int field = Array.FindIndex(_fields, f => f.Column.Name == condition.Column);
+            if (field < 0)
+            {
+                throw Impossible(
+                    $"Column '{condition.Column}', which the condition names, is not generated. There are "
+                    + $"{Names(_fields.Select(f => f.Column.Name))}.");
+            }
+            TableLimit limit = _fields[field].Categories is TableValues categories
+                ? Codes(field, categories, condition)
+                : Numbers(field, condition);
+            limits[field] = limits.TryGetValue(field, out TableLimit? earlier) ? Both(earlier, limit, where) : limit;
+        }
+        return new TableQuery(new([.. limits.Values]), new(ModelLimits(limits, where)));
+    }
+
+    private CategoryLimit Codes(int field, TableValues categories, ColumnCondition condition)
+    {
+        TableType type = _types[field];
+        bool boolean = TableItem.Named(type.Item).Type is BooleanDataViewType;
+        TableValues shown = KeyTexts(field) ?? categories;
+        var allowed = new bool[categories.Count];
+        switch (condition.Values)
+        {
+            case SomeValues some:
+                foreach (object? value in some.Values)
+                    allowed[CodeOf(value!)] = true;
+                break;
+            case ValueRange range when shown.Numbers is not null && !boolean:
+                double least = Round(field, range.Least), most = Round(field, range.Most);
+                for (int code = 0; code < allowed.Length; code++)
+                    allowed[code] = !IsMissing(code) && shown.Numbers[code] >= least && shown.Numbers[code] <= most;
+                break;
+            case ValueRange:
+                throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
+            case Presence presence:
+                for (int code = 0; code < allowed.Length; code++)
+                    allowed[code] = IsMissing(code) == presence.IsMissing;
+                break;
+        }
+        return allowed.Contains(true)
+            ? new CategoryLimit(field, allowed)
+            : throw Impossible(
+                $"No row can meet the condition {condition}: no such value was in the training rows. {Seen()}");
+
+        bool IsMissing(int code) => categories.Texts is IReadOnlyList<string> texts
+            ? texts[code].Length == 0
+            : double.IsNaN(categories.Numbers![code]) || type.KeyCount > 0 && categories.Numbers[code] == 0;
+
+        int CodeOf(object value)
+        {
+            for (int code = 0; code < allowed.Length; code++)
+            {
+                bool same = (value, shown) switch
+                {
+                    (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
+                    (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
+                    (double number, { Numbers: not null }) =>
+                        !boolean && shown.Numbers[code] == Round(field, number) && !IsMissing(code),
+                    _ => false,
+                };
+                if (same)
+                    return code;
+            }
+            throw Impossible(
+                $"No row can meet the condition {condition}: {new SomeValues([value]).ToString()[2..]} was never seen"
+                + $" there. {Seen()}");
+        }
+
+        string Seen() =>
+            $"It has {allowed.Length} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
+    }
+
+    private NumberLimit Numbers(int field, ColumnCondition condition)
+    {
+        TableField known = _fields[field];
+        TableColumn column = known.Column;
+        (double least, double most) = condition.Values switch
+        {
+            ValueRange range => (range.Least, range.Most),
+            SomeValues { Values: [double number] } => (number, number),
+            Presence { IsMissing: true } => (double.PositiveInfinity, double.NegativeInfinity),
+            Presence => (double.NegativeInfinity, double.PositiveInfinity),
+            SomeValues { Values: [double, ..] } => throw Impossible(
+                $"Column '{condition.Column}' holds numbers without categories: ask for one number or for a range."),
+            _ => throw Impossible(
+                $"Column '{condition.Column}' holds numbers: the condition {condition} cannot be met."),
+        };
+        if (condition.Values is Presence { IsMissing: true })
+        {
+            return column.HasMissing
+                ? new NumberLimit(field, least, most, Missing: true)
+                : throw Impossible(
+                    $"No row can meet the condition {condition}: no value of it was missing in the training rows.");
+        }
+        var limit = new NumberLimit(
+            field,
+            Math.Max(column.Min, Round(field, least) / known.Unit),
+            Math.Min(column.Max, Round(field, most) / known.Unit),
+            Missing: false);
+        return limit.Least <= limit.Most && HoldsRounded(field, limit)
+            ? limit
+            : throw Impossible(
+                $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to"
+                + $" {Show(column.Max)}"
+                + (column.Decimals is int digits ? $", rounded to {digits} digits after the point." : "."));
+
+        string Show(double value) => mapping.IsSingle(field)
+            ? ((float)value).ToString(CultureInfo.InvariantCulture)
+            : Text(value * known.Unit);
+    }
+
+    /// <summary>Whether a range holds a number with as many digits as the column's; there may be a gap.</summary>
+    private bool HoldsRounded(int field, NumberLimit limit)
+    {
+        if (_fields[field].Column.Decimals is not int decimals)
+            return true;
+        double scale = Math.Pow(10, decimals), near = Math.Round(limit.Least * scale);
+        return new[] { near - 1, near, near + 1 }
+            .Select(n => Round(field, n / scale))
+            .Any(value => value >= limit.Least && value <= limit.Most);
+    }
+
+    /// <summary>The limits in terms of the columns that are learned.</summary>
+    private List<TableLimit> ModelLimits(Dictionary<int, TableLimit> limits, RowCondition where)
+    {
+        var model = new List<TableLimit>();
+        foreach (TableCombination combination in mapping.Plan.Combinations)
+        {
+            if (!combination.Fields.Any(limits.ContainsKey))
+                continue;
+            bool[] allowed =
+            [
+                .. combination.Rows.Select(row => combination.Fields.Zip(row).All(p =>
+                    !limits.TryGetValue(p.First, out TableLimit? limit) || ((CategoryLimit)limit).Allowed[p.Second])),
+            ];
+            if (!allowed.Contains(true))
+            {
+                throw Impossible(
+                    $"No row can meet the condition {where}: its values never occur together in the columns "
+                    + $"{Names(combination.Fields.Select(f => _fields[f].Column.Name))}.");
+            }
+            model.Add(new CategoryLimit(mapping.ColumnOf(combination.Fields[0]), allowed));
+        }
+        foreach ((int field, TableLimit limit) in limits)
+        {
+            // A greater column is learned as a gap: only the smaller ones can be limited beforehand.
+            bool gap = mapping.Plan.Differences.Any(d => d.Upper == field);
+            if (mapping.CombinationOf(field) is not null || gap)
+                continue;
+            TableLimit asked = limit is NumberLimit range ? Widened(field, range) : limit;
+            model.Add(asked with { Column = mapping.ColumnOf(field) });
+        }
+        foreach (TableDifference difference in mapping.Plan.Differences)
+        {
+            if (limits.GetValueOrDefault(difference.Upper) is not NumberLimit upper || upper.Missing)
+                continue;
+            foreach (int field in difference.Lowers)
+            {
+                if (limits.GetValueOrDefault(field) is NumberLimit { Missing: false } lower && lower.Least > upper.Most)
+                {
+                    throw Impossible(
+                        $"No row can meet the condition {where}: '{_fields[field].Column.Name}' is never greater than"
+                        + $" '{_fields[upper.Column].Column.Name}'.");
+                }
+            }
+        }
+        return model;
+    }
+
+    // The model's numbers become Singles only afterwards: 20.1 is below the Single of that name.
+    private NumberLimit Widened(int field, NumberLimit limit) => mapping.IsSingle(field)
+        ? limit with { Least = MathF.BitDecrement((float)limit.Least), Most = MathF.BitIncrement((float)limit.Most) }
+        : limit;
+
+    private static TableLimit Both(TableLimit one, TableLimit other, RowCondition where)
+    {
+        TableLimit? both = (one, other) switch
+        {
+            (CategoryLimit a, CategoryLimit b) when a.Allowed.Zip(b.Allowed).Any(p => p.First && p.Second) =>
+                a with { Allowed = [.. a.Allowed.Zip(b.Allowed, (x, y) => x && y)] },
+            (NumberLimit a, NumberLimit b) when a.Missing == b.Missing =>
+                a.Missing || Math.Max(a.Least, b.Least) <= Math.Min(a.Most, b.Most)
+                    ? a with { Least = Math.Max(a.Least, b.Least), Most = Math.Min(a.Most, b.Most) }
+                    : null,
+            _ => null,
+        };
+        return both ?? throw Impossible($"No row can meet the condition {where}: its parts contradict each other.");
+    }
+
+    /// <summary>For a key whose values have texts or numbers: those of each code; null where it has none.</summary>
+    private TableValues? KeyTexts(int field)
+    {
+        if (_types[field].KeyCount == 0)
+            return null;
+        TableSchemaColumn column = schema.Columns.First(c => c.Fields.Any(f => ReferenceEquals(f, _fields[field])));
+        if (column.Annotations.FirstOrDefault(a => a.Name == "KeyValues")?.Values is not TableValues values)
+            return null;
+        int[] keys = [.. _fields[field].Categories!.Numbers!.Select(key => (int)Math.Min(key, int.MaxValue))];
+        return new TableValues
+        {
+            Texts = values.Texts is null ? null : [.. keys.Select(key => Value(values.Texts, key) ?? "")],
+            Numbers = values.Numbers is null
+                ? null
+                : [.. keys.Select(key => key == 0 ? double.NaN : Value(values.Numbers, key))],
+        };
+
+        static T? Value<T>(IReadOnlyList<T> values, int key) =>
+            key >= 1 && key <= values.Count ? values[key - 1] : default;
+    }
+
+    /// <summary>A number as the column can hold it: 0.1 is not the same in Single and in Double.</summary>
+    private double Round(int field, double value) =>
+        mapping.IsSingle(field) && double.IsFinite(value) ? (float)value : value;
+
+    private static string Names(IEnumerable<string> names)
+    {
+        string[] shown = [.. names.Take(ShownValues + 1).Select(n => $"'{n}'")];
+        return string.Join(", ", shown.Take(ShownValues)) + (shown.Length > ShownValues ? ", …" : "");
+    }
+
+    private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static ArgumentException Impossible(string message) => new(message);
+}

@@ -1,0 +1,155 @@
+using System.Globalization;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Holds constraints against the training rows in the first pass, and gathers what it takes to keep them.
+/// </summary>
+internal sealed class ConstraintScan
+{
+    private readonly IReadOnlyList<TableConstraint> _constraints;
+    private readonly int[][] _fields; // of each constraint
+    private readonly long[] _broken; // rows, of each constraint
+    private readonly List<CombinationIndex> _combinations = [];
+    private readonly List<GapProfile> _gaps = [];
+
+    public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
+    {
+        string[] names = [.. binding.FieldNames];
+        _constraints = constraints;
+        _fields = [.. constraints.Select(c => c.ColumnNames.Select(name => Array.IndexOf(names, name)).ToArray())];
+        _broken = new long[constraints.Count];
+        for (int c = 0; c < constraints.Count; c++)
+        {
+            if (constraints[c] is TableConstraint.FixedCombinations)
+                _combinations.Add(new CombinationIndex([.. _fields[c].Order()]));
+        }
+
+        // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
+        var groups = TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])
+            .Select((order, place) => (order, place))
+            .GroupBy(o => o.order.Upper)
+            .OrderBy(group => group.Max(o => o.place));
+        foreach (var group in groups)
+        {
+            _gaps.Add(new GapProfile(
+                Array.IndexOf(names, group.Key), [.. group.Select(o => Array.IndexOf(names, o.order.Lower))]));
+        }
+    }
+
+    /// <summary>How a field must be learned for the constraints' sake, or null.</summary>
+    public FieldRule? RuleOf(int field)
+    {
+        for (int c = 0; c < _constraints.Count; c++)
+        {
+            if (!_fields[c].Contains(field) || _constraints[c] is TableConstraint.InRange)
+                continue;
+            return _constraints[c] is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
+        }
+        return null;
+    }
+
+    /// <summary>The fields that are compared with others.</summary>
+    public IEnumerable<int> Compared => _gaps.SelectMany(gap => gap.Lowers.Append(gap.Upper)).Distinct();
+
+    /// <summary>Sees a row: its cells, and the codes that they have so far.</summary>
+    public void Add(RowCells cells, int[] codes)
+    {
+        double[] numbers = cells.Numbers;
+        for (int c = 0; c < _constraints.Count; c++)
+        {
+            int[] fields = _fields[c];
+            bool broken = _constraints[c] switch
+            {
+                TableConstraint.AtMost => numbers[fields[0]] > numbers[fields[1]],
+                TableConstraint.InRange range => numbers[fields[0]] < range.Least || numbers[fields[0]] > range.Most,
+                _ => false,
+            };
+            if (broken)
+                _broken[c]++;
+        }
+        foreach (CombinationIndex combination in _combinations)
+        {
+            combination.Add([.. combination.Fields.Select(f => codes[f])]);
+            if (combination.Rows.Count > FieldProfile.MostCategories)
+            {
+                throw new InvalidOperationException(
+                    $"There are more than {FieldProfile.MostCategories} combinations of the columns that a constraint"
+                    + " joins.");
+            }
+        }
+        foreach (GapProfile gap in _gaps)
+            gap.Add(numbers);
+    }
+
+    /// <summary>What becomes of the columns, after all rows.</summary>
+    /// <exception cref="InvalidOperationException">Rows break constraints; the message names them.</exception>
+    public TablePlan Finish(TableShape data, long rows, long unit)
+    {
+        string[] broken =
+        [
+            .. _constraints.Zip(_broken).Where(c => c.Second > 0).Select(c => string.Create(
+                CultureInfo.InvariantCulture, $"{c.Second} of {rows} rows break the constraint {c.First}")),
+        ];
+        if (broken.Length > 0)
+            throw new InvalidOperationException($"The data contradicts its constraints: {string.Join("; ", broken)}.");
+        int empty = Compared.FirstOrDefault(f => data.Columns[f].Kind != TableColumnKind.Continuous, -1);
+        if (empty >= 0)
+        {
+            throw new InvalidOperationException(
+                $"Column '{data.Columns[empty].Name}' is in an inequality, but has no numbers: all are missing.");
+        }
+        return new TablePlan
+        {
+            Combinations = [.. _combinations.Select(c => new TableCombination { Fields = c.Fields, Rows = c.Rows })],
+            Differences = [.. _gaps.Select(gap => gap.Finish(data, unit))],
+        };
+    }
+
+    /// <summary>The distances of a number from the greatest of some others.</summary>
+    private sealed class GapProfile(int upper, int[] lowers)
+    {
+        private readonly NumberProfile _gaps = new(single: false);
+        private readonly NumberProfile _alone = new(single: false); // where no smaller number is there
+
+        public int Upper => upper;
+
+        public int[] Lowers => lowers;
+
+        public void Add(double[] numbers)
+        {
+            double greatest = double.NegativeInfinity;
+            foreach (int lower in lowers)
+            {
+                if (numbers[lower] > greatest)
+                    greatest = numbers[lower];
+            }
+            if (double.IsNegativeInfinity(greatest))
+                _alone.Add(numbers[upper]);
+            else
+                _gaps.Add(numbers[upper] - greatest);
+        }
+
+        public TableDifference Finish(TableShape data, long unit)
+        {
+            var difference = new TableDifference
+            {
+                Upper = upper,
+                Lowers = lowers,
+                Gap = new TableColumn(data.Columns[upper].Name, TableColumnKind.Continuous),
+            };
+            double floor = TableMapping.FloorOf(difference, data);
+            int?[] decimals = [.. lowers.Append(upper).Select(f => data.Columns[f].Decimals)];
+            return difference with
+            {
+                Gap = difference.Gap with
+                {
+                    HasMissing = data.Columns[upper].HasMissing,
+                    Min = Math.Min(_gaps.Min / unit, _alone.Min / unit - floor),
+                    Max = Math.Max(_gaps.Max / unit, _alone.Max / unit - floor),
+                    Decimals = decimals.Contains(null) ? null : decimals.Max(),
+                },
+            };
+        }
+    }
+}

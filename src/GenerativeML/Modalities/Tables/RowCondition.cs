@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+using System.Globalization;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What generated rows are asked for: conditions on columns, all of which hold in every row. Immutable; each method
+/// gives a new one with one condition more.
+/// </summary>
+/// <remarks>
+/// <code>
+/// where: new RowCondition().Equal("education", "Masters").Between("age", 30, 40)
+/// </code>
+/// Columns are named as in the data; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// Texts and keys are compared by their text, which is case-sensitive; keys of numbers, numbers and Booleans by value.
+/// The ends of a range belong to it. Generated values do not leave the training rows' range, so what never occurred
+/// there cannot be asked for.
+/// </remarks>
+public sealed class RowCondition
+{
+    /// <summary>A condition that every row meets.</summary>
+    public RowCondition()
+        : this([])
+    {
+    }
+
+    private RowCondition(ImmutableArray<ColumnCondition> columns) => Columns = columns;
+
+    /// <summary>The conditions, in the order in which they were added.</summary>
+    internal ImmutableArray<ColumnCondition> Columns { get; }
+
+    /// <summary>The column holds this text, or key of this text.</summary>
+    public RowCondition Equal(string columnName, string value) => OneOf(columnName, value);
+
+    /// <summary>The column holds this number.</summary>
+    public RowCondition Equal(string columnName, double value) => OneOf(columnName, value);
+
+    /// <summary>The column holds this Boolean.</summary>
+    public RowCondition Equal(string columnName, bool value) => With(new(columnName, new SomeValues([value])));
+
+    /// <summary>The column holds this time.</summary>
+    public RowCondition Equal(string columnName, DateTime value) => Between(columnName, value, value);
+
+    /// <summary>The column holds one of these texts, or a key of one of them.</summary>
+    public RowCondition OneOf(string columnName, params IReadOnlyList<string> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return With(new(columnName, new SomeValues([.. values])));
+    }
+
+    /// <summary>The column holds one of these numbers.</summary>
+    public RowCondition OneOf(string columnName, params IReadOnlyList<double> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return With(new(columnName, new SomeValues([.. values.Select(v => (object)v)])));
+    }
+
+    /// <summary>The column's number is at least the one and at most the other.</summary>
+    /// <exception cref="ArgumentException">No number is.</exception>
+    public RowCondition Between(string columnName, double least, double most) =>
+        With(new(columnName, new ValueRange(least, most)));
+
+    /// <summary>The column's time is not before the one and not after the other.</summary>
+    /// <exception cref="ArgumentException">No time is.</exception>
+    public RowCondition Between(string columnName, DateTime first, DateTime last) =>
+        With(new(columnName, new ValueRange(TableTimes.Read(first), TableTimes.Read(last))));
+
+    /// <summary>The column's number is at least this.</summary>
+    public RowCondition AtLeast(string columnName, double least) => Between(columnName, least, double.PositiveInfinity);
+
+    /// <summary>The column's number is at most this.</summary>
+    public RowCondition AtMost(string columnName, double most) => Between(columnName, double.NegativeInfinity, most);
+
+    /// <summary>The column's value is missing: NaN, empty text, or a missing key.</summary>
+    public RowCondition Missing(string columnName) => With(new(columnName, new Presence(IsMissing: true)));
+
+    /// <summary>The column's value is not missing.</summary>
+    public RowCondition Present(string columnName) => With(new(columnName, new Presence(IsMissing: false)));
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Join(" and ", Columns);
+
+    private RowCondition With(ColumnCondition condition) => new(Columns.Add(condition));
+}
+
+/// <summary>What a condition asks of one column.</summary>
+internal sealed record ColumnCondition
+{
+    /// <exception cref="ArgumentException">It names no column, no value, or an empty range.</exception>
+    public ColumnCondition(string column, ValueCondition values)
+    {
+        if (string.IsNullOrWhiteSpace(column))
+            throw new ArgumentException("A condition names no column.", nameof(column));
+        Column = column;
+        Values = values;
+        if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
+            throw new ArgumentException($"The condition on column '{column}' names no value.", nameof(values));
+        if (values is ValueRange range && !(range.Least <= range.Most))
+            throw new ArgumentException($"No value meets the condition {this}: the range is empty.", nameof(values));
+    }
+
+    public string Column { get; }
+
+    public ValueCondition Values { get; }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"'{Column}' {Values}";
+}
+
+/// <summary>The values that a condition allows.</summary>
+internal abstract record ValueCondition;
+
+/// <summary>Some texts, numbers or Booleans.</summary>
+internal sealed record SomeValues(IReadOnlyList<object?> Values) : ValueCondition
+{
+    public override string ToString() => "= " + string.Join(
+        " or ", Values.Select(v => v is string text ? $"'{text}'" : Convert.ToString(v, CultureInfo.InvariantCulture)));
+}
+
+/// <summary>Numbers, or milliseconds, from one to another.</summary>
+internal sealed record ValueRange(double Least, double Most) : ValueCondition
+{
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"between {Least} and {Most}");
+}
+
+/// <summary>Missing values, or all others.</summary>
+internal sealed record Presence(bool IsMissing) : ValueCondition
+{
+    public override string ToString() => IsMissing ? "missing" : "present";
+}

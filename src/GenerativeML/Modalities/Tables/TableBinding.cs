@@ -1,0 +1,166 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>The columns of a data view that a table is made of, checked against the options before any work.</summary>
+internal sealed class TableBinding
+{
+    private const string Hint = $" Choose the columns to learn by the option {nameof(TabularOptions.ColumnNames)}.";
+
+    /// <param name="schema">The schema of the data.</param>
+    /// <param name="options">The options that name columns.</param>
+    /// <param name="parameter">What errors call the data.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A column that the options name is missing, or one is of a type that tables cannot hold.
+    /// </exception>
+    public TableBinding(DataViewSchema schema, TabularOptions options, string parameter)
+    {
+        DataViewSchema.Column[] visible = [.. schema.Where(c => !c.IsHidden)];
+        Check(options, [.. visible.Select(c => c.Name)], parameter);
+        Columns = [.. visible.Where(c => options.ColumnNames?.Contains(c.Name) ?? true)];
+        Types = [.. Columns.Select(c => TypeOf(c, parameter))];
+        FieldNames = [.. Columns.SelectMany(TableCells.NamesOf)];
+        if (options.LabelColumnName is string label)
+            Label = Field(label, nameof(options.LabelColumnName), parameter);
+        Categorical =
+        [
+            .. (options.CategoricalColumnNames ?? []).SelectMany(name => FieldsOf(name, parameter)),
+        ];
+        foreach (TableConstraint constraint in options.Constraints ?? [])
+        {
+            foreach (string name in constraint.ColumnNames)
+            {
+                int field = Field(name, nameof(options.Constraints), parameter);
+                if (constraint is not TableConstraint.FixedCombinations && !IsQuantity(field))
+                {
+                    throw new ArgumentOutOfRangeException(parameter,
+                        $"The constraint {constraint} needs a number or a time in column '{name}', but that holds "
+                        + $"{TypeOf(field).ToType()}.");
+                }
+            }
+            if (constraint is TableConstraint.AtMost order && KindOf(order.Lower) != KindOf(order.Upper))
+            {
+                throw new ArgumentOutOfRangeException(parameter,
+                    $"The constraint {order} compares {KindOf(order.Lower)} with {KindOf(order.Upper)}.");
+            }
+        }
+
+        string KindOf(string name) => ItemOf(Field(name, nameof(options.Constraints), parameter)) switch
+        {
+            { IsTime: false } => "numbers",
+            { Type: TimeSpanDataViewType } => "durations",
+            _ => "times",
+        };
+    }
+
+    /// <summary>The columns, in the order of the schema.</summary>
+    public IReadOnlyList<DataViewSchema.Column> Columns { get; }
+
+    /// <summary>Their types.</summary>
+    public IReadOnlyList<TableType> Types { get; }
+
+    /// <summary>The names of all fields: a scalar's column, a vector's column and slot.</summary>
+    public IReadOnlyList<string> FieldNames { get; }
+
+    /// <summary>The label's field, or null.</summary>
+    public int? Label { get; }
+
+    /// <summary>The fields that the options make categories of.</summary>
+    public IReadOnlyList<int> Categorical { get; }
+
+    /// <summary>Checks what is known of columns before any data is there.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">As the constructor.</exception>
+    public static void Check(SchemaShape shape, TabularOptions options, string parameter)
+    {
+        Check(options, [.. shape.Select(c => c.Name)], parameter);
+        foreach (SchemaShape.Column column in shape)
+        {
+            if (options.ColumnNames?.Contains(column.Name) == false)
+                continue;
+            bool variable = column.Kind == SchemaShape.Column.VectorKind.VariableVector;
+            if (variable || TableItem.Of(column.ItemType) is null)
+            {
+                string found = variable ? $"Vector<{column.ItemType}>" : $"{column.ItemType}";
+                throw Unsupported(column.Name, found, variable, parameter);
+            }
+        }
+    }
+
+    /// <summary>The number of a field.</summary>
+    public int Field(string name, string option, string parameter)
+    {
+        for (int f = 0; f < FieldNames.Count; f++)
+        {
+            if (FieldNames[f] == name)
+                return f;
+        }
+        string? slot = FieldNames.FirstOrDefault(n => n.StartsWith(name + ".", StringComparison.Ordinal));
+        throw new ArgumentOutOfRangeException(parameter, $"Option {option} names column '{name}', which is "
+            + (slot is not null && Columns.Any(c => c.Name == name)
+                ? $"a vector: a scalar is expected, or one slot, as '{slot}'."
+                : "not among the columns to learn."));
+    }
+
+    /// <summary>The type of a field's column.</summary>
+    public TableType TypeOf(int field)
+    {
+        int column = 0;
+        for (long first = Types[0].Size; first <= field; first += Types[column].Size)
+            column++;
+        return Types[column];
+    }
+
+    /// <summary>Whether a field's values are numbers or times, which can be compared.</summary>
+    public bool IsQuantity(int field) =>
+        TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
+
+    private TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
+
+    private IEnumerable<int> FieldsOf(string column, string parameter)
+    {
+        int first = 0;
+        for (int c = 0; c < Columns.Count; c++)
+        {
+            if (Columns[c].Name == column)
+                return Enumerable.Range(first, (int)Types[c].Size);
+            first += (int)Types[c].Size;
+        }
+        return [Field(column, nameof(TabularOptions.CategoricalColumnNames), parameter)];
+    }
+
+    private static void Check(TabularOptions options, IReadOnlyList<string> present, string parameter)
+    {
+        List<(string Option, string Name)> named =
+            [.. (options.ColumnNames ?? []).Select(name => (nameof(options.ColumnNames), name))];
+        if (options.LabelColumnName is string label)
+            named.Add((nameof(options.LabelColumnName), label));
+        foreach ((string option, string name) in named)
+        {
+            if (present.Contains(name))
+                continue;
+            string columns = string.Join(", ", present.Take(20).Select(c => $"'{c}'"));
+            throw new ArgumentOutOfRangeException(parameter,
+                $"Column '{name}', which option {option} names, is missing: the data has "
+                + (columns.Length == 0 ? "no columns." : $"the columns {columns}."));
+        }
+        if (present.Count == 0)
+            throw new ArgumentOutOfRangeException(parameter, "The data has no columns to learn.");
+    }
+
+    private static TableType TypeOf(DataViewSchema.Column column, string parameter)
+    {
+        bool variable = column.Type is VectorDataViewType { IsKnownSize: false };
+        if (variable || TableType.Of(column.Type) is not TableType type)
+            throw Unsupported(column.Name, column.Type.ToString()!, variable, parameter);
+        if (type.KeyCount > 1UL << 53)
+            throw Unsupported(column.Name, column.Type.ToString()!, variable: false, parameter);
+        return type;
+    }
+
+    private static ArgumentOutOfRangeException Unsupported(
+        string column, string found, bool variable, string parameter) =>
+        new(parameter, $"Column '{column}' is of a type that a table cannot hold: expected numbers, Boolean, text, a"
+            + $" key, a time, or a vector of known size of these, found {found}"
+            + (variable ? ", whose size may differ from row to row." : ".") + Hint);
+}

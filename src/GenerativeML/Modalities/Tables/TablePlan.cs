@@ -1,0 +1,75 @@
+
+namespace GenerativeML;
+
+/// <summary>
+/// How the columns of the data become those that a generator learns, so that constraints always hold.
+/// </summary>
+internal sealed record TablePlan
+{
+    /// <summary>Fields of the data that become one categorical column.</summary>
+    public required IReadOnlyList<TableCombination> Combinations { get; init; }
+
+    /// <summary>
+    /// Fields that become their distance from others; each comes after those whose upper field is one of its own.
+    /// </summary>
+    public required IReadOnlyList<TableDifference> Differences { get; init; }
+
+    /// <summary>Checks a plan that came from a file.</summary>
+    /// <exception cref="FormatException">It does not fit the data.</exception>
+    public void Check(TableShape data)
+    {
+        var used = new HashSet<int>();
+        foreach (TableCombination combination in Combinations)
+            combination.Check(data, used);
+        var pending = Differences.Select(d => d.Upper).ToHashSet();
+        bool sound = pending.Count == Differences.Count;
+        foreach (TableDifference difference in Differences)
+        {
+            pending.Remove(difference.Upper);
+            difference.Gap.Check();
+            sound &= difference.Gap.Kind == TableColumnKind.Continuous
+                && difference.Lowers.Count > 0
+                && difference.Lowers.Append(difference.Upper).All(f => IsNumber(f) && !pending.Contains(f))
+                && !difference.Lowers.Contains(difference.Upper);
+        }
+        if (!sound)
+            throw TableType.Unsound("its constraints do not fit its columns");
+
+        bool IsNumber(int field) =>
+            field >= 0 && field < data.Columns.Count && data.Columns[field].Kind == TableColumnKind.Continuous;
+    }
+}
+
+/// <summary>Categorical fields of which only the combinations in the training rows occur.</summary>
+internal sealed record TableCombination
+{
+    /// <summary>The fields, in rising order.</summary>
+    public required IReadOnlyList<int> Fields { get; init; }
+
+    /// <summary>For each code of the combined column, the codes of the fields.</summary>
+    public required IReadOnlyList<IReadOnlyList<int>> Rows { get; init; }
+
+    public void Check(TableShape data, HashSet<int> used)
+    {
+        bool sound = Fields.Count > 1 && Rows.Count is > 0 and <= TableColumn.MostCategories
+            && Fields.All(f => f >= 0 && f < data.Columns.Count
+                && data.Columns[f].Kind == TableColumnKind.Categorical && used.Add(f))
+            && Rows.All(row => row.Count == Fields.Count
+                && row.Zip(Fields).All(p => p.First >= 0 && p.First < data.Columns[p.Second].Categories));
+        if (!sound)
+            throw TableType.Unsound("its combinations do not fit its columns");
+    }
+}
+
+/// <summary>A number that is at least as great as some others: the greatest of them plus a gap.</summary>
+internal sealed record TableDifference
+{
+    /// <summary>The greater field.</summary>
+    public required int Upper { get; init; }
+
+    /// <summary>The fields that are not greater; those that are missing in a row do not count there.</summary>
+    public required IReadOnlyList<int> Lowers { get; init; }
+
+    /// <summary>The gap as a column; missing where the greater value is.</summary>
+    public required TableColumn Gap { get; init; }
+}

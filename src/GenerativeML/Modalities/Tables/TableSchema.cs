@@ -1,0 +1,181 @@
+using System.Text.Json.Serialization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>The columns of a table as ML.NET sees them, with all that it takes to make them again.</summary>
+internal sealed record TableSchema
+{
+    /// <summary>The columns, in order.</summary>
+    public required IReadOnlyList<TableSchemaColumn> Columns { get; init; }
+
+    /// <summary>All fields of all columns, in order: what a row holds.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<TableField> Fields => [.. Columns.SelectMany(c => c.Fields)];
+
+    /// <summary>The schema, type for type and annotation for annotation.</summary>
+    public DataViewSchema ToSchema()
+    {
+        var builder = new DataViewSchema.Builder();
+        foreach (TableSchemaColumn column in Columns)
+        {
+            var annotations = new DataViewSchema.Annotations.Builder();
+            foreach (TableAnnotation annotation in column.Annotations)
+            {
+                TableItem.Named(annotation.Type.Item).AddAnnotation(
+                    annotations, annotation.Name, annotation.Type.ToType(), annotation.Values);
+            }
+            builder.AddColumn(column.Name, column.Type.ToType(), annotations.ToAnnotations());
+        }
+        return builder.ToSchema();
+    }
+
+    /// <summary>Checks a schema that came from a file.</summary>
+    /// <exception cref="FormatException">It contradicts itself.</exception>
+    public void Check()
+    {
+        foreach (TableSchemaColumn column in Columns)
+            column.Check();
+        if (Columns.Select(c => c.Name).Distinct().Count() < Columns.Count)
+            throw TableType.Unsound("two columns have one name");
+    }
+}
+
+/// <summary>A column of a <see cref="TableSchema"/>.</summary>
+internal sealed record TableSchemaColumn
+{
+    public required string Name { get; init; }
+
+    public required TableType Type { get; init; }
+
+    public required IReadOnlyList<TableAnnotation> Annotations { get; init; }
+
+    /// <summary>One for a scalar, one for each slot of a vector.</summary>
+    public required IReadOnlyList<TableField> Fields { get; init; }
+
+    public void Check()
+    {
+        Type.Check();
+        if (Name.Length == 0 || Fields.Count == 0 || Type.Size != Fields.Count)
+            throw TableType.Unsound("a column has no name, or another number of values than its type");
+        foreach (TableAnnotation annotation in Annotations)
+            annotation.Check();
+        foreach (TableField field in Fields)
+            field.Check(Type);
+    }
+}
+
+/// <summary>A named value of a column, or a vector of them: key values, slot names, whatever it had.</summary>
+internal sealed record TableAnnotation
+{
+    public required string Name { get; init; }
+
+    public required TableType Type { get; init; }
+
+    public required TableValues Values { get; init; }
+
+    /// <summary>The annotations of a column, but for those of types that tables cannot hold.</summary>
+    public static IReadOnlyList<TableAnnotation> All(DataViewSchema.Annotations annotations)
+    {
+        var all = new List<TableAnnotation>();
+        foreach (DataViewSchema.Column annotation in annotations.Schema)
+        {
+            if (TableType.Of(annotation.Type) is not TableType type)
+                continue;
+            all.Add(new TableAnnotation
+            {
+                Name = annotation.Name,
+                Type = type,
+                Values = TableItem.Named(type.Item).ReadAnnotation(annotations, annotation),
+            });
+        }
+        return all;
+    }
+
+    public void Check()
+    {
+        Type.Check();
+        bool fits = Name.Length > 0 && Values.Fits(TableItem.Named(Type.Item))
+            && (Type.Size == 0 || Values.Count == Type.Size);
+        if (!fits)
+            throw TableType.Unsound("an annotation does not fit its type");
+    }
+}
+
+/// <summary>One number or category of each row.</summary>
+internal sealed record TableField
+{
+    /// <summary>What is known of its values, in units of <see cref="Unit"/>.</summary>
+    public required TableColumn Column { get; init; }
+
+    /// <summary>The value of each code; null for numbers.</summary>
+    public TableValues? Categories { get; init; }
+
+    /// <summary>What numbers are multiplied by: one, or the milliseconds of a unit of time.</summary>
+    public long Unit { get; init; } = 1;
+
+    public void Check(TableType type)
+    {
+        Column.Check();
+        TableItem item = TableItem.Named(type.Item);
+        bool categorical = Column.Kind == TableColumnKind.Categorical;
+        bool sound = categorical == Categories is not null
+            && (Categories is null || Categories.Fits(item) && Categories.Count == Column.Categories)
+            && (categorical || !item.IsText && type.KeyCount == 0)
+            && (Unit == 1 || item.IsTime && TableTimes.Units.Contains(Unit));
+        if (!sound)
+            throw TableType.Unsound("a column's categories do not fit its type");
+    }
+}
+
+/// <summary>A type of a column or annotation.</summary>
+internal sealed record TableType
+{
+    /// <summary>The name of its <see cref="TableItem"/>.</summary>
+    public required string Item { get; init; }
+
+    /// <summary>How many values a key has; zero for what is no key.</summary>
+    public ulong KeyCount { get; init; }
+
+    /// <summary>The dimensions of a vector; null for a scalar.</summary>
+    public IReadOnlyList<int>? Dimensions { get; init; }
+
+    /// <summary>Values of a row: one for a scalar, zero for a vector of unknown size.</summary>
+    [JsonIgnore]
+    public long Size => Dimensions?.Aggregate(1L, (size, d) => size > int.MaxValue ? size : size * d) ?? 1;
+
+    /// <summary>A type that tables can hold, as saved; null for another.</summary>
+    public static TableType? Of(DataViewType type)
+    {
+        var vector = type as VectorDataViewType;
+        DataViewType item = vector?.ItemType ?? type;
+        return TableItem.Of(item) is TableItem known
+            ? new TableType
+            {
+                Item = known.Name,
+                KeyCount = (item as KeyDataViewType)?.Count ?? 0,
+                Dimensions = vector is null ? null : [.. vector.Dimensions],
+            }
+            : null;
+    }
+
+    public DataViewType ToType()
+    {
+        PrimitiveDataViewType item = TableItem.Named(Item).Type;
+        if (KeyCount > 0)
+            item = new KeyDataViewType(item.RawType, KeyCount);
+        return Dimensions is null ? item : new VectorDataViewType(item, Dimensions.ToArray());
+    }
+
+    public void Check()
+    {
+        TableItem item = TableItem.Named(Item);
+        bool sound = (KeyCount == 0 || KeyDataViewType.IsValidDataType(item.Type.RawType))
+            && (Dimensions is null || Dimensions.Count > 0 && Dimensions.All(d => d >= 0) && Size <= int.MaxValue);
+        if (!sound)
+            throw Unsound("a column's type is none");
+    }
+
+    public static FormatException Unsound(string what) => new($"The saved table is damaged: {what}.");
+}

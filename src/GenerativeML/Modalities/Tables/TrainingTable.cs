@@ -1,0 +1,188 @@
+using System.Globalization;
+using Microsoft.ML;
+
+namespace GenerativeML;
+
+/// <summary>
+/// The columns of a data view as a generator learns them; one pass over the rows finds out what they are.
+/// </summary>
+internal sealed class TrainingTable : ITableSource
+{
+    private const int RowsAtOnce = 1024;
+
+    // So many categories cost time and memory in every step, and most of them occur too rarely to be learned well.
+    private const int ManyCategories = 1000;
+
+    private readonly IDataView _data;
+    private readonly TableBinding _binding;
+    private readonly TabularOptions _options;
+    private readonly TableField[] _fields;
+    private readonly CategoryIndex?[] _categories;
+
+    /// <param name="data">The training rows.</param>
+    /// <param name="binding">The columns.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="warn">Hears warnings.</param>
+    /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
+    public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
+    {
+        _data = data;
+        _binding = binding;
+        _options = options;
+        var constraints = new ConstraintScan(options.Constraints ?? [], binding);
+        FieldProfile[] profiles = Scan(constraints);
+        (_fields, long unit) = FieldsOf(profiles, constraints);
+        Schema = SchemaOf(_fields);
+        _categories = [.. _fields.Select(f => f.Categories is null ? null : new CategoryIndex(f.Categories))];
+        var shape = new TableShape([.. _fields.Select(f => f.Column)], binding.Label);
+        Mapping = new TableMapping(shape, Singles(Schema), constraints.Finish(shape, RowCount, unit));
+        Warn(warn);
+    }
+
+    /// <summary>The columns as ML.NET sees them.</summary>
+    public TableSchema Schema { get; }
+
+    /// <summary>Between the columns of the data and those that are learned.</summary>
+    public TableMapping Mapping { get; }
+
+    /// <inheritdoc/>
+    public TableShape Shape => Mapping.Model;
+
+    /// <inheritdoc/>
+    public long RowCount { get; private set; }
+
+    /// <inheritdoc/>
+    public ITableReader Open() => new Reader(this);
+
+    /// <summary>For each field of a schema, whether its values have the precision of Single.</summary>
+    public static bool[] Singles(TableSchema schema) =>
+        [.. schema.Columns.SelectMany(c => c.Fields.Select(_ => c.Type.Item == "Single"))];
+
+    private FieldProfile[] Scan(ConstraintScan constraints)
+    {
+        FieldProfile[] profiles =
+        [
+            .. _binding.FieldNames.Select(
+                (name, f) => new FieldProfile(name, _binding.TypeOf(f), RuleOf(f, constraints))),
+        ];
+        var codes = new int[profiles.Length];
+        using TableReader reader = OpenReader();
+        while (reader.MoveNext())
+        {
+            for (int f = 0; f < profiles.Length; f++)
+                codes[f] = profiles[f].Add(reader.Cells, f);
+            constraints.Add(reader.Cells, codes);
+            RowCount++;
+        }
+        if (reader.FirstInfinite is (int field, long row) && _options.NonFiniteValues == NonFiniteValues.Error)
+        {
+            throw new InvalidOperationException(
+                string.Create(CultureInfo.InvariantCulture, $"{reader.InfiniteRows} of {reader.RowsSeen} rows hold")
+                + $" infinite numbers; the first is in column '{_binding.FieldNames[field]}' of row {row} (counted from"
+                + $" 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
+                + $" {NonFiniteValues.Replace}, which takes them for missing, or {NonFiniteValues.DropRow}.");
+        }
+        if (RowCount < 2)
+        {
+            throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
+                $"A table is learned from two rows or more, but the data has {RowCount} that can be used."));
+        }
+        return profiles;
+    }
+
+    private FieldRule RuleOf(int field, ConstraintScan constraints)
+    {
+        FieldRule? constrained = constraints.RuleOf(field);
+        bool named = _binding.Categorical.Contains(field);
+        if (named && constrained == FieldRule.Numbers)
+        {
+            throw new ArgumentException(
+                $"Column '{_binding.FieldNames[field]}' is in an inequality, so its values cannot be categories.");
+        }
+        return constrained
+            ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
+    }
+
+    /// <summary>The fields, and the unit in which those that are compared with others are.</summary>
+    private (TableField[] Fields, long Unit) FieldsOf(FieldProfile[] profiles, ConstraintScan constraints)
+    {
+        HashSet<int> compared = [.. constraints.Compared];
+        long common = compared.Select(UnitOf).DefaultIfEmpty(1).Min();
+        return ([.. profiles.Select((p, f) => p.ToField(compared.Contains(f) ? common : UnitOf(f)))], common);
+
+        long UnitOf(int field) =>
+            TableItem.Named(_binding.TypeOf(field).Item).IsTime ? profiles[field].Numbers.Unit : 1;
+    }
+
+    private TableSchema SchemaOf(TableField[] fields)
+    {
+        var columns = new List<TableSchemaColumn>();
+        int first = 0;
+        for (int c = 0; c < _binding.Columns.Count; c++)
+        {
+            int width = (int)_binding.Types[c].Size;
+            columns.Add(new TableSchemaColumn
+            {
+                Name = _binding.Columns[c].Name,
+                Type = _binding.Types[c],
+                Annotations = TableAnnotation.All(_binding.Columns[c].Annotations),
+                Fields = fields[first..(first + width)],
+            });
+            first += width;
+        }
+        return new TableSchema { Columns = columns };
+    }
+
+    private void Warn(Action<string>? warn)
+    {
+        foreach (TableColumn column in Shape.Columns)
+        {
+            if (column.Categories <= ManyCategories)
+                continue;
+            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
+                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
+                + " than describing them.");
+        }
+    }
+
+    private TableReader OpenReader() => new(_data, _binding, _options.NonFiniteValues, _options.CancellationToken);
+
+    private sealed class Reader(TrainingTable table) : ITableReader
+    {
+        private readonly TableReader _rows = table.OpenReader();
+        private readonly TableBlock _data = new(table.Mapping.Data, RowsAtOnce);
+
+        public int Read(TableBlock block, int start, int count)
+        {
+            int read = 0;
+            while (read < count)
+            {
+                int wanted = Math.Min(RowsAtOnce, count - read), rows = 0;
+                while (rows < wanted && _rows.MoveNext())
+                    Take(rows++);
+                table.Mapping.Encode(_data, block, start + read, rows);
+                read += rows;
+                if (rows < wanted)
+                    break;
+            }
+            return read;
+        }
+
+        private void Take(int row)
+        {
+            TableField[] fields = table._fields;
+            for (int f = 0; f < fields.Length; f++)
+            {
+                if (table._categories[f] is not CategoryIndex categories)
+                {
+                    _data.Numbers(f)[row] = _rows.Cells.Numbers[f] / fields[f].Unit;
+                    continue;
+                }
+                int code = categories.Find(_rows.Cells, f);
+                _data.Codes(f)[row] = code >= 0 ? code : throw TableReader.Changed(fields[f].Column.Name);
+            }
+        }
+
+        public void Dispose() => _rows.Dispose();
+    }
+}

@@ -1,0 +1,150 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Learns which pairs of neighbours to join (Sennrich 2016): always the most frequent, of equally frequent ones the one
+/// with the lower numbers. Each different word is kept once, with how often it occurs; a merge touches only the words
+/// that have the pair.
+/// </summary>
+internal sealed class BytePairTraining(BytePairOptions options)
+{
+    private const int Bytes = 256;
+    private const int ReportEvery = 64;
+
+    private readonly List<Word> _words = [];
+    private readonly Dictionary<(int Left, int Right), Pair> _pairs = [];
+    private readonly PriorityQueue<(int Left, int Right), (long, int, int)> _queue = new();
+
+    /// <summary>The pairs to join, in order; the n-th makes token 256 + n.</summary>
+    public List<(int Left, int Right)> Run(IEnumerable<string> texts)
+    {
+        CountWords(texts);
+        CountPairs();
+        int wanted = options.VocabularySize - Bytes - (options.EndOfText ? 1 : 0);
+        var merges = new List<(int Left, int Right)>(wanted);
+        while (merges.Count < wanted && MostFrequent() is (int, int) best)
+        {
+            options.CancellationToken.ThrowIfCancellationRequested();
+            Merge(best, Bytes + merges.Count);
+            merges.Add(best);
+            if (merges.Count % ReportEvery == 0)
+                options.Progress?.Report((double)merges.Count / wanted);
+        }
+        options.Progress?.Report(1);
+        return merges;
+    }
+
+    private void CountWords(IEnumerable<string> texts)
+    {
+        var tokens = new int[Bytes];
+        for (int i = 0; i < Bytes; i++)
+            tokens[ByteCharacters.Order[i]] = i;
+        var counts = new Dictionary<string, long>(StringComparer.Ordinal);
+        Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> lookup =
+            counts.GetAlternateLookup<ReadOnlySpan<char>>();
+        foreach (string text in texts)
+        {
+            options.CancellationToken.ThrowIfCancellationRequested();
+            foreach ((int offset, int length) in RobertaPreTokenizer.Instance.PreTokenize(text))
+                CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(offset, length), out _)++;
+        }
+        foreach ((string word, long count) in counts)
+            _words.Add(new([.. Encoding.UTF8.GetBytes(word).Select(b => tokens[b])], count));
+    }
+
+    private void CountPairs()
+    {
+        for (int w = 0; w < _words.Count; w++)
+        {
+            Word word = _words[w];
+            for (int i = 0; i + 1 < word.Tokens.Count; i++)
+                Change((word.Tokens[i], word.Tokens[i + 1]), word.Count, w);
+        }
+        foreach (((int, int) pair, Pair seen) in _pairs)
+            Offer(pair, seen.Count);
+    }
+
+    // The queue keeps what was true once; an entry whose count has changed since is corrected when it comes up.
+    private (int Left, int Right)? MostFrequent()
+    {
+        while (_queue.TryDequeue(out (int Left, int Right) pair, out (long Negated, int, int) place))
+        {
+            if (!_pairs.TryGetValue(pair, out Pair? seen))
+                continue;
+            if (seen.Count == -place.Negated)
+                return pair;
+            Offer(pair, seen.Count);
+        }
+        return null;
+    }
+
+    private void Offer((int Left, int Right) pair, long count)
+    {
+        if (count >= options.LeastFrequency)
+            _queue.Enqueue(pair, (-count, pair.Left, pair.Right));
+    }
+
+    private void Merge((int Left, int Right) pair, int token)
+    {
+        Pair merged = _pairs[pair];
+        var grown = new HashSet<(int, int)>();
+        foreach (int w in merged.Words)
+        {
+            Word word = _words[w];
+            List<int> tokens = word.Tokens;
+            int to = 0;
+            for (int from = 0; from < tokens.Count; from++)
+            {
+                if (from + 1 >= tokens.Count || (tokens[from], tokens[from + 1]) != pair)
+                {
+                    tokens[to++] = tokens[from];
+                    continue;
+                }
+                // What stands before may itself have just been joined; what follows is as it was.
+                if (to > 0)
+                {
+                    Change((tokens[to - 1], pair.Left), -word.Count, w);
+                    Change((tokens[to - 1], token), word.Count, w);
+                    grown.Add((tokens[to - 1], token));
+                }
+                if (from + 2 < tokens.Count)
+                {
+                    Change((pair.Right, tokens[from + 2]), -word.Count, w);
+                    Change((token, tokens[from + 2]), word.Count, w);
+                    grown.Add((token, tokens[from + 2]));
+                }
+                tokens[to++] = token;
+                from++;
+            }
+            tokens.RemoveRange(to, tokens.Count - to);
+        }
+        _pairs.Remove(pair);
+        foreach ((int, int) other in grown)
+        {
+            if (_pairs.TryGetValue(other, out Pair? seen))
+                Offer(other, seen.Count);
+        }
+    }
+
+    private void Change((int Left, int Right) pair, long by, int word)
+    {
+        ref Pair? seen = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, pair, out _);
+        seen ??= new();
+        seen.Count += by;
+        if (by > 0)
+            seen.Words.Add(word);
+    }
+
+    private sealed record Word(List<int> Tokens, long Count);
+
+    private sealed class Pair
+    {
+        public long Count { get; set; }
+
+        /// <summary>The words that have it, or had it.</summary>
+        public HashSet<int> Words { get; } = [];
+    }
+}

@@ -1,0 +1,88 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>A text column of training rows: read as often as it takes, never held as a whole.</summary>
+internal sealed class TextColumn
+{
+    private readonly IDataView _data;
+    private readonly DataViewSchema.Column _column;
+    private readonly CancellationToken _cancellation;
+
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or is no text.</exception>
+    public TextColumn(IDataView data, string name, string parameter, CancellationToken cancellation)
+    {
+        _data = data;
+        _column = InputColumns.Find(data.Schema, InputColumns.DescribeText(data.Schema, name, parameter), parameter);
+        _cancellation = cancellation;
+    }
+
+    /// <summary>The rows' texts, in order.</summary>
+    public IEnumerable<string> Texts()
+    {
+        using DataViewRowCursor cursor = _data.GetRowCursor([_column]);
+        ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(_column);
+        ReadOnlyMemory<char> value = default;
+        while (cursor.MoveNext())
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            getter(ref value);
+            yield return value.ToString();
+        }
+    }
+
+    /// <summary>All texts as tokens.</summary>
+    /// <param name="codec">Makes the tokens.</param>
+    /// <param name="separator">What joins the rows to one text; null where each is a document for itself.</param>
+    /// <param name="budgetBytes">The most memory that the tokens may take.</param>
+    /// <param name="sample">Is shown each text; null for nobody.</param>
+    /// <exception cref="InvalidOperationException">
+    /// There is no text; or it has characters that the vocabulary cannot express; or it needs more memory.
+    /// </exception>
+    public GptCorpus Read(ITokenCodec codec, string? separator, long budgetBytes, TextSample? sample)
+    {
+        var corpus = new GptCorpus(codec.VocabularySize, budgetBytes);
+        ReadOnlySpan<int> end = codec.EndOfText is int token ? [token] : [];
+        long row = 0;
+        bool any = false;
+        foreach (string text in Texts())
+        {
+            any |= text.Length > 0;
+            sample?.Add(text);
+            if (separator is not null)
+            {
+                corpus.Add(Encode(codec, text + separator, row));
+            }
+            else if (text.Length > 0)
+            {
+                corpus.StartDocument();
+                corpus.Add(end);
+                corpus.Add(Encode(codec, text, row));
+            }
+            row++;
+        }
+        if (!any)
+            throw Empty();
+        if (separator is null)
+            corpus.Add(end);
+        return corpus;
+    }
+
+    /// <summary>The error for a column without text.</summary>
+    public InvalidOperationException Empty() =>
+        new($"There is no text to train on: column '{_column.Name}' is empty, or all its rows are.");
+
+    private int[] Encode(ITokenCodec codec, string text, long row)
+    {
+        try
+        {
+            return codec.Encode(text);
+        }
+        catch (InvalidOperationException unknown)
+        {
+            throw new InvalidOperationException(
+                $"Row {row} of column '{_column.Name}' (counted from 0) cannot be encoded. {unknown.Message}", unknown);
+        }
+    }
+}

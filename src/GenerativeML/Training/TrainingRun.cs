@@ -1,0 +1,89 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What the training loop is told beside the options: everything that the family and its caller decided.
+/// </summary>
+internal sealed record TrainingRun
+{
+    /// <summary>The options as the caller gave them.</summary>
+    public required TrainingOptions Options { get; init; }
+
+    /// <summary>Hears of progress.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>The seed, resolved.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>Rows in a step, resolved.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>Passes over the rows, resolved.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>
+    /// Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.
+    /// </summary>
+    public long? Steps { get; init; }
+
+    /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
+    public int Parts { get; init; } = 1;
+
+    /// <summary>The peak learning rate, resolved.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Where the learning rate's fall ends, in shares of its peak.</summary>
+    public double RateFloor { get; init; } = GenerativeML.LearningRate.DefaultFloor;
+
+    /// <summary>Weight decay, resolved.</summary>
+    public required double WeightDecay { get; init; }
+
+    /// <summary>
+    /// Everything that decides the result, as JSON: a checkpoint of another run than this one is refused by it.
+    /// </summary>
+    public required string Identity { get; init; }
+
+    /// <summary>
+    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open,
+    /// for another version may have other defaults, and by what the family adds.
+    /// </summary>
+    public static TrainingRun Of(
+        TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,
+        double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
+        {
+            Options = options,
+            Progress = context.Progress,
+            Seed = context.Seed,
+            BatchSize = batchSize,
+            Epochs = epochs,
+            LearningRate = learningRate,
+            WeightDecay = weightDecay,
+            Identity = Describe(
+                options,
+                [
+                    ("seed", context.Seed), (nameof(options.BatchSize), batchSize), (nameof(options.Epochs), epochs),
+                    (nameof(options.LearningRate), learningRate), (nameof(options.WeightDecay), weightDecay), .. family,
+                ]),
+        };
+
+    /// <summary>An <see cref="Identity"/> of options and what was resolved beside them.</summary>
+    public static string Describe(TrainingOptions options, params ReadOnlySpan<(string Name, object Value)> resolved)
+    {
+        JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();
+        foreach ((string name, object value) in resolved)
+            identity[name] = JsonSerializer.SerializeToNode(value, Format);
+        return identity.ToJsonString();
+    }
+
+    private static readonly JsonSerializerOptions Format = new() { Converters = { new JsonStringEnumConverter() } };
+}
+
+/// <summary>How a training run ended.</summary>
+/// <param name="Steps">Optimizer steps made.</param>
+/// <param name="Epochs">Epochs begun.</param>
+/// <param name="StoppedEarly">Whether the validation loss ended it.</param>
+/// <param name="Cancelled">Whether the caller ended it and asked for the model so far.</param>
+internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);

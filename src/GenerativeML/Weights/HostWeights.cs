@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A model's tensors in managed memory, by name: what a trained model keeps, so that loading, computing and saving it
+/// needs no torch.
+/// </summary>
+internal sealed class HostWeights
+{
+    private readonly Dictionary<string, (TensorSpec Spec, float[] Values)> _tensors;
+
+    /// <summary>Tensors of Single, all zero.</summary>
+    public HostWeights(IEnumerable<TensorSpec> specs)
+        : this(specs.Select(spec => (spec, new float[spec.Length / sizeof(float)])))
+    {
+    }
+
+    private HostWeights(IEnumerable<(TensorSpec Spec, float[] Values)> tensors) =>
+        _tensors = tensors.ToDictionary(t => t.Spec.Name, StringComparer.Ordinal);
+
+    /// <summary>What the tensors are.</summary>
+    public IEnumerable<TensorSpec> Specs => _tensors.Values.Select(t => t.Spec);
+
+    /// <summary>A tensor's elements, row by row.</summary>
+    public float[] this[string name] => _tensors[name].Values;
+
+    /// <summary>
+    /// Some of the tensors under other names or in other shapes; the elements are the same, not copies.
+    /// </summary>
+    /// <param name="rename">What a tensor is called there; null for one that is left out.</param>
+    public HostWeights Select(Func<TensorSpec, TensorSpec?> rename) =>
+        new(_tensors.Values.Select(t => (Spec: rename(t.Spec)!, t.Values)).Where(t => t.Spec is not null));
+
+    /// <summary>
+    /// The same tensors with the elements of some replaced by those of <paramref name="others"/>, which are known there
+    /// by the names that <paramref name="rename"/> gives.
+    /// </summary>
+    public HostWeights With(HostWeights others, Func<TensorSpec, TensorSpec?> rename) => new(
+        _tensors.Values.Select(t => (t.Spec, rename(t.Spec) is TensorSpec other ? others[other.Name] : t.Values)));
+
+    /// <summary>Writes all tensors as safetensors.</summary>
+    public void Save(Stream stream)
+    {
+        var writer = new SafetensorsWriter(stream, Specs);
+        foreach (TensorSpec spec in writer.Tensors)
+        {
+            foreach ((int first, int count) in Pieces(this[spec.Name]))
+                writer.Write(spec, MemoryMarshal.AsBytes<float>(this[spec.Name].AsSpan(first, count)));
+        }
+        writer.Complete();
+    }
+
+    /// <summary>Reads a file that holds exactly these tensors.</summary>
+    /// <exception cref="FormatException">
+    /// The file is not sound or holds other tensors; the message says which.
+    /// </exception>
+    public static HostWeights Load(Stream stream, IEnumerable<TensorSpec> specs)
+    {
+        SafetensorsReader reader = SafetensorsReader.Open(stream);
+        // Before anything is allocated: the header was held against the length of the file.
+        reader.Header.Require(specs);
+        var weights = new HostWeights(reader.Header.Tensors.Select(t => t.Spec));
+        foreach (TensorEntry entry in reader.Header.Tensors)
+        {
+            float[] values = weights[entry.Spec.Name];
+            foreach ((int first, int count) in Pieces(values))
+            {
+                reader.Read(
+                    entry, (long)first * sizeof(float), MemoryMarshal.AsBytes(values.AsSpan(first, count)));
+            }
+        }
+        return weights;
+    }
+
+    // A span of bytes holds a quarter of what one of numbers does.
+    private static IEnumerable<(int First, int Count)> Pieces(float[] values)
+    {
+        const int most = 1 << 24;
+        for (int first = 0; first < values.Length; first += most)
+            yield return (first, Math.Min(most, values.Length - first));
+    }
+}

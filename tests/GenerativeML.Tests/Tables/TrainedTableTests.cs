@@ -1,0 +1,170 @@
+namespace GenerativeML.Tests;
+
+[TestClass]
+public sealed class TrainedTableTests
+{
+    private const int Rows = 1024;
+
+    private static ITableGenerator s_vae = null!, s_gan = null!;
+
+    [ClassInitialize]
+    public static void Train(TestContext context)
+    {
+        _ = context;
+        ArrayTable table = ArrayTable.Known(4000, 1);
+        s_vae = Fit(table, new TabularVaeOptions { HiddenWidth = 32, LatentDimension = 4, Epochs = 16 });
+        s_gan = Fit(table, new TabularGanOptions
+        {
+            HiddenLayers = [64, 64],
+            NoiseDimension = 16,
+            Epochs = 200,
+            LearningRate = 1e-3,
+        });
+    }
+
+    [ClassCleanup]
+    public static void Free()
+    {
+        s_vae.Dispose();
+        s_gan.Dispose();
+    }
+
+    [TestMethod]
+    public void A_precision_that_tables_are_not_trained_in_is_refused()
+    {
+        ArgumentException error = Assert.ThrowsExactly<ArgumentException>(
+            () => new TabularVaeOptions { Precision = Precision.BFloat16 }.Validate());
+        StringAssert.Contains(error.Message, "BFloat16");
+    }
+
+    [TestMethod]
+    [DataRow("vae", 0.05)]
+    [DataRow("gan", 0.3)] // columns drawn one by one are 0.45 away
+    public void A_known_joint_distribution_is_recovered(string method, double bound)
+    {
+        // With 4000 training rows the shares of the twelve cells are themselves off by about 0.02 in all.
+        double[] expected = new double[12], found = new double[12];
+        for (int a = 0; a < 2; a++)
+            for (int b = 0; b < 2; b++)
+                for (int c = 0; c < 3; c++)
+                    expected[(a * 2 + b) * 3 + c] = (a == 1 ? 0.3 : 0.7) * 0.5 * ((c == a + b ? 0.8 : 0) + 0.2 / 3);
+        int numbers = 0, agree = 0, missing = 0;
+        const int blocks = 16;
+        var block = new TableBlock(Generator(method).Shape, Rows);
+        for (int n = 0; n < blocks; n++)
+        {
+            Generator(method).Fill(block, (ulong)n, null);
+            for (int i = 0; i < Rows; i++)
+            {
+                int a = block.Codes(0)[i];
+                found[(a * 2 + block.Codes(1)[i]) * 3 + block.Codes(2)[i]] += 1.0 / (blocks * Rows);
+                double x = block.Numbers(3)[i];
+                missing += double.IsNaN(x) ? 1 : 0;
+                numbers += double.IsNaN(x) ? 0 : 1;
+                agree += !double.IsNaN(x) && x >= 10 == (a == 1) ? 1 : 0;
+            }
+        }
+        double distance = expected.Zip(found).Sum(p => Math.Abs(p.First - p.Second)) / 2;
+        Assert.IsLessThan(bound, distance);
+        Assert.AreEqual(0.1, missing / (double)(blocks * Rows), bound);
+        Assert.IsGreaterThan(1 - bound, agree / (double)numbers);
+    }
+
+    [TestMethod]
+    [DataRow("vae")]
+    [DataRow("gan")]
+    public void The_same_seed_gives_the_same_rows_and_another_one_others(string method)
+    {
+        string first = Text(Generator(method), 5, null);
+        string[] again = new string[4];
+        Parallel.For(0, again.Length, i => again[i] = Text(Generator(method), i % 2 == 0 ? 5u : 6u, null));
+        Assert.AreEqual(first, again[0]);
+        Assert.AreEqual(first, again[2]);
+        Assert.AreEqual(again[1], again[3]);
+        Assert.AreNotEqual(first, again[1]);
+    }
+
+    [TestMethod]
+    [DataRow("vae")]
+    [DataRow("gan")]
+    public void A_saved_generator_gives_the_same_rows(string method)
+    {
+        ITableGenerator generator = Generator(method);
+        using var file = new MemoryStream();
+        generator.Save(file);
+        file.Position = 0;
+        using ITableGenerator loaded = TrainedTable.Load(
+            generator.Shape, generator.ModelShape, file, TorchSharp.torch.CPU);
+        Assert.AreEqual(Text(generator, 9, null), Text(loaded, 9, null));
+    }
+
+    [TestMethod]
+    public void Rows_of_the_VAE_keep_conditions_exactly_and_are_those_that_go_with_them()
+    {
+        var where = new TableCondition(
+            [new CategoryLimit(2, [false, false, true]), new NumberLimit(3, 10.25, 10.5, false)]);
+        var block = new TableBlock(s_vae.Shape, Rows);
+        int ones = 0;
+        for (ulong seed = 0; seed < 4; seed++)
+        {
+            s_vae.Fill(block, seed, where);
+            for (int i = 0; i < Rows; i++)
+            {
+                Assert.IsTrue(where.Holds(block, i));
+                ones += block.Codes(0)[i];
+            }
+        }
+        Assert.IsGreaterThan(0.9 * 4 * Rows, ones); // x is above 10 only with a = 1
+    }
+
+    [TestMethod]
+    public void Rows_of_the_GAN_have_the_categories_that_are_asked_for()
+    {
+        var where = new TableCondition(
+            [new CategoryLimit(2, [false, false, true]), new CategoryLimit(0, [true, false])]);
+        var block = new TableBlock(s_gan.Shape, Rows);
+        s_gan.Fill(block, 1, where);
+        for (int i = 0; i < Rows; i++)
+            Assert.IsTrue(where.Holds(block, i));
+    }
+
+    [TestMethod]
+    [DataRow("vae")]
+    [DataRow("gan")]
+    public void Constant_and_missing_columns_and_thousands_of_categories_are_learned(string method)
+    {
+        const int rows = 3000;
+        int[] many = [.. Enumerable.Range(0, rows)], one = new int[rows];
+        double[] constant = [.. Enumerable.Repeat(2.5, rows)], missing = [.. Enumerable.Repeat(double.NaN, rows)];
+        var shape = new TableShape(
+        [
+            ArrayTable.Category("many", rows), ArrayTable.Category("one", 1), ArrayTable.Number("constant", constant),
+            ArrayTable.Number("missing", missing),
+        ]);
+        using ITableGenerator generator = Fit(new ArrayTable(shape, [many, one, constant, missing]), method == "vae"
+            ? new TabularVaeOptions { HiddenWidth = 8, Epochs = 1 }
+            : new TabularGanOptions { HiddenLayers = [8], Epochs = 1 });
+        var block = new TableBlock(shape, Rows);
+        generator.Fill(block, 1, null);
+        Assert.IsTrue(block.Numbers(2).All(v => v == 2.5));
+        Assert.IsTrue(block.Numbers(3).All(double.IsNaN));
+        Assert.IsGreaterThan(100, block.Codes(0).Distinct().Count());
+    }
+
+    private static ITableGenerator Generator(string method) => method == "vae" ? s_vae : s_gan;
+
+    private static ITableGenerator Fit(ITableSource table, TabularOptions options)
+    {
+        options.Validate();
+        return TableFit.Fit(
+            table, options, new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false });
+    }
+
+    private static string Text(ITableGenerator generator, ulong seed, TableCondition? where)
+    {
+        var block = new TableBlock(generator.Shape, Rows);
+        generator.Fill(block, seed, where);
+        return string.Join(' ', Enumerable.Range(0, Rows).Select(
+            i => $"{block.Codes(0)[i]}{block.Codes(1)[i]}{block.Codes(2)[i]}{block.Numbers(3)[i]}"));
+    }
+}

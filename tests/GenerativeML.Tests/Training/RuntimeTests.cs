@@ -1,0 +1,90 @@
+using TorchSharp;
+
+namespace GenerativeML.Tests;
+
+[TestClass]
+public class RuntimeTests
+{
+    [TestMethod]
+    public void Precision_is_what_the_options_say_and_automatic_only_for_wide_layers()
+    {
+        Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Float32, torch.CPU, 4096));
+        Assert.IsTrue(PrecisionChoice.UseBFloat16(Precision.BFloat16, torch.CPU, 8));
+        Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 128));
+        // Whatever the probe finds on this machine, it finds it once.
+        Assert.AreEqual(
+            PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 4096),
+            PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 4096));
+    }
+
+    [TestMethod]
+    public void Threads_are_one_for_small_products_and_the_processors_of_the_process_for_large_ones()
+    {
+        Assert.AreEqual(1, TorchThreads.Choose(256 * 32 * 64, started: 4, processors: 8));
+        Assert.AreEqual(4, TorchThreads.Choose(128 * 784 * 400, started: 4, processors: 8));
+        Assert.AreEqual(2, TorchThreads.Choose(128 * 784 * 400, started: 16, processors: 2), "a container with 2 of 16");
+        Assert.AreEqual(8, TorchThreads.Choose(128 * 784 * 400, started: 1, processors: 8), "a build that counts none");
+    }
+
+    [TestMethod]
+    public void Threads_are_as_before_when_the_work_is_done()
+    {
+        int before = torch.get_num_threads();
+        try
+        {
+            torch.set_num_threads(3);
+            using (TorchThreads.For(1))
+                Assert.AreEqual(AreGiven ? 3 : 1, torch.get_num_threads());
+            Assert.AreEqual(3, torch.get_num_threads());
+        }
+        finally
+        {
+            torch.set_num_threads(before);
+        }
+    }
+
+    private static bool AreGiven =>
+        Environment.GetEnvironmentVariables().Keys.Cast<string>().Any(
+            k => k is "OMP_NUM_THREADS" or "MKL_NUM_THREADS" or "OPENBLAS_NUM_THREADS");
+
+    [TestMethod]
+    public void A_CUDA_device_that_is_not_there_is_an_error_unless_the_CPU_may_stand_in()
+    {
+        ComputeDevice missing = ComputeDevice.Cuda(99);
+        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => TorchRuntime.Resolve(missing, fallbackToCpu: false));
+        StringAssert.Contains(error.Message, "cuda:99");
+        StringAssert.Contains(error.Message, "FallbackToCpu");
+        Assert.AreEqual(DeviceType.CPU, TorchRuntime.Resolve(missing, fallbackToCpu: true).type);
+        Assert.AreEqual(DeviceType.CPU, TorchRuntime.Resolve(ComputeDevice.Cpu, fallbackToCpu: false).type);
+    }
+
+    [TestMethod]
+    public void Devices_are_written_as_torch_writes_them()
+    {
+        Assert.AreEqual("cpu", ComputeDevice.Cpu.ToString());
+        Assert.AreEqual(ComputeDevice.Cpu, default);
+        Assert.AreEqual("auto", ComputeDevice.Auto.ToString());
+        Assert.AreEqual("cuda:2", ComputeDevice.Cuda(2).ToString());
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ComputeDevice.Cuda(-1));
+    }
+
+    [TestMethod]
+    public void Random_tensors_follow_their_distributions_and_their_seed_alone()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var random = new SeededRandom(torch.CPU, 3);
+        const int Count = 100_000;
+        float[] uniform = random.Uniform([Count], -1, 3).data<float>().ToArray();
+        Assert.IsTrue(uniform.All(u => u is >= -1 and < 3));
+        Assert.AreEqual(1, uniform.Average(), 5 * (4 / Math.Sqrt(12)) / Math.Sqrt(Count));
+        float[] normal = random.Normal([Count], 2).data<float>().ToArray();
+        Assert.AreEqual(0, normal.Average(), 5 * 2 / Math.Sqrt(Count));
+        Assert.AreEqual(4, normal.Average(x => x * x), 5 * 4 * Math.Sqrt(2.0 / Count));
+        float[] bernoulli = random.Bernoulli([Count], 0.3).data<float>().ToArray();
+        Assert.IsTrue(bernoulli.All(b => b is 0 or 1));
+        Assert.AreEqual(0.3, bernoulli.Average(), 5 * Math.Sqrt(0.21 / Count));
+        random.Seed(3);
+        CollectionAssert.AreEqual(uniform, random.Uniform([Count], -1, 3).data<float>().ToArray());
+    }
+}

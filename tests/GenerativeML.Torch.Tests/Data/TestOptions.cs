@@ -1,4 +1,0 @@
-namespace GenerativeML.Torch.Tests;
-
-/// <summary>Options of no family: those that every trainer has.</summary>
-internal sealed class TestOptions : TrainingOptions;
