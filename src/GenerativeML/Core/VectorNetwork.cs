@@ -43,6 +43,9 @@ internal sealed record VectorInput
 internal readonly record struct VectorRows<T>(T Features, T? Condition)
     where T : struct, ITensor<T>
 {
+    /// <summary>What the network makes of the rows, where that has been computed already.</summary>
+    public T? Reconstruction { get; init; }
+
     /// <summary>The features with the conditions behind them, (B, D + C).</summary>
     public T WithCondition => Join(Features);
 
@@ -185,6 +188,9 @@ internal abstract class VectorNetwork(VectorInput input)
     public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
     }
+
+    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
+    public virtual VectorFollower? Follow(VectorRun run) => null;
 
     /// <summary>Learns, after training, what takes a trained network: buffers of the score.</summary>
     public virtual void Calibrate(VectorCalibration calibration)

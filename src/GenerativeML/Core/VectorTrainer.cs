@@ -36,6 +36,6 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
             _options.CancellationToken);
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
-            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement));
+            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement, fit.Extra));
     }
 }

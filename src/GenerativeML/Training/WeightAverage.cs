@@ -13,12 +13,17 @@ internal static class WeightAverage
     /// <paramref name="count"/>, counted from zero. The first updates move it faster, so that it soon forgets where it
     /// began.
     /// </summary>
-    public static void Update(torch.nn.Module average, torch.nn.Module network, double decay, long count)
+    public static void Update(torch.nn.Module average, torch.nn.Module network, double decay, long count) =>
+        Update(Pairs(average, network), decay, count);
+
+    /// <summary>The same of single tensors.</summary>
+    public static void Update(
+        IEnumerable<(torch.Tensor Mean, torch.Tensor Value)> pairs, double decay, long count)
     {
         using IDisposable noGradient = torch.no_grad();
         double kept = Math.Min(decay, (1.0 + count) / (10.0 + count));
-        foreach ((torch.Tensor mean, torch.Tensor value) in Pairs(average, network))
-            mean.mul_(kept).add_(value, 1 - kept);
+        foreach ((torch.Tensor mean, torch.Tensor value) in pairs)
+            mean.Scale(kept).Add(value, 1 - kept);
     }
 
     /// <summary>Gives <paramref name="target"/> the values of <paramref name="source"/>.</summary>
