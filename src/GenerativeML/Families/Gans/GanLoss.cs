@@ -49,6 +49,8 @@ internal static class GanLoss
         Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
     {
         (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
+        // Where losses are only looked at, too: without a graph, grad ends the process.
+        using IDisposable enabled = torch.set_grad_enabled(true);
         torch.Tensor between = Interpolate(real, generated, pack, random).requires_grad_();
         torch.Tensor gradient = torch.autograd.grad(
             [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
