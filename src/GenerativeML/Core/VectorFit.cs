@@ -64,6 +64,9 @@ internal static class VectorFit
             {
                 Width = source.Fields[0].Width,
                 ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
+                ConditionCategories = source.Fields.All(f => f.Categories is null)
+                    ? []
+                    : [.. source.Fields.Skip(1).Select(f => f.Categories)],
                 ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
                 Seed = context.Seed,
             };
