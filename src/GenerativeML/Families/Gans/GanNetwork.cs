@@ -188,8 +188,8 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         return _spectral ? SpectralNorm.Linear(w, name, x) : w.Linear(name, x);
     }
 
-    // Rows with their conditions, p side by side: (B, D), (B, C) → (B / p, p·(D + C)).
-    private T Packed<T>(VectorRows<T> rows)
+    /// <summary>Rows with their conditions, p side by side: (B, D), (B, C) → (B / p, p·(D + C)).</summary>
+    public T Packed<T>(VectorRows<T> rows)
         where T : struct, ITensor<T> =>
         _options.PackSize == 1 ? rows.WithCondition : rows.WithCondition.Reshape(-1, _discriminator[0]);
 
