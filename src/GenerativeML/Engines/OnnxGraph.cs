@@ -82,7 +82,14 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     {
         if (Rank == 2 && weight.Rank == 2)
             return Graph.Node("Gemm", [Shape[0], weight.Shape[0]], [this, weight, bias], ("transB", 1));
-        OnnxTensor product = MatMul(weight.Rank == 2 ? weight.Transpose(1, 0) : weight.Transpose(0, 2, 1));
+        if (weight.Rank == 3)
+        {
+            // Only matrices are packed, so each network's product is one by itself.
+            OnnxTensor x = this;
+            return Concat(0, [.. Enumerable.Range(0, (int)weight.Shape[0]).Select(m =>
+                (x.Rank == 3 ? x.At(m) : x).Linear(weight.At(m), bias?.At(m)).Unsqueeze(0))]);
+        }
+        OnnxTensor product = MatMul(weight.Transpose(1, 0));
         return bias is { } shift ? product + shift : product;
     }
 
@@ -228,6 +235,8 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
             ? all.Reshape(Shape)
             : Graph.Node("Reshape", Shape, [all, Sizes(0, Rank)]);
     }
+
+    private OnnxTensor At(int place) => Slice(0, place, 1).Squeeze(0);
 
     private OnnxTensor Node(string op) => Graph.Node(op, Shape, [this]);
 
