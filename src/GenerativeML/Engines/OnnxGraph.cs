@@ -306,7 +306,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         if (_named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known))
             return known.Tensor;
         TensorSpec spec = weights.Find(name) ?? throw new KeyNotFoundException($"There is no weight '{name}'.");
-        return Add(name, spec.Shape.ToArray(), external => external
+        return Add(name, spec.Shape.ToArray(), external => external && spec.Length > 0
             ? OnnxFile.ExternalTensor(name, OnnxType.Float, spec.Shape)
             : OnnxFile.Tensor<float>(name, OnnxType.Float, spec.Shape, weights[name]));
     }
@@ -370,8 +370,15 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Attention(
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
-        (string, object)[] sizes = [("num_heads", heads), ("kv_num_heads", heads)];
-        long[] mixed = [.. queryKeyValue.Shape[..2], heads * width], kept = [-1, heads, -1, width];
+        // ONNX Runtime wants heads of 8, 16, … numbers: zeros behind the others change nothing.
+        int padded = (width + 7) / 8 * 8;
+        OnnxTensor packed = padded == width ? queryKeyValue : Node(
+            "Pad", [-1, -1, 3 * heads, padded],
+            [queryKeyValue.Reshape(0, 0, 3 * heads, width), Constant([0, 0, 0, 0, 0, 0, 0, padded - width])])
+            .Reshape(0, 0, 3 * heads * padded);
+        (string, object)[] sizes =
+            [("num_heads", heads), ("kv_num_heads", heads), ("scale", 1 / MathF.Sqrt(width))];
+        long[] kept = [-1, heads, -1, padded];
         OnnxTensor? key = null, value = null;
         OnnxTensor last, total;
         if (cached)
@@ -389,14 +396,17 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             // Not the length itself: whose type ONNX Runtime mistakes where it is known beforehand.
             total = Node("ReduceMax", [], [lengths], ("keepdims", 0));
         }
-        OnnxTensor[] results = Nodes("GroupQueryAttention", [mixed, kept, kept],
-            [queryKeyValue, null, null, key, value, last, total], sizes);
+        OnnxTensor[] results = Nodes(
+            "GroupQueryAttention", [[.. queryKeyValue.Shape[..2], heads * padded], kept, kept],
+            [packed, null, null, key, value, last, total], sizes);
         if (key is { } pastKey && value is { } pastValue)
         {
-            Cache.Add((pastKey.Name, Output(results[1]), heads, width));
-            Cache.Add((pastValue.Name, Output(results[2]), heads, width));
+            Cache.Add((pastKey.Name, Output(results[1]), heads, padded));
+            Cache.Add((pastValue.Name, Output(results[2]), heads, padded));
         }
-        return results[0];
+        return padded == width
+            ? results[0]
+            : results[0].Reshape(0, 0, heads, padded).Slice(3, 0, width).Reshape(0, 0, heads * width);
     }
 
     /// <summary>
@@ -414,7 +424,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             needed.UnionWith(inputs);
             nodes.Insert(0, node);
         }
-        string[] used = [.. needed.Where(Has)];
+        string[] used = [.. needed.Where(name => weights.Find(name)?.Length > 0)];
         bool external = used.Sum(name => weights.Find(name)!.Length) > largest;
         IEnumerable<ProtobufMessage> constants = _named
             .Where(c => needed.Contains(c.Key) && c.Value.Constant is not null)
