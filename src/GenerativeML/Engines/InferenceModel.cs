@@ -99,7 +99,6 @@ internal sealed class InferenceModel(
         _engine.Value.Run(rows, data, outputs, threads);
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
         if (_disposed)

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace GenerativeML;
 
 /// <summary>
-/// A trained network that continues sequences: each run adds tokens and attends to those of earlier runs, whose keys and
-/// values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several threads,
-/// each of its states from one at a time.
+/// A trained network that continues sequences: each run adds tokens and attends to those of earlier runs, whose keys
+/// and values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several
+/// threads, each of its states from one at a time.
 /// </summary>
 /// <param name="pass">
 /// The forward pass: tokens and their positions, both (B, T) of Int64, to the output of the last of them, (B, …).
@@ -31,7 +31,6 @@ internal sealed class SequenceModel(
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     public SequenceState Start(int sequences) => _engine.Value.Start(sequences);
 
-    /// <inheritdoc />
     public void Dispose()
     {
         if (_engine.IsValueCreated)
@@ -79,7 +78,6 @@ internal abstract class SequenceState(int sequences, int context, int outputWidt
         return _outputs.AsSpan(0, count * outputWidth);
     }
 
-    /// <inheritdoc />
     public abstract void Dispose();
 
     /// <summary>Computes what <see cref="Add"/> promises.</summary>
@@ -107,10 +105,8 @@ internal sealed class OnnxSequences : ISequenceEngine
         _session = new OnnxSession(_graph, weights, threads, borrow);
     }
 
-    /// <inheritdoc />
     public SequenceState Start(int sequences) => new State(this, sequences);
 
-    /// <inheritdoc />
     public void Dispose() => _session.Dispose();
 
     private sealed class State : SequenceState
@@ -194,10 +190,8 @@ internal sealed class TorchSequences(
     private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
     private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
 
-    /// <inheritdoc />
     public SequenceState Start(int sequences) => new State(this, sequences, context, outputWidth);
 
-    /// <inheritdoc />
     public void Dispose()
     {
         foreach (Tensor weight in _weights.Values)

@@ -10,7 +10,8 @@ public sealed class InferenceModelTests
     [TestMethod]
     public void Without_either_engine_the_error_names_both_packages_and_both_reasons()
     {
-        using IDisposable none = NativeParts.Pretend(new DllNotFoundException("no onnx"), new DllNotFoundException("no torch"));
+        using IDisposable none = NativeParts.Pretend(
+            new DllNotFoundException("no onnx"), new DllNotFoundException("no torch"));
         using var model = new InferenceModel(new Net(), Row, Weights());
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => model.Run(1, [new float[4]], [new float[3]]));
@@ -128,7 +129,8 @@ public sealed class InferenceModelTests
         {
             int rows = i % 2 == 0 ? 1 + i : 700;
             float[] found = new float[3 * rows];
-            model.Run(rows, [x.AsMemory(0, 4 * rows)], [found, i % 3 == 0 ? new float[2 * rows] : default], threads: 1 + i % 2);
+            Memory<float> second = i % 3 == 0 ? new float[2 * rows] : default;
+            model.Run(rows, [x.AsMemory(0, 4 * rows)], [found, second], threads: 1 + i % 2);
             Assert.IsTrue(expected.AsSpan(0, 3 * rows).SequenceEqual(found));
         });
     }

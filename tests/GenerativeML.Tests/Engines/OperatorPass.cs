@@ -8,10 +8,11 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
 {
     public static IReadOnlyList<string> Names { get; } =
     [
-        "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Min", "Concat", "IfLess", "MatMul", "Linear",
-        "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "GroupNorm", "Conv2d", "Conv2dStride",
-        "ConvTranspose2d", "Upsample2", "Embed", "Gather", "LeakyRelu", "Softmax", "LogSoftmax", "Clamp", "Sum", "SumMiddle",
-        "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze", "Transpose", "Slice", "SliceEnd",
+        "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Min", "Concat", "IfLess", "MatMul",
+        "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "GroupNorm", "Conv2d",
+        "Conv2dStride", "ConvTranspose2d", "Upsample2", "Embed", "Gather", "LeakyRelu", "Softmax", "LogSoftmax",
+        "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze",
+        "Transpose", "Slice", "SliceEnd", "Input",
         "Smallest", "BatchNorm", "BatchNormPictures", "Attention", "Mixture",
         .. Enum.GetNames<Function>(),
     ];
@@ -21,9 +22,9 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
         TensorSpec Spec(string name, params long[] shape) => new(name, TensorType.F32, shape);
         var weights = new HostWeights([
             Spec("l.weight", outputs, width), Spec("l.bias", outputs), Spec("many.weight", 3, outputs, width),
-            Spec("many.bias", 3, 1, outputs), Spec("n.weight", width), Spec("n.bias", width), Spec("n.running_mean", width),
-            Spec("n.running_var", width), Spec("p.weight", 2), Spec("p.bias", 2), Spec("p.running_mean", 2),
-            Spec("p.running_var", 2), Spec("c.weight", 4, 2, 3, 3), Spec("c.bias", 4), Spec("t.weight", 2, 3, 4, 4),
+            Spec("many.bias", 3, 1, outputs), Spec("n.weight", width), Spec("n.bias", width),
+            Spec("n.running_mean", width), Spec("n.running_var", width), Spec("p.weight", 2), Spec("p.bias", 2),
+            Spec("p.running_mean", 2), Spec("p.running_var", 2), Spec("c.weight", 4, 2, 3, 3), Spec("c.bias", 4), Spec("t.weight", 2, 3, 4, 4),
             Spec("t.bias", 3), Spec("table", 7, 5), Spec("qkv.weight", 3 * 8, width)]);
         foreach (TensorSpec spec in weights.Specs)
         {
@@ -44,6 +45,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
         [
             name switch
             {
+                "Input" => x,
                 "Add" => x + y,
                 "Subtract" => x - y,
                 "Multiply" => x * y,
@@ -58,7 +60,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Linear" => w.Linear("l", x),
                 "LinearOfThree" => w.Linear("l", twice),
                 "LinearOfMany" => w.Linear("many", x).Transpose(1, 0, 2),
-                "LinearOfManyEach" => w.Linear("many", x * w["n.weight"].Reshape(1, 1, -1) + w["many.bias"].Slice(2, 0, 1))
+                "LinearOfManyEach" => w.Linear("many", x * w["n.weight"] + w["many.bias"].Slice(2, 0, 1))
                     .Transpose(1, 0, 2),
                 "Member" => w.OfMember(1).Linear("many", x),
                 "LayerNorm" => w.LayerNorm("n", x),

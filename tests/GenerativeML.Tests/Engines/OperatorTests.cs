@@ -45,7 +45,8 @@ public sealed class OperatorTests
         CollectionAssert.AreEqual(new double[] { 3, 4, 1, 2 }, table.Embed(new([2], [1, 0])).Values);
         CollectionAssert.AreEqual(new double[] { 5, 11 }, new ReferenceTensor([1, 2], [1, 2]).Linear(table).Values);
         // 1 2 / 3 4, of which a kernel of ones around each pixel sees all.
-        ReferenceTensor picture = new([1, 1, 2, 2], [1, 2, 3, 4]), ones = new([1, 1, 3, 3], [.. Enumerable.Repeat(1.0, 9)]);
+        ReferenceTensor picture = new([1, 1, 2, 2], [1, 2, 3, 4]);
+        ReferenceTensor ones = new([1, 1, 3, 3], [.. Enumerable.Repeat(1.0, 9)]);
         CollectionAssert.AreEqual(new double[] { 10, 10, 10, 10 }, picture.Conv2d(ones, null, 1, 1).Values);
         CollectionAssert.AreEqual(new double[] { 10, 10, 10, 10 }, picture.ConvTranspose2d(ones, null, 1, 1).Values);
         Assert.AreEqual(0.8413447460685429, new ReferenceTensor([1], [1]).Apply(Function.Gelu).Values[0], 1e-12);
@@ -54,7 +55,8 @@ public sealed class OperatorTests
     private static float[] Run(
         OperatorPass pass, HostWeights weights, float[] x, float[] y, int rows, int width, int length)
     {
-        using var model = new InferenceModel(pass, [PassInput.Singles("x", width), PassInput.Singles("y", width)], weights);
+        using var model = new InferenceModel(
+            pass, [PassInput.Singles("x", width), PassInput.Singles("y", width)], weights);
         var results = new float[length];
         model.Run(rows, [x, y], [results]);
         return results;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Reflection.Emit;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
@@ -7,8 +8,8 @@ using TorchSharp;
 namespace GenerativeML.Tests.Engines;
 
 /// <summary>
-/// TorchSharp makes a Scalar of each number that is handed to it, and nothing keeps it alive during the native call: see
-/// <see cref="TorchArithmetic"/>, through which all numbers go.
+/// TorchSharp makes a Scalar of each number that is handed to it, and nothing keeps it alive during the native call:
+/// see <see cref="TorchArithmetic"/>, through which all numbers go.
 /// </summary>
 [TestClass]
 public sealed class ScalarTests
@@ -54,7 +55,7 @@ public sealed class ScalarTests
         return found;
     }
 
-    // Each call in an assembly: Type.Method(Types of parameters), and the source file of the caller where that is known.
+    // Each call in an assembly, as Type.Method(types of parameters), and the caller's source file where that is known.
     private static IEnumerable<(string Caller, string Source, string Called)> Calls(string path)
     {
         Dictionary<ushort, OperandType> operands = typeof(OpCodes).GetFields()
@@ -138,8 +139,7 @@ public sealed class ScalarTests
         public string GetPointerType(string element) => element + "*";
         public string GetPinnedType(string element) => element;
         public string GetModifiedType(string modifier, string unmodified, bool required) => unmodified;
-        public string GetGenericInstantiation(string type, System.Collections.Immutable.ImmutableArray<string> arguments) =>
-            type;
+        public string GetGenericInstantiation(string type, ImmutableArray<string> arguments) => type;
         public string GetGenericMethodParameter(object? context, int index) => "T";
         public string GetGenericTypeParameter(object? context, int index) => "T";
         public string GetFunctionPointerType(MethodSignature<string> signature) => "*";

@@ -130,7 +130,8 @@ public sealed class SequenceModelTests
             for (int i = 0; i < 2; i++)
             {
                 Scope<T> block = w.Of($"h.{i}");
-                x += block.Linear("proj", block.Attention(block.Linear("attn", block.LayerNorm("ln", x)), 2, headWidth));
+                T packed = block.Linear("attn", block.LayerNorm("ln", x));
+                x += block.Linear("proj", block.Attention(packed, 2, headWidth));
             }
             return [x.Slice(1, -1, 1).Squeeze(1).Linear(w["wte.weight"])];
         }

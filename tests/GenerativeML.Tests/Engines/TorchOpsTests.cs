@@ -18,7 +18,8 @@ public sealed class TorchOpsTests
         var weights = new Dictionary<string, Tensor>
         {
             ["a.weight"] = Draw(5, 4), ["a.bias"] = Draw(5), ["n.weight"] = Draw(5), ["n.bias"] = Draw(5),
-            ["b.weight"] = Draw(3, 5), ["b.bias"] = Draw(3), ["many.weight"] = Draw(2, 3, 3), ["many.bias"] = Draw(2, 1, 3),
+            ["b.weight"] = Draw(3, 5), ["b.bias"] = Draw(3),
+            ["many.weight"] = Draw(2, 3, 3), ["many.bias"] = Draw(2, 1, 3),
         };
         Tensor x = Draw(7, 4);
         foreach (Tensor weight in weights.Values)
@@ -45,7 +46,8 @@ public sealed class TorchOpsTests
             TorchTensor hidden = w.LayerNorm("n", w.Linear("a", x)).Apply(Function.Gelu);
             TorchTensor y = w.Linear("b", hidden).Apply(Function.Elu) * 0.5f - 1;
             TorchTensor all = w.Linear("many", y.Apply(Function.Silu)).LogSumExp(-1).Apply(Function.Softplus);
-            TorchTensor rest = y.LogSoftmax().Apply(Function.Square) / (y.Apply(Function.Exp) + 1) + (2 - y).LeakyRelu(0.1f);
+            TorchTensor shares = y.LogSoftmax().Apply(Function.Square) / (y.Apply(Function.Exp) + 1);
+            TorchTensor rest = shares + (2 - y).LeakyRelu(0.1f);
             return all.Value.sum().Plus(rest.Value.sum());
         }
 
