@@ -27,6 +27,11 @@ internal static class VectorFit
         if (options.AnomalyShare is not double share)
             return Fit(source, null, family, options, context) with { Threshold = float.PositiveInfinity };
         var plan = new CalibrationPlan(source, context.Seed);
+        if (plan.Folds == 0)
+        {
+            VectorFitResult fit = Fit(source, source, family, options, context);
+            return fit with { Threshold = CalibrationPlan.Threshold(fit.HeldBackScores, share) };
+        }
         if (plan.Folds == 1)
         {
             VectorFitResult fit = Fit(plan.Training(0), plan.HeldBack(0), family, options, context);
