@@ -60,6 +60,32 @@ public class RuntimeTests
     }
 
     [TestMethod]
+    public void A_system_that_is_too_old_is_told_apart_from_a_library_that_is_missing()
+    {
+        const string old =
+            """
+            Unable to load shared library 'LibTorchSharp' or one of its dependencies.
+            /app/LibTorchSharp.so: cannot open shared object file: No such file or directory
+            /lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /app/libLibTorchSharp.so)
+            """;
+        string message = TorchRuntime.OldSystem(old)!;
+        StringAssert.Contains(message, "/lib/x86_64-linux-gnu/libstdc++.so.6 lacks GLIBCXX_3.4.32.");
+        StringAssert.Contains(message, "Ubuntu 24.04");
+        StringAssert.Contains(message, "build/setup.sh");
+        Assert.IsNull(TorchRuntime.OldSystem(old.Split('\n')[1]));
+    }
+
+    [TestMethod]
+    public void Another_version_of_TorchSharp_than_the_tested_one_is_named_with_it()
+    {
+        Assert.IsNull(TorchRuntime.VersionWarning, "the tests run with the tested version");
+        Assert.IsNull(TorchRuntime.WarningOf(new Version(0, 107, 0, 0)));
+        string warning = TorchRuntime.WarningOf(new Version(0, 108, 1, 0))!;
+        StringAssert.Contains(warning, "0.107.0");
+        StringAssert.Contains(warning, "0.108.1");
+    }
+
+    [TestMethod]
     public void Devices_are_written_as_torch_writes_them()
     {
         Assert.AreEqual("cpu", ComputeDevice.Cpu.ToString());
