@@ -3,6 +3,7 @@
 // steps.
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
+// GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
 using GenerativeML;
 using GenerativeML.Tests;
 
@@ -15,6 +16,30 @@ if (args[0] == "generate")
 if (args[0] == "describe")
 {
     Console.WriteLine(RuntimeDiagnostics.Describe());
+    return;
+}
+
+if (args[0] == "leave")
+{
+    var began = new ManualResetEventSlim();
+    var training = new Thread(() => AutoencoderFit.Fit(
+        new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1))),
+        new AutoencoderDetectorOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
+        AutoencoderUse.Detect,
+        new TrainingContext
+        {
+            Seed = 1,
+            Device = ComputeDevice.Cpu,
+            FallbackToCpu = false,
+            ReportInterval = TimeSpan.Zero,
+            Progress = new GenerativeML.TestWorker.Signal(began),
+        }))
+    {
+        IsBackground = true,
+    };
+    training.Start();
+    began.Wait();
+    Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));
     return;
 }
 

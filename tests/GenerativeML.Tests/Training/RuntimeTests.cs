@@ -11,6 +11,10 @@ public class RuntimeTests
         Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Float32, torch.CPU, 4096));
         Assert.IsTrue(PrecisionChoice.UseBFloat16(Precision.BFloat16, torch.CPU, 8));
         Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 128));
+        Assert.IsTrue(PrecisionChoice.IsLarge(128, 12 * 64), "a small GPT's step");
+        Assert.IsTrue(PrecisionChoice.IsLarge(256, 128));
+        Assert.IsFalse(PrecisionChoice.IsLarge(256, 127));
+        Assert.IsFalse(PrecisionChoice.IsLarge(96, 1 << 20), "casts take as long as products");
         // Whatever the probe finds on this machine, it finds it once.
         Assert.AreEqual(
             PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 4096),
