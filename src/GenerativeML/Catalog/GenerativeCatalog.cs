@@ -12,36 +12,47 @@ public sealed partial class GenerativeCatalog
 
     internal GenerativeCatalog(IHostEnvironment environment) => _environment = environment;
 
-    /// <summary>
-    /// Creates an <see cref="GenerativeML.AutoencoderFeaturizer"/>, which turns a wide vector into a short code.
-    /// </summary>
-    /// <param name="outputColumnName">The column for the code, a vector.</param>
+    /// <summary>Creates an <see cref="AutoencoderTrainer"/> that turns a wide vector into a short latent one.</summary>
+    /// <param name="outputColumnName">The column for the latent vector.</param>
     /// <param name="inputColumnName">
     /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
     /// </param>
     /// <param name="options">
-    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>, the width of the code. Default: all
+    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>; its columns are not used. Default: all
     /// defaults.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
-    public AutoencoderFeaturizer AutoencoderFeaturizer(
+    public AutoencoderTrainer AutoencoderFeaturizer(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
-        new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
+        new(_environment, Only(options, inputColumnName ?? outputColumnName) with { LatentColumnName = outputColumnName });
 
     /// <summary>
-    /// Creates an <see cref="GenerativeML.AutoencoderDenoiser"/>, which replaces a vector by its reconstruction.
+    /// Creates an <see cref="AutoencoderTrainer"/> that replaces a vector by what an autoencoder makes of it: noise is
+    /// undone as far as other features tell what was there.
     /// </summary>
     /// <param name="outputColumnName">The column for the reconstruction, a vector as wide as the input.</param>
     /// <param name="inputColumnName">
     /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
     /// </param>
-    /// <param name="options">The options. Default: all defaults.</param>
+    /// <param name="options">The options; its columns are not used. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
-    public AutoencoderDenoiser AutoencoderDenoiser(
+    public AutoencoderTrainer AutoencoderDenoiser(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
-        new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
+        new(
+            _environment,
+            Only(options, inputColumnName ?? outputColumnName) with { ReconstructionColumnName = outputColumnName });
+
+    private static AutoencoderOptions Only(AutoencoderOptions? options, string input) => (options ?? new()) with
+    {
+        FeatureColumnName = input,
+        ScoreColumnName = null,
+        PredictedLabelColumnName = null,
+        FeatureScoreColumnName = null,
+        ReconstructionColumnName = null,
+        LatentColumnName = null,
+    };
 
     /// <summary>
     /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.

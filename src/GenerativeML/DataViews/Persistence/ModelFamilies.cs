@@ -5,7 +5,7 @@ internal static class ModelFamilies
 {
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
-        [AutoencoderTransformer.SavedFamily.Name] = AutoencoderTransformer.SavedFamily,
+        [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,

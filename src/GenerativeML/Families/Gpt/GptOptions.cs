@@ -11,7 +11,7 @@ namespace GenerativeML;
 /// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
 /// for text.
 /// </remarks>
-public class GptOptions : TrainingOptions
+public record GptOptions : TrainingOptions
 {
     /// <summary>
     /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.

@@ -6,7 +6,7 @@ namespace GenerativeML;
 public sealed partial class GptTrainer
 {
     /// <summary>The options of <see cref="GptTrainer"/>.</summary>
-    public sealed class Options : GptOptions
+    public sealed record Options : GptOptions
     {
         /// <summary>The input: a column of text. Default <c>Text</c>.</summary>
         public string TextColumnName { get; init; } = "Text";

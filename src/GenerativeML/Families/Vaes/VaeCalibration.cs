@@ -54,7 +54,7 @@ internal sealed class VaeCalibration
             for (int p = 0; p < parts.Length; p++)
                 HostTensors.CopyTo(found[p], parts[p].AsSpan(start, (int)rows.shape[0]));
         });
-        float[] weights = [.. parts.Select(AutoencoderCalibration.PartWeight)];
+        float[] weights = [.. parts.Select(VectorCalibration.PartWeight)];
         novelty.PartWeight.copy_(HostTensors.FromRows(weights, 1, weights.Length, _device).view(-1));
     }
 
