@@ -22,10 +22,10 @@ if (args[0] == "describe")
 if (args[0] == "leave")
 {
     var began = new ManualResetEventSlim();
-    var training = new Thread(() => AutoencoderFit.Fit(
+    var training = new Thread(() => VectorFit.Fit(
         new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1))),
-        new AutoencoderDetectorOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
-        AutoencoderUse.Detect,
+        AutoencoderTrainer.Family,
+        new AutoencoderOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
         new TrainingContext
         {
             Seed = 1,

@@ -20,9 +20,17 @@ internal static class WeightAverage
     public static void Update(torch.nn.Module average, torch.nn.Module network, double decay, long count)
     {
         using IDisposable noGradient = torch.no_grad();
-        double kept = Math.Min(decay, (1.0 + count) / (10.0 + count));
-        UpdateScripts.Average(Tensors(average).Numbers, Tensors(network).Numbers, 1 - kept);
+        UpdateScripts.Average(Tensors(average).Numbers, Tensors(network).Numbers, 1 - Kept(decay, count));
         UpdateScripts.Copy(Tensors(average).Counts, Tensors(network).Counts);
+    }
+
+    /// <summary>The same of single tensors.</summary>
+    public static void Update(
+        IReadOnlyList<(torch.Tensor Mean, torch.Tensor Value)> pairs, double decay, long count)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        UpdateScripts.Average(
+            [.. pairs.Select(p => p.Mean)], [.. pairs.Select(p => p.Value)], 1 - Kept(decay, count));
     }
 
     /// <summary>Gives <paramref name="target"/> the values of <paramref name="source"/>.</summary>
@@ -41,6 +49,8 @@ internal static class WeightAverage
         UpdateScripts.Copy(Tensors(a).All, Tensors(b).All);
         UpdateScripts.Copy(Tensors(b).All, before);
     }
+
+    private static double Kept(double decay, long count) => Math.Min(decay, (1.0 + count) / (10.0 + count));
 
     private static Listing Tensors(torch.nn.Module network) => Listed.GetValue(network, n =>
     {

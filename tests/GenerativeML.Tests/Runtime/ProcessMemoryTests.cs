@@ -20,7 +20,7 @@ public sealed class ProcessMemoryTests
             Precision = Precision.Float32,
         };
         var memory = new ProcessMemory();
-        GptFit.Fit(TinyGpt.Corpus(20_000), options, TinyGpt.Context(), afterStep: (step, _) => memory.Observe(step));
+        GptFit.Fit(TinyGpt.Corpus(20_000), options, Watched(memory));
         memory.AssertFlat();
     }
 
@@ -28,17 +28,9 @@ public sealed class ProcessMemoryTests
     public void It_is_flat_while_an_autoencoder_trains()
     {
         var memory = new ProcessMemory();
-        var options = new AutoencoderDetectorOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 };
+        var options = new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 };
         var rows = new ArrayRows(2560, 32, (i, j) => MathF.Sin(i * (j + 1) * 0.37f));
-        var context = new TrainingContext
-        {
-            Seed = 1,
-            Device = ComputeDevice.Cpu,
-            FallbackToCpu = false,
-            Progress = memory,
-            ReportInterval = TimeSpan.Zero, // after each step
-        };
-        AutoencoderFit.Fit(rows, options, AutoencoderUse.Detect, context).Dispose();
+        VectorFit.Fit(rows, AutoencoderTrainer.Family, options, Watched(memory)).Model.Dispose();
         memory.AssertFlat();
     }
 
@@ -56,4 +48,13 @@ public sealed class ProcessMemoryTests
         }
         Assert.ThrowsExactly<AssertFailedException>(memory.AssertFlat);
     }
+
+    private static TrainingContext Watched(ProcessMemory memory) => new()
+    {
+        Seed = 1,
+        Device = ComputeDevice.Cpu,
+        FallbackToCpu = false,
+        Progress = memory,
+        ReportInterval = TimeSpan.Zero, // after each step
+    };
 }

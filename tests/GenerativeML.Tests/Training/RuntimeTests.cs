@@ -100,6 +100,31 @@ public class RuntimeTests
     }
 
     [TestMethod]
+    public void Random_tensors_are_those_of_sixteen_generators_side_by_side()
+    {
+        var seeds = new SplitMix64(9);
+        uint[] words = [.. Enumerable.Range(0, 32).Select(_ => seeds.Next()).SelectMany(w => new[] { (uint)w, (uint)(w >> 32) })];
+        using var random = new SeededRandom(torch.CPU, 9);
+        using torch.Tensor drawn = random.Uniform([16 * 3], 0, 1);
+        float[] values = drawn.data<float>().ToArray();
+        for (int lane = 0; lane < 16; lane++)
+        {
+            uint s0 = words[lane], s1 = words[lane + 16], s2 = words[lane + 32], s3 = words[lane + 48];
+            for (int n = 0; n < 3; n++)
+            {
+                uint result = uint.RotateLeft(s0 + s3, 7) + s0, shifted = s1 << 9; // xoshiro128++ as published
+                s2 ^= s0;
+                s3 ^= s1;
+                s1 ^= s2;
+                s0 ^= s3;
+                s2 ^= shifted;
+                s3 = uint.RotateLeft(s3, 11);
+                Assert.AreEqual((result >> 8) / (float)(1 << 24), values[(n * 16) + lane]);
+            }
+        }
+    }
+
+    [TestMethod]
     public void Random_tensors_follow_their_distributions_and_their_seed_alone()
     {
         using DisposeScope scope = torch.NewDisposeScope();
@@ -114,6 +139,13 @@ public class RuntimeTests
         float[] bernoulli = random.Bernoulli([Count], 0.3).data<float>().ToArray();
         Assert.IsTrue(bernoulli.All(b => b is 0 or 1));
         Assert.AreEqual(0.3, bernoulli.Average(), 5 * Math.Sqrt(0.21 / Count));
+        // Neighbours, at every distance at which parts of the computation repeat, have nothing to do with each other.
+        foreach (int distance in new[] { 1, 16, 32, 512, 1024 })
+        {
+            double together = normal.Zip(normal.Skip(distance), (a, b) => (double)a * b).Average();
+            Assert.AreEqual(0, together, 5 * 4 / Math.Sqrt(Count), $"{distance}");
+        }
+        Assert.AreEqual(3 * 16, normal.Average(x => Math.Pow(x, 4)), 5 * 16 * Math.Sqrt(96.0 / Count), "the fourth moment");
         random.Seed(3);
         CollectionAssert.AreEqual(uniform, random.Uniform([Count], -1, 3).data<float>().ToArray());
     }
