@@ -36,7 +36,8 @@ internal interface ITrainable
         torch.Tensor sum = terms[0].Value;
         for (int i = 1; i < terms.Count; i++)
             sum = sum.add(terms[i].Value);
-        (step.Share == 1 ? sum : sum.mul(step.Share)).backward();
+        using Scalar share = step.Share;
+        (step.Share == 1 ? sum : sum.mul(share)).backward();
     }
 
     /// <summary>
