@@ -14,6 +14,12 @@ internal sealed record VectorInput
     /// <summary>Features of each condition; empty for none. Their sum is C.</summary>
     public IReadOnlyList<int> ConditionWidths { get; init; } = [];
 
+    /// <summary>
+    /// For each condition that is a number taken for a category, its values, ascending; null for the others. Empty: no
+    /// condition is such a number.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
+
     /// <summary>Training rows whose conditions are stored, to draw from; zero without conditions.</summary>
     public int ConditionRows { get; init; }
 
@@ -31,7 +37,11 @@ internal sealed record VectorInput
             && ConditionWidths.Count <= MaxWidth && ConditionWidths.All(w => w is >= 1 and <= MaxWidth)
             && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
             && ConditionRows is >= 0 and <= VectorFit.SampleRows
-            && ConditionWidths.Count > 0 == ConditionRows > 0;
+            && ConditionWidths.Count > 0 == ConditionRows > 0
+            && (ConditionCategories.Count == 0
+                || ConditionCategories.Count == ConditionWidths.Count
+                && ConditionCategories.Zip(ConditionWidths, (values, width) => values is null
+                    || values.Count == width && values.All(float.IsFinite) && values.Zip(values.Skip(1), (a, b) => a < b).All(ascends => ascends)).All(fits => fits));
         if (!sound)
             throw new FormatException("The saved model's input is out of range.");
     }
@@ -43,6 +53,9 @@ internal sealed record VectorInput
 internal readonly record struct VectorRows<T>(T Features, T? Condition)
     where T : struct, ITensor<T>
 {
+    /// <summary>What the network makes of the rows, where that has been computed already.</summary>
+    public T? Reconstruction { get; init; }
+
     /// <summary>The features with the conditions behind them, (B, D + C).</summary>
     public T WithCondition => Join(Features);
 
@@ -185,6 +198,9 @@ internal abstract class VectorNetwork(VectorInput input)
     public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
     }
+
+    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
+    public virtual VectorFollower? Follow(VectorRun run) => null;
 
     /// <summary>
     /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are

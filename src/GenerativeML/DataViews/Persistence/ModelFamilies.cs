@@ -8,7 +8,7 @@ internal static class ModelFamilies
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
-        [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
+        [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
 
