@@ -6,7 +6,7 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
-        [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
+        [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
