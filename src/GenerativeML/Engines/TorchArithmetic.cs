@@ -112,6 +112,13 @@ internal static class TorchArithmetic
         return a.add_(b, s);
     }
 
+    /// <summary>a += share·(b − a): exactly b where both are equal.</summary>
+    public static Tensor MoveTowards(this Tensor a, Tensor b, double share)
+    {
+        using Scalar s = share.ToScalar();
+        return a.lerp_(b, s);
+    }
+
     /// <summary>a += number.</summary>
     public static Tensor Add(this Tensor a, double number)
     {

@@ -18,7 +18,7 @@ internal static class WeightAverage
         using IDisposable noGradient = torch.no_grad();
         double kept = Math.Min(decay, (1.0 + count) / (10.0 + count));
         foreach ((torch.Tensor mean, torch.Tensor value) in Pairs(average, network))
-            mean.mul_(kept).add_(value, 1 - kept);
+            mean.MoveTowards(value, 1 - kept);
     }
 
     /// <summary>Gives <paramref name="target"/> the values of <paramref name="source"/>.</summary>

@@ -6,6 +6,7 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
         [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,

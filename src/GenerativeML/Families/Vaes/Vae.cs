@@ -16,8 +16,9 @@ internal sealed class VaeNetwork : VariationalNetwork
         : base(options, input)
     {
         _activation = options.Activation;
-        _inwards = [input.Width + input.ConditionWidth, .. options.HiddenLayers!];
-        _outwards = [LatentDimension + input.ConditionWidth, .. options.HiddenLayers!.Reverse()];
+        IReadOnlyList<int> hidden = options.HiddenLayers ?? []; // null only in a damaged file
+        _inwards = [input.Width + input.ConditionWidth, .. hidden];
+        _outwards = [LatentDimension + input.ConditionWidth, .. hidden.Reverse()];
     }
 
     /// <inheritdoc />
