@@ -112,11 +112,11 @@ internal static class TorchArithmetic
         return a.add_(b, s);
     }
 
-    /// <summary>a += share·(b − a): exactly b where both are equal.</summary>
+    /// <summary>a += share·(b − a): nothing moves where both are equal.</summary>
     public static Tensor MoveTowards(this Tensor a, Tensor b, double share)
     {
-        using Scalar s = share.ToScalar();
-        return a.lerp_(b, s);
+        using Tensor difference = b.Minus(a);
+        return a.Add(difference, share);
     }
 
     /// <summary>a += number.</summary>
