@@ -73,8 +73,8 @@ internal static class VectorFit
             scales = new HostWeights(network.Tensors());
             network.SetScales(scales, statistics);
             VectorScaler features = VectorNetwork.FeatureScaler(scales);
-            VectorScaler?[] conditions = [.. input.ConditionWidths.Select((_, c) => ConditionScaler(moments[c + 1]))];
-            return (field, rows) => (field == 0 ? features : conditions[field - 1]!).Apply(rows, rows);
+            VectorScaler[] conditions = [.. input.ConditionWidths.Select((_, c) => VectorScaler.Of(moments[c + 1]))];
+            return (field, rows) => (field == 0 ? features : conditions[field - 1]).Apply(rows, rows);
         }
     }
 
@@ -84,9 +84,9 @@ internal static class VectorFit
     {
         if (network is IClosedFormFit closed)
         {
-            closed.Fit(
-                new StandardizedRows(source, VectorNetwork.FeatureScaler(scales), statistics, options.CancellationToken),
-                scales, context);
+            using VectorPasses passes = closed.Begin(statistics, device);
+            TrainingLoop.Run(passes, data, Run(rate: 0, decay: 0), device);
+            passes.Finish(scales);
             return scales;
         }
         ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
@@ -100,10 +100,7 @@ internal static class VectorFit
         average?.LoadStateDict(weights);
 
         var objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16);
-        TrainingRun run = TrainingRun.Of(
-            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value,
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", network.GetType().Name), ("input", network.Input), ("bfloat16", bfloat16));
+        TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingLoop.Run(objective, data, run, device);
         HostWeights result = objective.Result(network.Tensors());
         foreach (TensorSpec spec in network.Tensors())
@@ -113,6 +110,10 @@ internal static class VectorFit
                 weights[spec.Name].CopyTo(result[spec.Name].AsSpan());
         }
         return result;
+
+        TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
+            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
+            [("family", network.GetType().Name), ("input", network.Input), .. more]);
     }
 
     private static float Threshold(TrainedVector trained, RowStatistics statistics, double? share)
@@ -127,14 +128,6 @@ internal static class VectorFit
         trained.Compute(block, count, new VectorResults { Score = scores });
         Array.Sort(scores);
         return AnomalyDetectorExtensions.Exceeded(scores, exceeded);
-    }
-
-    private static VectorScaler ConditionScaler(ColumnMoments moments)
-    {
-        int width = moments.Mean.Length;
-        float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        VectorScaler.Set(moments, null, mean, scale, limit);
-        return new(mean, scale, limit);
     }
 
     private static void CheckWidth(IReadOnlyList<RowField> fields)

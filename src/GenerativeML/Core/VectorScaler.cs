@@ -36,6 +36,15 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         return limits;
     }
 
+    /// <summary>A scaler by the moments of training values, all of which are scaled.</summary>
+    public static VectorScaler Of(ColumnMoments moments)
+    {
+        int width = moments.Mean.Length;
+        float[] mean = new float[width], scale = new float[width], limit = new float[width];
+        Set(moments, null, mean, scale, limit);
+        return new(mean, scale, limit);
+    }
+
     /// <summary>Writes the three numbers of each feature by the moments of its training values.</summary>
     /// <param name="moments">Of the training rows.</param>
     /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>

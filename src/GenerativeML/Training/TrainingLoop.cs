@@ -70,7 +70,7 @@ internal sealed class TrainingLoop : IDisposable
         var reporter = new ProgressReporter(
             _run.Progress, _steps, _run.Epochs, step, _random.Device.type == DeviceType.CPU);
         int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
-        bool stopped = _stopping.IsOver, cancelled = false;
+        bool stopped = _stopping.IsOver || _family.IsSettled, cancelled = false;
         while (step < _steps && !stopped && !cancelled)
         {
             epoch = (int)(step / _batchesPerEpoch);
@@ -93,7 +93,7 @@ internal sealed class TrainingLoop : IDisposable
             {
                 // Before a cancelled run is saved, too: going on from here begins with the next epoch.
                 EndEpoch(step);
-                stopped = _stopping.IsOver;
+                stopped = _stopping.IsOver || _family.IsSettled;
             }
             if (cancellation.IsCancellationRequested)
             {
@@ -129,6 +129,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         using DisposeScope scope = torch.NewDisposeScope();
         StepContext context = Context(step, RandomPurpose.Training);
+        if (_optimizers.Length == 0)
+            Accumulate(batch, 0, context, batch.Rows);
         Batch[] parts = [.. batch.Split(_run.Parts)];
         for (int u = 0; u < _optimizers.Length; u++)
         {
@@ -160,9 +162,10 @@ internal sealed class TrainingLoop : IDisposable
 
     private void EndEpoch(long step)
     {
+        using IDisposable noGradient = torch.no_grad();
+        _family.EndEpoch();
         if (_best is null)
             return;
-        using IDisposable noGradient = torch.no_grad();
         using var means = new LossMeans();
         foreach (Batch batch in _data.Validation(_run.BatchSize))
         {

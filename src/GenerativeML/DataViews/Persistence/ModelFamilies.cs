@@ -6,6 +6,8 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
