@@ -28,6 +28,11 @@ internal static class VectorFit
         if (options.AnomalyShare is not double share)
             return Fit(source, null, family, options, context) with { Threshold = float.PositiveInfinity };
         var plan = new CalibrationPlan(source, context.Seed);
+        if (plan.Folds == 0)
+        {
+            VectorFitResult fit = Fit(source, source, family, options, context);
+            return fit with { Threshold = CalibrationPlan.Threshold(fit.HeldBackScores, share) };
+        }
         if (plan.Folds == 1)
         {
             VectorFitResult fit = Fit(plan.Training(0), plan.HeldBack(0), family, options, context);
@@ -110,8 +115,9 @@ internal static class VectorFit
             VectorScaler features = VectorNetwork.FeatureScaler(scales);
             if (options.AnomalyShare is not null && features.Constants is [_, ..] constants)
                 context.Warning?.Invoke(Describe(source.Fields[0].Name, constants));
-            VectorScaler?[] conditions = [.. input.ConditionWidths.Select((_, c) => ConditionScaler(moments[c + 1], samples[c + 1]))];
-            return (field, rows) => (field == 0 ? features : conditions[field - 1]!).Apply(rows, rows);
+            VectorScaler[] conditions =
+                [.. input.ConditionWidths.Select((_, c) => VectorScaler.Of(moments[c + 1], samples[c + 1]))];
+            return (field, rows) => (field == 0 ? features : conditions[field - 1]).Apply(rows, rows);
         }
     }
 
@@ -128,9 +134,9 @@ internal static class VectorFit
     {
         if (network is IClosedFormFit closed)
         {
-            closed.Fit(
-                new StandardizedRows(source, VectorNetwork.FeatureScaler(scales), statistics, options.CancellationToken),
-                scales, context);
+            using VectorPasses passes = closed.Begin(statistics, device);
+            TrainingLoop.Run(passes, data, Run(rate: 0, decay: 0), device);
+            passes.Finish(scales);
             return (Model(scales), null);
         }
         ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
@@ -147,14 +153,15 @@ internal static class VectorFit
             new VectorRun(
                 statistics, data, VectorNetwork.FeatureScaler(weights), device, () => Model(objective!.Result(weights))));
         objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16, follower);
-        TrainingRun run = TrainingRun.Of(
-            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value,
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", network.GetType().Name), ("input", network.Input), ("bfloat16", bfloat16));
+        TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingLoop.Run(objective, data, run, device);
         return (Model(objective.Result(weights)), follower?.Finish());
 
         TrainedVector Model(HostWeights trained) => new(network, trained, context.Device, context.FallbackToCpu);
+
+        TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
+            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
+            [("family", network.GetType().Name), ("input", network.Input), .. more]);
     }
 
     private static float[] Scores(TrainedVector trained, IReadOnlyList<RowField> fields, RowSample[] rows)
@@ -168,14 +175,6 @@ internal static class VectorFit
         float[] scores = new float[count];
         trained.Compute(block, count, new VectorResults { Score = scores });
         return scores;
-    }
-
-    private static VectorScaler ConditionScaler(ColumnMoments moments, RowSample sample)
-    {
-        int width = moments.Mean.Length;
-        float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        VectorScaler.Set(moments, sample, null, mean, scale, limit);
-        return new(mean, scale, limit);
     }
 
     private static string Describe(string column, int[] constants) =>

@@ -13,7 +13,7 @@ public class VectorGenerationTests
 {
     private readonly MLContext _ml = new(seed: 1);
 
-    private GeneratorTransformer Vae() => _ml.Generative.Vae(new VaeTrainer.Options
+    private VectorGenerator Vae() => _ml.Generative.Vae(new VaeOptions
     {
         ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [32], LearningRate = 5e-3, Epochs = 60,
     }).Fit(LabelledVectors.Rows(600));
@@ -26,7 +26,7 @@ public class VectorGenerationTests
     [TestMethod]
     public void Every_row_has_the_labels_that_are_asked_for_and_vectors_that_go_with_them()
     {
-        using GeneratorTransformer model = Vae();
+        using VectorGenerator model = Vae();
         IDataView rows = model.Generate(3000, seed: 4, new RowCondition().Equal("Kind", 2).Equal("Large", true));
         Labelled[] all = Read(rows);
         Assert.HasCount(3000, all);
@@ -85,13 +85,25 @@ public class VectorGenerationTests
     public void Values_that_a_likelihood_cannot_have_are_refused_before_training()
     {
         IEstimator<ITransformer> estimator =
-            _ml.Generative.Vae(new VaeTrainer.Options { Likelihood = VaeLikelihood.Bernoulli });
+            _ml.Generative.Vae(new VaeOptions { Likelihood = VaeLikelihood.Bernoulli });
         string message = Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message;
         StringAssert.Contains(message, "'Features'");
-        StringAssert.Contains(message, "Slot 0");
-        estimator = _ml.Generative.Vae(new VaeTrainer.Options { ColumnLikelihoods = [VaeLikelihood.Gaussian] });
+        StringAssert.Contains(message, "Feature 0");
+        estimator = _ml.Generative.Vae(new VaeOptions { FeatureLikelihoods = [VaeLikelihood.Gaussian] });
         StringAssert.Contains(
-            Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message, "3 slots");
+            Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message, "3 features");
+    }
+
+    [TestMethod]
+    public void Vectors_that_are_no_images_of_the_shape_are_refused_before_training()
+    {
+        Refuses(new ConvolutionalVaeOptions(), "3 features, no square image");
+        Refuses(new ConvolutionalVaeOptions { ImageShape = new(1, 2, 2) }, "3 features, not the 4 of an image of 1 × 2 × 2");
+
+        void Refuses(ConvolutionalVaeOptions options, string why) => StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(
+                () => _ml.Generative.ConvolutionalVae(options).Fit(LabelledVectors.Rows(20))).Message,
+            why);
     }
 
     [TestMethod]
