@@ -128,7 +128,7 @@ public sealed partial class GenerativeCatalog
     /// <exception cref="ArgumentException">
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
-    public GanTrainer Gan(GanTrainer.Options options) => new(_environment, options);
+    public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
     /// <summary>
     /// Says what this process computes with: versions, native libraries, threads, processor and devices. It never fails:

@@ -46,7 +46,7 @@ public class VectorTransformer : NetworkTransformer, IAnomalyDetector
     private protected override string Family => _state.Family.Name;
 
     /// <summary>What a family saves beside what all save; null for nothing.</summary>
-    private protected virtual JsonElement? Extra => null;
+    private protected virtual JsonElement? Extra => _state.Extra;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, Threshold, Extra);
 

@@ -135,7 +135,7 @@ internal static class VectorWorks
             Flops = Flops.Forward(Batch, generator) + Flops.Step(2 * Batch, critic)
                 + Flops.GradientPenalty(Batch, critic)
                 + ((Flops.Step(Batch, generator) + (2 * Flops.Forward(Batch, critic))) / Every),
-            Fit = (ml, clock) => ml.Generative.Gan(new GanTrainer.Options
+            Fit = (ml, clock) => ml.Generative.Gan(new GanOptions
             {
                 Objective = GanObjective.WassersteinGradientPenalty,
                 NoiseDimension = Noise,

@@ -42,19 +42,15 @@ public sealed partial class EstimatorConformance
             Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
         })))],
-        [Case("gan", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             GeneratorLayers = [16], DiscriminatorLayers = [16], DiscriminatorStepsPerGeneratorStep = 1,
-        }))],
-        [Case("gan with latent search", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        })))],
+        [Case("gan with latent search", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
             Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
-        }))],
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -45,13 +45,11 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], HiddenWidth = 16,
         }))),
-        Vectors("GAN", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        Vectors("GAN", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
             ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16],
             DiscriminatorStepsPerGeneratorStep = 1,
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
+        }))),
     ];
 
     private static GeneratorCase Vectors(

@@ -3,7 +3,7 @@ namespace GenerativeML;
 /// <summary>
 /// How far two sets of rows of one width are apart, as sets: whether one could be drawn from what the other was.
 /// </summary>
-internal static class TwoSamples
+internal static class DistributionMetrics
 {
     private const int Projections = 64;
     private const int CoverageNeighbors = 5;
