@@ -19,7 +19,7 @@ internal sealed record RowStatistics(
     public float[] StandardizedSample()
     {
         float[] rows = Samples[0].ToArray();
-        VectorScaler.Of(Moments[0]).Apply(rows, rows);
+        VectorScaler.Of(Moments[0], Samples[0]).Apply(rows, rows);
         return rows;
     }
 }

@@ -36,9 +36,6 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
     public int NormalWidth { get; }
 
     /// <inheritdoc />
-    public bool HasFeatureScore => false;
-
-    /// <inheritdoc />
     public override int WidestLayer => _generator.Concat(_discriminator).Max();
 
     /// <inheritdoc />
