@@ -9,8 +9,8 @@ internal sealed class NormalMixture
     private const double Concentration = 1e-3; // of the Dirichlet prior, for each component
     private const double MeanPrecision = 1; // rows that the prior of a mean counts for
     private const double Freedom = 1; // rows that the prior of a variance counts for
-    private const double LeastWeight = 0.005; // lighter components are left out
-    private const int MostIterations = 200;
+    private const double MinWeight = 0.005; // lighter components are left out
+    private const int MaxIterations = 200;
     private const double Settled = 1e-4; // the mean change of the responsibilities that ends the iteration
 
     private NormalMixture(double[] means, double[] deviations, double[] weights)
@@ -36,7 +36,7 @@ internal sealed class NormalMixture
     {
         double[] x = values.ToArray();
         Array.Sort(x);
-        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var most and > 0 ? most : 1;
+        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var max and > 0 ? max : 1;
         for (int i = 0; i < x.Length; i++)
             x[i] /= scale; // squares stay finite, whatever the unit
         double mean = x.Average();
@@ -44,7 +44,7 @@ internal sealed class NormalMixture
         components = Math.Min(components, x.Length);
         // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
         var state = new State(x, components, mean, variance / components);
-        for (int i = 0; i < MostIterations && state.Iterate() > Settled; i++)
+        for (int i = 0; i < MaxIterations && state.Iterate() > Settled; i++)
         {
         }
         return state.Result(scale);
@@ -117,7 +117,7 @@ internal sealed class NormalMixture
         public NormalMixture Result(double scale)
         {
             Maximize();
-            int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= LeastWeight * _x.Length)];
+            int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= MinWeight * _x.Length)];
             double all = kept.Sum(k => _rows[k]);
             return new NormalMixture(
                 [.. kept.Select(k => _mean[k] * scale)],

@@ -9,7 +9,7 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// The three kinds are <see cref="FixedCombinations"/>, <see cref="AtMost"/> and <see cref="InRange"/>. Columns are
-/// named as the data names them; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// named as the data names them; a feature of a vector by its column and its own name or number, as <c>Features.3</c>.
 /// </remarks>
 [JsonDerivedType(typeof(FixedCombinations), nameof(FixedCombinations))]
 [JsonDerivedType(typeof(AtMost), nameof(AtMost))]
@@ -26,7 +26,7 @@ public abstract class TableConstraint
     }
 
     /// <summary>The columns that it speaks of.</summary>
-    public IReadOnlyList<string> ColumnNames { get; }
+    public IReadOnlyList<string> ColumnNames { get; init; }
 
     /// <summary>Some columns' values occur together only as they do in the training rows.</summary>
     public sealed class FixedCombinations : TableConstraint
@@ -58,10 +58,10 @@ public abstract class TableConstraint
         }
 
         /// <summary>The column with the smaller value.</summary>
-        public string Lower { get; }
+        public string Lower { get; init; }
 
         /// <summary>The column with the greater value.</summary>
-        public string Upper { get; }
+        public string Upper { get; init; }
 
         /// <inheritdoc/>
         public override string ToString() => $"{Lower} ≤ {Upper}";
@@ -71,35 +71,35 @@ public abstract class TableConstraint
     public sealed class InRange : TableConstraint
     {
         /// <param name="column">The column.</param>
-        /// <param name="least">The least value; it may be minus infinity.</param>
-        /// <param name="most">The greatest value; it may be plus infinity.</param>
+        /// <param name="min">The least value; it may be minus infinity.</param>
+        /// <param name="max">The greatest value; it may be plus infinity.</param>
         /// <exception cref="ArgumentOutOfRangeException">No number is within the range.</exception>
-        public InRange(string column, double least, double most)
+        public InRange(string column, double min, double max)
             : base(column)
         {
-            if (!(least <= most))
+            if (!(min <= max))
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(most), most, $"The range of column '{column}' is empty: {Range(least, most)}.");
+                    nameof(max), max, $"The range of column '{column}' is empty: {Range(min, max)}.");
             }
             Column = column;
-            Least = least;
-            Most = most;
+            Min = min;
+            Max = max;
         }
 
         /// <summary>The column.</summary>
-        public string Column { get; }
+        public string Column { get; init; }
 
         /// <summary>The least value.</summary>
         [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Least { get; }
+        public double Min { get; init; }
 
         /// <summary>The greatest value.</summary>
         [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Most { get; }
+        public double Max { get; init; }
 
         /// <inheritdoc/>
-        public override string ToString() => $"{Column} in {Range(Least, Most)}";
+        public override string ToString() => $"{Column} in {Range(Min, Max)}";
     }
 
     /// <summary>Checks that some row can keep all constraints, whatever the data.</summary>
@@ -109,31 +109,31 @@ public abstract class TableConstraint
         if (constraints.Any(c => c is null))
             throw new ArgumentException("A constraint is null.");
         CheckCombinations(constraints);
-        Dictionary<string, (double Least, double Most)> ranges = [];
+        Dictionary<string, (double Min, double Max)> ranges = [];
         foreach (InRange range in constraints.OfType<InRange>())
         {
-            (double least, double most) = RangeOf(range.Column);
-            (least, most) = (Math.Max(least, range.Least), Math.Min(most, range.Most));
-            if (least > most)
+            (double min, double max) = RangeOf(range.Column);
+            (min, max) = (Math.Max(min, range.Min), Math.Min(max, range.Max));
+            if (min > max)
                 throw Contradiction($"no value of '{range.Column}' is within all of its ranges");
-            ranges[range.Column] = (least, most);
+            ranges[range.Column] = (min, max);
         }
 
         // A lower bound carries over to every greater column; a circle of inequalities never settles.
         AtMost[] orders = [.. constraints.OfType<AtMost>()];
         foreach (AtMost order in InOrder(orders))
         {
-            double least = Math.Max(RangeOf(order.Lower).Least, RangeOf(order.Upper).Least);
-            double most = RangeOf(order.Upper).Most;
-            if (least > most)
+            double min = Math.Max(RangeOf(order.Lower).Min, RangeOf(order.Upper).Min);
+            double max = RangeOf(order.Upper).Max;
+            if (min > max)
             {
                 throw Contradiction(
-                    $"{order}, but '{order.Lower}' is at least {Text(least)} and '{order.Upper}' at most {Text(most)}");
+                    $"{order}, but '{order.Lower}' is at least {Text(min)} and '{order.Upper}' at most {Text(max)}");
             }
-            ranges[order.Upper] = (least, most);
+            ranges[order.Upper] = (min, max);
         }
 
-        (double Least, double Most) RangeOf(string column) =>
+        (double Min, double Max) RangeOf(string column) =>
             ranges.TryGetValue(column, out (double, double) known)
                 ? known
                 : (double.NegativeInfinity, double.PositiveInfinity);
@@ -175,7 +175,7 @@ public abstract class TableConstraint
     private static ArgumentException Contradiction(string what) =>
         new($"The constraints contradict each other: {what}.");
 
-    private static string Range(double least, double most) => $"[{Text(least)}, {Text(most)}]";
+    private static string Range(double min, double max) => $"[{Text(min)}, {Text(max)}]";
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,20 +1,26 @@
-
 namespace GenerativeML;
 
 /// <summary>
 /// The options of a conditional GAN of tables (CTGAN, Xu 2019): a Wasserstein game with gradient penalty (Gulrajani
 /// 2017) about rows with a category or a mode of one column given, chosen by log-frequency.
 /// </summary>
-public record TabularGanOptions : TabularOptions
+public sealed record TabularGanOptions : TabularOptions
 {
+    private const int DefaultSteps = 6000;
+    private const int MaxLayers = 16, MaxWidth = 1 << 16;
+
     /// <summary>All defaults.</summary>
     /// <remarks>
     /// Gradients are not clipped by default: <see cref="TrainingOptions.GradientClipNorm"/> is 0. No loss of a GAN says
     /// which weights are better, so none are chosen by <see cref="TrainingOptions.ValidationFraction"/>.
     /// </remarks>
-    public TabularGanOptions() => GradientClipNorm = 0;
+    public TabularGanOptions()
+    {
+        GradientClipNorm = 0;
+        WeightAverageDecay = 0.99;
+    }
 
-    /// <summary>The number of slots of the noise. 1 to 65,536. Default 128.</summary>
+    /// <summary>The number of features of the noise. 1 to 65,536. Default 128.</summary>
     public int NoiseDimension { get; init; } = 128;
 
     /// <summary>
@@ -44,25 +50,28 @@ public record TabularGanOptions : TabularOptions
     /// <summary>The share of the discriminator's hidden units left out. In [0, 1). Default 0.5.</summary>
     public double Dropout { get; init; } = 0.5;
 
-    /// <summary>
-    /// How much of the running mean of the generator's weights an update keeps; the trained model has these mean
-    /// weights. In [0, 1). Default 0.99.
-    /// </summary>
-    public double WeightAverageDecay { get; init; } = 0.99;
+    /// <inheritdoc/>
+    internal override bool UsesModes => true;
+
+    /// <inheritdoc/>
+    internal override TableNetwork CreateNetwork(TokenTable tokens) => new TabularGanNetwork(this, tokens);
+
+    /// <inheritdoc/>
+    internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns) =>
+        (With(trainingRows, 500, 2e-4, 1e-6, DefaultSteps), Epochs is null ? DefaultSteps : null);
 
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(NoiseDimension, 1, TableModelShape.MostWidth);
-        OptionChecks.Within(HiddenLayers.Count, 1, TabularGanShape.MostLayers, "HiddenLayers.Count");
+        OptionChecks.Within(NoiseDimension, 1, MaxWidth);
+        OptionChecks.Within(HiddenLayers.Count, 1, MaxLayers, "HiddenLayers.Count");
         foreach (int width in HiddenLayers)
-            OptionChecks.Within(width, 1, TableModelShape.MostWidth, nameof(HiddenLayers));
+            OptionChecks.Within(width, 1, MaxWidth, nameof(HiddenLayers));
         OptionChecks.Within(PackSize, 1, 100);
         OptionChecks.Within(DiscriminatorStepsPerGeneratorStep, 1, 100);
         OptionChecks.NonNegativeFinite(GradientPenaltyWeight);
         OptionChecks.PositiveFinite(Temperature);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
     }
 }

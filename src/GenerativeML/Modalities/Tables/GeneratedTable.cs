@@ -6,14 +6,15 @@ namespace GenerativeML;
 /// <summary>The rows of one call of Generate: one seed, one condition.</summary>
 internal sealed class GeneratedTable : IGeneratedRows
 {
-    // The more rows at once, the cheaper each; a whole block is made even where few rows are wanted.
     private const int Rows = 1024;
 
-    // A condition that no row of so many drawn blocks meets is given up: the error says so.
-    private const int MostVainDraws = 100;
-    private const long MostDraws = (long)MostVainDraws * Rows; // where one row is found just in time, again and again
+    // Under a condition, so many rows are tried at first, then twice as many, so that the first is there soon.
+    private const int FirstTries = 32;
 
-    private readonly SharedModel<ITableGenerator> _generator;
+    // So many rows are tried for one that meets a condition before it is given up.
+    private const int MaxTries = 100 * Rows;
+
+    private readonly ITableGenerator _generator;
     private readonly TableSchema _table;
     private readonly TableMapping _mapping;
     private readonly int _seed;
@@ -28,7 +29,7 @@ internal sealed class GeneratedTable : IGeneratedRows
     /// <param name="where">What they are asked for, or null.</param>
     /// <exception cref="ArgumentException">No row can meet the condition.</exception>
     public GeneratedTable(
-        SharedModel<ITableGenerator> generator,
+        ITableGenerator generator,
         TableSchema table,
         DataViewSchema schema,
         TableMapping mapping,
@@ -54,12 +55,12 @@ internal sealed class GeneratedTable : IGeneratedRows
     /// <inheritdoc/>
     public IGeneratedBlock Open(bool[] active) => new Block(this);
 
-    /// <summary>Makes sure that some of many rows meet the condition.</summary>
-    /// <exception cref="InvalidOperationException">None does.</exception>
+    /// <summary>Makes sure that a row meets the condition.</summary>
+    /// <exception cref="InvalidOperationException">None of many does.</exception>
     public void CheckPossible()
     {
-        if (_query is not null && !new Block(this).FindsAny())
-            throw TooRare();
+        if (_query is not null)
+            new Block(this).Compute(0, 0, 1);
     }
 
     private sealed class Block : IGeneratedBlock
@@ -68,6 +69,9 @@ internal sealed class GeneratedTable : IGeneratedRows
         private readonly TableBlock _model;
         private readonly TableBlock _candidates;
         private readonly TableBlock _data;
+        private long _number = -1;
+        private int _made;
+        private long _tried;
 
         public Block(GeneratedTable table)
         {
@@ -77,29 +81,34 @@ internal sealed class GeneratedTable : IGeneratedRows
             _candidates = table._query is null ? _data : new TableBlock(table._mapping.Data, Rows);
         }
 
-        public void Compute(long number)
+        public int Compute(long number, int row, int rows)
         {
-            int rows = 0, vain = 0;
-            for (long draw = 0; rows < Rows; draw++)
+            if (_number != number)
+                (_number, _made, _tried) = (number, 0, 0);
+            if (_table._query is not TableQuery query)
             {
-                Draw(number, draw);
-                int found = _table._query is TableQuery query ? Choose(query.Data, rows) : Rows;
-                vain = found > rows ? 0 : vain + 1;
-                rows = found;
-                if (vain == MostVainDraws)
-                    throw _table.TooRare();
+                Draw(rows);
+                return rows;
             }
-        }
-
-        public bool FindsAny()
-        {
-            for (long draw = 0; draw < MostVainDraws; draw++)
+            long inVain = 0;
+            for (int count = FirstTries; _made <= row; count = Math.Min(2 * count, Rows))
             {
-                Draw(0, draw);
-                if (Choose(_table._query!.Data, 0) > 0)
-                    return true;
+                count = (int)Math.Min(count, MaxTries - inVain);
+                Draw(count);
+                _tried += count;
+                int before = _made;
+                for (int i = 0; i < count && _made < Rows; i++)
+                {
+                    if (query.Data.Holds(_candidates, i))
+                        _candidates.CopyRow(i, _data, _made++);
+                }
+                inVain = _made > before ? 0 : inVain + count;
+                if (inVain < MaxTries)
+                    continue;
+                (long tried, _number) = (_tried, -1);
+                throw _table.TooRare(_made, tried);
             }
-            return false;
+            return _made;
         }
 
         public Delegate Getter(int column, IBatchPosition at)
@@ -113,25 +122,16 @@ internal sealed class GeneratedTable : IGeneratedRows
                 at);
         }
 
-        // Seeds of draws lie far apart, so that blocks do not share them.
-        private void Draw(long number, long draw)
+        // Each row of a block is drawn by itself: which ones are drawn together makes no difference.
+        private void Draw(int count)
         {
-            ulong seed = SplitMix64.Derive(_table._seed, RandomPurpose.Generation, number * MostDraws + draw);
-            _table._generator.Use(generator => generator.Fill(_model, seed, _table._query?.Model));
-            _table._mapping.Decode(_model, _candidates, Rows);
-        }
-
-        private int Choose(TableCondition condition, int rows)
-        {
-            for (int row = 0; row < Rows && rows < Rows; row++)
-            {
-                if (condition.Holds(_candidates, row))
-                    _candidates.CopyRow(row, _data, rows++);
-            }
-            return rows;
+            ulong seed = SplitMix64.Derive(_table._seed, RandomPurpose.Generation, _number);
+            _table._generator.Fill(_model, count, seed, _tried, _table._query?.Model);
+            _table._mapping.Decode(_model, _candidates, count);
         }
     }
 
-    private InvalidOperationException TooRare() => new(string.Create(CultureInfo.InvariantCulture,
-        $"The condition {_where} is met too rarely: by none of {MostVainDraws * Rows} rows that the model made."));
+    private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,
+        $"The condition {_where} is met too rarely: by {(met == 0 ? "none" : met)} of {tried} rows that the model made"
+        + $" ({(double)met / tried:P3}). Ask for less, or learn from rows that meet it more often."));
 }

@@ -115,7 +115,8 @@ internal sealed class TableBinding
     public bool IsQuantity(int field) =>
         TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
 
-    private TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
+    /// <summary>The item of a field's type.</summary>
+    public TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
 
     private IEnumerable<int> FieldsOf(string column, string parameter)
     {
