@@ -69,7 +69,7 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
         try
         {
             if (!_models.ContainsKey(key))
-                _models[key] = new InferenceModel(pass(), inputs, weights, device, fallbackToCpu);
+                _models[key] = new InferenceModel(pass(), inputs, weights, device, fallbackToCpu, requiresTorch);
         }
         finally
         {

@@ -39,7 +39,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// <summary>Writes the three numbers of each feature by the moments of its training values.</summary>
     /// <param name="moments">Of the training rows.</param>
     /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>
-    /// <param name="mean">See the constructor; the other parameters likewise.</param>
+    /// <param name="mean">See the constructor.</param>
+    /// <param name="scale">See the constructor.</param>
+    /// <param name="limit">See the constructor.</param>
     public static void Set(
         ColumnMoments moments, bool[]? unscaled, Span<float> mean, Span<float> scale, Span<float> limit)
     {

@@ -56,9 +56,10 @@ internal interface IRowEngine : IDisposable
 /// <param name="weights">The weights; they have to stay as they are.</param>
 /// <param name="device">Where to compute.</param>
 /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+/// <param name="requiresTorch">Whether torch alone can run the pass, as where it needs gradients.</param>
 internal sealed class InferenceModel(
     IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, ComputeDevice device = default,
-    bool fallbackToCpu = false) : IDisposable
+    bool fallbackToCpu = false, bool requiresTorch = false) : IDisposable
 {
     private readonly Lock _opening = new();
     private volatile IRowEngine? _engine;
@@ -101,6 +102,11 @@ internal sealed class InferenceModel(
     {
         if (device != ComputeDevice.Cpu && OpenOnDevice() is IRowEngine engine)
             return engine;
+        if (requiresTorch)
+        {
+            TorchRuntime.EnsureLoaded();
+            return OpenTorch();
+        }
         if (NativeParts.OnnxFailure is not Exception onnx)
             return new OnnxRows(pass, inputs, weights);
         if (NativeParts.TorchFailure is not Exception torch)
