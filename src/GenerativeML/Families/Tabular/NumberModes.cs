@@ -4,8 +4,10 @@ namespace GenerativeML;
 /// <param name="Mean">Its mean.</param>
 /// <param name="Deviation">Its deviation; positive.</param>
 /// <param name="Weight">The share of values that come from it.</param>
-/// <param name="Steps">How many of its values are multiples of which step, as running sums, level by level.</param>
-internal sealed record NumberMode(double Mean, double Deviation, double Weight, double[] Steps);
+/// <param name="Step">The level of the step of which most of its values are multiples.</param>
+/// <param name="StepShare">The share of values that are.</param>
+internal readonly record struct NumberMode(
+    double Mean, double Deviation, double Weight, int Step = 0, double StepShare = 1);
 
 /// <summary>
 /// Tokens of a column of numbers by mode-specific normalisation (Xu 2019): one for each mode of a mixture of normal
@@ -48,16 +50,17 @@ internal sealed class NumberModes : TokenColumn
         NumberMode[] modes =
         [
             .. mixture.Means.Zip(mixture.Deviations, mixture.Weights)
-                .Select(m => new NumberMode(m.First, m.Second, m.Third, new double[column.Step + 1])),
+                .Select(m => new NumberMode(m.First, m.Second, m.Third)),
         ];
         var tokens = new NumberModes(column, modes);
-        for (int i = 0; i < values.Length; i++)
+        ILookup<int, double> ofMode = values.Select((value, i) => (value, i))
+            .ToLookup(v => tokens.Encode(v.value, v.i), v => v.value);
+        return new NumberModes(column, [.. modes.Select((mode, k) =>
         {
-            double[] steps = modes[tokens.Encode(values[i], i)].Steps;
-            for (int level = column.LevelOf(values[i]); level < steps.Length; level++)
-                steps[level]++;
-        }
-        return tokens;
+            int step = column.UsualStep([.. ofMode[k].Select(value => (value, 1.0))]);
+            double share = ofMode[k].Select(value => column.LevelOf(value) <= step ? 1.0 : 0).DefaultIfEmpty(1).Average();
+            return mode with { Step = step, StepShare = share };
+        })]);
     }
 
     /// <summary>The tokens of a file.</summary>
@@ -67,11 +70,10 @@ internal sealed class NumberModes : TokenColumn
         var modes = new NumberMode[reader.NextCount(MaxModes)];
         foreach (ref NumberMode mode in modes.AsSpan())
         {
-            double mean = reader.Next(double.IsFinite), deviation = reader.Next(d => d > 0 && double.IsFinite(d));
-            double weight = reader.Next(w => w is > 0 and <= 1.000001), last = 0;
-            mode = new NumberMode(mean, deviation, weight, new double[column.Step + 1]);
-            foreach (ref double upTo in mode.Steps.AsSpan())
-                upTo = last = reader.Next(sum => sum >= last && sum <= FittedValues);
+            mode = new NumberMode(
+                reader.Next(double.IsFinite), reader.Next(deviation => deviation > 0 && double.IsFinite(deviation)),
+                reader.Next(weight => weight is > 0 and <= 1.000001), reader.NextCount(column.Step),
+                reader.Next(share => share is >= 0 and <= 1));
         }
         return new NumberModes(column, modes);
     }
@@ -97,7 +99,7 @@ internal sealed class NumberModes : TokenColumn
 
     /// <inheritdoc/>
     public override IEnumerable<double> Save() =>
-        _modes.SelectMany(m => new[] { m.Mean, m.Deviation, m.Weight }.Concat(m.Steps)).Prepend(_modes.Length);
+        _modes.SelectMany(m => new[] { m.Mean, m.Deviation, m.Weight, m.Step, m.StepShare }).Prepend(_modes.Length);
 
     private int Encode(double value, int row)
     {
@@ -165,8 +167,8 @@ internal sealed class NumberModes : TokenColumn
             }
             if (Allowed is not null && !(value >= _min && value <= _max))
                 value = _min + random.NextDouble() * (_max - _min);
-            int level = Cumulative.Find(mode.Steps, random.NextDouble() * mode.Steps[^1]);
-            block.Numbers(column)[row] = _column.Fit(value, level, _min, _max);
+            int step = random.NextDouble() < mode.StepShare ? mode.Step : _column.Step;
+            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
         }
 
         // The normal distribution's function, to about 0.0003: it only weighs modes against each other.

@@ -4,8 +4,8 @@ namespace GenerativeML;
 /// <param name="Low">The least.</param>
 /// <param name="High">The greatest; the same for a single value.</param>
 /// <param name="Weight">How many training values it stands for.</param>
-/// <param name="Step">The level of the step of which most of them are multiples.</param>
-internal readonly record struct NumberSegment(double Low, double High, double Weight, int Step);
+/// <param name="Usual">The share of them that are multiples of the column's usual step.</param>
+internal readonly record struct NumberSegment(double Low, double High, double Weight, double Usual = 1);
 
 /// <summary>
 /// Tokens of a column of numbers: one for each value that occurs often, such as the zeros of a column that is mostly
@@ -30,15 +30,18 @@ internal sealed class NumberTokens : TokenColumn
     private readonly Dictionary<double, int> _exact = [];
     private readonly double[] _starts; // of the tokens that are intervals, ascending
     private readonly int[] _intervals;
+    private readonly int _usual;
     private readonly Draws _any;
 
     /// <param name="column">The column.</param>
+    /// <param name="usual">The level of the step of which most values in intervals are multiples.</param>
     /// <param name="segments">
     /// The segments of each token, ascending; the last token has none where the column has missing values.
     /// </param>
-    public NumberTokens(TableColumn column, IReadOnlyList<NumberSegment[]> segments)
+    public NumberTokens(TableColumn column, int usual, IReadOnlyList<NumberSegment[]> segments)
     {
         _column = column;
+        _usual = usual;
         _segments = [.. segments];
         _upTo = [.. _segments.Select(Sums)];
         for (int token = 0; token < _segments.Length; token++)
@@ -72,10 +75,11 @@ internal sealed class NumberTokens : TokenColumn
         List<NumberSegment[]> tokens =
         [
             .. Enumerable.Range(0, distinct.Length).Where(i => frequent[i])
-                .Select(i => new[] { new NumberSegment(distinct[i], distinct[i], counts[i], 0) }),
+                .Select(i => new[] { new NumberSegment(distinct[i], distinct[i], counts[i]) }),
         ];
 
         int[] others = [.. Enumerable.Range(0, distinct.Length).Where(i => !frequent[i])];
+        int usual = column.UsualStep([.. others.Select(i => (distinct[i], (double)counts[i]))]);
         if (others.Length > 0)
         {
             int left = others.Sum(i => counts[i]);
@@ -83,17 +87,18 @@ internal sealed class NumberTokens : TokenColumn
             int intervals = Math.Clamp(left / min, 1, Math.Max(1, max - tokens.Count / 2));
             int together = (others.Length + MaxSegments - 1) / MaxSegments;
             foreach (int[] interval in Intervals(others, distinct, counts, left, intervals, min))
-                tokens.Add([.. Segments(column, interval, distinct, counts, together)]);
+                tokens.Add([.. Segments(column, usual, interval, distinct, counts, together)]);
         }
         if (column.HasMissing || tokens.Count == 0)
             tokens.Add([]);
-        return new NumberTokens(column, tokens);
+        return new NumberTokens(column, usual, tokens);
     }
 
     /// <summary>The tokens of a file.</summary>
     /// <exception cref="FormatException">They make no sense.</exception>
     public static NumberTokens Load(ref TokenReader reader, TableColumn column)
     {
+        int usual = reader.NextCount(column.Step);
         var tokens = new NumberSegment[reader.NextCount(TokenTable.MaxTokens)][];
         for (int token = 0; token < tokens.Length; token++)
         {
@@ -103,12 +108,12 @@ internal sealed class NumberTokens : TokenColumn
                 double low = reader.Next(double.IsFinite);
                 segment = new NumberSegment(
                     low, reader.Next(high => low <= high && double.IsFinite(high)),
-                    reader.Next(weight => weight is > 0 and < 1L << 53), reader.NextCount(column.Step));
+                    reader.Next(weight => weight is > 0 and < 1L << 53), reader.Next(share => share is >= 0 and <= 1));
             }
         }
         bool sound = tokens.Length > 0 && tokens[..^1].All(segments => segments.Length > 0)
             && (!column.HasMissing || tokens[^1].Length == 0);
-        return sound ? new NumberTokens(column, tokens) : throw TokenReader.Unsound();
+        return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
     }
 
     /// <inheritdoc/>
@@ -132,8 +137,8 @@ internal sealed class NumberTokens : TokenColumn
 
     /// <inheritdoc/>
     public override IEnumerable<double> Save() => _segments
-        .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Step }).Prepend(token.Length))
-        .Prepend(Count);
+        .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
+        .Prepend(Count).Prepend(_usual);
 
     /// <summary>
     /// Where the tokens lie among each other, as smooth functions of it: for each token its rank and waves of it, its
@@ -241,10 +246,11 @@ internal sealed class NumberTokens : TokenColumn
 
     /// <summary>
     /// How values are spread in an interval: repeated ones as they are, and each of the others somewhere between the
-    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time.
+    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where most
+    /// values of the column are multiples of a step, those of such a value's surroundings are, too.
     /// </summary>
     private static IEnumerable<NumberSegment> Segments(
-        TableColumn column, int[] interval, double[] distinct, int[] counts, int together)
+        TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
     {
         for (int first = 0; first < interval.Length; first += together)
         {
@@ -252,17 +258,16 @@ internal sealed class NumberTokens : TokenColumn
             int from = interval[first], to = interval[last];
             if (from == to && counts[from] > 1)
             {
-                yield return new NumberSegment(distinct[from], distinct[from], counts[from], 0);
+                yield return new NumberSegment(distinct[from], distinct[from], counts[from]);
                 continue;
             }
             double low = first > 0 ? Middle(distinct[interval[first - 1]], distinct[from]) : distinct[from];
             double high = last == interval.Length - 1
                 ? distinct[to]
                 : Middle(distinct[to], distinct[interval[last + 1]]);
-            // What is mostly whole stays so: values that few others are like have the step of the value they are near.
-            int step = interval[first..(last + 1)].GroupBy(i => column.LevelOf(distinct[i]))
-                .MaxBy(group => group.Sum(i => counts[i]))!.Key;
-            yield return new NumberSegment(low, high, interval[first..(last + 1)].Sum(i => (double)counts[i]), step);
+            double all = interval[first..(last + 1)].Sum(i => (double)counts[i]);
+            double asUsual = interval[first..(last + 1)].Sum(i => column.LevelOf(distinct[i]) <= usual ? counts[i] : 0.0);
+            yield return new NumberSegment(low, high, all, asUsual / all);
         }
 
         static double Middle(double a, double b) => a / 2 + b / 2;
@@ -273,11 +278,12 @@ internal sealed class NumberTokens : TokenColumn
         private readonly TableColumn _column;
         private readonly NumberSegment[][] _segments;
         private readonly double[][] _upTo;
+        private readonly int _usual;
         private readonly double _min, _max;
 
         public Draws(NumberTokens tokens, NumberLimit? limit)
         {
-            _column = tokens._column;
+            (_column, _usual) = (tokens._column, tokens._usual);
             (_min, _max) = (_column.Min, _column.Max);
             (_segments, _upTo) = (tokens._segments, tokens._upTo);
             if (limit is null)
@@ -320,10 +326,14 @@ internal sealed class NumberTokens : TokenColumn
             NumberSegment segment = segments.Length == 1
                 ? segments[0]
                 : segments[Cumulative.Find(_upTo[token], random.NextDouble() * _upTo[token][^1])];
-            block.Numbers(column)[row] = segment.Low == segment.High
-                ? segment.Low
-                : _column.Fit(
-                    segment.Low + random.NextDouble() * (segment.High - segment.Low), segment.Step, _min, _max);
+            if (segment.Low == segment.High)
+            {
+                block.Numbers(column)[row] = segment.Low;
+                return;
+            }
+            double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
+            int step = random.NextDouble() < segment.Usual ? _usual : _column.Step;
+            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
         }
     }
 }

@@ -44,7 +44,10 @@ public abstract class TableConstraint
         public override string ToString() => $"only combinations of {string.Join(", ", ColumnNames)} that were seen";
     }
 
-    /// <summary>One column's number, or time, is never greater than another's.</summary>
+    /// <summary>
+    /// One column's number, or time, is never greater than another's. Where one of the two is a Single, they are compared
+    /// as Singles.
+    /// </summary>
     public sealed class AtMost : TableConstraint
     {
         /// <param name="lower">The column with the smaller value.</param>
@@ -67,7 +70,7 @@ public abstract class TableConstraint
         public override string ToString() => $"{Lower} ≤ {Upper}";
     }
 
-    /// <summary>A column's numbers are within a range.</summary>
+    /// <summary>A column's numbers are within a range; Singles are compared with its ends as Singles.</summary>
     public sealed class InRange : TableConstraint
     {
         /// <param name="column">The column.</param>

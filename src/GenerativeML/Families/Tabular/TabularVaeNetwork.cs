@@ -51,8 +51,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             layers.Buffer($"smooth.{p}.features", Tokens.Counts[p], NumberTokens.FeatureCount);
             layers.Buffer($"smooth.{p}.own", Tokens.Counts[p], 1);
             layers.Parameter($"smooth.{p}.encoder", 0, NumberTokens.FeatureCount, width);
-            layers.Parameter($"smooth.{p}.decoder", 0, NumberTokens.FeatureCount, _hidden);
             layers.Parameter($"smooth.{p}.output", 0, NumberTokens.FeatureCount, _hidden);
+            if (p < Positions - 1)
+                layers.Parameter($"smooth.{p}.decoder", 0, NumberTokens.FeatureCount, _hidden);
         }
     }
 
@@ -69,7 +70,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             layers.Linear($"decoder.{p}.latent", _latent, _hidden, bias: false);
             layers.Linear($"decoder.{p}.hidden", _hidden, _hidden);
             layers.Linear($"decoder.{p}.output", _hidden, Tokens.Counts[p]);
-            layers.Parameter($"decoder.{p}.tokens", 0, Tokens.Counts[p], _hidden);
+            if (p < Positions - 1) // nothing is drawn after the last
+                layers.Parameter($"decoder.{p}.tokens", 0, Tokens.Counts[p], _hidden);
         }
     }
 
@@ -85,8 +87,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             Draw($"decoder.{p}.hidden.weight", Math.Sqrt(1.0 / _hidden));
             Draw($"decoder.{p}.hidden.bias", 0);
             Draw($"decoder.{p}.output.weight", 0.02);
-            Draw($"decoder.{p}.tokens", embedding);
             Draw($"encoder.{p}.tokens", embedding);
+            if (p < Positions - 1)
+                Draw($"decoder.{p}.tokens", embedding);
             // An untrained decoder gives the tokens as often as they occur; what does not, as if in a tenth of a row.
             long[] counts = Tokens.Frequencies[p];
             double rows = counts.Sum() + 0.1 * counts.Length;
@@ -100,7 +103,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             for (int token = 0; token < counts.Length; token++)
                 own[token] = (float)(counts[token] / (counts[token] + HalfOwnRows));
             Draw($"smooth.{p}.encoder", smooth);
-            Draw($"smooth.{p}.decoder", smooth);
+            if (p < Positions - 1)
+                Draw($"smooth.{p}.decoder", smooth);
         }
 
         void Draw(string name, double deviation) => FillNormal(weights[name], seed++, deviation);
@@ -179,8 +183,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         {
             if (Tokens.Columns[p] is not NumberTokens)
                 continue;
-            WorkIn($"decoder.{p}.tokens", p, "decoder");
             WorkIn($"decoder.{p}.output.weight", p, "output");
+            if (p < Positions - 1)
+                WorkIn($"decoder.{p}.tokens", p, "decoder");
         }
         return average.Select(spec => spec.Name.StartsWith("decoder.", StringComparison.Ordinal) ? spec : null);
 
@@ -338,7 +343,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
                     share = (share + MinShare) * inputs[2].Slice(1, network.Tokens.Starts[p], count);
                 (tokens[p - from], sums[p - from]) = Choose(w, share, inputs[1].Slice(1, p - from, 1));
                 tokens[p - from] = tokens[p - from].Clamp(0, count - 1);
-                known += position["tokens"].Embed(tokens[p - from].ToIndices().Squeeze(1));
+                if (p < network.Positions - 1)
+                    known += position["tokens"].Embed(tokens[p - from].ToIndices().Squeeze(1));
             }
             T drawn = T.Concat(1, tokens);
             return isLimited ? [drawn, T.Concat(1, sums)] : [drawn];

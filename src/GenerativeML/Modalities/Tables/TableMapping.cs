@@ -125,11 +125,7 @@ internal sealed class TableMapping
         if (double.IsNaN(gap))
             return double.NaN;
         TableColumn column = Data.Columns[upper];
-        double value = column.Fit(smaller + gap, column.Step, Math.Max(smaller, column.Min), column.Max);
-        // A Single may be below the number that it is written as.
-        if (column.IsSingle && (float)value < smaller)
-            value = NumberStep.Plain(MathF.BitIncrement((float)value));
         // The column's greatest value in the data is never below the smaller one.
-        return Math.Min(value, column.Max);
+        return Math.Min(column.Fit(smaller + gap, column.Step, Math.Max(smaller, column.Min), column.Max), column.Max);
     }
 }

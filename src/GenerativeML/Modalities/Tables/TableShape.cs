@@ -72,6 +72,16 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     public int LevelOf(double value) => Math.Min(NumberStep.LevelOf(value, IsTime), Step);
 
     /// <summary>
+    /// The level of the coarsest step of which at least half of some values are multiples, far more than by chance.
+    /// </summary>
+    public int UsualStep(IReadOnlyList<(double Value, double Weight)> values)
+    {
+        double half = 0.5 * values.Sum(v => v.Weight);
+        return Enumerable.Range(0, Step).FirstOrDefault(
+            level => values.Sum(v => LevelOf(v.Value) <= level ? v.Weight : 0) >= half, Step);
+    }
+
+    /// <summary>
     /// The value of this column within a range that is closest to a number and a multiple of a step. Where the range
     /// has none, the finer steps are tried, and then the number itself is brought into the range.
     /// </summary>
