@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace GenerativeML.Tests;
@@ -9,8 +10,8 @@ internal static class TorchlessProcess
     private static readonly string[] NativeNames = ["libtorch", "torch-dispatch", "LibTorchSharp", "torch_cpu", "c10"];
 
     /// <summary>
-    /// Copies the programs beside the tests without anything native, and without the list that says where else
-    /// something native may be.
+    /// Copies the programs beside the tests with ONNX Runtime as the only native part, and without the list that says
+    /// where else something native may be.
     /// </summary>
     public static string CopyManaged(string folder)
     {
@@ -20,6 +21,10 @@ internal static class TorchlessProcess
             foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory, pattern))
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         }
+        string native = Path.Combine(
+            AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native");
+        foreach (string file in Directory.EnumerateFiles(native, "*onnxruntime*"))
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         return folder;
     }
 

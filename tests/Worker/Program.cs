@@ -19,7 +19,7 @@ if (args[0] == "describe")
 }
 
 string folder = args[0], result = args[1];
-var options = new AutoencoderDetectorOptions
+var options = new AutoencoderOptions
 {
     Epochs = 12,
     BatchSize = 16,
@@ -34,6 +34,6 @@ var rows = new ArrayRows(400, 5, (i, j) => (i * (31 + 6 * j) % 127 - 60) / 30f);
 var context = new TrainingContext { Seed = 4, Device = ComputeDevice.Cpu, FallbackToCpu = false };
 
 Console.WriteLine("training");
-using TrainedAutoencoder model = AutoencoderFit.Fit(rows, options, AutoencoderUse.Detect, context);
-AtomicFile.Write(result, stream => model.Save(stream));
+using TrainedVector model = VectorFit.Fit(rows, AutoencoderTrainer.Family, options, context).Model;
+AtomicFile.Write(result, model.Save);
 Console.WriteLine("done");

@@ -230,12 +230,15 @@ internal sealed class TrainedVector : IDisposable
         return inputs;
     }
 
-    /// <summary>What PyTorch is given of the tensors: those that the network itself declared.</summary>
+    /// <summary>
+    /// What PyTorch is given of the tensors: parameters, and the buffers of layers, which have a dot in their names.
+    /// </summary>
     private TensorSpec? Exported(TensorSpec spec)
     {
         var declared = new LayerSpecs();
         Network.Declare(declared);
-        return declared.Tensors.Any(t => t.Name == spec.Name && !declared.IsBuffer(t.Name)) ? spec : null;
+        return declared.Tensors.Any(t => t.Name == spec.Name)
+            && (spec.Name.Contains('.', StringComparison.Ordinal) || !declared.IsBuffer(spec.Name)) ? spec : null;
     }
 
     /// <summary>What is asked for of rows, as one forward pass.</summary>

@@ -11,6 +11,9 @@ internal static class VectorFit
     /// <summary>The most training rows that are kept to calibrate by, and to draw conditions from.</summary>
     public const int SampleRows = 10_000;
 
+    // Of fewer rows every feature is constant.
+    private const int MinRows = 2;
+
     // They are held in memory, so there are fewer where rows are very wide.
     private const int SampleValues = 1 << 27;
 
@@ -52,6 +55,11 @@ internal static class VectorFit
         // Between the first pass and the rest: the rows are kept, and read again, as networks see them.
         RowTransform Scaling(long trainingRows)
         {
+            if (trainingRows < MinRows)
+            {
+                throw new InvalidOperationException(
+                    $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
+            }
             var input = new VectorInput
             {
                 Width = source.Fields[0].Width,

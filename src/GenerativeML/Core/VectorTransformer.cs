@@ -126,7 +126,7 @@ internal sealed record VectorModelState(
         VectorNetwork network = family.Create(options, saved.Input);
         HostWeights read = HostWeights.Load(weights, network.Tensors());
         var model = new TrainedVector(
-            network, read, HostDefaults.Device(environment), MLNetInternals.FallbackToCpuOf(environment));
+            network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
         NonFiniteReplacement? replacement = saved.Replacement is null ? null : new(saved.Replacement);
         var state = new VectorModelState(
             family, options, model, saved.Threshold ?? float.PositiveInfinity, saved.Schema, replacement, saved.Extra);

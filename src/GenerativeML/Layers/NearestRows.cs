@@ -6,7 +6,7 @@ namespace GenerativeML;
 /// few of all stored rows see small gaps between training rows; those to many of a few see past a cluster of anomalies
 /// in the training data, which each other's nearest rows would hide.
 /// </summary>
-/// <param name="stored">Stored rows, M.</param>
+/// <param name="stored">Stored rows, M; at least one to compare with.</param>
 /// <param name="width">Features of a row, D.</param>
 internal sealed class NearestRows(int stored, int width)
 {
@@ -16,9 +16,6 @@ internal sealed class NearestRows(int stored, int width)
     private readonly int _near = Math.Min(5, stored / 4);
     private readonly int _few = Math.Min(128, stored);
     private readonly int _far = (int)Math.Ceiling(0.2 * Math.Min(128, stored));
-
-    /// <summary>Whether there are enough stored rows for each part.</summary>
-    public (bool Near, bool Far) Parts => (_near > 0, _far > 0);
 
     /// <summary>Declares the stored rows, standardised: <c>memory</c> (M, D).</summary>
     public void Declare(Layers layers) => layers.Buffer("memory", stored, width);
@@ -46,10 +43,8 @@ internal sealed class NearestRows(int stored, int width)
         // Less the square of the row itself: good enough to choose neighbours by, though near rows' squares cancel.
         T squares = memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(stored);
         T distances = z.Linear(memory * -2f, squares);
-        T nothing = byFeature ? z * 0f : z.Slice(1, 0, 1) * 0f;
-        return (
-            _near > 0 ? Near(z, memory, distances, byFeature) : nothing,
-            _far > 0 ? Far(w, z, memory.Slice(0, 0, _few), distances.Slice(1, 0, _few), byFeature) : nothing);
+        T far = Far(w, z, memory.Slice(0, 0, _few), distances.Slice(1, 0, _few), byFeature);
+        return (_near > 0 ? Near(z, memory, distances, byFeature) : far * 0f, far);
     }
 
     // Exactly, and leaving out one that equals the row, otherwise the farthest of one too many.

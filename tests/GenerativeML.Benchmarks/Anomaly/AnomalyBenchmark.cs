@@ -87,7 +87,7 @@ internal static class AnomalyBenchmark
         }
         else
         {
-            var changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+            var changed = JsonSerializer.Deserialize<AutoencoderOptions>(options, OptionsJson)!;
             return (ml, rows) => ml.AnomalyDetection.Trainers.Autoencoder(changed).Fit(rows);
         }
     }

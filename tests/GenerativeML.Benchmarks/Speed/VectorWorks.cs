@@ -55,7 +55,7 @@ internal static class VectorWorks
             Wanted = 2,
             TakesAll = true,
             Flops = Members * Flops.Step(TableRows, Inputs, Hidden, Hidden, Hidden, SpeedData.Columns),
-            Fit = (ml, clock) => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
+            Fit = (ml, clock) => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
             {
                 BatchSize = TableBatch,
                 Epochs = 1,

@@ -20,22 +20,14 @@ public sealed partial class EstimatorConformance
 
     public static IEnumerable<object[]> Families =>
     [
-        [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(new()
+        [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(t.On(new AutoencoderOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
-        }))],
-        [Case("autoencoder featurizer", (ml, t) => ml.Generative.AutoencoderFeaturizer("Latent", "Features", new()
-        {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-        }))],
-        [Case("autoencoder denoiser", (ml, t) => ml.Generative.AutoencoderDenoiser("Features", null, new()
-        {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-        }))],
+        })))],
+        [Case("autoencoder featurizer", (ml, t) =>
+            ml.Generative.AutoencoderFeaturizer("Latent", "Features", t.On(new AutoencoderOptions())))],
+        [Case("autoencoder denoiser", (ml, t) =>
+            ml.Generative.AutoencoderDenoiser("Features", null, t.On(new AutoencoderOptions())))],
         [Case("vae detector", (ml, t) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -19,9 +19,9 @@ public sealed class HostileOptionsTests
     {
         var ml = new MLContext(1);
         TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row == 4 ? float.NaN : 1]);
-        using AutoencoderTransformer trained = ml.AnomalyDetection.Trainers.Autoencoder(new()
+        using VectorTransformer trained = ml.AnomalyDetection.Trainers.Autoencoder(new()
         {
-            Epochs = 1, HiddenLayers = [4], MemoryRows = 2, NonFiniteValues = NonFiniteValues.Replace,
+            Epochs = 1, HiddenLayers = [4], ReferenceRows = 2, NonFiniteValues = NonFiniteValues.Replace,
             FeatureScoreColumnName = "FeatureScore",
         }).Fit(data);
         Survives(ml, trained);

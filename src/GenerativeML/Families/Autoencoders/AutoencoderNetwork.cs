@@ -157,8 +157,10 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         for (int member = 1; member < _members; member++)
             error += (Reconstruct(Member(w, member), z) - z).Apply(Function.Square);
         error = error * w["feature_mask"] * (1f / _members);
-        (T near, T far) = _nearest.Parts.Far ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
-        return [byFeature ? error : error.Reduce(Reduction.Sum, 1), near, far];
+        if (!byFeature)
+            error = error.Reduce(Reduction.Sum, 1);
+        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
+        return [error, near, far];
     }
 
     private Scope<T> Member<T>(Scope<T> w, int member)
