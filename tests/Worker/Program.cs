@@ -3,12 +3,19 @@
 // steps.
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
+// GenerativeML.TestWorker score: see Scoring.
 using GenerativeML;
 using GenerativeML.Tests;
 
 if (args[0] == "generate")
 {
     GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
+    return;
+}
+
+if (args[0] == "score")
+{
+    GenerativeML.TestWorker.Scoring.Run();
     return;
 }
 

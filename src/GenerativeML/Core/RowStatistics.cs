@@ -55,25 +55,29 @@ internal sealed class StandardizedRows(IRowSource source, VectorScaler scaler, R
     }
 }
 
-/// <summary>What a network is calibrated by after training: a sample of the training rows, and itself.</summary>
-internal sealed class VectorCalibration(TrainedVector model, RowStatistics statistics)
+/// <summary>What a network is calibrated by after training: rows, and itself.</summary>
+/// <param name="model">The trained network.</param>
+/// <param name="trained">A sample of the rows that it was trained on.</param>
+/// <param name="fresh">A sample of rows that it was not trained on; the same where there are none.</param>
+internal sealed class VectorCalibration(TrainedVector model, RowSample[] trained, RowSample[] fresh)
 {
-    private readonly float[] _conditions = model.Join(statistics.Samples);
+    /// <summary>Rows that the network was trained on, standardised, (Count × D).</summary>
+    public float[] Rows { get; } = Standardized(model, trained);
 
-    /// <summary>The sample's rows, standardised, (Count × D).</summary>
-    public float[] Rows { get; } = Standardized(model, statistics);
-
-    /// <summary>The number of rows.</summary>
-    public int Count => statistics.Samples[0].Count;
+    /// <summary>The number of these rows.</summary>
+    public int Count => trained[0].Count;
 
     /// <summary>The tensors of the model, to be completed.</summary>
     public HostWeights Weights => model.Weights;
 
-    /// <summary>Computes something of the sample's rows: one array (Count × width) for each width.</summary>
-    public float[][] Run(IForwardPass pass, params int[] widths) => model.Run(pass, Rows, _conditions, Count, widths);
+    /// <summary>
+    /// Computes something of rows that the network was not trained on: one array (rows × width) for each width.
+    /// </summary>
+    public float[][] Run(IForwardPass pass, params int[] widths) =>
+        model.Run(pass, Standardized(model, fresh), model.Join(fresh), fresh[0].Count, widths);
 
     /// <summary>
-    /// One over a part's usual size on training rows, so that the parts of a score count alike. The median ignores
+    /// One over a part's usual size on ordinary rows, so that the parts of a score count alike. The median ignores
     /// anomalies among them; a share of the mean keeps it from zero where most rows have equals.
     /// </summary>
     public static float PartWeight(float[] part)
@@ -83,9 +87,9 @@ internal sealed class VectorCalibration(TrainedVector model, RowStatistics stati
         return size > 0 ? (float)(1 / size) : 0;
     }
 
-    private static float[] Standardized(TrainedVector model, RowStatistics statistics)
+    private static float[] Standardized(TrainedVector model, RowSample[] samples)
     {
-        float[] rows = statistics.Samples[0].ToArray();
+        float[] rows = samples[0].ToArray();
         model.Features.Apply(rows, rows);
         return rows;
     }

@@ -89,6 +89,8 @@ internal sealed class TrainedVector : IDisposable
             }
             Conditions?.Apply(c.Span, c.Span);
             Compute(wanted, z, c, count, results);
+            if (Features.Constants.Length > 0 && (wanted & (VectorOutputs.Score | VectorOutputs.FeatureScore)) != 0)
+                ScoreConstants(block.Singles(0), count, results);
         }
         finally
         {
@@ -182,7 +184,29 @@ internal sealed class TrainedVector : IDisposable
     /// </summary>
     public void Dispose() => _inference.Dispose();
 
-    /// <summary>What scores are called that speak of rows in the units of the data: (rows × D) standardised.</summary>
+    /// <summary>
+    /// Adds what networks cannot see, for whom a constant feature is zero in every row: another value than the one of
+    /// all training rows is stranger than anything else.
+    /// </summary>
+    private void ScoreConstants(ReadOnlySpan<float> rows, int count, VectorResults results)
+    {
+        for (int row = 0; row < count; row++)
+        {
+            foreach (int j in Features.Constants)
+            {
+                float distance = Math.Abs(rows[row * Width + j] - Features.Mean(j));
+                if (distance == 0)
+                    continue;
+                float strange = 1e6f * (1 + MathF.Log(1 + Math.Min(distance, float.MaxValue)));
+                if (!results.Score.IsEmpty)
+                    results.Score.Span[row] += strange;
+                if (!results.FeatureScore.IsEmpty)
+                    results.FeatureScore.Span[row * Width + j] += strange;
+            }
+        }
+    }
+
+    /// <summary>Turns likelihoods of standardised rows, (rows × D), into those of rows in the units of the data.</summary>
     private void Correct(ReadOnlySpan<float> standardized, int count, VectorResults results)
     {
         for (int row = 0; row < count; row++)

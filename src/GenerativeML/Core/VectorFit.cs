@@ -24,11 +24,42 @@ internal static class VectorFit
         IRowSource source, VectorFamily family, VectorOptions options, TrainingContext context)
     {
         CheckWidth(source.Fields);
+        if (options.AnomalyShare is not double share)
+            return Fit(source, null, family, options, context) with { Threshold = float.PositiveInfinity };
+        var plan = new CalibrationPlan(source, context.Seed);
+        if (plan.Folds == 1)
+        {
+            VectorFitResult fit = Fit(plan.Training(0), plan.HeldBack(0), family, options, context);
+            return fit with { Threshold = CalibrationPlan.Threshold(fit.HeldBackScores, share) };
+        }
+        // Few rows: each is scored by a model that did not see it, and the model that is returned has seen all.
+        var scores = new List<float>();
+        var parts = new List<TrainedVector>();
+        for (int fold = 0; fold < plan.Folds; fold++)
+        {
+            VectorFitResult part = Fit(
+                plan.Training(fold), plan.HeldBack(fold), family, options with { Checkpoint = null },
+                context with { Progress = null, Warning = null });
+            scores.AddRange(part.HeldBackScores);
+            parts.Add(part.Model);
+        }
+        VectorFitResult whole = Fit(source, null, family, options, context);
+        foreach (string name in whole.Model.Network.CalibratedTensors)
+        {
+            for (int i = 0; i < whole.Model.Weights[name].Length; i++)
+                whole.Model.Weights[name][i] = parts.Average(p => p.Weights[name][i]);
+        }
+        parts.ForEach(p => p.Dispose());
+        return whole with { Threshold = CalibrationPlan.Threshold([.. scores], share) };
+    }
+
+    /// <summary>Trains on all of some rows, and scores others.</summary>
+    private static VectorFitResult Fit(
+        IRowSource source, IRowSource? heldBack, VectorFamily family, VectorOptions options, TrainingContext context)
+    {
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
-        int sampled = Math.Clamp(SampleValues / source.Fields.Sum(f => f.Width), 1, SampleRows);
-        // The samples of all fields are of the same rows: they draw the same numbers.
-        RowSample[] samples = [.. source.Fields.Select((f, i) => new RowSample(i, f.Width, sampled, context.Seed))];
+        RowSample[] samples = Samples(source, context.Seed);
         var binary = new BinarySlots(0, source.Fields[0].Width);
 
         RowStatistics? statistics = null;
@@ -42,9 +73,10 @@ internal static class VectorFit
             context.Device, context.FallbackToCpu);
         try
         {
-            network!.Calibrate(new VectorCalibration(trained, statistics!));
+            RowSample[] fresh = heldBack is null ? samples : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed));
+            network!.Calibrate(new VectorCalibration(trained, samples, fresh));
             trained.Dispose(); // what computed with the weights as they were
-            return new(trained, options, Threshold(trained, statistics!, options.AnomalyShare));
+            return new(trained, options, 0, heldBack is null ? [] : Scores(trained, source.Fields, fresh));
         }
         catch
         {
@@ -73,9 +105,18 @@ internal static class VectorFit
             scales = new HostWeights(network.Tensors());
             network.SetScales(scales, statistics);
             VectorScaler features = VectorNetwork.FeatureScaler(scales);
-            VectorScaler?[] conditions = [.. input.ConditionWidths.Select((_, c) => ConditionScaler(moments[c + 1]))];
+            if (options.AnomalyShare is not null && features.Constants is [_, ..] constants)
+                context.Warning?.Invoke(Describe(source.Fields[0].Name, constants));
+            VectorScaler?[] conditions = [.. input.ConditionWidths.Select((_, c) => ConditionScaler(moments[c + 1], samples[c + 1]))];
             return (field, rows) => (field == 0 ? features : conditions[field - 1]!).Apply(rows, rows);
         }
+    }
+
+    // The samples of all fields are of the same rows: they draw the same numbers.
+    private static RowSample[] Samples(IRowSource source, int seed)
+    {
+        int sampled = Math.Clamp(SampleValues / source.Fields.Sum(f => f.Width), 1, SampleRows);
+        return [.. source.Fields.Select((f, i) => new RowSample(i, f.Width, sampled, seed))];
     }
 
     private static HostWeights Train(
@@ -115,27 +156,30 @@ internal static class VectorFit
         return result;
     }
 
-    private static float Threshold(TrainedVector trained, RowStatistics statistics, double? share)
+    private static float[] Scores(TrainedVector trained, IReadOnlyList<RowField> fields, RowSample[] rows)
     {
-        if (share is not double exceeded)
-            return float.PositiveInfinity;
-        int count = statistics.Samples[0].Count;
-        var block = new RowBlock(statistics.Fields, count);
-        for (int f = 0; f < statistics.Samples.Length; f++)
-            statistics.Samples[f].ToArray().CopyTo(block.Singles(f));
+        int count = rows[0].Count;
+        if (count == 0)
+            return [];
+        var block = new RowBlock(fields, count);
+        for (int f = 0; f < rows.Length; f++)
+            rows[f].ToArray().CopyTo(block.Singles(f));
         float[] scores = new float[count];
         trained.Compute(block, count, new VectorResults { Score = scores });
-        Array.Sort(scores);
-        return AnomalyDetectorExtensions.Exceeded(scores, exceeded);
+        return scores;
     }
 
-    private static VectorScaler ConditionScaler(ColumnMoments moments)
+    private static VectorScaler ConditionScaler(ColumnMoments moments, RowSample sample)
     {
         int width = moments.Mean.Length;
         float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        VectorScaler.Set(moments, null, mean, scale, limit);
+        VectorScaler.Set(moments, sample, null, mean, scale, limit);
         return new(mean, scale, limit);
     }
+
+    private static string Describe(string column, int[] constants) =>
+        $"Of column '{column}' {constants.Length} features have but one value in the training rows, among them number "
+        + $"{constants[0]} (counted from 0): another value there will always be taken for an anomaly.";
 
     private static void CheckWidth(IReadOnlyList<RowField> fields)
     {
@@ -153,7 +197,9 @@ internal static class VectorFit
 /// <param name="Model">The trained model.</param>
 /// <param name="Options">The options, with everything decided that they left open.</param>
 /// <param name="Threshold">Scores above it are those of anomalies; infinity for a model that predicts none.</param>
-internal sealed record VectorFitResult(TrainedVector Model, VectorOptions Options, float Threshold);
+/// <param name="HeldBackScores">The scores of rows that the model was not trained on.</param>
+internal sealed record VectorFitResult(
+    TrainedVector Model, VectorOptions Options, float Threshold, float[] HeldBackScores);
 
 /// <summary>A family of models of vectors.</summary>
 /// <param name="Name">What saved models call it; never changes.</param>

@@ -186,6 +186,12 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
+    /// <summary>
+    /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are
+    /// trained on in the end, they become the means of those of models that were trained on parts.
+    /// </summary>
+    public virtual IReadOnlyList<string> CalibratedTensors => [];
+
     /// <summary>Learns, after training, what takes a trained network: buffers of the score.</summary>
     public virtual void Calibrate(VectorCalibration calibration)
     {
@@ -223,13 +229,15 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
     public void SetScales(HostWeights weights, RowStatistics rows)
     {
-        VectorScaler.Set(rows.Moments[0], UnscaledFeatures(rows), weights[InputMean], weights[InputScale], weights[InputLimit]);
+        VectorScaler.Set(
+            rows.Moments[0], rows.Samples[0], UnscaledFeatures(rows), weights[InputMean], weights[InputScale],
+            weights[InputLimit]);
         int at = 0;
         for (int c = 0; c < input.ConditionWidths.Count; c++)
         {
             int width = input.ConditionWidths[c];
             VectorScaler.Set(
-                rows.Moments[c + 1], null, weights[ConditionMean].AsSpan(at, width),
+                rows.Moments[c + 1], rows.Samples[c + 1], null, weights[ConditionMean].AsSpan(at, width),
                 weights[ConditionScale].AsSpan(at, width), new float[width]);
             float[] sample = rows.Samples[c + 1].ToArray();
             for (int row = 0; row < input.ConditionRows; row++)

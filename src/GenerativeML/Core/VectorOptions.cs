@@ -71,7 +71,8 @@ internal sealed record VectorColumns
         OutputColumn?[] columns =
         [
             PredictedLabel is null
-                ? null : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel },
+                ? null
+                : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel, IfUnknown = true },
             Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
             FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
             Reconstruction is null ? null : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },

@@ -20,6 +20,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     // The logarithm of the largest: no standardised value lies farther beyond its limit.
     private const float LargestBeyond = 69.07755f;
 
+    // Without a value this far out there is none that could be wild.
+    private const double WildDeviations = 6;
+
     private readonly float _leastLimit = limit.Length == 0 ? Linear : limit.Min();
 
     /// <summary>Features of a row, D.</summary>
@@ -27,6 +30,12 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 
     /// <summary>Whether a feature had but one value in training.</summary>
     public bool IsConstant(int feature) => scale[feature] == 0;
+
+    /// <summary>The features that had but one value in training.</summary>
+    public int[] Constants { get; } = [.. Enumerable.Range(0, scale.Length).Where(j => scale[j] == 0)];
+
+    /// <summary>The one value of a constant feature, the mean of any.</summary>
+    public float Mean(int feature) => mean[feature];
 
     /// <summary>The limits of features that all are scaled.</summary>
     public static float[] Limits(int width)
@@ -36,23 +45,51 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         return limits;
     }
 
-    /// <summary>Writes the three numbers of each feature by the moments of its training values.</summary>
+    /// <summary>
+    /// Writes the three numbers of each feature by the moments of its training values. Values that lie ten times as far
+    /// out as the middle half of them is wide do not count, or a single wild one would hide all others.
+    /// </summary>
     /// <param name="moments">Of the training rows.</param>
+    /// <param name="sample">Some of the training rows.</param>
     /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>
     /// <param name="mean">See the constructor.</param>
     /// <param name="scale">See the constructor.</param>
     /// <param name="limit">See the constructor.</param>
     public static void Set(
-        ColumnMoments moments, bool[]? unscaled, Span<float> mean, Span<float> scale, Span<float> limit)
+        ColumnMoments moments, RowSample sample, bool[]? unscaled, Span<float> mean, Span<float> scale,
+        Span<float> limit)
     {
-        double[] deviation = moments.Deviation;
+        double[] deviations = moments.Deviation;
+        float[]? rows = null;
         for (int j = 0; j < mean.Length; j++)
         {
             bool plain = unscaled?[j] == true;
-            mean[j] = (float)moments.Mean[j];
-            scale[j] = plain ? 1 : deviation[j] > 0 ? (float)Math.Min(1 / deviation[j], float.MaxValue) : 0;
+            (double center, double deviation) = (moments.Mean[j], deviations[j]);
+            double farthest = Math.Max(moments.Maximum[j] - center, center - moments.Minimum[j]);
+            if (!plain && farthest > WildDeviations * deviation)
+                (center, deviation) = WithoutWild(rows ??= sample.ToArray(), j, mean.Length, (center, deviation));
+            mean[j] = (float)center;
+            scale[j] = plain ? 1 : deviation > 0 ? (float)Math.Min(1 / deviation, float.MaxValue) : 0;
             limit[j] = plain ? Largest : Linear;
         }
+    }
+
+    private static (double Mean, double Deviation) WithoutWild(
+        float[] rows, int feature, int width, (double, double) all)
+    {
+        float[] values = new float[rows.Length / width];
+        for (int i = 0; i < values.Length; i++)
+            values[i] = rows[i * width + feature];
+        Array.Sort(values);
+        float low = values[values.Length / 4], high = values[values.Length * 3 / 4];
+        if (low == high) // mostly one value: how far the others lie is told by more of them
+            (low, high) = (values[values.Length / 20], values[values.Length * 19 / 20]);
+        if (low == high)
+            return all;
+        double reach = 10 * ((double)high - low);
+        double[] kept = [.. values.Where(v => v >= low - reach && v <= high + reach).Select(v => (double)v)];
+        double mean = kept.Average(), variance = kept.Average(v => (v - mean) * (v - mean));
+        return variance > 0 ? (mean, Math.Sqrt(variance)) : all;
     }
 
     /// <summary>Rows in the units of the data → standardised rows, (rows × D); may be in place.</summary>

@@ -9,9 +9,9 @@ namespace GenerativeML;
 /// and <c>mlContext.Model</c> saves and loads them.
 /// </summary>
 /// <remarks>
-/// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN, false or empty text in the
-/// added columns, unless the model was trained with <see cref="NonFiniteValues.Replace"/>; its neighbours are not
-/// affected. A transformer may be used from several threads at once. Disposing it frees the memory of its device, and
+/// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN or empty text in the added
+/// columns, and is predicted to be an anomaly, unless the model was trained with
+/// <see cref="NonFiniteValues.Replace"/>; its neighbours are not affected. A transformer may be used from several threads at once. Disposing it frees the memory of its device, and
 /// native memory; it can be used all the same, and makes anew what it needs.
 /// </remarks>
 public abstract class GenerativeTransformer : ITransformer, IDisposable

@@ -114,6 +114,9 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
     }
 
     /// <inheritdoc />
+    public override IReadOnlyList<string> CalibratedTensors => _options.Detects ? ["part_weight"] : [];
+
+    /// <inheritdoc />
     public override void Calibrate(VectorCalibration calibration)
     {
         if (!_options.Detects)

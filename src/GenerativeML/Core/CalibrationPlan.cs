@@ -1,0 +1,122 @@
+namespace GenerativeML;
+
+/// <summary>
+/// Which rows a detector is calibrated by. A score of rows that were trained on is lower than that of others, so that a
+/// threshold taken from it would flag far more ordinary rows than it should (conformal prediction, Vovk 2005). Of many
+/// rows some are held back; few are divided into folds, each scored by a model that was trained on the others.
+/// </summary>
+internal sealed class CalibrationPlan
+{
+    private const int FewRows = 2000;
+    private const int MaxFolds = 4;
+    private const double HeldBackShare = 0.2;
+    private const int MaxHeldBack = 4000;
+
+    private readonly IRowSource _source;
+    private readonly int _seed;
+    private readonly double _share;
+    private readonly byte[] _folds; // of each of few rows
+
+    /// <param name="source">All rows; they are counted.</param>
+    /// <param name="seed">The seed of the choice.</param>
+    public CalibrationPlan(IRowSource source, int seed)
+    {
+        (_source, _seed) = (source, seed);
+        long rows = source.RowCount ?? Count(source);
+        Folds = rows < FewRows ? (int)Math.Min(MaxFolds, Math.Max(1, rows)) : 1;
+        _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
+        _folds = [.. Enumerable.Range(0, Folds > 1 ? (int)rows : 0).Select(row => (byte)(row % Folds))];
+        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Calibration)).Shuffle(_folds.AsSpan());
+    }
+
+    /// <summary>How many models are trained to calibrate by; with one, its rows are held back for good.</summary>
+    public int Folds { get; }
+
+    /// <summary>The rows that the model of a fold is trained on.</summary>
+    public IRowSource Training(int fold) => new Part(_source, row => FoldOf(row) != fold);
+
+    /// <summary>The rows that it is not.</summary>
+    public IRowSource HeldBack(int fold) => new Part(_source, row => FoldOf(row) == fold);
+
+    /// <summary>Fills samples of a source's fields.</summary>
+    public static RowSample[] Read(IRowSource source, RowSample[] samples)
+    {
+        var block = new RowBlock(source.Fields, 256);
+        using IRowReader reader = source.Open();
+        for (int count; (count = reader.Read(block, 0, block.Capacity)) > 0;)
+        {
+            foreach (RowSample sample in samples)
+                sample.Observe(block, 0, count);
+        }
+        return samples;
+    }
+
+    /// <summary>
+    /// The threshold that a share of ordinary rows lies above in the mean: of so many scores of rows that were not
+    /// trained on, a fresh one is as likely to fall between any two of them (Papadopoulos 2002).
+    /// </summary>
+    public static float Threshold(float[] scores, double share)
+    {
+        if (scores.Length == 0)
+            return float.PositiveInfinity;
+        float[] sorted = [.. scores.Order()];
+        int place = (int)Math.Ceiling((sorted.Length + 1) * (1 - share)) - 1;
+        return sorted[Math.Clamp(place, 0, sorted.Length - 1)];
+    }
+
+    // The fold that holds a row back. Rows beyond those that were counted are trained on, where that is noticed.
+    private int FoldOf(long row)
+    {
+        if (Folds > 1)
+            return row < _folds.Length ? _folds[row] : -1;
+        return new SplitMix64(SplitMix64.Derive(_seed, RandomPurpose.Calibration, row)).NextDouble() < _share ? 0 : -1;
+    }
+
+    private static long Count(IRowSource source)
+    {
+        long rows = 0;
+        var block = new RowBlock(source.Fields, 256);
+        using IRowReader reader = source.Open();
+        for (int count; (count = reader.Read(block, 0, block.Capacity)) > 0;)
+            rows += count;
+        return rows;
+    }
+
+    /// <summary>Some of the rows of a source.</summary>
+    private sealed class Part(IRowSource source, Func<long, bool> contains) : IRowSource
+    {
+        public IReadOnlyList<RowField> Fields => source.Fields;
+
+        public long? RowCount => null;
+
+        public IRowReader Open() => new Reader(source, contains);
+    }
+
+    private sealed class Reader(IRowSource source, Func<long, bool> contains) : IRowReader
+    {
+        private readonly RowBlock _block = new(source.Fields, 256);
+        private readonly IRowReader _reader = source.Open();
+        private long _row; // of the source
+        private int _read, _next;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            int found = 0;
+            while (found < count)
+            {
+                if (_next == _read)
+                {
+                    (_read, _next) = (_reader.Read(_block, 0, _block.Capacity), 0);
+                    if (_read == 0)
+                        break;
+                }
+                if (contains(_row++))
+                    _block.CopyRow(_next, block, start + found++);
+                _next++;
+            }
+            return found;
+        }
+
+        public void Dispose() => _reader.Dispose();
+    }
+}
