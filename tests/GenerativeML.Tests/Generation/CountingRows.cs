@@ -33,7 +33,7 @@ internal sealed class CountingRows : IGeneratedRows
     {
         private readonly long[] _numbers = new long[source.BlockRows];
 
-        public int Compute(long number, int row, int rows)
+        public int Compute(long number, int row, int wanted)
         {
             if (source.Failure is Exception failure)
             {

@@ -52,7 +52,7 @@ internal sealed class GeneratedVectors : IGeneratedRows
         private readonly float[] _conditions =
             new float[source.BlockRows * source._fields.Skip(1).Sum(f => f.Width)];
 
-        public int Compute(long number, int row, int rows)
+        public int Compute(long number, int row, int wanted)
         {
             source._generate(
                 _rows, _conditions, source.BlockRows,

@@ -28,9 +28,9 @@ internal interface IGeneratedBlock
     /// </summary>
     /// <param name="number">The number of the block.</param>
     /// <param name="row">The row that is wanted now.</param>
-    /// <param name="rows">The rows of the block that will be wanted, from the first.</param>
+    /// <param name="wanted">The rows of the block that will be wanted, from the first.</param>
     /// <returns>How many rows there are now, from the first.</returns>
-    int Compute(long number, int row, int rows);
+    int Compute(long number, int row, int wanted);
 
     /// <summary>
     /// A <see cref="ValueGetter{TValue}"/> for an active column, by its index in the schema, of the row of the block

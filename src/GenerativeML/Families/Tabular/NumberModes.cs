@@ -34,10 +34,8 @@ internal sealed class NumberModes : TokenColumn
         _any = new Draws(this, null);
     }
 
-    /// <inheritdoc/>
     public override int Count => _modes.Length + (_column.HasMissing || _modes.Length == 0 ? 1 : 0);
 
-    /// <inheritdoc/>
     public override bool HasOffset => true;
 
     /// <summary>Finds the modes of a sample of values; NaN is a missing one.</summary>
@@ -46,12 +44,7 @@ internal sealed class NumberModes : TokenColumn
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Take(FittedValues)];
         if (values.Length == 0)
             return new NumberModes(column, []);
-        NormalMixture mixture = NormalMixture.Fit(values, MaxModes);
-        NumberMode[] modes =
-        [
-            .. mixture.Means.Zip(mixture.Deviations, mixture.Weights)
-                .Select(m => new NumberMode(m.First, m.Second, m.Third)),
-        ];
+        NumberMode[] modes = NormalMixture.Fit(values, MaxModes);
         var tokens = new NumberModes(column, modes);
         ILookup<int, double> ofMode = values.Select((value, i) => (value, i))
             .ToLookup(v => tokens.Encode(v.value, v.i), v => v.value);
@@ -85,7 +78,6 @@ internal sealed class NumberModes : TokenColumn
     /// </remarks>
     public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row], row);
 
-    /// <inheritdoc/>
     public override float Offset(TableBlock block, int column, int row, int token)
     {
         double value = block.Numbers(column)[row];
@@ -94,10 +86,8 @@ internal sealed class NumberModes : TokenColumn
             : (float)Math.Clamp((value - _modes[token].Mean) / (Reach * _modes[token].Deviation), -1, 1);
     }
 
-    /// <inheritdoc/>
     public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
 
-    /// <inheritdoc/>
     public override IEnumerable<double> Save() =>
         _modes.SelectMany(m => new[] { m.Mean, m.Deviation, m.Weight, m.Step, m.StepShare }).Prepend(_modes.Length);
 

@@ -59,7 +59,6 @@ internal sealed class NumberTokens : TokenColumn
         _any = new Draws(this, null);
     }
 
-    /// <inheritdoc/>
     public override int Count => _segments.Length;
 
     /// <summary>Chooses tokens by a sample of values.</summary>
@@ -70,7 +69,9 @@ internal sealed class NumberTokens : TokenColumn
     {
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];
         max = Math.Clamp(sample.Length / 8, 4, max);
-        (double[] distinct, int[] counts) = CountDistinct(values);
+        KeyValuePair<double, int>[] each = [.. values.CountBy(value => value)];
+        double[] distinct = [.. each.Select(value => value.Key)];
+        int[] counts = [.. each.Select(value => value.Value)];
         bool[] frequent = Frequent(counts, values.Length, max);
         List<NumberSegment[]> tokens =
         [
@@ -116,7 +117,6 @@ internal sealed class NumberTokens : TokenColumn
         return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
     }
 
-    /// <inheritdoc/>
     public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row]);
 
     /// <summary>The token of a value; one that is in no token's range has the nearest below, or above all.</summary>
@@ -132,10 +132,8 @@ internal sealed class NumberTokens : TokenColumn
         return _intervals[Math.Max(0, at >= 0 ? at : ~at - 1)];
     }
 
-    /// <inheritdoc/>
     public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
 
-    /// <inheritdoc/>
     public override IEnumerable<double> Save() => _segments
         .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
         .Prepend(Count).Prepend(_usual);
@@ -176,25 +174,6 @@ internal sealed class NumberTokens : TokenColumn
         segments.Length == 1 && segments[0].Low == segments[0].High;
 
     private static double[] Sums(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
-
-    private static (double[] Distinct, int[] Counts) CountDistinct(double[] sorted)
-    {
-        var distinct = new List<double>();
-        var counts = new List<int>();
-        foreach (double value in sorted)
-        {
-            if (distinct.Count > 0 && distinct[^1] == value)
-            {
-                counts[^1]++;
-            }
-            else
-            {
-                distinct.Add(value);
-                counts.Add(1);
-            }
-        }
-        return ([.. distinct], [.. counts]);
-    }
 
     /// <summary>Which values occur often enough for a token: half as often as an interval of the rarer ones.</summary>
     private static bool[] Frequent(int[] counts, int rows, int max)

@@ -14,31 +14,31 @@ namespace GenerativeML;
 [JsonDerivedType(typeof(FixedCombinations), nameof(FixedCombinations))]
 [JsonDerivedType(typeof(AtMost), nameof(AtMost))]
 [JsonDerivedType(typeof(InRange), nameof(InRange))]
-public abstract class TableConstraint
+public abstract record TableConstraint
 {
-    private protected TableConstraint(params IEnumerable<string> columns)
+    private protected TableConstraint(IEnumerable<string> columns)
     {
-        ColumnNames = [.. columns];
-        if (ColumnNames.Any(string.IsNullOrWhiteSpace))
+        if (columns.Any(string.IsNullOrWhiteSpace))
             throw new ArgumentException("A constraint names a column without a name.");
-        if (ColumnNames.Distinct().Count() < ColumnNames.Count)
-            throw new ArgumentException($"A constraint names a column twice: {this}.");
+        if (columns.Distinct().Count() < columns.Count())
+            throw new ArgumentException($"A constraint names a column twice: {string.Join(", ", columns)}.");
     }
 
     /// <summary>The columns that it speaks of.</summary>
-    public IReadOnlyList<string> ColumnNames { get; init; }
+    public abstract IReadOnlyList<string> ColumnNames { get; }
 
     /// <summary>Some columns' values occur together only as they do in the training rows.</summary>
-    public sealed class FixedCombinations : TableConstraint
+    /// <param name="Columns">The columns, at least two; their values become categories.</param>
+    public sealed record FixedCombinations(params IReadOnlyList<string> Columns) : TableConstraint(Columns)
     {
-        /// <param name="columnNames">The columns, at least two; their values become categories.</param>
-        /// <exception cref="ArgumentException">There are fewer than two, or one is given twice.</exception>
-        public FixedCombinations(params IReadOnlyList<string> columnNames)
-            : base(columnNames)
-        {
-            if (columnNames.Count < 2)
-                throw new ArgumentException("A combination needs two columns or more.", nameof(columnNames));
-        }
+        /// <summary>The columns, at least two; their values become categories.</summary>
+        /// <exception cref="ArgumentException">There are fewer than two.</exception>
+        public IReadOnlyList<string> Columns { get; init; } = Columns.Count >= 2
+            ? Columns
+            : throw new ArgumentException("A combination needs two columns or more.", nameof(Columns));
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<string> ColumnNames => Columns;
 
         /// <inheritdoc/>
         public override string ToString() => $"only combinations of {string.Join(", ", ColumnNames)} that were seen";
@@ -48,58 +48,36 @@ public abstract class TableConstraint
     /// One column's number, or time, is never greater than another's. Where one of the two is a Single, they are compared
     /// as Singles.
     /// </summary>
-    public sealed class AtMost : TableConstraint
+    /// <param name="Lower">The column with the smaller value.</param>
+    /// <param name="Upper">The column with the greater one; another than the first.</param>
+    public sealed record AtMost(string Lower, string Upper) : TableConstraint([Lower, Upper])
     {
-        /// <param name="lower">The column with the smaller value.</param>
-        /// <param name="upper">The column with the greater one.</param>
-        /// <exception cref="ArgumentException">Both are the same.</exception>
-        public AtMost(string lower, string upper)
-            : base(lower, upper)
-        {
-            Lower = lower;
-            Upper = upper;
-        }
-
-        /// <summary>The column with the smaller value.</summary>
-        public string Lower { get; init; }
-
-        /// <summary>The column with the greater value.</summary>
-        public string Upper { get; init; }
+        /// <inheritdoc/>
+        public override IReadOnlyList<string> ColumnNames => [Lower, Upper];
 
         /// <inheritdoc/>
         public override string ToString() => $"{Lower} ≤ {Upper}";
     }
 
     /// <summary>A column's numbers are within a range; Singles are compared with its ends as Singles.</summary>
-    public sealed class InRange : TableConstraint
+    /// <param name="Column">The column.</param>
+    /// <param name="Min">The least value; it may be minus infinity.</param>
+    /// <param name="Max">The greatest value, not below the least; it may be plus infinity.</param>
+    public sealed record InRange(
+        string Column,
+        [property: JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)] double Min,
+        double Max) : TableConstraint([Column])
     {
-        /// <param name="column">The column.</param>
-        /// <param name="min">The least value; it may be minus infinity.</param>
-        /// <param name="max">The greatest value; it may be plus infinity.</param>
+        /// <summary>The greatest value, not below the least; it may be plus infinity.</summary>
         /// <exception cref="ArgumentOutOfRangeException">No number is within the range.</exception>
-        public InRange(string column, double min, double max)
-            : base(column)
-        {
-            if (!(min <= max))
-            {
-                throw new ArgumentOutOfRangeException(
-                    nameof(max), max, $"The range of column '{column}' is empty: {Range(min, max)}.");
-            }
-            Column = column;
-            Min = min;
-            Max = max;
-        }
-
-        /// <summary>The column.</summary>
-        public string Column { get; init; }
-
-        /// <summary>The least value.</summary>
         [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Min { get; init; }
+        public double Max { get; init; } = Min <= Max
+            ? Max
+            : throw new ArgumentOutOfRangeException(
+                nameof(Max), Max, $"The range of column '{Column}' is empty: {Range(Min, Max)}.");
 
-        /// <summary>The greatest value.</summary>
-        [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Max { get; init; }
+        /// <inheritdoc/>
+        public override IReadOnlyList<string> ColumnNames => [Column];
 
         /// <inheritdoc/>
         public override string ToString() => $"{Column} in {Range(Min, Max)}";

@@ -53,13 +53,10 @@ internal sealed class TableGenerator : ITableGenerator
         _inference = new InferenceCache(device, fallbackToCpu);
     }
 
-    /// <inheritdoc/>
     public TableShape Shape => _network.Tokens.Shape;
 
-    /// <inheritdoc/>
     public TabularOptions Options { get; }
 
-    /// <inheritdoc/>
     public void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where)
     {
         TokenTable tokens = _network.Tokens;
@@ -90,7 +87,6 @@ internal sealed class TableGenerator : ITableGenerator
         }
     }
 
-    /// <inheritdoc/>
     public void Save(Stream stream)
     {
         double[] tokens = _network.Tokens.Save();

@@ -118,19 +118,14 @@ internal sealed class TableObjective : ITrainable
         Network = new Both(layers.Module, average.Module);
     }
 
-    /// <inheritdoc/>
     public torch.nn.Module Network { get; }
 
-    /// <inheritdoc/>
     public int PositionsPerRow => _network.PositionsPerRow;
 
-    /// <inheritdoc/>
     public IReadOnlyList<UpdateRule> Updates { get; }
 
-    /// <inheritdoc/>
     public bool WatchesValidation => _network.UsesValidationLoss;
 
-    /// <inheritdoc/>
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) =>
         _network.Loss(new TorchOps(_moving) { Random = step.Random }.Root, batch, update, step);
 
@@ -139,7 +134,6 @@ internal sealed class TableObjective : ITrainable
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
         _network.ValidationLoss(new TorchOps(_mean).Root, batch, step);
 
-    /// <inheritdoc/>
     public void AfterUpdate(int update, StepContext step)
     {
         if (update < Updates.Count - 1)

@@ -30,14 +30,11 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
     private protected TabularEstimator(IHostEnvironment environment, string name, TabularOptions options)
         : base(environment, name, options) => _options = options;
 
-    /// <inheritdoc/>
     private protected override IReadOnlyList<OutputColumn> PromisedColumns => [];
 
-    /// <inheritdoc/>
     private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
         TableBinding.Check(inputSchema, _options, parameter);
 
-    /// <inheritdoc/>
     private protected override TabularTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var binding = new TableBinding(input.Schema, _options, parameter);

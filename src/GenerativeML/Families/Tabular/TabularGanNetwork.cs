@@ -18,14 +18,12 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
 
     private static readonly AdamSettings s_adam = new(0.5, 0.9);
 
-    /// <inheritdoc/>
     public override bool UsesValidationLoss => false; // no loss of a GAN says which weights are better
 
     private int TokenCount => Tokens.Starts[^1];
 
     private int Offsets => Tokens.WithOffset.Count;
 
-    /// <inheritdoc/>
     public override void Declare(Layers layers)
     {
         DeclareTrained(layers);
@@ -36,10 +34,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
             layers.Linear($"discriminator.{i}", widths[i], widths[i + 1]);
     }
 
-    /// <inheritdoc/>
     public override void DeclareAverage(Layers layers) => DeclareTrained(layers);
 
-    /// <inheritdoc/>
     public override void DeclareTrained(Layers layers)
     {
         int width = options.NoiseDimension + TokenCount;
@@ -52,7 +48,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         layers.Linear("generator.output", width, TokenCount + Offsets);
     }
 
-    /// <inheritdoc/>
     public override void Initialize(HostWeights weights, ulong seed)
     {
         float[] drawn = weights["draw.weights"], starts = weights["draw.starts"];
@@ -67,7 +62,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
         new UpdateRule("discriminator", layers.Parameters("discriminator."), Adam: s_adam),
@@ -75,7 +69,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
             "generator", layers.Parameters("generator."), options.DiscriminatorStepsPerGeneratorStep, Adam: s_adam),
     ];
 
-    /// <inheritdoc/>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor real, torch.Tensor condition) = DrawAgain(w, batch, step.Random);
@@ -116,7 +109,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
     public override (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
     {

@@ -32,28 +32,10 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         GeneratedSchema = table.ToSchema();
     }
 
-    /// <summary>
-    /// The columns of generated rows: those that were learned, in the order of the training data, with their types and
-    /// annotations.
-    /// </summary>
+    /// <inheritdoc/>
     public DataViewSchema GeneratedSchema { get; }
 
-    /// <summary>Generates rows. Nothing is computed before they are read.</summary>
-    /// <remarks>
-    /// Rows are made in batches as a cursor asks for them, and made again for each cursor, so that any number of them
-    /// takes no memory: <c>mlContext.Data.Cache</c> keeps them. The same seed gives the same rows, by any cursor, set
-    /// of cursors or number of threads, whatever columns are read; with more rows, the first are those of fewer. A
-    /// shuffled cursor reads them in another order.
-    /// </remarks>
-    /// <param name="rows">How many; zero or more.</param>
-    /// <param name="seed">Other seeds give other rows.</param>
-    /// <param name="where">What rows are asked for: each of them meets it. Default: any.</param>
-    /// <returns>The rows, with <see cref="GeneratedSchema"/>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
-    /// <exception cref="ArgumentException">
-    /// No row can meet the condition: a column is not there, a value was never seen, or conditions contradict each
-    /// other; the message says which.
-    /// </exception>
+    /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">
     /// None of many rows that the model makes meets the condition, though each of its parts was seen: thrown here, and
     /// by cursors that come to such a place. The message says how many did.

@@ -29,12 +29,10 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     private readonly int _latent = options.LatentDimension;
     private readonly int _hidden = options.HiddenWidth!.Value;
 
-    /// <inheritdoc/>
     public override int PositionsPerRow => Positions;
 
     private int Positions => Tokens.Columns.Count;
 
-    /// <inheritdoc/>
     public override void Declare(Layers layers)
     {
         DeclareTrained(layers);
@@ -57,10 +55,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
     public override void DeclareAverage(Layers layers) => Declare(layers);
 
-    /// <inheritdoc/>
     public override void DeclareTrained(Layers layers)
     {
         layers.Linear("decoder.latent", _latent, _hidden);
@@ -75,7 +71,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
     public override void Initialize(HostWeights weights, ulong seed)
     {
         double embedding = 1 / Math.Sqrt(Positions), smooth = 0.3 / Math.Sqrt(Positions);
@@ -110,11 +105,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         void Draw(string name, double deviation) => FillNormal(weights[name], seed++, deviation);
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
         [new UpdateRule("vae", layers.Parameters())];
 
-    /// <inheritdoc/>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, options.Dropout);
@@ -122,7 +115,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return Terms(reconstruction, klWithFreeBits);
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step)
     {
         (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, dropout: 0);
@@ -227,23 +219,14 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
         if (cut == Positions)
             return (start, []);
-        float[] end = new float[uniform.Length];
-        List<PassInput> inputs = [PassInput.Singles("z", _latent), PassInput.Singles("uniform", Positions - cut)];
-        List<InputRows> data = [z, uniform];
-        if (cut > 0)
-        {
-            inputs.Add(PassInput.Indices("start", cut));
-            data.Add(Array.ConvertAll(start, token => (long)token));
-        }
-        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), inputs, rows, [.. data], end);
-        if (cut == 0)
-            return (end, []);
         float[] tokens = new float[rows * Positions];
-        for (int row = 0; row < rows; row++)
-        {
-            start.AsSpan(row * cut, cut).CopyTo(tokens.AsSpan(row * Positions));
-            end.AsSpan(row * (Positions - cut), Positions - cut).CopyTo(tokens.AsSpan(row * Positions + cut));
-        }
+        PassInput[] inputs =
+        [
+            PassInput.Singles("z", _latent), PassInput.Singles("uniform", Positions - cut),
+            .. cut > 0 ? new[] { PassInput.Singles("start", cut) } : [],
+        ];
+        InputRows[] data = cut > 0 ? [z, uniform, start] : [z, uniform];
+        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), inputs, rows, data, tokens);
         return (tokens, []);
     }
 
@@ -322,7 +305,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     /// <summary>
     /// Draws the tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions),
     /// and either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens)
-    /// → tokens, and what conditions left of the shares, both (B, positions).
+    /// → all tokens so far, and what conditions left of the shares, (B, positions).
     /// </summary>
     private sealed class DrawPass(TabularVaeNetwork network, int from, int to, bool isLimited) : IForwardPass
     {
@@ -330,9 +313,12 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             where T : struct, ITensor<T>
         {
             T z = inputs[0], known = w.Linear("decoder.latent", z);
+            var tokens = new T[to];
             for (int p = 0; p < from; p++)
-                known += w[$"decoder.{p}.tokens"].Embed(inputs[2].Slice(1, p, 1).Squeeze(1));
-            var tokens = new T[to - from];
+            {
+                tokens[p] = inputs[2].Slice(1, p, 1);
+                known += Told(w, p, tokens[p]);
+            }
             var sums = new T[to - from];
             for (int p = from; p < to; p++)
             {
@@ -341,13 +327,16 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
                 int count = network.Tokens.Counts[p];
                 if (isLimited)
                     share = (share + MinShare) * inputs[2].Slice(1, network.Tokens.Starts[p], count);
-                (tokens[p - from], sums[p - from]) = Choose(w, share, inputs[1].Slice(1, p - from, 1));
-                tokens[p - from] = tokens[p - from].Clamp(0, count - 1);
+                (T token, sums[p - from]) = Choose(w, share, inputs[1].Slice(1, p - from, 1));
+                tokens[p] = token.Clamp(0, count - 1);
                 if (p < network.Positions - 1)
-                    known += position["tokens"].Embed(tokens[p - from].ToIndices().Squeeze(1));
+                    known += Told(w, p, tokens[p]);
             }
             T drawn = T.Concat(1, tokens);
             return isLimited ? [drawn, T.Concat(1, sums)] : [drawn];
         }
+
+        private static T Told<T>(Scope<T> w, int position, T token)
+            where T : struct, ITensor<T> => w[$"decoder.{position}.tokens"].Embed(token.ToIndices().Squeeze(1));
     }
 }

@@ -69,7 +69,6 @@ internal sealed class CategoryTokens : TokenColumn
         _any = new Draws(this, null);
     }
 
-    /// <inheritdoc/>
     public override int Count => _frequent.Length + (_rare.Length > 0 ? 1 : 0);
 
     /// <summary>The tokens of a file.</summary>
@@ -83,14 +82,11 @@ internal sealed class CategoryTokens : TokenColumn
         return new CategoryTokens(counts, max);
     }
 
-    /// <inheritdoc/>
     public override int Encode(TableBlock block, int column, int row) => _tokenOf[block.Codes(column)[row]];
 
-    /// <inheritdoc/>
     public override TokenValues Values(TableLimit? limit) =>
         limit is CategoryLimit categories ? new Draws(this, categories.Allowed) : _any;
 
-    /// <inheritdoc/>
     public override IEnumerable<double> Save() => [_frequent.Length, .. _counts.Select(count => (double)count)];
 
     private sealed class Draws : TokenValues

@@ -136,23 +136,19 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
 /// </summary>
 internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowSource, IRowObserver
 {
-    /// <inheritdoc/>
     public IReadOnlyList<RowField> Fields { get; } =
     [
         new RowField("tokens", FieldKind.Int64, tokens.Columns.Count),
         .. tokens.WithOffset.Count > 0 ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) } : [],
     ];
 
-    /// <inheritdoc/>
     public long? RowCount => table.RowCount;
 
     /// <summary>How often each token of each position was seen.</summary>
     public IReadOnlyList<long[]> Frequencies { get; } = [.. tokens.Counts.Select(n => new long[n])];
 
-    /// <inheritdoc/>
     public IRowReader Open() => new Reader(tokens, table.Open());
 
-    /// <inheritdoc/>
     public void Observe(RowBlock block, int start, int count)
     {
         for (int row = start; row < start + count; row++)

@@ -47,25 +47,26 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         TableType type = _types[field];
         bool boolean = TableItem.Named(type.Item).Type is BooleanDataViewType;
         TableValues shown = KeyTexts(field) ?? categories;
-        var allowed = new bool[categories.Count];
-        switch (condition.Values)
+        if (condition.Values is ValueRange && (shown.Numbers is null || boolean))
+            throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
+        int[] codes = [.. Enumerable.Range(0, categories.Count)];
+        object?[] asked = condition.Values is SomeValues some ? [.. some.Values] : [];
+        if (Array.Find(asked, value => !codes.Any(code => Is(code, value!))) is object unknown)
         {
-            case SomeValues some:
-                foreach (object? value in some.Values)
-                    allowed[CodeOf(value!)] = true;
-                break;
-            case ValueRange range when shown.Numbers is not null && !boolean:
-                double min = OfType(field, range.Min), max = OfType(field, range.Max);
-                for (int code = 0; code < allowed.Length; code++)
-                    allowed[code] = !IsMissing(code) && shown.Numbers[code] >= min && shown.Numbers[code] <= max;
-                break;
-            case ValueRange:
-                throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
-            case Presence presence:
-                for (int code = 0; code < allowed.Length; code++)
-                    allowed[code] = IsMissing(code) == presence.IsMissing;
-                break;
+            throw Impossible(
+                $"No row can meet the condition {condition}: {new SomeValues([unknown]).ToString()[2..]} was never seen"
+                + $" there. {Seen()}");
         }
+        bool[] allowed =
+        [
+            .. codes.Select(code => condition.Values switch
+            {
+                ValueRange range => !IsMissing(code) && shown.Numbers![code] >= OfType(field, range.Min)
+                    && shown.Numbers[code] <= OfType(field, range.Max),
+                Presence presence => IsMissing(code) == presence.IsMissing,
+                _ => asked.Any(value => Is(code, value!)),
+            }),
+        ];
         return allowed.Contains(true)
             ? new CategoryLimit(field, allowed)
             : throw Impossible(
@@ -75,29 +76,18 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             ? texts[code].Length == 0
             : double.IsNaN(categories.Numbers![code]) || type.KeyCount > 0 && categories.Numbers[code] == 0;
 
-        int CodeOf(object value)
+        bool Is(int code, object value) => (value, shown) switch
         {
-            for (int code = 0; code < allowed.Length; code++)
-            {
-                bool same = (value, shown) switch
-                {
-                    (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
-                    (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
-                    (double.NaN, _) => IsMissing(code),
-                    (double number, { Numbers: not null }) =>
-                        !boolean && shown.Numbers[code] == OfType(field, number) && !IsMissing(code),
-                    _ => false,
-                };
-                if (same)
-                    return code;
-            }
-            throw Impossible(
-                $"No row can meet the condition {condition}: {new SomeValues([value]).ToString()[2..]} was never seen"
-                + $" there. {Seen()}");
-        }
+            (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
+            (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
+            (double.NaN, _) => IsMissing(code),
+            (double number, { Numbers: not null }) =>
+                !boolean && shown.Numbers[code] == OfType(field, number) && !IsMissing(code),
+            _ => false,
+        };
 
         string Seen() =>
-            $"It has {allowed.Length} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
+            $"It has {categories.Count} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
     }
 
     private NumberLimit Numbers(int field, ColumnCondition condition)

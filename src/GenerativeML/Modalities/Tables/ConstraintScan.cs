@@ -11,8 +11,8 @@ internal sealed class ConstraintScan
     private readonly int[][] _fields; // of each constraint
     private readonly bool[] _single; // whether a constraint compares Singles
     private readonly long[] _broken; // rows, of each constraint
-    private readonly List<CombinationIndex> _combinations = [];
-    private readonly List<GapProfile> _gaps = [];
+    private readonly CombinationIndex[] _combinations;
+    private readonly GapProfile[] _gaps;
 
     public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
     {
@@ -21,35 +21,30 @@ internal sealed class ConstraintScan
         _fields = [.. constraints.Select(c => c.ColumnNames.Select(name => Array.IndexOf(names, name)).ToArray())];
         _single = [.. _fields.Select(fields => fields.Any(f => binding.ItemOf(f).IsSingle))];
         _broken = new long[constraints.Count];
-        for (int c = 0; c < constraints.Count; c++)
-        {
-            if (constraints[c] is TableConstraint.FixedCombinations)
-                _combinations.Add(new CombinationIndex([.. _fields[c].Order()]));
-        }
-
+        _combinations =
+        [
+            .. constraints.Zip(_fields).Where(c => c.First is TableConstraint.FixedCombinations)
+                .Select(c => new CombinationIndex([.. c.Second.Order()])),
+        ];
         // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
-        var groups = TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])
-            .Select((order, place) => (order, place))
-            .GroupBy(o => o.order.Upper)
-            .OrderBy(group => group.Max(o => o.place));
-        foreach (var group in groups)
-        {
-            int upper = Array.IndexOf(names, group.Key);
-            _gaps.Add(new GapProfile(
-                upper, [.. group.Select(o => Array.IndexOf(names, o.order.Lower))], binding.ItemOf(upper).IsTime));
-        }
+        _gaps =
+        [
+            .. TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])
+                .Select((order, place) => (order.Lower, order.Upper, Place: place))
+                .GroupBy(order => Array.IndexOf(names, order.Upper))
+                .OrderBy(group => group.Max(order => order.Place))
+                .Select(group => new GapProfile(
+                    group.Key, [.. group.Select(order => Array.IndexOf(names, order.Lower))],
+                    binding.ItemOf(group.Key).IsTime)),
+        ];
     }
 
     /// <summary>How a field must be learned for the constraints' sake, or null.</summary>
     public FieldRule? RuleOf(int field)
     {
-        for (int c = 0; c < _constraints.Count; c++)
-        {
-            if (!_fields[c].Contains(field) || _constraints[c] is TableConstraint.InRange)
-                continue;
-            return _constraints[c] is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
-        }
-        return null;
+        TableConstraint? rule = _constraints.Where((c, i) => c is not TableConstraint.InRange && _fields[i].Contains(field))
+            .FirstOrDefault();
+        return rule is null ? null : rule is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
     }
 
     /// <summary>The fields that are compared with others.</summary>
@@ -61,16 +56,14 @@ internal sealed class ConstraintScan
         double[] numbers = cells.Numbers;
         for (int c = 0; c < _constraints.Count; c++)
         {
-            int[] fields = _fields[c];
+            double first = numbers[_fields[c][0]];
             bool broken = _constraints[c] switch
             {
-                TableConstraint.AtMost => IsGreater(c, numbers[fields[0]], numbers[fields[1]]),
-                TableConstraint.InRange range => IsGreater(c, range.Min, numbers[fields[0]])
-                    || IsGreater(c, numbers[fields[0]], range.Max),
+                TableConstraint.AtMost => IsGreater(c, first, numbers[_fields[c][1]]),
+                TableConstraint.InRange range => IsGreater(c, range.Min, first) || IsGreater(c, first, range.Max),
                 _ => false,
             };
-            if (broken)
-                _broken[c]++;
+            _broken[c] += broken ? 1 : 0;
         }
         foreach (CombinationIndex combination in _combinations)
         {

@@ -48,9 +48,8 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
                         + " round them, or leave it out."
                     : "whole numbers beyond 2^53, which cannot be learned exactly: make it text, or leave it out."));
             }
-            double value = cells.Numbers[field];
-            _numbers.Add(value);
-            if (!double.IsNaN(value) && (_offset ??= cells.Offsets[field]) != cells.Offsets[field])
+            _numbers.Add(cells.Numbers[field]);
+            if (!double.IsNaN(cells.Numbers[field]) && (_offset ??= cells.Offsets[field]) != cells.Offsets[field])
             {
                 throw new InvalidOperationException(
                     $"Column '{name}' holds moments with different offsets from universal time, which would be lost:"
@@ -81,12 +80,12 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
     /// <summary>The field.</summary>
     public TableField ToField()
     {
-        if (!IsCategorical)
-            return new TableField { Column = _numbers.ToColumn(name), OffsetMinutes = _offset ?? 0 };
-        TableValues values = _categories?.Values ?? new() { Numbers = [double.NaN] };
+        TableValues? values = IsCategorical ? _categories?.Values ?? new() { Numbers = [double.NaN] } : null;
         return new TableField
         {
-            Column = new TableColumn(name, TableColumnKind.Categorical) { Categories = values.Count },
+            Column = values is null
+                ? _numbers.ToColumn(name)
+                : new TableColumn(name, TableColumnKind.Categorical) { Categories = values.Count },
             Categories = values,
             OffsetMinutes = _offset ?? 0,
         };
@@ -143,15 +142,9 @@ internal sealed class CategoryIndex
 
     public CategoryIndex(bool text)
     {
-        if (text)
-        {
-            _texts = new(StringComparer.Ordinal);
-            _spans = _texts.GetAlternateLookup<ReadOnlySpan<char>>();
-        }
-        else
-        {
-            _numbers = [];
-        }
+        _numbers = text ? null : [];
+        _texts = text ? new(StringComparer.Ordinal) : null;
+        _spans = _texts?.GetAlternateLookup<ReadOnlySpan<char>>() ?? default;
     }
 
     /// <summary>An index of values that are known, each once.</summary>
@@ -188,12 +181,6 @@ internal sealed class CategoryIndex
 
     /// <summary>The code of the value that a cell holds; −1 where there is none.</summary>
     public int Find(RowCells cells, int field) => _numbers is null
-        ? _spans.TryGetValue(cells.Texts[field].Span, out int code) ? code : -1
-        : Find(cells.Numbers[field]);
-
-    /// <summary>The code of a number; −1 where there is none.</summary>
-    public int Find(double value) => _numbers is not null && _numbers.TryGetValue(value, out int code) ? code : -1;
-
-    /// <summary>The code of a text; −1 where there is none.</summary>
-    public int Find(string value) => _texts is not null && _texts.TryGetValue(value, out int code) ? code : -1;
+        ? _spans.TryGetValue(cells.Texts[field].Span, out int text) ? text : -1
+        : _numbers.TryGetValue(cells.Numbers[field], out int number) ? number : -1;
 }

@@ -18,16 +18,8 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class RowCondition
 {
-    /// <summary>A condition that every row meets.</summary>
-    public RowCondition()
-        : this([])
-    {
-    }
-
-    private RowCondition(ImmutableArray<ColumnCondition> columns) => Columns = columns;
-
     /// <summary>The conditions, in the order in which they were added.</summary>
-    internal ImmutableArray<ColumnCondition> Columns { get; }
+    internal ImmutableArray<ColumnCondition> Columns { get; private init; } = [];
 
     /// <summary>The column holds this text, or key of this text.</summary>
     public RowCondition Equal(string columnName, string value) => OneOf(columnName, value);
@@ -87,7 +79,7 @@ public sealed class RowCondition
     /// <inheritdoc/>
     public override string ToString() => string.Join(" and ", Columns);
 
-    private RowCondition With(ColumnCondition condition) => new(Columns.Add(condition));
+    private RowCondition With(ColumnCondition condition) => new() { Columns = Columns.Add(condition) };
 }
 
 /// <summary>What a condition asks of one column.</summary>
@@ -98,8 +90,7 @@ internal sealed record ColumnCondition
     {
         if (string.IsNullOrWhiteSpace(column))
             throw new ArgumentException("A condition names no column.", nameof(column));
-        Column = column;
-        Values = values;
+        (Column, Values) = (column, values);
         if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
             throw new ArgumentException($"The condition on column '{column}' names no value.", nameof(values));
         if (values is ValueRange range && !(range.Min <= range.Max))
@@ -110,7 +101,6 @@ internal sealed record ColumnCondition
 
     public ValueCondition Values { get; }
 
-    /// <inheritdoc/>
     public override string ToString() => $"'{Column}' {Values}";
 }
 

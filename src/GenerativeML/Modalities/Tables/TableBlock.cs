@@ -8,8 +8,6 @@ internal sealed class TableBlock
     /// <summary>Allocates room for <paramref name="capacity"/> rows.</summary>
     public TableBlock(TableShape shape, int capacity)
     {
-        ArgumentNullException.ThrowIfNull(shape);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
         Shape = shape;
         Capacity = capacity;
         _columns =

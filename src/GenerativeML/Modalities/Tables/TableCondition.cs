@@ -29,7 +29,6 @@ internal abstract record TableLimit(int Column)
 /// <param name="Allowed">For each code, whether it is allowed; at least one is.</param>
 internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Column)
 {
-    /// <inheritdoc/>
     public override bool Allows(TableBlock block, int row) => Allowed[block.Codes(Column)[row]];
 }
 
@@ -40,7 +39,6 @@ internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Co
 /// <param name="Missing">Whether a missing value is allowed.</param>
 internal sealed record NumberLimit(int Column, double Min, double Max, bool Missing) : TableLimit(Column)
 {
-    /// <inheritdoc/>
     public override bool Allows(TableBlock block, int row)
     {
         double value = block.Numbers(Column)[row];

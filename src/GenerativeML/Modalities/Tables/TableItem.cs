@@ -154,7 +154,6 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
     /// <summary>A value as a field has it.</summary>
     protected virtual T OfField(T value, TableField field) => value;
 
-    /// <inheritdoc/>
     public override Action Reader(
         DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width)
     {
@@ -185,7 +184,6 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
         };
     }
 
-    /// <inheritdoc/>
     public override (TableValues Values, bool AreExact) ReadAnnotation(
         DataViewSchema.Annotations annotations, DataViewSchema.Column annotation)
     {
@@ -200,7 +198,6 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
         return Learned([value]);
     }
 
-    /// <inheritdoc/>
     public override void AddAnnotation(
         DataViewSchema.Annotations.Builder builder, string name, DataViewType annotationType, TableValues values)
     {
@@ -216,7 +213,6 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
         }
     }
 
-    /// <inheritdoc/>
     public override Delegate Getter(IReadOnlyList<DecodedField> fields, bool vector, IBatchPosition at)
     {
         Func<int, T>[] cells = [.. fields.Select(CellsOf)];
@@ -250,21 +246,17 @@ internal class NumberItem<T>(
     string name, PrimitiveDataViewType type, Func<T, double> read, Func<double, T> write) : TypedItem<T>(name, type)
     where T : struct, IEquatable<T>
 {
-    /// <inheritdoc/>
     protected override void Take(T value, RowCells cells, int field)
     {
         double number = cells.Numbers[field] = read(value);
         cells.Inexact[field] = !write(number).Equals(value);
     }
 
-    /// <inheritdoc/>
     protected override (TableValues Values, bool AreExact) Learned(IReadOnlyList<T> values) =>
         (new() { Numbers = [.. values.Select(read)] }, values.All(value => write(read(value)).Equals(value)));
 
-    /// <inheritdoc/>
     protected override T[] Restored(TableValues values) => [.. (values.Numbers ?? []).Select(write)];
 
-    /// <inheritdoc/>
     protected override Func<int, T> Decoded(DecodedField field)
     {
         double[] numbers = field.Block.Numbers(field.Column);
@@ -278,14 +270,12 @@ internal sealed class MomentItem() : NumberItem<DateTimeOffset>(
     "DateTimeOffset", DateTimeOffsetDataViewType.Instance, v => TableTimes.Read(v.UtcDateTime),
     v => new DateTimeOffset(TableTimes.ToTime(v), TimeSpan.Zero))
 {
-    /// <inheritdoc/>
     protected override void Take(DateTimeOffset value, RowCells cells, int field)
     {
         base.Take(value, cells, field);
         cells.Offsets[field] = value.TotalOffsetMinutes;
     }
 
-    /// <inheritdoc/>
     protected override DateTimeOffset OfField(DateTimeOffset value, TableField field) => value == DateTimeOffset.MinValue
         ? value
         : value.ToOffset(TimeSpan.FromMinutes(field.OffsetMinutes));
@@ -294,18 +284,14 @@ internal sealed class MomentItem() : NumberItem<DateTimeOffset>(
 /// <summary>Texts; the empty one is missing.</summary>
 internal sealed class TextItem() : TypedItem<ReadOnlyMemory<char>>("Text", TextDataViewType.Instance)
 {
-    /// <inheritdoc/>
     protected override void Take(ReadOnlyMemory<char> value, RowCells cells, int field) => cells.Texts[field] = value;
 
-    /// <inheritdoc/>
     protected override (TableValues Values, bool AreExact) Learned(IReadOnlyList<ReadOnlyMemory<char>> values) =>
         (new() { Texts = [.. values.Select(v => v.ToString())] }, true);
 
-    /// <inheritdoc/>
     protected override ReadOnlyMemory<char>[] Restored(TableValues values) =>
         [.. (values.Texts ?? []).Select(text => text.AsMemory())];
 
-    /// <inheritdoc/>
     protected override Func<int, ReadOnlyMemory<char>> Decoded(DecodedField field) =>
         throw new InvalidOperationException("Texts are always categories.");
 }

@@ -84,17 +84,12 @@ internal sealed record TableDifference
 }
 
 /// <summary>Numbers the combinations of some fields' codes as they come.</summary>
-internal sealed class CombinationIndex
+/// <param name="fields">The fields, in rising order.</param>
+internal sealed class CombinationIndex(IReadOnlyList<int> fields)
 {
-    private readonly Dictionary<(int, int), int>[] _steps; // first code and second → pair, pair and third → triple, …
-    private readonly List<IReadOnlyList<int>> _rows = [];
-
-    /// <param name="fields">The fields, in rising order.</param>
-    public CombinationIndex(IReadOnlyList<int> fields)
-    {
-        Fields = fields;
-        _steps = [.. fields.Skip(1).Select(_ => new Dictionary<(int, int), int>())];
-    }
+    // First code and second → pair, pair and third → triple, …
+    private readonly Dictionary<(int, int), int>[] _steps =
+        [.. fields.Skip(1).Select(_ => new Dictionary<(int, int), int>())];
 
     /// <summary>An index of combinations that are known.</summary>
     public CombinationIndex(TableCombination combination)
@@ -105,10 +100,10 @@ internal sealed class CombinationIndex
     }
 
     /// <summary>The fields.</summary>
-    public IReadOnlyList<int> Fields { get; }
+    public IReadOnlyList<int> Fields => fields;
 
     /// <summary>The combinations so far, by code.</summary>
-    public IReadOnlyList<IReadOnlyList<int>> Rows => _rows;
+    public List<IReadOnlyList<int>> Rows { get; } = [];
 
     /// <summary>The code of a combination, a new one if it was not there.</summary>
     public int Add(IReadOnlyList<int> codes)
@@ -116,14 +111,9 @@ internal sealed class CombinationIndex
         int code = codes[0];
         for (int i = 1; i < codes.Count; i++)
         {
-            Dictionary<(int, int), int> step = _steps[i - 1];
-            if (!step.TryGetValue((code, codes[i]), out int next))
-            {
-                step.Add((code, codes[i]), next = step.Count);
-                if (i == codes.Count - 1)
-                    _rows.Add([.. codes]);
-            }
-            code = next;
+            if (_steps[i - 1].TryAdd((code, codes[i]), _steps[i - 1].Count) && i == codes.Count - 1)
+                Rows.Add([.. codes]);
+            code = _steps[i - 1][(code, codes[i])];
         }
         return code;
     }
@@ -132,11 +122,11 @@ internal sealed class CombinationIndex
     /// <exception cref="InvalidOperationException">There is no such combination.</exception>
     public int Find(TableBlock block, int row)
     {
-        int code = block.Codes(Fields[0])[row];
-        for (int i = 1; i < Fields.Count; i++)
+        int code = block.Codes(fields[0])[row];
+        for (int i = 1; i < fields.Count; i++)
         {
-            if (!_steps[i - 1].TryGetValue((code, block.Codes(Fields[i])[row]), out code))
-                throw TrainingTable.Changed(block.Shape.Columns[Fields[i]].Name);
+            if (!_steps[i - 1].TryGetValue((code, block.Codes(fields[i])[row]), out code))
+                throw TrainingTable.Changed(block.Shape.Columns[fields[i]].Name);
         }
         return code;
     }

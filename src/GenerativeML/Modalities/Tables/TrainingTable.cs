@@ -27,9 +27,7 @@ internal sealed class TrainingTable : ITableSource
     /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
     public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
     {
-        _data = data;
-        _binding = binding;
-        _options = options;
+        (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
         FieldProfile[] profiles = Scan(constraints);
         _fields = [.. profiles.Select(profile => profile.ToField())];
@@ -46,13 +44,10 @@ internal sealed class TrainingTable : ITableSource
     /// <summary>Between the columns of the data and those that are learned.</summary>
     public TableMapping Mapping { get; }
 
-    /// <inheritdoc/>
     public TableShape Shape => Mapping.Model;
 
-    /// <inheritdoc/>
     public long RowCount { get; private set; }
 
-    /// <inheritdoc/>
     public ITableReader Open() => new Reader(this);
 
     /// <summary>The error for rows that are not the same in every pass.</summary>
@@ -105,31 +100,24 @@ internal sealed class TrainingTable : ITableSource
             ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
     }
 
-    private TableSchema SchemaOf(TableField[] fields)
+    private TableSchema SchemaOf(TableField[] fields) => new()
     {
-        var columns = new List<TableSchemaColumn>();
-        int first = 0;
-        for (int c = 0; c < _binding.Columns.Count; c++)
-        {
-            int width = (int)_binding.Types[c].Size;
-            columns.Add(new TableSchemaColumn
+        Columns =
+        [
+            .. _binding.Columns.Zip(_binding.Types, (column, type) => new TableSchemaColumn
             {
-                Name = _binding.Columns[c].Name,
-                Type = _binding.Types[c],
-                Annotations = TableAnnotation.All(_binding.Columns[c].Annotations, _binding.Columns[c].Name),
-                Fields = fields[first..(first + width)],
-            });
-            first += width;
-        }
-        return new TableSchema { Columns = columns };
-    }
+                Name = column.Name,
+                Type = type,
+                Annotations = TableAnnotation.All(column.Annotations, column.Name),
+                Fields = [.. fields.Where((_, f) => ReferenceEquals(_binding.TypeOf(f), type))],
+            }),
+        ],
+    };
 
     private void Warn(Action<string>? warn)
     {
-        foreach (TableColumn column in Shape.Columns)
+        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
         {
-            if (column.Categories <= ManyCategories)
-                continue;
             warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
                 + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
                 + " than describing them.");
@@ -183,28 +171,23 @@ internal sealed class TableReader : IDisposable
 {
     private const int RowsBetweenChecks = 1024;
 
-    private readonly TableBinding _binding;
     private readonly NonFiniteValues _policy;
     private readonly CancellationToken _cancellation;
     private readonly DataViewRowCursor _cursor;
-    private readonly Action[] _readers;
+    private readonly List<Action> _readers = [];
 
     public TableReader(IDataView data, TableBinding binding, NonFiniteValues policy, CancellationToken cancellation)
     {
-        _binding = binding;
-        _policy = policy;
-        _cancellation = cancellation;
+        (_policy, _cancellation) = (policy, cancellation);
         Cells = new RowCells(binding.FieldNames.Count);
         _cursor = data.GetRowCursor(binding.Columns);
         try
         {
-            _readers = new Action[binding.Columns.Count];
             int first = 0;
-            for (int c = 0; c < _readers.Length; c++)
+            foreach ((DataViewSchema.Column column, TableType type) in binding.Columns.Zip(binding.Types))
             {
-                TableType type = binding.Types[c];
                 int? width = type.Dimensions is null ? null : (int)type.Size;
-                _readers[c] = TableItem.Named(type.Item).Reader(_cursor, binding.Columns[c], Cells, first, width);
+                _readers.Add(TableItem.Named(type.Item).Reader(_cursor, column, Cells, first, width));
                 first += width ?? 1;
             }
         }
