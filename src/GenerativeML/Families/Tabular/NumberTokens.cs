@@ -61,10 +61,7 @@ internal sealed class NumberTokens : TokenColumn
 
     public override int Count => _segments.Length;
 
-    /// <summary>Chooses tokens by a sample of values.</summary>
-    /// <param name="column">The column.</param>
-    /// <param name="sample">Values of it; NaN is a missing one.</param>
-    /// <param name="max">About how many tokens there may be. Few values get fewer.</param>
+    /// <summary>Chooses about so many tokens at most by a sample of values; NaN is a missing one.</summary>
     public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, int max)
     {
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];

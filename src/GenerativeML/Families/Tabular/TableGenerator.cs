@@ -102,12 +102,7 @@ internal sealed class TableGenerator : ITableGenerator
         writer.Complete();
     }
 
-    /// <summary>Reads a saved generator.</summary>
-    /// <param name="shape">The columns that it was trained on, already checked.</param>
-    /// <param name="options">Its options, already checked.</param>
-    /// <param name="stream">What <see cref="Save"/> wrote.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+    /// <summary>Reads what <see cref="Save"/> wrote, for columns and options that were checked.</summary>
     /// <exception cref="FormatException">The file does not hold exactly its tensors.</exception>
     public static TableGenerator Load(
         TableShape shape, TabularOptions options, Stream stream, ComputeDevice device, bool fallbackToCpu)

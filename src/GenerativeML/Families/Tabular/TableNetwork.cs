@@ -8,6 +8,9 @@ namespace GenerativeML;
 /// </summary>
 internal abstract class TableNetwork(TokenTable tokens)
 {
+    // What is added to the shares of tokens that a condition limits, so that no row is without any.
+    private const float MinShare = 1e-9f;
+
     /// <summary>The tokens of the table's columns.</summary>
     public TokenTable Tokens => tokens;
 
@@ -21,7 +24,7 @@ internal abstract class TableNetwork(TokenTable tokens)
     public abstract void Declare(Layers layers);
 
     /// <summary>Names those of them whose running mean is kept while training, with all that generates.</summary>
-    public abstract void DeclareAverage(Layers layers);
+    public virtual void DeclareAverage(Layers layers) => Declare(layers);
 
     /// <summary>Names the tensors of a trained model.</summary>
     public abstract void DeclareTrained(Layers layers);
@@ -61,18 +64,24 @@ internal abstract class TableNetwork(TokenTable tokens)
     }
 
     /// <summary>
-    /// An index for each row, as likely as its share, and the sum of the shares: (B, n), (B, 1) → (B, 1), (B, 1).
+    /// Draws a position's tokens by their logits, (B, n), and uniform numbers, (B, 1), of those that a condition leaves:
+    /// the tokens, and what is left of their shares, both (B, 1).
     /// </summary>
     /// <param name="w">Gives constants.</param>
-    /// <param name="share">The shares, not all zero.</param>
-    /// <param name="uniform">In [0, 1), such that a product with it is less than the other factor.</param>
-    protected static (T Token, T Sum) Choose<T>(Scope<T> w, T share, T uniform)
+    /// <param name="position">The position.</param>
+    /// <param name="logits">Of the position's tokens.</param>
+    /// <param name="uniform">Of <see cref="FillUniform"/>.</param>
+    /// <param name="allowed">The share of each token's values that is allowed, of all positions; null: all are.</param>
+    protected (T Token, T Sum) Choose<T>(Scope<T> w, int position, T logits, T uniform, T? allowed)
         where T : struct, ITensor<T>
     {
+        T share = logits.Softmax();
+        if (allowed is { } some)
+            share = (share + MinShare) * some.Slice(1, tokens.Starts[position], tokens.Counts[position]);
         T upTo = share.CumulativeSum(1), sum = upTo.Slice(1, -1, 1);
         // As many as the point is not below: what has no share adds nothing, and is passed over.
         T passed = T.IfLess(uniform * sum, upTo, w.Constant(0), w.Constant(1));
-        return (passed.Reduce(Reduction.Sum, 1), sum);
+        return (passed.Reduce(Reduction.Sum, 1).Clamp(0, tokens.Counts[position] - 1), sum);
     }
 
     /// <summary>
@@ -106,10 +115,6 @@ internal sealed class TableObjective : ITrainable
     private readonly IReadOnlyDictionary<string, torch.Tensor> _moving, _mean;
     private readonly double _decay;
 
-    /// <param name="network">The network.</param>
-    /// <param name="layers">Its layers.</param>
-    /// <param name="average">Those whose running mean is kept.</param>
-    /// <param name="decay">How much of the mean an update keeps.</param>
     public TableObjective(TableNetwork network, TorchLayers layers, TorchLayers average, double decay)
     {
         _network = network;

@@ -11,10 +11,7 @@ namespace GenerativeML;
 internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable tokens) : TableNetwork(tokens)
 {
     private const GanObjective Objective = GanObjective.WassersteinGradientPenalty;
-    private const double NegativeSlope = 0.2;
-
-    // What is added to the shares of tokens that a condition limits, so that no row is without any.
-    private const float MinShare = 1e-9f;
+    private const float NegativeSlope = 0.2f;
 
     private static readonly AdamSettings s_adam = new(0.5, 0.9);
 
@@ -102,7 +99,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
             int layers = options.HiddenLayers.Count;
             for (int i = 0; i < layers; i++)
             {
-                x = w.Linear($"discriminator.{i}", x).LeakyRelu((float)NegativeSlope);
+                x = w.Linear($"discriminator.{i}", x).LeakyRelu(NegativeSlope);
                 x = w.Dropout(x, options.Dropout);
             }
             return w.Linear($"discriminator.{layers}", x);
@@ -238,11 +235,9 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
             var drawn = new T[tokens.Columns.Count];
             for (int p = 0; p < drawn.Length; p++)
             {
-                T share = output.Slice(1, tokens.Starts[p], tokens.Counts[p]).Softmax();
-                if (isLimited)
-                    share = (share + MinShare) * inputs[3].Slice(1, tokens.Starts[p], tokens.Counts[p]);
-                (drawn[p], _) = Choose(w, share, inputs[2].Slice(1, p, 1));
-                drawn[p] = drawn[p].Clamp(0, tokens.Counts[p] - 1);
+                T logits = output.Slice(1, tokens.Starts[p], tokens.Counts[p]);
+                (drawn[p], _) = network.Choose(
+                    w, p, logits, inputs[2].Slice(1, p, 1), isLimited ? inputs[3] : null);
             }
             T all = T.Concat(1, drawn);
             return network.Offsets == 0

@@ -16,9 +16,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 
     private const float MinLogVariance = -8, MaxLogVariance = 4;
 
-    // What is added to the shares of tokens that a condition limits, so that no row is without any.
-    private const float MinShare = 1e-9f;
-
     // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
     // distribution that the model has among rows that meet the condition.
     private const int Candidates = 8;
@@ -54,8 +51,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
                 layers.Parameter($"smooth.{p}.decoder", 0, NumberTokens.FeatureCount, _hidden);
         }
     }
-
-    public override void DeclareAverage(Layers layers) => Declare(layers);
 
     public override void DeclareTrained(Layers layers)
     {
@@ -323,12 +318,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             for (int p = from; p < to; p++)
             {
                 Scope<T> position = w.Of($"decoder.{p}");
-                T share = position.Linear("output", Hidden(position, known, z, null)).Softmax();
-                int count = network.Tokens.Counts[p];
-                if (isLimited)
-                    share = (share + MinShare) * inputs[2].Slice(1, network.Tokens.Starts[p], count);
-                (T token, sums[p - from]) = Choose(w, share, inputs[1].Slice(1, p - from, 1));
-                tokens[p] = token.Clamp(0, count - 1);
+                T logits = position.Linear("output", Hidden(position, known, z, null));
+                (tokens[p], sums[p - from]) = network.Choose(
+                    w, p, logits, inputs[1].Slice(1, p - from, 1), isLimited ? inputs[2] : null);
                 if (p < network.Positions - 1)
                     known += Told(w, p, tokens[p]);
             }

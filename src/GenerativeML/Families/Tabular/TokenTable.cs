@@ -40,11 +40,9 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>How often each token of each position occurs in training rows.</summary>
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
 
-    /// <summary>Chooses tokens by the rows of a table.</summary>
-    /// <param name="source">The table.</param>
-    /// <param name="numbers">Chooses those of a column of numbers by a sample of its values.</param>
-    /// <param name="seed">The seed of the sample.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <summary>
+    /// Chooses tokens by the rows of a table, those of a column of numbers by a random sample of its values.
+    /// </summary>
     public static TokenTable Learn(
         ITableSource source, Func<TableColumn, double[], TokenColumn> numbers, int seed, CancellationToken cancellation)
     {
@@ -58,10 +56,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
             : new CategoryTokens(counts[c], MaxCategories))]);
     }
 
-    /// <summary>The tokens of a file.</summary>
-    /// <param name="shape">The table.</param>
-    /// <param name="values">What <see cref="Save"/> gave.</param>
-    /// <param name="modes">Whether numbers are modes and offsets.</param>
+    /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
     /// <exception cref="FormatException">They make no sense.</exception>
     public static TokenTable Load(TableShape shape, ReadOnlySpan<double> values, bool modes)
     {

@@ -4,12 +4,6 @@ using Microsoft.ML;
 namespace GenerativeML;
 
 /// <summary>The rows of one call of Generate: one seed, one condition.</summary>
-/// <param name="generator">What makes rows.</param>
-/// <param name="table">The columns as ML.NET sees them.</param>
-/// <param name="schema">The same, built.</param>
-/// <param name="mapping">Between them and the generator's columns.</param>
-/// <param name="seed">The seed of the rows.</param>
-/// <param name="where">What they are asked for, or null.</param>
 /// <exception cref="ArgumentException">No row can meet the condition.</exception>
 internal sealed class GeneratedTable(
     ITableGenerator generator, TableSchema table, DataViewSchema schema, TableMapping mapping, int seed,

@@ -177,7 +177,15 @@ internal sealed record TableType
     public void Check()
     {
         TableItem item = TableItem.Named(Item);
-        bool sound = (KeyCount == 0 || KeyDataViewType.IsValidDataType(item.Type.RawType))
+        ulong keys = Type.GetTypeCode(item.Type.RawType) switch
+        {
+            TypeCode.Byte => byte.MaxValue,
+            TypeCode.UInt16 => ushort.MaxValue,
+            TypeCode.UInt32 => uint.MaxValue,
+            TypeCode.UInt64 => ulong.MaxValue,
+            _ => 0,
+        };
+        bool sound = KeyCount <= keys
             && (Dimensions is null || Dimensions.Count > 0 && Dimensions.All(d => d >= 0) && Size <= int.MaxValue);
         if (!sound)
             throw Unsound("a column's type is none");

@@ -20,10 +20,6 @@ internal sealed class TrainingTable : ITableSource
     private readonly TableField[] _fields;
     private readonly CategoryIndex?[] _categories;
 
-    /// <param name="data">The training rows.</param>
-    /// <param name="binding">The columns.</param>
-    /// <param name="options">The options.</param>
-    /// <param name="warn">Hears warnings.</param>
     /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
     public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
     {
