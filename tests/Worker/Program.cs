@@ -4,6 +4,7 @@
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
+// GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
 using GenerativeML;
 using GenerativeML.Tests;
 
@@ -22,6 +23,30 @@ if (args[0] == "score")
 if (args[0] == "describe")
 {
     Console.WriteLine(RuntimeDiagnostics.Describe());
+    return;
+}
+
+if (args[0] == "leave")
+{
+    var began = new ManualResetEventSlim();
+    var training = new Thread(() => VectorFit.Fit(
+        new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1))),
+        AutoencoderTrainer.Family,
+        new AutoencoderOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
+        new TrainingContext
+        {
+            Seed = 1,
+            Device = ComputeDevice.Cpu,
+            FallbackToCpu = false,
+            ReportInterval = TimeSpan.Zero,
+            Progress = new GenerativeML.TestWorker.Signal(began),
+        }))
+    {
+        IsBackground = true,
+    };
+    training.Start();
+    began.Wait();
+    Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));
     return;
 }
 

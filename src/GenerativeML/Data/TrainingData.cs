@@ -31,6 +31,12 @@ internal abstract class TrainingData : IDisposable
     /// <summary>Rows held back.</summary>
     public long ValidationRows { get; private protected set; }
 
+    /// <summary>
+    /// A hash of each field's values over all rows, by which a checkpoint knows its data again; empty for runs without
+    /// checkpoints.
+    /// </summary>
+    public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
+
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
 
@@ -67,6 +73,7 @@ internal abstract class TrainingData : IDisposable
         using var heldBack = new KeptRows(source.Fields);
         bool fits = true;
         long rows = 0, training = 0;
+        RowFingerprint? fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
 
         using (IRowReader reader = source.Open())
         {
@@ -74,6 +81,7 @@ internal abstract class TrainingData : IDisposable
             for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
+                fingerprint?.Add(block, n);
                 int from = 0; // the rows [from, i) train and are not yet handed on
                 for (int i = 0; i <= n; i++)
                 {
@@ -102,6 +110,7 @@ internal abstract class TrainingData : IDisposable
             : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validation, apply);
         data.TrainingRows = training;
         data.ValidationRows = heldBack.Rows;
+        data.Fingerprints = fingerprint?.Values ?? [];
         return data;
 
         void Train(RowBlock block, int start, int count)

@@ -71,6 +71,13 @@ internal static class TorchArithmetic
     public static Tensor Add(this Tensor a, Tensor b, double factor) =>
         With(factor, (a, b), static (t, s) => t.a.add_(t.b, s));
 
+    /// <summary>a += share·(b − a): nothing moves where both are equal.</summary>
+    public static Tensor MoveTowards(this Tensor a, Tensor b, double share)
+    {
+        using Tensor difference = b.Minus(a);
+        return a.Add(difference, share);
+    }
+
     /// <summary>a += number.</summary>
     public static Tensor Add(this Tensor a, double number) => With(number, a, static (a, s) => a.add_(s, One));
 

@@ -52,7 +52,9 @@ internal static class GptFit
             throw new InvalidOperationException(
                 "Option Lora adapts given weights, and there are none: give initial weights, or train all.");
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
-        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, shape.Width);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, shape.Width,
+            (options.BatchSize ?? GptDefaults.BatchSize) * (long)shape.ContextLength / options.GradientAccumulation);
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, shape.ContextLength, options.ValidationFraction, context.Seed, device);
