@@ -29,21 +29,19 @@ internal abstract record TableLimit(int Column)
 /// <param name="Allowed">For each code, whether it is allowed; at least one is.</param>
 internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Column)
 {
-    /// <inheritdoc/>
     public override bool Allows(TableBlock block, int row) => Allowed[block.Codes(Column)[row]];
 }
 
 /// <summary>A range of a continuous column, or its missing values.</summary>
 /// <param name="Column">The column's number in the table's shape.</param>
-/// <param name="Least">The least value allowed; both ends belong to the range.</param>
-/// <param name="Most">The greatest value allowed; with <c>Least &gt; Most</c> no number is allowed.</param>
+/// <param name="Min">The least value allowed; both ends belong to the range.</param>
+/// <param name="Max">The greatest value allowed; with <c>Least &gt; Most</c> no number is allowed.</param>
 /// <param name="Missing">Whether a missing value is allowed.</param>
-internal sealed record NumberLimit(int Column, double Least, double Most, bool Missing) : TableLimit(Column)
+internal sealed record NumberLimit(int Column, double Min, double Max, bool Missing) : TableLimit(Column)
 {
-    /// <inheritdoc/>
     public override bool Allows(TableBlock block, int row)
     {
         double value = block.Numbers(Column)[row];
-        return double.IsNaN(value) ? Missing : value >= Least && value <= Most;
+        return double.IsNaN(value) ? Missing : value >= Min && value <= Max;
     }
 }

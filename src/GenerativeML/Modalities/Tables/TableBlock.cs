@@ -8,8 +8,6 @@ internal sealed class TableBlock
     /// <summary>Allocates room for <paramref name="capacity"/> rows.</summary>
     public TableBlock(TableShape shape, int capacity)
     {
-        ArgumentNullException.ThrowIfNull(shape);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
         Shape = shape;
         Capacity = capacity;
         _columns =
@@ -35,8 +33,37 @@ internal sealed class TableBlock
     /// <summary>Copies one row, all columns, to a row of another block of the same shape.</summary>
     public void CopyRow(int from, TableBlock target, int to)
     {
-        ArgumentNullException.ThrowIfNull(target);
         for (int c = 0; c < _columns.Length; c++)
-            Array.Copy(_columns[c], from, target._columns[c], to, 1);
+            CopyColumn(c, from, target, c, to, 1);
     }
+
+    /// <summary>Copies rows of one column to a column of the same kind of another block.</summary>
+    public void CopyColumn(int column, int from, TableBlock target, int targetColumn, int to, int count) =>
+        Array.Copy(_columns[column], from, target._columns[targetColumn], to, count);
+}
+
+/// <summary>
+/// The training rows of a table; they can be read again and again, always the same in the same order.
+/// </summary>
+internal interface ITableSource
+{
+    /// <summary>What is known of the columns.</summary>
+    TableShape Shape { get; }
+
+    /// <summary>The number of rows; at least one.</summary>
+    long RowCount { get; }
+
+    /// <summary>Starts a pass over all rows.</summary>
+    ITableReader Open();
+}
+
+/// <summary>One pass over the rows of an <see cref="ITableSource"/>; used by one thread at a time.</summary>
+internal interface ITableReader : IDisposable
+{
+    /// <summary>
+    /// Reads up to <paramref name="count"/> rows into <paramref name="block"/>, from row
+    /// <paramref name="start"/> of it on.
+    /// </summary>
+    /// <returns>The number of rows read; less than asked for, and then zero, only at the end.</returns>
+    int Read(TableBlock block, int start, int count);
 }
