@@ -3,6 +3,7 @@
 // steps.
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
+// GenerativeML.TestWorker score: see Scoring.
 // GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
 using GenerativeML;
 using GenerativeML.Tests;
@@ -10,6 +11,12 @@ using GenerativeML.Tests;
 if (args[0] == "generate")
 {
     GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
+    return;
+}
+
+if (args[0] == "score")
+{
+    GenerativeML.TestWorker.Scoring.Run();
     return;
 }
 

@@ -58,20 +58,57 @@ public sealed partial class GenerativeCatalog
     /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
-    /// <param name="latentDimension">The number of slots of a code. Default: by the family's own rule.</param>
+    /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
     public VaeTrainer Vae(string featureColumnName = "Features", int? latentDimension = null, int? epochs = null) =>
         Vae(new() { FeatureColumnName = featureColumnName, LatentDimension = latentDimension, Epochs = epochs });
 
-    /// <summary>Creates a <see cref="VaeTrainer"/> with all its options.</summary>
+    /// <summary>
+    /// Creates a <see cref="VaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or another that the
+    /// options name in its place.
+    /// </summary>
     /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
-    public VaeTrainer Vae(VaeTrainer.Options options) => new(_environment, options);
+    public VaeTrainer Vae(VaeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });
+    }
+
+    /// <summary>
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate images that are vectors and to encode
+    /// them.
+    /// </summary>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="imageShape">
+    /// The images' shape, which has as many numbers. Default: square, of one channel or three.
+    /// </param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public ConvolutionalVaeTrainer ConvolutionalVae(
+        string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
+        ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
+
+    /// <summary>
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
+    /// another that the options name in its place.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });
+    }
 
     /// <summary>Creates a <see cref="GanTrainer"/>, which learns to generate rows of vectors.</summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
@@ -91,7 +128,7 @@ public sealed partial class GenerativeCatalog
     /// <exception cref="ArgumentException">
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
-    public GanTrainer Gan(GanTrainer.Options options) => new(_environment, options);
+    public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
     /// <summary>
     /// Says what this process computes with: versions, native libraries, threads, processor and devices. It never fails:

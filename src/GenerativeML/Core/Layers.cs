@@ -115,15 +115,15 @@ internal sealed class LayerSpecs : Layers
 internal sealed class TorchLayers : Layers, IDisposable
 {
     private readonly List<(string Name, torch.Tensor Value, bool IsTrained)> _tensors = [];
+    private readonly Dictionary<string, torch.Tensor> _byName = [];
     private readonly torch.Device _device;
 
     /// <param name="declare">Declares the layers.</param>
     /// <param name="device">Where they are.</param>
     /// <param name="seed">The seed of their first values. Torch's own random state is put back.</param>
     public TorchLayers(Action<Layers> declare, torch.Device device, ulong seed)
+        : this(device)
     {
-        _device = device;
-        Module = new Tree();
         // Modules that are made within a dispose scope would lose their parameters with it.
         using DisposeScope scope = torch.NewDisposeScope();
         using torch.Tensor state = torch.get_rng_state();
@@ -140,15 +140,31 @@ internal sealed class TorchLayers : Layers, IDisposable
             value.DetachFromDisposeScope();
     }
 
+    private TorchLayers(torch.Device device) => (_device, Module) = (device, new Tree());
+
     /// <summary>The same as one module, for checkpoints and weights that are kept.</summary>
     public torch.nn.Module Module { get; }
 
     /// <summary>All tensors by their names in the state dict.</summary>
-    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _tensors.ToDictionary(t => t.Name, t => t.Value);
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _byName;
 
     /// <summary>The tensors that training moves: those whose names begin so.</summary>
     public IReadOnlyList<torch.Tensor> Parameters(string prefix = "") =>
         [.. _tensors.Where(t => t.IsTrained && t.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(t => t.Value)];
+
+    /// <summary>Copies of the tensors whose names begin so.</summary>
+    public TorchLayers Copy(string prefix)
+    {
+        var copy = new TorchLayers(_device);
+        foreach ((string name, torch.Tensor value, _) in _tensors)
+        {
+            if (!name.StartsWith(prefix, StringComparison.Ordinal))
+                continue;
+            using torch.Tensor detached = value.detach();
+            copy.Register(name, detached.clone().DetachFromDisposeScope(), isTrained: false);
+        }
+        return copy;
+    }
 
     /// <summary>Copies all tensors to host memory, and zeros for what the network has beside.</summary>
     public HostWeights ToHost(IEnumerable<TensorSpec> all)
@@ -207,6 +223,7 @@ internal sealed class TorchLayers : Layers, IDisposable
     private void Register(string name, torch.Tensor value, bool isTrained)
     {
         _tensors.Add((name, value, isTrained));
+        _byName.Add(name, value);
         ((Tree)Module).Put(name, value);
     }
 

@@ -14,44 +14,13 @@ internal sealed record RowStatistics(
     /// <summary>The epochs after which at least so many rows were presented, within limits.</summary>
     public int EpochsFor(long presented, int least, int most) =>
         (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);
-}
 
-/// <summary>
-/// All training rows, standardised, pass after pass: for models that are fitted without gradients.
-/// </summary>
-internal sealed class StandardizedRows(IRowSource source, VectorScaler scaler, RowStatistics statistics, CancellationToken stop)
-{
-    private const int MaxBlockRows = 4096;
-    private const int MaxBlockValues = 1 << 20;
-
-    /// <summary>Features of a row, D.</summary>
-    public int Width => scaler.Width;
-
-    /// <summary>What the first pass found.</summary>
-    public RowStatistics Statistics => statistics;
-
-    /// <summary>Some rows drawn at random, standardised, (count × D).</summary>
-    public float[] Sample()
+    /// <summary>The sample of the vectors, standardised, (count × D).</summary>
+    public float[] StandardizedSample()
     {
-        float[] rows = statistics.Samples[0].ToArray();
-        scaler.Apply(rows, rows);
+        float[] rows = Samples[0].ToArray();
+        VectorScaler.Of(Moments[0], Samples[0]).Apply(rows, rows);
         return rows;
-    }
-
-    /// <summary>Reads all rows once: hands them on in blocks, (count × D).</summary>
-    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
-    public void ForEachBlock(Action<ReadOnlyMemory<float>, int> action)
-    {
-        int capacity = Math.Clamp(MaxBlockValues / Width, 1, MaxBlockRows);
-        var block = new RowBlock(source.Fields, capacity);
-        using IRowReader reader = source.Open();
-        for (int count; (count = reader.Read(block, 0, capacity)) > 0;)
-        {
-            stop.ThrowIfCancellationRequested();
-            Memory<float> rows = block.SingleMemory(0)[..(count * Width)];
-            scaler.Apply(rows.Span, rows.Span);
-            action(rows, count);
-        }
     }
 }
 

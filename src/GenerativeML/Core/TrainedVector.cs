@@ -273,6 +273,11 @@ internal sealed class TrainedVector : IDisposable
         {
             var rows = new VectorRows<T>(inputs[0], conditional ? inputs[1] : null);
             var outputs = new List<T>();
+            // First, for a score may be the distance from it.
+            T? reconstruction = Wants(VectorOutputs.Reconstruction)
+                ? ((IReconstructor)network).Reconstruct(w, rows)
+                : null;
+            rows = rows with { Reconstruction = reconstruction };
             if (Wants(VectorOutputs.Score | VectorOutputs.FeatureScore))
             {
                 (T score, T? byFeature) = ((IScorer)network).Score(w, rows, Wants(VectorOutputs.FeatureScore));
@@ -281,8 +286,8 @@ internal sealed class TrainedVector : IDisposable
                 if (Wants(VectorOutputs.FeatureScore))
                     outputs.Add(byFeature!.Value);
             }
-            if (Wants(VectorOutputs.Reconstruction))
-                outputs.Add(((IReconstructor)network).Reconstruct(w, rows));
+            if (reconstruction is { } made)
+                outputs.Add(made);
             if (Wants(VectorOutputs.Latent | VectorOutputs.LatentDeviation))
             {
                 (T mean, T? deviation) = ((IEncoder)network).Encode(w, rows);

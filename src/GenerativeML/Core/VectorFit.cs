@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -27,6 +28,11 @@ internal static class VectorFit
         if (options.AnomalyShare is not double share)
             return Fit(source, null, family, options, context) with { Threshold = float.PositiveInfinity };
         var plan = new CalibrationPlan(source, context.Seed);
+        if (plan.Folds == 0)
+        {
+            VectorFitResult fit = Fit(source, source, family, options, context);
+            return fit with { Threshold = CalibrationPlan.Threshold(fit.HeldBackScores, share) };
+        }
         if (plan.Folds == 1)
         {
             VectorFitResult fit = Fit(plan.Training(0), plan.HeldBack(0), family, options, context);
@@ -68,15 +74,14 @@ internal static class VectorFit
         using DisposeScope scope = torch.NewDisposeScope();
         using TrainingData data = TrainingData.Prepare(
             source, options, context.Seed, device, [.. moments, .. samples, binary], Scaling);
-        var trained = new TrainedVector(
-            network!, Train(network!, options, scales!, statistics!, source, data, device, context),
-            context.Device, context.FallbackToCpu);
+        (TrainedVector trained, JsonElement? extra) =
+            Train(network!, options, scales!, statistics!, source, data, device, context);
         try
         {
             RowSample[] fresh = heldBack is null ? samples : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed));
             network!.Calibrate(new VectorCalibration(trained, samples, fresh));
             trained.Dispose(); // what computed with the weights as they were
-            return new(trained, options, 0, heldBack is null ? [] : Scores(trained, source.Fields, fresh));
+            return new(trained, options, 0, heldBack is null ? [] : Scores(trained, source.Fields, fresh), extra);
         }
         catch
         {
@@ -96,6 +101,9 @@ internal static class VectorFit
             {
                 Width = source.Fields[0].Width,
                 ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
+                ConditionCategories = source.Fields.All(f => f.Categories is null)
+                    ? []
+                    : [.. source.Fields.Skip(1).Select(f => f.Categories)],
                 ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
                 Seed = context.Seed,
             };
@@ -107,8 +115,9 @@ internal static class VectorFit
             VectorScaler features = VectorNetwork.FeatureScaler(scales);
             if (options.AnomalyShare is not null && features.Constants is [_, ..] constants)
                 context.Warning?.Invoke(Describe(source.Fields[0].Name, constants));
-            VectorScaler?[] conditions = [.. input.ConditionWidths.Select((_, c) => ConditionScaler(moments[c + 1], samples[c + 1]))];
-            return (field, rows) => (field == 0 ? features : conditions[field - 1]!).Apply(rows, rows);
+            VectorScaler[] conditions =
+                [.. input.ConditionWidths.Select((_, c) => VectorScaler.Of(moments[c + 1], samples[c + 1]))];
+            return (field, rows) => (field == 0 ? features : conditions[field - 1]).Apply(rows, rows);
         }
     }
 
@@ -119,16 +128,16 @@ internal static class VectorFit
         return [.. source.Fields.Select((f, i) => new RowSample(i, f.Width, sampled, seed))];
     }
 
-    private static HostWeights Train(
+    private static (TrainedVector Model, JsonElement? Extra) Train(
         VectorNetwork network, VectorOptions options, HostWeights scales, RowStatistics statistics, IRowSource source,
         TrainingData data, torch.Device device, TrainingContext context)
     {
         if (network is IClosedFormFit closed)
         {
-            closed.Fit(
-                new StandardizedRows(source, VectorNetwork.FeatureScaler(scales), statistics, options.CancellationToken),
-                scales, context);
-            return scales;
+            using VectorPasses passes = closed.Begin(statistics, device);
+            TrainingLoop.Run(passes, data, Run(rate: 0, decay: 0), device);
+            passes.Finish(scales);
+            return (Model(scales), null);
         }
         ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
         bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, network.WidestLayer);
@@ -137,23 +146,22 @@ internal static class VectorFit
         network.SetScales(weights, statistics);
         network.Initialize(weights, statistics);
         layers.LoadStateDict(weights);
-        using var average = options.AverageDecay > 0 ? new TorchLayers(network.Declare, device, seed) : null;
-        average?.LoadStateDict(weights);
+        using TorchLayers? average = options.AverageDecay > 0 ? layers.Copy(network.AveragedPart) : null;
 
-        var objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16);
-        TrainingRun run = TrainingRun.Of(
-            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value,
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", network.GetType().Name), ("input", network.Input), ("bfloat16", bfloat16));
+        VectorObjective? objective = null;
+        using VectorFollower? follower = network.Follow(
+            new VectorRun(
+                statistics, data, VectorNetwork.FeatureScaler(weights), device, () => Model(objective!.Result(weights))));
+        objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16, follower);
+        TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingLoop.Run(objective, data, run, device);
-        HostWeights result = objective.Result(network.Tensors());
-        foreach (TensorSpec spec in network.Tensors())
-        {
-            // What only the host has: scales and conditions.
-            if (!layers.Tensors.ContainsKey(spec.Name))
-                weights[spec.Name].CopyTo(result[spec.Name].AsSpan());
-        }
-        return result;
+        return (Model(objective.Result(weights)), follower?.Finish());
+
+        TrainedVector Model(HostWeights trained) => new(network, trained, context.Device, context.FallbackToCpu);
+
+        TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
+            options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
+            [("family", network.GetType().Name), ("input", network.Input), .. more]);
     }
 
     private static float[] Scores(TrainedVector trained, IReadOnlyList<RowField> fields, RowSample[] rows)
@@ -167,14 +175,6 @@ internal static class VectorFit
         float[] scores = new float[count];
         trained.Compute(block, count, new VectorResults { Score = scores });
         return scores;
-    }
-
-    private static VectorScaler ConditionScaler(ColumnMoments moments, RowSample sample)
-    {
-        int width = moments.Mean.Length;
-        float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        VectorScaler.Set(moments, sample, null, mean, scale, limit);
-        return new(mean, scale, limit);
     }
 
     private static string Describe(string column, int[] constants) =>
@@ -198,8 +198,9 @@ internal static class VectorFit
 /// <param name="Options">The options, with everything decided that they left open.</param>
 /// <param name="Threshold">Scores above it are those of anomalies; infinity for a model that predicts none.</param>
 /// <param name="HeldBackScores">The scores of rows that the model was not trained on.</param>
+/// <param name="Extra">What the network's <see cref="VectorFollower"/> has to say; null without one.</param>
 internal sealed record VectorFitResult(
-    TrainedVector Model, VectorOptions Options, float Threshold, float[] HeldBackScores);
+    TrainedVector Model, VectorOptions Options, float Threshold, float[] HeldBackScores, JsonElement? Extra);
 
 /// <summary>A family of models of vectors.</summary>
 /// <param name="Name">What saved models call it; never changes.</param>
@@ -215,19 +216,33 @@ internal sealed class VectorObjective : ITrainable
 {
     private readonly VectorNetwork _network;
     private readonly TorchLayers _layers;
-    private readonly TorchLayers? _average;
+    private readonly Dictionary<string, torch.Tensor> _kept; // the tensors of the model: means where there are any
+    private readonly (torch.Tensor Mean, torch.Tensor Value)[] _averaged;
     private readonly double _decay;
     private readonly bool _bfloat16;
+    private readonly VectorFollower? _follower;
     private readonly TorchOps _validation;
     private TorchOps? _training;
 
+    /// <param name="network">The network.</param>
+    /// <param name="layers">Its layers, which training moves.</param>
+    /// <param name="average">The part of them of which a running mean is kept; null: none is.</param>
+    /// <param name="decay">How much of the mean an update keeps.</param>
+    /// <param name="bfloat16">Whether products are computed in bfloat16.</param>
+    /// <param name="follower">What hears of each update.</param>
     public VectorObjective(
-        VectorNetwork network, TorchLayers layers, TorchLayers? average, double decay, bool bfloat16)
+        VectorNetwork network, TorchLayers layers, TorchLayers? average = null, double decay = 0, bool bfloat16 = false,
+        VectorFollower? follower = null)
     {
-        (_network, _layers, _average, _decay, _bfloat16) = (network, layers, average, decay, bfloat16);
-        _validation = new TorchOps((average ?? layers).Tensors);
+        (_network, _layers, _decay, _bfloat16, _follower) = (network, layers, decay, bfloat16, follower);
+        _kept = new(layers.Tensors);
+        IReadOnlyDictionary<string, torch.Tensor> means = average?.Tensors ?? new Dictionary<string, torch.Tensor>();
+        _averaged = [.. means.Select(mean => (mean.Value, _kept[mean.Key]))];
+        foreach ((string name, torch.Tensor mean) in means)
+            _kept[name] = mean;
+        _validation = new TorchOps(_kept);
         Updates = network.Updates(layers);
-        Network = new Both(layers.Module, average?.Module);
+        Network = new Trained(layers.Module, average?.Module, follower);
     }
 
     /// <inheritdoc />
@@ -243,7 +258,9 @@ internal sealed class VectorObjective : ITrainable
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
     {
         _training ??= new TorchOps(_layers.Tensors) { Random = step.Random, BFloat16 = _bfloat16 };
-        return _network.Loss(new(_training.Root, batch[0], Condition(batch), update, step));
+        IReadOnlyList<LossTerm> terms = _network.Loss(new(_training.Root, batch[0], Condition(batch), update, step));
+        _follower?.AfterLoss(update, terms);
+        return terms;
     }
 
     /// <inheritdoc />
@@ -254,23 +271,18 @@ internal sealed class VectorObjective : ITrainable
     public void AfterUpdate(int update, StepContext step)
     {
         _network.AfterUpdate(_layers, update, step);
-        if (_average is not null && update == Updates.Count - 1)
-            WeightAverage.Update(_average.Module, _layers.Module, _decay, step.Step);
+        if (update == Updates.Count - 1)
+            WeightAverage.Update(_averaged, _decay, step.Step / Updates[update].Every);
+        _follower?.AfterUpdate(update, Updates[update], step);
     }
 
-    /// <summary>The weights to keep.</summary>
-    public HostWeights Result(IReadOnlyList<TensorSpec> tensors)
+    /// <summary>The weights to keep; what the network's layers have not is that of <paramref name="start"/>.</summary>
+    public HostWeights Result(HostWeights start)
     {
-        HostWeights weights = _layers.ToHost(tensors);
-        if (_average is null)
-            return weights;
-        HostWeights mean = _average.ToHost(tensors);
-        foreach (TensorSpec spec in tensors)
-        {
-            if (spec.Name.StartsWith(_network.AveragedPart, StringComparison.Ordinal))
-                mean[spec.Name].CopyTo(weights[spec.Name].AsSpan());
-        }
-        return weights;
+        var trained = new HostWeights(start.Specs.Where(spec => _kept.ContainsKey(spec.Name)));
+        foreach (TensorSpec spec in trained.Specs)
+            HostTensors.CopyTo(_kept[spec.Name], trained[spec.Name]);
+        return start.With(trained, spec => trained.Find(spec.Name));
     }
 
     // All fields but the first, side by side: (B, C).
@@ -281,15 +293,17 @@ internal sealed class VectorObjective : ITrainable
         _ => torch.cat([.. batch.Fields.Skip(1)], 1),
     };
 
-    /// <summary>All that training changes: the moving weights, and their mean.</summary>
-    private sealed class Both : torch.nn.Module
+    /// <summary>All that training changes: the moving weights, their mean, and what is known of the run.</summary>
+    private sealed class Trained : torch.nn.Module
     {
-        public Both(torch.nn.Module network, torch.nn.Module? average)
-            : base(nameof(Both))
+        public Trained(torch.nn.Module network, torch.nn.Module? average, torch.nn.Module? follower)
+            : base(nameof(Trained))
         {
             register_module("network", network);
             if (average is not null)
                 register_module("average", average);
+            if (follower is not null)
+                register_module("follower", follower);
         }
     }
 }

@@ -14,6 +14,12 @@ internal sealed record VectorInput
     /// <summary>Features of each condition; empty for none. Their sum is C.</summary>
     public IReadOnlyList<int> ConditionWidths { get; init; } = [];
 
+    /// <summary>
+    /// For each condition that is a number taken for a category, its values, ascending; null for the others. Empty: no
+    /// condition is such a number.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
+
     /// <summary>Training rows whose conditions are stored, to draw from; zero without conditions.</summary>
     public int ConditionRows { get; init; }
 
@@ -31,7 +37,11 @@ internal sealed record VectorInput
             && ConditionWidths.Count <= MaxWidth && ConditionWidths.All(w => w is >= 1 and <= MaxWidth)
             && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
             && ConditionRows is >= 0 and <= VectorFit.SampleRows
-            && ConditionWidths.Count > 0 == ConditionRows > 0;
+            && ConditionWidths.Count > 0 == ConditionRows > 0
+            && (ConditionCategories.Count == 0
+                || ConditionCategories.Count == ConditionWidths.Count
+                && ConditionCategories.Zip(ConditionWidths, (values, width) => values is null
+                    || values.Count == width && values.All(float.IsFinite) && values.Zip(values.Skip(1), (a, b) => a < b).All(ascends => ascends)).All(fits => fits));
         if (!sound)
             throw new FormatException("The saved model's input is out of range.");
     }
@@ -43,6 +53,9 @@ internal sealed record VectorInput
 internal readonly record struct VectorRows<T>(T Features, T? Condition)
     where T : struct, ITensor<T>
 {
+    /// <summary>What the network makes of the rows, where that has been computed already.</summary>
+    public T? Reconstruction { get; init; }
+
     /// <summary>The features with the conditions behind them, (B, D + C).</summary>
     public T WithCondition => Join(Features);
 
@@ -53,9 +66,6 @@ internal readonly record struct VectorRows<T>(T Features, T? Condition)
 /// <summary>A network whose output says how strange a row is.</summary>
 internal interface IScorer
 {
-    /// <summary>Whether a score can be shared out by features.</summary>
-    bool HasFeatureScore => true;
-
     /// <summary>
     /// Whether scores are negative log-likelihoods of standardised rows, in nats: they are turned into such of rows in
     /// the units of the data.
@@ -64,7 +74,7 @@ internal interface IScorer
 
     /// <summary>
     /// The score of each row, (B, 1), and if <paramref name="byFeature"/> each feature's part in it, (B, D), which sum
-    /// to the score.
+    /// to the score. It is asked for only where the family's options name a column for it.
     /// </summary>
     (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>;
@@ -106,14 +116,55 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
-/// <summary>A model that is fitted without gradients, in closed form or by its own iterations.</summary>
+/// <summary>A model that is fitted without gradients, by passes over all rows: one for a closed form, or several.</summary>
 internal interface IClosedFormFit
 {
-    /// <summary>Sets the model's tensors.</summary>
-    /// <param name="rows">All training rows, standardised, as often as they are asked for.</param>
-    /// <param name="weights">The tensors that <see cref="VectorNetwork.Declare"/> named; all zero.</param>
-    /// <param name="context">The surroundings: progress, seed.</param>
-    void Fit(StandardizedRows rows, HostWeights weights, TrainingContext context);
+    /// <summary>Begins a fit.</summary>
+    /// <param name="rows">What was seen of the rows; a sample of them to start from.</param>
+    /// <param name="device">Where to compute.</param>
+    VectorPasses Begin(RowStatistics rows, torch.Device device);
+}
+
+/// <summary>
+/// A fit by passes over all rows. The training loop reads them, batch by batch; it reports, stops, and writes
+/// checkpoints of the buffers that this registers, as it does where gradients move weights.
+/// </summary>
+internal abstract class VectorPasses() : torch.nn.Module("passes"), ITrainable
+{
+    /// <inheritdoc />
+    public torch.nn.Module Network => this;
+
+    /// <inheritdoc />
+    public IReadOnlyList<UpdateRule> Updates => [];
+
+    /// <inheritdoc />
+    public abstract bool IsSettled { get; }
+
+    /// <inheritdoc />
+    public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) => Pass(batch, learn: true);
+
+    /// <inheritdoc />
+    public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) => Pass(batch, learn: false);
+
+    /// <inheritdoc />
+    public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
+    {
+    }
+
+    /// <inheritdoc />
+    public abstract void EndEpoch();
+
+    /// <summary>Sets the model's tensors, which are all zero but for the scales.</summary>
+    public abstract void Finish(HostWeights weights);
+
+    /// <summary>The mean loss of standardised rows (B, D), a scalar; adds up what they say if it is to learn.</summary>
+    protected abstract LossTerm Pass(torch.Tensor rows, bool learn);
+
+    private LossTerm[] Pass(Batch batch, bool learn)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        return [Pass(batch[0], learn)];
+    }
 }
 
 /// <summary>A part of a training step: what a loss is computed of.</summary>
@@ -185,6 +236,9 @@ internal abstract class VectorNetwork(VectorInput input)
     public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
     }
+
+    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
+    public virtual VectorFollower? Follow(VectorRun run) => null;
 
     /// <summary>
     /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are

@@ -59,8 +59,12 @@ internal sealed record VectorColumns
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>
     [
         new RowField(Features, FieldKind.Single, input.Width),
-        .. Conditions.Zip(input.ConditionWidths, (name, width) =>
-            new RowField(name, FieldKind.Single, width) { IsLabel = true }),
+        .. Conditions.Zip(input.ConditionWidths).Select((condition, c) =>
+            new RowField(condition.First, FieldKind.Single, condition.Second)
+            {
+                IsLabel = true,
+                Categories = input.ConditionCategories.ElementAtOrDefault(c),
+            }),
     ];
 
     /// <summary>The added columns, in the order of the schema.</summary>

@@ -45,6 +45,15 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         return limits;
     }
 
+    /// <summary>A scaler by the moments of training values, all of which are scaled.</summary>
+    public static VectorScaler Of(ColumnMoments moments, RowSample sample)
+    {
+        int width = moments.Mean.Length;
+        float[] mean = new float[width], scale = new float[width], limit = new float[width];
+        Set(moments, sample, null, mean, scale, limit);
+        return new(mean, scale, limit);
+    }
+
     /// <summary>
     /// Writes the three numbers of each feature by the moments of its training values. Values that lie ten times as far
     /// out as the middle half of them is wide do not count, or a single wild one would hide all others.

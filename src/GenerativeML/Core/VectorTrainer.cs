@@ -34,8 +34,9 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         var rows = new DataViewRowSource(
             input, [_columns.Features], _options.NonFiniteValues, parameter, _columns.Conditions,
             _options.CancellationToken);
+        rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
-            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement));
+            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement, fit.Extra));
     }
 }

@@ -46,7 +46,7 @@ public class VectorTransformer : NetworkTransformer, IAnomalyDetector
     private protected override string Family => _state.Family.Name;
 
     /// <summary>What a family saves beside what all save; null for nothing.</summary>
-    private protected virtual JsonElement? Extra => null;
+    private protected virtual JsonElement? Extra => _state.Extra;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, Threshold, Extra);
 
@@ -123,7 +123,7 @@ internal sealed record VectorModelState(
         }
         if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
             throw new FormatException("The saved model's conditions do not fit its columns.");
-        VectorNetwork network = family.Create(options, saved.Input);
+        VectorNetwork network = Create(family, options, saved.Input);
         HostWeights read = HostWeights.Load(weights, network.Tensors());
         var model = new TrainedVector(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
@@ -134,6 +134,18 @@ internal sealed record VectorModelState(
         if (replacement?.Fits(state.Fields) == false)
             throw new FormatException("The saved model's replacements for NaN do not fit its input.");
         return state;
+    }
+
+    private static VectorNetwork Create(VectorFamily family, VectorOptions options, VectorInput input)
+    {
+        try
+        {
+            return family.Create(options, input);
+        }
+        catch (InvalidOperationException open) // a value that is null
+        {
+            throw new FormatException("The saved model's options leave open what training decides.", open);
+        }
     }
 
     /// <summary>What <c>options.json</c> holds.</summary>

@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
-using Microsoft.ML.OnnxRuntime;
-
 namespace GenerativeML;
 
 /// <summary>An input of a forward pass.</summary>
@@ -15,6 +11,16 @@ internal sealed record PassInput(string Name, bool IsIndex, params long[] RowSha
 
     /// <summary>An input of Int64, (rows, …).</summary>
     public static PassInput Indices(string name, params long[] rowShape) => new(name, true, rowShape);
+
+    /// <summary>Whether so many numbers can be a row.</summary>
+    public bool Fits(long width)
+    {
+        long known = 1;
+        bool open = false;
+        foreach (long size in RowShape)
+            (known, open) = size < 0 ? (known, true) : (known * size, open);
+        return open ? width % known == 0 : width == known;
+    }
 }
 
 /// <summary>The data of an input: rows of Single, or of Int64.</summary>
@@ -61,68 +67,45 @@ internal sealed class InferenceModel(
     IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, ComputeDevice device = default,
     bool fallbackToCpu = false, bool requiresTorch = false) : IDisposable
 {
-    private readonly Lock _opening = new();
-    private volatile IRowEngine? _engine;
+    private readonly Lazy<IRowEngine> _engine = new(() => NativeParts.Choose<IRowEngine>(
+        device, fallbackToCpu, () => new OnnxRows(pass, inputs, weights),
+        place => new TorchRows(pass, inputs, weights, place), requiresTorch));
+
     private volatile bool _disposed;
 
     /// <summary>Computes rows.</summary>
     /// <param name="rows">How many.</param>
-    /// <param name="inputs">Each input's rows, one after the other.</param>
+    /// <param name="data">Each input's rows, one after the other.</param>
     /// <param name="outputs">
     /// Where each output's rows are written, as many numbers as there are; empty for one that is not wanted, which then
     /// costs nothing.
     /// </param>
     /// <param name="threads">The most threads; many rows are needed for more than one to be used.</param>
+    /// <exception cref="ArgumentException">An input has another number of numbers.</exception>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void Run(int rows, InputRows[] inputs, Memory<float>[] outputs, int threads = 1)
+    public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads = 1)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (rows > 0)
-            (_engine ?? Open()).Run(rows, inputs, outputs, threads);
+        if (rows == 0)
+            return;
+        for (int i = 0; i < inputs.Count; i++)
+        {
+            (int width, int rest) = Math.DivRem(data[i].Length, rows);
+            if (rest != 0 || !inputs[i].Fits(width))
+                throw new ArgumentException(
+                    $"{rows} rows of '{inputs[i].Name}' of {TensorSpec.Describe(inputs[i].RowShape)} each are not " +
+                    $"{data[i].Length} numbers.", nameof(data));
+        }
+        _engine.Value.Run(rows, data, outputs, threads);
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
+        if (_disposed)
+            return;
         _disposed = true;
-        _engine?.Dispose();
+        if (_engine.IsValueCreated)
+            _engine.Value.Dispose();
     }
-
-    private IRowEngine Open()
-    {
-        lock (_opening)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _engine ??= Choose();
-        }
-    }
-
-    private IRowEngine Choose()
-    {
-        if (device != ComputeDevice.Cpu && OpenOnDevice() is IRowEngine engine)
-            return engine;
-        if (requiresTorch)
-        {
-            TorchRuntime.EnsureLoaded();
-            return OpenTorch();
-        }
-        if (NativeParts.OnnxFailure is not Exception onnx)
-            return new OnnxRows(pass, inputs, weights);
-        if (NativeParts.TorchFailure is not Exception torch)
-            return OpenTorch();
-        throw new InvalidOperationException(
-            "Neither engine that could compute this is there. Reference the package Microsoft.ML.OnnxRuntime from " +
-            $"the program that you run ({onnx.GetType().Name}: {onnx.Message}), or TorchSharp-cpu " +
-            $"({torch.GetType().Name}: {torch.Message}).", onnx);
-    }
-
-    // Types of TorchSharp by themselves, so that a process without libtorch does not meet them.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private TorchRows? OpenOnDevice() => TorchRuntime.FindCuda(device, fallbackToCpu) is TorchSharp.torch.Device cuda
-        ? new TorchRows(pass, inputs, weights, cuda)
-        : null;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private TorchRows OpenTorch() => new(pass, inputs, weights, TorchSharp.torch.CPU);
 }

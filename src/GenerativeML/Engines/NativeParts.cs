@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML.OnnxRuntime;
+using static TorchSharp.torch;
 
 namespace GenerativeML;
 
@@ -15,6 +16,35 @@ internal static class NativeParts
     /// <summary>Why libtorch cannot be used; null where it can. Loads it if that has not happened yet.</summary>
     public static Exception? TorchFailure => Pretended.Value is { } pretended ? pretended.Torch : Torch();
 
+    /// <summary>
+    /// Chooses an engine: a CUDA device is torch's; on the CPU, ONNX Runtime goes before torch.
+    /// </summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+    /// <param name="onnx">Makes what computes by ONNX Runtime.</param>
+    /// <param name="torch">Makes what computes by torch.</param>
+    /// <param name="requiresTorch">Whether ONNX Runtime cannot compute it, as where gradients are needed.</param>
+    /// <exception cref="InvalidOperationException">Neither can be used, or the device is not there.</exception>
+    public static T Choose<T>(
+        ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch, bool requiresTorch = false)
+    {
+        if (device != ComputeDevice.Cpu && TorchRuntime.FindCuda(device, fallbackToCpu) is Device cuda)
+            return torch(cuda);
+        if (requiresTorch)
+        {
+            TorchRuntime.EnsureLoaded();
+            return OnCpu(torch);
+        }
+        if (OnnxFailure is not Exception noOnnx)
+            return onnx();
+        if (TorchFailure is not Exception noTorch)
+            return OnCpu(torch);
+        throw new InvalidOperationException(
+            "Neither engine that could compute this is there. Reference the package Microsoft.ML.OnnxRuntime from " +
+            $"the program that you run ({noOnnx.GetType().Name}: {noOnnx.Message}), or TorchSharp-cpu " +
+            $"({noTorch.GetType().Name}: {noTorch.Message}).", noOnnx);
+    }
+
     /// <summary>For tests: until the result is disposed, this thread and what it starts sees these failures.</summary>
     internal static IDisposable Pretend(Exception? onnx, Exception? torch)
     {
@@ -22,9 +52,12 @@ internal static class NativeParts
         return new Pretence();
     }
 
-    // By itself, so that whoever asks for ONNX Runtime does not meet a type of TorchSharp.
+    // By themselves, so that who uses ONNX Runtime only does not initialise a type of TorchSharp.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Exception? Torch() => TorchRuntime.LoadFailure;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static T OnCpu<T>(Func<Device, T> torch) => torch(TorchSharp.torch.CPU);
 
     private static Exception? LoadOnnx()
     {

@@ -84,7 +84,7 @@ internal sealed class TrainingLoop : IDisposable
         CancellationToken cancellation = _run.Options.CancellationToken;
         var reporter = new ProgressReporter(_run, _steps, _random.Device.type == DeviceType.CPU);
         int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
-        bool stopped = _stopping.IsOver, cancelled = false;
+        bool stopped = _stopping.IsOver || _family.IsSettled, cancelled = false;
         while (step < _steps && !stopped && !cancelled)
         {
             epoch = (int)(step / _batchesPerEpoch);
@@ -107,7 +107,7 @@ internal sealed class TrainingLoop : IDisposable
             {
                 // Before a cancelled run is saved, too: going on from here begins with the next epoch.
                 EndEpoch(step);
-                stopped = _stopping.IsOver;
+                stopped = _stopping.IsOver || _family.IsSettled;
             }
             if (cancellation.IsCancellationRequested)
             {
@@ -145,6 +145,8 @@ internal sealed class TrainingLoop : IDisposable
         RunningComputations.StopIfExiting();
         using DisposeScope scope = torch.NewDisposeScope();
         StepContext context = Context(step, RandomPurpose.Training);
+        if (_optimizers.Length == 0)
+            Accumulate(batch, 0, context, batch.Rows);
         Batch[] parts = [.. batch.Split(_run.Parts)];
         for (int u = 0; u < _optimizers.Length; u++)
         {
@@ -183,9 +185,10 @@ internal sealed class TrainingLoop : IDisposable
 
     private void EndEpoch(long step)
     {
+        using IDisposable noGradient = torch.no_grad();
+        _family.EndEpoch();
         if (_best is null)
             return;
-        using IDisposable noGradient = torch.no_grad();
         using var means = new LossMeans();
         foreach (Batch batch in _data.Validation(_run.BatchSize))
         {

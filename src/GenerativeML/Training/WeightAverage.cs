@@ -28,6 +28,8 @@ internal static class WeightAverage
     public static void Update(
         IReadOnlyList<(torch.Tensor Mean, torch.Tensor Value)> pairs, double decay, long count)
     {
+        if (pairs.Count == 0)
+            return;
         using IDisposable noGradient = torch.no_grad();
         UpdateScripts.Average(
             [.. pairs.Select(p => p.Mean)], [.. pairs.Select(p => p.Value)], 1 - Kept(decay, count));

@@ -82,7 +82,7 @@ internal static class AnomalyBenchmark
     {
         if (method == "vae")
         {
-            var changed = JsonSerializer.Deserialize<VariationalAutoencoderTrainer.Options>(options, OptionsJson)!;
+            var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;
             return (ml, rows) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(changed).Fit(rows);
         }
         else

@@ -28,13 +28,23 @@ public sealed class AutoencoderPipelineTests
     }
 
     [TestMethod]
-    public void The_threshold_leaves_the_share_of_contamination_above_it()
+    public void The_threshold_can_be_changed_and_stays_so_when_saved()
     {
-        IDataView data = Data(500);
-        using TransformerChain<VectorTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+        IDataView data = Data(200), fresh = Data(400);
+        TransformerChain<VectorTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
             .Append(_ml.AnomalyDetection.Trainers.Autoencoder(contamination: 0.1, epochs: 3)).Fit(data);
-        int flagged = detector.Transform(data).GetColumn<bool>("PredictedLabel").Count(label => label);
-        Assert.IsTrue(flagged is >= 48 and <= 52, $"{flagged} of 500");
+        detector.LastTransformer.SetThreshold(detector.Transform(fresh), share: 0.25);
+        Assert.AreEqual(100, Flagged(detector));
+        float[] scores = [.. detector.Transform(fresh).GetColumn<float>("Score").Order()];
+        detector.LastTransformer.Threshold = scores[^11];
+        Assert.AreEqual(10, Flagged(detector));
+
+        using var saved = new MemoryStream();
+        _ml.Model.Save(detector, data.Schema, saved);
+        Assert.AreEqual(10, Flagged(_ml.Model.Load(saved, out _)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => detector.LastTransformer.Threshold = float.NaN);
+
+        int Flagged(ITransformer model) => model.Transform(fresh).GetColumn<bool>("PredictedLabel").Count(label => label);
     }
 
     [TestMethod]

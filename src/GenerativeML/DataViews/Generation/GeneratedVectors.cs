@@ -77,6 +77,8 @@ internal sealed class GeneratedVectors : IGeneratedRows
                 KeyDataViewType key when key.RawType == typeof(ushort) => Key<ushort>(),
                 KeyDataViewType key when key.RawType == typeof(uint) => Key<uint>(),
                 KeyDataViewType => Key<ulong>(),
+                _ when source._fields[field].Categories is { } categories => (ValueGetter<float>)((ref float value) =>
+                    value = Slots().IndexOf(1f) is >= 0 and int category ? categories[category] : float.NaN),
                 _ => (ValueGetter<float>)((ref float value) => value = Slots()[0]),
             };
 

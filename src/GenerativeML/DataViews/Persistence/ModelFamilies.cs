@@ -6,9 +6,12 @@ internal static class ModelFamilies
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
-        [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
+        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
+        [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
+        [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
-        [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
+        [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
 

@@ -6,14 +6,13 @@ namespace GenerativeML;
 /// <summary>Reads saved options strictly: nothing missing, nothing null that must not be, nothing unknown.</summary>
 internal static class ModelJson
 {
-    /// <summary>How options are written and read.</summary>
+    /// <summary>How options are written and read. Nulls are written, too: an option's default may be another.</summary>
     public static JsonSerializerOptions Options { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         IgnoreReadOnlyProperties = true,
         Converters = { new JsonStringEnumConverter() },
     };
