@@ -3,6 +3,7 @@
 // steps.
 // GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
+// GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
 
@@ -15,6 +16,12 @@ if (args[0] == "generate")
 if (args[0] == "describe")
 {
     Console.WriteLine(RuntimeDiagnostics.Describe());
+    return;
+}
+
+if (args[0] == "allocate")
+{
+    GenerativeML.TestWorker.Allocation.Run(args[1]);
     return;
 }
 
