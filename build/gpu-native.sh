@@ -4,7 +4,8 @@
 #
 #   gpu-native.sh <TorchSharp's src/Native> <folder for libLibTorchSharp.so>      PYTHON=python3  JOBS=<all cores>
 #
-# A source that this PyTorch does not fit is named and left out; what it exports then fails when it is called.
+# Makes nothing where this PyTorch does not fit a source, and names it: usually a call with an argument more or less, to
+# be mended in a copy of the sources.
 set -euo pipefail
 sources=$(cd "$1" && pwd)
 target=$(mkdir -p "$2" && cd "$2" && pwd)
@@ -32,7 +33,7 @@ compile() {
   [[ $name != *.c ]] || compiler=gcc
   # shellcheck disable=SC2086  # the flags are words
   $compiler $flags -c "$1" -o "$objects/$name.o" 2> "$objects/$name.log" ||
-    echo "gpu-native: without $name: $(grep -m1 error: "$objects/$name.log")" >&2
+    { echo "gpu-native: $(grep -m1 error: "$objects/$name.log")" >&2; return 1; }
 }
 export -f compile
 find "$sources/LibTorchSharp" -maxdepth 1 \( -name '*.cpp' -o -name '*.c' \) -print0 |

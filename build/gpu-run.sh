@@ -16,18 +16,14 @@ tar -C "$folder" -xJf "$archive"
 TORCH_LIB=$("$PYTHON" -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))')
 export TORCH_LIB LD_LIBRARY_PATH=$TORCH_LIB${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
-# What TorchSharp's own native part wants of libtorch and this one lacks. A call of such a function ends the process, so
-# that the native part is built anew where there is any, and the sources and a compiler are there.
-missing() {
-  comm -23 <(nm -D --undefined-only "$folder/program/libLibTorchSharp.so" | awk '{ print $NF }' | grep -E 'at|torch|c10' |
-    sort -u) <(nm -D --defined-only "$TORCH_LIB"/lib{torch,torch_cpu,c10}.so | awk 'NF { print $NF }' | sort -u)
-}
-if command -v nm > /dev/null && absent=$(missing) && [ -n "$absent" ]; then
-  echo "gpu-run: this libtorch lacks $(wc -l <<< "$absent") functions of those that TorchSharp's native part calls" >&2
-  if [ -d "$folder/Native" ] && command -v g++ > /dev/null; then
-    bash "$folder/gpu-native.sh" "$folder/Native" "$folder/program" ||
-      echo "gpu-run: it could not be built here; going on with the package's own" >&2
-  fi
+# TorchSharp's own native part is made for this version of libtorch. With others it loads, and then deadlocks or ends the
+# process as soon as their objects are laid out otherwise: there it is built anew.
+made_for=2.10
+version=$("$PYTHON" -c 'import torch; print(torch.__version__)')
+if [[ $version != "$made_for".* ]]; then
+  echo "gpu-run: PyTorch is $version, and TorchSharp's native part is made for $made_for" >&2
+  { [ -d "$folder/Native" ] && bash "$folder/gpu-native.sh" "$folder/Native" "$folder/program" >&2; } ||
+    echo "gpu-run: it could not be built anew; going on with what there is" >&2
 fi
 
 "$folder/program/GpuCheck" --peer "$folder/gpu_peer.py" "$@"

@@ -54,6 +54,7 @@ internal static class Families
     private static FamilyResult Check(
         string family, bool onCpu, IDataView rows, Func<MLContext, Run, ITransformer> train)
     {
+        Console.Error.WriteLine($"{family}…");
         var result = new FamilyResult(family, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, null);
         try
         {

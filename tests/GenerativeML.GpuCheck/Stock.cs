@@ -112,7 +112,8 @@ internal static class Stock
             Tensor real = Batch(points, i, work.Batch);
             Tensor fake = generator.call(randn(work.Batch, 8, device: device)).detach();
             Tensor between = fake.lerp(real, rand(work.Batch, 1, device: device)).requires_grad_();
-            Tensor gradient = autograd.grad([critic.call(between).sum()], [between], create_graph: true)[0];
+            Tensor gradient = autograd.grad(
+                [critic.call(between).sum()], [between], retain_graph: true, create_graph: true)[0];
             Tensor penalty = 0.1 * (gradient.norm(1) - 1).square().mean();
             Tensor loss = critic.call(fake).mean() - critic.call(real).mean() + penalty;
             Move(judge, loss);
