@@ -51,6 +51,14 @@ public sealed partial class EstimatorConformance
             GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
             Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
         })))],
+        [Case("realnvp", (ml, t) => ml.AnomalyDetection.Trainers.RealNvp(t.On(new RealNvpOptions
+        {
+            Couplings = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",
+        })))],
+        [Case("gaussian mixture", (ml, t) => ml.AnomalyDetection.Trainers.GaussianMixture(t.On(new GaussianMixtureOptions
+        {
+            Components = 3, Tolerance = 0, LatentColumnName = "Latent",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
