@@ -45,6 +45,10 @@ internal sealed class VectorCalibration(TrainedVector model, RowSample[] trained
     public float[][] Run(IForwardPass pass, params int[] widths) =>
         model.Run(pass, Standardized(model, fresh), model.Join(fresh), fresh[0].Count, widths);
 
+    /// <summary>The same of <see cref="Rows"/>, which it was trained on.</summary>
+    public float[][] RunOnTrained(IForwardPass pass, params int[] widths) =>
+        model.Run(pass, Rows, model.Join(trained), Count, widths);
+
     /// <summary>
     /// One over a part's usual size on ordinary rows, so that the parts of a score count alike. The median ignores
     /// anomalies among them; a share of the mean keeps it from zero where most rows have equals.

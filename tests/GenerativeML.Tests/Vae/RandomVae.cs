@@ -110,6 +110,8 @@ internal static class RandomVae
                 values[i] = (float)(share ? Math.Round(5 * drawn - 0.5) / 4 : 4 * drawn - 2);
                 if (i / widths[f] % 7 == 0 && feature == widths[f] / 2)
                     values[i] *= 30;
+                if (f == 0 && model.Features.IsConstant(feature))
+                    values[i] = model.Features.Mean(feature);
             }
         }
         return block;

@@ -20,7 +20,7 @@ public class VaeNoveltyTests
             VaeTrainer.Family,
             new VaeOptions
             {
-                PredictedLabelColumnName = "Anomaly", HiddenLayers = [Hidden], LatentDimension = 2, Epochs = 20,
+                ScoreColumnName = "Score", Score = VaeScore.Novelty, HiddenLayers = [Hidden], LatentDimension = 2, Epochs = 20,
                 Activation = Activation.Tanh, ReferenceRows = 24, LearningRate = 0.01,
                 ConditionColumnNames = conditional ? ["Label"] : [],
                 FeatureLikelihoods =

@@ -267,6 +267,7 @@ public class VaeTruthTests
             bias.CopyTo(weights["output.bias"], 0);
             (weights["input_mean"][3], weights["input_scale"][3]) = (3, 0.25f);
             weights["output_log_variance"][3] = 2 * MathF.Log(2);
+            weights["input_mean"][4] = 7;
         });
         float[] found = RandomVae.Scores(model, RandomVae.Block([1f, 0f, 0.2f, 1, 7, 0.5f, 0.3f, 1.5f, 100, 7], 5), 2).ByFeature;
         double deviation = Math.Log(8) + 0.5 * Math.Log(2 * Math.PI);

@@ -66,7 +66,7 @@ internal sealed class FeatureLikelihood
             outputBias[j] = 0;
             if (!_isBernoulli[j])
                 continue;
-            float mean = (float)rows.Moments[0].Mean[j];
+            float mean = scaler.Mean(j);
             float share = Math.Clamp(mean, MinProbability, 1 - MinProbability);
             outputBias[j] = MathF.Log(share / (1 - share));
             weights["bernoulli"][j] = 1;

@@ -21,8 +21,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
 
     private const double MinUnitSquare = 1e-30; // whose reciprocal, times any square, is still finite
 
-    // Latent vectors of a row that are decoded together, of rows that are not very wide.
-    private const int MaxTogether = 32, MaxValuesTogether = 1 << 16;
+    // So many latent vectors of a row are decoded together that no layer has more numbers for them.
+    private const int MaxTogether = 1 << 15;
 
     private readonly VariationalOptions _options;
     private readonly NearestRows _nearest;
@@ -132,13 +132,17 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         (mean.Apply(Function.Square) + logVariance.Apply(Function.Exp) - logVariance - 1f) * 0.5f;
 
     /// <inheritdoc />
+    public override IReadOnlyList<string> CalibratedTensors => _score == VaeScore.Novelty ? ["part_weight"] : [];
+
+    /// <inheritdoc />
     public override void Calibrate(VectorCalibration calibration)
     {
         if (_score != VaeScore.Novelty)
             return;
         if (_options.ReferenceRows > 0)
             _nearest.Store(calibration, Input.Seed);
-        float[] squares = calibration.Run(new CalibrationPass(this, units: true), HiddenWidth)[0];
+        // By trained rows: how large the differences of other rows are as a whole is what the part's weight is for.
+        float[] squares = calibration.RunOnTrained(new CalibrationPass(this, units: true), HiddenWidth)[0];
         float[] unitWeight = calibration.Weights["unit_weight"];
         double[] usual = [.. Enumerable.Range(0, HiddenWidth).Select(
             unit => Enumerable.Range(0, calibration.Count).Average(row => (double)squares[row * HiddenWidth + unit]))];
@@ -241,7 +245,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         where T : struct, ITensor<T>
     {
         int width = Input.Width, latents = LatentDimension, samples = _options.ScoreSamples;
-        int together = Math.Clamp(MaxValuesTogether / width, 1, MaxTogether);
+        int together = Math.Max(1, MaxTogether / Math.Max(width, HiddenWidth));
         T center = mean.Reshape(-1, 1, latents), log = logVariance.Reshape(-1, 1, latents);
         T deviation = (log * 0.5f).Apply(Function.Exp), z = rows.Features.Reshape(-1, 1, width);
         var weights = new List<T>(); // log p(x|z) + log p(z) − log q(z|x), (B, samples)
