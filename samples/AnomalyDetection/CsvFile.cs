@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Samples;
+using nietras.SeparatedValues;
 
 namespace AnomalyDetection;
 
@@ -14,12 +14,9 @@ internal sealed class CsvFile
     private static readonly string[] Missing = ["", "?", "nan", "na", "null"];
     private static readonly string[] MeansNormal = ["", "none", "normal", "false", "no", "ok"];
 
-    private static readonly char[] Separators = [',', ';', '\t'];
-
     private readonly string _path;
     private readonly char _separator;
-    private readonly int[] _featureIndices;
-    private readonly int _labelIndex;
+    private readonly TextLoader.Column[] _columns;
 
     /// <summary>Reads the file once, to find the columns in which every value that is there is a number.</summary>
     /// <param name="path">The file.</param>
@@ -31,37 +28,40 @@ internal sealed class CsvFile
     public CsvFile(string path, string? label, IReadOnlyCollection<string> ignored)
     {
         _path = path;
-        using IEnumerator<string> lines = File.ReadLines(path).Where(line => line.Trim().Length > 0).GetEnumerator();
-        if (!lines.MoveNext())
-            throw new InvalidDataException($"{path} is empty.");
-        _separator = Separators.MaxBy(c => lines.Current.Count(x => x == c));
-        string[] header = CsvLine.Split(lines.Current, _separator);
+        using SepReader reader = Sep.Reader(o => o with { Unescape = true, Trim = SepTrim.All })
+            .FromText(string.Join('\n', File.ReadLines(path).Where(line => line.Trim().Length > 0)));
+        _separator = reader.Spec.Sep.Separator;
+        string[] header = [.. reader.Header.ColNames];
         foreach (string name in ignored.Append(label).OfType<string>().Where(name => !header.Contains(name)))
             throw new InvalidDataException($"{path} has no column '{name}'; it has: {string.Join(", ", header)}.");
 
         bool[] numeric = [.. header.Select(name => name != label && !ignored.Contains(name))];
         bool[] everPresent = new bool[header.Length];
-        _labelIndex = label is null ? -1 : Array.IndexOf(header, label);
-        for (; lines.MoveNext(); RowCount++)
+        foreach (SepReader.Row row in reader)
         {
-            string[] values = CsvLine.Split(lines.Current, _separator);
-            if (values.Length != header.Length)
-                throw new InvalidDataException(
-                    $"{path}, row {RowCount + 1}: {values.Length} values under {header.Length} column names.");
-            for (int i = 0; i < values.Length; i++)
+            RowCount++;
+            for (int i = 0; i < header.Length; i++)
             {
-                if (Missing.Contains(values[i].ToLowerInvariant()))
+                string value = row[i].ToString();
+                if (Missing.Contains(value.ToLowerInvariant()))
                     continue;
                 everPresent[i] = true;
-                numeric[i] = numeric[i] && float.TryParse(values[i], CultureInfo.InvariantCulture, out _);
+                numeric[i] = numeric[i] && float.TryParse(value, CultureInfo.InvariantCulture, out _);
             }
         }
 
-        _featureIndices = [.. Enumerable.Range(0, header.Length).Where(i => numeric[i] && everPresent[i])];
-        Features = [.. _featureIndices.Select(i => header[i])];
+        int[] features = [.. Enumerable.Range(0, header.Length).Where(i => numeric[i] && everPresent[i])];
+        Features = [.. features.Select(i => header[i])];
         LeftOut = [.. header.Except(Features).Where(name => name != label)];
         if (Features.Length == 0)
             throw new InvalidDataException($"{path} has no column of numbers, with a point as the decimal sign.");
+        _columns =
+        [
+            .. features.Select(i => new TextLoader.Column(header[i], DataKind.Single, i)),
+            .. label is null
+                ? Array.Empty<TextLoader.Column>()
+                : [new TextLoader.Column(nameof(ScoredRow.Label), DataKind.String, Array.IndexOf(header, label))],
+        ];
     }
 
     /// <summary>The number of rows after the header.</summary>
@@ -73,9 +73,6 @@ internal sealed class CsvFile
     /// <summary>The columns that are neither a feature nor the label.</summary>
     public string[] LeftOut { get; }
 
-    /// <summary>Whether there is a label column.</summary>
-    public bool HasLabel => _labelIndex >= 0;
-
     /// <summary>Whether a label makes a row an anomaly: anything but zero, nothing, "none", "normal", "no"…</summary>
     public static bool IsAnomaly(string label) =>
         !MeansNormal.Contains(label.ToLowerInvariant())
@@ -84,20 +81,13 @@ internal sealed class CsvFile
     /// <summary>
     /// The file as ML.NET reads it: a Single column for each feature, and the label as text, if there is one.
     /// </summary>
-    public IDataView Load(MLContext ml)
+    public IDataView Load(MLContext ml) => ml.Data.LoadFromTextFile(_path, new TextLoader.Options
     {
-        IEnumerable<TextLoader.Column> columns = Features.Zip(
-            _featureIndices, (name, index) => new TextLoader.Column(name, DataKind.Single, index));
-        if (HasLabel)
-            columns = columns.Append(new TextLoader.Column(nameof(ScoredRow.Label), DataKind.String, _labelIndex));
-        return ml.Data.LoadFromTextFile(_path, new TextLoader.Options
-        {
-            Columns = [.. columns],
-            Separators = [_separator],
-            HasHeader = true,
-            AllowQuoting = true,
-            TrimWhitespace = true,
-            MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
-        });
-    }
+        Columns = _columns,
+        Separators = [_separator],
+        HasHeader = true,
+        AllowQuoting = true,
+        TrimWhitespace = true,
+        MissingRealsAsNaNs = true, // otherwise a missing number is read as zero
+    });
 }

@@ -1,3 +1,5 @@
+using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using AnomalyDetection;
 using GenerativeML;
@@ -8,32 +10,74 @@ using Microsoft.ML.Data;
 // scores all of them. Where the file has labels they grade the result on the other half.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-Report.PlainWhereRedirected();
-return CommandLine.Run(args, TrainAndShow, Scoring.Again);
-
-int TrainAndShow(Settings settings)
+Option<FileInfo?> data = new("--data")
 {
-    (string? path, string? label) = (settings.Data, settings.Label);
+    Description = "A CSV file with a header (comma, semicolon or tab). Default: a simulated pump.",
+};
+Option<string?> label = new("--label")
+{
+    Description = "The column that tells anomalies: 0, none, normal, no, false or empty is normal.",
+};
+Option<string[]> ignored = new("--ignore")
+{
+    Description = "Columns to leave out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
+};
+Option<double> contamination = new("--contamination")
+{
+    Description = "The share of the training rows to flag.", DefaultValueFactory = _ => 0.05,
+};
+Option<int?> epochs = new("--epochs") { Description = "Passes over the training rows. Default: by their number." };
+Option<int> seed = new("--seed")
+{
+    Description = "Decides the split, the simulation and the training.", DefaultValueFactory = _ => 1,
+};
+Option<DirectoryInfo> folder = new("--out")
+{
+    Description = "Where the model and the page go.", DefaultValueFactory = _ => new("out"),
+};
+RootCommand root = new("Finds the strange rows of a table with an autoencoder, and says what made them strange.")
+{
+    data, label, ignored, contamination, epochs, seed, folder,
+};
+root.SetAction(TrainAndShow);
+Argument<string> model = new("model"), rows = new("rows"), scores = new("scores");
+Command again = new("score-again", "In a second process: are the scores the same?") { model, rows, scores };
+again.SetAction(parsed => ScoreAgain(parsed.GetValue(model)!, parsed.GetValue(rows)!, parsed.GetValue(scores)!));
+root.Subcommands.Add(again);
+try
+{
+    return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}
+
+int TrainAndShow(ParseResult asked)
+{
+    string target = Directory.CreateDirectory(asked.GetValue(folder)!.FullName).FullName;
+    int number = asked.GetValue(seed);
+    (string? path, string? labelColumn) = (asked.GetValue(data)?.FullName, asked.GetValue(label));
     if (path is null)
     {
-        (path, label) = (Path.Combine(settings.Folder, "pump.csv"), PumpSimulation.Label);
-        new PumpSimulation(settings.Seed).Write(path);
+        (path, labelColumn) = (Path.Combine(target, "pump.csv"), PumpSimulation.Label);
+        new PumpSimulation(number).Write(path);
     }
-    CsvFile file = new(path, label, settings.Ignored);
+    CsvFile file = new(path, labelColumn, asked.GetValue(ignored)!);
     Report.Data(path, file);
 
     // Load, split, and train a pipeline.
-    MLContext ml = new(settings.Seed);
-    IDataView rows = file.Load(ml);
-    DataOperationsCatalog.TrainTestData halves = ml.Data.TrainTestSplit(rows, testFraction: 0.5, seed: settings.Seed);
-    using TransformerChain<VectorTransformer> detector = TrainingBar.Show(progress => ml.Transforms
-        .Concatenate("Readings", file.Features)
+    MLContext ml = new(number);
+    IDataView table = file.Load(ml);
+    DataOperationsCatalog.TrainTestData halves = ml.Data.TrainTestSplit(table, testFraction: 0.5, seed: number);
+    using var detector = Report.Training(progress => ml.Transforms.Concatenate("Readings", file.Features)
         .Append(ml.Transforms.NormalizeMeanVariance("Features", "Readings", fixZero: false))
-        .Append(ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
+        .Append(ml.AnomalyDetection.Trainers.Autoencoder(new()
         {
-            Contamination = settings.Contamination,
-            Epochs = settings.Epochs,
-            Seed = settings.Seed,
+            Contamination = asked.GetValue(contamination),
+            Epochs = asked.GetValue(epochs),
+            Seed = number,
             FeatureScoreColumnName = nameof(ScoredRow.FeatureScore),
             NonFiniteValues = NonFiniteValues.Replace, // for readings that are missing
             Progress = progress,
@@ -43,26 +87,40 @@ int TrainAndShow(Settings settings)
     // Grade it on the rows that it has not seen; look for the strangest among all.
     List<Outcome> outcomes = Detection.Outcomes(ml, detector.Transform(halves.TestSet));
     AnomalyDetectionMetrics? metrics = Detection.Grade(ml, outcomes);
-    (float[] scores, List<StrangeRow> strangest) = Detection.Strangest(
-        ml, detector.Transform(rows), file.Features, count: 10);
+    List<ScoredRow> scored = Detection.Rows(ml, detector.Transform(table));
+    List<StrangeRow> strangest = Detection.Strangest(scored, file.Features, count: 10);
     float threshold = detector.LastTransformer.Threshold;
     Report.Metrics(outcomes, metrics, threshold);
     Report.Strangest(strangest);
 
-    // Save the model and the picture; then a second process loads the model alone, and must find the same scores.
-    string model = Path.Combine(settings.Folder, "detector.zip");
-    string picture = Path.Combine(settings.Folder, "report.html");
-    ml.Model.Save(detector, rows.Schema, model);
-    var page = new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest);
-    File.WriteAllText(picture, page.Write());
-    Report.Files(model, picture);
+    (string saved, string page) = (Path.Combine(target, "detector.zip"), Path.Combine(target, "report.html"));
+    ml.Model.Save(detector, table.Schema, saved);
+    File.WriteAllText(
+        page, new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest).Write());
+    Console.WriteLine($"model:   {saved}\npicture: {page}");
 
-    string written = Path.Combine(settings.Folder, "scores.bin");
-    Scoring.Write(written, scores);
-    List<string> again = ["score-again", model, written, "--data", path];
-    if (label is not null)
-        again.AddRange(["--label", label]);
-    if (settings.Ignored.Length > 0)
-        again.AddRange(["--ignore", .. settings.Ignored]);
-    return Scoring.InSecondProcess([.. again]);
+    // A second process loads the model alone, and must find the same scores.
+    (string view, string found) = (Path.Combine(target, "rows.idv"), Path.Combine(target, "scores.txt"));
+    using (FileStream stream = File.Create(view))
+        ml.Data.SaveAsBinary(table, stream);
+    File.WriteAllLines(found, scored.Select(row => row.Score.ToString("R")));
+    string program = Environment.ProcessPath!;
+    string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(CsvFile).Assembly.Location] : [];
+    using Process second = Process.Start(program, [.. self, "score-again", saved, view, found]);
+    second.WaitForExit();
+    return second.ExitCode;
+}
+
+// All that a program has to do that uses a detector. It names no type of the package that trained it: ML.NET finds that
+// by what the file says.
+static int ScoreAgain(string model, string rows, string scores)
+{
+    var ml = new MLContext();
+    ITransformer detector = ml.Model.Load(model, out _);
+    IDataView scored = detector.Transform(ml.Data.LoadFromBinary(rows));
+    float[] now = [.. scored.GetColumn<float>("Score")];
+    int different = now.Zip(File.ReadLines(scores).Select(float.Parse)).Count(pair => pair.First != pair.Second);
+    Console.WriteLine($"Process {Environment.ProcessId} loaded the model and scored {now.Length} rows: "
+        + (different == 0 ? "same scores" : $"{different} scores differ"));
+    return different == 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Samples;
+using nietras.SeparatedValues;
 
 namespace SyntheticData;
 
@@ -12,7 +12,6 @@ namespace SyntheticData;
 internal sealed class CsvTable
 {
     private static readonly string[] Missing = ["", "?"];
-    private static readonly char[] Separators = [',', ';', '\t'];
 
     private readonly DataKind[] _kinds;
 
@@ -31,7 +30,7 @@ internal sealed class CsvTable
     /// <summary>The rows, as text.</summary>
     public string[][] Rows { get; }
 
-    /// <summary>Comma, semicolon or tab, whichever is most frequent in the first line.</summary>
+    /// <summary>Semicolon, tab, bar or comma, whichever separates the first line.</summary>
     public char Separator { get; }
 
     /// <summary>Whether the first line names the columns: none of its values is a number.</summary>
@@ -44,18 +43,11 @@ internal sealed class CsvTable
     /// <exception cref="InvalidDataException">It has no rows, or ragged rows, or a name twice.</exception>
     public static CsvTable Read(string path)
     {
-        string[] lines =
-            [.. File.ReadLines(path).Where(line => line.Trim().Length > 0 && !line.StartsWith('#'))];
-        if (lines.Length == 0)
+        using SepReader reader = Sep.Reader(o => o with { HasHeader = false, Unescape = true, Trim = SepTrim.All })
+            .FromText(string.Join('\n', File.ReadLines(path).Where(line => line.Trim().Length > 0 && line[0] != '#')));
+        string[][] rows = [.. reader.Enumerate(row => row[..].ToStringsArray())];
+        if (rows.Length == 0)
             throw new InvalidDataException($"{path} is empty.");
-        char separator = Separators.MaxBy(c => lines[0].Count(x => x == c));
-        string[][] rows = [.. lines.Select(line => CsvLine.Split(line, separator))];
-        int ragged = Array.FindIndex(rows, row => row.Length != rows[0].Length);
-        if (ragged >= 0)
-        {
-            throw new InvalidDataException(
-                $"{path}, line {ragged + 1}: {rows[ragged].Length} values, but {rows[0].Length} in the first line.");
-        }
         bool hasHeader = !rows[0].Any(value => !Missing.Contains(value) && Number(value) is not null);
         string[] names = hasHeader
             ? rows[0]
@@ -65,7 +57,7 @@ internal sealed class CsvTable
         rows = hasHeader ? rows[1..] : rows;
         return rows.Length == 0
             ? throw new InvalidDataException($"{path} has no rows.")
-            : new CsvTable(names, rows, separator, hasHeader);
+            : new CsvTable(names, rows, reader.Spec.Sep.Separator, hasHeader);
     }
 
     /// <summary>The number of a column, by its name or its number from zero.</summary>
@@ -84,11 +76,13 @@ internal sealed class CsvTable
     /// <summary>Writes some of the rows, in the order given, to a file like this one.</summary>
     public void Write(string path, IEnumerable<int> rows)
     {
-        using StreamWriter file = new(path);
-        if (HasHeader)
-            file.WriteLine(Line(Names));
+        using SepWriter file = Sep.New(Separator).Writer(o => o with { WriteHeader = HasHeader, Escape = true })
+            .ToFile(path);
         foreach (int row in rows)
-            file.WriteLine(Line(Rows[row]));
+        {
+            using SepWriter.Row line = file.NewRow();
+            line[Names].Set(Rows[row]);
+        }
     }
 
     /// <summary>
@@ -138,7 +132,4 @@ internal sealed class CsvTable
             && double.IsFinite(value)
             ? value
             : null;
-
-    private string Line(string[] values) => string.Join(Separator, values.Select(value =>
-        value.Contains(Separator) || value.Contains('"') ? $"\"{value.Replace("\"", "\"\"")}\"" : value));
 }

@@ -5,6 +5,7 @@
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
 // GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
+// GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
 
@@ -47,6 +48,12 @@ if (args[0] == "leave")
     training.Start();
     began.Wait();
     Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));
+    return;
+}
+
+if (args[0] == "allocate")
+{
+    GenerativeML.TestWorker.Allocation.Run(args[1]);
     return;
 }
 

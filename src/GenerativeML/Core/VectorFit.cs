@@ -63,6 +63,7 @@ internal static class VectorFit
     private static VectorFitResult Fit(
         IRowSource source, IRowSource? heldBack, VectorFamily family, VectorOptions options, TrainingContext context)
     {
+        using IDisposable running = RunningComputations.Enter();
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
         RowSample[] samples = Samples(source, context.Seed);
@@ -140,7 +141,8 @@ internal static class VectorFit
             return (Model(scales), null);
         }
         ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
-        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, network.WidestLayer);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, network.WidestLayer, options.BatchSize!.Value);
         using var layers = new TorchLayers(network.Declare, device, seed);
         HostWeights weights = layers.ToHost(network.Tensors());
         network.SetScales(weights, statistics);

@@ -5,7 +5,8 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// The same Fit call with the same folder continues from the newest checkpoint there and, on a CPU, ends with the same
-/// bits as a run that was never interrupted. A checkpoint of other options or of data with another schema is refused.
+/// bits as a run that was never interrupted. A checkpoint of other options or of other data is refused,
+/// and none is written of a run whose loss or weights are no longer finite.
 /// </remarks>
 public sealed class CheckpointOptions
 {

@@ -4,8 +4,9 @@ namespace GenerativeML;
 public enum Precision
 {
     /// <summary>
-    /// <see cref="BFloat16"/> where a probe, made once per process, finds such products clearly faster on this device
-    /// and the network is wide enough to gain by it; <see cref="Float32"/> otherwise. The default.
+    /// <see cref="BFloat16"/> where such products are clearly faster on this device, as CPUs with AMX and a probe made
+    /// once per process tell, and the network's are large enough to gain by it; <see cref="Float32"/> otherwise. The
+    /// default.
     /// </summary>
     Auto,
 

@@ -7,12 +7,15 @@ namespace GenerativeML;
 /// <summary>What the processor is and can do.</summary>
 internal static class Processor
 {
+    /// <summary>Tiles of bfloat16, as <see cref="InstructionSets"/> names it.</summary>
+    public const string AmxBFloat16 = "AMX BF16";
+
     private const string Description = "/proc/cpuinfo";
 
     // .NET has no classes for these, and libtorch uses them all the same: Linux tells of them.
     private static readonly (string Flag, string Name)[] OnlyInFlags =
     [
-        ("avx512_bf16", "AVX-512 BF16"), ("amx_tile", "AMX"), ("amx_bf16", "AMX BF16"), ("amx_int8", "AMX INT8"),
+        ("avx512_bf16", "AVX-512 BF16"), ("amx_tile", "AMX"), ("amx_bf16", AmxBFloat16), ("amx_int8", "AMX INT8"),
         ("bf16", "Arm BF16"),
     ];
 

@@ -47,11 +47,15 @@ internal sealed class HostWeights
     {
         var writer = new SafetensorsWriter(stream, Specs);
         foreach (TensorSpec spec in writer.Tensors)
-        {
-            foreach ((int first, int count) in Pieces(this[spec.Name]))
-                writer.Write(spec, MemoryMarshal.AsBytes<float>(this[spec.Name].AsSpan(first, count)));
-        }
+            Write(writer, spec);
         writer.Complete();
+    }
+
+    /// <summary>Writes one of the tensors, whose turn it is.</summary>
+    public void Write(SafetensorsWriter writer, TensorSpec spec)
+    {
+        foreach ((int first, int count) in Pieces(this[spec.Name]))
+            writer.Write(spec, MemoryMarshal.AsBytes<float>(this[spec.Name].AsSpan(first, count)));
     }
 
     /// <summary>Reads a file that holds exactly these tensors.</summary>
@@ -63,14 +67,21 @@ internal sealed class HostWeights
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         // Before anything is allocated: the header was held against the length of the file.
         reader.Header.Require(specs);
-        var weights = new HostWeights(reader.Header.Tensors.Select(t => t.Spec));
-        foreach (TensorEntry entry in reader.Header.Tensors)
+        return Read(reader, reader.Header.Tensors.Select(t => t.Spec));
+    }
+
+    /// <summary>Reads some of the tensors of a file, which it is known to hold.</summary>
+    public static HostWeights Read(SafetensorsReader reader, IEnumerable<TensorSpec> specs)
+    {
+        var weights = new HostWeights(specs);
+        foreach (TensorSpec spec in weights.Specs)
         {
-            float[] values = weights[entry.Spec.Name];
+            float[] values = weights[spec.Name];
             foreach ((int first, int count) in Pieces(values))
             {
                 reader.Read(
-                    entry, (long)first * sizeof(float), MemoryMarshal.AsBytes(values.AsSpan(first, count)));
+                    reader.Header.ByName[spec.Name], (long)first * sizeof(float),
+                    MemoryMarshal.AsBytes(values.AsSpan(first, count)));
             }
         }
         return weights;

@@ -33,7 +33,7 @@ internal sealed class CountingRows : IGeneratedRows
     {
         private readonly long[] _numbers = new long[source.BlockRows];
 
-        public void Compute(long number)
+        public int Compute(long number, int row, int wanted)
         {
             if (source.Failure is Exception failure)
             {
@@ -43,6 +43,7 @@ internal sealed class CountingRows : IGeneratedRows
             Interlocked.Increment(ref source._made);
             for (int i = 0; i < _numbers.Length; i++)
                 _numbers[i] = number * source.BlockRows + i;
+            return _numbers.Length;
         }
 
         public Delegate Getter(int column, IBatchPosition at) =>

@@ -57,7 +57,7 @@ public sealed class HostileOptionsTests
         var ml = new MLContext(1);
         using TabularTransformer trained = ml.Generative.TabularVae(new TabularVaeOptions
         {
-            Epochs = 1,
+            Epochs = 1, HiddenWidth = 4,
             Constraints =
                 [new TableConstraint.FixedCombinations("Key", "Colour"), new TableConstraint.AtMost("Int16", "Int32")],
         }).Fit(MixedTable.Rows(30));

@@ -39,7 +39,6 @@ public sealed class CsvFileTests
     {
         CsvFile file = Open("id,a,fault\n1,5,none\n2,6,wear\n", "fault", "id");
         CollectionAssert.AreEqual(new[] { "a" }, file.Features);
-        Assert.IsTrue(file.HasLabel);
         Assert.AreEqual(TextDataViewType.Instance, file.Load(new MLContext()).Schema["Label"].Type);
     }
 

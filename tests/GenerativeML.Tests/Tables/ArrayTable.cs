@@ -14,7 +14,7 @@ internal sealed class ArrayTable(TableShape shape, IReadOnlyList<Array> columns)
             HasMissing = values.Any(double.IsNaN),
             Min = values.Where(v => !double.IsNaN(v)).DefaultIfEmpty(0).Min(),
             Max = values.Where(v => !double.IsNaN(v)).DefaultIfEmpty(0).Max(),
-            Decimals = decimals,
+            Step = decimals ?? 10,
         };
 
     public static TableColumn Category(string name, int categories) =>

@@ -1,3 +1,4 @@
+using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -124,6 +125,79 @@ public sealed class ConditionTests
         var error = Assert.Throws<InvalidOperationException>(() => model.Generate(10, where: where));
         StringAssert.Contains(error.Message, "by none of 102400 rows");
         Assert.AreEqual(0, model.Generate(0, where: where).GetRowCount());
+    }
+
+    [TestMethod]
+    public void Few_rows_cost_few_and_a_rare_one_is_there_as_soon_as_it_was_made()
+    {
+        using TabularTransformer model = ShuffledTable.Fit(Data(), out ShuffledTable made);
+        Assert.HasCount(2, ViewRows.Read(model.Generate(2)));
+        Assert.AreEqual(2, made.Made);
+
+        // One row in a thousand: the first is found among some thousands, not a thousand of them among a million.
+        var rare = new RowCondition().Equal("Number", 77.7);
+        IDataView rows = model.Generate(1_000_000, 5, rare);
+        long before = made.Made;
+        using (DataViewRowCursor cursor = rows.GetRowCursor(rows.Schema))
+        {
+            ValueGetter<float> getter = cursor.GetGetter<float>(rows.Schema["Number"]);
+            float value = 0;
+            Assert.IsTrue(cursor.MoveNext());
+            getter(ref value);
+            Assert.AreEqual(77.7f, value);
+        }
+        Assert.IsLessThan(20_000, made.Made - before);
+        // The same rows, however many are read.
+        string[] three = ViewRows.Read(model.Generate(3, 5, rare));
+        CollectionAssert.AreEqual(three[..1], ViewRows.Read(model.Generate(1, 5, rare)));
+    }
+
+    [TestMethod]
+    public void A_condition_that_is_met_too_rarely_is_given_up_with_the_share_that_was_met()
+    {
+        // One training row in 150,000 meets it: it may be found once in the rows that are tried, and then no more.
+        TableView data = new TableView(150_000)
+            .Add("A", NumberDataViewType.Int32, row => row)
+            .Add("B", NumberDataViewType.Int32, row => row % 2 == 0 ? row : 150_001 - row);
+        using TabularTransformer model = ShuffledTable.Fit(data);
+        var where = new RowCondition().Between("A", 700, 700).Between("B", 700, 700);
+        var error = Assert.Throws<InvalidOperationException>(
+            () => ViewRows.Read(model.Generate(1000, where: where)));
+        StringAssert.Matches(error.Message, new System.Text.RegularExpressions.Regex(@"by (none|\d+) of \d+ rows"));
+        StringAssert.Contains(error.Message, "%)");
+    }
+
+    [TestMethod]
+    public void NaN_asks_for_missing_values_and_names_that_several_columns_have_are_refused()
+    {
+        using TabularTransformer model = ShuffledTable.Fit(Data(), limits: true);
+        Assert.IsTrue(model.Generate(50, where: new RowCondition().Equal("Gaps", double.NaN))
+            .GetColumn<double>("Gaps").All(double.IsNaN));
+        using TabularTransformer few = ShuffledTable.Fit(
+            new TableView(60).Add("Few", NumberDataViewType.Single, row => row % 3 == 0 ? float.NaN : row % 3));
+        float[] some = [.. few.Generate(50, where: new RowCondition().OneOf("Few", double.NaN, 2)).GetColumn<float>("Few")];
+        Assert.IsTrue(some.All(v => float.IsNaN(v) || v == 2) && some.Any(float.IsNaN) && some.Contains(2));
+        TableView twice = new TableView(50)
+            .Add("V.0", NumberDataViewType.Single, row => (float)row).AddVector("V", 1, row => [row]);
+        using TabularTransformer ambiguous = ShuffledTable.Fit(twice);
+        var error = Assert.Throws<ArgumentException>(
+            () => ambiguous.Generate(5, where: new RowCondition().Equal("V.0", 3)));
+        StringAssert.Contains(error.Message, "several columns");
+    }
+
+    [TestMethod]
+    public void A_limit_of_a_greater_column_reaches_the_smaller_one_and_the_gap()
+    {
+        using TabularTransformer model = ShuffledTable.Fit(Data(), out ShuffledTable made, new PlainOptions
+        {
+            Constraints = [new TableConstraint.AtMost("Low", "High")],
+        }, independent: true, limits: true);
+        var where = new RowCondition().AtMost("High", 2);
+        long before = made.Made;
+        double[] high = [.. model.Generate(500, where: where).GetColumn<double>("High")];
+        Assert.IsTrue(high.All(v => v <= 2));
+        // One row in a thousand meets it by chance; of those whose smaller value and gap do, about half.
+        Assert.IsLessThan(3000, made.Made - before);
     }
 
     [TestMethod]

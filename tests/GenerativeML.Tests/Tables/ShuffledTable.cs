@@ -11,7 +11,6 @@ internal sealed class ShuffledTable : ITableGenerator
     private readonly TableBlock _rows;
     private readonly bool _independent;
     private readonly bool _limits;
-    private bool _disposed;
 
     public ShuffledTable(ITableSource source, bool independent, bool limits)
     {
@@ -23,31 +22,36 @@ internal sealed class ShuffledTable : ITableGenerator
         Assert.AreEqual(0, reader.Read(_rows, 0, 1));
     }
 
-    /// <summary>Blocks made so far.</summary>
-    public int Blocks { get; private set; }
+    /// <summary>Rows made so far.</summary>
+    public long Made { get; private set; }
 
     public TableShape Shape => _rows.Shape;
 
-    public TableModelShape ModelShape => throw new NotSupportedException();
+    public TabularOptions Options => throw new NotSupportedException();
 
     /// <summary>A transformer that generates by drawing from what it was fitted on.</summary>
     public static TabularTransformer Fit(
         IDataView data, TabularOptions? options = null, bool independent = false, bool limits = false,
-        Action<string>? warn = null)
+        Action<string>? warn = null) => Fit(data, out _, options, independent, limits, warn);
+
+    /// <summary>The same, with the generator.</summary>
+    public static TabularTransformer Fit(
+        IDataView data, out ShuffledTable made, TabularOptions? options = null, bool independent = false,
+        bool limits = false, Action<string>? warn = null)
     {
         options ??= new PlainOptions();
         options.Validate();
         var table = new TrainingTable(data, new TableBinding(data.Schema, options, "input"), options, warn);
-        return new TabularTransformer(new ShuffledTable(table, independent, limits), table.Schema, table.Mapping);
+        made = new ShuffledTable(table, independent, limits);
+        return new TabularTransformer(made, table.Schema, table.Mapping);
     }
 
-    public void Fill(TableBlock block, ulong seed, TableCondition? where)
+    public void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        Blocks++;
-        var random = new SplitMix64(seed);
-        for (int row = 0; row < block.Capacity; row++)
+        Made += count;
+        for (int row = 0; row < count; row++)
         {
+            var random = new SplitMix64(new SplitMix64(seed + (ulong)(first + row)).Next());
             int from = random.Next(_rows.Capacity);
             for (int c = 0; c < Shape.Columns.Count; c++)
             {
@@ -56,18 +60,24 @@ internal sealed class ShuffledTable : ITableGenerator
                 TableLimit? limit = _limits ? where?.Limits.FirstOrDefault(l => l.Column == c) : null;
                 while (limit?.Allows(_rows, from) == false)
                     from = random.Next(_rows.Capacity);
-                if (Shape.Columns[c].Kind == TableColumnKind.Continuous)
-                    block.Numbers(c)[row] = _rows.Numbers(c)[from];
-                else
-                    block.Codes(c)[row] = _rows.Codes(c)[from];
+                _rows.CopyColumn(c, from, block, c, row, 1);
             }
         }
     }
 
     public void Save(Stream stream) => throw new NotSupportedException();
 
-    public void Dispose() => _disposed = true;
+    public void Dispose()
+    {
+    }
 }
 
 /// <summary>Options of no particular generator.</summary>
-internal sealed record PlainOptions : TabularOptions;
+internal sealed record PlainOptions : TabularOptions
+{
+    internal override bool UsesModes => false;
+
+    internal override TableNetwork CreateNetwork(TokenTable tokens) => throw new NotSupportedException();
+
+    internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns) => (this, null);
+}

@@ -53,7 +53,7 @@ public sealed class TrainedTableTests
         var block = new TableBlock(Generator(method).Shape, Rows);
         for (int n = 0; n < blocks; n++)
         {
-            Generator(method).Fill(block, (ulong)n, null);
+            Generator(method).Fill(block, Rows, 77, n * Rows, null);
             for (int i = 0; i < Rows; i++)
             {
                 int a = block.Codes(0)[i];
@@ -85,6 +85,40 @@ public sealed class TrainedTableTests
     }
 
     [TestMethod]
+    [DataRow("vae", false)]
+    [DataRow("vae", true)]
+    [DataRow("gan", false)]
+    [DataRow("gan", true)]
+    public void A_row_is_the_same_whichever_are_made_with_it(string method, bool isLimited)
+    {
+        TableCondition? where = isLimited ? new([new CategoryLimit(2, [false, true, true])]) : null;
+        TableBlock all = new(Generator(method).Shape, Rows), some = new(Generator(method).Shape, Rows);
+        Generator(method).Fill(all, Rows, 4, 0, where);
+        foreach ((int first, int count) in new[] { (0, 1), (5, 300), (1000, 24), (1023, 1) })
+        {
+            Generator(method).Fill(some, count, 4, first, where);
+            for (int i = 0; i < count; i++)
+            {
+                for (int c = 0; c < 3; c++)
+                    Assert.AreEqual(all.Codes(c)[first + i], some.Codes(c)[i], $"row {first + i}");
+                Assert.AreEqual(all.Numbers(3)[first + i], some.Numbers(3)[i], $"row {first + i}");
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("vae")]
+    [DataRow("gan")]
+    public void Options_of_a_trained_generator_leave_nothing_open(string method)
+    {
+        TabularOptions options = Generator(method).Options;
+        Assert.AreEqual(method == "vae" ? 256 : 500, options.BatchSize);
+        Assert.AreEqual(method == "vae" ? 0.1 : 1e-6, options.WeightDecay);
+        Assert.AreEqual(method == "vae" ? 3e-3 : 1e-3, options.LearningRate);
+        Assert.AreEqual(method == "vae" ? 16 : 200, options.Epochs);
+    }
+
+    [TestMethod]
     [DataRow("vae")]
     [DataRow("gan")]
     public void A_saved_generator_gives_the_same_rows(string method)
@@ -93,8 +127,8 @@ public sealed class TrainedTableTests
         using var file = new MemoryStream();
         generator.Save(file);
         file.Position = 0;
-        using ITableGenerator loaded = TrainedTable.Load(
-            generator.Shape, generator.ModelShape, file, TorchSharp.torch.CPU);
+        using ITableGenerator loaded = TableGenerator.Load(
+            generator.Shape, generator.Options, file, ComputeDevice.Cpu, fallbackToCpu: false);
         Assert.AreEqual(Text(generator, 9, null), Text(loaded, 9, null));
     }
 
@@ -107,7 +141,7 @@ public sealed class TrainedTableTests
         int ones = 0;
         for (ulong seed = 0; seed < 4; seed++)
         {
-            s_vae.Fill(block, seed, where);
+            s_vae.Fill(block, Rows, seed, 0, where);
             for (int i = 0; i < Rows; i++)
             {
                 Assert.IsTrue(where.Holds(block, i));
@@ -118,12 +152,15 @@ public sealed class TrainedTableTests
     }
 
     [TestMethod]
-    public void Rows_of_the_GAN_have_the_categories_that_are_asked_for()
+    public void Rows_of_the_GAN_have_the_categories_and_numbers_that_are_asked_for()
     {
         var where = new TableCondition(
-            [new CategoryLimit(2, [false, false, true]), new CategoryLimit(0, [true, false])]);
+        [
+            new CategoryLimit(2, [false, false, true]), new CategoryLimit(0, [true, false]),
+            new NumberLimit(3, 0.25, 0.5, false),
+        ]);
         var block = new TableBlock(s_gan.Shape, Rows);
-        s_gan.Fill(block, 1, where);
+        s_gan.Fill(block, Rows, 1, 0, where);
         for (int i = 0; i < Rows; i++)
             Assert.IsTrue(where.Holds(block, i));
     }
@@ -145,7 +182,7 @@ public sealed class TrainedTableTests
             ? new TabularVaeOptions { HiddenWidth = 8, Epochs = 1 }
             : new TabularGanOptions { HiddenLayers = [8], Epochs = 1 });
         var block = new TableBlock(shape, Rows);
-        generator.Fill(block, 1, null);
+        generator.Fill(block, Rows, 1, 0, null);
         Assert.IsTrue(block.Numbers(2).All(v => v == 2.5));
         Assert.IsTrue(block.Numbers(3).All(double.IsNaN));
         Assert.IsGreaterThan(100, block.Codes(0).Distinct().Count());
@@ -156,14 +193,14 @@ public sealed class TrainedTableTests
     private static ITableGenerator Fit(ITableSource table, TabularOptions options)
     {
         options.Validate();
-        return TableFit.Fit(
+        return TabularEstimator.Fit(
             table, options, new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false });
     }
 
     private static string Text(ITableGenerator generator, ulong seed, TableCondition? where)
     {
         var block = new TableBlock(generator.Shape, Rows);
-        generator.Fill(block, seed, where);
+        generator.Fill(block, Rows, seed, 0, where);
         return string.Join(' ', Enumerable.Range(0, Rows).Select(
             i => $"{block.Codes(0)[i]}{block.Codes(1)[i]}{block.Codes(2)[i]}{block.Numbers(3)[i]}"));
     }

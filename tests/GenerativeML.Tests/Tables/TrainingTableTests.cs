@@ -28,7 +28,7 @@ public sealed class TrainingTableTests
     {
         TableShape shape = Shape(MixedTable.Rows(200));
         Assert.AreEqual((0, 19.8, 1, true), Numbers("Single"));
-        Assert.IsNull(shape.Columns.Single(c => c.Name == "Double").Decimals);
+        Assert.AreEqual(0, shape.Columns.Single(c => c.Name == "Double").StepSize); // any number
         Assert.AreEqual((-100, 99, 0, false), Numbers("SByte"));
         Assert.AreEqual(3, Categories("Byte"));
         Assert.AreEqual(2, Categories("Flag"));
@@ -37,10 +37,12 @@ public sealed class TrainingTableTests
         Assert.AreEqual(4, Categories("Key"));
         Assert.AreEqual(40, Categories("Bare"));
         Assert.AreEqual(true, shape.Columns.Single(c => c.Name == "Day").HasMissing);
-        Assert.AreEqual(198, shape.Columns.Where(c => c.Name == "Day").Select(c => c.Max - c.Min).Single()); // in days
-        Assert.AreEqual(199 * 250, shape.Columns.Where(c => c.Name == "Time").Select(c => c.Max - c.Min).Single());
-        Assert.AreEqual(59, shape.Columns.Where(c => c.Name == "Moment").Select(c => c.Max - c.Min).Single());
-        Assert.AreEqual((-30, 169, 0, false), Numbers("Span"));
+        Assert.AreEqual(198, shape.Columns.Where(c => c.Name == "Day").Select(c => (c.Max - c.Min) / TimeSpan.TicksPerDay).Single());
+        Assert.AreEqual(
+            TimeSpan.FromMilliseconds(199 * 250).Ticks,
+            shape.Columns.Where(c => c.Name == "Time").Select(c => c.Max - c.Min).Single());
+        Assert.AreEqual(TimeSpan.TicksPerMinute, shape.Columns.Single(c => c.Name == "Moment").StepSize);
+        Assert.AreEqual(TimeSpan.TicksPerHour, shape.Columns.Single(c => c.Name == "Span").StepSize);
         Assert.AreEqual(2, Categories("Sparse.odd"));
         Assert.AreEqual((0, 49.75, 2, false), Numbers("Sparse.1"));
         Assert.AreEqual(2, Categories("Sparse.gap"));
@@ -49,11 +51,11 @@ public sealed class TrainingTableTests
 
         int Categories(string name) => shape.Columns.Single(c => c.Name == name).Categories;
 
-        (double, double, int?, bool) Numbers(string name)
+        (double, double, int, bool) Numbers(string name)
         {
             TableColumn column = shape.Columns.Single(c => c.Name == name);
             Assert.AreEqual(TableColumnKind.Continuous, column.Kind);
-            return ((float)column.Min, Math.Round(column.Max, 3), column.Decimals, column.HasMissing);
+            return ((float)column.Min, Math.Round(column.Max, 3), column.Step, column.HasMissing);
         }
     }
 

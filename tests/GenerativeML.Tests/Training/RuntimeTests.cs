@@ -15,6 +15,8 @@ public class RuntimeTests
         Assert.IsTrue(PrecisionChoice.IsLarge(256, 128));
         Assert.IsFalse(PrecisionChoice.IsLarge(256, 127));
         Assert.IsFalse(PrecisionChoice.IsLarge(96, 1 << 20), "casts take as long as products");
+        if (Processor.InstructionSets().Contains(Processor.AmxBFloat16))
+            Assert.IsTrue(PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 128, 768));
         // Whatever the probe finds on this machine, it finds it once.
         Assert.AreEqual(
             PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 4096),

@@ -17,6 +17,7 @@ internal sealed class GeneratedCursor : DataViewRowCursor, IBatchPosition
     private long _place;
     private long _block;
     private long _computed = -1;
+    private int _ready; // rows of that block
     private int[] _rows = [];
     private int _at = -1;
     private long _position = -1;
@@ -48,10 +49,10 @@ internal sealed class GeneratedCursor : DataViewRowCursor, IBatchPosition
         get
         {
             int row = CurrentRow;
-            if (_computed != _block)
+            if (_computed != _block || row >= _ready)
             {
                 _computed = -1; // a failed computation must not leave half a block behind
-                _values!.Compute(_block);
+                _ready = _values!.Compute(_block, row, _rows.Length);
                 _computed = _block;
             }
             return row;

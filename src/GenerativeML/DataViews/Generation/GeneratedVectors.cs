@@ -52,9 +52,13 @@ internal sealed class GeneratedVectors : IGeneratedRows
         private readonly float[] _conditions =
             new float[source.BlockRows * source._fields.Skip(1).Sum(f => f.Width)];
 
-        public void Compute(long number) => source._generate(
-            _rows, _conditions, source.BlockRows,
-            SplitMix64.Derive(source._seed, RandomPurpose.Generation, number), source._where);
+        public int Compute(long number, int row, int wanted)
+        {
+            source._generate(
+                _rows, _conditions, source.BlockRows,
+                SplitMix64.Derive(source._seed, RandomPurpose.Generation, number), source._where);
+            return source.BlockRows;
+        }
 
         public Delegate Getter(int column, IBatchPosition at)
         {

@@ -23,11 +23,14 @@ internal interface IGeneratedRows
 internal interface IGeneratedBlock
 {
     /// <summary>
-    /// Makes all rows of block <paramref name="number"/>, wholly even where the view ends before: so its rows have the
-    /// same bits whoever asks, and in views of any length.
+    /// Makes rows of block <paramref name="number"/>, from the first at least to <paramref name="row"/>; those that it
+    /// has made already stay. They have the same bits however many are made at once, and in views of any length.
     /// </summary>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    void Compute(long number);
+    /// <param name="number">The number of the block.</param>
+    /// <param name="row">The row that is wanted now.</param>
+    /// <param name="wanted">The rows of the block that will be wanted, from the first.</param>
+    /// <returns>How many rows there are now, from the first.</returns>
+    int Compute(long number, int row, int wanted);
 
     /// <summary>
     /// A <see cref="ValueGetter{TValue}"/> for an active column, by its index in the schema, of the row of the block

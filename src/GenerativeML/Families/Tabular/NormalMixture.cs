@@ -9,62 +9,49 @@ internal sealed class NormalMixture
     private const double Concentration = 1e-3; // of the Dirichlet prior, for each component
     private const double MeanPrecision = 1; // rows that the prior of a mean counts for
     private const double Freedom = 1; // rows that the prior of a variance counts for
-    private const double LeastWeight = 0.005; // lighter components are left out
-    private const int MostIterations = 200;
+    private const double MinWeight = 0.005; // lighter components are left out
+    private const int MaxIterations = 200;
     private const double Settled = 1e-4; // the mean change of the responsibilities that ends the iteration
 
-    private NormalMixture(double[] means, double[] deviations, double[] weights)
+    private readonly double[] _x;
+    private readonly double _priorMean, _priorVariance;
+    private readonly double[][] _share; // of each component, of each value
+    private readonly double[] _rows, _mean, _precision, _freedom, _inverseScale; // the posterior of the parameters
+
+    private NormalMixture(double[] x, int components)
     {
-        Means = means;
-        Deviations = deviations;
-        Weights = weights;
+        _x = x;
+        _priorMean = x.Average();
+        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
+        _priorVariance = Math.Max(x.Average(v => (v - _priorMean) * (v - _priorMean)), 1e-16) / components;
+        _share = new double[components][];
+        // As many neighbouring values for each.
+        for (int k = 0; k < components; k++)
+        {
+            _share[k] = new double[x.Length];
+            int first = (int)((long)x.Length * k / components), end = (int)((long)x.Length * (k + 1) / components);
+            _share[k].AsSpan(first, end - first).Fill(1);
+        }
+        (_rows, _mean, _precision) = (new double[components], new double[components], new double[components]);
+        (_freedom, _inverseScale) = (new double[components], new double[components]);
     }
-
-    /// <summary>The components' means.</summary>
-    public IReadOnlyList<double> Means { get; }
-
-    /// <summary>The components' deviations; positive.</summary>
-    public IReadOnlyList<double> Deviations { get; }
-
-    /// <summary>The components' weights; they sum to one.</summary>
-    public IReadOnlyList<double> Weights { get; }
 
     /// <summary>Fits a mixture.</summary>
     /// <param name="values">At least one finite value.</param>
     /// <param name="components">The most components.</param>
-    public static NormalMixture Fit(ReadOnlySpan<double> values, int components)
+    /// <returns>The components; their weights sum to one.</returns>
+    public static NumberMode[] Fit(ReadOnlySpan<double> values, int components)
     {
         double[] x = values.ToArray();
         Array.Sort(x);
-        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var most and > 0 ? most : 1;
+        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var max and > 0 ? max : 1;
         for (int i = 0; i < x.Length; i++)
             x[i] /= scale; // squares stay finite, whatever the unit
-        double mean = x.Average();
-        double variance = Math.Max(x.Average(v => (v - mean) * (v - mean)), 1e-16);
-        components = Math.Min(components, x.Length);
-        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
-        var state = new State(x, components, mean, variance / components);
-        for (int i = 0; i < MostIterations && state.Iterate() > Settled; i++)
-        {
-        }
-        return state.Result(scale);
-    }
-
-    /// <summary>How much each component is responsible for a value: shares that sum to one.</summary>
-    public void Responsibilities(double value, Span<double> shares)
-    {
-        double greatest = double.NegativeInfinity;
-        for (int k = 0; k < shares.Length; k++)
-        {
-            double z = (value - Means[k]) / Deviations[k];
-            shares[k] = Math.Log(Weights[k]) - Math.Log(Deviations[k]) - 0.5 * z * z;
-            greatest = Math.Max(greatest, shares[k]);
-        }
-        double sum = 0;
-        for (int k = 0; k < shares.Length; k++)
-            sum += shares[k] = Math.Exp(shares[k] - greatest);
-        for (int k = 0; k < shares.Length; k++)
-            shares[k] /= sum;
+        var mixture = new NormalMixture(x, Math.Min(components, x.Length));
+        mixture.Maximize();
+        for (int i = 0; i < MaxIterations && mixture.Share() > Settled; i++)
+            mixture.Maximize();
+        return mixture.Result(scale);
     }
 
     /// <summary>
@@ -80,107 +67,69 @@ internal sealed class NormalMixture
             - inverse * (1.0 / 12 - inverse * (1.0 / 120 - inverse * (1.0 / 252 - inverse / 240)));
     }
 
-    /// <summary>The responsibilities of sorted values, and the posterior of the parameters that they give.</summary>
-    private sealed class State
+    private NumberMode[] Result(double scale)
     {
-        private readonly double[] _x;
-        private readonly double _priorMean, _priorVariance;
-        private readonly double[][] _share; // of each component, of each value
-        private readonly double[] _rows, _mean, _precision, _freedom, _inverseScale;
+        int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= MinWeight * _x.Length)];
+        double all = kept.Sum(k => _rows[k]);
+        return
+        [
+            .. kept.Select(k => new NumberMode(
+                _mean[k] * scale, Math.Max(Math.Sqrt(_inverseScale[k] / _freedom[k]) * scale, double.Epsilon),
+                _rows[k] / all)),
+        ];
+    }
 
-        public State(double[] x, int components, double priorMean, double priorVariance)
+    /// <summary>Updates the posterior of the parameters by the responsibilities.</summary>
+    private void Maximize()
+    {
+        for (int k = 0; k < _rows.Length; k++)
         {
-            _x = x;
-            (_priorMean, _priorVariance) = (priorMean, priorVariance);
-            _share = new double[components][];
-            // As many neighbouring values for each.
-            for (int k = 0; k < components; k++)
-            {
-                _share[k] = new double[x.Length];
-                int first = (int)((long)x.Length * k / components), end = (int)((long)x.Length * (k + 1) / components);
-                _share[k].AsSpan(first, end - first).Fill(1);
-            }
-            _rows = new double[components];
-            _mean = new double[components];
-            _precision = new double[components];
-            _freedom = new double[components];
-            _inverseScale = new double[components];
-        }
-
-        /// <summary>Updates parameters and responsibilities; returns how far the latter moved on average.</summary>
-        public double Iterate()
-        {
-            Maximize();
-            return Share();
-        }
-
-        public NormalMixture Result(double scale)
-        {
-            Maximize();
-            int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= LeastWeight * _x.Length)];
-            double all = kept.Sum(k => _rows[k]);
-            return new NormalMixture(
-                [.. kept.Select(k => _mean[k] * scale)],
-                [.. kept.Select(k => Math.Max(Math.Sqrt(_inverseScale[k] / _freedom[k]) * scale, double.Epsilon))],
-                [.. kept.Select(k => _rows[k] / all)]);
-        }
-
-        private void Maximize()
-        {
-            for (int k = 0; k < _rows.Length; k++)
-            {
-                double rows = 0, sum = 0, squares = 0;
-                for (int i = 0; i < _x.Length; i++)
-                {
-                    rows += _share[k][i];
-                    sum += _share[k][i] * _x[i];
-                }
-                double centre = rows > 0 ? sum / rows : _priorMean;
-                for (int i = 0; i < _x.Length; i++)
-                    squares += _share[k][i] * (_x[i] - centre) * (_x[i] - centre);
-                _rows[k] = rows;
-                _precision[k] = MeanPrecision + rows;
-                _mean[k] = (MeanPrecision * _priorMean + rows * centre) / _precision[k];
-                _freedom[k] = Freedom + rows;
-                double away = centre - _priorMean;
-                _inverseScale[k] = Freedom * _priorVariance + squares
-                    + MeanPrecision * rows / _precision[k] * away * away;
-            }
-        }
-
-        private double Share()
-        {
-            int components = _rows.Length;
-            double[] constant = new double[components], steepness = new double[components];
-            double all = Digamma(components * Concentration + _x.Length);
-            for (int k = 0; k < components; k++)
-            {
-                double logWeight = Digamma(Concentration + _rows[k]) - all;
-                double logPrecision = Digamma(_freedom[k] / 2) + Math.Log(2 / _inverseScale[k]);
-                constant[k] = logWeight + 0.5 * logPrecision - 0.5 / _precision[k];
-                steepness[k] = 0.5 * _freedom[k] / _inverseScale[k];
-            }
-            double moved = 0;
-            Span<double> log = stackalloc double[components];
+            double rows = 0, sum = 0, squares = 0;
             for (int i = 0; i < _x.Length; i++)
             {
-                double greatest = double.NegativeInfinity, sum = 0;
-                for (int k = 0; k < components; k++)
-                {
-                    double away = _x[i] - _mean[k];
-                    log[k] = constant[k] - steepness[k] * away * away;
-                    greatest = Math.Max(greatest, log[k]);
-                }
-                for (int k = 0; k < components; k++)
-                    sum += log[k] = Math.Exp(log[k] - greatest);
-                for (int k = 0; k < components; k++)
-                {
-                    double share = log[k] / sum;
-                    moved += Math.Abs(share - _share[k][i]);
-                    _share[k][i] = share;
-                }
+                rows += _share[k][i];
+                sum += _share[k][i] * _x[i];
             }
-            return moved / _x.Length;
+            double centre = rows > 0 ? sum / rows : _priorMean, away = centre - _priorMean;
+            for (int i = 0; i < _x.Length; i++)
+                squares += _share[k][i] * (_x[i] - centre) * (_x[i] - centre);
+            _rows[k] = rows;
+            _precision[k] = MeanPrecision + rows;
+            _mean[k] = (MeanPrecision * _priorMean + rows * centre) / _precision[k];
+            _freedom[k] = Freedom + rows;
+            _inverseScale[k] = Freedom * _priorVariance + squares + MeanPrecision * rows / _precision[k] * away * away;
         }
+    }
+
+    /// <summary>Updates the responsibilities; returns how far they moved on average.</summary>
+    private double Share()
+    {
+        int components = _rows.Length;
+        double[] constant = new double[components], steepness = new double[components];
+        double all = Digamma(components * Concentration + _x.Length);
+        for (int k = 0; k < components; k++)
+        {
+            double logWeight = Digamma(Concentration + _rows[k]) - all;
+            double logPrecision = Digamma(_freedom[k] / 2) + Math.Log(2 / _inverseScale[k]);
+            constant[k] = logWeight + 0.5 * logPrecision - 0.5 / _precision[k];
+            steepness[k] = 0.5 * _freedom[k] / _inverseScale[k];
+        }
+        double moved = 0;
+        double[] log = new double[components];
+        for (int i = 0; i < _x.Length; i++)
+        {
+            for (int k = 0; k < components; k++)
+                log[k] = constant[k] - steepness[k] * (_x[i] - _mean[k]) * (_x[i] - _mean[k]);
+            double greatest = log.Max(), sum = 0;
+            for (int k = 0; k < components; k++)
+                sum += log[k] = Math.Exp(log[k] - greatest);
+            for (int k = 0; k < components; k++)
+            {
+                double share = log[k] / sum;
+                moved += Math.Abs(share - _share[k][i]);
+                _share[k][i] = share;
+            }
+        }
+        return moved / _x.Length;
     }
 }

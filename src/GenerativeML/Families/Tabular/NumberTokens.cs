@@ -4,30 +4,44 @@ namespace GenerativeML;
 /// <param name="Low">The least.</param>
 /// <param name="High">The greatest; the same for a single value.</param>
 /// <param name="Weight">How many training values it stands for.</param>
-internal readonly record struct NumberSegment(double Low, double High, double Weight);
+/// <param name="Usual">The share of them that are multiples of the column's usual step.</param>
+internal readonly record struct NumberSegment(double Low, double High, double Weight, double Usual = 1);
 
 /// <summary>
 /// Tokens of a column of numbers: one for each value that occurs often, such as the zeros of a column that is mostly
 /// zero, one for each of a number of intervals of the others, and one for a missing value. An interval knows how the
 /// values in it are distributed.
 /// </summary>
-internal sealed class NumberTokens : DrawnTokens
+internal sealed class NumberTokens : TokenColumn
 {
+    /// <summary>Features of a token, see <see cref="ScaleFeatures"/>.</summary>
+    public const int FeatureCount = Waves + 3;
+
+    private const int Waves = 6;
+    private const int MaxSegments = 2048;
+
+    // The share of an interval's size that is measured by its width and not by the values in it: so that a long tail
+    // has more than the one interval that its few values would be given.
+    private const double WidthShare = 0.25;
+
     private readonly TableColumn _column;
     private readonly NumberSegment[][] _segments; // of each token; none where it stands for a missing value
     private readonly double[][] _upTo; // running sums of their weights
     private readonly Dictionary<double, int> _exact = [];
     private readonly double[] _starts; // of the tokens that are intervals, ascending
     private readonly int[] _intervals;
-    private readonly TokenValues _any;
+    private readonly int _usual;
+    private readonly Draws _any;
 
     /// <param name="column">The column.</param>
+    /// <param name="usual">The level of the step of which most values in intervals are multiples.</param>
     /// <param name="segments">
     /// The segments of each token, ascending; the last token has none where the column has missing values.
     /// </param>
-    public NumberTokens(TableColumn column, IReadOnlyList<NumberSegment[]> segments)
+    public NumberTokens(TableColumn column, int usual, IReadOnlyList<NumberSegment[]> segments)
     {
         _column = column;
+        _usual = usual;
         _segments = [.. segments];
         _upTo = [.. _segments.Select(Sums)];
         for (int token = 0; token < _segments.Length; token++)
@@ -45,13 +59,61 @@ internal sealed class NumberTokens : DrawnTokens
         _any = new Draws(this, null);
     }
 
-    /// <inheritdoc/>
     public override int Count => _segments.Length;
 
-    /// <summary>The segments of each token.</summary>
-    public IReadOnlyList<NumberSegment[]> Segments => _segments;
+    /// <summary>Chooses about so many tokens at most by a sample of values; NaN is a missing one.</summary>
+    public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, int max)
+    {
+        double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];
+        max = Math.Clamp(sample.Length / 8, 4, max);
+        KeyValuePair<double, int>[] each = [.. values.CountBy(value => value)];
+        double[] distinct = [.. each.Select(value => value.Key)];
+        int[] counts = [.. each.Select(value => value.Value)];
+        bool[] frequent = Frequent(counts, values.Length, max);
+        List<NumberSegment[]> tokens =
+        [
+            .. Enumerable.Range(0, distinct.Length).Where(i => frequent[i])
+                .Select(i => new[] { new NumberSegment(distinct[i], distinct[i], counts[i]) }),
+        ];
 
-    /// <inheritdoc/>
+        int[] others = [.. Enumerable.Range(0, distinct.Length).Where(i => !frequent[i])];
+        int usual = column.UsualStep([.. others.Select(i => (distinct[i], (double)counts[i]))]);
+        if (others.Length > 0)
+        {
+            int left = others.Sum(i => counts[i]);
+            int min = Math.Clamp(values.Length / 200, 2, 20);
+            int intervals = Math.Clamp(left / min, 1, Math.Max(1, max - tokens.Count / 2));
+            int together = (others.Length + MaxSegments - 1) / MaxSegments;
+            foreach (int[] interval in Intervals(others, distinct, counts, left, intervals, min))
+                tokens.Add([.. Segments(column, usual, interval, distinct, counts, together)]);
+        }
+        if (column.HasMissing || tokens.Count == 0)
+            tokens.Add([]);
+        return new NumberTokens(column, usual, tokens);
+    }
+
+    /// <summary>The tokens of a file.</summary>
+    /// <exception cref="FormatException">They make no sense.</exception>
+    public static NumberTokens Load(ref TokenReader reader, TableColumn column)
+    {
+        int usual = reader.NextCount(column.Step);
+        var tokens = new NumberSegment[reader.NextCount(TokenTable.MaxTokens)][];
+        for (int token = 0; token < tokens.Length; token++)
+        {
+            tokens[token] = new NumberSegment[reader.NextCount(int.MaxValue)];
+            foreach (ref NumberSegment segment in tokens[token].AsSpan())
+            {
+                double low = reader.Next(double.IsFinite);
+                segment = new NumberSegment(
+                    low, reader.Next(high => low <= high && double.IsFinite(high)),
+                    reader.Next(weight => weight is > 0 and < 1L << 53), reader.Next(share => share is >= 0 and <= 1));
+            }
+        }
+        bool sound = tokens.Length > 0 && tokens[..^1].All(segments => segments.Length > 0)
+            && (!column.HasMissing || tokens[^1].Length == 0);
+        return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
+    }
+
     public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row]);
 
     /// <summary>The token of a value; one that is in no token's range has the nearest below, or above all.</summary>
@@ -67,19 +129,124 @@ internal sealed class NumberTokens : DrawnTokens
         return _intervals[Math.Max(0, at >= 0 ? at : ~at - 1)];
     }
 
-    /// <inheritdoc/>
     public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
+
+    public override IEnumerable<double> Save() => _segments
+        .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
+        .Prepend(Count).Prepend(_usual);
+
+    /// <summary>
+    /// Where the tokens lie among each other, as smooth functions of it: for each token its rank and waves of it, its
+    /// value, and whether it stands for a missing value; (Count × <see cref="FeatureCount"/>).
+    /// </summary>
+    public float[] ScaleFeatures()
+    {
+        double[] centres =
+        [
+            .. _segments.Select(s => s.Length == 0
+                ? double.NaN
+                : s.Sum(part => (part.Low / 2 + part.High / 2) * (part.Weight / s.Sum(other => other.Weight)))),
+        ];
+        double[] sorted = [.. centres.Where(c => !double.IsNaN(c)).Order()];
+        float[] features = new float[centres.Length * FeatureCount];
+        for (int token = 0; token < centres.Length; token++)
+        {
+            Span<float> to = features.AsSpan(token * FeatureCount, FeatureCount);
+            if (double.IsNaN(centres[token]))
+            {
+                to[^1] = 1;
+                continue;
+            }
+            double rank = Array.BinarySearch(sorted, centres[token]) / Math.Max(1.0, sorted.Length - 1);
+            double span = sorted[^1] / 2 - sorted[0] / 2;
+            to[0] = (float)(2 * rank - 1);
+            for (int wave = 1; wave <= Waves; wave++)
+                to[wave] = (float)Math.Cos(Math.PI * wave * rank);
+            to[^2] = span > 0 ? (float)(2 * (centres[token] / 2 - sorted[0] / 2) / span - 1) : 0;
+        }
+        return features;
+    }
 
     private static bool IsExact(NumberSegment[] segments) =>
         segments.Length == 1 && segments[0].Low == segments[0].High;
 
-    private static double[] Sums(NumberSegment[] segments)
+    private static double[] Sums(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
+
+    /// <summary>Which values occur often enough for a token: half as often as an interval of the rarer ones.</summary>
+    private static bool[] Frequent(int[] counts, int rows, int max)
     {
-        double[] upTo = new double[segments.Length];
-        double sum = 0;
-        for (int i = 0; i < upTo.Length; i++)
-            upTo[i] = sum += segments[i].Weight;
-        return upTo;
+        bool[] frequent = new bool[counts.Length];
+        if (counts.Length == 1)
+        {
+            frequent[0] = true;
+            return frequent;
+        }
+        int min = Math.Clamp(rows / 200, 2, 10);
+        double left = rows;
+        foreach (int i in Enumerable.Range(0, counts.Length).OrderByDescending(i => counts[i]).Take(max))
+        {
+            if (counts[i] < min || counts[i] < 0.5 * left / max)
+                break;
+            frequent[i] = true;
+            left -= counts[i];
+        }
+        return frequent;
+    }
+
+    /// <summary>Cuts ascending values into intervals, each with at least so many rows.</summary>
+    private static IEnumerable<int[]> Intervals(
+        int[] others, double[] distinct, int[] counts, int rows, int intervals, int min)
+    {
+        // Halved, for the difference of the two greatest numbers is infinite.
+        double low = distinct[others[0]] / 2, span = distinct[others[^1]] / 2 - low;
+        var current = new List<int>();
+        int inCurrent = 0, before = 0, part = 0;
+        foreach (int i in others)
+        {
+            double width = span > 0 ? (distinct[i] / 2 - low) / span : 0;
+            double position = (1 - WidthShare) * (before + counts[i]) / rows + WidthShare * width;
+            int next = Math.Min((int)(position * intervals), intervals - 1);
+            if (next != part && inCurrent >= min && rows - before >= min)
+            {
+                yield return [.. current];
+                current.Clear();
+                inCurrent = 0;
+            }
+            part = next;
+            current.Add(i);
+            inCurrent += counts[i];
+            before += counts[i];
+        }
+        yield return [.. current];
+    }
+
+    /// <summary>
+    /// How values are spread in an interval: repeated ones as they are, and each of the others somewhere between the
+    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where most
+    /// values of the column are multiples of a step, those of such a value's surroundings are, too.
+    /// </summary>
+    private static IEnumerable<NumberSegment> Segments(
+        TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
+    {
+        for (int first = 0; first < interval.Length; first += together)
+        {
+            int last = Math.Min(first + together, interval.Length) - 1;
+            int from = interval[first], to = interval[last];
+            if (from == to && counts[from] > 1)
+            {
+                yield return new NumberSegment(distinct[from], distinct[from], counts[from]);
+                continue;
+            }
+            double low = first > 0 ? Middle(distinct[interval[first - 1]], distinct[from]) : distinct[from];
+            double high = last == interval.Length - 1
+                ? distinct[to]
+                : Middle(distinct[to], distinct[interval[last + 1]]);
+            double all = interval[first..(last + 1)].Sum(i => (double)counts[i]);
+            double asUsual = interval[first..(last + 1)].Sum(i => column.LevelOf(distinct[i]) <= usual ? counts[i] : 0.0);
+            yield return new NumberSegment(low, high, all, asUsual / all);
+        }
+
+        static double Middle(double a, double b) => a / 2 + b / 2;
     }
 
     private sealed class Draws : TokenValues
@@ -87,18 +254,19 @@ internal sealed class NumberTokens : DrawnTokens
         private readonly TableColumn _column;
         private readonly NumberSegment[][] _segments;
         private readonly double[][] _upTo;
-        private readonly double _least, _most;
+        private readonly int _usual;
+        private readonly double _min, _max;
 
         public Draws(NumberTokens tokens, NumberLimit? limit)
         {
-            _column = tokens._column;
-            (_least, _most) = (_column.Min, _column.Max);
+            (_column, _usual) = (tokens._column, tokens._usual);
+            (_min, _max) = (_column.Min, _column.Max);
             (_segments, _upTo) = (tokens._segments, tokens._upTo);
             if (limit is null)
                 return;
-            (_least, _most) = (Math.Max(_least, limit.Least), Math.Min(_most, limit.Most));
+            (_min, _max) = (Math.Max(_min, limit.Min), Math.Min(_max, limit.Max));
             // What rounding brings into the range belongs to it, too.
-            double half = _column.Decimals is int decimals ? 0.5 * Math.Pow(10, -decimals) : 0;
+            double half = 0.5 * _column.StepSize;
             _segments = [.. tokens._segments.Select(s => s.Select(Within).Where(w => w.Weight > 0).ToArray())];
             _upTo = [.. _segments.Select(Sums)];
             Allowed = new float[tokens.Count];
@@ -112,17 +280,18 @@ internal sealed class NumberTokens : DrawnTokens
             NumberSegment Within(NumberSegment segment)
             {
                 if (segment.Low == segment.High)
-                    return segment with { Weight = segment.Low >= _least && segment.Low <= _most ? segment.Weight : 0 };
-                double low = Math.Max(segment.Low, _least - half), high = Math.Min(segment.High, _most + half);
+                    return segment with { Weight = segment.Low >= _min && segment.Low <= _max ? segment.Weight : 0 };
+                double low = Math.Max(segment.Low, _min - half), high = Math.Min(segment.High, _max + half);
                 const double point = 1e-6; // a single value that was asked for is not impossible
-                double share = low > high || _least > _most
+                double share = low > high || _min > _max
                     ? 0
                     : Math.Max(point, (high - low) / (segment.High - segment.Low));
-                return new NumberSegment(low, high, segment.Weight * share);
+                return segment with { Low = low, High = high, Weight = segment.Weight * share };
             }
         }
 
-        public override void Draw(int token, TableBlock block, int column, int row, ref SplitMix64 random)
+        public override void Draw(
+            int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
         {
             NumberSegment[] segments = _segments[token];
             if (segments.Length == 0)
@@ -133,23 +302,14 @@ internal sealed class NumberTokens : DrawnTokens
             NumberSegment segment = segments.Length == 1
                 ? segments[0]
                 : segments[Cumulative.Find(_upTo[token], random.NextDouble() * _upTo[token][^1])];
-            block.Numbers(column)[row] = segment.Low == segment.High
-                ? segment.Low
-                : Rounded(segment.Low + random.NextDouble() * (segment.High - segment.Low));
-        }
-
-        private double Rounded(double value)
-        {
-            if (_column.Decimals is int decimals && Math.Abs(value) < 1e15)
+            if (segment.Low == segment.High)
             {
-                double unit = Math.Pow(10, decimals);
-                value = Math.Round(value, decimals);
-                if (value < _least)
-                    value = Math.Round(Math.Ceiling(_least * unit) / unit, decimals);
-                else if (value > _most)
-                    value = Math.Round(Math.Floor(_most * unit) / unit, decimals);
+                block.Numbers(column)[row] = segment.Low;
+                return;
             }
-            return Math.Clamp(value, _least, Math.Max(_least, _most));
+            double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
+            int step = random.NextDouble() < segment.Usual ? _usual : _column.Step;
+            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
         }
     }
 }

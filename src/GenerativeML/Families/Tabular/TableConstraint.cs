@@ -9,97 +9,78 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// The three kinds are <see cref="FixedCombinations"/>, <see cref="AtMost"/> and <see cref="InRange"/>. Columns are
-/// named as the data names them; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// named as the data names them; a feature of a vector by its column and its own name or number, as <c>Features.3</c>.
 /// </remarks>
 [JsonDerivedType(typeof(FixedCombinations), nameof(FixedCombinations))]
 [JsonDerivedType(typeof(AtMost), nameof(AtMost))]
 [JsonDerivedType(typeof(InRange), nameof(InRange))]
-public abstract class TableConstraint
+public abstract record TableConstraint
 {
-    private protected TableConstraint(params IEnumerable<string> columns)
+    private protected TableConstraint(IEnumerable<string> columns)
     {
-        ColumnNames = [.. columns];
-        if (ColumnNames.Any(string.IsNullOrWhiteSpace))
+        if (columns.Any(string.IsNullOrWhiteSpace))
             throw new ArgumentException("A constraint names a column without a name.");
-        if (ColumnNames.Distinct().Count() < ColumnNames.Count)
-            throw new ArgumentException($"A constraint names a column twice: {this}.");
+        if (columns.Distinct().Count() < columns.Count())
+            throw new ArgumentException($"A constraint names a column twice: {string.Join(", ", columns)}.");
     }
 
     /// <summary>The columns that it speaks of.</summary>
-    public IReadOnlyList<string> ColumnNames { get; }
+    public abstract IReadOnlyList<string> ColumnNames { get; }
 
     /// <summary>Some columns' values occur together only as they do in the training rows.</summary>
-    public sealed class FixedCombinations : TableConstraint
+    /// <param name="Columns">The columns, at least two; their values become categories.</param>
+    public sealed record FixedCombinations(params IReadOnlyList<string> Columns) : TableConstraint(Columns)
     {
-        /// <param name="columnNames">The columns, at least two; their values become categories.</param>
-        /// <exception cref="ArgumentException">There are fewer than two, or one is given twice.</exception>
-        public FixedCombinations(params IReadOnlyList<string> columnNames)
-            : base(columnNames)
-        {
-            if (columnNames.Count < 2)
-                throw new ArgumentException("A combination needs two columns or more.", nameof(columnNames));
-        }
+        /// <summary>The columns, at least two; their values become categories.</summary>
+        /// <exception cref="ArgumentException">There are fewer than two.</exception>
+        public IReadOnlyList<string> Columns { get; init; } = Columns.Count >= 2
+            ? Columns
+            : throw new ArgumentException("A combination needs two columns or more.", nameof(Columns));
+
+        /// <inheritdoc/>
+        public override IReadOnlyList<string> ColumnNames => Columns;
 
         /// <inheritdoc/>
         public override string ToString() => $"only combinations of {string.Join(", ", ColumnNames)} that were seen";
     }
 
-    /// <summary>One column's number, or time, is never greater than another's.</summary>
-    public sealed class AtMost : TableConstraint
+    /// <summary>
+    /// One column's number, or time, is never greater than another's. Where one of the two is a Single, they are compared
+    /// as Singles.
+    /// </summary>
+    /// <param name="Lower">The column with the smaller value.</param>
+    /// <param name="Upper">The column with the greater one; another than the first.</param>
+    public sealed record AtMost(string Lower, string Upper) : TableConstraint([Lower, Upper])
     {
-        /// <param name="lower">The column with the smaller value.</param>
-        /// <param name="upper">The column with the greater one.</param>
-        /// <exception cref="ArgumentException">Both are the same.</exception>
-        public AtMost(string lower, string upper)
-            : base(lower, upper)
-        {
-            Lower = lower;
-            Upper = upper;
-        }
-
-        /// <summary>The column with the smaller value.</summary>
-        public string Lower { get; }
-
-        /// <summary>The column with the greater value.</summary>
-        public string Upper { get; }
+        /// <inheritdoc/>
+        public override IReadOnlyList<string> ColumnNames => [Lower, Upper];
 
         /// <inheritdoc/>
         public override string ToString() => $"{Lower} ≤ {Upper}";
     }
 
-    /// <summary>A column's numbers are within a range.</summary>
-    public sealed class InRange : TableConstraint
+    /// <summary>A column's numbers are within a range; Singles are compared with its ends as Singles.</summary>
+    /// <param name="Column">The column.</param>
+    /// <param name="Min">The least value; it may be minus infinity.</param>
+    /// <param name="Max">The greatest value, not below the least; it may be plus infinity.</param>
+    public sealed record InRange(
+        string Column,
+        [property: JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)] double Min,
+        double Max) : TableConstraint([Column])
     {
-        /// <param name="column">The column.</param>
-        /// <param name="least">The least value; it may be minus infinity.</param>
-        /// <param name="most">The greatest value; it may be plus infinity.</param>
+        /// <summary>The greatest value, not below the least; it may be plus infinity.</summary>
         /// <exception cref="ArgumentOutOfRangeException">No number is within the range.</exception>
-        public InRange(string column, double least, double most)
-            : base(column)
-        {
-            if (!(least <= most))
-            {
-                throw new ArgumentOutOfRangeException(
-                    nameof(most), most, $"The range of column '{column}' is empty: {Range(least, most)}.");
-            }
-            Column = column;
-            Least = least;
-            Most = most;
-        }
-
-        /// <summary>The column.</summary>
-        public string Column { get; }
-
-        /// <summary>The least value.</summary>
         [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Least { get; }
-
-        /// <summary>The greatest value.</summary>
-        [JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
-        public double Most { get; }
+        public double Max { get; init; } = Min <= Max
+            ? Max
+            : throw new ArgumentOutOfRangeException(
+                nameof(Max), Max, $"The range of column '{Column}' is empty: {Range(Min, Max)}.");
 
         /// <inheritdoc/>
-        public override string ToString() => $"{Column} in {Range(Least, Most)}";
+        public override IReadOnlyList<string> ColumnNames => [Column];
+
+        /// <inheritdoc/>
+        public override string ToString() => $"{Column} in {Range(Min, Max)}";
     }
 
     /// <summary>Checks that some row can keep all constraints, whatever the data.</summary>
@@ -109,31 +90,31 @@ public abstract class TableConstraint
         if (constraints.Any(c => c is null))
             throw new ArgumentException("A constraint is null.");
         CheckCombinations(constraints);
-        Dictionary<string, (double Least, double Most)> ranges = [];
+        Dictionary<string, (double Min, double Max)> ranges = [];
         foreach (InRange range in constraints.OfType<InRange>())
         {
-            (double least, double most) = RangeOf(range.Column);
-            (least, most) = (Math.Max(least, range.Least), Math.Min(most, range.Most));
-            if (least > most)
+            (double min, double max) = RangeOf(range.Column);
+            (min, max) = (Math.Max(min, range.Min), Math.Min(max, range.Max));
+            if (min > max)
                 throw Contradiction($"no value of '{range.Column}' is within all of its ranges");
-            ranges[range.Column] = (least, most);
+            ranges[range.Column] = (min, max);
         }
 
         // A lower bound carries over to every greater column; a circle of inequalities never settles.
         AtMost[] orders = [.. constraints.OfType<AtMost>()];
         foreach (AtMost order in InOrder(orders))
         {
-            double least = Math.Max(RangeOf(order.Lower).Least, RangeOf(order.Upper).Least);
-            double most = RangeOf(order.Upper).Most;
-            if (least > most)
+            double min = Math.Max(RangeOf(order.Lower).Min, RangeOf(order.Upper).Min);
+            double max = RangeOf(order.Upper).Max;
+            if (min > max)
             {
                 throw Contradiction(
-                    $"{order}, but '{order.Lower}' is at least {Text(least)} and '{order.Upper}' at most {Text(most)}");
+                    $"{order}, but '{order.Lower}' is at least {Text(min)} and '{order.Upper}' at most {Text(max)}");
             }
-            ranges[order.Upper] = (least, most);
+            ranges[order.Upper] = (min, max);
         }
 
-        (double Least, double Most) RangeOf(string column) =>
+        (double Min, double Max) RangeOf(string column) =>
             ranges.TryGetValue(column, out (double, double) known)
                 ? known
                 : (double.NegativeInfinity, double.PositiveInfinity);
@@ -175,7 +156,7 @@ public abstract class TableConstraint
     private static ArgumentException Contradiction(string what) =>
         new($"The constraints contradict each other: {what}.");
 
-    private static string Range(double least, double most) => $"[{Text(least)}, {Text(most)}]";
+    private static string Range(double min, double max) => $"[{Text(min)}, {Text(max)}]";
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
 }

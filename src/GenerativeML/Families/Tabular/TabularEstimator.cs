@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using TorchSharp;
 
 namespace GenerativeML;
 
@@ -16,8 +17,8 @@ namespace GenerativeML;
 /// <item><term>Boolean, text, keys</term><description>As categories; up to 65,536 of them in a column, with a warning
 /// above 1000.</description></item>
 /// <item><term>DateTime, DateTimeOffset, TimeSpan</term><description>As numbers, in the coarsest unit from days to
-/// milliseconds in which all of the column are whole; DateTimeOffset in universal time.</description></item>
-/// <item><term>Vectors of known size of these</term><description>Slot by slot, each like a column.</description></item>
+/// ticks in which all of the column are whole; DateTimeOffset with one offset for the whole column.</description></item>
+/// <item><term>Vectors of known size of these</term><description>Feature by feature, each like a column.</description></item>
 /// <item><term>NaN, empty text, missing keys, the least DateTime</term><description>As missing, and generated so.
 /// Infinite numbers are an error, or missing with <see cref="NonFiniteValues.Replace"/>.</description></item>
 /// </list>
@@ -29,19 +30,49 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
     private protected TabularEstimator(IHostEnvironment environment, string name, TabularOptions options)
         : base(environment, name, options) => _options = options;
 
-    /// <inheritdoc/>
     private protected override IReadOnlyList<OutputColumn> PromisedColumns => [];
 
-    /// <inheritdoc/>
     private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
         TableBinding.Check(inputSchema, _options, parameter);
 
-    /// <inheritdoc/>
     private protected override TabularTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var binding = new TableBinding(input.Schema, _options, parameter);
         TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
         var table = new TrainingTable(input, binding, _options, context.Warning);
-        return new TabularTransformer(TableFit.Fit(table, _options, context), table.Schema, table.Mapping);
+        return new TabularTransformer(Fit(table, _options, context), table.Schema, table.Mapping);
+    }
+
+    /// <summary>Trains on a table: chooses tokens, decides what options leave open, runs the loop.</summary>
+    /// <exception cref="InvalidOperationException">There are too few rows, or the loss diverged.</exception>
+    internal static TableGenerator Fit(ITableSource source, TabularOptions options, TrainingContext context)
+    {
+        torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
+        TokenTable tokens = TokenTable.Learn(
+            source,
+            options.UsesModes
+                ? (column, sample) => NumberModes.Learn(column, sample)
+                : (column, sample) => NumberTokens.Learn(column, sample, TokenTable.MaxNumbers),
+            context.Seed, options.CancellationToken);
+        var rows = new TokenSource(source, tokens);
+        using DisposeScope scope = torch.NewDisposeScope();
+        using TrainingData data = TrainingData.Prepare(rows, options, context.Seed, device, [rows]);
+        (options, long? steps) = options.Resolve(data.TrainingRows, tokens.Columns.Count);
+        TableNetwork network = options.CreateNetwork(tokens with { Frequencies = rows.Frequencies });
+
+        ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
+        using var layers = new TorchLayers(network.Declare, device, seed);
+        using var average = new TorchLayers(network.DeclareAverage, device, seed);
+        HostWeights weights = layers.ToHost(TableNetwork.Specs(network.Declare));
+        network.Initialize(weights, seed);
+        layers.LoadStateDict(weights);
+        average.LoadStateDict(weights);
+        var objective = new TableObjective(network, layers, average, options.WeightAverageDecay);
+        TrainingRun run = TrainingRun.Of(
+            options, context, options.BatchSize!.Value, options.Epochs!.Value, options.LearningRate!.Value,
+            options.WeightDecay!.Value, ("family", network.GetType().Name), ("tokens", tokens.Counts));
+        TrainingLoop.Run(objective, data, run with { Steps = steps }, device);
+        HostWeights trained = network.Trained(average.ToHost(TableNetwork.Specs(network.DeclareAverage)));
+        return new TableGenerator(network, options, trained, context.Device, context.FallbackToCpu);
     }
 }

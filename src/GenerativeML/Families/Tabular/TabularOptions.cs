@@ -1,11 +1,17 @@
+using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
-/// <summary>The options of a generator of tables, whatever it is made of.</summary>
+/// <summary>
+/// The options of a generator of tables, whatever it is made of. A trained model keeps them, with what training decided
+/// in the place of what they left open.
+/// </summary>
 /// <remarks>
 /// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
 /// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
 /// </remarks>
+[JsonDerivedType(typeof(TabularGanOptions), "gan")]
+[JsonDerivedType(typeof(TabularVaeOptions), "vae")]
 public abstract record TabularOptions : TrainingOptions
 {
     /// <summary>
@@ -29,6 +35,24 @@ public abstract record TabularOptions : TrainingOptions
     /// <summary>What holds in every row, in the data and in generated rows. Default: nothing.</summary>
     public IReadOnlyList<TableConstraint>? Constraints { get; init; }
 
+    /// <summary>
+    /// How much of the running mean of the weights that generate an update keeps; the trained model has these mean
+    /// weights. In [0, 1). Default: by the kind of generator.
+    /// </summary>
+    public double WeightAverageDecay { get; init; }
+
+    /// <summary>Whether numbers are learned as modes and offsets; otherwise as intervals.</summary>
+    internal abstract bool UsesModes { get; }
+
+    /// <summary>Makes the network of resolved options.</summary>
+    internal abstract TableNetwork CreateNetwork(TokenTable tokens);
+
+    /// <summary>
+    /// The same options with everything decided that they left open, and the number of steps where not whole epochs
+    /// decide.
+    /// </summary>
+    internal abstract (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns);
+
     /// <inheritdoc />
     /// <exception cref="ArgumentException">
     /// A column's name is empty or given twice, constraints contradict each other, or the precision is not one that
@@ -43,7 +67,22 @@ public abstract record TabularOptions : TrainingOptions
             throw new ArgumentException($"Option {nameof(LabelColumnName)} is empty.");
         if (Precision == Precision.BFloat16)
             throw new ArgumentException($"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
+        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         TableConstraint.CheckTogether(Constraints ?? []);
+    }
+
+    /// <summary>The options with a batch size, learning rate and weight decay, and epochs for so many steps.</summary>
+    private protected TabularOptions With(long trainingRows, int batchSize, double rate, double decay, long steps)
+    {
+        int batch = (int)Math.Min(BatchSize ?? batchSize, trainingRows);
+        long perEpoch = (trainingRows + batch - 1) / batch;
+        return this with
+        {
+            BatchSize = batch,
+            LearningRate = LearningRate ?? rate,
+            WeightDecay = WeightDecay ?? decay,
+            Epochs = Epochs ?? (int)((steps + perEpoch - 1) / perEpoch),
+        };
     }
 
     private static void CheckNames(IReadOnlyList<string>? names, string option)

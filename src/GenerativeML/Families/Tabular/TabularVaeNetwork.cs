@@ -3,136 +3,332 @@ using TorchSharp;
 namespace GenerativeML;
 
 /// <summary>
-/// A variational autoencoder of rows of tokens whose decoder is autoregressive (Chen 2017): the code tells what
-/// columns share, and each column is drawn by the code and the columns before it. Tokens of numbers have, beside
-/// vectors of their own, smooth functions of where they lie, so that neighbours are alike from the start; the rarer a
-/// token, the less its own vectors count.
+/// A variational autoencoder of rows of tokens whose decoder is autoregressive (Chen 2017): the latent vector tells
+/// what columns share, and each column is drawn by it and by the columns before. What the decoder knows is a sum, C
+/// wide, to which the latent vector and each token add what they tell; each position has two hidden layers of its own,
+/// H wide, on it. Tokens of numbers have, beside vectors of their own, smooth functions of where they lie, so that
+/// neighbours are alike from the start; the rarer a token, the less its own vectors count.
 /// </summary>
-internal sealed class TabularVaeNetwork : torch.nn.Module
+internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable tokens) : TableNetwork(tokens)
 {
     // A number's token in so many rows counts half by itself, and half by where it lies.
     private const double HalfOwnRows = 50;
 
-    private readonly int[] _scaled; // the positions that are numbers
+    private const float MinLogVariance = -8, MaxLogVariance = 4;
 
-    private readonly TabularEncoder encoder;
-    private readonly TabularDecoder decoder;
-    private readonly torch.Tensor scale; // (tokens, F), not trained; zero for categories
-    private readonly torch.Tensor own_share; // (tokens, 1), not trained: what a token's own vectors count
-    private readonly torch.Tensor scale_encoder; // (numbers, F, E)
-    private readonly torch.Tensor scale_context; // (numbers, F, C)
-    private readonly torch.Tensor scale_output; // (numbers, F, H)
+    // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
+    // distribution that the model has among rows that meet the condition.
+    private const int Candidates = 8;
 
-    /// <param name="shape">The shape of what will be kept.</param>
-    /// <param name="tokens">The tokens.</param>
-    /// <param name="counts">How often they occur.</param>
-    /// <param name="encoderWidth">Width of the encoder's layers, E.</param>
-    /// <param name="random">Draws the weights.</param>
-    public TabularVaeNetwork(
-        TabularVaeShape shape, TokenTable tokens, TokenCounts counts, int encoderWidth, SeededRandom random)
-        : base(nameof(TabularVaeNetwork))
+    // Rows under conditions are cut after one of so many parts of their positions, as each cut has passes of its own.
+    private const int Cuts = 4;
+
+    private readonly int _latent = options.LatentDimension;
+    private readonly int _hidden = options.HiddenWidth!.Value;
+
+    public override int PositionsPerRow => Positions;
+
+    private int Positions => Tokens.Columns.Count;
+
+    public override void Declare(Layers layers)
     {
-        encoder = new TabularEncoder(shape, encoderWidth, random);
-        decoder = new TabularDecoder(shape, random);
-        _scaled = [.. Enumerable.Range(0, tokens.Columns.Count).Where(p => tokens.Columns[p] is NumberTokens)];
-        float[] features = [.. tokens.Columns.SelectMany(
-            c => c is NumberTokens numbers ? TokenScales.Of(numbers) : new float[c.Count * TokenScales.Features])];
-        scale = HostTensors.FromRows(
-            features, features.Length / TokenScales.Features, TokenScales.Features, random.Device);
-        float[] shares = [.. tokens.Columns.SelectMany((c, p) => counts.Of(p).Select(
-            n => c is NumberTokens ? (float)(n / (n + HalfOwnRows)) : 1f))];
-        own_share = HostTensors.FromRows(shares, shares.Length, 1, random.Device);
-        double deviation = 0.3 / Math.Sqrt(tokens.Columns.Count);
-        long numbers = Math.Max(1, _scaled.Length); // an empty tensor has no gradient
-        scale_encoder = random.Normal([numbers, TokenScales.Features, encoderWidth], deviation).requires_grad_();
-        scale_context = random.Normal([numbers, TokenScales.Features, shape.ContextWidth], deviation).requires_grad_();
-        scale_output = torch.zeros(
-            [numbers, TokenScales.Features, shape.HiddenWidth], torch.ScalarType.Float32, random.Device,
-            requires_grad: true);
-        RegisterComponents();
-        SetShares(counts.LogShares());
+        DeclareTrained(layers);
+        int width = 2 * _hidden;
+        layers.Parameter("encoder.bias", 0, width);
+        layers.Linear("encoder.hidden", width, width);
+        layers.Linear("encoder.mu", width, _latent);
+        layers.Linear("encoder.log_var", width, _latent);
+        for (int p = 0; p < Positions; p++)
+        {
+            layers.Parameter($"encoder.{p}.tokens", 0, Tokens.Counts[p], width);
+            if (Tokens.Columns[p] is not NumberTokens)
+                continue;
+            layers.Buffer($"smooth.{p}.features", Tokens.Counts[p], NumberTokens.FeatureCount);
+            layers.Buffer($"smooth.{p}.own", Tokens.Counts[p], 1);
+            layers.Parameter($"smooth.{p}.encoder", 0, NumberTokens.FeatureCount, width);
+            layers.Parameter($"smooth.{p}.output", 0, NumberTokens.FeatureCount, _hidden);
+            if (p < Positions - 1)
+                layers.Parameter($"smooth.{p}.decoder", 0, NumberTokens.FeatureCount, _hidden);
+        }
     }
 
-    /// <summary>The decoder.</summary>
-    public TabularDecoder Decoder => decoder;
+    public override void DeclareTrained(Layers layers)
+    {
+        layers.Linear("decoder.latent", _latent, _hidden);
+        for (int p = 0; p < Positions; p++)
+        {
+            layers.Linear($"decoder.{p}.known", _hidden, _hidden);
+            layers.Linear($"decoder.{p}.latent", _latent, _hidden, bias: false);
+            layers.Linear($"decoder.{p}.hidden", _hidden, _hidden);
+            layers.Linear($"decoder.{p}.output", _hidden, Tokens.Counts[p]);
+            if (p < Positions - 1) // nothing is drawn after the last
+                layers.Parameter($"decoder.{p}.tokens", 0, Tokens.Counts[p], _hidden);
+        }
+    }
+
+    public override void Initialize(HostWeights weights, ulong seed)
+    {
+        double embedding = 1 / Math.Sqrt(Positions), smooth = 0.3 / Math.Sqrt(Positions);
+        for (int p = 0; p < Positions; p++)
+        {
+            Draw($"decoder.{p}.known.weight", Math.Sqrt(2.0 / _hidden));
+            Draw($"decoder.{p}.known.bias", 0);
+            Draw($"decoder.{p}.latent.weight", 0.05);
+            Draw($"decoder.{p}.hidden.weight", Math.Sqrt(1.0 / _hidden));
+            Draw($"decoder.{p}.hidden.bias", 0);
+            Draw($"decoder.{p}.output.weight", 0.02);
+            Draw($"encoder.{p}.tokens", embedding);
+            if (p < Positions - 1)
+                Draw($"decoder.{p}.tokens", embedding);
+            // An untrained decoder gives the tokens as often as they occur; what does not, as if in a tenth of a row.
+            long[] counts = Tokens.Frequencies[p];
+            double rows = counts.Sum() + 0.1 * counts.Length;
+            float[] bias = weights[$"decoder.{p}.output.bias"];
+            for (int token = 0; token < counts.Length; token++)
+                bias[token] = (float)Math.Log((counts[token] + 0.1) / rows);
+            if (Tokens.Columns[p] is not NumberTokens numbers)
+                continue;
+            numbers.ScaleFeatures().CopyTo(weights[$"smooth.{p}.features"], 0);
+            float[] own = weights[$"smooth.{p}.own"];
+            for (int token = 0; token < counts.Length; token++)
+                own[token] = (float)(counts[token] / (counts[token] + HalfOwnRows));
+            Draw($"smooth.{p}.encoder", smooth);
+            if (p < Positions - 1)
+                Draw($"smooth.{p}.decoder", smooth);
+        }
+
+        void Draw(string name, double deviation) => FillNormal(weights[name], seed++, deviation);
+    }
+
+    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
+        [new UpdateRule("vae", layers.Parameters())];
+
+    public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
+    {
+        (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, options.Dropout);
+        torch.Tensor klWithFreeBits = options.FreeBits > 0 ? kl.AtLeast(options.FreeBits) : kl;
+        return Terms(reconstruction, klWithFreeBits);
+    }
+
+    public override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step)
+    {
+        (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, dropout: 0);
+        return Terms(reconstruction, kl);
+    }
 
     /// <summary>The two parts of the negative ELBO of rows, in nats.</summary>
-    /// <param name="tokens">(B, positions).</param>
-    /// <param name="random">Draws the codes.</param>
+    /// <param name="w">The weights.</param>
+    /// <param name="rows">Tokens, (B, positions).</param>
+    /// <param name="random">Draws the latent vectors.</param>
     /// <param name="dropout">The share of hidden units that are left out.</param>
     /// <returns>
-    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each slot
-    /// of the code from the prior, (Z).
+    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each latent
+    /// feature from the prior, (Z).
     /// </returns>
-    public (torch.Tensor Reconstruction, torch.Tensor Kl) Loss(
-        torch.Tensor tokens, SeededRandom random, double dropout = 0)
+    public (torch.Tensor Reconstruction, torch.Tensor Kl) NegativeElbo(
+        Scope<TorchTensor> w, torch.Tensor rows, SeededRandom random, double dropout)
     {
-        long rows = tokens.shape[0], positions = tokens.shape[1];
-        Func<torch.Tensor, torch.Tensor>? drop = dropout > 0 ? Drop : null;
-        // Position by position, as the decoder goes.
-        torch.Tensor byPosition = tokens.add(Starts(tokens.device)).t().contiguous(); // (positions, B)
-        torch.Tensor byRow = byPosition.t().contiguous().view(-1);
-        (torch.Tensor mean, torch.Tensor logVariance) = encoder.Encode(
-            byRow, Scaled(encoder.TokenEmbedding, scale_encoder), rows, drop);
-        torch.Tensor code = mean.add(logVariance.mul(0.5).exp().mul(random.Normal(mean.shape)));
-        torch.Tensor told = Scaled(decoder.TokenEmbedding, scale_context)
-            .index_select(0, byPosition.view(-1)).view(positions, rows, -1);
-        torch.Tensor before = told.cumsum(0).sub(told).add(decoder.Context(code));
-        torch.Tensor hidden = decoder.Hidden(0, before, code, drop);
-        torch.Tensor weight = Scaled(decoder.OutputWeight, scale_output);
-        torch.Tensor? sum = null;
-        for (int p = 0; p < positions; p++)
-        {
-            torch.Tensor log = decoder.Logits(p, hidden.select(0, p), decoder.Of(p, weight)).log_softmax(1);
-            torch.Tensor seen = log.gather(1, tokens.narrow(1, p, 1)).sum();
-            sum = sum is null ? seen : sum.add(seen);
-        }
-        torch.Tensor kl = VariationalNetwork.KlDivergence<TorchTensor>(mean, logVariance).Value.mean([0L]);
-        return (sum!.mul(-1.0 / rows), kl);
+        long count = rows.shape[0];
+        torch.Tensor[] position = rows.unbind(1); // (B) each
+        TorchTensor sum = w["encoder.bias"];
+        for (int p = 0; p < Positions; p++)
+            sum += Scaled(w, p, $"encoder.{p}.tokens", "encoder").Embed(position[p]);
+        TorchTensor x = sum.Apply(Function.Relu);
+        x = Keep(2 * _hidden) is { } kept ? x * kept : x;
+        x = w.Linear("encoder.hidden", x).Apply(Function.Relu);
+        TorchTensor mu = w.Linear("encoder.mu", x);
+        TorchTensor logVar = w.Linear("encoder.log_var", x).Clamp(MinLogVariance, MaxLogVariance);
+        TorchTensor z = mu + (logVar * 0.5f).Apply(Function.Exp) * new TorchTensor(random.Normal([count, _latent]));
 
-        // The same units in all positions: one draw instead of many.
-        torch.Tensor Drop(torch.Tensor x)
+        TorchTensor known = w.Linear("decoder.latent", z);
+        TorchTensor? keep = Keep(_hidden); // the same units in all positions: one draw instead of many
+        TorchTensor? nll = null;
+        for (int p = 0; p < Positions; p++)
         {
-            torch.Tensor keep = random.Bernoulli([x.shape[^2], x.shape[^1]], 1 - dropout);
-            return x.mul(keep.mul(1 / (1 - dropout)));
+            TorchTensor hidden = Hidden(w.Of($"decoder.{p}"), known, z, keep);
+            TorchTensor output = Scaled(w, p, $"decoder.{p}.output.weight", "output");
+            TorchTensor logits = hidden.Linear(output, w[$"decoder.{p}.output.bias"]);
+            TorchTensor seen = torch.nn.functional.cross_entropy(
+                logits, position[p], reduction: torch.nn.Reduction.Sum);
+            nll = nll is { } others ? others + seen : seen;
+            if (p < Positions - 1)
+                known += Scaled(w, p, $"decoder.{p}.tokens", "decoder").Embed(position[p]);
+        }
+        TorchTensor kl = (mu * mu + logVar.Apply(Function.Exp) - logVar - 1) * 0.5f;
+        return (nll!.Value / count, kl.Value.mean([0L]));
+
+        TorchTensor? Keep(long width) => dropout > 0
+            ? new TorchTensor(random.Bernoulli([count, width], 1 - dropout).Scaled(1 / (1 - dropout)))
+            : (TorchTensor?)null;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Only the decoder is kept, with the smooth functions worked in.</remarks>
+    public override HostWeights Trained(HostWeights average)
+    {
+        for (int p = 0; p < Positions; p++)
+        {
+            if (Tokens.Columns[p] is not NumberTokens)
+                continue;
+            WorkIn($"decoder.{p}.output.weight", p, "output");
+            if (p < Positions - 1)
+                WorkIn($"decoder.{p}.tokens", p, "decoder");
+        }
+        return average.Select(spec => spec.Name.StartsWith("decoder.", StringComparison.Ordinal) ? spec : null);
+
+        void WorkIn(string name, int p, string part)
+        {
+            float[] own = average[$"smooth.{p}.own"], features = average[$"smooth.{p}.features"];
+            float[] smooth = average[$"smooth.{p}.{part}"], values = average[name];
+            for (int i = 0; i < values.Length; i++)
+            {
+                (int token, int column) = Math.DivRem(i, _hidden);
+                double sum = values[i] * own[token];
+                for (int f = 0; f < NumberTokens.FeatureCount; f++)
+                    sum += features[token * NumberTokens.FeatureCount + f] * smooth[f * _hidden + column];
+                values[i] = (float)sum;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
+    /// allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what
+    /// was drawn before a condition goes with it, too.
+    /// </remarks>
+    public override (float[] Tokens, float[] Offsets) Draw(
+        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+    {
+        int rows = random.Length;
+        int cut = values.Any(v => v.Allowed is not null) ? CutAfter(values) : 0;
+        float[] z = new float[rows * _latent], start = new float[rows * cut];
+        if (cut > 0)
+            DrawLimited(run, values, random, cut, z, start);
+        float[] uniform = new float[rows * (Positions - cut)];
+        for (int row = 0; row < rows; row++)
+        {
+            if (cut == 0)
+                NormalNumbers.Fill(ref random[row], z.AsSpan(row * _latent, _latent));
+            FillUniform(ref random[row], uniform.AsSpan(row * (Positions - cut), Positions - cut));
+        }
+        if (cut == Positions)
+            return (start, []);
+        float[] tokens = new float[rows * Positions];
+        PassInput[] inputs =
+        [
+            PassInput.Singles("z", _latent), PassInput.Singles("uniform", Positions - cut),
+            .. cut > 0 ? new[] { PassInput.Singles("start", cut) } : [],
+        ];
+        InputRows[] data = cut > 0 ? [z, uniform, start] : [z, uniform];
+        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), inputs, rows, data, tokens);
+        return (tokens, []);
+    }
+
+    private int CutAfter(IReadOnlyList<TokenValues> values)
+    {
+        int limited = Positions;
+        while (values[limited - 1].Allowed is null)
+            limited--;
+        int part = (Positions + Cuts - 1) / Cuts;
+        return Math.Min(Positions, (limited + part - 1) / part * part);
+    }
+
+    /// <summary>Draws candidates up to a position, and takes one for each row: its latent vector, its tokens.</summary>
+    private void DrawLimited(
+        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random, int cut, float[] z, float[] start)
+    {
+        int candidates = random.Length * Candidates, width = Tokens.Starts[cut];
+        float[] allowed = new float[width];
+        Array.Fill(allowed, 1);
+        for (int p = 0; p < cut; p++)
+            values[p].Allowed?.CopyTo(allowed, Tokens.Starts[p]);
+        float[] tried = new float[candidates * _latent], uniform = new float[candidates * cut];
+        float[] limits = new float[candidates * width];
+        float[] tokens = new float[candidates * cut], sums = new float[candidates * cut];
+        for (int i = 0; i < candidates; i++)
+        {
+            NormalNumbers.Fill(ref random[i / Candidates], tried.AsSpan(i * _latent, _latent));
+            FillUniform(ref random[i / Candidates], uniform.AsSpan(i * cut, cut));
+            allowed.CopyTo(limits, i * width);
+        }
+        run(
+            $"to {cut}", () => new DrawPass(this, 0, cut, isLimited: true),
+            [PassInput.Singles("z", _latent), PassInput.Singles("uniform", cut), PassInput.Singles("allowed", width)],
+            candidates, [tried, uniform, limits], tokens, sums);
+        double[] logWeight = new double[Candidates];
+        for (int row = 0; row < random.Length; row++)
+        {
+            for (int i = 0; i < Candidates; i++)
+            {
+                logWeight[i] = 0;
+                foreach (float sum in sums.AsSpan((row * Candidates + i) * cut, cut))
+                    logWeight[i] += Math.Log(sum);
+            }
+            double most = logWeight.Max();
+            double[] upTo = Cumulative.Sums(logWeight.Select(log => Math.Exp(log - most)));
+            int taken = row * Candidates + Cumulative.Find(upTo, random[row].NextDouble() * upTo[^1]);
+            tried.AsSpan(taken * _latent, _latent).CopyTo(z.AsSpan(row * _latent));
+            tokens.AsSpan(taken * cut, cut).CopyTo(start.AsSpan(row * cut));
         }
     }
 
     /// <summary>
-    /// A decoder of the same shape gets what this one has learned, with the smooth functions worked in.
+    /// What a position's hidden layers make of what is known, (B, C), and of the latent vector, (B, Z): (B, H).
     /// </summary>
-    public void CopyDecoder(TabularDecoder target)
+    private static T Hidden<T>(Scope<T> position, T known, T z, T? keep)
+        where T : struct, ITensor<T>
     {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        WeightAverage.Copy(target, decoder);
-        target.TokenEmbedding.copy_(Scaled(decoder.TokenEmbedding, scale_context));
-        target.OutputWeight.copy_(Scaled(decoder.OutputWeight, scale_output));
+        T hidden = (position.Linear("known", known) + position.Linear("latent", z)).Apply(Function.Relu);
+        if (keep is { } units)
+            hidden *= units;
+        return hidden + position.Linear("hidden", hidden).Apply(Function.Relu);
     }
 
-    // An untrained decoder gives the tokens as often as they occur.
-    private void SetShares(float[] logShares)
+    /// <summary>What the tokens of a position have of their own and by where they lie, (tokens, W).</summary>
+    private TorchTensor Scaled(Scope<TorchTensor> w, int position, string own, string smooth)
     {
-        using IDisposable noGradient = torch.no_grad();
-        using torch.Tensor values = HostTensors.FromRows(
-            logShares, 1, logShares.Length, decoder.OutputBias.device);
-        decoder.OutputBias.copy_(values.view(-1));
+        if (Tokens.Columns[position] is not NumberTokens)
+            return w[own];
+        Scope<TorchTensor> part = w.Of($"smooth.{position}");
+        return w[own] * part["own"] + part["features"].MatMul(part[smooth]);
     }
+
+    private LossTerm[] Terms(torch.Tensor reconstruction, torch.Tensor kl) =>
+        [new("reconstruction", reconstruction), new("kl", kl.sum().Scaled(options.KlWeight))];
 
     /// <summary>
-    /// What tokens have of their own, (tokens, W), and by where they lie, (numbers, F, W) → (tokens, W).
+    /// Draws the tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions),
+    /// and either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens)
+    /// → all tokens so far, and what conditions left of the shares, (B, positions).
     /// </summary>
-    private torch.Tensor Scaled(torch.Tensor own, torch.Tensor smooth)
+    private sealed class DrawPass(TabularVaeNetwork network, int from, int to, bool isLimited) : IForwardPass
     {
-        if (_scaled.Length == 0)
-            return own;
-        int next = 0;
-        return torch.cat([.. decoder.Shape.Tokens.Select((_, p) => next < _scaled.Length && _scaled[next] == p
-            ? decoder.Of(p, own).mul(decoder.Of(p, own_share))
-                .add(decoder.Of(p, scale).matmul(smooth.select(0, next++)))
-            : decoder.Of(p, own))]);
-    }
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T z = inputs[0], known = w.Linear("decoder.latent", z);
+            var tokens = new T[to];
+            for (int p = 0; p < from; p++)
+            {
+                tokens[p] = inputs[2].Slice(1, p, 1);
+                known += Told(w, p, tokens[p]);
+            }
+            var sums = new T[to - from];
+            for (int p = from; p < to; p++)
+            {
+                Scope<T> position = w.Of($"decoder.{p}");
+                T logits = position.Linear("output", Hidden(position, known, z, null));
+                (tokens[p], sums[p - from]) = network.Choose(
+                    w, p, logits, inputs[1].Slice(1, p - from, 1), isLimited ? inputs[2] : null);
+                if (p < network.Positions - 1)
+                    known += Told(w, p, tokens[p]);
+            }
+            T drawn = T.Concat(1, tokens);
+            return isLimited ? [drawn, T.Concat(1, sums)] : [drawn];
+        }
 
-    private torch.Tensor Starts(torch.Device device) => HostTensors.Index(
-        [.. Enumerable.Range(0, decoder.Shape.Tokens.Count).Select(decoder.Start)], device);
+        private static T Told<T>(Scope<T> w, int position, T token)
+            where T : struct, ITensor<T> => w[$"decoder.{position}.tokens"].Embed(token.ToIndices().Squeeze(1));
+    }
 }

@@ -6,14 +6,19 @@ namespace GenerativeML;
 internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> Columns)
 {
     /// <summary>The most categories of a column that have tokens of their own.</summary>
-    public const int MostCategories = 256;
+    public const int MaxCategories = 256;
 
     /// <summary>About the most tokens of a column of numbers.</summary>
-    public const int MostNumbers = 64;
+    public const int MaxNumbers = 64;
+
+    /// <summary>The most tokens of a column in a file.</summary>
+    public const int MaxTokens = 1 << 16;
 
     // What numbers are looked at to choose tokens: some memory, and rows enough even where they are wide.
     private const int SampledValues = 1 << 24;
-    private const int LeastSample = 1 << 10, MostSample = 1 << 17;
+    private const int MinSample = 1 << 10, MaxSample = 1 << 17;
+
+    private const int ReadRows = 1024;
 
     /// <summary>
     /// The column of each position: those of the table in their order, but the label last, so that what it depends on
@@ -24,26 +29,155 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>The number of tokens of each position.</summary>
     public IReadOnlyList<int> Counts { get; } = [.. Columns.Select(c => c.Count)];
 
-    /// <summary>Chooses tokens by the rows of a table.</summary>
-    /// <param name="source">The table.</param>
-    /// <param name="numbers">Chooses those of a column of numbers by a sample of its values.</param>
-    /// <param name="seed">The seed of the sample.</param>
-    /// <param name="cancellation">Stops it.</param>
+    /// <summary>Where the tokens of each position begin, counted over all; and at last how many there are.</summary>
+    public IReadOnlyList<int> Starts { get; } =
+        [0, .. Cumulative.Sums(Columns.Select(c => (double)c.Count)).Select(sum => (int)sum)];
+
+    /// <summary>The positions whose values are a token and an offset.</summary>
+    public IReadOnlyList<int> WithOffset { get; } =
+        [.. Enumerable.Range(0, Columns.Count).Where(p => Columns[p].HasOffset)];
+
+    /// <summary>How often each token of each position occurs in training rows.</summary>
+    public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
+
+    /// <summary>
+    /// Chooses tokens by the rows of a table, those of a column of numbers by a random sample of its values.
+    /// </summary>
     public static TokenTable Learn(
         ITableSource source, Func<TableColumn, double[], TokenColumn> numbers, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
-        int rows = Math.Clamp(SampledValues / shape.Columns.Count, LeastSample, MostSample);
-        TableSample sample = TableSample.Take(source, rows, seed, cancellation);
+        int rows = Math.Clamp(SampledValues / shape.Columns.Count, MinSample, MaxSample);
+        var sample = new TableBlock(shape, (int)Math.Min(rows, source.RowCount));
+        long[][] counts = [.. shape.Columns.Select(c => new long[c.Categories])];
+        int sampled = Sample(source, sample, counts, seed, cancellation);
         return new TokenTable(shape, [.. OrderOf(shape).Select(c => shape.Columns[c].Kind == TableColumnKind.Continuous
-            ? numbers(shape.Columns[c], sample.Numbers(c).ToArray())
-            : new CategoryTokens(sample.Counts(c), MostCategories))]);
+            ? numbers(shape.Columns[c], sample.Numbers(c)[..sampled])
+            : new CategoryTokens(counts[c], MaxCategories))]);
     }
 
+    /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
+    /// <exception cref="FormatException">They make no sense.</exception>
+    public static TokenTable Load(TableShape shape, ReadOnlySpan<double> values, bool modes)
+    {
+        var reader = new TokenReader(values);
+        var columns = new List<TokenColumn>();
+        foreach (int column in OrderOf(shape))
+        {
+            TableColumn known = shape.Columns[column];
+            columns.Add(known.Kind == TableColumnKind.Categorical
+                ? CategoryTokens.Load(ref reader, known.Categories)
+                : modes ? NumberModes.Load(ref reader, known) : NumberTokens.Load(ref reader, known));
+        }
+        var frequencies = new List<long[]>();
+        foreach (TokenColumn column in columns)
+        {
+            long[] counts = new long[column.Count];
+            foreach (ref long count in counts.AsSpan())
+                count = (long)reader.Next(value => value is >= 0 and <= 1L << 53);
+            frequencies.Add(counts);
+        }
+        return reader.IsAtEnd
+            ? new TokenTable(shape, columns) { Frequencies = frequencies }
+            : throw TokenReader.Unsound();
+    }
+
+    /// <summary>All that it takes to make the tokens again, as numbers.</summary>
+    public double[] Save() =>
+    [
+        .. Columns.SelectMany(c => c.Save()), .. Frequencies.SelectMany(counts => counts).Select(count => (double)count),
+    ];
+
     /// <summary>The column of each position.</summary>
-    public static IReadOnlyList<int> OrderOf(TableShape shape) =>
+    private static int[] OrderOf(TableShape shape) =>
     [
         .. Enumerable.Range(0, shape.Columns.Count).Where(c => c != shape.Label),
         .. shape.Label is int label ? new[] { label } : [],
     ];
+
+    /// <summary>
+    /// Reads a table once: a random sample of its rows, every row equally likely (Vitter's algorithm R 1985), and how
+    /// often each category occurs in all of them. With no more rows than its size the sample holds them all, in order.
+    /// </summary>
+    private static int Sample(
+        ITableSource source, TableBlock sample, long[][] counts, int seed, CancellationToken cancellation)
+    {
+        var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample));
+        long seen = 0;
+        var block = new TableBlock(source.Shape, ReadRows);
+        using ITableReader reader = source.Open();
+        for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            for (int row = 0; row < n; row++, seen++)
+            {
+                ulong at = seen < sample.Capacity ? (ulong)seen : random.Next() % (ulong)(seen + 1);
+                if (at < (ulong)sample.Capacity)
+                    block.CopyRow(row, sample, (int)at);
+            }
+            for (int c = 0; c < counts.Length; c++)
+            {
+                foreach (int code in counts[c].Length == 0 ? [] : block.Codes(c).AsSpan(0, n))
+                    counts[c][code]++;
+            }
+        }
+        return (int)Math.Min(seen, sample.Capacity);
+    }
+}
+
+/// <summary>
+/// The rows of a table as tokens: a field with a token for each position, and where there are offsets, one with those.
+/// Counts how often training rows have each token.
+/// </summary>
+internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowSource, IRowObserver
+{
+    public IReadOnlyList<RowField> Fields { get; } =
+    [
+        new RowField("tokens", FieldKind.Int64, tokens.Columns.Count),
+        .. tokens.WithOffset.Count > 0 ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) } : [],
+    ];
+
+    public long? RowCount => table.RowCount;
+
+    /// <summary>How often each token of each position was seen.</summary>
+    public IReadOnlyList<long[]> Frequencies { get; } = [.. tokens.Counts.Select(n => new long[n])];
+
+    public IRowReader Open() => new Reader(tokens, table.Open());
+
+    public void Observe(RowBlock block, int start, int count)
+    {
+        for (int row = start; row < start + count; row++)
+        {
+            ReadOnlySpan<long> values = block.Int64Row(0, row);
+            for (int position = 0; position < values.Length; position++)
+                Frequencies[position][values[position]]++;
+        }
+    }
+
+    private sealed class Reader(TokenTable tokens, ITableReader rows) : IRowReader
+    {
+        private TableBlock? _block;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            if (_block is null || _block.Capacity < count)
+                _block = new TableBlock(tokens.Shape, count);
+            int n = rows.Read(_block, 0, count);
+            for (int row = 0; row < n; row++)
+            {
+                Span<long> to = block.Int64Row(0, start + row);
+                for (int p = 0; p < to.Length; p++)
+                    to[p] = tokens.Columns[p].Encode(_block, tokens.Order[p], row);
+                for (int i = 0; i < tokens.WithOffset.Count; i++)
+                {
+                    int p = tokens.WithOffset[i];
+                    block.SingleRow(1, start + row)[i] =
+                        tokens.Columns[p].Offset(_block, tokens.Order[p], row, (int)to[p]);
+                }
+            }
+            return n;
+        }
+
+        public void Dispose() => rows.Dispose();
+    }
 }

@@ -26,6 +26,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         foreach (ColumnCondition condition in where.Columns)
         {
             int field = Array.FindIndex(_fields, f => f.Column.Name == condition.Column);
+            if (Array.FindLastIndex(_fields, f => f.Column.Name == condition.Column) != field)
+                throw Impossible($"The condition names '{condition.Column}', which several columns are called.");
             if (field < 0)
             {
                 throw Impossible(
@@ -45,25 +47,26 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         TableType type = _types[field];
         bool boolean = TableItem.Named(type.Item).Type is BooleanDataViewType;
         TableValues shown = KeyTexts(field) ?? categories;
-        var allowed = new bool[categories.Count];
-        switch (condition.Values)
+        if (condition.Values is ValueRange && (shown.Numbers is null || boolean))
+            throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
+        int[] codes = [.. Enumerable.Range(0, categories.Count)];
+        object?[] asked = condition.Values is SomeValues some ? [.. some.Values] : [];
+        if (Array.Find(asked, value => !codes.Any(code => Is(code, value!))) is object unknown)
         {
-            case SomeValues some:
-                foreach (object? value in some.Values)
-                    allowed[CodeOf(value!)] = true;
-                break;
-            case ValueRange range when shown.Numbers is not null && !boolean:
-                double least = Round(field, range.Least), most = Round(field, range.Most);
-                for (int code = 0; code < allowed.Length; code++)
-                    allowed[code] = !IsMissing(code) && shown.Numbers[code] >= least && shown.Numbers[code] <= most;
-                break;
-            case ValueRange:
-                throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
-            case Presence presence:
-                for (int code = 0; code < allowed.Length; code++)
-                    allowed[code] = IsMissing(code) == presence.IsMissing;
-                break;
+            throw Impossible(
+                $"No row can meet the condition {condition}: {new SomeValues([unknown]).ToString()[2..]} was never seen"
+                + $" there. {Seen()}");
         }
+        bool[] allowed =
+        [
+            .. codes.Select(code => condition.Values switch
+            {
+                ValueRange range => !IsMissing(code) && shown.Numbers![code] >= OfType(field, range.Min)
+                    && shown.Numbers[code] <= OfType(field, range.Max),
+                Presence presence => IsMissing(code) == presence.IsMissing,
+                _ => asked.Any(value => Is(code, value!)),
+            }),
+        ];
         return allowed.Contains(true)
             ? new CategoryLimit(field, allowed)
             : throw Impossible(
@@ -73,78 +76,61 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             ? texts[code].Length == 0
             : double.IsNaN(categories.Numbers![code]) || type.KeyCount > 0 && categories.Numbers[code] == 0;
 
-        int CodeOf(object value)
+        bool Is(int code, object value) => (value, shown) switch
         {
-            for (int code = 0; code < allowed.Length; code++)
-            {
-                bool same = (value, shown) switch
-                {
-                    (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
-                    (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
-                    (double number, { Numbers: not null }) =>
-                        !boolean && shown.Numbers[code] == Round(field, number) && !IsMissing(code),
-                    _ => false,
-                };
-                if (same)
-                    return code;
-            }
-            throw Impossible(
-                $"No row can meet the condition {condition}: {new SomeValues([value]).ToString()[2..]} was never seen"
-                + $" there. {Seen()}");
-        }
+            (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
+            (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
+            (double.NaN, _) => IsMissing(code),
+            (double number, { Numbers: not null }) =>
+                !boolean && shown.Numbers[code] == OfType(field, number) && !IsMissing(code),
+            _ => false,
+        };
 
         string Seen() =>
-            $"It has {allowed.Length} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
+            $"It has {categories.Count} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
     }
 
     private NumberLimit Numbers(int field, ColumnCondition condition)
     {
-        TableField known = _fields[field];
-        TableColumn column = known.Column;
-        (double least, double most) = condition.Values switch
+        TableColumn column = _fields[field].Column;
+        if (condition.Values is Presence { IsMissing: true })
         {
-            ValueRange range => (range.Least, range.Most),
+            return column.HasMissing
+                ? new NumberLimit(field, double.PositiveInfinity, double.NegativeInfinity, Missing: true)
+                : throw Impossible(
+                    $"No row can meet the condition {condition}: no value of it was missing in the training rows.");
+        }
+        (double min, double max) = condition.Values switch
+        {
+            ValueRange range => (range.Min, range.Max),
             SomeValues { Values: [double number] } => (number, number),
-            Presence { IsMissing: true } => (double.PositiveInfinity, double.NegativeInfinity),
             Presence => (double.NegativeInfinity, double.PositiveInfinity),
             SomeValues { Values: [double, ..] } => throw Impossible(
                 $"Column '{condition.Column}' holds numbers without categories: ask for one number or for a range."),
             _ => throw Impossible(
                 $"Column '{condition.Column}' holds numbers: the condition {condition} cannot be met."),
         };
-        if (condition.Values is Presence { IsMissing: true })
-        {
-            return column.HasMissing
-                ? new NumberLimit(field, least, most, Missing: true)
-                : throw Impossible(
-                    $"No row can meet the condition {condition}: no value of it was missing in the training rows.");
-        }
         var limit = new NumberLimit(
-            field,
-            Math.Max(column.Min, Round(field, least) / known.Unit),
-            Math.Min(column.Max, Round(field, most) / known.Unit),
-            Missing: false);
-        return limit.Least <= limit.Most && HoldsRounded(field, limit)
+            field, Math.Max(column.Min, OfType(field, min)), Math.Min(column.Max, OfType(field, max)), Missing: false);
+        return limit.Min <= limit.Max && column.CanHold(limit.Min, limit.Max)
             ? limit
             : throw Impossible(
                 $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to"
-                + $" {Show(column.Max)}"
-                + (column.Decimals is int digits ? $", rounded to {digits} digits after the point." : "."));
+                + $" {Show(column.Max)}{Steps()}.");
 
-        string Show(double value) => mapping.IsSingle(field)
-            ? ((float)value).ToString(CultureInfo.InvariantCulture)
-            : Text(value * known.Unit);
-    }
+        string Show(double value) => TableItem.Named(_types[field].Item).Type switch
+        {
+            TimeSpanDataViewType => $"{TableTimes.ToDuration(value)}",
+            _ when column.IsTime => TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture),
+            _ => Text(value),
+        };
 
-    /// <summary>Whether a range holds a number with as many digits as the column's; there may be a gap.</summary>
-    private bool HoldsRounded(int field, NumberLimit limit)
-    {
-        if (_fields[field].Column.Decimals is not int decimals)
-            return true;
-        double scale = Math.Pow(10, decimals), near = Math.Round(limit.Least * scale);
-        return new[] { near - 1, near, near + 1 }
-            .Select(n => Round(field, n / scale))
-            .Any(value => value >= limit.Least && value <= limit.Most);
+        string Steps() => NumberStep.All(column.IsTime)[column.Step] switch
+        {
+            { Unit: 0 } => "",
+            { Unit: 1 } step when !column.IsTime => $", rounded to {step.Decimals} digits after the point",
+            var step => $", in steps of {new TimeSpan(step.Unit)}",
+        };
     }
 
     /// <summary>The limits in terms of the columns that are learned.</summary>
@@ -168,36 +154,51 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             }
             model.Add(new CategoryLimit(mapping.ColumnOf(combination.Fields[0]), allowed));
         }
+        limits = new(limits);
+        foreach (TableDifference difference in mapping.Plan.Differences.Reverse())
+        {
+            if (limits.GetValueOrDefault(difference.Upper) is NumberLimit upper)
+                model.Add(GapLimit(difference, upper, limits, where));
+        }
         foreach ((int field, TableLimit limit) in limits)
         {
-            // A greater column is learned as a gap: only the smaller ones can be limited beforehand.
-            bool gap = mapping.Plan.Differences.Any(d => d.Upper == field);
-            if (mapping.CombinationOf(field) is not null || gap)
-                continue;
-            TableLimit asked = limit is NumberLimit range ? Widened(field, range) : limit;
-            model.Add(asked with { Column = mapping.ColumnOf(field) });
-        }
-        foreach (TableDifference difference in mapping.Plan.Differences)
-        {
-            if (limits.GetValueOrDefault(difference.Upper) is not NumberLimit upper || upper.Missing)
-                continue;
-            foreach (int field in difference.Lowers)
-            {
-                if (limits.GetValueOrDefault(field) is NumberLimit { Missing: false } lower && lower.Least > upper.Most)
-                {
-                    throw Impossible(
-                        $"No row can meet the condition {where}: '{_fields[field].Column.Name}' is never greater than"
-                        + $" '{_fields[upper.Column].Column.Name}'.");
-                }
-            }
+            if (mapping.CombinationOf(field) is null && mapping.Plan.Differences.All(d => d.Upper != field))
+                model.Add(limit with { Column = mapping.ColumnOf(field) });
         }
         return model;
     }
 
-    // The model's numbers become Singles only afterwards: 20.1 is below the Single of that name.
-    private NumberLimit Widened(int field, NumberLimit limit) => mapping.IsSingle(field)
-        ? limit with { Least = MathF.BitDecrement((float)limit.Least), Most = MathF.BitIncrement((float)limit.Most) }
-        : limit;
+    /// <summary>
+    /// What a limit of a greater column says of its gap, and of the smaller columns, whose limits are narrowed. It may
+    /// allow too much, as the gap depends on the row: rows are held against the condition in any case.
+    /// </summary>
+    private NumberLimit GapLimit(
+        TableDifference difference, NumberLimit upper, Dictionary<int, TableLimit> limits, RowCondition where)
+    {
+        int column = mapping.ColumnOf(difference.Upper);
+        if (!(upper.Min <= upper.Max))
+            return upper with { Column = column };
+        double low = difference.FloorOf(mapping.Data), high = low;
+        foreach (int field in difference.Lowers)
+        {
+            TableColumn known = _fields[field].Column;
+            NumberLimit lower = limits.GetValueOrDefault(field) as NumberLimit
+                ?? new(field, known.Min, known.Max, known.HasMissing);
+            if (lower is { Missing: false } && lower.Min > upper.Max)
+            {
+                throw Impossible(
+                    $"No row can meet the condition {where}: '{known.Name}' is never greater than"
+                    + $" '{_fields[upper.Column].Column.Name}'.");
+            }
+            lower = lower with { Max = Math.Min(lower.Max, upper.Max) };
+            limits[field] = lower;
+            high = Math.Max(high, lower.Max);
+            if (!lower.Missing)
+                low = Math.Max(low, lower.Min);
+        }
+        double rounding = _fields[difference.Upper].Column.StepSize;
+        return new NumberLimit(column, upper.Min - high - rounding, upper.Max - low + rounding, upper.Missing);
+    }
 
     private static TableLimit Both(TableLimit one, TableLimit other, RowCondition where)
     {
@@ -206,8 +207,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             (CategoryLimit a, CategoryLimit b) when a.Allowed.Zip(b.Allowed).Any(p => p.First && p.Second) =>
                 a with { Allowed = [.. a.Allowed.Zip(b.Allowed, (x, y) => x && y)] },
             (NumberLimit a, NumberLimit b) when a.Missing == b.Missing =>
-                a.Missing || Math.Max(a.Least, b.Least) <= Math.Min(a.Most, b.Most)
-                    ? a with { Least = Math.Max(a.Least, b.Least), Most = Math.Min(a.Most, b.Most) }
+                a.Missing || Math.Max(a.Min, b.Min) <= Math.Min(a.Max, b.Max)
+                    ? a with { Min = Math.Max(a.Min, b.Min), Max = Math.Min(a.Max, b.Max) }
                     : null,
             _ => null,
         };
@@ -235,9 +236,9 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             key >= 1 && key <= values.Count ? values[key - 1] : default;
     }
 
-    /// <summary>A number as the column can hold it: 0.1 is not the same in Single and in Double.</summary>
-    private double Round(int field, double value) =>
-        mapping.IsSingle(field) && double.IsFinite(value) ? (float)value : value;
+    /// <summary>A number as the column's type has it.</summary>
+    private double OfType(int field, double value) =>
+        TableItem.Named(_types[field].Item).IsSingle ? NumberStep.Plain((float)value) : value;
 
     private static string Names(IEnumerable<string> names)
     {

@@ -9,44 +9,42 @@ internal sealed class ConstraintScan
 {
     private readonly IReadOnlyList<TableConstraint> _constraints;
     private readonly int[][] _fields; // of each constraint
+    private readonly bool[] _single; // whether a constraint compares Singles
     private readonly long[] _broken; // rows, of each constraint
-    private readonly List<CombinationIndex> _combinations = [];
-    private readonly List<GapProfile> _gaps = [];
+    private readonly CombinationIndex[] _combinations;
+    private readonly GapProfile[] _gaps;
 
     public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
     {
         string[] names = [.. binding.FieldNames];
         _constraints = constraints;
         _fields = [.. constraints.Select(c => c.ColumnNames.Select(name => Array.IndexOf(names, name)).ToArray())];
+        _single = [.. _fields.Select(fields => fields.Any(f => binding.ItemOf(f).IsSingle))];
         _broken = new long[constraints.Count];
-        for (int c = 0; c < constraints.Count; c++)
-        {
-            if (constraints[c] is TableConstraint.FixedCombinations)
-                _combinations.Add(new CombinationIndex([.. _fields[c].Order()]));
-        }
-
+        _combinations =
+        [
+            .. constraints.Zip(_fields).Where(c => c.First is TableConstraint.FixedCombinations)
+                .Select(c => new CombinationIndex([.. c.Second.Order()])),
+        ];
         // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
-        var groups = TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])
-            .Select((order, place) => (order, place))
-            .GroupBy(o => o.order.Upper)
-            .OrderBy(group => group.Max(o => o.place));
-        foreach (var group in groups)
-        {
-            _gaps.Add(new GapProfile(
-                Array.IndexOf(names, group.Key), [.. group.Select(o => Array.IndexOf(names, o.order.Lower))]));
-        }
+        _gaps =
+        [
+            .. TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])
+                .Select((order, place) => (order.Lower, order.Upper, Place: place))
+                .GroupBy(order => Array.IndexOf(names, order.Upper))
+                .OrderBy(group => group.Max(order => order.Place))
+                .Select(group => new GapProfile(
+                    group.Key, [.. group.Select(order => Array.IndexOf(names, order.Lower))],
+                    binding.ItemOf(group.Key).IsTime)),
+        ];
     }
 
     /// <summary>How a field must be learned for the constraints' sake, or null.</summary>
     public FieldRule? RuleOf(int field)
     {
-        for (int c = 0; c < _constraints.Count; c++)
-        {
-            if (!_fields[c].Contains(field) || _constraints[c] is TableConstraint.InRange)
-                continue;
-            return _constraints[c] is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
-        }
-        return null;
+        TableConstraint? rule = _constraints.Where((c, i) => c is not TableConstraint.InRange && _fields[i].Contains(field))
+            .FirstOrDefault();
+        return rule is null ? null : rule is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
     }
 
     /// <summary>The fields that are compared with others.</summary>
@@ -58,23 +56,22 @@ internal sealed class ConstraintScan
         double[] numbers = cells.Numbers;
         for (int c = 0; c < _constraints.Count; c++)
         {
-            int[] fields = _fields[c];
+            double first = numbers[_fields[c][0]];
             bool broken = _constraints[c] switch
             {
-                TableConstraint.AtMost => numbers[fields[0]] > numbers[fields[1]],
-                TableConstraint.InRange range => numbers[fields[0]] < range.Least || numbers[fields[0]] > range.Most,
+                TableConstraint.AtMost => IsGreater(c, first, numbers[_fields[c][1]]),
+                TableConstraint.InRange range => IsGreater(c, range.Min, first) || IsGreater(c, first, range.Max),
                 _ => false,
             };
-            if (broken)
-                _broken[c]++;
+            _broken[c] += broken ? 1 : 0;
         }
         foreach (CombinationIndex combination in _combinations)
         {
             combination.Add([.. combination.Fields.Select(f => codes[f])]);
-            if (combination.Rows.Count > FieldProfile.MostCategories)
+            if (combination.Rows.Count > FieldProfile.MaxCategories)
             {
                 throw new InvalidOperationException(
-                    $"There are more than {FieldProfile.MostCategories} combinations of the columns that a constraint"
+                    $"There are more than {FieldProfile.MaxCategories} combinations of the columns that a constraint"
                     + " joins.");
             }
         }
@@ -82,9 +79,12 @@ internal sealed class ConstraintScan
             gap.Add(numbers);
     }
 
+    // In the type of the columns: where one of two numbers is a Single, both are compared as such.
+    private bool IsGreater(int constraint, double a, double b) => _single[constraint] ? (float)a > (float)b : a > b;
+
     /// <summary>What becomes of the columns, after all rows.</summary>
     /// <exception cref="InvalidOperationException">Rows break constraints; the message names them.</exception>
-    public TablePlan Finish(TableShape data, long rows, long unit)
+    public TablePlan Finish(TableShape data, long rows)
     {
         string[] broken =
         [
@@ -102,15 +102,15 @@ internal sealed class ConstraintScan
         return new TablePlan
         {
             Combinations = [.. _combinations.Select(c => new TableCombination { Fields = c.Fields, Rows = c.Rows })],
-            Differences = [.. _gaps.Select(gap => gap.Finish(data, unit))],
+            Differences = [.. _gaps.Select(gap => gap.Finish(data))],
         };
     }
 
     /// <summary>The distances of a number from the greatest of some others.</summary>
-    private sealed class GapProfile(int upper, int[] lowers)
+    private sealed class GapProfile(int upper, int[] lowers, bool isTime)
     {
-        private readonly NumberProfile _gaps = new(single: false);
-        private readonly NumberProfile _alone = new(single: false); // where no smaller number is there
+        private readonly NumberProfile _gaps = new(isTime, isSingle: false);
+        private readonly NumberProfile _alone = new(isTime, isSingle: false); // where no smaller number is there
 
         public int Upper => upper;
 
@@ -127,27 +127,23 @@ internal sealed class ConstraintScan
             if (double.IsNegativeInfinity(greatest))
                 _alone.Add(numbers[upper]);
             else
-                _gaps.Add(numbers[upper] - greatest);
+                _gaps.Add(TableDifference.Gap(numbers[upper], greatest));
         }
 
-        public TableDifference Finish(TableShape data, long unit)
+        public TableDifference Finish(TableShape data)
         {
-            var difference = new TableDifference
-            {
-                Upper = upper,
-                Lowers = lowers,
-                Gap = new TableColumn(data.Columns[upper].Name, TableColumnKind.Continuous),
-            };
-            double floor = TableMapping.FloorOf(difference, data);
-            int?[] decimals = [.. lowers.Append(upper).Select(f => data.Columns[f].Decimals)];
+            TableColumn column = data.Columns[upper];
+            TableColumn gaps = _gaps.ToColumn(column.Name), alone = _alone.ToColumn(column.Name);
+            var difference = new TableDifference { Upper = upper, Lowers = lowers, Column = gaps };
+            double floor = difference.FloorOf(data);
             return difference with
             {
-                Gap = difference.Gap with
+                Column = gaps with
                 {
-                    HasMissing = data.Columns[upper].HasMissing,
-                    Min = Math.Min(_gaps.Min / unit, _alone.Min / unit - floor),
-                    Max = Math.Max(_gaps.Max / unit, _alone.Max / unit - floor),
-                    Decimals = decimals.Contains(null) ? null : decimals.Max(),
+                    HasMissing = column.HasMissing,
+                    Min = Math.Min(gaps.Min, alone.Min - floor),
+                    Max = Math.Max(gaps.Max, alone.Max - floor),
+                    Step = Math.Max(gaps.Step, alone.Min <= alone.Max ? column.Step : 0),
                 },
             };
         }

@@ -4,107 +4,84 @@ using Microsoft.ML;
 namespace GenerativeML;
 
 /// <summary>The rows of one call of Generate: one seed, one condition.</summary>
-internal sealed class GeneratedTable : IGeneratedRows
+/// <exception cref="ArgumentException">No row can meet the condition.</exception>
+internal sealed class GeneratedTable(
+    ITableGenerator generator, TableSchema table, DataViewSchema schema, TableMapping mapping, int seed,
+    RowCondition? where) : IGeneratedRows
 {
-    // The more rows at once, the cheaper each; a whole block is made even where few rows are wanted.
     private const int Rows = 1024;
 
-    // A condition that no row of so many drawn blocks meets is given up: the error says so.
-    private const int MostVainDraws = 100;
-    private const long MostDraws = (long)MostVainDraws * Rows; // where one row is found just in time, again and again
+    // Under a condition, so many rows are tried at first, then twice as many, so that the first is there soon.
+    private const int FirstTries = 32;
 
-    private readonly SharedModel<ITableGenerator> _generator;
-    private readonly TableSchema _table;
-    private readonly TableMapping _mapping;
-    private readonly int _seed;
-    private readonly TableQuery? _query;
-    private readonly RowCondition? _where;
+    // So many rows are tried for one that meets a condition before it is given up.
+    private const int MaxTries = 100 * Rows;
 
-    /// <param name="generator">What makes rows.</param>
-    /// <param name="table">The columns as ML.NET sees them.</param>
-    /// <param name="schema">The same, built.</param>
-    /// <param name="mapping">Between them and the generator's columns.</param>
-    /// <param name="seed">The seed of the rows.</param>
-    /// <param name="where">What they are asked for, or null.</param>
-    /// <exception cref="ArgumentException">No row can meet the condition.</exception>
-    public GeneratedTable(
-        SharedModel<ITableGenerator> generator,
-        TableSchema table,
-        DataViewSchema schema,
-        TableMapping mapping,
-        int seed,
-        RowCondition? where)
-    {
-        _generator = generator;
-        _table = table;
-        _mapping = mapping;
-        _seed = seed;
-        _where = where;
-        if (where is not null && where.Columns.Length > 0)
-            _query = new ConditionResolver(table, mapping).Resolve(where);
-        Schema = schema;
-    }
+    private readonly TableQuery? _query =
+        where is { Columns.Length: > 0 } ? new ConditionResolver(table, mapping).Resolve(where) : null;
 
-    /// <inheritdoc/>
-    public DataViewSchema Schema { get; }
+    public DataViewSchema Schema => schema;
 
-    /// <inheritdoc/>
     public int BlockRows => Rows;
 
-    /// <inheritdoc/>
     public IGeneratedBlock Open(bool[] active) => new Block(this);
 
-    /// <summary>Makes sure that some of many rows meet the condition.</summary>
-    /// <exception cref="InvalidOperationException">None does.</exception>
+    /// <summary>Makes sure that a row meets the condition.</summary>
+    /// <exception cref="InvalidOperationException">None of many does.</exception>
     public void CheckPossible()
     {
-        if (_query is not null && !new Block(this).FindsAny())
-            throw TooRare();
+        if (_query is not null)
+            new Block(this).Compute(0, 0, 1);
     }
 
-    private sealed class Block : IGeneratedBlock
+    private void Draw(TableBlock model, TableBlock data, int count, long block, long first)
     {
-        private readonly GeneratedTable _table;
-        private readonly TableBlock _model;
-        private readonly TableBlock _candidates;
-        private readonly TableBlock _data;
+        // Each row of a block is drawn by itself: which ones are drawn together makes no difference.
+        generator.Fill(
+            model, count, SplitMix64.Derive(seed, RandomPurpose.Generation, block), first, _query?.Model);
+        mapping.Decode(model, data, count);
+    }
 
-        public Block(GeneratedTable table)
-        {
-            _table = table;
-            _model = new TableBlock(table._mapping.Model, Rows);
-            _data = new TableBlock(table._mapping.Data, Rows);
-            _candidates = table._query is null ? _data : new TableBlock(table._mapping.Data, Rows);
-        }
+    private sealed class Block(GeneratedTable rows) : IGeneratedBlock
+    {
+        private readonly TableBlock _model = rows.NewBlock(ofModel: true), _data = rows.NewBlock(ofModel: false);
+        private readonly TableBlock? _tries = rows._query is null ? null : rows.NewBlock(ofModel: false);
+        private long _number = -1, _tried;
+        private int _made;
 
-        public void Compute(long number)
+        public int Compute(long number, int row, int wanted)
         {
-            int rows = 0, vain = 0;
-            for (long draw = 0; rows < Rows; draw++)
+            if (_number != number)
+                (_number, _made, _tried) = (number, 0, 0);
+            if (_tries is null)
             {
-                Draw(number, draw);
-                int found = _table._query is TableQuery query ? Choose(query.Data, rows) : Rows;
-                vain = found > rows ? 0 : vain + 1;
-                rows = found;
-                if (vain == MostVainDraws)
-                    throw _table.TooRare();
+                rows.Draw(_model, _data, wanted, number, 0);
+                return wanted;
             }
-        }
-
-        public bool FindsAny()
-        {
-            for (long draw = 0; draw < MostVainDraws; draw++)
+            long inVain = 0;
+            for (int count = FirstTries; _made <= row; count = Math.Min(2 * count, Rows))
             {
-                Draw(0, draw);
-                if (Choose(_table._query!.Data, 0) > 0)
-                    return true;
+                count = (int)Math.Min(count, MaxTries - inVain);
+                rows.Draw(_model, _tries, count, number, _tried);
+                _tried += count;
+                int before = _made;
+                for (int i = 0; i < count && _made < Rows; i++)
+                {
+                    if (rows._query!.Data.Holds(_tries, i))
+                        _tries.CopyRow(i, _data, _made++);
+                }
+                inVain = _made > before ? 0 : inVain + count;
+                if (inVain < MaxTries)
+                    continue;
+                (long tried, _number) = (_tried, -1);
+                throw rows.TooRare(_made, tried);
             }
-            return false;
+            return _made;
         }
 
         public Delegate Getter(int column, IBatchPosition at)
         {
-            IReadOnlyList<TableSchemaColumn> columns = _table._table.Columns;
+            IReadOnlyList<TableSchemaColumn> columns = rows.Columns;
             int first = columns.Take(column).Sum(c => c.Fields.Count);
             TableSchemaColumn wanted = columns[column];
             return TableItem.Named(wanted.Type.Item).Getter(
@@ -112,26 +89,13 @@ internal sealed class GeneratedTable : IGeneratedRows
                 wanted.Type.Dimensions is not null,
                 at);
         }
-
-        // Seeds of draws lie far apart, so that blocks do not share them.
-        private void Draw(long number, long draw)
-        {
-            ulong seed = SplitMix64.Derive(_table._seed, RandomPurpose.Generation, number * MostDraws + draw);
-            _table._generator.Use(generator => generator.Fill(_model, seed, _table._query?.Model));
-            _table._mapping.Decode(_model, _candidates, Rows);
-        }
-
-        private int Choose(TableCondition condition, int rows)
-        {
-            for (int row = 0; row < Rows && rows < Rows; row++)
-            {
-                if (condition.Holds(_candidates, row))
-                    _candidates.CopyRow(row, _data, rows++);
-            }
-            return rows;
-        }
     }
 
-    private InvalidOperationException TooRare() => new(string.Create(CultureInfo.InvariantCulture,
-        $"The condition {_where} is met too rarely: by none of {MostVainDraws * Rows} rows that the model made."));
+    private IReadOnlyList<TableSchemaColumn> Columns => table.Columns;
+
+    private TableBlock NewBlock(bool ofModel) => new(ofModel ? mapping.Model : mapping.Data, Rows);
+
+    private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,
+        $"The condition {where} is met too rarely: by {(met == 0 ? "none" : met)} of {tried} rows that the model made"
+        + $" ({(double)met / tried:P3}). Ask for less, or learn from rows that meet it more often."));
 }

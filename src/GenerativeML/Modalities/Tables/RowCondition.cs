@@ -11,28 +11,20 @@ namespace GenerativeML;
 /// <code>
 /// where: new RowCondition().Equal("education", "Masters").Between("age", 30, 40)
 /// </code>
-/// Columns are named as in the data; a slot of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// Columns are named as in the data; a feature of a vector by its column and its own name or number, as <c>Features.3</c>.
 /// Texts and keys are compared by their text, which is case-sensitive; keys of numbers, numbers and Booleans by value.
-/// The ends of a range belong to it. Generated values do not leave the training rows' range, so what never occurred
-/// there cannot be asked for.
+/// Numbers are compared in the column's own type: 0.1 is the Single of that name. The ends of a range belong to it.
+/// Generated values do not leave the training rows' range, so what never occurred there cannot be asked for.
 /// </remarks>
 public sealed class RowCondition
 {
-    /// <summary>A condition that every row meets.</summary>
-    public RowCondition()
-        : this([])
-    {
-    }
-
-    private RowCondition(ImmutableArray<ColumnCondition> columns) => Columns = columns;
-
     /// <summary>The conditions, in the order in which they were added.</summary>
-    internal ImmutableArray<ColumnCondition> Columns { get; }
+    internal ImmutableArray<ColumnCondition> Columns { get; private init; } = [];
 
     /// <summary>The column holds this text, or key of this text.</summary>
     public RowCondition Equal(string columnName, string value) => OneOf(columnName, value);
 
-    /// <summary>The column holds this number.</summary>
+    /// <summary>The column holds this number; NaN is a missing one.</summary>
     public RowCondition Equal(string columnName, double value) => OneOf(columnName, value);
 
     /// <summary>The column holds this Boolean.</summary>
@@ -48,28 +40,35 @@ public sealed class RowCondition
         return With(new(columnName, new SomeValues([.. values])));
     }
 
-    /// <summary>The column holds one of these numbers.</summary>
+    /// <summary>The column holds one of these numbers; NaN is a missing one.</summary>
     public RowCondition OneOf(string columnName, params IReadOnlyList<double> values)
     {
         ArgumentNullException.ThrowIfNull(values);
-        return With(new(columnName, new SomeValues([.. values.Select(v => (object)v)])));
+        return values is [double.NaN]
+            ? Missing(columnName)
+            : With(new(columnName, new SomeValues([.. values.Select(v => (object)v)])));
     }
 
     /// <summary>The column's number is at least the one and at most the other.</summary>
     /// <exception cref="ArgumentException">No number is.</exception>
-    public RowCondition Between(string columnName, double least, double most) =>
-        With(new(columnName, new ValueRange(least, most)));
+    public RowCondition Between(string columnName, double min, double max) =>
+        With(new(columnName, new ValueRange(min, max)));
 
     /// <summary>The column's time is not before the one and not after the other.</summary>
     /// <exception cref="ArgumentException">No time is.</exception>
     public RowCondition Between(string columnName, DateTime first, DateTime last) =>
-        With(new(columnName, new ValueRange(TableTimes.Read(first), TableTimes.Read(last))));
+        With(new(columnName, new TimeRange(first, last)));
+
+    /// <summary>The column's duration is at least the one and at most the other.</summary>
+    /// <exception cref="ArgumentException">No duration is.</exception>
+    public RowCondition Between(string columnName, TimeSpan min, TimeSpan max) =>
+        With(new(columnName, new ValueRange(min.Ticks, max.Ticks)));
 
     /// <summary>The column's number is at least this.</summary>
-    public RowCondition AtLeast(string columnName, double least) => Between(columnName, least, double.PositiveInfinity);
+    public RowCondition AtLeast(string columnName, double min) => Between(columnName, min, double.PositiveInfinity);
 
     /// <summary>The column's number is at most this.</summary>
-    public RowCondition AtMost(string columnName, double most) => Between(columnName, double.NegativeInfinity, most);
+    public RowCondition AtMost(string columnName, double max) => Between(columnName, double.NegativeInfinity, max);
 
     /// <summary>The column's value is missing: NaN, empty text, or a missing key.</summary>
     public RowCondition Missing(string columnName) => With(new(columnName, new Presence(IsMissing: true)));
@@ -80,7 +79,7 @@ public sealed class RowCondition
     /// <inheritdoc/>
     public override string ToString() => string.Join(" and ", Columns);
 
-    private RowCondition With(ColumnCondition condition) => new(Columns.Add(condition));
+    private RowCondition With(ColumnCondition condition) => new() { Columns = Columns.Add(condition) };
 }
 
 /// <summary>What a condition asks of one column.</summary>
@@ -91,11 +90,10 @@ internal sealed record ColumnCondition
     {
         if (string.IsNullOrWhiteSpace(column))
             throw new ArgumentException("A condition names no column.", nameof(column));
-        Column = column;
-        Values = values;
+        (Column, Values) = (column, values);
         if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
             throw new ArgumentException($"The condition on column '{column}' names no value.", nameof(values));
-        if (values is ValueRange range && !(range.Least <= range.Most))
+        if (values is ValueRange range && !(range.Min <= range.Max))
             throw new ArgumentException($"No value meets the condition {this}: the range is empty.", nameof(values));
     }
 
@@ -103,7 +101,6 @@ internal sealed record ColumnCondition
 
     public ValueCondition Values { get; }
 
-    /// <inheritdoc/>
     public override string ToString() => $"'{Column}' {Values}";
 }
 
@@ -117,11 +114,17 @@ internal sealed record SomeValues(IReadOnlyList<object?> Values) : ValueConditio
         " or ", Values.Select(v => v is string text ? $"'{text}'" : Convert.ToString(v, CultureInfo.InvariantCulture)));
 }
 
-/// <summary>Numbers, or milliseconds, from one to another.</summary>
-internal sealed record ValueRange(double Least, double Most) : ValueCondition
+/// <summary>Numbers, or ticks, from one to another.</summary>
+internal record ValueRange(double Min, double Max) : ValueCondition
 {
-    public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"between {Least} and {Most}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"between {Min} and {Max}");
+}
+
+/// <summary>Times from one to another.</summary>
+internal sealed record TimeRange(DateTime First, DateTime Last)
+    : ValueRange(TableTimes.Read(First), TableTimes.Read(Last))
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"between {First:s} and {Last:s}");
 }
 
 /// <summary>Missing values, or all others.</summary>

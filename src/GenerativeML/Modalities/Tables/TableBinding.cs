@@ -8,6 +8,8 @@ internal sealed class TableBinding
 {
     private const string Hint = $" Choose the columns to learn by the option {nameof(TabularOptions.ColumnNames)}.";
 
+    private readonly int[] _columnOf; // of each field
+
     /// <param name="schema">The schema of the data.</param>
     /// <param name="options">The options that name columns.</param>
     /// <param name="parameter">What errors call the data.</param>
@@ -21,12 +23,10 @@ internal sealed class TableBinding
         Columns = [.. visible.Where(c => options.ColumnNames?.Contains(c.Name) ?? true)];
         Types = [.. Columns.Select(c => TypeOf(c, parameter))];
         FieldNames = [.. Columns.SelectMany(TableCells.NamesOf)];
+        _columnOf = [.. Types.SelectMany((type, c) => Enumerable.Repeat(c, (int)type.Size))];
         if (options.LabelColumnName is string label)
             Label = Field(label, nameof(options.LabelColumnName), parameter);
-        Categorical =
-        [
-            .. (options.CategoricalColumnNames ?? []).SelectMany(name => FieldsOf(name, parameter)),
-        ];
+        Categorical = [.. (options.CategoricalColumnNames ?? []).SelectMany(name => FieldsOf(name, parameter))];
         foreach (TableConstraint constraint in options.Constraints ?? [])
         {
             foreach (string name in constraint.ColumnNames)
@@ -87,14 +87,21 @@ internal sealed class TableBinding
         }
     }
 
-    /// <summary>The number of a field.</summary>
-    public int Field(string name, string option, string parameter)
+    /// <summary>The type of a field's column.</summary>
+    public TableType TypeOf(int field) => Types[_columnOf[field]];
+
+    /// <summary>The item of a field's type.</summary>
+    public TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
+
+    /// <summary>Whether a field's values are numbers or times, which can be compared.</summary>
+    public bool IsQuantity(int field) =>
+        TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
+
+    private int Field(string name, string option, string parameter)
     {
-        for (int f = 0; f < FieldNames.Count; f++)
-        {
-            if (FieldNames[f] == name)
-                return f;
-        }
+        int field = FieldNames.ToList().IndexOf(name);
+        if (field >= 0)
+            return field;
         string? slot = FieldNames.FirstOrDefault(n => n.StartsWith(name + ".", StringComparison.Ordinal));
         throw new ArgumentOutOfRangeException(parameter, $"Option {option} names column '{name}', which is "
             + (slot is not null && Columns.Any(c => c.Name == name)
@@ -102,42 +109,19 @@ internal sealed class TableBinding
                 : "not among the columns to learn."));
     }
 
-    /// <summary>The type of a field's column.</summary>
-    public TableType TypeOf(int field)
+    private int[] FieldsOf(string column, string parameter)
     {
-        int column = 0;
-        for (long first = Types[0].Size; first <= field; first += Types[column].Size)
-            column++;
-        return Types[column];
-    }
-
-    /// <summary>Whether a field's values are numbers or times, which can be compared.</summary>
-    public bool IsQuantity(int field) =>
-        TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
-
-    private TableItem ItemOf(int field) => TableItem.Named(TypeOf(field).Item);
-
-    private IEnumerable<int> FieldsOf(string column, string parameter)
-    {
-        int first = 0;
-        for (int c = 0; c < Columns.Count; c++)
-        {
-            if (Columns[c].Name == column)
-                return Enumerable.Range(first, (int)Types[c].Size);
-            first += (int)Types[c].Size;
-        }
-        return [Field(column, nameof(TabularOptions.CategoricalColumnNames), parameter)];
+        int[] fields = [.. Enumerable.Range(0, _columnOf.Length).Where(f => Columns[_columnOf[f]].Name == column)];
+        return fields.Length > 0 ? fields : [Field(column, nameof(TabularOptions.CategoricalColumnNames), parameter)];
     }
 
     private static void Check(TabularOptions options, IReadOnlyList<string> present, string parameter)
     {
-        List<(string Option, string Name)> named =
-            [.. (options.ColumnNames ?? []).Select(name => (nameof(options.ColumnNames), name))];
-        if (options.LabelColumnName is string label)
-            named.Add((nameof(options.LabelColumnName), label));
-        foreach ((string option, string name) in named)
+        foreach ((string option, string name) in (options.ColumnNames ?? [])
+            .Select(name => (nameof(options.ColumnNames), name))
+            .Append((nameof(options.LabelColumnName), options.LabelColumnName!)))
         {
-            if (present.Contains(name))
+            if (name is null || present.Contains(name))
                 continue;
             string columns = string.Join(", ", present.Take(20).Select(c => $"'{c}'"));
             throw new ArgumentOutOfRangeException(parameter,
@@ -151,11 +135,9 @@ internal sealed class TableBinding
     private static TableType TypeOf(DataViewSchema.Column column, string parameter)
     {
         bool variable = column.Type is VectorDataViewType { IsKnownSize: false };
-        if (variable || TableType.Of(column.Type) is not TableType type)
-            throw Unsupported(column.Name, column.Type.ToString()!, variable, parameter);
-        if (type.KeyCount > 1UL << 53)
-            throw Unsupported(column.Name, column.Type.ToString()!, variable: false, parameter);
-        return type;
+        return !variable && TableType.Of(column.Type) is { KeyCount: <= 1UL << 53 } type
+            ? type
+            : throw Unsupported(column.Name, column.Type.ToString()!, variable, parameter);
     }
 
     private static ArgumentOutOfRangeException Unsupported(

@@ -5,7 +5,7 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// The cells of one column of the row that a cursor stands on, as people read them: one for a scalar, one for each slot
+/// The cells of one column of the row that a cursor stands on, as people read them: one for a scalar, one for each feature
 /// of a vector. Numbers and times are numbers, NaN where one is missing; Booleans, text and keys are text, empty where
 /// one is missing.
 /// </summary>
@@ -15,7 +15,6 @@ internal sealed class TableCells
 
     private readonly RowCells _values;
     private readonly Action _read;
-    private readonly bool _isSingle;
     private readonly Func<int, object> _value;
 
     /// <summary>A reader for a column that is active in <paramref name="row"/>.</summary>
@@ -33,7 +32,6 @@ internal sealed class TableCells
             KeyDataViewType => Keys(column),
             _ => cell => Number(cell),
         };
-        _isSingle = ItemType(column).RawType == typeof(float);
     }
 
     /// <summary>The number of cells.</summary>
@@ -81,8 +79,6 @@ internal sealed class TableCells
     {
         string text => text,
         bool flag => flag ? "true" : "false",
-        // 0.1 is not the same in Single and in Double.
-        var number when _isSingle => ((float)(double)number).ToString(CultureInfo.InvariantCulture),
         var number => ((double)number).ToString(CultureInfo.InvariantCulture),
     };
 
@@ -98,7 +94,7 @@ internal sealed class TableCells
         if (column.Annotations.Schema.GetColumnOrNull(KeyValues) is DataViewSchema.Column annotation
             && TableType.Of(annotation.Type) is TableType type)
         {
-            TableValues told = TableItem.Named(type.Item).ReadAnnotation(column.Annotations, annotation);
+            (TableValues told, _) = TableItem.Named(type.Item).ReadAnnotation(column.Annotations, annotation);
             values = told.Texts is not null ? [.. told.Texts] : [.. (told.Numbers ?? []).Cast<object>()];
         }
         return cell => _values.Numbers[cell] switch

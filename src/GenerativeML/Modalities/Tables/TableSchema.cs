@@ -51,7 +51,7 @@ internal sealed record TableSchemaColumn
 
     public required IReadOnlyList<TableAnnotation> Annotations { get; init; }
 
-    /// <summary>One for a scalar, one for each slot of a vector.</summary>
+    /// <summary>One for a scalar, one for each feature of a vector.</summary>
     public required IReadOnlyList<TableField> Fields { get; init; }
 
     public void Check()
@@ -76,19 +76,24 @@ internal sealed record TableAnnotation
     public required TableValues Values { get; init; }
 
     /// <summary>The annotations of a column, but for those of types that tables cannot hold.</summary>
-    public static IReadOnlyList<TableAnnotation> All(DataViewSchema.Annotations annotations)
+    /// <param name="annotations">The annotations.</param>
+    /// <param name="column">What errors call the column.</param>
+    /// <exception cref="InvalidOperationException">A value of one cannot be kept exactly.</exception>
+    public static IReadOnlyList<TableAnnotation> All(DataViewSchema.Annotations annotations, string? column = null)
     {
         var all = new List<TableAnnotation>();
         foreach (DataViewSchema.Column annotation in annotations.Schema)
         {
             if (TableType.Of(annotation.Type) is not TableType type)
                 continue;
-            all.Add(new TableAnnotation
+            (TableValues values, bool exact) = TableItem.Named(type.Item).ReadAnnotation(annotations, annotation);
+            if (!exact)
             {
-                Name = annotation.Name,
-                Type = type,
-                Values = TableItem.Named(type.Item).ReadAnnotation(annotations, annotation),
-            });
+                throw new InvalidOperationException(
+                    $"Annotation '{annotation.Name}'{(column is null ? "" : $" of column '{column}'")} has values of"
+                    + $" type {annotation.Type} that doubles do not hold exactly, so it cannot be kept: leave it out.");
+            }
+            all.Add(new TableAnnotation { Name = annotation.Name, Type = type, Values = values });
         }
         return all;
     }
@@ -106,14 +111,14 @@ internal sealed record TableAnnotation
 /// <summary>One number or category of each row.</summary>
 internal sealed record TableField
 {
-    /// <summary>What is known of its values, in units of <see cref="Unit"/>.</summary>
+    /// <summary>What is known of its values.</summary>
     public required TableColumn Column { get; init; }
 
     /// <summary>The value of each code; null for numbers.</summary>
     public TableValues? Categories { get; init; }
 
-    /// <summary>What numbers are multiplied by: one, or the milliseconds of a unit of time.</summary>
-    public long Unit { get; init; } = 1;
+    /// <summary>Minutes by which the moments of all rows are ahead of universal time.</summary>
+    public int OffsetMinutes { get; init; }
 
     public void Check(TableType type)
     {
@@ -122,8 +127,9 @@ internal sealed record TableField
         bool categorical = Column.Kind == TableColumnKind.Categorical;
         bool sound = categorical == Categories is not null
             && (Categories is null || Categories.Fits(item) && Categories.Count == Column.Categories)
-            && (categorical || !item.IsText && type.KeyCount == 0)
-            && (Unit == 1 || item.IsTime && TableTimes.Units.Contains(Unit));
+            && (categorical || !item.IsText && type.KeyCount == 0
+                && Column.IsTime == item.IsTime && Column.IsSingle == item.IsSingle)
+            && OffsetMinutes is >= -14 * 60 and <= 14 * 60;
         if (!sound)
             throw TableType.Unsound("a column's categories do not fit its type");
     }
@@ -171,7 +177,15 @@ internal sealed record TableType
     public void Check()
     {
         TableItem item = TableItem.Named(Item);
-        bool sound = (KeyCount == 0 || KeyDataViewType.IsValidDataType(item.Type.RawType))
+        ulong keys = Type.GetTypeCode(item.Type.RawType) switch
+        {
+            TypeCode.Byte => byte.MaxValue,
+            TypeCode.UInt16 => ushort.MaxValue,
+            TypeCode.UInt32 => uint.MaxValue,
+            TypeCode.UInt64 => ulong.MaxValue,
+            _ => 0,
+        };
+        bool sound = KeyCount <= keys
             && (Dimensions is null || Dimensions.Count > 0 && Dimensions.All(d => d >= 0) && Size <= int.MaxValue);
         if (!sound)
             throw Unsound("a column's type is none");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
@@ -19,23 +20,17 @@ internal sealed class TrainingTable : ITableSource
     private readonly TableField[] _fields;
     private readonly CategoryIndex?[] _categories;
 
-    /// <param name="data">The training rows.</param>
-    /// <param name="binding">The columns.</param>
-    /// <param name="options">The options.</param>
-    /// <param name="warn">Hears warnings.</param>
     /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
     public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
     {
-        _data = data;
-        _binding = binding;
-        _options = options;
+        (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
         FieldProfile[] profiles = Scan(constraints);
-        (_fields, long unit) = FieldsOf(profiles, constraints);
+        _fields = [.. profiles.Select(profile => profile.ToField())];
         Schema = SchemaOf(_fields);
         _categories = [.. _fields.Select(f => f.Categories is null ? null : new CategoryIndex(f.Categories))];
         var shape = new TableShape([.. _fields.Select(f => f.Column)], binding.Label);
-        Mapping = new TableMapping(shape, Singles(Schema), constraints.Finish(shape, RowCount, unit));
+        Mapping = new TableMapping(shape, constraints.Finish(shape, RowCount));
         Warn(warn);
     }
 
@@ -45,25 +40,23 @@ internal sealed class TrainingTable : ITableSource
     /// <summary>Between the columns of the data and those that are learned.</summary>
     public TableMapping Mapping { get; }
 
-    /// <inheritdoc/>
     public TableShape Shape => Mapping.Model;
 
-    /// <inheritdoc/>
     public long RowCount { get; private set; }
 
-    /// <inheritdoc/>
     public ITableReader Open() => new Reader(this);
 
-    /// <summary>For each field of a schema, whether its values have the precision of Single.</summary>
-    public static bool[] Singles(TableSchema schema) =>
-        [.. schema.Columns.SelectMany(c => c.Fields.Select(_ => c.Type.Item == "Single"))];
+    /// <summary>The error for rows that are not the same in every pass.</summary>
+    public static InvalidOperationException Changed(string column) => new(
+        $"Column '{column}' has values that were not there in the first pass: the data must be the same in every"
+        + " pass.");
 
     private FieldProfile[] Scan(ConstraintScan constraints)
     {
         FieldProfile[] profiles =
         [
             .. _binding.FieldNames.Select(
-                (name, f) => new FieldProfile(name, _binding.TypeOf(f), RuleOf(f, constraints))),
+                (name, f) => new FieldProfile(name, _binding.ItemOf(f), RuleOf(f, constraints))),
         ];
         var codes = new int[profiles.Length];
         using TableReader reader = OpenReader();
@@ -103,42 +96,24 @@ internal sealed class TrainingTable : ITableSource
             ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
     }
 
-    /// <summary>The fields, and the unit in which those that are compared with others are.</summary>
-    private (TableField[] Fields, long Unit) FieldsOf(FieldProfile[] profiles, ConstraintScan constraints)
+    private TableSchema SchemaOf(TableField[] fields) => new()
     {
-        HashSet<int> compared = [.. constraints.Compared];
-        long common = compared.Select(UnitOf).DefaultIfEmpty(1).Min();
-        return ([.. profiles.Select((p, f) => p.ToField(compared.Contains(f) ? common : UnitOf(f)))], common);
-
-        long UnitOf(int field) =>
-            TableItem.Named(_binding.TypeOf(field).Item).IsTime ? profiles[field].Numbers.Unit : 1;
-    }
-
-    private TableSchema SchemaOf(TableField[] fields)
-    {
-        var columns = new List<TableSchemaColumn>();
-        int first = 0;
-        for (int c = 0; c < _binding.Columns.Count; c++)
-        {
-            int width = (int)_binding.Types[c].Size;
-            columns.Add(new TableSchemaColumn
+        Columns =
+        [
+            .. _binding.Columns.Zip(_binding.Types, (column, type) => new TableSchemaColumn
             {
-                Name = _binding.Columns[c].Name,
-                Type = _binding.Types[c],
-                Annotations = TableAnnotation.All(_binding.Columns[c].Annotations),
-                Fields = fields[first..(first + width)],
-            });
-            first += width;
-        }
-        return new TableSchema { Columns = columns };
-    }
+                Name = column.Name,
+                Type = type,
+                Annotations = TableAnnotation.All(column.Annotations, column.Name),
+                Fields = [.. fields.Where((_, f) => ReferenceEquals(_binding.TypeOf(f), type))],
+            }),
+        ],
+    };
 
     private void Warn(Action<string>? warn)
     {
-        foreach (TableColumn column in Shape.Columns)
+        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
         {
-            if (column.Categories <= ManyCategories)
-                continue;
             warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
                 + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
                 + " than describing them.");
@@ -159,7 +134,7 @@ internal sealed class TrainingTable : ITableSource
             {
                 int wanted = Math.Min(RowsAtOnce, count - read), rows = 0;
                 while (rows < wanted && _rows.MoveNext())
-                    Take(rows++);
+                    Encode(rows++);
                 table.Mapping.Encode(_data, block, start + read, rows);
                 read += rows;
                 if (rows < wanted)
@@ -168,21 +143,101 @@ internal sealed class TrainingTable : ITableSource
             return read;
         }
 
-        private void Take(int row)
+        private void Encode(int row)
         {
             TableField[] fields = table._fields;
             for (int f = 0; f < fields.Length; f++)
             {
                 if (table._categories[f] is not CategoryIndex categories)
                 {
-                    _data.Numbers(f)[row] = _rows.Cells.Numbers[f] / fields[f].Unit;
+                    _data.Numbers(f)[row] = _rows.Cells.Numbers[f];
                     continue;
                 }
                 int code = categories.Find(_rows.Cells, f);
-                _data.Codes(f)[row] = code >= 0 ? code : throw TableReader.Changed(fields[f].Column.Name);
+                _data.Codes(f)[row] = code >= 0 ? code : throw Changed(fields[f].Column.Name);
             }
         }
 
         public void Dispose() => _rows.Dispose();
     }
+}
+
+/// <summary>Reads the rows of a data view cell by cell, and takes infinite numbers for missing ones.</summary>
+internal sealed class TableReader : IDisposable
+{
+    private const int RowsBetweenChecks = 1024;
+
+    private readonly NonFiniteValues _policy;
+    private readonly CancellationToken _cancellation;
+    private readonly DataViewRowCursor _cursor;
+    private readonly List<Action> _readers = [];
+
+    public TableReader(IDataView data, TableBinding binding, NonFiniteValues policy, CancellationToken cancellation)
+    {
+        (_policy, _cancellation) = (policy, cancellation);
+        Cells = new RowCells(binding.FieldNames.Count);
+        _cursor = data.GetRowCursor(binding.Columns);
+        try
+        {
+            int first = 0;
+            foreach ((DataViewSchema.Column column, TableType type) in binding.Columns.Zip(binding.Types))
+            {
+                int? width = type.Dimensions is null ? null : (int)type.Size;
+                _readers.Add(TableItem.Named(type.Item).Reader(_cursor, column, Cells, first, width));
+                first += width ?? 1;
+            }
+        }
+        catch
+        {
+            _cursor.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The values of the current row.</summary>
+    public RowCells Cells { get; }
+
+    /// <summary>Rows read so far, those among them that were left out.</summary>
+    public long RowsSeen { get; private set; }
+
+    /// <summary>Rows with infinite numbers so far.</summary>
+    public long InfiniteRows { get; private set; }
+
+    /// <summary>The field of the first infinite number, and its row.</summary>
+    public (int Field, long Row)? FirstInfinite { get; private set; }
+
+    /// <summary>Moves to the next row that is learned from.</summary>
+    public bool MoveNext()
+    {
+        while (_cursor.MoveNext())
+        {
+            if (RowsSeen % RowsBetweenChecks == 0)
+                _cancellation.ThrowIfCancellationRequested();
+            foreach (Action read in _readers)
+                read();
+            RowsSeen++;
+            if (!MakeMissing() || _policy != NonFiniteValues.DropRow)
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>Makes infinite numbers missing ones, and says whether there were any.</summary>
+    private bool MakeMissing()
+    {
+        bool any = false;
+        for (int f = 0; f < Cells.Numbers.Length; f++)
+        {
+            if (!double.IsInfinity(Cells.Numbers[f]))
+                continue;
+            Cells.Numbers[f] = double.NaN;
+            FirstInfinite ??= (f, RowsSeen - 1);
+            any = true;
+        }
+        if (any)
+            InfiniteRows++;
+        return any;
+    }
+
+    public void Dispose() => _cursor.Dispose();
 }

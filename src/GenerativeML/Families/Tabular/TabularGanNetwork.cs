@@ -1,0 +1,248 @@
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A conditional GAN of rows of tokens and offsets (CTGAN, Xu 2019). The generator makes them of noise and of the token
+/// that is given in one position; each of its hidden layers sees all before it. The discriminator judges packs of rows
+/// with the tokens that were given. Both train on rows that were drawn again from the batch: a column at random, and
+/// rows by the log-frequency of their token in it, so that rare ones are seen.
+/// </summary>
+internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable tokens) : TableNetwork(tokens)
+{
+    private const GanObjective Objective = GanObjective.WassersteinGradientPenalty;
+    private const float NegativeSlope = 0.2f;
+
+    private static readonly AdamSettings s_adam = new(0.5, 0.9);
+
+    public override bool UsesValidationLoss => false; // no loss of a GAN says which weights are better
+
+    private int TokenCount => Tokens.Starts[^1];
+
+    private int Offsets => Tokens.WithOffset.Count;
+
+    public override void Declare(Layers layers)
+    {
+        DeclareTrained(layers);
+        layers.Buffer("draw.weights", TokenCount, 1);
+        layers.Buffer("draw.starts", Tokens.Columns.Count);
+        int[] widths = [options.PackSize * (2 * TokenCount + Offsets), .. options.HiddenLayers, 1];
+        for (int i = 0; i < widths.Length - 1; i++)
+            layers.Linear($"discriminator.{i}", widths[i], widths[i + 1]);
+    }
+
+    public override void DeclareAverage(Layers layers) => DeclareTrained(layers);
+
+    public override void DeclareTrained(Layers layers)
+    {
+        int width = options.NoiseDimension + TokenCount;
+        for (int i = 0; i < options.HiddenLayers.Count; i++)
+        {
+            layers.Linear($"generator.hidden.{i}", width, options.HiddenLayers[i]);
+            layers.BatchNorm($"generator.norms.{i}", options.HiddenLayers[i]);
+            width += options.HiddenLayers[i];
+        }
+        layers.Linear("generator.output", width, TokenCount + Offsets);
+    }
+
+    public override void Initialize(HostWeights weights, ulong seed)
+    {
+        float[] drawn = weights["draw.weights"], starts = weights["draw.starts"];
+        for (int p = 0; p < Tokens.Columns.Count; p++)
+        {
+            starts[p] = Tokens.Starts[p];
+            for (int t = 0; t < Tokens.Counts[p]; t++)
+            {
+                long n = Tokens.Frequencies[p][t];
+                drawn[Tokens.Starts[p] + t] = n > 0 ? (float)(Math.Log(1.0 + n) / n) : 0;
+            }
+        }
+    }
+
+    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
+    [
+        new UpdateRule("discriminator", layers.Parameters("discriminator."), Adam: s_adam),
+        new UpdateRule(
+            "generator", layers.Parameters("generator."), options.DiscriminatorStepsPerGeneratorStep, Adam: s_adam),
+    ];
+
+    public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
+    {
+        (torch.Tensor real, torch.Tensor condition) = DrawAgain(w, batch, step.Random);
+        torch.Tensor noise = step.Random.Normal([real.shape[0], options.NoiseDimension]);
+        if (update > 0)
+        {
+            torch.Tensor output = Generate<TorchTensor>(w, noise, condition);
+            return
+            [
+                new LossTerm("generator", GanLoss.Generator(Objective, Judge(WithCondition(Rows(output, step.Random))))),
+                new LossTerm("condition", ConditionLoss(output, condition)),
+            ];
+        }
+        torch.Tensor made;
+        using (torch.no_grad())
+            made = WithCondition(Rows(Generate<TorchTensor>(w, noise, condition), step.Random));
+        real = WithCondition(real);
+        torch.Tensor penalty = GanLoss.GradientPenalty(Judge, real, made, options.PackSize, step.Random);
+        return
+        [
+            new LossTerm("discriminator", GanLoss.Discriminator(Objective, Judge(real), Judge(made), 0)),
+            new LossTerm("gradient penalty", penalty.Scaled(options.GradientPenaltyWeight)),
+        ];
+
+        torch.Tensor WithCondition(torch.Tensor rows) => torch.cat([rows, condition], 1);
+
+        // (B, row + T) → (B / p, 1)
+        torch.Tensor Judge(torch.Tensor rows)
+        {
+            TorchTensor x = rows.reshape(rows.shape[0] / options.PackSize, -1);
+            int layers = options.HiddenLayers.Count;
+            for (int i = 0; i < layers; i++)
+            {
+                x = w.Linear($"discriminator.{i}", x).LeakyRelu(NegativeSlope);
+                x = w.Dropout(x, options.Dropout);
+            }
+            return w.Linear($"discriminator.{layers}", x);
+        }
+    }
+
+    public override (float[] Tokens, float[] Offsets) Draw(
+        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+    {
+        int rows = random.Length, noiseWidth = options.NoiseDimension, positions = Tokens.Columns.Count;
+        bool isLimited = values.Any(v => v.Allowed is not null);
+        float[] noise = new float[rows * noiseWidth], uniform = new float[rows * positions];
+        float[] condition = new float[rows * TokenCount], allowed = new float[isLimited ? rows * TokenCount : 0];
+        // The token that is given is of a position that is limited, if there is one, as often as in training rows.
+        int[] given = [.. Enumerable.Range(0, positions).Where(p => !isLimited || values[p].Allowed is not null)];
+        double[][] upTo = [.. given.Select(p => Cumulative.Sums(
+            Tokens.Frequencies[p].Select((n, t) => n * (double)(values[p].Allowed?[t] ?? 1))))];
+        float[] limits = new float[isLimited ? TokenCount : 0];
+        limits.AsSpan().Fill(1);
+        foreach (int p in isLimited ? given : [])
+            values[p].Allowed!.CopyTo(limits, Tokens.Starts[p]);
+        for (int row = 0; row < rows; row++)
+        {
+            NormalNumbers.Fill(ref random[row], noise.AsSpan(row * noiseWidth, noiseWidth));
+            int i = random[row].Next(given.Length);
+            int token = Cumulative.Find(upTo[i], random[row].NextDouble() * upTo[i][^1]);
+            condition[row * TokenCount + Tokens.Starts[given[i]] + token] = 1;
+            FillUniform(ref random[row], uniform.AsSpan(row * positions, positions));
+            limits.CopyTo(allowed, row * limits.Length);
+        }
+        float[] drawn = new float[rows * positions], offsets = new float[rows * Offsets];
+        List<PassInput> inputs =
+        [
+            PassInput.Singles("noise", noiseWidth), PassInput.Singles("condition", TokenCount),
+            PassInput.Singles("uniform", positions),
+        ];
+        List<InputRows> data = [noise, condition, uniform];
+        if (isLimited)
+        {
+            inputs.Add(PassInput.Singles("allowed", TokenCount));
+            data.Add(allowed);
+        }
+        run(
+            isLimited ? "limited" : "free", () => new DrawPass(this, isLimited), inputs, rows, [.. data],
+            offsets.Length > 0 ? [drawn, offsets] : [drawn]);
+        return (drawn, offsets);
+    }
+
+    /// <summary>
+    /// The logits of the tokens, and the offsets before their squashing, (B, row), of noise (B, Z) and of a one where
+    /// the token is that is given, (B, T).
+    /// </summary>
+    private T Generate<T>(Scope<T> w, T noise, T condition)
+        where T : struct, ITensor<T>
+    {
+        T x = T.Concat(1, noise, condition);
+        for (int i = 0; i < options.HiddenLayers.Count; i++)
+        {
+            T hidden = w.BatchNorm($"generator.norms.{i}", w.Linear($"generator.hidden.{i}", x)).Apply(Function.Relu);
+            x = T.Concat(1, hidden, x);
+        }
+        return w.Linear("generator.output", x);
+    }
+
+    /// <summary>
+    /// The generator's output as rows, (B, row): tokens by Gumbel-softmax, offsets squashed to [−1, 1].
+    /// </summary>
+    private torch.Tensor Rows(torch.Tensor output, SeededRandom random)
+    {
+        torch.Tensor[] parts = Parts(output);
+        torch.Tensor uniform = random.Uniform([output.shape[0], TokenCount], 1e-7, 1 - 1e-7);
+        torch.Tensor[] gumbel = uniform.log().neg().log().neg().split([.. Tokens.Counts.Select(n => (long)n)], 1);
+        for (int p = 0; p < gumbel.Length; p++)
+            parts[p] = parts[p].Plus(gumbel[p]).Over(options.Temperature).softmax(1);
+        if (Offsets > 0)
+            parts[^1] = parts[^1].tanh();
+        return torch.cat(parts, 1);
+    }
+
+    /// <summary>How unlikely the generator's rows have the token that was given, in nats, a scalar.</summary>
+    private torch.Tensor ConditionLoss(torch.Tensor output, torch.Tensor condition)
+    {
+        torch.Tensor log = torch.cat([.. Parts(output).Take(Tokens.Columns.Count).Select(p => p.log_softmax(1))], 1);
+        return log.mul(condition).sum(1L).mean().neg();
+    }
+
+    /// <summary>The logits of each position, and the offsets.</summary>
+    private torch.Tensor[] Parts(torch.Tensor output) =>
+        output.split([.. Tokens.Counts.Select(n => (long)n), .. Offsets > 0 ? new long[] { Offsets } : []], 1);
+
+    /// <summary>
+    /// Rows drawn again from a batch, in whole packs, (B, row), and the token by which each was drawn, (B, T).
+    /// </summary>
+    private (torch.Tensor Rows, torch.Tensor Condition) DrawAgain(
+        Scope<TorchTensor> w, Batch batch, SeededRandom random)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        int packs = Math.Max(1, batch.Rows / options.PackSize);
+        long rows = (long)packs * options.PackSize;
+        torch.Tensor starts = w["draw.starts"].ToIndices();
+        torch.Tensor all = batch[0].Plus(starts); // (batch, positions), counted over all
+        long positions = all.shape[1];
+        torch.Tensor upTo = w["draw.weights"].Value.index_select(0, all.view(-1)).view(-1, positions).t().cumsum(1);
+        torch.Tensor position = random.Uniform([rows], 0, positions).to(torch.ScalarType.Int64)
+            .minimum(HostTensors.Index([positions - 1], all.device));
+        torch.Tensor sums = upTo.index_select(0, position); // (B, batch)
+        torch.Tensor point = random.Uniform([rows, 1], 0, 1).mul(sums.narrow(1, sums.shape[1] - 1, 1));
+        torch.Tensor row = sums.lt(point).to(torch.ScalarType.Int64).sum(1L)
+            .minimum(HostTensors.Index([batch.Rows - 1], all.device));
+        torch.Tensor drawn = all.index_select(0, row);
+        torch.Tensor hot = OneHot(drawn);
+        return (
+            batch.Fields.Count > 1 ? torch.cat([hot, batch[1].index_select(0, row)], 1) : hot,
+            OneHot(drawn.gather(1, position.unsqueeze(1))));
+    }
+
+    /// <summary>A one where tokens are that are counted over all positions, (B, n) → (B, T).</summary>
+    private torch.Tensor OneHot(torch.Tensor indices) =>
+        torch.zeros([indices.shape[0], TokenCount], torch.ScalarType.Float32, indices.device)
+            .scatter_(1, indices, torch.ones(indices.shape, torch.ScalarType.Float32, indices.device));
+
+    /// <summary>
+    /// Makes rows: noise (B, Z), the token that is given as a one (B, T), uniform numbers (B, positions), and the share
+    /// of each token's values that is allowed, (B, T) → tokens (B, positions), offsets (B, offsets).
+    /// </summary>
+    private sealed class DrawPass(TabularGanNetwork network, bool isLimited) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T output = network.Generate(w, inputs[0], inputs[1]);
+            TokenTable tokens = network.Tokens;
+            var drawn = new T[tokens.Columns.Count];
+            for (int p = 0; p < drawn.Length; p++)
+            {
+                T logits = output.Slice(1, tokens.Starts[p], tokens.Counts[p]);
+                (drawn[p], _) = network.Choose(
+                    w, p, logits, inputs[2].Slice(1, p, 1), isLimited ? inputs[3] : null);
+            }
+            T all = T.Concat(1, drawn);
+            return network.Offsets == 0
+                ? [all]
+                : [all, output.Slice(1, network.TokenCount, network.Offsets).Apply(Function.Tanh)];
+        }
+    }
+}

@@ -1,0 +1,191 @@
+namespace GenerativeML;
+
+/// <summary>The columns of a table as a generator sees them.</summary>
+/// <param name="Columns">The columns, in order; at least one.</param>
+/// <param name="Label">The number of the column that a classifier would predict; null where none was named.</param>
+internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label = null)
+{
+    /// <summary>The most columns that a table may have.</summary>
+    public const int MaxColumns = 1 << 16;
+
+    /// <summary>Checks a shape that came from a file.</summary>
+    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    public void Check()
+    {
+        if (Columns.Count is < 1 or > MaxColumns || Label is int label && (label < 0 || label >= Columns.Count))
+            throw new FormatException("The saved table's columns are out of range.");
+        foreach (TableColumn column in Columns)
+            column.Check();
+    }
+}
+
+/// <summary>What a column of a table holds.</summary>
+internal enum TableColumnKind
+{
+    /// <summary>Numbers; NaN where a value is missing.</summary>
+    Continuous,
+
+    /// <summary>One of a number of categories, by its code; a missing value is a category of its own.</summary>
+    Categorical,
+}
+
+/// <summary>What is known of a column of a table after one pass over the training rows.</summary>
+/// <param name="Name">What errors call it.</param>
+/// <param name="Kind">Numbers or categories.</param>
+internal sealed record TableColumn(string Name, TableColumnKind Kind)
+{
+    /// <summary>The most categories that a column may have.</summary>
+    public const int MaxCategories = 1 << 20;
+
+    /// <summary>
+    /// Categorical: codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.
+    /// </summary>
+    public int Categories { get; init; }
+
+    /// <summary>Continuous: whether values are missing in training rows. Generated rows have NaN only then.</summary>
+    public bool HasMissing { get; init; }
+
+    /// <summary>Continuous: the least value in the training rows; generated ones are never below it.</summary>
+    public double Min { get; init; }
+
+    /// <summary>Continuous: the greatest value in the training rows; generated ones are never above it.</summary>
+    public double Max { get; init; }
+
+    /// <summary>Continuous: whether numbers are ticks of a time or duration.</summary>
+    public bool IsTime { get; init; }
+
+    /// <summary>Continuous: whether values have the precision of Single.</summary>
+    public bool IsSingle { get; init; }
+
+    /// <summary>
+    /// Continuous: the finest step of which all training values are multiples, by its level in
+    /// <see cref="NumberStep"/>'s list; generated values are multiples of it, too.
+    /// </summary>
+    public int Step { get; init; }
+
+    /// <summary>The size of the finest step; zero where any number can be.</summary>
+    public double StepSize => Steps[Step].Size;
+
+    private ReadOnlySpan<NumberStep> Steps => NumberStep.All(IsTime);
+
+    /// <summary>The level of the coarsest step of which a value is a multiple, at most <see cref="Step"/>.</summary>
+    public int LevelOf(double value) => Math.Min(NumberStep.LevelOf(value, IsTime), Step);
+
+    /// <summary>
+    /// The level of the coarsest step of which at least half of some values are multiples, far more than by chance.
+    /// </summary>
+    public int UsualStep(IReadOnlyList<(double Value, double Weight)> values)
+    {
+        double half = 0.5 * values.Sum(v => v.Weight);
+        return Enumerable.Range(0, Step).FirstOrDefault(
+            level => values.Sum(v => LevelOf(v.Value) <= level ? v.Weight : 0) >= half, Step);
+    }
+
+    /// <summary>
+    /// The value of this column within a range that is closest to a number and a multiple of a step. Where the range
+    /// has none, the finer steps are tried, and then the number itself is brought into the range.
+    /// </summary>
+    public double Fit(double value, int level, double min, double max)
+    {
+        for (; level <= Step; level++)
+        {
+            if (Within(value, Steps[level], min, max) is double fits)
+                return fits;
+        }
+        return OfType(Math.Clamp(value, min, Math.Max(min, max)));
+    }
+
+    /// <summary>Whether the column can hold a value within a range that does not begin beyond its end.</summary>
+    public bool CanHold(double min, double max) => Within(min, Steps[Step], min, max) is not null;
+
+    /// <summary>A number as the column's type has it.</summary>
+    public double OfType(double value) => IsSingle ? NumberStep.Plain((float)value) : value;
+
+    /// <summary>Checks a column that came from a file.</summary>
+    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    public void Check()
+    {
+        bool sound = Kind switch
+        {
+            TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories,
+            TableColumnKind.Continuous =>
+                Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max) && Min <= Max
+                && Step >= 0 && Step < Steps.Length,
+            _ => false,
+        };
+        if (!sound)
+            throw new FormatException($"The saved table's column {TensorSpec.Quote(Name)} is out of range.");
+    }
+
+    private double? Within(double value, NumberStep step, double min, double max)
+    {
+        double rounded = OfType(step.Round(value));
+        if (rounded < min)
+            rounded = OfType(step.Round(rounded + step.Size));
+        else if (rounded > max)
+            rounded = OfType(step.Round(rounded - step.Size));
+        return rounded >= min && rounded <= max ? rounded : null;
+    }
+}
+
+/// <summary>What numbers are multiples of: so many decimals, or a unit of time.</summary>
+/// <param name="Unit">Ticks of the unit, or one; zero for any number.</param>
+/// <param name="Decimals">Digits after the point.</param>
+internal readonly record struct NumberStep(long Unit, int Decimals)
+{
+    /// <summary>More decimals of a Single than this are no rounding that somebody chose.</summary>
+    public const int MaxSingleDecimals = 5;
+
+    private const int MaxDecimals = 9;
+
+    private static readonly NumberStep[] s_numbers =
+        [.. Enumerable.Range(0, MaxDecimals + 1).Select(d => new NumberStep(1, d)), new NumberStep(0, 0)];
+
+    private static readonly NumberStep[] s_times =
+    [
+        .. new[]
+        {
+            TimeSpan.TicksPerDay, TimeSpan.TicksPerHour, TimeSpan.TicksPerMinute, TimeSpan.TicksPerSecond,
+            TimeSpan.TicksPerMillisecond, TimeSpan.TicksPerMicrosecond, 1,
+        }.Select(unit => new NumberStep(unit, 0)),
+    ];
+
+    /// <summary>How far multiples are apart.</summary>
+    public double Size => Unit * Math.Pow(10, -Decimals);
+
+    /// <summary>All steps, from the coarsest, of numbers or of times.</summary>
+    public static ReadOnlySpan<NumberStep> All(bool isTime) => isTime ? s_times : s_numbers;
+
+    /// <summary>The level of the coarsest step of which a value is a multiple.</summary>
+    public static int LevelOf(double value, bool isTime)
+    {
+        ReadOnlySpan<NumberStep> steps = All(isTime);
+        int level = 0;
+        while (level < steps.Length - 1 && steps[level].Round(value) != value)
+            level++;
+        return level;
+    }
+
+    /// <summary>
+    /// A Single as the number that it is written as where that has few decimals, so that 0.1 is the same in Single and
+    /// in Double; otherwise as it is.
+    /// </summary>
+    public static double Plain(float value)
+    {
+        for (int decimals = 0; decimals <= MaxSingleDecimals; decimals++)
+        {
+            double rounded = Math.Round((double)value, decimals);
+            if ((float)rounded == value)
+                return rounded;
+        }
+        return value;
+    }
+
+    /// <summary>The closest multiple.</summary>
+    public double Round(double value) => Unit switch
+    {
+        0 => value,
+        1 => Math.Abs(value) < 1e15 ? Math.Round(value, Decimals) : value,
+        _ => Math.Round(value / Unit) * Unit,
+    };
+}

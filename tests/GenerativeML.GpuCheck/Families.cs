@@ -1,0 +1,222 @@
+using System.Diagnostics;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.GpuCheck;
+
+/// <summary>What became of a family.</summary>
+/// <param name="Family">Its name.</param>
+/// <param name="Seconds">How long its training took on the device.</param>
+/// <param name="Loss">The mean loss of the training on the device.</param>
+/// <param name="CpuLoss">The same of the same training on the CPU.</param>
+/// <param name="Scores">The largest difference of a score on the device from the CPU's, in typical scores.</param>
+/// <param name="Generated">The share of generated values that are those of the CPU.</param>
+/// <param name="Error">What went wrong, or null.</param>
+internal sealed record FamilyResult(
+    string Family, double Seconds, double Loss, double CpuLoss, double Scores, double Generated, string? Error);
+
+/// <summary>
+/// Trains each family on the device and on the CPU, saves the device's model, and lets both load it, score and
+/// generate: the same model has to say the same.
+/// </summary>
+internal static class Families
+{
+    private const int Rows = 2000;
+    private const double SameScore = 2e-3, SameValue = 2e-3, SameLoss = 0.05;
+    private const double LeastShare = 0.95, LeastTextShare = 0.6;
+    private static readonly string[] s_words = ["red", "green", "blue", "boats", "trains", "sail", "stop", "again"];
+
+    /// <summary>All families; nothing that goes wrong in one keeps the others from being checked.</summary>
+    public static List<FamilyResult> Check(bool onCpu)
+    {
+        IDataView vectors = Vectors(), table = Table(), texts = Texts();
+        return
+        [
+            Check("autoencoder", onCpu, vectors, (ml, run) => ml.AnomalyDetection.Trainers.Autoencoder(
+                new() { Epochs = 8, Seed = 1, Device = run.Device, Progress = run }).Fit(vectors)),
+            Check("VAE", onCpu, vectors, (ml, run) => ml.Generative.Vae(
+                new() { Epochs = 8, Seed = 1, ScoreColumnName = "Score", Device = run.Device, Progress = run })
+                .Fit(vectors)),
+            Check("GAN", onCpu, vectors, (ml, run) => ml.Generative.Gan(
+                new() { Epochs = 8, Seed = 1, Device = run.Device, Progress = run }).Fit(vectors)),
+            Check("tabular VAE", onCpu, table, (ml, run) => ml.Generative.TabularVae(
+                new() { Epochs = 4, Seed = 1, Device = run.Device, Progress = run }).Fit(table)),
+            Check("tabular GAN", onCpu, table, (ml, run) => ml.Generative.TabularGan(
+                new() { Epochs = 4, Seed = 1, Device = run.Device, Progress = run }).Fit(table)),
+            Check("GPT", onCpu, texts, (ml, run) => ml.Generative.Gpt(new()
+            {
+                Layers = 2, Width = 64, Heads = 4, ContextLength = 32, Steps = 150, Seed = 1, ScoreColumnName = "Score",
+                Generation = new() { MaxNewTokens = 16, Temperature = 0 }, Device = run.Device, Progress = run,
+            }).Fit(texts)),
+        ];
+    }
+
+    private static FamilyResult Check(
+        string family, bool onCpu, IDataView rows, Func<MLContext, Run, ITransformer> train)
+    {
+        Console.Error.WriteLine($"{family}…");
+        var result = new FamilyResult(family, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, null);
+        try
+        {
+            var clock = Stopwatch.StartNew();
+            Run device = new(onCpu ? ComputeDevice.Cpu : ComputeDevice.Cuda(0)), cpu = new(ComputeDevice.Cpu);
+            ITransformer trained = train(new MLContext(), device);
+            result = result with { Seconds = clock.Elapsed.TotalSeconds, Loss = device.Loss };
+            (train(new MLContext(), cpu) as IDisposable)?.Dispose();
+            result = result with { CpuLoss = cpu.Loss };
+
+            using var saved = new MemoryStream();
+            new MLContext().Model.Save(trained, rows.Schema, saved);
+            (trained as IDisposable)?.Dispose();
+            ITransformer onDevice = new MLContext { GpuDeviceId = onCpu ? null : 0 }.Model.Load(saved, out _);
+            ITransformer onHost = new MLContext { GpuDeviceId = null }.Model.Load(saved, out _);
+            List<object> theirs = Output(onDevice, rows), expected = Output(onHost, rows);
+            result = result with
+            {
+                Scores = Difference(onDevice, onHost, rows), Generated = Agreement(theirs, expected),
+            };
+            double least = family == "GPT" ? LeastTextShare : LeastShare;
+            return result switch
+            {
+                { Scores: > SameScore } => result with { Error = "scores differ" },
+                _ when result.Generated < least => result with { Error = "generated values differ" },
+                _ when !double.IsFinite(result.Loss) => result with { Error = "no loss" },
+                // Two networks that play against each other go ways of their own after the smallest difference.
+                _ when !family.Contains("GAN", StringComparison.Ordinal)
+                    && Math.Abs(result.Loss - result.CpuLoss) > SameLoss * Math.Abs(result.CpuLoss)
+                    => result with { Error = "trained otherwise" },
+                _ => result,
+            };
+        }
+        catch (Exception e)
+        {
+            return result with { Error = $"{e.GetType().Name}: {e.Message}" };
+        }
+    }
+
+    /// <summary>
+    /// What a model generates: rows of its own, or the continuation of each text. The static type of a loaded model
+    /// tells nothing, and the types that can generate are several.
+    /// </summary>
+    private static List<object> Output(ITransformer model, IDataView rows)
+    {
+        if (model.GetOutputSchema(rows.Schema).GetColumnOrNull("GeneratedText") is not null)
+        {
+            IDataView some = new MLContext().Data.TakeRows(rows, 50);
+            return [.. model.Transform(some).GetColumn<string>("GeneratedText")];
+        }
+        if (model.GetType().GetMethod("Generate") is null)
+            return [];
+        IDataView output = ((dynamic)model).Generate(1000L, 7);
+        var values = new List<object>();
+        foreach (DataViewSchema.Column column in output.Schema)
+        {
+            values.AddRange(column.Type switch
+            {
+                VectorDataViewType => output.GetColumn<float[]>(column.Name).SelectMany(v => v).Cast<object>(),
+                TextDataViewType => output.GetColumn<string>(column.Name),
+                _ when column.Type.RawType == typeof(float) => output.GetColumn<float>(column.Name).Cast<object>(),
+                _ => output.GetColumn<int>(column.Name).Cast<object>(),
+            });
+        }
+        return values;
+    }
+
+    private static double Difference(ITransformer one, ITransformer other, IDataView rows)
+    {
+        if (one.GetOutputSchema(rows.Schema).GetColumnOrNull("Score") is null)
+            return 0;
+        float[] first = [.. one.Transform(rows).GetColumn<float>("Score")];
+        float[] second = [.. other.Transform(rows).GetColumn<float>("Score")];
+        double usual = second.Average(Math.Abs);
+        return first.Zip(second, (a, b) => Math.Abs(a - b) / Math.Max(Math.Abs(b), usual)).Max();
+    }
+
+    private static double Agreement(List<object> one, List<object> other) => one.Count != other.Count ? 0
+        : one.Count == 0 ? 1
+        : one.Zip(other, (a, b) => a is float x && b is float y
+            ? Math.Abs(x - y) <= SameValue * Math.Max(1, Math.Abs(y)) || (float.IsNaN(x) && float.IsNaN(y))
+            : a.Equals(b)).Average(same => same ? 1.0 : 0);
+
+    // Sixteen columns that hang together by three causes.
+    private static IDataView Vectors()
+    {
+        Random random = new(1);
+        return new MLContext().Data.LoadFromEnumerable(Enumerable.Range(0, Rows).Select(_ =>
+        {
+            double a = random.NextDouble(), b = random.NextDouble(), c = random.NextDouble();
+            return new VectorRow
+            {
+                Features =
+                [
+                    .. Enumerable.Range(0, 16).Select(i =>
+                        (float)(Math.Sin(i + 3 * a) + b * i / 8 - c * (i % 3) + 0.05 * random.NextDouble())),
+                ],
+            };
+        }).ToArray());
+    }
+
+    private static IDataView Table()
+    {
+        Random random = new(2);
+        return new MLContext().Data.LoadFromEnumerable(Enumerable.Range(0, Rows).Select(_ =>
+        {
+            int kind = random.Next(3);
+            return new TableRow
+            {
+                Kind = s_words[kind], Size = 10 * kind + random.Next(10), Weight = kind + random.NextSingle(),
+            };
+        }).ToArray());
+    }
+
+    private static IDataView Texts()
+    {
+        Random random = new(3);
+        return new MLContext().Data.LoadFromEnumerable(Enumerable.Range(0, Rows).Select(_ =>
+        {
+            int color = random.Next(3), thing = random.Next(2);
+            return new TextRow
+            {
+                Text = $"{s_words[color]} {s_words[3 + thing]} {s_words[5 + thing]} {s_words[7]} and {s_words[color]}",
+            };
+        }).ToArray());
+    }
+
+    /// <summary>A training: where it runs, and its mean loss, whenever reports came.</summary>
+    private sealed class Run(ComputeDevice device) : IProgress<TrainingProgress>
+    {
+        private double _sum;
+        private long _steps;
+
+        public ComputeDevice Device { get; } = device;
+
+        public double Loss => _sum / _steps;
+
+        public void Report(TrainingProgress value)
+        {
+            if (value.Step > _steps)
+                _sum += value.Losses.Values.First() * (value.Step - _steps);
+            _steps = value.Step;
+        }
+    }
+
+    private sealed class VectorRow
+    {
+        [VectorType(16)]
+        public float[] Features { get; set; } = [];
+    }
+
+    private sealed class TableRow
+    {
+        public string Kind { get; set; } = "";
+
+        public int Size { get; set; }
+
+        public float Weight { get; set; }
+    }
+
+    private sealed class TextRow
+    {
+        public string Text { get; set; } = "";
+    }
+}
