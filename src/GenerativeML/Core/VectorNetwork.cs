@@ -38,12 +38,13 @@ internal sealed record VectorInput
             && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
             && ConditionRows is >= 0 and <= VectorFit.SampleRows
             && ConditionWidths.Count > 0 == ConditionRows > 0
-            && (ConditionCategories.Count == 0
-                || ConditionCategories.Count == ConditionWidths.Count
-                && ConditionCategories.Zip(ConditionWidths, (values, width) => values is null
-                    || values.Count == width && values.All(float.IsFinite) && values.Zip(values.Skip(1), (a, b) => a < b).All(ascends => ascends)).All(fits => fits));
+            && (ConditionCategories.Count == 0 || ConditionCategories.Count == ConditionWidths.Count)
+            && ConditionCategories.Zip(ConditionWidths).All(condition => Fits(condition.First, condition.Second));
         if (!sound)
             throw new FormatException("The saved model's input is out of range.");
+
+        static bool Fits(IReadOnlyList<float>? categories, int width) => categories is null
+            || categories.Count == width && categories.All(float.IsFinite) && categories.Distinct().Count() == width;
     }
 }
 

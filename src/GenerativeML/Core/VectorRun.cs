@@ -71,7 +71,7 @@ internal abstract class VectorFollower() : torch.nn.Module("follower")
     /// <summary>Called when an update's loss has been computed.</summary>
     public abstract void AfterLoss(int update, IReadOnlyList<LossTerm> terms);
 
-    /// <summary>Called when an update has moved its parameters, whose gradients are still there; without gradient.</summary>
+    /// <summary>Called when an update has moved its parameters, whose gradients are still there.</summary>
     public abstract void AfterUpdate(int update, UpdateRule rule, StepContext step);
 
     /// <summary>Called after training: what is saved with the model, see <see cref="VectorModelState.Extra"/>.</summary>

@@ -37,6 +37,7 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
-            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement, fit.Extra));
+            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement,
+            fit.Extra));
     }
 }

@@ -105,7 +105,8 @@ public class GanTruthTests
             },
             conditional ? 2 : 0);
         // What is common to all outputs cancels in differences of means, and in the hinge within its margin.
-        bool absorbed = objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty or GanObjective.Hinge;
+        bool absorbed = objective
+            is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty or GanObjective.Hinge;
         LossGradients.Check(network, absorbed ? ["discriminator.1.bias"] : []);
     }
 

@@ -8,7 +8,8 @@ internal static class TestGan
     {
         var input = new VectorInput
         {
-            Width = width, ConditionWidths = conditions > 0 ? [conditions] : [], ConditionRows = conditions > 0 ? 10 : 0, Seed = 2,
+            Width = width, ConditionWidths = conditions > 0 ? [conditions] : [],
+            ConditionRows = conditions > 0 ? 10 : 0, Seed = 2,
         };
         options = options with { GeneratorLayers = [4], DiscriminatorLayers = [5], Activation = Activation.Tanh };
         return new(Resolved(options with { NoiseDimension = options.NoiseDimension ?? 2 }, input), input);

@@ -81,8 +81,8 @@ public class TrainedGanTests
     [TestMethod]
     public void Score_and_reconstruction_are_those_of_either_asked_for_alone()
     {
-        using TrainedVector model = TestGan.Fit(
-            new GanOptions { Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "R" }).Model;
+        using TrainedVector model =
+            TestGan.Fit(new GanOptions { Score = GanScore.LatentSearch, LatentSearchSteps = 3 }).Model;
         float[] rows = [0, 0, 4, 4, 9, -9], score = new float[3];
         float[] both = Trained.Compute(model, rows, r => new() { Reconstruction = r, Score = score }, width: 2);
         CollectionAssert.AreEqual(Trained.Reconstructions(model, rows), both);
@@ -174,6 +174,32 @@ public class TrainedGanTests
         Assert.IsLessThan(0.2, report.ReferenceSlicedWasserstein);
     }
 
+    [TestMethod]
+    public void Training_and_searching_leave_no_more_tensors_behind_than_torchs_own_layers_do()
+    {
+        VectorNetwork network = FitAndSearch();
+        Assert.AreEqual(
+            Growth(() => new TorchLayers(network.Declare, TorchSharp.torch.CPU, seed: 1).Dispose()),
+            Growth(() => FitAndSearch()));
+
+        static VectorNetwork FitAndSearch()
+        {
+            using TrainedVector model = TestGan.Fit(new GanOptions
+            {
+                Objective = GanObjective.Hinge, Score = GanScore.LatentSearch, LatentSearchSteps = 3,
+            }).Model;
+            Trained.Scores(model, [1, 2, 3, 4]);
+            return model.Network;
+        }
+
+        static long Growth(Action action)
+        {
+            long before = TorchSharp.torch.Tensor.TotalCount;
+            action();
+            return TorchSharp.torch.Tensor.TotalCount - before;
+        }
+    }
+
     private static HostWeights RandomWeights(GanNetwork network)
     {
         using var layers = new TorchLayers(network.Declare, TorchSharp.torch.CPU, seed: 5);
@@ -191,7 +217,8 @@ public class TrainedGanTests
             where T : struct, ITensor<T>
         {
             T? condition = inputs.Length > 2 ? inputs[2] : null;
-            return [network.Score(w, new(inputs[0], condition), false).Score, network.Sample(w, inputs[1], null, condition)];
+            T score = network.Score(w, new(inputs[0], condition), byFeature: false).Score;
+            return [score, network.Sample(w, inputs[1], null, condition)];
         }
     }
 }

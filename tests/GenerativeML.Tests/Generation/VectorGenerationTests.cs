@@ -132,7 +132,8 @@ public class VectorGenerationTests
             .AddVector("Features", 2, row => [row % 3 + MathF.Sin(row), MathF.Cos(row)]);
         using GanTransformer model = _ml.Generative.Gan(new GanOptions
         {
-            ConditionColumnNames = ["Size", "Weight", "Count"], GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 2,
+            ConditionColumnNames = ["Size", "Weight", "Count"], GeneratorLayers = [8], DiscriminatorLayers = [8],
+            Epochs = 2,
         }).Fit(data);
         using var stream = new MemoryStream();
         _ml.Model.Save(model, null, stream);
@@ -149,7 +150,8 @@ public class VectorGenerationTests
             Refuses(gan, "no training row", new RowCondition().Equal("Size", 3));
             Refuses(gan, "Single", new RowCondition().Equal("Size", "2"));
             // Neither fractions nor more than twenty values are categories: any number can be asked for.
-            Assert.AreEqual(30.5f, VectorRows.Singles(gan.Generate(1, where: new RowCondition().Equal("Count", 30.5)), "Count")[0]);
+            where = new RowCondition().Equal("Count", 30.5);
+            Assert.AreEqual(30.5f, VectorRows.Singles(gan.Generate(1, where: where), "Count")[0]);
         }
         // Values that were never seen are scored as missing keys are, all alike.
         TableView other = new TableView(3)
@@ -170,7 +172,8 @@ public class VectorGenerationTests
             .AddVector("Features", 2, row => [row % 2 + MathF.Sin(row), MathF.Cos(row)]);
         var options = new GanOptions
         {
-            ConditionColumnNames = ["Size"], GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 1, ValidationFraction = 0,
+            ConditionColumnNames = ["Size"], GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 1,
+            ValidationFraction = 0,
         };
         string message = Assert.Throws<InvalidOperationException>(() => _ml.Generative.Gan(options).Fit(data)).Message;
         StringAssert.Contains(message, "'Size' holds 1 values that are NaN or infinite, in 1 of 60 rows");

@@ -91,7 +91,8 @@ internal sealed class DataViewRowSource : IRowSource
                     getters[f](ref value);
                     if (!float.IsFinite(value) || seen.Contains(value))
                         continue;
-                    if (value % 1 != 0 || Math.Abs(value) > MaxCategory || !seen.Add(value + 0f) || seen.Count > MaxCategories)
+                    seen.Add(value + 0f); // minus zero is zero
+                    if (value % 1 != 0 || Math.Abs(value) > MaxCategory || seen.Count > MaxCategories)
                         values.Remove(f);
                 }
             }

@@ -149,7 +149,8 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
     /// The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
     /// </remarks>
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => (object)w is Scope<TorchTensor> weights && (object)rows is VectorRows<TorchTensor> given
+        where T : struct, ITensor<T> =>
+        (object)w is Scope<TorchTensor> weights && (object)rows is VectorRows<TorchTensor> given
             ? (T)(object)Search(weights, given)
             : throw new InvalidOperationException("A latent search takes gradients, and so torch.");
 

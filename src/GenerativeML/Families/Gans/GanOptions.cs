@@ -43,8 +43,9 @@ public enum GanScore
 
     /// <summary>
     /// How far the row is from the nearest row that the generator can make, found by moving the noise down the gradient
-    /// of the distance (Schlegl 2017, AnoGAN): nine tenths of it the mean absolute difference of the standardised features,
-    /// one tenth that of the discriminator's last hidden layer. Slow: it takes a training of its own for each row.
+    /// of the distance (Schlegl 2017, AnoGAN): nine tenths of it the mean absolute difference of the standardised
+    /// features, one tenth that of the discriminator's last hidden layer. Slow: it takes a training of its own for each
+    /// row. Needs torch.
     /// </summary>
     LatentSearch,
 }
@@ -67,8 +68,8 @@ public sealed record GanOptions : VectorOptions
     /// <summary>All defaults.</summary>
     /// <remarks>
     /// Other than in the options of other trainers, <see cref="TrainingOptions.ValidationFraction"/> is 0.1, for the
-    /// report; <see cref="TrainingOptions.GradientClipNorm"/> and <see cref="TrainingOptions.WarmupFraction"/> are 0, and
-    /// training never stops early, since no loss of a GAN says when to.
+    /// report; <see cref="TrainingOptions.GradientClipNorm"/> and <see cref="TrainingOptions.WarmupFraction"/> are 0,
+    /// and training never stops early, since no loss of a GAN says when to.
     /// </remarks>
     public GanOptions()
     {
@@ -78,8 +79,8 @@ public sealed record GanOptions : VectorOptions
     }
 
     /// <summary>
-    /// Label columns that rows depend on. Each is a Single, a Boolean or a key; a Single that has few values, all whole,
-    /// is taken for a category. Default: none.
+    /// Label columns that rows depend on. Each is a Single, a Boolean or a key; a Single of at most twenty different
+    /// values, all whole, is taken for a category: other values than these cannot be asked for. Default: none.
     /// </summary>
     public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
 
@@ -129,8 +130,8 @@ public sealed record GanOptions : VectorOptions
     public double GeneratorRateScale { get; init; } = 1;
 
     /// <summary>
-    /// The weight of the gradient penalty of <see cref="GanObjective.WassersteinGradientPenalty"/>, λ in its paper, which
-    /// takes 10 for images and 0.1 for points in the plane. Default 0.1.
+    /// The weight of the gradient penalty of <see cref="GanObjective.WassersteinGradientPenalty"/>, λ in its paper,
+    /// which takes 10 for images and 0.1 for points in the plane. Default 0.1.
     /// </summary>
     public double GradientPenaltyWeight { get; init; } = 0.1;
 

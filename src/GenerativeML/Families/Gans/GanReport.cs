@@ -53,20 +53,22 @@ public sealed record GanReport
         GanFigures last = Stages[^1], best = Stages.MinBy(s => s.SlicedWasserstein)!;
         double ratio = last.SlicedWasserstein / Math.Max(ReferenceSlicedWasserstein, 1e-9);
         bool complete = last.Coverage >= Complete * ReferenceCoverage;
+        string likeness = ratio < Equal && complete ? "hardly to be told apart"
+            : ratio < Far && !ModeCollapse ? "close, but not the same"
+            : "clearly different";
         var verdict = new List<string>
         {
-            Text($"Generated rows are {last.SlicedWasserstein:G3} deviations from held-back rows, {ratio:G3} times as far as training rows are: ")
-            + (ratio < Equal && complete ? "hardly to be told apart."
-                : ratio < Far && !ModeCollapse ? "close, but not the same."
-                : "clearly different."),
-            ModeCollapse
-                ? Text($"Mode collapse: they cover only {last.Coverage:P0} of the held-back rows, where training rows cover {ReferenceCoverage:P0}. Try another objective, packing (PackSize), or more training.")
-                : Text($"They cover {last.Coverage:P0} of the held-back rows; training rows cover {ReferenceCoverage:P0}."),
+            Text($"Generated rows are {last.SlicedWasserstein:G3} deviations from held-back rows, ")
+            + Text($"{ratio:G3} times as far as training rows are: {likeness}."),
+            (ModeCollapse ? "Mode collapse: they cover only " : "They cover ")
+            + Text($"{last.Coverage:P0} of the held-back rows; training rows cover {ReferenceCoverage:P0}.")
+            + (ModeCollapse ? " Try another objective, packing (PackSize), or more training." : ""),
         };
         if (last.SlicedWasserstein > Unsettled * Math.Max(best.SlicedWasserstein, ReferenceSlicedWasserstein))
         {
-            verdict.Add(Text(
-                $"At step {best.Step} they were closer, {best.SlicedWasserstein:G3}: training does not settle. Lower LearningRate, or stop there."));
+            verdict.Add(
+                Text($"At step {best.Step} they were closer, {best.SlicedWasserstein:G3}: training does not settle. ")
+                + "Lower LearningRate, or stop there.");
         }
         return verdict;
     }

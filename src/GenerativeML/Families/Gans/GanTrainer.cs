@@ -14,7 +14,8 @@ namespace GenerativeML;
 /// </para>
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
-/// <item><term>Task</term><description>Generating vectors; on request a score of how strange rows are.</description></item>
+/// <item><term>Task</term>
+/// <description>Generating vectors; on request a score of how strange rows are.</description></item>
 /// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. With
 /// <see cref="GanOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns too,
 /// with any values that are asked for.</description></item>
