@@ -22,6 +22,9 @@ internal sealed class HostWeights
     /// <summary>What the tensors are.</summary>
     public IEnumerable<TensorSpec> Specs => _tensors.Values.Select(t => t.Spec);
 
+    /// <summary>What a tensor is; null where there is none of this name.</summary>
+    public TensorSpec? Find(string name) => _tensors.TryGetValue(name, out (TensorSpec Spec, float[]) t) ? t.Spec : null;
+
     /// <summary>A tensor's elements, row by row.</summary>
     public float[] this[string name] => _tensors[name].Values;
 

@@ -1,0 +1,324 @@
+namespace GenerativeML;
+
+/// <summary>
+/// A value in a network: a tensor that torch computes now (<see cref="TorchTensor"/>), or the name of one that an ONNX
+/// graph will compute (<see cref="OnnxTensor"/>). A forward pass is written once against this interface. Shapes
+/// broadcast as in NumPy; negative axes count from the end.
+/// </summary>
+internal interface ITensor<T>
+    where T : struct, ITensor<T>
+{
+    /// <summary>Element by element.</summary>
+    static abstract T operator +(T a, T b);
+
+    /// <summary>Element by element.</summary>
+    static abstract T operator -(T a, T b);
+
+    /// <summary>Element by element.</summary>
+    static abstract T operator *(T a, T b);
+
+    /// <summary>Element by element.</summary>
+    static abstract T operator /(T a, T b);
+
+    /// <summary>Adds a number to each element.</summary>
+    static abstract T operator +(T a, float b);
+
+    /// <summary>Subtracts a number from each element.</summary>
+    static virtual T operator -(T a, float b) => a + -b;
+
+    /// <summary>A number less each element.</summary>
+    static virtual T operator -(float a, T b) => -b + a;
+
+    /// <summary>Multiplies each element.</summary>
+    static abstract T operator *(T a, float b);
+
+    /// <summary>Divides each element.</summary>
+    static abstract T operator /(T a, float b);
+
+    /// <summary>Minus each element.</summary>
+    static abstract T operator -(T a);
+
+    /// <summary>The larger of two, element by element.</summary>
+    static abstract T Max(T a, T b);
+
+    /// <summary>The smaller of two, element by element.</summary>
+    static abstract T Min(T a, T b);
+
+    /// <summary>Values one after the other along an axis.</summary>
+    static abstract T Concat(int axis, params T[] parts);
+
+    /// <summary>Element by element, <paramref name="then"/> where <paramref name="a"/> is less than the limit.</summary>
+    static abstract T IfLess(T a, T limit, T then, T otherwise);
+
+    /// <summary>The matrix product of the last two axes.</summary>
+    T MatMul(T other);
+
+    /// <summary>
+    /// x·Wᵀ + b with W as torch.nn.Linear has it, (outputs, inputs). With several of them, (M, outputs, inputs) and a
+    /// bias (M, 1, outputs), x is (M, B, inputs), or (B, inputs) for all, and the result (M, B, outputs).
+    /// </summary>
+    T Linear(T weight, T? bias = null);
+
+    /// <summary>Normalisation over the last axis.</summary>
+    T LayerNorm(T gain, T? bias, float epsilon = 1e-5f);
+
+    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
+    T GroupNorm(int groups, T gain, T bias, float epsilon = 1e-5f);
+
+    /// <summary>(B, C, H, W), weights (outputs, inputs, height, width).</summary>
+    T Conv2d(T weight, T? bias, int stride = 1, int padding = 0);
+
+    /// <summary>(B, C, H, W), weights (inputs, outputs, height, width).</summary>
+    T ConvTranspose2d(T weight, T? bias, int stride = 1, int padding = 0);
+
+    /// <summary>(B, C, H, W) → (B, C, 2H, 2W): each pixel four times.</summary>
+    T Upsample2();
+
+    /// <summary>Rows of this table: indices of any shape → (shape, row).</summary>
+    T Embed(T indices);
+
+    /// <summary>Elements of the last axis by their places there: (…, N), indices (…, K) → (…, K).</summary>
+    T Gather(T indices);
+
+    /// <summary>A function of each element.</summary>
+    T Apply(Function function);
+
+    /// <summary>x where positive, otherwise <paramref name="slope"/>·x.</summary>
+    T LeakyRelu(float slope);
+
+    /// <summary>Over the last axis.</summary>
+    T Softmax();
+
+    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
+    T LogSoftmax();
+
+    /// <summary>Each element, brought between the limits.</summary>
+    T Clamp(float low, float high);
+
+    /// <summary>The axis stays, with one element.</summary>
+    T Reduce(Reduction reduction, int axis);
+
+    /// <summary>The sums of the first elements along an axis, each with its own.</summary>
+    T CumulativeSum(int axis);
+
+    /// <summary>Another shape; 0: as it was, −1: what is left.</summary>
+    T Reshape(params long[] shape);
+
+    /// <summary>Takes away an axis of one element.</summary>
+    T Squeeze(int axis);
+
+    /// <summary>Adds an axis of one element.</summary>
+    T Unsqueeze(int axis);
+
+    /// <summary>Axes in another order.</summary>
+    T Transpose(params long[] order);
+
+    /// <summary>A part of an axis. A negative start counts from the end.</summary>
+    T Slice(int axis, long start, long length);
+
+    /// <summary>Whole numbers, for <see cref="Embed"/> and <see cref="Gather"/>.</summary>
+    T ToIndices();
+
+    /// <summary>The smallest of the last axis and their places there, both in no order.</summary>
+    (T Values, T Indices) Smallest(int count);
+}
+
+/// <summary>A function of single elements.</summary>
+internal enum Function
+{
+    /// <summary>max(0, x).</summary>
+    Relu,
+
+    /// <summary>x where positive, otherwise eˣ − 1.</summary>
+    Elu,
+
+    /// <summary>x·σ(x).</summary>
+    Silu,
+
+    /// <summary>x·Φ(x).</summary>
+    Gelu,
+
+    /// <summary>x·Φ(x), approximated by tanh, as GPT-2 does.</summary>
+    GeluTanh,
+
+    /// <summary>1 / (1 + e⁻ˣ).</summary>
+    Sigmoid,
+
+    /// <summary>The hyperbolic tangent.</summary>
+    Tanh,
+
+    /// <summary>log(1 + eˣ).</summary>
+    Softplus,
+
+    /// <summary>eˣ.</summary>
+    Exp,
+
+    /// <summary>The natural logarithm.</summary>
+    Log,
+
+    /// <summary>The square root.</summary>
+    Sqrt,
+
+    /// <summary>x².</summary>
+    Square,
+
+    /// <summary>|x|.</summary>
+    Abs,
+
+    /// <summary>−1, 0 or 1.</summary>
+    Sign,
+}
+
+/// <summary>What makes one number of many.</summary>
+internal enum Reduction
+{
+    /// <summary>The sum.</summary>
+    Sum,
+
+    /// <summary>The mean.</summary>
+    Mean,
+
+    /// <summary>The least.</summary>
+    Min,
+
+    /// <summary>The largest.</summary>
+    Max,
+}
+
+/// <summary>What follows from the operators of <see cref="ITensor{T}"/>.</summary>
+internal static class TensorFunctions
+{
+    /// <summary>The non-linearity of a hidden layer.</summary>
+    public static T Apply<T>(this T x, Activation activation)
+        where T : struct, ITensor<T> => activation switch
+        {
+            Activation.Relu => x.Apply(Function.Relu),
+            Activation.LeakyRelu => x.LeakyRelu(0.01f),
+            Activation.Elu => x.Apply(Function.Elu),
+            Activation.Gelu => x.Apply(Function.Gelu),
+            Activation.Silu => x.Apply(Function.Silu),
+            Activation.Tanh => x.Apply(Function.Tanh),
+            Activation.Sigmoid => x.Apply(Function.Sigmoid),
+            Activation.Identity => x,
+            _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, null),
+        };
+
+    /// <summary>log Σ eˣ along an axis, which stays with one element; no number is too large.</summary>
+    public static T LogSumExp<T>(this T x, int axis)
+        where T : struct, ITensor<T>
+    {
+        T most = x.Reduce(Reduction.Max, axis);
+        return (x - most).Apply(Function.Exp).Reduce(Reduction.Sum, axis).Apply(Function.Log) + most;
+    }
+}
+
+/// <summary>A forward pass that both engines can run.</summary>
+internal interface IForwardPass
+{
+    /// <summary>Computes outputs from inputs; the first axis of each is that of the rows.</summary>
+    T[] Run<T>(Scope<T> w, T[] inputs)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>What a network has besides values: weights by their names in the state dict, state, and a mode.</summary>
+internal abstract class Ops<T>
+    where T : struct, ITensor<T>
+{
+    /// <summary>Whether dropout and statistics of the batch are wanted.</summary>
+    public virtual bool Training => false;
+
+    /// <summary>The names' root.</summary>
+    public Scope<T> Root => new(this, "");
+
+    /// <summary>Whether there is a weight of this name.</summary>
+    public abstract bool Has(string name);
+
+    /// <summary>A parameter or buffer.</summary>
+    public abstract T Weight(string name);
+
+    /// <summary>A number.</summary>
+    public abstract T Constant(float value);
+
+    /// <summary>x·Wᵀ + b, possibly in lower precision while training.</summary>
+    public virtual T Linear(T x, T weight, T? bias) => x.Linear(weight, bias);
+
+    /// <summary>
+    /// Causal self-attention with queries, keys and values of all heads side by side, (B, T, 3·heads·width) →
+    /// (B, T, heads·width). With a cache, earlier tokens are attended to, too; the layer's name is that of its cache.
+    /// </summary>
+    public abstract T Attention(T queryKeyValue, int heads, int width, string layer, double dropout);
+
+    /// <summary>While training, elements are left out at random; otherwise nothing happens.</summary>
+    public virtual T Dropout(T x, double share) => x;
+
+    /// <summary>Normalises by the statistics of the batch and follows them. Only while training.</summary>
+    public virtual T BatchNorm(T x, string layer, float epsilon) =>
+        throw new InvalidOperationException("Statistics of a batch are for training.");
+}
+
+/// <summary>A part of a network: where names are looked up.</summary>
+/// <param name="Ops">What runs the network.</param>
+/// <param name="Path">The start of all names.</param>
+/// <param name="Member">Which of several networks side by side; null where there is one, or all are meant.</param>
+internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = null)
+    where T : struct, ITensor<T>
+{
+    /// <summary>A parameter or buffer.</summary>
+    public T this[string name] => Member is int member
+        ? Ops.Weight(Path + name).Slice(0, member, 1).Squeeze(0)
+        : Ops.Weight(Path + name);
+
+    /// <summary>The part of the network whose names begin so.</summary>
+    public Scope<T> Of(string part) => this with { Path = $"{Path}{part}." };
+
+    /// <summary>One of several networks whose weights are stacked along a first axis.</summary>
+    public Scope<T> OfMember(int member) => this with { Member = member };
+
+    /// <summary>Whether there is a weight of this name.</summary>
+    public bool Has(string name) => Ops.Has(Path + name);
+
+    /// <summary>A number.</summary>
+    public T Constant(float value) => Ops.Constant(value);
+
+    /// <summary>A fully connected layer.</summary>
+    public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
+
+    /// <summary>Normalisation over the last axis.</summary>
+    public T LayerNorm(string layer, T x, float epsilon = 1e-5f) =>
+        x.LayerNorm(this[layer + ".weight"], Bias(layer), epsilon);
+
+    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
+    public T GroupNorm(string layer, T x, int groups, float epsilon = 1e-5f) =>
+        x.GroupNorm(groups, this[layer + ".weight"], this[layer + ".bias"], epsilon);
+
+    /// <summary>A convolution of (B, C, H, W).</summary>
+    public T Conv2d(string layer, T x, int stride = 1, int padding = 0) =>
+        x.Conv2d(this[layer + ".weight"], Bias(layer), stride, padding);
+
+    /// <summary>A transposed convolution of (B, C, H, W).</summary>
+    public T ConvTranspose2d(string layer, T x, int stride = 1, int padding = 0) =>
+        x.ConvTranspose2d(this[layer + ".weight"], Bias(layer), stride, padding);
+
+    /// <summary>
+    /// Batch normalisation (Ioffe and Szegedy 2015) of (B, C), of (M, B, C) with weights (M, 1, C), or of pictures
+    /// (B, C, H, W). After training, by running means, so that a row's result does not depend on its batch.
+    /// </summary>
+    public T BatchNorm(string layer, T x, bool pictures = false, float epsilon = 1e-5f)
+    {
+        if (Ops.Training)
+            return Ops.BatchNorm(x, Path + layer, epsilon);
+        // Depends on weights alone: ONNX Runtime computes it once.
+        T scale = this[layer + ".weight"] / (this[layer + ".running_var"] + epsilon).Apply(Function.Sqrt);
+        T shift = this[layer + ".bias"] - this[layer + ".running_mean"] * scale;
+        return pictures ? x * scale.Reshape(-1, 1, 1) + shift.Reshape(-1, 1, 1) : x * scale + shift;
+    }
+
+    /// <summary>Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width); this scope names its cache.</summary>
+    public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
+        Ops.Attention(queryKeyValue, heads, width, Path, dropout);
+
+    /// <summary>While training, elements are left out at random.</summary>
+    public T Dropout(T x, double share) => Ops.Dropout(x, share);
+
+    private T? Bias(string layer) => Has(layer + ".bias") ? this[layer + ".bias"] : null;
+}

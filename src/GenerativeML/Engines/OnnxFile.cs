@@ -1,0 +1,117 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace GenerativeML;
+
+/// <summary>A message of Protocol Buffers, written field by field: all that an ONNX file needs of that format.</summary>
+internal sealed class ProtobufMessage
+{
+    private readonly ArrayBufferWriter<byte> _bytes = new();
+
+    /// <summary>What has been written.</summary>
+    public ReadOnlySpan<byte> Bytes => _bytes.WrittenSpan;
+
+    /// <summary>Adds a whole number.</summary>
+    public ProtobufMessage Add(int field, long value) => Varint((ulong)(field << 3)).Varint((ulong)value);
+
+    /// <summary>Adds a number of single precision.</summary>
+    public ProtobufMessage Add(int field, float value) =>
+        Varint((ulong)(field << 3 | 5)).Raw(MemoryMarshal.AsBytes([value]));
+
+    /// <summary>Adds text.</summary>
+    public ProtobufMessage Add(int field, string value) => Add(field, Encoding.UTF8.GetBytes(value));
+
+    /// <summary>Adds bytes.</summary>
+    public ProtobufMessage Add(int field, ReadOnlySpan<byte> value) =>
+        Varint((ulong)(field << 3 | 2)).Varint((ulong)value.Length).Raw(value);
+
+    /// <summary>Adds messages, each as an element of a repeated field.</summary>
+    public ProtobufMessage Add(int field, params IEnumerable<ProtobufMessage> values) =>
+        values.Aggregate(this, (message, value) => message.Add(field, value.Bytes));
+
+    private ProtobufMessage Varint(ulong value) =>
+        value > 127 ? Raw([(byte)(value | 128)]).Varint(value >> 7) : Raw([(byte)value]);
+
+    private ProtobufMessage Raw(ReadOnlySpan<byte> bytes)
+    {
+        _bytes.Write(bytes);
+        return this;
+    }
+}
+
+/// <summary>Types of elements, by their numbers in the ONNX format.</summary>
+internal enum OnnxType
+{
+    /// <summary>Single.</summary>
+    Float = 1,
+
+    /// <summary>Int32.</summary>
+    Int32 = 6,
+
+    /// <summary>Int64.</summary>
+    Int64 = 7,
+}
+
+/// <summary>The messages of onnx.proto that networks need. Field numbers are those of that file.</summary>
+internal static class OnnxFile
+{
+    private const int FormatVersion = 10, Opset = 20;
+
+    /// <summary>An operation.</summary>
+    public static ProtobufMessage Node(
+        string op, string domain, IEnumerable<string> inputs, IEnumerable<string> outputs,
+        IEnumerable<(string Name, object Value)> attributes)
+    {
+        ProtobufMessage node = inputs.Aggregate(new ProtobufMessage(), (message, input) => message.Add(1, input));
+        node = outputs.Aggregate(node, (message, output) => message.Add(2, output));
+        return node.Add(4, op).Add(7, domain)
+            .Add(5, attributes.Select(a => Attribute(new ProtobufMessage().Add(1, a.Name), a.Value)));
+    }
+
+    /// <summary>A constant, with its values.</summary>
+    public static ProtobufMessage Tensor<T>(
+        string name, OnnxType type, ReadOnlySpan<long> shape, ReadOnlySpan<T> values)
+        where T : unmanaged => Header(name, type, shape).Add(9, MemoryMarshal.AsBytes(values));
+
+    /// <summary>A constant whose values are given to the session, as a file of its name.</summary>
+    public static ProtobufMessage ExternalTensor(string name, OnnxType type, ReadOnlySpan<long> shape) =>
+        Header(name, type, shape).Add(13, new ProtobufMessage().Add(1, "location").Add(2, name)).Add(14, 1);
+
+    /// <summary>An input or output; −1 for a size that is not known.</summary>
+    public static ProtobufMessage Value(string name, OnnxType type, IEnumerable<long> shape)
+    {
+        ProtobufMessage sizes = new ProtobufMessage().Add(1, shape.Select((n, i) =>
+            n < 0 ? new ProtobufMessage().Add(2, $"{name}_{i}") : new ProtobufMessage().Add(1, n)));
+        return new ProtobufMessage().Add(1, name).Add(
+            2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, (long)type).Add(2, sizes)));
+    }
+
+    /// <summary>A whole file.</summary>
+    public static ProtobufMessage Model(
+        IEnumerable<ProtobufMessage> nodes, IEnumerable<ProtobufMessage> constants,
+        IEnumerable<ProtobufMessage> inputs, IEnumerable<ProtobufMessage> outputs)
+    {
+        ProtobufMessage graph = new ProtobufMessage()
+            .Add(1, nodes).Add(2, "network").Add(5, constants).Add(11, inputs).Add(12, outputs);
+        return new ProtobufMessage().Add(1, FormatVersion).Add(2, "GenerativeML").Add(7, graph).Add(
+            8, new ProtobufMessage().Add(2, Opset), new ProtobufMessage().Add(1, OnnxGraph.Contributed).Add(2, 1));
+    }
+
+    private static ProtobufMessage Header(string name, OnnxType type, ReadOnlySpan<long> shape)
+    {
+        var tensor = new ProtobufMessage();
+        foreach (long size in shape)
+            tensor.Add(1, size);
+        return tensor.Add(2, (long)type).Add(8, name);
+    }
+
+    private static ProtobufMessage Attribute(ProtobufMessage message, object value) => value switch
+    {
+        float f => message.Add(2, f).Add(20, 1),
+        int i => message.Add(3, i).Add(20, 2),
+        string s => message.Add(4, s).Add(20, 3),
+        int[] all => all.Aggregate(message, (m, i) => m.Add(8, i)).Add(20, 7),
+        _ => throw new NotSupportedException($"An attribute of {value.GetType()}."),
+    };
+}

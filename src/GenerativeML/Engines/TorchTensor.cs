@@ -1,0 +1,253 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn.functional;
+
+namespace GenerativeML;
+
+/// <summary>A tensor of torch: computes at once, with gradients where weights ask for them.</summary>
+internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
+{
+    /// <summary>The same value.</summary>
+    public static implicit operator TorchTensor(Tensor value) => new(value);
+
+    /// <summary>The same value.</summary>
+    public static implicit operator Tensor(TorchTensor value) => value.Value;
+
+    /// <inheritdoc />
+    public static TorchTensor operator +(TorchTensor a, TorchTensor b) => a.Value.Plus(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor operator -(TorchTensor a, TorchTensor b) => a.Value.Minus(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor operator *(TorchTensor a, TorchTensor b) => a.Value.mul(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor operator /(TorchTensor a, TorchTensor b) => a.Value.div(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor operator +(TorchTensor a, float b) => a.Value.Plus(b);
+
+    /// <inheritdoc />
+    public static TorchTensor operator -(TorchTensor a, float b) => a.Value.Plus(-b);
+
+    /// <inheritdoc />
+    public static TorchTensor operator -(float a, TorchTensor b) => b.Value.neg().Plus(a);
+
+    /// <inheritdoc />
+    public static TorchTensor operator *(TorchTensor a, float b) => a.Value.Scaled(b);
+
+    /// <inheritdoc />
+    public static TorchTensor operator /(TorchTensor a, float b) => a.Value.Over(b);
+
+    /// <inheritdoc />
+    public static TorchTensor operator -(TorchTensor a) => a.Value.neg();
+
+    /// <inheritdoc />
+    public static TorchTensor Max(TorchTensor a, TorchTensor b) => a.Value.maximum(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor Min(TorchTensor a, TorchTensor b) => a.Value.minimum(b.Value);
+
+    /// <inheritdoc />
+    public static TorchTensor Concat(int axis, params TorchTensor[] parts) =>
+        cat([.. parts.Select(p => p.Value)], axis);
+
+    /// <inheritdoc />
+    public static TorchTensor IfLess(TorchTensor a, TorchTensor limit, TorchTensor then, TorchTensor otherwise) =>
+        where(a.Value.lt(limit.Value), then.Value, otherwise.Value);
+
+    /// <inheritdoc />
+    public TorchTensor MatMul(TorchTensor other) => Value.matmul(other.Value);
+
+    /// <inheritdoc />
+    public TorchTensor Linear(TorchTensor weight, TorchTensor? bias = null)
+    {
+        if (weight.Value.dim() == 2)
+            return linear(Value, weight.Value, bias?.Value);
+        // Not baddbmm: TorchSharp hands its arguments on in another order.
+        Tensor product = Value.matmul(weight.Value.transpose(1, 2));
+        return bias is { } shift ? product.Plus(shift.Value) : product;
+    }
+
+    /// <inheritdoc />
+    public TorchTensor LayerNorm(TorchTensor gain, TorchTensor? bias, float epsilon = 1e-5f) =>
+        layer_norm(Value, [gain.Value.size(0)], gain.Value, bias?.Value, epsilon);
+
+    /// <inheritdoc />
+    public TorchTensor GroupNorm(int groups, TorchTensor gain, TorchTensor bias, float epsilon = 1e-5f) =>
+        group_norm(Value, groups, gain.Value, bias.Value, epsilon);
+
+    /// <inheritdoc />
+    public TorchTensor Conv2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
+        conv2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
+
+    /// <inheritdoc />
+    public TorchTensor ConvTranspose2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
+        conv_transpose2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
+
+    /// <inheritdoc />
+    public TorchTensor Upsample2() => interpolate(Value, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
+
+    /// <inheritdoc />
+    public TorchTensor Embed(TorchTensor indices) =>
+        Value.index_select(0, indices.Value.reshape(-1)).reshape([.. indices.Value.shape, .. Value.shape[1..]]);
+
+    /// <inheritdoc />
+    public TorchTensor Gather(TorchTensor indices) => Value.gather(-1, indices.Value);
+
+    /// <inheritdoc />
+    public TorchTensor Apply(Function function) => function switch
+    {
+        Function.Relu => relu(Value),
+        Function.Elu => Value.Elu(),
+        Function.Silu => silu(Value),
+        Function.Gelu => gelu(Value, GELU.Approximate.none),
+        Function.GeluTanh => gelu(Value, GELU.Approximate.tanh),
+        Function.Sigmoid => Value.sigmoid(),
+        Function.Tanh => Value.tanh(),
+        Function.Softplus => Value.Softplus(),
+        Function.Exp => Value.exp(),
+        Function.Log => Value.log(),
+        Function.Sqrt => Value.sqrt(),
+        Function.Square => Value.Squared(),
+        Function.Abs => Value.abs(),
+        Function.Sign => Value.sign(),
+        _ => throw new ArgumentOutOfRangeException(nameof(function), function, null),
+    };
+
+    /// <inheritdoc />
+    public TorchTensor LeakyRelu(float slope) => Value.LeakyRelu(slope);
+
+    /// <inheritdoc />
+    public TorchTensor Softmax() => Value.softmax(-1);
+
+    /// <inheritdoc />
+    public TorchTensor LogSoftmax() => Value.log_softmax(-1);
+
+    /// <inheritdoc />
+    public TorchTensor Clamp(float low, float high) => Value.Clamped(low, high);
+
+    /// <inheritdoc />
+    public TorchTensor Reduce(Reduction reduction, int axis) => reduction switch
+    {
+        Reduction.Sum => Value.sum(axis, keepdim: true),
+        Reduction.Mean => Value.mean([axis], keepdim: true),
+        Reduction.Min => Value.amin([axis], keepdim: true),
+        Reduction.Max => Value.amax([axis], keepdim: true),
+        _ => throw new ArgumentOutOfRangeException(nameof(reduction), reduction, null),
+    };
+
+    /// <inheritdoc />
+    public TorchTensor CumulativeSum(int axis) => Value.cumsum(axis);
+
+    /// <inheritdoc />
+    public TorchTensor Reshape(params long[] shape)
+    {
+        Tensor value = Value;
+        return value.reshape([.. shape.Select((n, i) => n == 0 ? value.size(i) : n)]);
+    }
+
+    /// <inheritdoc />
+    public TorchTensor Squeeze(int axis) => Value.squeeze(axis);
+
+    /// <inheritdoc />
+    public TorchTensor Unsqueeze(int axis) => Value.unsqueeze(axis);
+
+    /// <inheritdoc />
+    public TorchTensor Transpose(params long[] order) => Value.permute(order);
+
+    /// <inheritdoc />
+    public TorchTensor Slice(int axis, long start, long length) =>
+        Value.narrow(axis, start < 0 ? Value.size(axis) + start : start, length);
+
+    /// <inheritdoc />
+    public TorchTensor ToIndices() => Value.to(ScalarType.Int64);
+
+    /// <inheritdoc />
+    public (TorchTensor Values, TorchTensor Indices) Smallest(int count)
+    {
+        (Tensor values, Tensor indices) = Value.topk(count, -1, largest: false, sorted: false);
+        return (values, indices);
+    }
+}
+
+/// <summary>Runs networks on torch, for training or for inference.</summary>
+/// <param name="weights">Parameters and buffers by their names in the state dict.</param>
+internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
+{
+    /// <summary>What dropout draws from while training; null for inference.</summary>
+    public SeededRandom? Random { get; init; }
+
+    /// <summary>Whether products are computed in bfloat16 while training.</summary>
+    public bool BFloat16 { get; init; }
+
+    /// <inheritdoc />
+    public override bool Training => Random is not null;
+
+    /// <inheritdoc />
+    public override bool Has(string name) => weights.ContainsKey(name);
+
+    /// <inheritdoc />
+    public override TorchTensor Weight(string name) => weights[name];
+
+    /// <inheritdoc />
+    public override TorchTensor Constant(float value) => tensor(value, device: weights.Values.FirstOrDefault()?.device);
+
+    /// <inheritdoc />
+    public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias)
+    {
+        // In training only: what a trained model gives should not depend on how its weights were found.
+        if (!BFloat16 || !Training)
+            return x.Linear(weight, bias);
+        TorchTensor product = new TorchTensor(x.Value.to(ScalarType.BFloat16))
+            .Linear(weight.Value.to(ScalarType.BFloat16));
+        TorchTensor result = product.Value.to(ScalarType.Float32);
+        return bias is { } shift ? result + shift : result;
+    }
+
+    /// <inheritdoc />
+    public override TorchTensor Dropout(TorchTensor x, double share)
+    {
+        if (Random is null || share == 0)
+            return x;
+        Tensor keep = Random.Bernoulli(x.Value.shape, 1 - share);
+        return x.Value.mul(keep).Scaled(1 / (1 - share));
+    }
+
+    /// <inheritdoc />
+    public override TorchTensor BatchNorm(TorchTensor x, string layer, float epsilon)
+    {
+        Tensor value = x.Value, mean = weights[layer + ".running_mean"];
+        bool members = mean.dim() == 3; // (M, B, C) is (B, M·C) with as many columns of their own
+        Tensor rows = members ? value.transpose(0, 1).reshape(value.size(1), -1) : value;
+        Tensor normal = batch_norm(
+            rows, mean.view(-1), weights[layer + ".running_var"].view(-1), weights[layer + ".weight"].view(-1),
+            weights[layer + ".bias"].view(-1), training: true, momentum: 0.1, eps: epsilon);
+        return members ? normal.view(value.size(1), value.size(0), -1).transpose(0, 1) : normal;
+    }
+
+    /// <inheritdoc />
+    public override TorchTensor Attention(
+        TorchTensor queryKeyValue, int heads, int width, string layer, double dropout)
+    {
+        Tensor all = queryKeyValue.Value;
+        long batch = all.size(0), length = all.size(1);
+        Tensor qkv = all.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4);
+        (Tensor query, Tensor key, Tensor value) = (qkv[0], qkv[1], qkv[2]); // (B, heads, T, width)
+        Tensor mixed = Training && dropout > 0
+            ? Attend(query, key, value, dropout)
+            : scaled_dot_product_attention(query, key, value, is_casual: length > 1);
+        return mixed.transpose(1, 2).reshape(batch, length, heads * width);
+    }
+    // Torch's own attention draws what it leaves out from the process's random state.
+    private Tensor Attend(Tensor query, Tensor key, Tensor value, double dropout)
+    {
+        long length = query.size(2);
+        Tensor later = ones(length, length, ScalarType.Bool, query.device).triu(1);
+        Tensor scores = query.matmul(key.transpose(2, 3)).Scaled(1 / Math.Sqrt(query.size(3)));
+        Tensor shares = where(later, Constant(float.NegativeInfinity).Value, scores).softmax(-1);
+        return Dropout(shares, dropout).Value.matmul(value);
+    }
+}
