@@ -299,10 +299,10 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Attention(
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
-        OnnxTensor batch = queryKeyValue.Shape(0, 1), length = queryKeyValue.Shape(1, 2);
         (string, object)[] sizes = [("num_heads", heads), ("kv_num_heads", heads)];
         if (!cached)
         {
+            OnnxTensor batch = queryKeyValue.Shape(0, 1), length = queryKeyValue.Shape(1, 2);
             OnnxTensor count = Node("Cast", 1, [length], ("to", (int)OnnxType.Int32));
             OnnxTensor one = Constant<int>("one", OnnxType.Int32, [1], [1]);
             OnnxTensor ends = Node("Expand", 1, [count - one, batch]);
@@ -313,13 +313,17 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         OnnxTensor key = Shared($"{layer}past_key", OnnxType.Float, -1, heads, -1, width);
         OnnxTensor value = Shared($"{layer}past_value", OnnxType.Float, -1, heads, -1, width);
         OnnxTensor last = Shared("last", OnnxType.Int32, -1), total = Shared("total", OnnxType.Int32);
+        // Products of rows get the same bits in any number, which those of (B, T, C) need not: rows are taken, too.
+        bool rows = queryKeyValue.Rank == 2;
+        if (rows)
+            queryKeyValue = Node("Reshape", 3, [queryKeyValue, OnnxTensor.Concat(0, last.Shape(0, 1), Constant([-1, 3 * heads * width]))]);
         OnnxTensor[] results = Nodes("GroupQueryAttention", [3, 4, 4],
             [queryKeyValue, null, null, key, value, last, total], sizes);
         Cache.Add((key.Name, results[1].Name, heads, width));
         Cache.Add((value.Name, results[2].Name, heads, width));
         Output(results[1]);
         Output(results[2]);
-        return results[0];
+        return rows ? results[0].Reshape(-1, heads * width) : results[0];
     }
 
     /// <summary>

@@ -175,7 +175,7 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 
 /// <summary>Runs networks on torch, for training or for inference.</summary>
 /// <param name="weights">Parameters and buffers by their names in the state dict.</param>
-internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
+internal class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
 {
     /// <summary>What dropout draws from while training; null for inference.</summary>
     public SeededRandom? Random { get; init; }

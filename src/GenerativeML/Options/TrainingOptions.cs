@@ -5,7 +5,7 @@ namespace GenerativeML;
 /// <summary>
 /// What every trainer of this package can be told. Immutable; checked once, when the trainer is made.
 /// </summary>
-public abstract class TrainingOptions
+public abstract record TrainingOptions
 {
     /// <summary>
     /// The seed of everything random in training. Default: the seed of the <c>MLContext</c>, or 0 where that has none,

@@ -2,7 +2,7 @@
 namespace GenerativeML;
 
 /// <summary>The options of an autoencoder, whatever it is trained for.</summary>
-public class AutoencoderOptions : TrainingOptions
+public record AutoencoderOptions : TrainingOptions
 {
     /// <summary>
     /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. At most 64 layers,
@@ -68,7 +68,7 @@ public class AutoencoderOptions : TrainingOptions
 }
 
 /// <summary>The options of an autoencoder that detects anomalies.</summary>
-public class AutoencoderDetectorOptions : AutoencoderOptions
+public record AutoencoderDetectorOptions : AutoencoderOptions
 {
     /// <summary>
     /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the

@@ -59,7 +59,7 @@ public sealed class AutoencoderTrainer : AutoencoderEstimator
     }
 
     /// <summary>The options of <see cref="AutoencoderTrainer"/>.</summary>
-    public sealed class Options : AutoencoderDetectorOptions
+    public sealed record Options : AutoencoderDetectorOptions
     {
         /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
         public string FeatureColumnName { get; init; } = "Features";

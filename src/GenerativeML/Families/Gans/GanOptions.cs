@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// What is left open follows the objective: these settings find all eight modes of a ring of Gaussians with each of them
 /// (<c>build/bench.sh ring</c>), and are the ones that are recommended.
 /// </remarks>
-public class GanOptions : TrainingOptions
+public record GanOptions : TrainingOptions
 {
     /// <summary>All defaults.</summary>
     /// <remarks>

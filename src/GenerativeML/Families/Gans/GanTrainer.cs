@@ -44,7 +44,7 @@ public sealed class GanTrainer : VectorEstimator<GanTransformer>
         new(GanFit.Fit(rows, _options, context), _columns, VectorSchema.Of(rows.Columns), rows.Replacement);
 
     /// <summary>The options of <see cref="GanTrainer"/>.</summary>
-    public sealed class Options : GanOptions
+    public sealed record Options : GanOptions
     {
         /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
         public string FeatureColumnName { get; init; } = "Features";

@@ -1,242 +1,401 @@
+using System.Numerics.Tensors;
+using Microsoft.ML.OnnxRuntime;
+using TorchSharp;
+
 namespace GenerativeML;
 
 /// <summary>
-/// A trained GPT: continues token sequences, tells how likely they are, and gives their embeddings. On the CPU it does
-/// so in managed code, without torch; on a CUDA device by the network that was trained. Safe to use from several
-/// threads.
+/// A trained GPT. On the CPU ONNX Runtime computes, without torch; on a CUDA device, and on the CPU where ONNX Runtime
+/// is not there, torch does. The engine is chosen, and its form of the weights made, when it is first needed.
 /// </summary>
-internal sealed class TrainedGpt : IDisposable
+/// <param name="network">The network.</param>
+/// <param name="weights">Its weights; they have to stay as they are.</param>
+/// <param name="device">Where to compute.</param>
+/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+internal sealed class TrainedGpt(
+    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false) : TokenModel
 {
-    // Texts that a device steps on together: each has its cache there.
-    private const int MostOnDevice = 256;
+    // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
+    private const long LargeParameterCount = 1 << 24;
+
+    // A device wants many texts at once; each takes memory for keys and values.
+    private const int MaxTexts = 64;
+    private const long MaxCacheBytes = 1L << 29;
 
     private readonly Lock _gate = new();
-    private readonly DeviceGpt? _device;
-    private DecoderWeights? _weights;
-    private DecoderWeights? _rounded;
+    private GptEngine? _engine;
+    private bool _disposed;
 
-    /// <summary>Takes over weights that are laid out for decoding.</summary>
-    /// <param name="weights">The weights.</param>
-    /// <param name="device">The same on a device, to compute there; null to compute on the CPU.</param>
-    public TrainedGpt(DecoderWeights weights, DeviceGpt? device = null) =>
-        (_weights, _device, Shape) = (weights, device, weights.Shape);
+    /// <summary>The network.</summary>
+    public GptNetwork Network => network;
 
-    /// <summary>Takes over what training or an import made; its memory is no longer needed afterwards.</summary>
-    /// <param name="weights">The weights.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
-    public TrainedGpt(GptWeights weights, ComputeDevice device = default, bool fallbackToCpu = false)
-        : this(DecoderWeights.Pack(weights), device, fallbackToCpu)
-    {
-    }
-
-    private TrainedGpt(DecoderWeights weights, ComputeDevice device, bool fallbackToCpu)
-        : this(weights, DeviceGpt.On(device, fallbackToCpu, weights))
-    {
-    }
-
-    /// <summary>Everything needed to build the network again.</summary>
-    public GptShape Shape { get; }
-
-    /// <summary>The most threads that one call uses. They do not change results. Default: the processors.</summary>
-    public int Threads { get; init; } = Environment.ProcessorCount;
-
-    /// <summary>A copy of the weights, for training on and for export.</summary>
-    public GptWeights CopyWeights() => Weights.Unpack();
-
-    /// <summary>Writes all tensors as safetensors, under GPT-2's names.</summary>
-    public void Save(Stream stream) => Weights.Save(stream);
-
-    /// <summary>Reads the weights of a model of a shape.</summary>
-    /// <param name="shape">The shape.</param>
-    /// <param name="stream">A safetensors file.</param>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-    /// <exception cref="FormatException">
-    /// The shape is out of range, or the file does not hold exactly its tensors.
-    /// </exception>
-    /// <exception cref="InvalidOperationException">The CUDA device, or torch for it, is not there.</exception>
-    public static TrainedGpt Load(
-        GptShape shape, Stream stream, ComputeDevice device = default, bool fallbackToCpu = false) =>
-        new(DecoderWeights.Load(shape, stream), device, fallbackToCpu);
-
-    /// <summary>Continues a sequence, token by token, as they are asked for.</summary>
-    /// <param name="prompt">At least one token.</param>
-    /// <param name="options">How.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <exception cref="ArgumentException">
-    /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist;
-    /// or the options are not sound.
-    /// </exception>
+    /// <summary>Its weights.</summary>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public IEnumerable<GeneratedToken> Stream(
-        IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancellationToken = default)
+    public HostWeights Weights
     {
-        Check([prompt], options);
-        return Tokens();
-
-        IEnumerable<GeneratedToken> Tokens()
+        get
         {
-            IGptDecoder decoder = NewDecoder(options, Threads);
-            var batch = new DecodingBatch(decoder);
-            using var continuation = new GptContinuation(decoder, prompt, options);
-            GptContinuation[] alone = [continuation];
-            while (!continuation.IsFinished)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                ObjectDisposedException.ThrowIf(_weights is null, this);
-                batch.Step(alone);
-                if (continuation.Newest is { } token)
-                    yield return token;
-            }
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return weights;
         }
     }
 
-    /// <summary>
-    /// Continues several sequences of any lengths. What each becomes does not depend, to the bit, on the others.
-    /// </summary>
-    /// <param name="prompts">Each with at least one token.</param>
-    /// <param name="options">How.</param>
-    /// <param name="accept">
-    /// Told each token of each sequence, by the sequence's number, as they come; says whether to go on with the
-    /// sequence. May be called for different sequences at once from different threads.
-    /// </param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <returns>Why each sequence ended; <see cref="FinishReason.StopString"/> where it was not to go on.</returns>
-    /// <exception cref="ArgumentException">As for <see cref="Stream"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public FinishReason[] Generate(
-        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options, Func<int, GeneratedToken, bool> accept,
-        CancellationToken cancellationToken = default)
+    /// <summary>The most threads that one call uses. Default: the processors.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    public override int VocabularySize => network.VocabularySize;
+
+    public override int ContextLength => network.Options.ContextLength;
+
+    public override int Width => network.Options.Width;
+
+    public override int Decoders => IsLarge || device != ComputeDevice.Cpu ? 1 : Threads;
+
+    private bool IsLarge => network.ParameterCount >= LargeParameterCount;
+
+    public override void Dispose()
     {
-        Check(prompts, options);
-        var reasons = new FinishReason[prompts.Count];
-        // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
-        int groups = _device is null
-            ? Math.Min(prompts.Count, Math.Max(Threads, Parts(GptDecoder.Rows)))
-            : Parts(MostOnDevice);
-        Parallelism.ForEach(groups, Threads, Generate, cancellationToken);
-        return reasons;
-
-        int Parts(int most) => (prompts.Count + most - 1) / most;
-
-        void Generate(int group)
+        base.Dispose();
+        lock (_gate)
         {
-            IGptDecoder decoder = NewDecoder(options, Math.Max(1, Threads / groups));
-            var batch = new DecodingBatch(decoder);
-            List<(int Number, GptContinuation Text)> open = [];
+            if (!_disposed)
+                _engine?.Dispose();
+            _disposed = true;
+        }
+    }
+
+    protected override int MaxSlots(int capacity)
+    {
+        long bytes = 2L * sizeof(float) * network.Options.Layers * network.Options.Width * capacity;
+        return (int)Math.Clamp(MaxCacheBytes / Math.Max(1, bytes), 1, MaxTexts);
+    }
+
+    protected override ITokenDecoder NewDecoder(int slots, int capacity)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _engine ??= NativeParts.Choose<GptEngine>(
+                device, fallbackToCpu, () => new OnnxGptEngine(network, weights, IsLarge ? Threads : 1),
+                found => new TorchGptEngine(network, weights, found));
+            return _engine.NewDecoder(slots, capacity);
+        }
+    }
+}
+
+/// <summary>What computes a GPT. It is there until its owner and every decoder have let it go.</summary>
+internal abstract class GptEngine : IDisposable
+{
+    private int _users = 1;
+
+    /// <summary>A decoder; it holds the engine until it is disposed.</summary>
+    public ITokenDecoder NewDecoder(int slots, int capacity)
+    {
+        ITokenDecoder decoder = Create(slots, capacity);
+        Interlocked.Increment(ref _users);
+        return decoder;
+    }
+
+    /// <summary>Lets it go, once for the owner and once for each decoder.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref _users) == 0)
+            Free();
+    }
+
+    protected abstract ITokenDecoder Create(int slots, int capacity);
+
+    protected abstract void Free();
+}
+
+/// <summary>
+/// A GPT by ONNX Runtime: one graph for prompts, steps and scoring. Keys and values stay where they are, one buffer for
+/// what was and what is; each slot has its part of it.
+/// </summary>
+internal sealed class OnnxGptEngine : GptEngine
+{
+    // Above it, weights are neither copied nor packed, for 1.3 times the time.
+    private const long MaxPackedBytes = 1L << 30;
+
+    private readonly GptNetwork _network;
+    private readonly OnnxSession _session;
+    private readonly OnnxGraph _graph;
+    private readonly string _hidden, _logits;
+
+    public OnnxGptEngine(GptNetwork network, HostWeights weights, int threads)
+    {
+        _network = network;
+        _graph = new OnnxGraph(weights, cached: true);
+        // All sequences' tokens, one after the other, (N); those of them whose results are wanted, (R).
+        OnnxTensor tokens = _graph.Input("tokens", OnnxType.Int64, -1);
+        OnnxTensor positions = _graph.Input("positions", OnnxType.Int64, -1);
+        OnnxTensor results = _graph.Input("results", OnnxType.Int64, -1);
+        OnnxTensor hidden = network.Hidden(_graph.Root, tokens, positions).Embed(results);
+        _hidden = _graph.Output(hidden);
+        _logits = _graph.Output(network.Logits(_graph.Root, hidden));
+        _session = new OnnxSession(
+            _graph, weights, threads, borrow: network.ParameterCount * sizeof(float) > MaxPackedBytes);
+    }
+
+    protected override ITokenDecoder Create(int slots, int capacity) => new Decoder(this, slots, capacity);
+
+    protected override void Free() => _session.Dispose();
+
+    private sealed class Decoder : ITokenDecoder
+    {
+        // Logits of many tokens would not fit into a cache where the vocabulary is large.
+        private const int MaxLogits = 1 << 20;
+
+        private readonly OnnxGptEngine _engine;
+        private readonly int _capacity, _width, _vocabulary;
+        private readonly OrtIoBinding _binding;
+        private readonly float[][] _caches; // (slots, heads, capacity, head width) of keys and values of each layer
+        private readonly List<OrtValue> _bound = [];
+        private (int Slot, int Sequences, int Tokens, int Results) _form;
+        private long[] _tokens = [], _positions = [], _results = [];
+        private int[] _last = [];
+        private float[] _hidden = [], _logits = [];
+        private readonly int[] _total = [0];
+
+        public Decoder(OnnxGptEngine engine, int slots, int capacity)
+        {
+            _engine = engine;
+            _capacity = capacity;
+            (_width, _vocabulary) = (engine._network.Options.Width, engine._network.VocabularySize);
+            _binding = engine._session.Native.CreateIoBinding();
+            _caches = [.. engine._graph.Cache.Select(_ => new float[slots * capacity * _width])];
+        }
+
+        public int MaxResults => Math.Max(16, MaxLogits / _vocabulary);
+
+        public Span<float> Logits(int result) => _logits.AsSpan(result * _vocabulary, _vocabulary);
+
+        public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * _width, _width);
+
+        public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
+        {
+            Bind(slot, 1, tokens.Length, all ? tokens.Length : 1);
+            for (int i = 0; i < tokens.Length; i++)
+                (_tokens[i], _positions[i]) = (tokens[i], position + i);
+            for (int i = 0; i < _results.Length; i++)
+                _results[i] = tokens.Length - _results.Length + i;
+            _last[0] = position + tokens.Length - 1;
+            Run();
+        }
+
+        public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions)
+        {
+            Bind(0, tokens.Length, tokens.Length, tokens.Length);
+            for (int i = 0; i < tokens.Length; i++)
+                (_tokens[i], _positions[i], _results[i], _last[i]) = (tokens[i], positions[i], i, positions[i]);
+            Run();
+        }
+
+        public void Copy(int from, int to, int tokens)
+        {
+            int slot = _capacity * _width, head = slot / _engine._network.Options.Heads;
+            int length = tokens * (_width / _engine._network.Options.Heads);
+            foreach (float[] cache in _caches)
+            {
+                for (int at = 0; at < slot; at += head)
+                    cache.AsSpan(from * slot + at, length).CopyTo(cache.AsSpan(to * slot + at));
+            }
+        }
+
+        public void Dispose()
+        {
+            _binding.Dispose();
+            Unbind();
+            _engine.Dispose();
+        }
+
+        private void Run()
+        {
+            _total[0] = _last.Max() + 1;
+            _engine._session.Native.RunWithBinding(_engine._session.Options, _binding);
+        }
+
+        // From step to step, arrays and their names stay.
+        private void Bind(int slot, int sequences, int tokens, int results)
+        {
+            if (_form == (slot, sequences, tokens, results))
+                return;
+            Unbind();
+            _form = (slot, sequences, tokens, results);
+            (_tokens, _positions, _results) = (new long[tokens], new long[tokens], new long[results]);
+            _last = new int[sequences];
+            if (_logits.Length < results * _vocabulary)
+                (_hidden, _logits) = (new float[results * _width], new float[results * _vocabulary]);
+            _binding.BindInput("tokens", Hold<long>(_tokens, tokens));
+            _binding.BindInput("positions", Hold<long>(_positions, tokens));
+            _binding.BindInput("results", Hold<long>(_results, results));
+            _binding.BindInput("last", Hold<int>(_last, sequences));
+            _binding.BindInput("total", Hold<int>(_total));
+            _binding.BindOutput(_engine._hidden, Hold<float>(_hidden.AsMemory(0, results * _width), results, _width));
+            _binding.BindOutput(
+                _engine._logits, Hold<float>(_logits.AsMemory(0, results * _vocabulary), results, _vocabulary));
+            int length = _capacity * _width;
+            foreach (((string past, string present, int heads, int width), float[] cache) in
+                _engine._graph.Cache.Zip(_caches))
+            {
+                OrtValue both = Hold(
+                    cache.AsMemory(slot * length, sequences * length), sequences, heads, _capacity, width);
+                _binding.BindInput(past, both);
+                _binding.BindOutput(present, both);
+            }
+        }
+
+        private OrtValue Hold<T>(Memory<T> values, params long[] shape)
+            where T : unmanaged
+        {
+            OrtValue value = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
+            _bound.Add(value);
+            return value;
+        }
+
+        private void Unbind()
+        {
+            _bound.ForEach(value => value.Dispose());
+            _bound.Clear();
+        }
+    }
+}
+
+/// <summary>A GPT by torch, on a device or on the CPU.</summary>
+internal sealed class TorchGptEngine(GptNetwork network, HostWeights weights, torch.Device device) : GptEngine
+{
+    private readonly Dictionary<string, torch.Tensor> _weights = weights.ToTensors(device);
+
+    // A device computes one call at a time.
+    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new Lock();
+
+    protected override ITokenDecoder Create(int slots, int capacity) => new Decoder(this, slots, capacity);
+
+    protected override void Free()
+    {
+        foreach (torch.Tensor weight in _weights.Values)
+            weight.Dispose();
+    }
+
+    private GptNetwork Network => network;
+
+    private torch.Device Device => device;
+
+    private sealed class Decoder : ITokenDecoder
+    {
+        private readonly TorchGptEngine _engine;
+        private readonly CachedOps _ops;
+        private readonly int _width, _vocabulary;
+        private float[] _hidden = [], _logits = [];
+
+        public Decoder(TorchGptEngine engine, int slots, int capacity)
+        {
+            _engine = engine;
+            _ops = new CachedOps(engine._weights, slots, capacity, engine.Device);
+            (_width, _vocabulary) = (engine.Network.Options.Width, engine.Network.VocabularySize);
+        }
+
+        public int MaxResults => 256;
+
+        public Span<float> Logits(int result) => _logits.AsSpan(result * _vocabulary, _vocabulary);
+
+        public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * _width, _width);
+
+        public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all) => Run(
+            slot, 1, tokens, [.. Enumerable.Range(position, tokens.Length)], all ? tokens.Length : 1);
+
+        public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions) =>
+            Run(0, tokens.Length, tokens, positions, tokens.Length);
+
+        public void Copy(int from, int to, int tokens) => _ops.Copy(from, to, tokens);
+
+        public void Dispose()
+        {
+            _ops.Dispose();
+            _engine.Dispose();
+        }
+
+        private void Run(int slot, int sequences, ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions, int results)
+        {
+            _engine._gate?.Enter();
             try
             {
-                for (int i = group; i < prompts.Count; i += groups)
-                    open.Add((i, new GptContinuation(decoder, prompts[i], options)));
-                while (open.Count > 0)
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    batch.Step([.. open.Select(s => s.Text)]);
-                    foreach ((int number, GptContinuation text) in open)
-                    {
-                        if (text.Newest is { } token && !accept(number, token))
-                            text.Stop();
-                        reasons[number] = text.Reason;
-                        if (text.IsFinished)
-                            text.Dispose();
-                    }
-                    open.RemoveAll(s => s.Text.IsFinished);
-                }
+                using DisposeScope scope = torch.NewDisposeScope();
+                using IDisposable noGradient = torch.no_grad();
+                torch.Tensor at = Index(positions).view(sequences, -1);
+                _ops.Begin(slot, at, TensorPrimitives.Max(positions) + 1);
+                TorchTensor hidden = _engine.Network.Hidden(_ops.Root, (TorchTensor)Index(tokens).view(sequences, -1), at);
+                hidden = hidden.Value.view(-1, _width).narrow(0, tokens.Length - results, results);
+                if (_logits.Length < results * _vocabulary)
+                    (_hidden, _logits) = (new float[results * _width], new float[results * _vocabulary]);
+                HostTensors.CopyTo(hidden, _hidden);
+                HostTensors.CopyTo(_engine.Network.Logits(_ops.Root, hidden), _logits);
             }
             finally
             {
-                foreach ((_, GptContinuation text) in open)
-                    text.Dispose();
+                _engine._gate?.Exit();
             }
         }
+
+        private torch.Tensor Index(ReadOnlySpan<int> numbers) =>
+            HostTensors.Index([.. numbers.ToArray().Select(n => (long)n)], _engine.Device);
     }
 
-    /// <summary>
-    /// Looks at sequences of any lengths, on several threads. An empty span is not computed. A sequence's results do
-    /// not depend, to the bit, on the others.
-    /// </summary>
-    /// <param name="sequences">The sequences.</param>
-    /// <param name="losses">
-    /// (sequences): the mean of −log p over all tokens but the first, each after those before it in the window; NaN
-    /// without a second token.
-    /// </param>
-    /// <param name="embeddings">
-    /// (sequences × width): the mean of the tokens' final hidden states; NaN without a token.
-    /// </param>
-    /// <exception cref="ArgumentOutOfRangeException">A token does not exist.</exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
+    /// <summary>The network's operations with a memory of keys and values, (slots, heads, capacity, width) each.</summary>
+    private sealed class CachedOps(
+        IReadOnlyDictionary<string, torch.Tensor> weights, int slots, int capacity, torch.Device device)
+        : TorchOps(weights), IDisposable
     {
-        ArgumentNullException.ThrowIfNull(sequences);
-        foreach (IReadOnlyList<int> sequence in sequences)
-            CheckTokens(sequence, nameof(sequences));
-        int groups = _device is null ? Math.Min(Threads, sequences.Count) : 1;
-        Parallelism.ForEach(groups, Threads, group =>
+        private readonly Dictionary<string, (torch.Tensor Keys, torch.Tensor Values)> _layers = [];
+        private torch.Tensor _positions = null!, _mask = null!;
+        private int _slot, _seen;
+
+        /// <summary>The next run is of slots from the first on, tokens at these positions, (B, T).</summary>
+        public void Begin(int slot, torch.Tensor positions, int seen)
         {
-            IGptDecoder decoder = NewDecoder(new GenerationOptions(), Math.Max(1, Threads / groups));
-            using var evaluation = new GptEvaluation(decoder);
-            for (int i = group; i < sequences.Count; i += groups)
+            (_slot, _positions, _seen) = (slot, positions, seen);
+            _mask = torch.arange(seen, device: device).le(positions.view(positions.size(0), 1, -1, 1));
+        }
+
+        public override TorchTensor Attention(
+            TorchTensor queryKeyValue, int heads, int width, string layer, double dropout)
+        {
+            torch.Tensor all = queryKeyValue.Value;
+            (long sequences, long length) = (all.size(0), all.size(1));
+            torch.Tensor parts = all.view(sequences, length, 3, heads, width).permute(2, 0, 3, 1, 4);
+            if (!_layers.TryGetValue(layer, out (torch.Tensor Keys, torch.Tensor Values) memory))
+                _layers[layer] = memory = (New(heads, width), New(heads, width));
+            torch.Tensor mixed = torch.nn.functional.scaled_dot_product_attention(
+                parts[0], Extend(memory.Keys, parts[1]), Extend(memory.Values, parts[2]), _mask);
+            return mixed.transpose(1, 2).reshape(sequences, length, heads * width);
+        }
+
+        public void Copy(int from, int to, int tokens)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            using IDisposable noGradient = torch.no_grad();
+            foreach (torch.Tensor memory in _layers.Values.SelectMany(m => (torch.Tensor[])[m.Keys, m.Values]))
+                memory.narrow(0, to, 1).narrow(2, 0, tokens).copy_(memory.narrow(0, from, 1).narrow(2, 0, tokens));
+        }
+
+        public void Dispose()
+        {
+            foreach ((torch.Tensor keys, torch.Tensor values) in _layers.Values)
             {
-                var logProbabilities = new float[losses.IsEmpty ? 0 : Math.Max(0, sequences[i].Count - 1)];
-                Span<float> pooled = embeddings.IsEmpty ? [] : embeddings.Span.Slice(i * Shape.Width, Shape.Width);
-                evaluation.Run(sequences[i], logProbabilities, pooled);
-                if (!losses.IsEmpty)
-                    losses.Span[i] = (float)(logProbabilities.Sum(p => (double)-p) / logProbabilities.Length);
+                keys.Dispose();
+                values.Dispose();
             }
-        });
-    }
-
-    private DecoderWeights Weights => _weights ?? throw new ObjectDisposedException(nameof(TrainedGpt));
-
-    private IGptDecoder NewDecoder(GenerationOptions options, int threads)
-    {
-        DecoderWeights weights = Weights;
-        if (_device is not null)
-            return _device.NewDecoder();
-        if (!options.BFloat16Weights)
-            return new GptDecoder(weights, threads);
-        lock (_gate)
-            return new GptDecoder(_rounded ??= weights.ToBFloat16(), threads);
-    }
-
-    private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
-    {
-        ObjectDisposedException.ThrowIf(_weights is null, this);
-        ArgumentNullException.ThrowIfNull(prompts);
-        ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
-        options.CheckTokens(Shape.VocabularySize);
-        foreach (IReadOnlyList<int> prompt in prompts)
-        {
-            ArgumentNullException.ThrowIfNull(prompt);
-            if (prompt.Count == 0)
-                throw new ArgumentException(
-                    "The prompt is empty: a GPT continues from at least one token.", nameof(prompts));
-            if (options.LongPrompts == LongPrompts.Error && prompt.Count > Shape.ContextLength)
-                throw new ArgumentException(
-                    $"The prompt has {prompt.Count} tokens, and the model looks at {Shape.ContextLength}. With "
-                    + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
-            CheckTokens(prompt, nameof(prompts));
         }
-    }
 
-    private void CheckTokens(IReadOnlyList<int> tokens, string parameter)
-    {
-        foreach (int token in tokens)
+        private torch.Tensor New(int heads, int width) =>
+            torch.zeros([slots, heads, capacity, width], device: device).DetachFromDisposeScope();
+
+        // Stores what is new, (B, heads, T, width), and gives all that is seen.
+        private torch.Tensor Extend(torch.Tensor memory, torch.Tensor added)
         {
-            if (token < 0 || token >= Shape.VocabularySize)
-                throw new ArgumentOutOfRangeException(
-                    parameter, token,
-                    $"There is no token {token}: the model has tokens 0 to {Shape.VocabularySize - 1}.");
+            torch.Tensor part = memory.narrow(0, _slot, added.size(0));
+            part.scatter_(2, _positions.view(added.size(0), 1, -1, 1).expand(added.shape), added);
+            return part.narrow(2, 0, _seen);
         }
-    }
-
-    /// <summary>Lets go of the weights. A second call does nothing.</summary>
-    public void Dispose()
-    {
-        _weights = _rounded = null;
-        _device?.Dispose();
     }
 }

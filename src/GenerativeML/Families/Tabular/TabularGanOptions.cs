@@ -5,7 +5,7 @@ namespace GenerativeML;
 /// The options of a conditional GAN of tables (CTGAN, Xu 2019): a Wasserstein game with gradient penalty (Gulrajani
 /// 2017) about rows with a category or a mode of one column given, chosen by log-frequency.
 /// </summary>
-public class TabularGanOptions : TabularOptions
+public record TabularGanOptions : TabularOptions
 {
     /// <summary>All defaults.</summary>
     /// <remarks>

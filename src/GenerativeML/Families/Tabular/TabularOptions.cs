@@ -6,7 +6,7 @@ namespace GenerativeML;
 /// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
 /// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
 /// </remarks>
-public abstract class TabularOptions : TrainingOptions
+public abstract record TabularOptions : TrainingOptions
 {
     /// <summary>
     /// The columns to learn and to generate, by name. Default: all columns of the data that are not hidden.

@@ -5,7 +5,7 @@ namespace GenerativeML;
 /// The options of a variational autoencoder of tables (Kingma and Welling 2014; Xu 2019) whose decoder is
 /// autoregressive (Chen 2017).
 /// </summary>
-public class TabularVaeOptions : TabularOptions
+public record TabularVaeOptions : TabularOptions
 {
     /// <summary>All defaults.</summary>
     /// <remarks>

@@ -2,7 +2,7 @@
 namespace GenerativeML;
 
 /// <summary>The options of a variational autoencoder (Kingma and Welling 2014), whatever it is trained for.</summary>
-public class VaeOptions : TrainingOptions
+public record VaeOptions : TrainingOptions
 {
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -99,7 +99,7 @@ public class VaeOptions : TrainingOptions
 }
 
 /// <summary>The options of a VAE that detects anomalies.</summary>
-public class VaeDetectorOptions : VaeOptions
+public record VaeDetectorOptions : VaeOptions
 {
     /// <summary>All defaults.</summary>
     public VaeDetectorOptions() => Score = VaeScore.Novelty;

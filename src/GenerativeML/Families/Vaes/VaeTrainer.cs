@@ -38,7 +38,7 @@ public sealed class VaeTrainer : VaeEstimator
     }
 
     /// <summary>The options of <see cref="VaeTrainer"/>.</summary>
-    public sealed class Options : VaeOptions
+    public sealed record Options : VaeOptions
     {
         /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
         public string FeatureColumnName { get; init; } = "Features";

@@ -66,7 +66,7 @@ public sealed class VariationalAutoencoderTrainer : VaeEstimator
     }
 
     /// <summary>The options of <see cref="VariationalAutoencoderTrainer"/>.</summary>
-    public sealed class Options : VaeDetectorOptions
+    public sealed record Options : VaeDetectorOptions
     {
         /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
         public string FeatureColumnName { get; init; } = "Features";
