@@ -1,7 +1,3 @@
-using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
-using Microsoft.ML.OnnxRuntime;
-
 namespace GenerativeML;
 
 /// <summary>An input of a forward pass.</summary>
@@ -60,8 +56,10 @@ internal sealed class InferenceModel(
     IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, ComputeDevice device = default,
     bool fallbackToCpu = false) : IDisposable
 {
-    private readonly Lock _opening = new();
-    private volatile IRowEngine? _engine;
+    private readonly Lazy<IRowEngine> _engine = new(() => NativeParts.Choose<IRowEngine>(
+        device, fallbackToCpu, () => new OnnxRows(pass, inputs, weights),
+        place => new TorchRows(pass, inputs, weights, place)));
+
     private volatile bool _disposed;
 
     /// <summary>Computes rows.</summary>
@@ -78,45 +76,16 @@ internal sealed class InferenceModel(
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (rows > 0)
-            (_engine ?? Open()).Run(rows, inputs, outputs, threads);
+            _engine.Value.Run(rows, inputs, outputs, threads);
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
+        if (_disposed)
+            return;
         _disposed = true;
-        _engine?.Dispose();
+        if (_engine.IsValueCreated)
+            _engine.Value.Dispose();
     }
-
-    private IRowEngine Open()
-    {
-        lock (_opening)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _engine ??= Choose();
-        }
-    }
-
-    private IRowEngine Choose()
-    {
-        if (device != ComputeDevice.Cpu && OpenOnDevice() is IRowEngine engine)
-            return engine;
-        if (NativeParts.OnnxFailure is not Exception onnx)
-            return new OnnxRows(pass, inputs, weights);
-        if (NativeParts.TorchFailure is not Exception torch)
-            return OpenTorch();
-        throw new InvalidOperationException(
-            "Neither engine that could compute this is there. Reference the package Microsoft.ML.OnnxRuntime from " +
-            $"the program that you run ({onnx.GetType().Name}: {onnx.Message}), or TorchSharp-cpu " +
-            $"({torch.GetType().Name}: {torch.Message}).", onnx);
-    }
-
-    // Types of TorchSharp by themselves, so that a process without libtorch does not meet them.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private TorchRows? OpenOnDevice() => TorchRuntime.FindCuda(device, fallbackToCpu) is TorchSharp.torch.Device cuda
-        ? new TorchRows(pass, inputs, weights, cuda)
-        : null;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private TorchRows OpenTorch() => new(pass, inputs, weights, TorchSharp.torch.CPU);
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML.OnnxRuntime;
+using static TorchSharp.torch;
 
 namespace GenerativeML;
 
@@ -16,31 +17,25 @@ internal static class NativeParts
     public static Exception? TorchFailure => Pretended.Value is { } pretended ? pretended.Torch : Torch();
 
     /// <summary>
-    /// Opens an engine: torch on a CUDA device if that is the choice, otherwise ONNX Runtime, and torch on the CPU where
-    /// ONNX Runtime's native part is not there.
+    /// Chooses an engine: a CUDA device is torch's; on the CPU, ONNX Runtime goes before torch.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Neither engine can be used, or the device is not there.</exception>
-    public static T Choose<T>(
-        ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<TorchSharp.torch.Device, T> torch)
+    /// <param name="device">Where to compute.</param>
+    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+    /// <param name="onnx">Makes what computes by ONNX Runtime.</param>
+    /// <param name="torch">Makes what computes by torch.</param>
+    /// <exception cref="InvalidOperationException">Neither can be used, or the device is not there.</exception>
+    public static T Choose<T>(ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch)
     {
-        if (device != ComputeDevice.Cpu && Cuda() is { } engine)
-            return engine();
+        if (device != ComputeDevice.Cpu && TorchRuntime.FindCuda(device, fallbackToCpu) is Device cuda)
+            return torch(cuda);
         if (OnnxFailure is not Exception noOnnx)
             return onnx();
         if (TorchFailure is not Exception noTorch)
-            return Cpu();
+            return OnCpu(torch);
         throw new InvalidOperationException(
             "Neither engine that could compute this is there. Reference the package Microsoft.ML.OnnxRuntime from " +
             $"the program that you run ({noOnnx.GetType().Name}: {noOnnx.Message}), or TorchSharp-cpu " +
             $"({noTorch.GetType().Name}: {noTorch.Message}).", noOnnx);
-
-        // Types of TorchSharp by themselves, so that a process without libtorch does not meet them.
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        Func<T>? Cuda() =>
-            TorchRuntime.FindCuda(device, fallbackToCpu) is TorchSharp.torch.Device cuda ? () => torch(cuda) : null;
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        T Cpu() => torch(TorchSharp.torch.CPU);
     }
 
     /// <summary>For tests: until the result is disposed, this thread and what it starts sees these failures.</summary>
@@ -50,9 +45,12 @@ internal static class NativeParts
         return new Pretence();
     }
 
-    // By itself, so that whoever asks for ONNX Runtime does not meet a type of TorchSharp.
+    // By themselves, so that who uses ONNX Runtime only does not initialise a type of TorchSharp.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Exception? Torch() => TorchRuntime.LoadFailure;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static T OnCpu<T>(Func<Device, T> torch) => torch(TorchSharp.torch.CPU);
 
     private static Exception? LoadOnnx()
     {

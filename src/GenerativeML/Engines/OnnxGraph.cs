@@ -3,28 +3,35 @@ using System.Globalization;
 namespace GenerativeML;
 
 /// <summary>A value of a graph, by its name: an operation adds a node.</summary>
+/// <param name="Graph">The graph.</param>
+/// <param name="Name">The name in the graph.</param>
+/// <param name="Shape">The sizes; −1 for one that is known when the graph runs.</param>
 /// <remarks>
 /// A row gets the same bits alone and among others, for which some operations are written otherwise than by the node
 /// that ONNX has for them: sums are products with ones, since ReduceSum's order of adding depends on where a row
-/// begins in memory, and logarithms see more elements than they are asked for, since ONNX Runtime (Eigen) computes
-/// the last elements of a tensor by other code, with other bits, than those that fill a vector register.
+/// begins in memory; logarithms see more elements than they are asked for, since ONNX Runtime (Eigen) computes the
+/// last elements of a tensor by other code, with other bits, than those that fill a vector register; weights are
+/// constants, which ONNX Runtime packs, since products with unpacked ones differ between one row and several.
 /// </remarks>
-internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, int Rank) : ITensor<OnnxTensor>
+internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] Shape) : ITensor<OnnxTensor>
 {
     // The elements of the widest vector register, less one.
     private const int Beyond = 15;
 
-    /// <inheritdoc />
-    public static OnnxTensor operator +(OnnxTensor a, OnnxTensor b) => a.Broadcast("Add", b);
+    /// <summary>The number of axes.</summary>
+    public int Rank => Shape.Length;
 
     /// <inheritdoc />
-    public static OnnxTensor operator -(OnnxTensor a, OnnxTensor b) => a.Broadcast("Sub", b);
+    public static OnnxTensor operator +(OnnxTensor a, OnnxTensor b) => Broadcast("Add", a, b);
 
     /// <inheritdoc />
-    public static OnnxTensor operator *(OnnxTensor a, OnnxTensor b) => a.Broadcast("Mul", b);
+    public static OnnxTensor operator -(OnnxTensor a, OnnxTensor b) => Broadcast("Sub", a, b);
 
     /// <inheritdoc />
-    public static OnnxTensor operator /(OnnxTensor a, OnnxTensor b) => a.Broadcast("Div", b);
+    public static OnnxTensor operator *(OnnxTensor a, OnnxTensor b) => Broadcast("Mul", a, b);
+
+    /// <inheritdoc />
+    public static OnnxTensor operator /(OnnxTensor a, OnnxTensor b) => Broadcast("Div", a, b);
 
     /// <inheritdoc />
     public static OnnxTensor operator +(OnnxTensor a, float b) => a + a.Graph.Constant(b);
@@ -45,73 +52,89 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, int Ran
     public static OnnxTensor operator -(OnnxTensor a) => a.Node("Neg");
 
     /// <inheritdoc />
-    public static OnnxTensor Max(OnnxTensor a, OnnxTensor b) => a.Broadcast("Max", b);
+    public static OnnxTensor Max(OnnxTensor a, OnnxTensor b) => Broadcast("Max", a, b);
 
     /// <inheritdoc />
-    public static OnnxTensor Min(OnnxTensor a, OnnxTensor b) => a.Broadcast("Min", b);
+    public static OnnxTensor Min(OnnxTensor a, OnnxTensor b) => Broadcast("Min", a, b);
 
     /// <inheritdoc />
-    public static OnnxTensor Concat(int axis, params OnnxTensor[] parts) =>
-        parts[0].Graph.Node("Concat", parts[0].Rank, [.. parts], ("axis", axis));
-
-    /// <inheritdoc />
-    public static OnnxTensor IfLess(OnnxTensor a, OnnxTensor limit, OnnxTensor then, OnnxTensor otherwise)
+    public static OnnxTensor Concat(int axis, params OnnxTensor[] parts)
     {
-        OnnxTensor less = a.Broadcast("Less", limit);
-        int rank = Math.Max(less.Rank, Math.Max(then.Rank, otherwise.Rank));
-        return a.Graph.Node("Where", rank, [less, then, otherwise]);
+        axis = parts[0].Axis(axis);
+        long[] sizes = [.. parts.Select(p => p.Shape[axis])];
+        return parts[0].Graph.Node("Concat",
+            parts[0].With(axis, sizes.Contains(-1) ? -1 : sizes.Sum()), [.. parts], ("axis", axis));
     }
 
     /// <inheritdoc />
-    public OnnxTensor MatMul(OnnxTensor other) => Broadcast("MatMul", other);
+    public static OnnxTensor IfLess(OnnxTensor a, OnnxTensor limit, OnnxTensor then, OnnxTensor otherwise) =>
+        Broadcast("Where", Broadcast("Less", a, limit), then, otherwise);
+
+    /// <inheritdoc />
+    public OnnxTensor MatMul(OnnxTensor other)
+    {
+        long[] batch = Broadcast(Shape.AsSpan()[..^2], other.Shape.AsSpan()[..^2]);
+        return Graph.Node("MatMul", [.. batch, Shape[^2], other.Shape[^1]], [this, other]);
+    }
 
     /// <inheritdoc />
     public OnnxTensor Linear(OnnxTensor weight, OnnxTensor? bias = null)
     {
         if (Rank == 2 && weight.Rank == 2)
-            return Graph.Node("Gemm", 2, [this, weight, bias], ("transB", 1));
-        OnnxTensor product = MatMul(weight.Rank == 2 ? weight.Transpose(1, 0) : weight.Transpose(0, 2, 1));
+            return Graph.Node("Gemm", [Shape[0], weight.Shape[0]], [this, weight, bias], ("transB", 1));
+        if (weight.Rank == 3)
+        {
+            // Only matrices are packed, so each network's product is one by itself.
+            OnnxTensor x = this;
+            return Concat(0, [.. Enumerable.Range(0, (int)weight.Shape[0]).Select(m =>
+                (x.Rank == 3 ? x.At(m) : x).Linear(weight.At(m), bias?.At(m)).Unsqueeze(0))]);
+        }
+        OnnxTensor product = MatMul(weight.Transpose(1, 0));
         return bias is { } shift ? product + shift : product;
     }
 
     /// <inheritdoc />
     public OnnxTensor LayerNorm(OnnxTensor gain, OnnxTensor? bias, float epsilon = 1e-5f) =>
-        Graph.Node("LayerNormalization", Rank, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
+        Graph.Node("LayerNormalization", Shape, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
 
     /// <inheritdoc />
     public OnnxTensor GroupNorm(int groups, OnnxTensor gain, OnnxTensor bias, float epsilon = 1e-5f)
     {
         OnnxTensor rows = Reshape(0, groups, -1);
-        OnnxTensor normal = rows.LayerNorm(rows.Ones(rows.Shape(2, 3)), null, epsilon);
-        normal = Graph.Node("Reshape", Rank, [normal, Shape(0, Rank)]);
+        OnnxTensor normal = rows.LayerNorm(Graph.Ones(rows.Shape[2]), null, epsilon).Reshape([-1, .. Shape[1..]]);
         return normal * gain.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
     }
 
     /// <inheritdoc />
-    public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) =>
-        Convolve("Conv", weight, bias, stride, padding);
+    public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
+        "Conv", weight, bias, stride, padding, weight.Shape[0],
+        (size, kernel) => (size + 2 * padding - kernel) / stride + 1);
 
     /// <inheritdoc />
-    public OnnxTensor ConvTranspose2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) =>
-        Convolve("ConvTranspose", weight, bias, stride, padding);
+    public OnnxTensor ConvTranspose2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
+        "ConvTranspose", weight, bias, stride, padding, weight.Shape[1],
+        (size, kernel) => (size - 1) * stride - 2 * padding + kernel);
 
     /// <inheritdoc />
     public OnnxTensor Upsample2() => Graph.Node(
-        "Resize", Rank, [this, null, Graph.Constant<float>("scales", OnnxType.Float, [4], [1, 1, 2, 2])],
+        "Resize", [Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]],
+        [this, null, Graph.Constant<float>("scales", OnnxType.Float, [4], [1, 1, 2, 2])],
         ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
 
     /// <inheritdoc />
-    public OnnxTensor Embed(OnnxTensor indices) => Graph.Node("Gather", indices.Rank + Rank - 1, [this, indices]);
+    public OnnxTensor Embed(OnnxTensor indices) =>
+        Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
 
     /// <inheritdoc />
-    public OnnxTensor Gather(OnnxTensor indices) => Graph.Node("GatherElements", Rank, [this, indices], ("axis", -1));
+    public OnnxTensor Gather(OnnxTensor indices) =>
+        Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
 
     /// <inheritdoc />
     public OnnxTensor Apply(Function function) => function switch
     {
         Function.Silu => this * Node("Sigmoid"),
         Function.Square => this * this,
-        Function.GeluTanh => Graph.Node("Gelu", Rank, [this], ("approximate", "tanh")),
+        Function.GeluTanh => Graph.Node("Gelu", Shape, [this], ("approximate", "tanh")),
         Function.Log => Log(),
         // By Exp and Log, since the nodes of these names give other bits to a tensor's last elements.
         Function.Elu => Node("Relu") + (Min(this, Graph.Constant(0)).Node("Exp") - 1),
@@ -120,93 +143,135 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, int Ran
     };
 
     /// <inheritdoc />
-    public OnnxTensor LeakyRelu(float slope) => Graph.Node("LeakyRelu", Rank, [this], ("alpha", slope));
+    public OnnxTensor LeakyRelu(float slope) => Graph.Node("LeakyRelu", Shape, [this], ("alpha", slope));
 
     /// <inheritdoc />
-    public OnnxTensor Softmax() => Graph.Node("Softmax", Rank, [this], ("axis", -1));
+    public OnnxTensor Softmax() => Graph.Node("Softmax", Shape, [this], ("axis", -1));
 
     /// <inheritdoc />
-    public OnnxTensor LogSoftmax() => Graph.Node("LogSoftmax", Rank, [this], ("axis", -1));
+    public OnnxTensor LogSoftmax() => Graph.Node("LogSoftmax", Shape, [this], ("axis", -1));
 
     /// <inheritdoc />
     public OnnxTensor Clamp(float low, float high) =>
-        Graph.Node("Clip", Rank, [this, Graph.Constant(low), Graph.Constant(high)]);
+        Graph.Node("Clip", Shape, [this, Graph.Constant(low), Graph.Constant(high)]);
 
     /// <inheritdoc />
     public OnnxTensor Reduce(Reduction reduction, int axis)
     {
-        axis = axis < 0 ? Rank + axis : axis;
+        axis = Axis(axis);
         if (reduction is Reduction.Min or Reduction.Max)
-            return Graph.Node("Reduce" + reduction, Rank, [this, Graph.Constant([axis])]);
+            return Graph.Node("Reduce" + reduction, With(axis, 1), [this, Graph.Constant([axis])]);
         if (axis != Rank - 1)
         {
             long[] order = [.. Enumerable.Range(0, Rank)];
             (order[axis], order[^1]) = (order[^1], order[axis]);
             return Transpose(order).Reduce(reduction, -1).Transpose(order);
         }
-        OnnxTensor count = Shape(axis, axis + 1);
-        OnnxTensor sum = MatMul(Ones(Concat(0, count, Graph.Constant([1]))));
-        return reduction == Reduction.Sum
-            ? sum
-            : sum / Graph.Node("Cast", 1, [count], ("to", (int)OnnxType.Float));
+        if (Shape[axis] < 0)
+            throw new NotSupportedException("A sum over the axis of the rows would not be one of a row.");
+        OnnxTensor sum = MatMul(Graph.Ones(Shape[axis], 1));
+        return reduction == Reduction.Sum ? sum : sum / Shape[axis];
     }
 
     /// <inheritdoc />
-    public OnnxTensor CumulativeSum(int axis) => Graph.Node("CumSum", Rank, [this, Graph.Constant([axis])]);
+    public OnnxTensor CumulativeSum(int axis) => Graph.Node("CumSum", Shape, [this, Graph.Constant([axis])]);
 
     /// <inheritdoc />
-    public OnnxTensor Reshape(params long[] shape) =>
-        Graph.Node("Reshape", shape.Length, [this, Graph.Constant(shape)]);
+    public OnnxTensor Reshape(params long[] shape)
+    {
+        long[] known = Shape, result = [.. shape.Select((n, i) => n == 0 ? known[i] : n)];
+        // What is left is known where the only size that is not known stays where it is.
+        int rest = Array.IndexOf(shape, -1);
+        if (rest >= 0 && !known.Where((n, i) => n < 0 && (i >= shape.Length || shape[i] != 0)).Any())
+            result[rest] = Product(known) / Product(result);
+        return Graph.Node("Reshape", result, [this, Graph.Constant(shape)]);
+
+        static long Product(long[] sizes) => sizes.Aggregate(1L, (product, n) => product * Math.Max(n, 1));
+    }
 
     /// <inheritdoc />
-    public OnnxTensor Squeeze(int axis) => Graph.Node("Squeeze", Rank - 1, [this, Graph.Constant([axis])]);
+    public OnnxTensor Squeeze(int axis) =>
+        Graph.Node("Squeeze", [.. Shape[..Axis(axis)], .. Shape[(Axis(axis) + 1)..]], [this, Graph.Constant([axis])]);
 
     /// <inheritdoc />
-    public OnnxTensor Unsqueeze(int axis) => Graph.Node("Unsqueeze", Rank + 1, [this, Graph.Constant([axis])]);
+    public OnnxTensor Unsqueeze(int axis)
+    {
+        int at = axis < 0 ? Rank + 1 + axis : axis;
+        return Graph.Node("Unsqueeze", [.. Shape[..at], 1, .. Shape[at..]], [this, Graph.Constant([axis])]);
+    }
 
     /// <inheritdoc />
-    public OnnxTensor Transpose(params long[] order) =>
-        Graph.Node("Transpose", Rank, [this], ("perm", order.Select(n => (int)n).ToArray()));
+    public OnnxTensor Transpose(params long[] order)
+    {
+        long[] shape = Shape;
+        return Graph.Node("Transpose", [.. order.Select(n => shape[n])], [this],
+            ("perm", order.Select(n => (int)n).ToArray()));
+    }
 
     /// <inheritdoc />
     public OnnxTensor Slice(int axis, long start, long length) =>
-        Part(axis, start, start < 0 && start + length == 0 ? long.MaxValue : start + length);
+        Part(axis, start, start < 0 && start + length == 0 ? long.MaxValue : start + length, length);
 
     /// <inheritdoc />
-    public OnnxTensor ToIndices() => Graph.Node("Cast", Rank, [this], ("to", (int)OnnxType.Int64));
+    public OnnxTensor ToIndices() => Graph.Node("Cast", Shape, [this], ("to", (int)OnnxType.Int64));
 
     /// <inheritdoc />
     public (OnnxTensor Values, OnnxTensor Indices) Smallest(int count)
     {
-        OnnxTensor[] both = Graph.Nodes("TopK", [Rank, Rank], [this, Graph.Constant([count])],
+        long[] shape = With(Rank - 1, count);
+        OnnxTensor[] both = Graph.Nodes("TopK", [shape, shape], [this, Graph.Constant([count])],
             ("axis", -1), ("largest", 0), ("sorted", 0));
         return (both[0], both[1]);
     }
 
-    /// <summary>Sizes of some axes. What is known of them, ONNX Runtime computes once.</summary>
-    public OnnxTensor Shape(int start, int end) => Graph.Node("Shape", 1, [this], ("start", start), ("end", end));
+    /// <summary>Sizes as a value of the graph, for those that are not known before it runs.</summary>
+    public OnnxTensor Sizes(int start, int end) =>
+        Graph.Node("Shape", [end - start], [this], ("start", start), ("end", end));
 
     private OnnxTensor Log()
     {
-        OnnxTensor all = Concat(0, Reshape(-1), Graph.Constant(1).Node("Expand", Graph.Constant([Beyond])));
-        return Graph.Node("Reshape", Rank, [all.Node("Log").Part(0, 0, -Beyond), Shape(0, Rank)]);
+        OnnxTensor all = Concat(0, Reshape(-1), Graph.Ones(Beyond)).Node("Log").Part(0, 0, -Beyond, -1);
+        return Shape.Count(n => n < 0) < 2
+            ? all.Reshape(Shape)
+            : Graph.Node("Reshape", Shape, [all, Sizes(0, Rank)]);
     }
 
-    private OnnxTensor Ones(OnnxTensor shape) => Graph.Node("Expand", 2, [Graph.Constant(1), shape]);
+    private OnnxTensor At(int place) => Slice(0, place, 1).Squeeze(0);
 
-    private OnnxTensor Node(string op, params OnnxTensor?[] others) => Graph.Node(op, Rank, [this, .. others]);
+    private OnnxTensor Node(string op) => Graph.Node(op, Shape, [this]);
 
-    private OnnxTensor Part(int axis, long start, long end)
+    private OnnxTensor Part(int axis, long start, long end, long length)
     {
         OnnxGraph g = Graph;
-        return g.Node("Slice", Rank, [this, g.Constant([start]), g.Constant([end]), g.Constant([axis])]);
+        return g.Node(
+            "Slice", With(Axis(axis), length), [this, g.Constant([start]), g.Constant([end]), g.Constant([axis])]);
     }
 
-    private OnnxTensor Broadcast(string op, OnnxTensor other) =>
-        Graph.Node(op, Math.Max(Rank, other.Rank), [this, other]);
+    private OnnxTensor Convolve(
+        string op, OnnxTensor weight, OnnxTensor? bias, int stride, int padding, long channels,
+        Func<long, long, long> size) => Graph.Node(
+            op, [Shape[0], channels, size(Shape[2], weight.Shape[2]), size(Shape[3], weight.Shape[3])],
+            [this, weight, bias], ("strides", (int[])[stride, stride]),
+            ("pads", (int[])[padding, padding, padding, padding]));
 
-    private OnnxTensor Convolve(string op, OnnxTensor weight, OnnxTensor? bias, int stride, int pad) => Graph.Node(
-        op, Rank, [this, weight, bias], ("strides", (int[])[stride, stride]), ("pads", (int[])[pad, pad, pad, pad]));
+    private int Axis(int axis) => axis < 0 ? Rank + axis : axis;
+
+    private long[] With(int axis, long size) => [.. Shape[..axis], size, .. Shape[(axis + 1)..]];
+
+    private static OnnxTensor Broadcast(string op, params OnnxTensor[] inputs) => inputs[0].Graph.Node(
+        op, inputs.Aggregate((long[])[], (shape, input) => Broadcast(shape, input.Shape)), [.. inputs]);
+
+    private static long[] Broadcast(ReadOnlySpan<long> a, ReadOnlySpan<long> b)
+    {
+        var shape = new long[Math.Max(a.Length, b.Length)];
+        for (int i = 1; i <= shape.Length; i++)
+        {
+            long m = i <= a.Length ? a[^i] : 1, n = i <= b.Length ? b[^i] : 1;
+            // One of the rows, −1, goes before one that is 1; of a known one, it is the same.
+            shape[^i] = m == 1 ? n : n == 1 ? m : Math.Max(m, n);
+        }
+        return shape;
+    }
 }
 
 /// <summary>Writes networks down as an ONNX graph.</summary>
@@ -241,7 +306,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         if (_named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known))
             return known.Tensor;
         TensorSpec spec = weights.Find(name) ?? throw new KeyNotFoundException($"There is no weight '{name}'.");
-        return Add(name, spec.Shape.Length, external => external
+        return Add(name, spec.Shape.ToArray(), external => external
             ? OnnxFile.ExternalTensor(name, OnnxType.Float, spec.Shape)
             : OnnxFile.Tensor<float>(name, OnnxType.Float, spec.Shape, weights[name]));
     }
@@ -261,33 +326,39 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         string name = $"{type} {text}";
         return _named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known)
             ? known.Tensor
-            : Add(name, shape.Length, _ => OnnxFile.Tensor<T>(name, type, shape, values));
+            : Add(name, shape, _ => OnnxFile.Tensor<T>(name, type, shape, values));
     }
+
+    /// <summary>A tensor of ones.</summary>
+    public OnnxTensor Ones(params long[] shape) => Constant(
+        $"ones {string.Join(',', shape)}", OnnxType.Float, shape,
+        [.. Enumerable.Repeat(1f, (int)shape.Aggregate((a, b) => a * b))]);
 
     /// <summary>Declares an input; −1 for a size that is not known.</summary>
     public OnnxTensor Input(string name, OnnxType type, params long[] shape)
     {
         _inputs.Add(OnnxFile.Value(name, type, shape));
-        return new(this, name, shape.Length);
+        return new(this, name, shape);
     }
 
     /// <summary>Declares an output.</summary>
     public string Output(OnnxTensor value)
     {
-        _outputs.Add(OnnxFile.Value(value.Name, OnnxType.Float, Enumerable.Repeat(-1L, value.Rank)));
+        _outputs.Add(OnnxFile.Value(value.Name, OnnxType.Float, value.Shape));
         _outputNames.Add(value.Name);
         return value.Name;
     }
 
     /// <summary>Adds a node of one result.</summary>
-    public OnnxTensor Node(string op, int rank, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
-        Nodes(op, [rank], inputs, attributes)[0];
+    public OnnxTensor Node(string op, long[] shape, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
+        Nodes(op, [shape], inputs, attributes)[0];
 
     /// <summary>Adds a node of several results.</summary>
-    public OnnxTensor[] Nodes(string op, int[] ranks, OnnxTensor?[] inputs, params (string, object)[] attributes)
+    public OnnxTensor[] Nodes(
+        string op, long[][] shapes, OnnxTensor?[] inputs, params (string, object)[] attributes)
     {
         string domain = op == "GroupQueryAttention" ? Contributed : "";
-        OnnxTensor[] outputs = [.. ranks.Select((rank, i) => new OnnxTensor(this, $"{op}_{_nodes.Count}_{i}", rank))];
+        OnnxTensor[] outputs = [.. shapes.Select((n, i) => new OnnxTensor(this, $"{op}_{_nodes.Count}_{i}", n))];
         // Without empty names at the end: legal, but ONNX Runtime 1.31.1 does not survive one in a Gemm.
         string[] from = [.. inputs.Reverse().SkipWhile(i => i is null).Reverse().Select(i => i?.Name ?? "")];
         string[] to = [.. outputs.Select(o => o.Name)];
@@ -300,29 +371,38 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
         (string, object)[] sizes = [("num_heads", heads), ("kv_num_heads", heads)];
-        if (!cached)
-        {
-            OnnxTensor batch = queryKeyValue.Shape(0, 1), length = queryKeyValue.Shape(1, 2);
-            OnnxTensor count = Node("Cast", 1, [length], ("to", (int)OnnxType.Int32));
-            OnnxTensor one = Constant<int>("one", OnnxType.Int32, [1], [1]);
-            OnnxTensor ends = Node("Expand", 1, [count - one, batch]);
-            return Nodes("GroupQueryAttention", [3, 4, 4],
-                [queryKeyValue, null, null, null, null, ends, count.Squeeze(0)], sizes)[0];
-        }
-        // The cache stays where it is if past and present are given the same memory.
-        OnnxTensor key = Shared($"{layer}past_key", OnnxType.Float, -1, heads, -1, width);
-        OnnxTensor value = Shared($"{layer}past_value", OnnxType.Float, -1, heads, -1, width);
-        OnnxTensor last = Shared("last", OnnxType.Int32, -1), total = Shared("total", OnnxType.Int32);
-        // Products of rows get the same bits in any number, which those of (B, T, C) need not: rows are taken, too.
         bool rows = queryKeyValue.Rank == 2;
+        long[] mixed = rows ? [-1, -1, heads * width] : [.. queryKeyValue.Shape[..2], heads * width];
+        long[] kept = [-1, heads, -1, width];
+        OnnxTensor? key = null, value = null;
+        OnnxTensor last, total;
+        if (cached)
+        {
+            // The cache stays where it is if past and present are given the same memory.
+            key = Shared($"{layer}past_key", OnnxType.Float, kept);
+            value = Shared($"{layer}past_value", OnnxType.Float, kept);
+            (last, total) = (Shared("last", OnnxType.Int32, -1), Shared("total", OnnxType.Int32));
+        }
+        else
+        {
+            OnnxTensor length = Node("Cast", [1], [queryKeyValue.Sizes(1, 2)], ("to", (int)OnnxType.Int32));
+            OnnxTensor lengths = Node("Expand", [-1], [length, queryKeyValue.Sizes(0, 1)]);
+            last = lengths - Constant<int>("one", OnnxType.Int32, [1], [1]);
+            // Not the length itself: whose type ONNX Runtime mistakes where it is known beforehand.
+            total = Node("ReduceMax", [], [lengths], ("keepdims", 0));
+        }
         if (rows)
-            queryKeyValue = Node("Reshape", 3, [queryKeyValue, OnnxTensor.Concat(0, last.Shape(0, 1), Constant([-1, 3 * heads * width]))]);
-        OnnxTensor[] results = Nodes("GroupQueryAttention", [3, 4, 4],
+        {
+            OnnxTensor shape = OnnxTensor.Concat(0, last.Sizes(0, 1), Constant([-1, 3 * heads * width]));
+            queryKeyValue = Node("Reshape", [-1, -1, 3 * heads * width], [queryKeyValue, shape]);
+        }
+        OnnxTensor[] results = Nodes("GroupQueryAttention", [mixed, kept, kept],
             [queryKeyValue, null, null, key, value, last, total], sizes);
-        Cache.Add((key.Name, results[1].Name, heads, width));
-        Cache.Add((value.Name, results[2].Name, heads, width));
-        Output(results[1]);
-        Output(results[2]);
+        if (key is { } pastKey && value is { } pastValue)
+        {
+            Cache.Add((pastKey.Name, Output(results[1]), heads, width));
+            Cache.Add((pastValue.Name, Output(results[2]), heads, width));
+        }
         return rows ? results[0].Reshape(-1, heads * width) : results[0];
     }
 
@@ -356,9 +436,9 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return _named[name].Tensor;
     }
 
-    private OnnxTensor Add(string name, int rank, Func<bool, ProtobufMessage> constant)
+    private OnnxTensor Add(string name, long[] shape, Func<bool, ProtobufMessage> constant)
     {
-        OnnxTensor tensor = new(this, name, rank);
+        OnnxTensor tensor = new(this, name, shape);
         _named.Add(name, (tensor, constant));
         return tensor;
     }

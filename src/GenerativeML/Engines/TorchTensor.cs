@@ -175,13 +175,16 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 
 /// <summary>Runs networks on torch, for training or for inference.</summary>
 /// <param name="weights">Parameters and buffers by their names in the state dict.</param>
-internal class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
+internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
 {
     /// <summary>What dropout draws from while training; null for inference.</summary>
     public SeededRandom? Random { get; init; }
 
     /// <summary>Whether products are computed in bfloat16 while training.</summary>
     public bool BFloat16 { get; init; }
+
+    /// <summary>The keys and values of earlier tokens; null where sequences stand by themselves.</summary>
+    public TorchCache? Cache { get; init; }
 
     /// <inheritdoc />
     public override bool Training => Random is not null;
@@ -236,9 +239,12 @@ internal class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<Torch
         long batch = all.size(0), length = all.size(1);
         Tensor qkv = all.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4);
         (Tensor query, Tensor key, Tensor value) = (qkv[0], qkv[1], qkv[2]); // (B, heads, T, width)
+        Tensor? seen = null;
+        if (Cache is not null)
+            (key, value, seen) = Cache.Append(layer, key, value);
         Tensor mixed = Training && dropout > 0
             ? Attend(query, key, value, dropout)
-            : scaled_dot_product_attention(query, key, value, is_casual: length > 1);
+            : scaled_dot_product_attention(query, key, value, seen, is_casual: seen is null && length > 1);
         return mixed.transpose(1, 2).reshape(batch, length, heads * width);
     }
     // Torch's own attention draws what it leaves out from the process's random state.
@@ -249,5 +255,67 @@ internal class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<Torch
         Tensor scores = query.matmul(key.transpose(2, 3)).Scaled(1 / Math.Sqrt(query.size(3)));
         Tensor shares = where(later, Constant(float.NegativeInfinity).Value, scores).softmax(-1);
         return Dropout(shares, dropout).Value.matmul(value);
+    }
+}
+
+/// <summary>Keys and values of several sequences' tokens, of all layers.</summary>
+internal sealed class TorchCache(int sequences, int context) : IDisposable
+{
+    private readonly Dictionary<string, (Tensor Keys, Tensor Values)> _layers = []; // (S, heads, context, width)
+    private int[] _past = [];
+    private int _first;
+    private Tensor? _seen;
+
+    /// <summary>Begins a run: how many tokens each sequence has, and how many are added to each.</summary>
+    public void Begin(int first, ReadOnlySpan<int> past, int added, Device device)
+    {
+        (_first, _past, _seen) = (first, past.ToArray(), null);
+        int most = _past.Max();
+        if (_past.Min() == most && (added == 1 || most == 0))
+            return; // all see all, or it is what torch calls causal
+        var seen = new bool[_past.Length * added * (most + added)];
+        for (int row = 0; row < _past.Length * added; row++)
+            seen.AsSpan(row * (most + added), _past[row / added] + row % added + 1).Fill(true);
+        _seen = tensor(seen, device: device).view(_past.Length, 1, added, most + added);
+    }
+
+    /// <summary>
+    /// Adds keys and values, (B, heads, T, width); gives those of all tokens and which of them each sees, (B, 1, T, all),
+    /// or null for those up to itself.
+    /// </summary>
+    public (Tensor Keys, Tensor Values, Tensor? Seen) Append(string layer, Tensor keys, Tensor values)
+    {
+        if (!_layers.TryGetValue(layer, out (Tensor Keys, Tensor Values) kept))
+            _layers[layer] = kept = (New(keys), New(values));
+        return (Append(kept.Keys, keys), Append(kept.Values, values), _seen);
+    }
+
+    /// <summary>Gives a sequence the first tokens of another one.</summary>
+    public void Copy(int from, int to, int tokens)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable noGradient = no_grad();
+        foreach (Tensor kept in _layers.Values.SelectMany(layer => (Tensor[])[layer.Keys, layer.Values]))
+            kept.narrow(0, to, 1).narrow(2, 0, tokens).copy_(kept.narrow(0, from, 1).narrow(2, 0, tokens));
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach ((Tensor keys, Tensor values) in _layers.Values)
+        {
+            keys.Dispose();
+            values.Dispose();
+        }
+    }
+
+    private Tensor New(Tensor like) => zeros([sequences, like.size(1), context, like.size(3)], device: like.device)
+        .DetachFromDisposeScope();
+
+    private Tensor Append(Tensor kept, Tensor added)
+    {
+        for (int i = 0; i < _past.Length; i++)
+            kept.narrow(0, _first + i, 1).narrow(2, _past[i], added.size(2)).copy_(added.narrow(0, i, 1));
+        return kept.narrow(0, _first, _past.Length).narrow(2, 0, _past.Max() + added.size(2));
     }
 }

@@ -53,10 +53,10 @@ internal abstract class TokenModel : IDisposable
     public abstract int Decoders { get; }
 
     /// <summary>A decoder for some sequences of at most so many tokens.</summary>
-    protected abstract ITokenDecoder NewDecoder(int slots, int capacity);
+    public abstract ITokenDecoder NewDecoder(int slots, int capacity);
 
     /// <summary>The most slots that a decoder should have.</summary>
-    protected abstract int MaxSlots(int capacity);
+    public abstract int MaxSlots(int capacity);
 
     /// <summary>Continues a sequence, token by token, as they are asked for.</summary>
     /// <param name="prompt">At least one token.</param>

@@ -1,0 +1,342 @@
+using Microsoft.ML.OnnxRuntime;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A trained network of tokens that reads sequences bit by bit: each run attends to the tokens of earlier runs, whose
+/// keys and values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several
+/// threads, each of its states from one at a time; what computes is there until the last state is disposed.
+/// </summary>
+/// <param name="pass">
+/// The forward pass: all tokens and their positions, (N) or (B, T), and the numbers of those whose results are wanted,
+/// (R), to final hidden states, (R, C), and logits, (R, V).
+/// </param>
+/// <param name="weights">The weights; they have to stay as they are.</param>
+/// <param name="width">Features of a hidden state, C.</param>
+/// <param name="vocabulary">Tokens that there are, V.</param>
+/// <param name="device">Where to compute.</param>
+/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+/// <param name="threads">Threads within an operation of ONNX Runtime: more than one pays for large networks.</param>
+/// <param name="borrow">Whether ONNX Runtime uses large weights in place: see <see cref="OnnxSession"/>.</param>
+internal sealed class SequenceModel(
+    IForwardPass pass, HostWeights weights, int width, int vocabulary, ComputeDevice device = default,
+    bool fallbackToCpu = false, int threads = 1, bool borrow = false) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private ISequenceEngine? _engine;
+    private int _states;
+    private bool _disposed;
+
+    /// <summary>Features of a hidden state, C.</summary>
+    public int Width => width;
+
+    /// <summary>Tokens that there are, V.</summary>
+    public int Vocabulary => vocabulary;
+
+    /// <summary>Makes room for sequences of at most so many tokens.</summary>
+    /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public SequenceState Start(int sequences, int capacity)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _engine ??= NativeParts.Choose<ISequenceEngine>(
+                device, fallbackToCpu, () => new OnnxSequences(pass, weights, threads, borrow),
+                place => new TorchSequences(pass, weights, place));
+            SequenceState state = _engine.Start(this, sequences, capacity);
+            _states++;
+            return state;
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => Release(() => _disposed = true);
+
+    /// <summary>A state is no longer needed.</summary>
+    internal void End() => Release(() => _states--);
+
+    private void Release(Action release)
+    {
+        lock (_gate)
+        {
+            release();
+            if (!_disposed || _states > 0)
+                return;
+            _engine?.Dispose();
+            _engine = null;
+        }
+    }
+}
+
+/// <summary>What keeps a network for sequences.</summary>
+internal interface ISequenceEngine : IDisposable
+{
+    /// <summary>Makes room for sequences.</summary>
+    SequenceState Start(SequenceModel model, int sequences, int capacity);
+}
+
+/// <summary>Sequences in progress, with the keys and values of their tokens, and the results of the last run.</summary>
+internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
+{
+    // Logits of many tokens would not fit into a processor's cache where the vocabulary is large.
+    private const int MaxLogits = 1 << 20;
+
+    private float[] _hidden = [], _logits = [];
+
+    /// <inheritdoc />
+    public int MaxResults => Math.Max(16, MaxLogits / model.Vocabulary);
+
+    /// <inheritdoc />
+    public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
+    {
+        int results = all ? tokens.Length : 1;
+        Begin(slot, 1, tokens.Length, results);
+        for (int i = 0; i < tokens.Length; i++)
+            (Tokens[i], Positions[i]) = (tokens[i], position + i);
+        for (int i = 0; i < results; i++)
+            Results[i] = tokens.Length - results + i;
+        Run();
+    }
+
+    /// <inheritdoc />
+    public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions)
+    {
+        Begin(0, tokens.Length, tokens.Length, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++)
+            (Tokens[i], Positions[i], Results[i]) = (tokens[i], positions[i], i);
+        Run();
+    }
+
+    /// <inheritdoc />
+    public Span<float> Logits(int result) => _logits.AsSpan(result * model.Vocabulary, model.Vocabulary);
+
+    /// <inheritdoc />
+    public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * model.Width, model.Width);
+
+    /// <inheritdoc />
+    public abstract void Copy(int from, int to, int tokens);
+
+    /// <inheritdoc />
+    public virtual void Dispose() => model.End();
+
+    /// <summary>The slots of the run: the first, and how many.</summary>
+    protected (int Slot, int Sequences) Range { get; private set; }
+
+    /// <summary>The run's tokens, sequence by sequence.</summary>
+    protected long[] Tokens { get; private set; } = [];
+
+    /// <summary>Where they stand.</summary>
+    protected long[] Positions { get; private set; } = [];
+
+    /// <summary>The numbers of the tokens whose results are wanted.</summary>
+    protected long[] Results { get; private set; } = [];
+
+    /// <summary>Where hidden states go, (results, C).</summary>
+    protected Memory<float> HiddenStates => _hidden.AsMemory(0, Results.Length * model.Width);
+
+    /// <summary>Where logits go, (results, V).</summary>
+    protected Memory<float> AllLogits => _logits.AsMemory(0, Results.Length * model.Vocabulary);
+
+    /// <summary>The arrays of the run are others than those of the last: steps go on with the same.</summary>
+    protected virtual void Changed()
+    {
+    }
+
+    /// <summary>Computes the results.</summary>
+    protected abstract void Run();
+
+    private void Begin(int slot, int sequences, int tokens, int results)
+    {
+        if (Range == (slot, sequences) && Tokens.Length == tokens && Results.Length == results)
+            return;
+        Range = (slot, sequences);
+        (Tokens, Positions, Results) = (new long[tokens], new long[tokens], new long[results]);
+        if (_logits.Length < results * model.Vocabulary)
+            (_hidden, _logits) = (new float[results * model.Width], new float[results * model.Vocabulary]);
+        Changed();
+    }
+}
+
+/// <summary>
+/// By ONNX Runtime: one graph for prompts, steps and scoring. Keys and values stay in place, in one buffer for what was
+/// and what is, of which each sequence has a part.
+/// </summary>
+internal sealed class OnnxSequences : ISequenceEngine
+{
+    private readonly OnnxGraph _graph;
+    private readonly OnnxSession _session;
+    private readonly string _hidden, _logits;
+
+    /// <summary>Makes the session.</summary>
+    public OnnxSequences(IForwardPass pass, HostWeights weights, int threads, bool borrow)
+    {
+        _graph = new OnnxGraph(weights, cached: true);
+        OnnxTensor[] results = pass.Run(
+            _graph.Root,
+            [
+                _graph.Input("tokens", OnnxType.Int64, -1), _graph.Input("positions", OnnxType.Int64, -1),
+                _graph.Input("results", OnnxType.Int64, -1),
+            ]);
+        (_hidden, _logits) = (_graph.Output(results[0]), _graph.Output(results[1]));
+        _session = new OnnxSession(_graph, weights, threads, borrow);
+    }
+
+    /// <inheritdoc />
+    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
+        new State(this, model, sequences, capacity);
+
+    /// <inheritdoc />
+    public void Dispose() => _session.Dispose();
+
+    private sealed class State : SequenceState
+    {
+        private readonly OnnxSequences _engine;
+        private readonly SequenceModel _model;
+        private readonly int _capacity;
+        private readonly OrtIoBinding _binding;
+        private readonly float[][] _caches; // (sequences, heads, capacity, head width) each
+        private readonly List<OrtValue> _bound = [];
+        private readonly int[] _total = [0];
+        private int[] _last = [];
+
+        public State(OnnxSequences engine, SequenceModel model, int sequences, int capacity)
+            : base(model)
+        {
+            (_engine, _model, _capacity) = (engine, model, capacity);
+            _binding = engine._session.Native.CreateIoBinding();
+            _caches =
+                [.. engine._graph.Cache.Select(c => new float[checked(sequences * c.Heads * capacity * c.HeadWidth)])];
+        }
+
+        public override void Copy(int from, int to, int tokens)
+        {
+            for (int i = 0; i < _caches.Length; i++)
+            {
+                (_, _, int heads, int width) = _engine._graph.Cache[i];
+                int head = _capacity * width;
+                for (int at = 0; at < heads * head; at += head)
+                {
+                    _caches[i].AsSpan(from * heads * head + at, tokens * width)
+                        .CopyTo(_caches[i].AsSpan(to * heads * head + at));
+                }
+            }
+        }
+
+        public override void Dispose()
+        {
+            _binding.Dispose();
+            Unbind();
+            base.Dispose();
+        }
+
+        protected override void Run()
+        {
+            int each = Tokens.Length / _last.Length;
+            for (int i = 0; i < _last.Length; i++)
+                _last[i] = (int)Positions[(i + 1) * each - 1];
+            _total[0] = _last.Max() + 1;
+            _engine._session.Native.RunWithBinding(_engine._session.Options, _binding);
+        }
+
+        protected override void Changed()
+        {
+            Unbind();
+            (int slot, int sequences) = Range;
+            _last = new int[sequences];
+            Bind<long>("tokens", Tokens, Tokens.Length);
+            Bind<long>("positions", Positions, Positions.Length);
+            Bind<long>("results", Results, Results.Length);
+            Bind<int>("last", _last, sequences);
+            Bind<int>("total", _total);
+            _binding.BindOutput(_engine._hidden, Hold(HiddenStates, Results.Length, _model.Width));
+            _binding.BindOutput(_engine._logits, Hold(AllLogits, Results.Length, _model.Vocabulary));
+            for (int i = 0; i < _caches.Length; i++)
+            {
+                (string past, string present, int heads, int width) = _engine._graph.Cache[i];
+                int length = heads * _capacity * width;
+                OrtValue both = Hold(
+                    _caches[i].AsMemory(slot * length, sequences * length), sequences, heads, _capacity, width);
+                _binding.BindInput(past, both);
+                _binding.BindOutput(present, both);
+            }
+        }
+
+        private void Bind<T>(string name, Memory<T> values, params long[] shape)
+            where T : unmanaged => _binding.BindInput(name, Hold(values, shape));
+
+        private OrtValue Hold<T>(Memory<T> values, params long[] shape)
+            where T : unmanaged
+        {
+            _bound.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape));
+            return _bound[^1];
+        }
+
+        private void Unbind()
+        {
+            _bound.ForEach(value => value.Dispose());
+            _bound.Clear();
+        }
+    }
+}
+
+/// <summary>By torch, on a device or on the CPU.</summary>
+internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device) : ISequenceEngine
+{
+    private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
+
+    // A device computes one call at a time.
+    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
+
+    /// <inheritdoc />
+    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
+        new State(this, model, new TorchCache(sequences, capacity));
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (Tensor weight in _weights.Values)
+            weight.Dispose();
+    }
+
+    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs)
+    {
+        _gate?.Enter();
+        try
+        {
+            using DisposeScope scope = NewDisposeScope();
+            using IDisposable noGradient = no_grad();
+            TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, device)))];
+            for (int i = 0; i < 2; i++)
+                values[i] = values[i].Reshape(past.Length, -1);
+            cache.Begin(slot, past, inputs[0].Length / past.Length, device);
+            TorchTensor[] results = pass.Run(new TorchOps(_weights) { Cache = cache }.Root, values);
+            for (int i = 0; i < outputs.Length; i++)
+                HostTensors.CopyTo(results[i], outputs[i].Span);
+        }
+        finally
+        {
+            _gate?.Exit();
+        }
+    }
+
+    private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache) : SequenceState(model)
+    {
+        public override void Copy(int from, int to, int tokens) => cache.Copy(from, to, tokens);
+
+        public override void Dispose()
+        {
+            cache.Dispose();
+            base.Dispose();
+        }
+
+        protected override void Run()
+        {
+            int each = Tokens.Length / Range.Sequences;
+            int[] past = [.. Enumerable.Range(0, Range.Sequences).Select(i => (int)Positions[i * each])];
+            engine.Run(cache, Range.Slot, past, [Tokens, Positions, Results], [HiddenStates, AllLogits]);
+        }
+    }
+}
