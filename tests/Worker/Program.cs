@@ -1,16 +1,9 @@
 // GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
-// GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
 using GenerativeML;
 using GenerativeML.Tests;
-
-if (args[0] == "generate")
-{
-    GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
-    return;
-}
 
 if (args[0] == "describe")
 {

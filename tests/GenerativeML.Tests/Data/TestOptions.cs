@@ -1,4 +1,4 @@
 namespace GenerativeML.Tests;
 
 /// <summary>Options of no family: those that every trainer has.</summary>
-internal sealed class TestOptions : TrainingOptions;
+internal sealed record TestOptions : TrainingOptions;

@@ -18,7 +18,7 @@ public sealed class GptWithoutTorchTests
         var ml = new MLContext(1);
         IDataView corpus = ml.Data.LoadFromEnumerable(
             Enumerable.Range(0, 60).Select(i => new Line { Text = $"line {i} of the corpus, not the last" }));
-        using GptTransformer model = ml.Generative.Gpt(new GptTrainer.Options
+        using GptTransformer model = ml.Generative.Gpt(new GptOptions
         {
             Layers = 1,
             Heads = 2,
@@ -35,7 +35,7 @@ public sealed class GptWithoutTorchTests
         string expected = read.GetColumn<string>("GeneratedText").Single().Replace('\n', ' ');
         int score = BitConverter.SingleToInt32Bits(read.GetColumn<float>("Score").Single());
 
-        string managed = TorchlessProcess.CopyManaged(Path.Combine(_folder, "program"));
+        string managed = TorchlessProcess.CopyManaged(Path.Combine(_folder, "program"), onnxRuntime: true);
         foreach (string program in (string[])[AppContext.BaseDirectory, managed])
         {
             (int code, string[] lines, string errors) =

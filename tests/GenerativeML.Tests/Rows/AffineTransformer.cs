@@ -35,7 +35,7 @@ internal sealed class AffineEstimator(IHostEnvironment environment, AffineOption
     }
 }
 
-internal sealed class AffineOptions : TrainingOptions
+internal sealed record AffineOptions : TrainingOptions
 {
     public string Input { get; init; } = "Features";
 

@@ -70,4 +70,4 @@ internal sealed class ShuffledTable : ITableGenerator
 }
 
 /// <summary>Options of no particular generator.</summary>
-internal sealed class PlainOptions : TabularOptions;
+internal sealed record PlainOptions : TabularOptions;

@@ -29,8 +29,6 @@ internal sealed class TrainedGpt(
         IsLarge(network) ? threads ?? Environment.ProcessorCount : 1,
         borrow: network.ParameterCount * sizeof(float) > MaxPackedBytes);
 
-    private volatile bool _disposed;
-
     /// <summary>The network.</summary>
     public GptNetwork Network => network;
 
@@ -40,7 +38,7 @@ internal sealed class TrainedGpt(
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            CheckAlive();
             return weights;
         }
     }
@@ -71,7 +69,6 @@ internal sealed class TrainedGpt(
     public override void Dispose()
     {
         base.Dispose();
-        _disposed = true;
         _sequences.Dispose();
     }
 

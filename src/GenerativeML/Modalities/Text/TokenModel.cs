@@ -138,7 +138,7 @@ internal abstract class TokenModel : IDisposable
     public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
     {
         ArgumentNullException.ThrowIfNull(sequences);
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckAlive();
         foreach (IReadOnlyList<int> sequence in sequences)
             CheckTokens(sequence, nameof(sequences));
         int groups = Math.Min(Decoders, sequences.Count);
@@ -158,6 +158,9 @@ internal abstract class TokenModel : IDisposable
 
     /// <summary>Lets go of the network. A second call does nothing.</summary>
     public virtual void Dispose() => _disposed = true;
+
+    /// <summary>Does nothing as long as the model is there.</summary>
+    protected void CheckAlive() => ObjectDisposedException.ThrowIf(_disposed, this);
 
     // The sum of −log p, and the mean hidden state where there is room for it.
     private double Evaluate(ITokenDecoder decoder, IReadOnlyList<int> tokens, bool loss, Span<float> pooled)
@@ -203,7 +206,7 @@ internal abstract class TokenModel : IDisposable
         while (open.Count > 0)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            CheckAlive();
             // Prompts, and windows that have slid, by themselves; then the newest token of all together.
             for (int slot = 0; slot < open.Count; slot++)
             {
@@ -262,7 +265,7 @@ internal abstract class TokenModel : IDisposable
 
     private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckAlive();
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
