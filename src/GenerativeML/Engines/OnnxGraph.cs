@@ -370,10 +370,21 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Attention(
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
-        (string, object)[] sizes = [("num_heads", heads), ("kv_num_heads", heads)];
+        // ONNX Runtime has heads of whole eights only: zeros behind queries and keys change no score.
+        int wide = (width + 7) / 8 * 8;
+        long[] outer = [.. queryKeyValue.Shape[..^1].Select(_ => 0L)];
+        if (wide > width)
+        {
+            long[] ends = [.. outer, 0, 0, .. outer, 0, wide - width];
+            queryKeyValue = Node(
+                "Pad", [.. queryKeyValue.Shape[..^1], 3 * heads, wide],
+                [queryKeyValue.Reshape([.. outer, 3 * heads, width]), Constant(ends)]).Reshape([.. outer, 3 * heads * wide]);
+        }
+        (string, object)[] sizes =
+            [("num_heads", heads), ("kv_num_heads", heads), ("scale", 1 / MathF.Sqrt(width))];
         bool rows = queryKeyValue.Rank == 2;
-        long[] mixed = rows ? [-1, -1, heads * width] : [.. queryKeyValue.Shape[..2], heads * width];
-        long[] kept = [-1, heads, -1, width];
+        long[] mixed = rows ? [-1, -1, heads * wide] : [.. queryKeyValue.Shape[..2], heads * wide];
+        long[] kept = [-1, heads, -1, wide];
         OnnxTensor? key = null, value = null;
         OnnxTensor last, total;
         if (cached)
@@ -393,17 +404,20 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         }
         if (rows)
         {
-            OnnxTensor shape = OnnxTensor.Concat(0, last.Sizes(0, 1), Constant([-1, 3 * heads * width]));
-            queryKeyValue = Node("Reshape", [-1, -1, 3 * heads * width], [queryKeyValue, shape]);
+            OnnxTensor shape = OnnxTensor.Concat(0, last.Sizes(0, 1), Constant([-1, 3 * heads * wide]));
+            queryKeyValue = Node("Reshape", [-1, -1, 3 * heads * wide], [queryKeyValue, shape]);
         }
         OnnxTensor[] results = Nodes("GroupQueryAttention", [mixed, kept, kept],
             [queryKeyValue, null, null, key, value, last, total], sizes);
         if (key is { } pastKey && value is { } pastValue)
         {
-            Cache.Add((pastKey.Name, Output(results[1]), heads, width));
-            Cache.Add((pastValue.Name, Output(results[2]), heads, width));
+            Cache.Add((pastKey.Name, Output(results[1]), heads, wide));
+            Cache.Add((pastValue.Name, Output(results[2]), heads, wide));
         }
-        return rows ? results[0].Reshape(-1, heads * width) : results[0];
+        OnnxTensor result = rows ? results[0].Reshape(-1, heads * wide) : results[0];
+        return wide == width
+            ? result
+            : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
 
     /// <summary>

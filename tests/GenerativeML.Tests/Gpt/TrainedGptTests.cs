@@ -130,14 +130,14 @@ public sealed class TrainedGptTests
     {
         using TrainedGpt model = RandomGpt.Model(RandomGpt.Network(context: 64));
         GenerationOptions options = new() { MaxNewTokens = 10_000, Seed = 1, RepetitionPenalty = 1.05f };
-        long after1000 = 0, allocatedAfter1000 = 0;
+        List<(long Live, long Allocated)> memory = [];
         int count = 0;
         foreach (GeneratedToken _ in model.Stream([1], options))
         {
-            if (++count == 1000)
-                (after1000, allocatedAfter1000) = (GC.GetTotalMemory(true), GC.GetTotalAllocatedBytes());
+            if (++count is 1000 or 10_000)
+                memory.Add((GC.GetTotalMemory(true), GC.GetTotalAllocatedBytes()));
         }
-        long grown = GC.GetTotalMemory(true) - after1000, allocated = GC.GetTotalAllocatedBytes() - allocatedAfter1000;
+        long grown = memory[1].Live - memory[0].Live, allocated = memory[1].Allocated - memory[0].Allocated;
         Assert.AreEqual(10_000, count);
         Assert.IsLessThan(100_000, grown, "live bytes");
         Assert.IsLessThan(500 * 9000, allocated, "allocated bytes: some hundred for each token");
