@@ -2,8 +2,15 @@
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
 // GenerativeML.TestWorker describe: says what it computes with.
+// GenerativeML.TestWorker score: see Scoring.
 using GenerativeML;
 using GenerativeML.Tests;
+
+if (args[0] == "score")
+{
+    GenerativeML.TestWorker.Scoring.Run();
+    return;
+}
 
 if (args[0] == "describe")
 {

@@ -47,7 +47,7 @@ internal interface ITensor<T>
     /// <summary>Values one after the other along an axis.</summary>
     static abstract T Concat(int axis, params T[] parts);
 
-    /// <summary>Element by element, <paramref name="then"/> where <paramref name="a"/> is less than the limit.</summary>
+    /// <summary>Element by element: where <paramref name="a"/> is less than the limit.</summary>
     static abstract T IfLess(T a, T limit, T then, T otherwise);
 
     /// <summary>The matrix product of the last two axes.</summary>
@@ -314,7 +314,9 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
         return pictures ? x * scale.Reshape(-1, 1, 1) + shift.Reshape(-1, 1, 1) : x * scale + shift;
     }
 
-    /// <summary>Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width); this scope names its cache.</summary>
+    /// <summary>
+    /// Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width); this scope names its cache.
+    /// </summary>
     public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
         Ops.Attention(queryKeyValue, heads, width, Path, dropout);
 

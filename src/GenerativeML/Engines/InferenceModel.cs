@@ -11,6 +11,16 @@ internal sealed record PassInput(string Name, bool IsIndex, params long[] RowSha
 
     /// <summary>An input of Int64, (rows, …).</summary>
     public static PassInput Indices(string name, params long[] rowShape) => new(name, true, rowShape);
+
+    /// <summary>Whether so many numbers can be a row.</summary>
+    public bool Fits(long width)
+    {
+        long known = 1;
+        bool open = false;
+        foreach (long size in RowShape)
+            (known, open) = size < 0 ? (known, true) : (known * size, open);
+        return open ? width % known == 0 : width == known;
+    }
 }
 
 /// <summary>The data of an input: rows of Single, or of Int64.</summary>
@@ -64,22 +74,31 @@ internal sealed class InferenceModel(
 
     /// <summary>Computes rows.</summary>
     /// <param name="rows">How many.</param>
-    /// <param name="inputs">Each input's rows, one after the other.</param>
+    /// <param name="data">Each input's rows, one after the other.</param>
     /// <param name="outputs">
     /// Where each output's rows are written, as many numbers as there are; empty for one that is not wanted, which then
     /// costs nothing.
     /// </param>
     /// <param name="threads">The most threads; many rows are needed for more than one to be used.</param>
+    /// <exception cref="ArgumentException">An input has another number of numbers.</exception>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void Run(int rows, InputRows[] inputs, Memory<float>[] outputs, int threads = 1)
+    public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads = 1)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (rows > 0)
-            _engine.Value.Run(rows, inputs, outputs, threads);
+        if (rows == 0)
+            return;
+        for (int i = 0; i < inputs.Count; i++)
+        {
+            (int width, int rest) = Math.DivRem(data[i].Length, rows);
+            if (rest != 0 || !inputs[i].Fits(width))
+                throw new ArgumentException(
+                    $"{rows} rows of '{inputs[i].Name}' of {TensorSpec.Describe(inputs[i].RowShape)} each are not " +
+                    $"{data[i].Length} numbers.", nameof(data));
+        }
+        _engine.Value.Run(rows, data, outputs, threads);
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
         if (_disposed)

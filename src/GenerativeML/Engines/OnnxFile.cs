@@ -4,7 +4,7 @@ using System.Text;
 
 namespace GenerativeML;
 
-/// <summary>A message of Protocol Buffers, written field by field: all that an ONNX file needs of that format.</summary>
+/// <summary>A message of Protocol Buffers, written field by field: all that an ONNX file needs of it.</summary>
 internal sealed class ProtobufMessage
 {
     private readonly ArrayBufferWriter<byte> _bytes = new();

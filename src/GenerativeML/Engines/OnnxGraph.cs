@@ -21,43 +21,19 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     /// <summary>The number of axes.</summary>
     public int Rank => Shape.Length;
 
-    /// <inheritdoc />
     public static OnnxTensor operator +(OnnxTensor a, OnnxTensor b) => Broadcast("Add", a, b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator -(OnnxTensor a, OnnxTensor b) => Broadcast("Sub", a, b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator *(OnnxTensor a, OnnxTensor b) => Broadcast("Mul", a, b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator /(OnnxTensor a, OnnxTensor b) => Broadcast("Div", a, b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator +(OnnxTensor a, float b) => a + a.Graph.Constant(b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator -(OnnxTensor a, float b) => a - a.Graph.Constant(b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator -(float a, OnnxTensor b) => b.Graph.Constant(a) - b;
-
-    /// <inheritdoc />
     public static OnnxTensor operator *(OnnxTensor a, float b) => a * a.Graph.Constant(b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator /(OnnxTensor a, float b) => a / a.Graph.Constant(b);
-
-    /// <inheritdoc />
     public static OnnxTensor operator -(OnnxTensor a) => a.Node("Neg");
-
-    /// <inheritdoc />
     public static OnnxTensor Max(OnnxTensor a, OnnxTensor b) => Broadcast("Max", a, b);
-
-    /// <inheritdoc />
     public static OnnxTensor Min(OnnxTensor a, OnnxTensor b) => Broadcast("Min", a, b);
 
-    /// <inheritdoc />
     public static OnnxTensor Concat(int axis, params OnnxTensor[] parts)
     {
         axis = parts[0].Axis(axis);
@@ -66,18 +42,15 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
             parts[0].With(axis, sizes.Contains(-1) ? -1 : sizes.Sum()), [.. parts], ("axis", axis));
     }
 
-    /// <inheritdoc />
     public static OnnxTensor IfLess(OnnxTensor a, OnnxTensor limit, OnnxTensor then, OnnxTensor otherwise) =>
         Broadcast("Where", Broadcast("Less", a, limit), then, otherwise);
 
-    /// <inheritdoc />
     public OnnxTensor MatMul(OnnxTensor other)
     {
         long[] batch = Broadcast(Shape.AsSpan()[..^2], other.Shape.AsSpan()[..^2]);
         return Graph.Node("MatMul", [.. batch, Shape[^2], other.Shape[^1]], [this, other]);
     }
 
-    /// <inheritdoc />
     public OnnxTensor Linear(OnnxTensor weight, OnnxTensor? bias = null)
     {
         if (Rank == 2 && weight.Rank == 2)
@@ -93,11 +66,9 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         return bias is { } shift ? product + shift : product;
     }
 
-    /// <inheritdoc />
     public OnnxTensor LayerNorm(OnnxTensor gain, OnnxTensor? bias, float epsilon = 1e-5f) =>
         Graph.Node("LayerNormalization", Shape, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
 
-    /// <inheritdoc />
     public OnnxTensor GroupNorm(int groups, OnnxTensor gain, OnnxTensor bias, float epsilon = 1e-5f)
     {
         OnnxTensor rows = Reshape(0, groups, -1);
@@ -105,31 +76,25 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         return normal * gain.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
     }
 
-    /// <inheritdoc />
     public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
         "Conv", weight, bias, stride, padding, weight.Shape[0],
         (size, kernel) => (size + 2 * padding - kernel) / stride + 1);
 
-    /// <inheritdoc />
     public OnnxTensor ConvTranspose2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
         "ConvTranspose", weight, bias, stride, padding, weight.Shape[1],
         (size, kernel) => (size - 1) * stride - 2 * padding + kernel);
 
-    /// <inheritdoc />
     public OnnxTensor Upsample2() => Graph.Node(
         "Resize", [Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]],
         [this, null, Graph.Constant<float>("scales", OnnxType.Float, [4], [1, 1, 2, 2])],
         ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
 
-    /// <inheritdoc />
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
 
-    /// <inheritdoc />
     public OnnxTensor Gather(OnnxTensor indices) =>
         Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
 
-    /// <inheritdoc />
     public OnnxTensor Apply(Function function) => function switch
     {
         Function.Silu => this * Node("Sigmoid"),
@@ -142,20 +107,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         _ => Node(function.ToString()),
     };
 
-    /// <inheritdoc />
     public OnnxTensor LeakyRelu(float slope) => Graph.Node("LeakyRelu", Shape, [this], ("alpha", slope));
-
-    /// <inheritdoc />
     public OnnxTensor Softmax() => Graph.Node("Softmax", Shape, [this], ("axis", -1));
-
-    /// <inheritdoc />
     public OnnxTensor LogSoftmax() => Graph.Node("LogSoftmax", Shape, [this], ("axis", -1));
 
-    /// <inheritdoc />
     public OnnxTensor Clamp(float low, float high) =>
         Graph.Node("Clip", Shape, [this, Graph.Constant(low), Graph.Constant(high)]);
 
-    /// <inheritdoc />
     public OnnxTensor Reduce(Reduction reduction, int axis)
     {
         axis = Axis(axis);
@@ -173,10 +131,8 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         return reduction == Reduction.Sum ? sum : sum / Shape[axis];
     }
 
-    /// <inheritdoc />
     public OnnxTensor CumulativeSum(int axis) => Graph.Node("CumSum", Shape, [this, Graph.Constant([axis])]);
 
-    /// <inheritdoc />
     public OnnxTensor Reshape(params long[] shape)
     {
         long[] known = Shape, result = [.. shape.Select((n, i) => n == 0 ? known[i] : n)];
@@ -189,18 +145,15 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         static long Product(long[] sizes) => sizes.Aggregate(1L, (product, n) => product * Math.Max(n, 1));
     }
 
-    /// <inheritdoc />
     public OnnxTensor Squeeze(int axis) =>
         Graph.Node("Squeeze", [.. Shape[..Axis(axis)], .. Shape[(Axis(axis) + 1)..]], [this, Graph.Constant([axis])]);
 
-    /// <inheritdoc />
     public OnnxTensor Unsqueeze(int axis)
     {
         int at = axis < 0 ? Rank + 1 + axis : axis;
         return Graph.Node("Unsqueeze", [.. Shape[..at], 1, .. Shape[at..]], [this, Graph.Constant([axis])]);
     }
 
-    /// <inheritdoc />
     public OnnxTensor Transpose(params long[] order)
     {
         long[] shape = Shape;
@@ -208,14 +161,11 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
             ("perm", order.Select(n => (int)n).ToArray()));
     }
 
-    /// <inheritdoc />
     public OnnxTensor Slice(int axis, long start, long length) =>
         Part(axis, start, start < 0 && start + length == 0 ? long.MaxValue : start + length, length);
 
-    /// <inheritdoc />
     public OnnxTensor ToIndices() => Graph.Node("Cast", Shape, [this], ("to", (int)OnnxType.Int64));
 
-    /// <inheritdoc />
     public (OnnxTensor Values, OnnxTensor Indices) Smallest(int count)
     {
         long[] shape = With(Rank - 1, count);
@@ -237,7 +187,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     }
 
     private OnnxTensor At(int place) => Slice(0, place, 1).Squeeze(0);
-
     private OnnxTensor Node(string op) => Graph.Node(op, Shape, [this]);
 
     private OnnxTensor Part(int axis, long start, long end, long length)
@@ -255,7 +204,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
             ("pads", (int[])[padding, padding, padding, padding]));
 
     private int Axis(int axis) => axis < 0 ? Rank + axis : axis;
-
     private long[] With(int axis, long size) => [.. Shape[..axis], size, .. Shape[(axis + 1)..]];
 
     private static OnnxTensor Broadcast(string op, params OnnxTensor[] inputs) => inputs[0].Graph.Node(
@@ -286,32 +234,29 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
 
     private readonly List<(ProtobufMessage Node, string[] Inputs, string[] Outputs)> _nodes = [];
     private readonly List<ProtobufMessage> _inputs = [], _outputs = [];
-    private readonly List<string> _outputNames = [];
+    private readonly HashSet<string> _outputNames = [];
     private readonly Dictionary<string, (OnnxTensor Tensor, Func<bool, ProtobufMessage>? Constant)> _named = [];
 
-    /// <summary>The names of the outputs, in the order in which they were added.</summary>
-    public IReadOnlyList<string> Outputs => _outputNames;
+    /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
+    public long LargestRow { get; private set; }
 
     /// <summary>
     /// The keys and values that a session with a cache keeps: the names of inputs and outputs, and sizes.
     /// </summary>
     public List<(string Past, string Present, int Heads, int HeadWidth)> Cache { get; } = [];
 
-    /// <inheritdoc />
     public override bool Has(string name) => weights.Find(name) is not null;
 
-    /// <inheritdoc />
     public override OnnxTensor Weight(string name)
     {
         if (_named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known))
             return known.Tensor;
         TensorSpec spec = weights.Find(name) ?? throw new KeyNotFoundException($"There is no weight '{name}'.");
-        return Add(name, spec.Shape.ToArray(), external => external
+        return Add(name, spec.Shape.ToArray(), external => external && spec.Length > 0
             ? OnnxFile.ExternalTensor(name, OnnxType.Float, spec.Shape)
             : OnnxFile.Tensor<float>(name, OnnxType.Float, spec.Shape, weights[name]));
     }
 
-    /// <inheritdoc />
     public override OnnxTensor Constant(float value) => Constant<float>(
         value.ToString("R", CultureInfo.InvariantCulture), OnnxType.Float, [], [value]);
 
@@ -338,12 +283,15 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public OnnxTensor Input(string name, OnnxType type, params long[] shape)
     {
         _inputs.Add(OnnxFile.Value(name, type, shape));
-        return new(this, name, shape);
+        return Add(name, shape, null);
     }
 
     /// <summary>Declares an output.</summary>
     public string Output(OnnxTensor value)
     {
+        // An output is what a node gives, and only once.
+        if (_named.ContainsKey(value.Name) || _outputNames.Contains(value.Name))
+            value = Node("Identity", value.Shape, [value]);
         _outputs.Add(OnnxFile.Value(value.Name, OnnxType.Float, value.Shape));
         _outputNames.Add(value.Name);
         return value.Name;
@@ -362,11 +310,12 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         // Without empty names at the end: legal, but ONNX Runtime 1.31.1 does not survive one in a Gemm.
         string[] from = [.. inputs.Reverse().SkipWhile(i => i is null).Reverse().Select(i => i?.Name ?? "")];
         string[] to = [.. outputs.Select(o => o.Name)];
+        foreach (long[] shape in shapes.Where(shape => shape.Contains(-1)))
+            LargestRow = Math.Max(LargestRow, shape.Aggregate(1L, (product, n) => product * Math.Max(n, 1)));
         _nodes.Add((OnnxFile.Node(op, domain, from, to, attributes), from, to));
         return outputs;
     }
 
-    /// <inheritdoc />
     public override OnnxTensor Attention(
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
@@ -435,7 +384,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             needed.UnionWith(inputs);
             nodes.Insert(0, node);
         }
-        string[] used = [.. needed.Where(Has)];
+        string[] used = [.. needed.Where(name => weights.Find(name)?.Length > 0)];
         bool external = used.Sum(name => weights.Find(name)!.Length) > largest;
         IEnumerable<ProtobufMessage> constants = _named
             .Where(c => needed.Contains(c.Key) && c.Value.Constant is not null)
@@ -443,14 +392,12 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return (OnnxFile.Model(nodes, constants, _inputs, _outputs).Bytes.ToArray(), external ? used : []);
     }
 
-    private OnnxTensor Shared(string name, OnnxType type, params long[] shape)
-    {
-        if (!_named.ContainsKey(name))
-            _named[name] = (Input(name, type, shape), null);
-        return _named[name].Tensor;
-    }
+    private OnnxTensor Shared(string name, OnnxType type, params long[] shape) =>
+        _named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known)
+            ? known.Tensor
+            : Input(name, type, shape);
 
-    private OnnxTensor Add(string name, long[] shape, Func<bool, ProtobufMessage> constant)
+    private OnnxTensor Add(string name, long[] shape, Func<bool, ProtobufMessage>? constant)
     {
         OnnxTensor tensor = new(this, name, shape);
         _named.Add(name, (tensor, constant));

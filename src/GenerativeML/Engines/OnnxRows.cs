@@ -6,11 +6,11 @@ namespace GenerativeML;
 /// <summary>Rows by ONNX Runtime, tile by tile; threads take whole tiles, since small products gain nothing.</summary>
 internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights) : IRowEngine
 {
-    private const int Tile = 256;
+    // Rows at once: enough for products to be fast, fewer where a row becomes as large as pictures do.
+    private const int MostRows = 256, MostNumbers = 1 << 22;
 
     private readonly ConcurrentDictionary<ulong, Lazy<OutputSet>> _sets = new();
 
-    /// <inheritdoc />
     public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads)
     {
         ulong wanted = 0;
@@ -19,17 +19,16 @@ internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> input
         if (wanted == 0)
             return;
         OutputSet set = Find(wanted);
-        int tiles = (rows + Tile - 1) / Tile;
-        if (threads > 1 && tiles > 1)
+        int tile = set.Tile;
+        if (threads > 1 && rows > tile)
         {
-            RunParallel(set, tiles, rows, data, outputs, threads);
+            RunParallel(set, rows, data, outputs, threads);
             return;
         }
-        for (int first = 0; first < rows; first += Tile)
-            set.Run(rows, first, Math.Min(Tile, rows - first), data, outputs);
+        for (int first = 0; first < rows; first += tile)
+            set.Run(rows, first, Math.Min(tile, rows - first), data, outputs);
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
         foreach (Lazy<OutputSet> set in _sets.Values)
@@ -45,9 +44,12 @@ internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> input
         _sets.GetOrAdd(wanted, key => new(() => new OutputSet(pass, inputs, weights, key))).Value;
 
     private static void RunParallel(
-        OutputSet set, int tiles, int rows, InputRows[] data, Memory<float>[] outputs, int threads) =>
-        Parallel.For(0, tiles, new() { MaxDegreeOfParallelism = threads }, tile =>
-            set.Run(rows, tile * Tile, Math.Min(Tile, rows - tile * Tile), data, outputs));
+        OutputSet set, int rows, InputRows[] data, Memory<float>[] outputs, int threads)
+    {
+        int tile = set.Tile;
+        Parallel.For(0, (rows + tile - 1) / tile, new() { MaxDegreeOfParallelism = threads }, i =>
+            set.Run(rows, i * tile, Math.Min(tile, rows - i * tile), data, outputs));
+    }
 
     // A session for some of the outputs: one for all would compute all.
     private sealed class OutputSet : IDisposable
@@ -68,7 +70,10 @@ internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> input
             _outputs = [.. Enumerable.Range(0, all.Length).Where(i => (wanted >> i & 1) != 0)];
             _outputNames = [.. _outputs.Select(i => graph.Output(AsRows(all[i])))];
             _session = new OnnxSession(graph, weights);
+            Tile = (int)Math.Clamp(MostNumbers / Math.Max(1, graph.LargestRow), 1, MostRows);
         }
+
+        public int Tile { get; }
 
         public void Run(int rows, int first, int count, InputRows[] data, Memory<float>[] outputs)
         {
@@ -83,7 +88,10 @@ internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> input
                         : (buffers.Singles[i] ??= new()).Take(data[i].Singles, rows, first, count, shape);
                 }
                 for (int i = 0; i < _outputs.Length; i++)
-                    buffers.OutputValues[i] = buffers.Outputs[i].Resize(count, outputs[_outputs[i]].Length / rows, [-1]);
+                {
+                    int width = outputs[_outputs[i]].Length / rows;
+                    buffers.OutputValues[i] = buffers.Outputs[i].Resize(count, width, [-1]);
+                }
                 _session.Native.Run(
                     _session.Options, _inputNames, buffers.InputValues, _outputNames, buffers.OutputValues);
                 for (int i = 0; i < _outputs.Length; i++)

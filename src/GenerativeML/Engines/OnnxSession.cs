@@ -52,7 +52,6 @@ internal sealed class OnnxSession : IDisposable
     /// <summary>How runs are done.</summary>
     public RunOptions Options { get; } = new();
 
-    /// <inheritdoc />
     public void Dispose()
     {
         Native.Dispose();

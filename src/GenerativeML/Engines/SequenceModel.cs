@@ -52,7 +52,6 @@ internal sealed class SequenceModel(
         }
     }
 
-    /// <inheritdoc />
     public void Dispose() => Release(() => _disposed = true);
 
     /// <summary>A state is no longer needed.</summary>
@@ -86,10 +85,8 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
 
     private float[] _hidden = [], _logits = [];
 
-    /// <inheritdoc />
     public int MaxResults => Math.Max(16, MaxLogits / model.Vocabulary);
 
-    /// <inheritdoc />
     public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
     {
         int results = all ? tokens.Length : 1;
@@ -101,7 +98,6 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
         Run();
     }
 
-    /// <inheritdoc />
     public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions)
     {
         Begin(0, tokens.Length, tokens.Length, tokens.Length);
@@ -110,16 +106,12 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
         Run();
     }
 
-    /// <inheritdoc />
     public Span<float> Logits(int result) => _logits.AsSpan(result * model.Vocabulary, model.Vocabulary);
 
-    /// <inheritdoc />
     public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * model.Width, model.Width);
 
-    /// <inheritdoc />
     public abstract void Copy(int from, int to, int tokens);
 
-    /// <inheritdoc />
     public virtual void Dispose() => model.End();
 
     /// <summary>The slots of the run: the first, and how many.</summary>
@@ -184,11 +176,9 @@ internal sealed class OnnxSequences : ISequenceEngine
         _session = new OnnxSession(_graph, weights, threads, borrow);
     }
 
-    /// <inheritdoc />
     public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
         new State(this, model, sequences, capacity);
 
-    /// <inheritdoc />
     public void Dispose() => _session.Dispose();
 
     private sealed class State : SequenceState
@@ -290,11 +280,9 @@ internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Dev
     // A device computes one call at a time.
     private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
 
-    /// <inheritdoc />
     public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
         new State(this, model, new TorchCache(sequences, capacity));
 
-    /// <inheritdoc />
     public void Dispose()
     {
         foreach (Tensor weight in _weights.Values)

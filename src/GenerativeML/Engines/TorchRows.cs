@@ -23,7 +23,6 @@ internal sealed class TorchRows : IRowEngine
         _weights = weights.ToTensors(device);
     }
 
-    /// <inheritdoc />
     public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads)
     {
         _gate?.Enter();
@@ -39,7 +38,6 @@ internal sealed class TorchRows : IRowEngine
         }
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
         foreach (Tensor weight in _weights.Values)

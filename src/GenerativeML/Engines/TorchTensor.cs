@@ -13,55 +13,27 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 
     /// <summary>The same value.</summary>
     public static implicit operator Tensor(TorchTensor value) => value.Value;
-
-    /// <inheritdoc />
     public static TorchTensor operator +(TorchTensor a, TorchTensor b) => a.Value.Plus(b.Value);
-
-    /// <inheritdoc />
     public static TorchTensor operator -(TorchTensor a, TorchTensor b) => a.Value.Minus(b.Value);
-
-    /// <inheritdoc />
     public static TorchTensor operator *(TorchTensor a, TorchTensor b) => a.Value.mul(b.Value);
-
-    /// <inheritdoc />
     public static TorchTensor operator /(TorchTensor a, TorchTensor b) => a.Value.div(b.Value);
-
-    /// <inheritdoc />
     public static TorchTensor operator +(TorchTensor a, float b) => a.Value.Plus(b);
-
-    /// <inheritdoc />
     public static TorchTensor operator -(TorchTensor a, float b) => a.Value.Plus(-b);
-
-    /// <inheritdoc />
     public static TorchTensor operator -(float a, TorchTensor b) => b.Value.neg().Plus(a);
-
-    /// <inheritdoc />
     public static TorchTensor operator *(TorchTensor a, float b) => a.Value.Scaled(b);
-
-    /// <inheritdoc />
     public static TorchTensor operator /(TorchTensor a, float b) => a.Value.Over(b);
-
-    /// <inheritdoc />
     public static TorchTensor operator -(TorchTensor a) => a.Value.neg();
-
-    /// <inheritdoc />
     public static TorchTensor Max(TorchTensor a, TorchTensor b) => a.Value.maximum(b.Value);
-
-    /// <inheritdoc />
     public static TorchTensor Min(TorchTensor a, TorchTensor b) => a.Value.minimum(b.Value);
 
-    /// <inheritdoc />
     public static TorchTensor Concat(int axis, params TorchTensor[] parts) =>
         cat([.. parts.Select(p => p.Value)], axis);
 
-    /// <inheritdoc />
     public static TorchTensor IfLess(TorchTensor a, TorchTensor limit, TorchTensor then, TorchTensor otherwise) =>
         where(a.Value.lt(limit.Value), then.Value, otherwise.Value);
 
-    /// <inheritdoc />
     public TorchTensor MatMul(TorchTensor other) => Value.matmul(other.Value);
 
-    /// <inheritdoc />
     public TorchTensor Linear(TorchTensor weight, TorchTensor? bias = null)
     {
         if (weight.Value.dim() == 2)
@@ -71,33 +43,25 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         return bias is { } shift ? product.Plus(shift.Value) : product;
     }
 
-    /// <inheritdoc />
     public TorchTensor LayerNorm(TorchTensor gain, TorchTensor? bias, float epsilon = 1e-5f) =>
         layer_norm(Value, [gain.Value.size(0)], gain.Value, bias?.Value, epsilon);
 
-    /// <inheritdoc />
     public TorchTensor GroupNorm(int groups, TorchTensor gain, TorchTensor bias, float epsilon = 1e-5f) =>
         group_norm(Value, groups, gain.Value, bias.Value, epsilon);
 
-    /// <inheritdoc />
     public TorchTensor Conv2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
-    /// <inheritdoc />
     public TorchTensor ConvTranspose2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv_transpose2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
-    /// <inheritdoc />
     public TorchTensor Upsample2() => interpolate(Value, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
 
-    /// <inheritdoc />
     public TorchTensor Embed(TorchTensor indices) =>
         Value.index_select(0, indices.Value.reshape(-1)).reshape([.. indices.Value.shape, .. Value.shape[1..]]);
 
-    /// <inheritdoc />
     public TorchTensor Gather(TorchTensor indices) => Value.gather(-1, indices.Value);
 
-    /// <inheritdoc />
     public TorchTensor Apply(Function function) => function switch
     {
         Function.Relu => relu(Value),
@@ -117,19 +81,11 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         _ => throw new ArgumentOutOfRangeException(nameof(function), function, null),
     };
 
-    /// <inheritdoc />
     public TorchTensor LeakyRelu(float slope) => Value.LeakyRelu(slope);
-
-    /// <inheritdoc />
     public TorchTensor Softmax() => Value.softmax(-1);
-
-    /// <inheritdoc />
     public TorchTensor LogSoftmax() => Value.log_softmax(-1);
-
-    /// <inheritdoc />
     public TorchTensor Clamp(float low, float high) => Value.Clamped(low, high);
 
-    /// <inheritdoc />
     public TorchTensor Reduce(Reduction reduction, int axis) => reduction switch
     {
         Reduction.Sum => Value.sum(axis, keepdim: true),
@@ -139,33 +95,23 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         _ => throw new ArgumentOutOfRangeException(nameof(reduction), reduction, null),
     };
 
-    /// <inheritdoc />
     public TorchTensor CumulativeSum(int axis) => Value.cumsum(axis);
 
-    /// <inheritdoc />
     public TorchTensor Reshape(params long[] shape)
     {
         Tensor value = Value;
         return value.reshape([.. shape.Select((n, i) => n == 0 ? value.size(i) : n)]);
     }
 
-    /// <inheritdoc />
     public TorchTensor Squeeze(int axis) => Value.squeeze(axis);
-
-    /// <inheritdoc />
     public TorchTensor Unsqueeze(int axis) => Value.unsqueeze(axis);
-
-    /// <inheritdoc />
     public TorchTensor Transpose(params long[] order) => Value.permute(order);
 
-    /// <inheritdoc />
     public TorchTensor Slice(int axis, long start, long length) =>
         Value.narrow(axis, start < 0 ? Value.size(axis) + start : start, length);
 
-    /// <inheritdoc />
     public TorchTensor ToIndices() => Value.to(ScalarType.Int64);
 
-    /// <inheritdoc />
     public (TorchTensor Values, TorchTensor Indices) Smallest(int count)
     {
         (Tensor values, Tensor indices) = Value.topk(count, -1, largest: false, sorted: false);
@@ -186,19 +132,11 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     /// <summary>The keys and values of earlier tokens; null where sequences stand by themselves.</summary>
     public TorchCache? Cache { get; init; }
 
-    /// <inheritdoc />
     public override bool Training => Random is not null;
-
-    /// <inheritdoc />
     public override bool Has(string name) => weights.ContainsKey(name);
-
-    /// <inheritdoc />
     public override TorchTensor Weight(string name) => weights[name];
-
-    /// <inheritdoc />
     public override TorchTensor Constant(float value) => tensor(value, device: weights.Values.FirstOrDefault()?.device);
 
-    /// <inheritdoc />
     public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias)
     {
         // In training only: what a trained model gives should not depend on how its weights were found.
@@ -210,7 +148,6 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return bias is { } shift ? result + shift : result;
     }
 
-    /// <inheritdoc />
     public override TorchTensor Dropout(TorchTensor x, double share)
     {
         if (Random is null || share == 0)
@@ -219,7 +156,6 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return x.Value.mul(keep).Scaled(1 / (1 - share));
     }
 
-    /// <inheritdoc />
     public override TorchTensor BatchNorm(TorchTensor x, string layer, float epsilon)
     {
         Tensor value = x.Value, mean = weights[layer + ".running_mean"];
@@ -231,7 +167,6 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return members ? normal.view(value.size(1), value.size(0), -1).transpose(0, 1) : normal;
     }
 
-    /// <inheritdoc />
     public override TorchTensor Attention(
         TorchTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
@@ -280,8 +215,8 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
     }
 
     /// <summary>
-    /// Adds keys and values, (B, heads, T, width); gives those of all tokens and which of them each sees, (B, 1, T, all),
-    /// or null for those up to itself.
+    /// Adds keys and values, (B, heads, T, width); gives those of all tokens and which of them each sees,
+    /// (B, 1, T, all), or null for those up to itself.
     /// </summary>
     public (Tensor Keys, Tensor Values, Tensor? Seen) Append(string layer, Tensor keys, Tensor values)
     {
@@ -299,7 +234,6 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
             kept.narrow(0, to, 1).narrow(2, 0, tokens).copy_(kept.narrow(0, from, 1).narrow(2, 0, tokens));
     }
 
-    /// <inheritdoc />
     public void Dispose()
     {
         foreach ((Tensor keys, Tensor values) in _layers.Values)
