@@ -93,7 +93,7 @@ public class GptWeightFileTests
         Refused(File(tensors), network, "missing 'wte.weight'", "It has 'lm_head.weight'", "save it under both names");
         FormatException error = Assert.ThrowsExactly<FormatException>(
             () => GptWeightFile.Describe(new MemoryStream(File(tensors))));
-        StringAssert.Contains(error.Message, "it lacks the matrices wte.weight.");
+        StringAssert.Contains(error.Message, "the matrices 'wte.weight' and 'wpe.weight' are not among");
         StringAssert.Contains(error.Message, "save it under both names");
     }
 

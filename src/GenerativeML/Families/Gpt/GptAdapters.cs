@@ -71,8 +71,8 @@ internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
     public static GptAdapters Load(Stream stream, GptNetwork network)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
-        var entries = reader.Header.Tensors.ToDictionary(t => GptWeightFile.Canonical(t.Spec.Name));
-        string[] layers = [.. entries.Keys.Select(LayerOf).OfType<string>().Distinct()];
+        Dictionary<string, TensorEntry> found = GptWeightFile.ByName(reader.Header);
+        string[] layers = [.. found.Keys.Select(LayerOf).OfType<string>().Distinct()];
         if (layers.Length == 0)
             throw new FormatException("The file holds no adapters: no tensor's name has '.lora_A.weight' at its end.");
         if (!reader.Header.Metadata.TryGetValue(AlphaNote, out string? note)
@@ -81,38 +81,25 @@ internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
         {
             throw new FormatException($"The file does not say its '{AlphaNote}', or it is not positive.");
         }
-        int rank = entries.TryGetValue(layers[0] + GptNetwork.AdapterA, out TensorEntry? first)
-            && first.Spec.Shape is [var rows, _] ? (int)Math.Min(rows, network.Options.Width) : 0;
-        var weights = network.Tensors.ToDictionary(t => t.Name);
-        List<string> faults =
-            [.. entries.Keys.Where(n => LayerOf(n) is null).Select(n => $"unexpected {TensorSpec.Quote(n)}")];
-        List<TensorSpec> expected = [];
-        foreach (string layer in layers)
-        {
-            if (GptWeightFile.IsBlockMatrix(layer + ".weight")
-                && weights.TryGetValue(layer + ".weight", out TensorSpec? matrix))
-            {
-                expected.Add(new(layer + GptNetwork.AdapterA, TensorType.F32, rank, matrix.Shape[1]));
-                expected.Add(new(layer + GptNetwork.AdapterB, TensorType.F32, matrix.Shape[0], rank));
-            }
-            else
-            {
-                faults.Add($"the network has no layer {TensorSpec.Quote(layer)}");
-            }
-        }
-        foreach (TensorSpec spec in expected)
-        {
-            if (!entries.TryGetValue(spec.Name, out TensorEntry? entry))
-                faults.Add($"missing {TensorSpec.Quote(spec.Name)}");
-            else if (!entry.Spec.Shape.SequenceEqual(spec.Shape) || entry.Spec.Type != TensorType.F32)
-                faults.Add($"{spec} is expected, and {entry.Spec} is there");
-        }
-        if (rank < 1 || faults.Count > 0)
+        int rank = found.TryGetValue(layers[0] + GptNetwork.AdapterA, out TensorEntry? first)
+            && first.Spec.Shape is [> 0 and var rows, _] ? (int)Math.Min(rows, network.Options.Width) : 1;
+        TensorSpec[] expected =
+        [
+            .. network.Tensors
+                .Where(t => GptWeightFile.IsBlockMatrix(t.Name) && layers.Contains(t.Name[..^".weight".Length]))
+                .SelectMany(t => new[]
+                {
+                    new TensorSpec(t.Name[..^".weight".Length] + GptNetwork.AdapterA, t.Type, rank, t.Shape[1]),
+                    new TensorSpec(t.Name[..^".weight".Length] + GptNetwork.AdapterB, t.Type, t.Shape[0], rank),
+                }),
+        ];
+        List<string> faults = GptWeightFile.Faults(found, expected);
+        if (faults.Count > 0)
             throw new FormatException($"The adapters are not those of the network: {string.Join("; ", faults)}.");
 
         var matrices = new HostWeights(expected);
         foreach (TensorSpec spec in expected)
-            GptWeightFile.ReadInto(matrices[spec.Name], reader, entries[spec.Name]);
+            GptWeightFile.ReadInto(matrices[spec.Name], reader, found[spec.Name]);
         return new(rank, alpha, matrices);
     }
 

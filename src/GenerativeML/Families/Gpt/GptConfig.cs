@@ -46,26 +46,23 @@ internal sealed class GptConfig
 
     private IEnumerable<string> Faults()
     {
-        foreach (string name in (string[])["n_layer", "n_head", "n_embd"])
+        foreach (string name in (string[])["n_layer", "n_head", "n_embd", "n_positions"])
         {
-            if (Whole(name) is null)
+            if (Whole(name) is null && !(name == "n_positions" && Whole("n_ctx") is not null))
                 yield return $"{name} is missing or no whole number";
         }
-        if ((Whole("n_positions") ?? Whole("n_ctx")) is null)
-            yield return "n_positions is missing or no whole number";
-        if (Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"))
-            yield return $"activation_function is {Raw("activation_function")}, and gelu or gelu_new is supported";
-        if (Number("layer_norm_epsilon") is double epsilon && (float)epsilon != 1e-5f)
-            yield return $"layer_norm_epsilon is {Raw("layer_norm_epsilon")}, and 1e-05 is supported";
-        if (Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"))
-            yield return $"n_inner is {inner}, and four times n_embd is supported";
-        if (Is("scale_attn_weights", JsonValueKind.False))
-            yield return "scale_attn_weights is false, which is not supported";
-        foreach (string name in (string[])["scale_attn_by_inverse_layer_idx", "add_cross_attention"])
-        {
-            if (Is(name, JsonValueKind.True))
-                yield return $"{name} is true, which is not supported";
-        }
+        (string Name, bool Differs, string Supported)[] others =
+        [
+            ("activation_function", Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"),
+                "gelu or gelu_new"),
+            ("layer_norm_epsilon", (float)(Number("layer_norm_epsilon") ?? 1e-5) != 1e-5f, "1e-05"),
+            ("n_inner", Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"), "four times n_embd"),
+            ("scale_attn_weights", Is("scale_attn_weights", JsonValueKind.False), "true"),
+            ("scale_attn_by_inverse_layer_idx", Is("scale_attn_by_inverse_layer_idx", JsonValueKind.True), "false"),
+            ("add_cross_attention", Is("add_cross_attention", JsonValueKind.True), "false"),
+        ];
+        foreach ((string name, _, string supported) in others.Where(o => o.Differs))
+            yield return $"{name} is {_json.GetProperty(name).GetRawText()}, and {supported} is supported";
     }
 
     private bool Is(string name, JsonValueKind kind) =>
@@ -77,6 +74,4 @@ internal sealed class GptConfig
     private double? Number(string name) => Is(name, JsonValueKind.Number) ? _json.GetProperty(name).GetDouble() : null;
 
     private string? Text(string name) => Is(name, JsonValueKind.String) ? _json.GetProperty(name).GetString() : null;
-
-    private string Raw(string name) => _json.GetProperty(name).GetRawText();
 }

@@ -31,17 +31,13 @@ internal sealed class GptObjective : ITrainable
         _weights = module.Tensors;
         _inference = new TorchOps(_weights).Root;
         // Queries, keys and values are three matrices, whatever keeps them in one.
-        MuonMatrix[] matrices =
-        [
-            .. Enumerable.Range(0, network.Options.Layers).SelectMany(i => GptNetwork.Matrices.Select(m =>
-                new MuonMatrix(_weights[$"h.{i}.{m.Name}.weight"], m.Target == LoraTargets.AttentionInput ? 3 : 1))),
-        ];
-        Updates =
-        [
-            new UpdateRule(
-                "gpt", module.TrainedTensors(), Adam: Adam,
-                Muon: matrixRate is double rate ? new MuonSettings(matrices, rate) : null),
-        ];
+        IEnumerable<MuonMatrix> matrices =
+            from block in Enumerable.Range(0, network.Options.Layers)
+            from matrix in GptNetwork.Matrices
+            let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
+            select new MuonMatrix(_weights[$"h.{block}.{matrix.Name}.weight"], parts);
+        MuonSettings? muon = matrixRate is double rate ? new([.. matrices], rate) : null;
+        Updates = [new UpdateRule("gpt", module.TrainedTensors(), Adam: Adam, Muon: muon)];
     }
 
     public torch.nn.Module Network => _module;
@@ -119,8 +115,8 @@ internal sealed class GptObjective : ITrainable
         public torch.Tensor Embed()
         {
             Begin(-1);
-            TorchTensor positions = torch.arange(tokens.size(1), device: tokens.device);
-            return network.Embed(w, (TorchTensor)tokens, positions);
+            long[] positions = [.. Enumerable.Range(0, (int)tokens.size(1))];
+            return network.Embed(w, (TorchTensor)tokens, HostTensors.Index(positions, tokens.device));
         }
 
         public torch.Tensor Block(int block, torch.Tensor x)

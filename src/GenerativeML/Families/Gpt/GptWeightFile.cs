@@ -22,18 +22,12 @@ internal static class GptWeightFile
     /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
     public static GptOptions Describe(Stream stream)
     {
-        Dictionary<string, long[]> found = [];
-        foreach (TensorEntry entry in SafetensorsReader.Open(stream).Header.Tensors)
-            found[Canonical(entry.Spec.Name)] = entry.Spec.Shape.ToArray();
-        if (found.GetValueOrDefault(GptNetwork.Embeddings) is not [_, long width]
-            || found.GetValueOrDefault("wpe.weight") is not [long context, _])
+        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream).Header);
+        if (Shape(GptNetwork.Embeddings) is not [_, long width] || Shape("wpe.weight") is not [long context, _])
         {
-            string[] missing =
-                [.. ((string[])[GptNetwork.Embeddings, "wpe.weight"]).Where(name => !found.ContainsKey(name))];
             throw new FormatException(
-                "The file has no weights of a GPT: "
-                + (missing.Length > 0 ? $"it lacks the matrices {string.Join(", ", missing)}." : "its embeddings are no matrices.")
-                + HeadAlone(found.Keys));
+                $"The file has no weights of a GPT: the matrices '{GptNetwork.Embeddings}' and 'wpe.weight' are not among "
+                + $"its tensors.{HeadAlone(found)}");
         }
         if (width % HeadWidth != 0)
             throw new FormatException(
@@ -60,6 +54,8 @@ internal static class GptWeightFile
             throw new FormatException($"The file has no weights of a GPT: {e.Message}", e);
         }
         return options;
+
+        long[] Shape(string name) => found.TryGetValue(name, out TensorEntry? entry) ? entry.Spec.Shape.ToArray() : [];
     }
 
     /// <summary>Reads the weights of the network that options ask for.</summary>
@@ -77,8 +73,18 @@ internal static class GptWeightFile
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         var tied = new GptNetwork(options with { TieEmbeddings = true });
-        Dictionary<string, TensorEntry> found =
-            Match(reader.Header, tied, options.InitialWeightsLayout, out GptWeightLayout layout);
+        Dictionary<string, TensorEntry> found = ByName(reader.Header);
+        GptWeightLayout layout = options.InitialWeightsLayout ?? (
+            found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? first)
+            && first.Spec.Shape.SequenceEqual([options.Width, 3L * options.Width])
+                ? GptWeightLayout.Conv1D : GptWeightLayout.Linear);
+        TensorSpec embeddings = tied.Tensors[0];
+        List<string> faults = Faults(
+            found, InFile(tied, layout), new TensorSpec(GptNetwork.Head, embeddings.Type, embeddings.Shape));
+        if (faults.Count > 0)
+            throw new FormatException(
+                $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
+                + HeadAlone(found));
         bool differs = found.TryGetValue(GptNetwork.Head, out TensorEntry? head)
             && Differ(reader, head, found[GptNetwork.Embeddings]);
         if (differs && options.TieEmbeddings == true)
@@ -98,14 +104,12 @@ internal static class GptWeightFile
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
     public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout)
     {
-        IEnumerable<TensorSpec> tensors = network.Tensors.Select(t => Turned(t.Name)
-            ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0])
-            : t);
-        var writer = new SafetensorsWriter(stream, tensors, new Dictionary<string, string> { ["format"] = "pt" });
+        var writer = new SafetensorsWriter(
+            stream, InFile(network, layout), new Dictionary<string, string> { ["format"] = "pt" });
         foreach (TensorSpec spec in writer.Tensors)
         {
             float[] values = weights[spec.Name];
-            if (Turned(spec.Name))
+            if (layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name))
             {
                 float[] turned = new float[values.Length];
                 Transpose(values, 0, (int)spec.Shape[1], (int)spec.Shape[0], turned);
@@ -114,19 +118,6 @@ internal static class GptWeightFile
             writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
         }
         writer.Complete();
-
-        bool Turned(string name) => layout == GptWeightLayout.Conv1D && IsBlockMatrix(name);
-    }
-
-    /// <summary>The name of a tensor without what stands for the modules around a GPT.</summary>
-    public static string Canonical(string name)
-    {
-        foreach (string prefix in Prefixes)
-        {
-            if (name.StartsWith(prefix, StringComparison.Ordinal))
-                name = name[prefix.Length..];
-        }
-        return name;
     }
 
     /// <summary>Whether a tensor is a matrix whose two layouts differ.</summary>
@@ -149,58 +140,77 @@ internal static class GptWeightFile
         }
     }
 
-    // The file's tensors by our names; throws with everything that does not fit.
-    private static Dictionary<string, TensorEntry> Match(
-        SafetensorsHeader header, GptNetwork network, GptWeightLayout? asked, out GptWeightLayout layout)
+    /// <summary>A file's tensors by our names, held against what is expected of it.</summary>
+    /// <param name="found">The file's tensors; causal masks are left out.</param>
+    /// <param name="expected">What has to be there.</param>
+    /// <param name="optional">What may be there.</param>
+    /// <returns>Everything that does not fit.</returns>
+    public static List<string> Faults(
+        Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
     {
-        var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
-        var expected = network.Tensors.ToDictionary(t => t.Name, t => t.Shape.ToArray(), StringComparer.Ordinal);
-        List<string> faults = [], surplus = [];
-        foreach (TensorEntry entry in header.Tensors)
+        List<string> faults = [];
+        AddAll("missing", expected.Select(t => t.Name).Where(name => !found.ContainsKey(name)));
+        var known = expected.Concat(optional).ToDictionary(t => t.Name);
+        AddAll("unexpected", found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name));
+        foreach ((string name, TensorSpec wanted) in known)
         {
-            string name = Canonical(entry.Spec.Name);
-            if (IsMask(name))
+            if (!found.TryGetValue(name, out TensorEntry? entry))
                 continue;
-            if (!expected.ContainsKey(name) && name != GptNetwork.Head)
-                surplus.Add(TensorSpec.Quote(entry.Spec.Name));
-            else if (!found.TryAdd(name, entry))
-                faults.Add($"{TensorSpec.Quote(name)} appears twice");
-        }
-        long width = network.Options.Width;
-        layout = asked ?? (found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? first)
-            && first.Spec.Shape.SequenceEqual([width, 3 * width]) ? GptWeightLayout.Conv1D : GptWeightLayout.Linear);
-        string[] missing = [.. expected.Keys.Where(n => !found.ContainsKey(n)).Select(TensorSpec.Quote)];
-        if (missing.Length > 0)
-            faults.Add($"missing {string.Join(", ", missing)}");
-        if (surplus.Count > 0)
-            faults.Add($"unexpected {string.Join(", ", surplus)}");
-        foreach ((string name, TensorEntry entry) in found)
-        {
-            long[] size = expected[name == GptNetwork.Head ? GptNetwork.Embeddings : name];
-            if (layout == GptWeightLayout.Conv1D && IsBlockMatrix(name))
-                size = [size[1], size[0]];
-            if (!entry.Spec.Shape.SequenceEqual(size))
+            if (!entry.Spec.Shape.SequenceEqual(wanted.Shape))
             {
                 string hint = name == GptNetwork.Embeddings ? ", a row for each token of the vocabulary" : "";
                 faults.Add(
-                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(size)}{hint}, " +
-                    $"and is {TensorSpec.Describe(entry.Spec.Shape)}");
+                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(wanted.Shape)}{hint}, and is "
+                    + TensorSpec.Describe(entry.Spec.Shape));
             }
             if (entry.Spec.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
                 faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
         }
-        return faults.Count == 0
-            ? found
-            : throw new FormatException(
-                $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
-                + HeadAlone(found.Keys));
+        return faults;
+
+        void AddAll(string what, IEnumerable<string> names)
+        {
+            if (names.Any())
+                faults.Add($"{what} {string.Join(", ", names.Select(TensorSpec.Quote))}");
+        }
+    }
+
+    /// <summary>A file's tensors by our names, without causal masks.</summary>
+    /// <exception cref="FormatException">Two have the same name.</exception>
+    public static Dictionary<string, TensorEntry> ByName(SafetensorsHeader header)
+    {
+        var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
+        foreach (TensorEntry entry in header.Tensors)
+        {
+            string name = Canonical(entry.Spec.Name);
+            if (!IsMask(name) && !found.TryAdd(name, entry))
+                throw new FormatException($"{TensorSpec.Quote(name)} appears twice in the file.");
+        }
+        return found;
+    }
+
+    private static string Canonical(string name)
+    {
+        foreach (string prefix in Prefixes)
+        {
+            if (name.StartsWith(prefix, StringComparison.Ordinal))
+                name = name[prefix.Length..];
+        }
+        return name;
     }
 
     // Programs that write each of several equal tensors once can leave out the embeddings of a tied network.
-    private static string HeadAlone(IReadOnlyCollection<string> found) =>
-        found.Contains(GptNetwork.Head) && !found.Contains(GptNetwork.Embeddings)
+    private static string HeadAlone(Dictionary<string, TensorEntry> found) =>
+        found.ContainsKey(GptNetwork.Head) && !found.ContainsKey(GptNetwork.Embeddings)
             ? $" It has '{GptNetwork.Head}': if that is the token embeddings, too, save it under both names."
             : "";
+
+    private static TensorSpec[] InFile(GptNetwork network, GptWeightLayout layout) =>
+    [
+        .. network.Tensors.Select(t => layout == GptWeightLayout.Conv1D && IsBlockMatrix(t.Name)
+            ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0])
+            : t),
+    ];
 
     private static bool IsMask(string canonical) =>
         canonical.Split('.') is ["h", string block, "attn", "bias" or "masked_bias"]

@@ -43,29 +43,22 @@ internal sealed class TrainedGpt(
         }
     }
 
-    /// <inheritdoc/>
     public override int VocabularySize => network.VocabularySize;
 
-    /// <inheritdoc/>
     public override int ContextLength => network.Options.ContextLength;
 
-    /// <inheritdoc/>
     public override int Width => network.Options.Width;
 
-    /// <inheritdoc/>
     public override int Decoders => IsLarge(network) || device != ComputeDevice.Cpu ? 1 : _threads;
 
-    /// <inheritdoc/>
     public override ITokenDecoder NewDecoder(int slots, int capacity) => _sequences.Start(slots, capacity);
 
-    /// <inheritdoc/>
     public override int MaxSlots(int capacity)
     {
         long bytes = 2L * sizeof(float) * network.Options.Layers * network.Options.Width * Math.Max(1, capacity);
         return (int)Math.Clamp(MaxCacheBytes / bytes, 1, MaxTexts);
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         base.Dispose();

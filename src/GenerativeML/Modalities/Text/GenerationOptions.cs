@@ -116,8 +116,8 @@ public sealed record GenerationOptions
         OptionChecks.Within(MinP, 0, 1);
         OptionChecks.Within(TypicalP, float.Epsilon, 1);
         OptionChecks.PositiveFinite(RepetitionPenalty);
-        CheckFinite(FrequencyPenalty, nameof(FrequencyPenalty));
-        CheckFinite(PresencePenalty, nameof(PresencePenalty));
+        OptionChecks.Within(FrequencyPenalty, float.MinValue, float.MaxValue);
+        OptionChecks.Within(PresencePenalty, float.MinValue, float.MaxValue);
         OptionChecks.AtLeast(Alternatives, 0);
         OptionChecks.Defined(LongPrompts);
         ArgumentNullException.ThrowIfNull(LogitBias);
@@ -144,24 +144,13 @@ public sealed record GenerationOptions
     /// <exception cref="ArgumentOutOfRangeException">A token has another number.</exception>
     internal void CheckTokens(int vocabularySize)
     {
-        Check(LogitBias.Keys, nameof(LogitBias));
-        Check(StopTokens, nameof(StopTokens));
-
-        void Check(IEnumerable<int> tokens, string option)
+        foreach ((int token, string option) in LogitBias.Keys.Select(t => (t, nameof(LogitBias)))
+            .Concat(StopTokens.Select(t => (t, nameof(StopTokens)))))
         {
-            foreach (int token in tokens)
-            {
-                if (token < 0 || token >= vocabularySize)
-                    throw new ArgumentOutOfRangeException(
-                        option, token, $"Option {option} names token {token}; tokens are 0 to {vocabularySize - 1}.");
-            }
+            if (token < 0 || token >= vocabularySize)
+                throw new ArgumentOutOfRangeException(
+                    option, token, $"Option {option} names token {token}; tokens are 0 to {vocabularySize - 1}.");
         }
-    }
-
-    private static void CheckFinite(float value, string option)
-    {
-        if (!float.IsFinite(value))
-            throw new ArgumentOutOfRangeException(option, value, $"Option {option} must be finite, but is {value}.");
     }
 }
 

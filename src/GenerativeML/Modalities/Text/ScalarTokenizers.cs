@@ -50,11 +50,8 @@ public abstract class ScalarTokenizer : GptTokenizer
         var tokens = new List<int>(textSpan.Length);
         Span<int> ids = stackalloc int[MaxIds];
         int at = 0;
-        while (Next(textSpan, at, ids, settings.MaxTokenCount - tokens.Count, out int count, out int length))
-        {
+        for (; Next(textSpan, at, ids, settings.MaxTokenCount - tokens.Count, out int count, out int length); at += length)
             tokens.AddRange(ids[..count]);
-            at += length;
-        }
         return new() { Tokens = tokens, CharsConsumed = at };
     }
 
@@ -134,20 +131,12 @@ public sealed class CharacterTokenizer : ScalarTokenizer
 
     private protected override int EncodeRune(Rune rune, Span<int> ids)
     {
-        if (!_ids.TryGetValue(rune, out ids[0]))
-        {
-            switch (_unknown)
-            {
-                case UnknownCharacters.Bytes:
-                    return ByteTokenizer.Encode(rune, _bytes.Length, ids);
-                case UnknownCharacters.Error:
-                    return 0;
-                default:
-                    ids[0] = _ids[Rune.ReplacementChar];
-                    break;
-            }
-        }
-        return 1;
+        if (_ids.TryGetValue(rune, out ids[0]))
+            return 1;
+        if (_unknown == UnknownCharacters.Bytes)
+            return ByteTokenizer.Encode(rune, _bytes.Length, ids);
+        ids[0] = _unknown == UnknownCharacters.Replace ? _ids[Rune.ReplacementChar] : 0;
+        return _unknown == UnknownCharacters.Replace ? 1 : 0;
     }
 
     private protected override InvalidOperationException UnknownError(Rune rune, int position) => new(string.Create(

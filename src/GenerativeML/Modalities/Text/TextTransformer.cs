@@ -83,19 +83,13 @@ public abstract class TextTransformer : GenerativeTransformer
     /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
     /// nothing of a stop string.
     /// </summary>
-    /// <param name="prompt">What to continue.</param>
-    /// <param name="options">How. Default: all defaults.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
     public IEnumerable<string> Stream(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         _generator.Stream(prompt, options, cancellationToken);
 
     /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
-    /// <param name="prompt">What to continue.</param>
-    /// <param name="options">How. Default: all defaults.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
     public IAsyncEnumerable<string> StreamAsync(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         _generator.StreamAsync(prompt, options, cancellationToken);
@@ -190,37 +184,27 @@ internal sealed class TextBatchModel : IBatchModel
     private readonly TokenModel _model;
     private readonly TokenCodec _codec;
     private readonly TextGenerator _generator;
-    private readonly GenerationOptions _generation;
-    private readonly int _label, _score, _perplexity, _generatedText, _embedding;
+    private readonly TextOptions _options;
 
     public TextBatchModel(TokenModel model, TokenCodec codec, TextOptions options)
     {
         _model = model;
         _codec = codec;
         _generator = new TextGenerator(model, codec);
-        _generation = options.Generation;
+        _options = options;
         Inputs = [new RowField(options.TextColumnName, FieldKind.Text, Width: 1)];
         Outputs = options.Outputs(model.Width);
-        _label = IndexOf(options.PredictedLabelColumnName);
-        _score = IndexOf(options.ScoreColumnName);
-        _perplexity = IndexOf(options.PerplexityColumnName);
-        _generatedText = IndexOf(options.GeneratedTextColumnName);
-        _embedding = IndexOf(options.EmbeddingColumnName);
     }
 
     /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
     public float Threshold { get; set; }
 
-    /// <inheritdoc/>
     public IReadOnlyList<RowField> Inputs { get; }
 
-    /// <inheritdoc/>
     public IReadOnlyList<OutputColumn> Outputs { get; }
 
-    /// <inheritdoc/>
     public int BatchSize => MaxRows;
 
-    /// <inheritdoc/>
     public NonFiniteReplacement? Replacement => null;
 
     /// <summary>
@@ -230,32 +214,40 @@ internal sealed class TextBatchModel : IBatchModel
     public void Score(IReadOnlyList<int[]> texts, Memory<float> scores, Memory<float> embeddings) => _model.Evaluate(
         _codec.EndOfText is int start ? [.. texts.Select(t => (int[])[start, .. t])] : texts, scores, embeddings);
 
-    /// <inheritdoc/>
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         int[][] texts = Encode(inputs.Texts(0)[..rows]);
-        float[] scores = Wanted(_label) || Wanted(_score) || Wanted(_perplexity) ? new float[rows] : [];
-        float[] embeddings = Wanted(_embedding) ? new float[rows * _model.Width] : [];
-        if (scores.Length > 0 || embeddings.Length > 0)
+        int label = Wanted(_options.PredictedLabelColumnName), score = Wanted(_options.ScoreColumnName);
+        int perplexity = Wanted(_options.PerplexityColumnName), text = Wanted(_options.GeneratedTextColumnName);
+        int embedding = Wanted(_options.EmbeddingColumnName);
+        float[] scores = new float[Math.Max(label, Math.Max(score, perplexity)) >= 0 ? rows : 0];
+        float[] embeddings = new float[embedding >= 0 ? rows * _model.Width : 0];
+        if (scores.Length + embeddings.Length > 0)
             Score(texts, scores, embeddings);
-        if (Wanted(_score))
-            scores.CopyTo(outputs.Singles(_score));
-        if (Wanted(_embedding))
-            embeddings.CopyTo(outputs.Singles(_embedding));
-        for (int row = 0; row < rows; row++)
+        if (score >= 0)
+            scores.CopyTo(outputs.Singles(score));
+        if (embedding >= 0)
+            embeddings.CopyTo(outputs.Singles(embedding));
+        for (int row = 0; row < scores.Length; row++)
         {
-            if (Wanted(_perplexity))
-                outputs.Singles(_perplexity)[row] = MathF.Exp(scores[row]);
-            if (Wanted(_label))
-                outputs.Booleans(_label)[row] = scores[row] > Threshold;
+            if (perplexity >= 0)
+                outputs.Singles(perplexity)[row] = MathF.Exp(scores[row]);
+            if (label >= 0)
+                outputs.Booleans(label)[row] = scores[row] > Threshold;
         }
-        if (Wanted(_generatedText))
-            Generate(texts, outputs.Texts(_generatedText));
+        if (text >= 0)
+            Generate(texts, outputs.Texts(text));
 
-        bool Wanted(int column) => column >= 0 && outputs.IsWanted(column);
+        // The number of an output; −1 where there is none of that name, or nobody wants it.
+        int Wanted(string? name)
+        {
+            int column = Outputs.Count - 1;
+            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
+                column--;
+            return column;
+        }
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _model.Dispose();
 
     private int[][] Encode(ReadOnlySpan<string> texts)
@@ -281,19 +273,9 @@ internal sealed class TextBatchModel : IBatchModel
         int[] start = _codec.EndOfText is int token ? [token] : [];
         int[] rows = [.. Enumerable.Range(0, prompts.Length).Where(row => prompts[row].Length + start.Length > 0)];
         IReadOnlyList<GeneratedText> generated = _generator.Generate(
-            rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start).ToArray(), _generation);
+            rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start).ToArray(), _options.Generation);
         texts[..prompts.Length].Fill("");
         for (int i = 0; i < rows.Length; i++)
             texts[rows[i]] = generated[i].Text;
-    }
-
-    private int IndexOf(string? name)
-    {
-        for (int i = 0; i < Outputs.Count; i++)
-        {
-            if (Outputs[i].Name == name)
-                return i;
-        }
-        return -1;
     }
 }

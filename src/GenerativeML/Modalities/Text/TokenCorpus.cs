@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
@@ -73,18 +74,11 @@ internal sealed class TokenCorpus
             int n = Math.Min(target.Length - done, PageLength - from);
             Span<long> part = target.Slice(done, n);
             if (_narrow)
-                Widen(((ushort[])page).AsSpan(from, n), part);
+                TensorPrimitives.ConvertTruncating<ushort, long>(((ushort[])page).AsSpan(from, n), part);
             else
-                Widen(((int[])page).AsSpan(from, n), part);
+                TensorPrimitives.ConvertTruncating<int, long>(((int[])page).AsSpan(from, n), part);
             done += n;
         }
-    }
-
-    private static void Widen<T>(ReadOnlySpan<T> from, Span<long> to)
-        where T : System.Numerics.INumberBase<T>
-    {
-        for (int i = 0; i < from.Length; i++)
-            to[i] = long.CreateTruncating(from[i]);
     }
 
     private void AddPage()

@@ -58,15 +58,11 @@ internal abstract class TokenModel : IDisposable
     /// <summary>The most slots that a decoder should have.</summary>
     public abstract int MaxSlots(int capacity);
 
-    /// <summary>Continues a sequence, token by token, as they are asked for.</summary>
-    /// <param name="prompt">At least one token.</param>
-    /// <param name="options">How.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <summary>Continues a sequence of at least one token, token by token, as they are asked for.</summary>
     /// <exception cref="ArgumentException">
     /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist;
     /// or the options are not sound.
     /// </exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IEnumerable<GeneratedToken> Stream(
         IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancellationToken = default)
     {
@@ -84,17 +80,13 @@ internal abstract class TokenModel : IDisposable
         }
     }
 
-    /// <summary>Continues several sequences of any lengths. What each becomes does not depend on the others.</summary>
-    /// <param name="prompts">Each with at least one token.</param>
-    /// <param name="options">How.</param>
-    /// <param name="accept">
-    /// Told each token of each sequence, by the sequence's number, as they come; says whether to go on with the
-    /// sequence. May be called for different sequences at once from different threads.
-    /// </param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <summary>
+    /// Continues several sequences of any lengths. What each becomes does not depend on the others.
+    /// <paramref name="accept"/> is told each token of each sequence, by the sequence's number, as they come, and says
+    /// whether to go on with it; for different sequences it may be called at once from different threads.
+    /// </summary>
     /// <returns>Why each sequence ended; <see cref="FinishReason.StopString"/> where it was not to go on.</returns>
     /// <exception cref="ArgumentException">As for <see cref="Stream"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public FinishReason[] Generate(
         IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options, Func<int, GeneratedToken, bool> accept,
         CancellationToken cancellationToken = default)
@@ -122,8 +114,8 @@ internal abstract class TokenModel : IDisposable
     }
 
     /// <summary>
-    /// Looks at sequences of any lengths. An empty span is not computed. A sequence's results do not depend on the
-    /// others. One that is longer than the window is looked at as if it were generated.
+    /// Looks at sequences of any lengths, each for itself. An empty span is not computed. One that is longer than the
+    /// window is looked at as if it were generated.
     /// </summary>
     /// <param name="sequences">The sequences.</param>
     /// <param name="losses">
@@ -134,7 +126,6 @@ internal abstract class TokenModel : IDisposable
     /// (sequences × width): the mean of the tokens' final hidden states; NaN without a token.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A token does not exist.</exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
     {
         ArgumentNullException.ThrowIfNull(sequences);
@@ -201,8 +192,7 @@ internal abstract class TokenModel : IDisposable
         IEnumerable<Continuation> texts, GenerationOptions options, CancellationToken cancellationToken)
     {
         List<Continuation> open = [.. texts];
-        using ITokenDecoder decoder = NewDecoder(
-            open.Count, Capacity(open.Max(t => t.Window.Count), options));
+        using ITokenDecoder decoder = NewDecoder(open.Count, Capacity(open.Max(t => t.Window.Count), options));
         while (open.Count > 0)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -247,8 +237,8 @@ internal abstract class TokenModel : IDisposable
         }
     }
 
-    private int Capacity(int promptLength, GenerationOptions options) =>
-        (int)Math.Min(ContextLength, (long)promptLength + options.MaxNewTokens);
+    private int Capacity(int prompt, GenerationOptions options) =>
+        (int)Math.Min(ContextLength, (long)prompt + options.MaxNewTokens);
 
     // The first exception is thrown as it is.
     private void ForEach(int count, Action<int> body)
