@@ -26,10 +26,10 @@ int TrainAndShow(Settings settings)
     MLContext ml = new(settings.Seed);
     IDataView rows = file.Load(ml);
     DataOperationsCatalog.TrainTestData halves = ml.Data.TrainTestSplit(rows, testFraction: 0.5, seed: settings.Seed);
-    using TransformerChain<AutoencoderTransformer> detector = TrainingBar.Show(progress => ml.Transforms
+    using TransformerChain<VectorTransformer> detector = TrainingBar.Show(progress => ml.Transforms
         .Concatenate("Readings", file.Features)
         .Append(ml.Transforms.NormalizeMeanVariance("Features", "Readings", fixZero: false))
-        .Append(ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
+        .Append(ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
         {
             Contamination = settings.Contamination,
             Epochs = settings.Epochs,

@@ -40,7 +40,7 @@ void Train(string name, GanObjective game, int? passes, int number, FileInfo fil
     GanReport? report = null;
     AnsiConsole.Live(table).Start(live =>
     {
-        using GanTransformer gan = ml.Generative.Gan(new GanTrainer.Options
+        using GanTransformer gan = ml.Generative.Gan(new GanOptions
         {
             Objective = game,
             Epochs = passes,

@@ -10,23 +10,21 @@ internal static class TorchlessProcess
     private static readonly string[] NativeNames = ["libtorch", "torch-dispatch", "LibTorchSharp", "torch_cpu", "c10"];
 
     /// <summary>
-    /// Copies the programs beside the tests without anything native but, if asked for, ONNX Runtime, and without the list
-    /// that says where else something native may be.
+    /// Copies the programs beside the tests with ONNX Runtime as the only native part, and without the list that says
+    /// where else something native may be.
     /// </summary>
-    public static string CopyManaged(string folder, bool onnxRuntime = false)
+    public static string CopyManaged(string folder)
     {
         Directory.CreateDirectory(folder);
-        string native = Path.Combine(AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native");
-        if (onnxRuntime)
-        {
-            foreach (string file in Directory.EnumerateFiles(native, "*onnxruntime*"))
-                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-        }
         foreach (string pattern in (string[])["*.dll", "*.runtimeconfig.json"])
         {
             foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory, pattern))
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         }
+        string native = Path.Combine(
+            AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native");
+        foreach (string file in Directory.EnumerateFiles(native, "*onnxruntime*"))
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         return folder;
     }
 

@@ -3,6 +3,7 @@
 // steps.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
+// GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
 using GenerativeML;
 using GenerativeML.Tests;
 
@@ -18,8 +19,32 @@ if (args[0] == "describe")
     return;
 }
 
+if (args[0] == "leave")
+{
+    var began = new ManualResetEventSlim();
+    var training = new Thread(() => VectorFit.Fit(
+        new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1))),
+        AutoencoderTrainer.Family,
+        new AutoencoderOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
+        new TrainingContext
+        {
+            Seed = 1,
+            Device = ComputeDevice.Cpu,
+            FallbackToCpu = false,
+            ReportInterval = TimeSpan.Zero,
+            Progress = new GenerativeML.TestWorker.Signal(began),
+        }))
+    {
+        IsBackground = true,
+    };
+    training.Start();
+    began.Wait();
+    Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));
+    return;
+}
+
 string folder = args[0], result = args[1];
-var options = new AutoencoderDetectorOptions
+var options = new AutoencoderOptions
 {
     Epochs = 12,
     BatchSize = 16,
@@ -34,6 +59,6 @@ var rows = new ArrayRows(400, 5, (i, j) => (i * (31 + 6 * j) % 127 - 60) / 30f);
 var context = new TrainingContext { Seed = 4, Device = ComputeDevice.Cpu, FallbackToCpu = false };
 
 Console.WriteLine("training");
-using TrainedAutoencoder model = AutoencoderFit.Fit(rows, options, AutoencoderUse.Detect, context);
-AtomicFile.Write(result, stream => model.Save(stream));
+using TrainedVector model = VectorFit.Fit(rows, AutoencoderTrainer.Family, options, context).Model;
+AtomicFile.Write(result, model.Save);
 Console.WriteLine("done");

@@ -18,7 +18,7 @@ public static class AutoencoderCatalog
         string featureColumnName = "Features",
         double contamination = 0.1,
         int? latentDimension = null,
-        int? epochs = null) => catalog.Autoencoder(new AutoencoderTrainer.Options
+        int? epochs = null) => catalog.Autoencoder(new AutoencoderOptions
         {
             FeatureColumnName = featureColumnName,
             Contamination = contamination,
@@ -34,6 +34,6 @@ public static class AutoencoderCatalog
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
     public static AutoencoderTrainer Autoencoder(
-        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, AutoencoderTrainer.Options options) =>
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, AutoencoderOptions options) =>
         new(MLNetInternals.EnvironmentOf(catalog), options);
 }

@@ -12,55 +12,103 @@ public sealed partial class GenerativeCatalog
 
     internal GenerativeCatalog(IHostEnvironment environment) => _environment = environment;
 
-    /// <summary>
-    /// Creates an <see cref="GenerativeML.AutoencoderFeaturizer"/>, which turns a wide vector into a short code.
-    /// </summary>
-    /// <param name="outputColumnName">The column for the code, a vector.</param>
+    /// <summary>Creates an <see cref="AutoencoderTrainer"/> that turns a wide vector into a short latent one.</summary>
+    /// <param name="outputColumnName">The column for the latent vector.</param>
     /// <param name="inputColumnName">
     /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
     /// </param>
     /// <param name="options">
-    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>, the width of the code. Default: all
+    /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>; its columns are not used. Default: all
     /// defaults.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
-    public AutoencoderFeaturizer AutoencoderFeaturizer(
+    public AutoencoderTrainer AutoencoderFeaturizer(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
-        new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
+        new(_environment, Only(options, inputColumnName ?? outputColumnName) with { LatentColumnName = outputColumnName });
 
     /// <summary>
-    /// Creates an <see cref="GenerativeML.AutoencoderDenoiser"/>, which replaces a vector by its reconstruction.
+    /// Creates an <see cref="AutoencoderTrainer"/> that replaces a vector by what an autoencoder makes of it: noise is
+    /// undone as far as other features tell what was there.
     /// </summary>
     /// <param name="outputColumnName">The column for the reconstruction, a vector as wide as the input.</param>
     /// <param name="inputColumnName">
     /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
     /// </param>
-    /// <param name="options">The options. Default: all defaults.</param>
+    /// <param name="options">The options; its columns are not used. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
-    public AutoencoderDenoiser AutoencoderDenoiser(
+    public AutoencoderTrainer AutoencoderDenoiser(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
-        new(_environment, outputColumnName, inputColumnName ?? outputColumnName, options ?? new());
+        new(
+            _environment,
+            Only(options, inputColumnName ?? outputColumnName) with { ReconstructionColumnName = outputColumnName });
+
+    private static AutoencoderOptions Only(AutoencoderOptions? options, string input) => (options ?? new()) with
+    {
+        FeatureColumnName = input,
+        ScoreColumnName = null,
+        PredictedLabelColumnName = null,
+        FeatureScoreColumnName = null,
+        ReconstructionColumnName = null,
+        LatentColumnName = null,
+    };
 
     /// <summary>
     /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
-    /// <param name="latentDimension">The number of slots of a code. Default: by the family's own rule.</param>
+    /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
     public VaeTrainer Vae(string featureColumnName = "Features", int? latentDimension = null, int? epochs = null) =>
         Vae(new() { FeatureColumnName = featureColumnName, LatentDimension = latentDimension, Epochs = epochs });
 
-    /// <summary>Creates a <see cref="VaeTrainer"/> with all its options.</summary>
+    /// <summary>
+    /// Creates a <see cref="VaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or another that the
+    /// options name in its place.
+    /// </summary>
     /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
-    public VaeTrainer Vae(VaeTrainer.Options options) => new(_environment, options);
+    public VaeTrainer Vae(VaeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });
+    }
+
+    /// <summary>
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate images that are vectors and to encode
+    /// them.
+    /// </summary>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="imageShape">
+    /// The images' shape, which has as many numbers. Default: square, of one channel or three.
+    /// </param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public ConvolutionalVaeTrainer ConvolutionalVae(
+        string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
+        ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
+
+    /// <summary>
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
+    /// another that the options name in its place.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });
+    }
 
     /// <summary>Creates a <see cref="GanTrainer"/>, which learns to generate rows of vectors.</summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
@@ -80,7 +128,7 @@ public sealed partial class GenerativeCatalog
     /// <exception cref="ArgumentException">
     /// A column's name is empty, or two columns would be added under one name.
     /// </exception>
-    public GanTrainer Gan(GanTrainer.Options options) => new(_environment, options);
+    public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
     /// <summary>
     /// Says what this process computes with: versions, native libraries, threads, processor and devices. It never fails:

@@ -36,14 +36,16 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
     /// One tensor (Rows, Width) for each field, detached from any dispose scope: on the device if there is room,
     /// otherwise on the CPU. The rows are given up on the way, so that they are not held twice.
     /// </summary>
-    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device)
+    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device, RowTransform? transform = null)
     {
         torch.Tensor[] tensors = [.. fields.Select(f => HostTensors.Empty(f, Rows).DetachFromDisposeScope())];
         for (int c = 0; c < _chunks.Count; c++)
         {
             long at = (long)c * _chunkRows;
+            int count = (int)Math.Min(_chunkRows, Rows - at);
+            _chunks[c]!.Apply(transform, count);
             for (int f = 0; f < tensors.Length; f++)
-                HostTensors.Write(_chunks[c]!, f, 0, (int)Math.Min(_chunkRows, Rows - at), tensors[f], at);
+                HostTensors.Write(_chunks[c]!, f, 0, count, tensors[f], at);
             _chunks[c] = null;
         }
         return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);

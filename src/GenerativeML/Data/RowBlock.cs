@@ -53,6 +53,18 @@ internal sealed class RowBlock
         }
     }
 
+    /// <summary>Turns the first rows of all Single fields into what networks see of them; null: leaves them.</summary>
+    public void Apply(RowTransform? transform, int rows)
+    {
+        if (transform is null)
+            return;
+        for (int f = 0; f < _storage.Length; f++)
+        {
+            if (Fields[f].Kind == FieldKind.Single)
+                transform(f, Singles(f)[..(rows * Fields[f].Width)]);
+        }
+    }
+
     private static Array Allocate(FieldKind kind, int size) => kind switch
     {
         FieldKind.Single => new float[size],

@@ -24,4 +24,10 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
     /// key, with a slot for each of its values, of which one is 1. All are zero where the key is missing.
     /// </summary>
     public bool IsLabel { get; init; }
+
+    /// <summary>
+    /// The values of a number that is a category, ascending: each has a slot, as those of a key have. All slots are zero
+    /// for any other value. Null for what is no such number.
+    /// </summary>
+    public IReadOnlyList<float>? Categories { get; init; }
 }

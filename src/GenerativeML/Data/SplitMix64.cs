@@ -55,4 +55,5 @@ internal enum RandomPurpose
     Scoring,
     Generation,
     Part,
+    Calibration,
 }

@@ -16,12 +16,14 @@ internal sealed class StreamedTrainingData : TrainingData
     private readonly double _validationFraction;
     private readonly long _mostValidation;
     private readonly int _bufferRows;
+    private readonly RowTransform? _transform;
 
     public StreamedTrainingData(
         IRowSource source, TrainingOptions options, torch.Device device, int seed, long mostValidation, long rowBytes,
-        IReadOnlyList<torch.Tensor>? validation)
+        IReadOnlyList<torch.Tensor>? validation, RowTransform? transform = null)
         : base(source.Fields, device, seed, validation)
     {
+        _transform = transform;
         _source = source;
         _validationFraction = options.ValidationFraction;
         _mostValidation = mostValidation;
@@ -154,6 +156,7 @@ internal sealed class StreamedTrainingData : TrainingData
         {
             if (_rows == 0)
                 return;
+            _batch.Apply(data._transform, _rows);
             ready.WriteAsync((_batch, _rows), stop).AsTask().GetAwaiter().GetResult();
             _batch = spent.TryRead(out RowBlock? used) ? used : new RowBlock(data.Fields, batchSize);
             _rows = 0;

@@ -31,6 +31,12 @@ internal abstract class TrainingData : IDisposable
     /// <summary>Rows held back.</summary>
     public long ValidationRows { get; private protected set; }
 
+    /// <summary>
+    /// A hash of each field's values over all rows, by which a checkpoint knows its data again; empty for runs without
+    /// checkpoints.
+    /// </summary>
+    public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
+
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
 
@@ -41,9 +47,19 @@ internal abstract class TrainingData : IDisposable
     /// <summary>
     /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
     /// </summary>
+    /// <param name="source">The rows.</param>
+    /// <param name="options">The budget, and the share of rows that is held back.</param>
+    /// <param name="seed">The seed of the choice of rows that are held back, and of their order.</param>
+    /// <param name="device">Where batches are wanted.</param>
+    /// <param name="observers">See the training rows as the source has them.</param>
+    /// <param name="transform">
+    /// Given the number of training rows after the first pass, says how rows become what networks see. Default: they
+    /// stay as they are.
+    /// </param>
     /// <exception cref="InvalidOperationException">There are no rows.</exception>
     public static TrainingData Prepare(
-        IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers)
+        IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers,
+        Func<long, RowTransform>? transform = null)
     {
         long rowBytes = source.Fields.Sum(f => (long)f.Width * (f.Kind == FieldKind.Single ? 4 : 8));
         // A kept row also has a place in the epoch's order, which is an array.
@@ -57,6 +73,7 @@ internal abstract class TrainingData : IDisposable
         using var heldBack = new KeptRows(source.Fields);
         bool fits = true;
         long rows = 0, training = 0;
+        RowFingerprint? fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
 
         using (IRowReader reader = source.Open())
         {
@@ -64,6 +81,7 @@ internal abstract class TrainingData : IDisposable
             for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
+                fingerprint?.Add(block, n);
                 int from = 0; // the rows [from, i) train and are not yet handed on
                 for (int i = 0; i <= n; i++)
                 {
@@ -85,12 +103,14 @@ internal abstract class TrainingData : IDisposable
                 + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
         }
 
-        IReadOnlyList<torch.Tensor>? validation = heldBack.Rows > 0 ? heldBack.ToTensors(device) : null;
+        RowTransform? apply = transform?.Invoke(training);
+        IReadOnlyList<torch.Tensor>? validation = heldBack.Rows > 0 ? heldBack.ToTensors(device, apply) : null;
         TrainingData data = fits
-            ? new CachedTrainingData(source.Fields, device, seed, kept.ToTensors(device), validation)
-            : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validation);
+            ? new CachedTrainingData(source.Fields, device, seed, kept.ToTensors(device, apply), validation)
+            : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validation, apply);
         data.TrainingRows = training;
         data.ValidationRows = heldBack.Rows;
+        data.Fingerprints = fingerprint?.Values ?? [];
         return data;
 
         void Train(RowBlock block, int start, int count)
@@ -150,3 +170,6 @@ internal abstract class TrainingData : IDisposable
         return result;
     }
 }
+
+/// <summary>Turns rows of a Single field, (rows × width), into what networks see of them, in place.</summary>
+internal delegate void RowTransform(int field, Span<float> rows);

@@ -215,7 +215,9 @@ internal static class TensorFunctions
 /// <summary>A forward pass that both engines can run.</summary>
 internal interface IForwardPass
 {
-    /// <summary>Computes outputs from inputs; the first axis of each is that of the rows.</summary>
+    /// <summary>
+    /// Computes outputs from inputs, at most 64, all of them Single; the first axis of each is that of the rows.
+    /// </summary>
     T[] Run<T>(Scope<T> w, T[] inputs)
         where T : struct, ITensor<T>;
 }

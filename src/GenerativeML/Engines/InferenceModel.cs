@@ -62,13 +62,14 @@ internal interface IRowEngine : IDisposable
 /// <param name="weights">The weights; they have to stay as they are.</param>
 /// <param name="device">Where to compute.</param>
 /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+/// <param name="requiresTorch">Whether torch alone can run the pass, as where it needs gradients.</param>
 internal sealed class InferenceModel(
     IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, ComputeDevice device = default,
-    bool fallbackToCpu = false) : IDisposable
+    bool fallbackToCpu = false, bool requiresTorch = false) : IDisposable
 {
     private readonly Lazy<IRowEngine> _engine = new(() => NativeParts.Choose<IRowEngine>(
         device, fallbackToCpu, () => new OnnxRows(pass, inputs, weights),
-        place => new TorchRows(pass, inputs, weights, place)));
+        place => new TorchRows(pass, inputs, weights, place), requiresTorch));
 
     private volatile bool _disposed;
 

@@ -23,11 +23,18 @@ internal static class NativeParts
     /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
     /// <param name="onnx">Makes what computes by ONNX Runtime.</param>
     /// <param name="torch">Makes what computes by torch.</param>
+    /// <param name="requiresTorch">Whether ONNX Runtime cannot compute it, as where gradients are needed.</param>
     /// <exception cref="InvalidOperationException">Neither can be used, or the device is not there.</exception>
-    public static T Choose<T>(ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch)
+    public static T Choose<T>(
+        ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch, bool requiresTorch = false)
     {
         if (device != ComputeDevice.Cpu && TorchRuntime.FindCuda(device, fallbackToCpu) is Device cuda)
             return torch(cuda);
+        if (requiresTorch)
+        {
+            TorchRuntime.EnsureLoaded();
+            return OnCpu(torch);
+        }
         if (OnnxFailure is not Exception noOnnx)
             return onnx();
         if (TorchFailure is not Exception noTorch)

@@ -13,6 +13,7 @@ internal sealed class OnnxRows(IForwardPass pass, IReadOnlyList<PassInput> input
 
     public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(outputs.Length, 64);
         ulong wanted = 0;
         for (int i = 0; i < outputs.Length; i++)
             wanted |= outputs[i].IsEmpty ? 0 : 1UL << i;

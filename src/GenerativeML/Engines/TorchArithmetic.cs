@@ -18,69 +18,39 @@ internal static class TorchArithmetic
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
 
     /// <summary>a + factor·b.</summary>
-    public static Tensor Plus(this Tensor a, Tensor b, double factor)
-    {
-        using Scalar s = factor.ToScalar();
-        return a.add(b, s);
-    }
+    public static Tensor Plus(this Tensor a, Tensor b, double factor) =>
+        With(factor, (a, b), static (t, s) => t.a.add(t.b, s));
 
     /// <summary>a + number.</summary>
-    public static Tensor Plus(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.add(s, One);
-    }
+    public static Tensor Plus(this Tensor a, double number) => With(number, a, static (a, s) => a.add(s, One));
 
     /// <summary>a − b.</summary>
     public static Tensor Minus(this Tensor a, Tensor b) => a.add(b, MinusOne);
 
     /// <summary>a·number.</summary>
-    public static Tensor Scaled(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.mul(s);
-    }
+    public static Tensor Scaled(this Tensor a, double number) => With(number, a, static (a, s) => a.mul(s));
 
     /// <summary>a / number.</summary>
-    public static Tensor Over(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.div(s);
-    }
+    public static Tensor Over(this Tensor a, double number) => With(number, a, static (a, s) => a.div(s));
 
     /// <summary>a².</summary>
     public static Tensor Squared(this Tensor a) => a.mul(a);
 
     /// <summary>a to a power.</summary>
-    public static Tensor Power(this Tensor a, double exponent)
-    {
-        using Scalar s = exponent.ToScalar();
-        return a.pow(s);
-    }
+    public static Tensor Power(this Tensor a, double exponent) => With(exponent, a, static (a, s) => a.pow(s));
 
     /// <summary>Between the limits.</summary>
-    public static Tensor Clamped(this Tensor a, double low, double high)
-    {
-        using Scalar from = low.ToScalar(), to = high.ToScalar();
-        return a.clamp(from, to);
-    }
+    public static Tensor Clamped(this Tensor a, double low, double high) =>
+        With(low, (a, high), static (t, from) => With(t.high, (t.a, from), static (t, to) => t.a.clamp(t.from, to)));
 
     /// <summary>At least <paramref name="low"/>.</summary>
-    public static Tensor AtLeast(this Tensor a, double low)
-    {
-        using Scalar s = low.ToScalar();
-        return a.clamp_min(s);
-    }
+    public static Tensor AtLeast(this Tensor a, double low) => With(low, a, static (a, s) => a.clamp_min(s));
 
     /// <summary>log(1 + eᵃ).</summary>
     public static Tensor Softplus(this Tensor a) => logaddexp(a, zeros_like(a));
 
     /// <summary>a where positive, otherwise slope·a.</summary>
-    public static Tensor LeakyRelu(this Tensor a, double slope)
-    {
-        using Scalar s = slope.ToScalar();
-        return a.leaky_relu(s);
-    }
+    public static Tensor LeakyRelu(this Tensor a, double slope) => With(slope, a, static (a, s) => a.leaky_relu(s));
 
     /// <summary>a where positive, otherwise eᵃ − 1.</summary>
     public static Tensor Elu(this Tensor a) => a.elu(One, One, One);
@@ -89,75 +59,53 @@ internal static class TorchArithmetic
     public static Tensor IsPositive(this Tensor a) => a.gt(Zero).to(ScalarType.Float32);
 
     /// <summary>Where less than a number, as Boolean.</summary>
-    public static Tensor Below(this Tensor a, double limit)
-    {
-        using Scalar s = limit.ToScalar();
-        return a.lt(s);
-    }
+    public static Tensor Below(this Tensor a, double limit) => With(limit, a, static (a, s) => a.lt(s));
 
     /// <summary>Where greater than a number, as Boolean.</summary>
-    public static Tensor Above(this Tensor a, double limit)
-    {
-        using Scalar s = limit.ToScalar();
-        return a.gt(s);
-    }
+    public static Tensor Above(this Tensor a, double limit) => With(limit, a, static (a, s) => a.gt(s));
 
     /// <summary>a += b.</summary>
     public static Tensor Add(this Tensor a, Tensor b) => a.add_(b, One);
 
     /// <summary>a += factor·b.</summary>
-    public static Tensor Add(this Tensor a, Tensor b, double factor)
+    public static Tensor Add(this Tensor a, Tensor b, double factor) =>
+        With(factor, (a, b), static (t, s) => t.a.add_(t.b, s));
+
+    /// <summary>a += share·(b − a): nothing moves where both are equal.</summary>
+    public static Tensor MoveTowards(this Tensor a, Tensor b, double share)
     {
-        using Scalar s = factor.ToScalar();
-        return a.add_(b, s);
+        using Tensor difference = b.Minus(a);
+        return a.Add(difference, share);
     }
 
     /// <summary>a += number.</summary>
-    public static Tensor Add(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.add_(s, One);
-    }
+    public static Tensor Add(this Tensor a, double number) => With(number, a, static (a, s) => a.add_(s, One));
 
     /// <summary>a *= number.</summary>
-    public static Tensor Scale(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.mul_(s);
-    }
+    public static Tensor Scale(this Tensor a, double number) => With(number, a, static (a, s) => a.mul_(s));
 
     /// <summary>Brings a between the limits.</summary>
-    public static Tensor Clamp(this Tensor a, double low, double high)
-    {
-        using Scalar from = low.ToScalar(), to = high.ToScalar();
-        return a.clamp_(from, to);
-    }
+    public static Tensor Clamp(this Tensor a, double low, double high) =>
+        With(low, (a, high), static (t, from) => With(t.high, (t.a, from), static (t, to) => t.a.clamp_(t.from, to)));
 
     /// <summary>Brings a to at least <paramref name="low"/>.</summary>
-    public static Tensor Raise(this Tensor a, double low)
-    {
-        using Scalar s = low.ToScalar();
-        return a.clamp_min_(s);
-    }
+    public static Tensor Raise(this Tensor a, double low) => With(low, a, static (a, s) => a.clamp_min_(s));
 
     /// <summary>Sets all elements.</summary>
-    public static Tensor Fill(this Tensor a, double number)
-    {
-        using Scalar s = number.ToScalar();
-        return a.fill_(s);
-    }
+    public static Tensor Fill(this Tensor a, double number) => With(number, a, static (a, s) => a.fill_(s));
 
     /// <summary>a += factor·b·c.</summary>
-    public static Tensor AddProduct(this Tensor a, Tensor b, Tensor c, double factor)
-    {
-        using Scalar s = factor.ToScalar();
-        return a.addcmul_(b, c, s);
-    }
+    public static Tensor AddProduct(this Tensor a, Tensor b, Tensor c, double factor) =>
+        With(factor, (a, b, c), static (t, s) => t.a.addcmul_(t.b, t.c, s));
 
     /// <summary>a += factor·b / c.</summary>
-    public static Tensor AddQuotient(this Tensor a, Tensor b, Tensor c, double factor)
+    public static Tensor AddQuotient(this Tensor a, Tensor b, Tensor c, double factor) =>
+        With(factor, (a, b, c), static (t, s) => t.a.addcdiv_(t.b, t.c, s));
+
+    // The number lives until the call has returned.
+    private static Tensor With<T>(double number, T tensors, Func<T, Scalar, Tensor> call)
     {
-        using Scalar s = factor.ToScalar();
-        return a.addcdiv_(b, c, s);
+        using Scalar scalar = number.ToScalar();
+        return call(tensors, scalar);
     }
 }

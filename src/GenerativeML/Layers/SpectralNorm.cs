@@ -3,45 +3,66 @@ using TorchSharp;
 namespace GenerativeML;
 
 /// <summary>
-/// The largest singular value of a weight matrix, followed by power iteration while the weight is trained (Miyato 2018,
-/// algorithm 1): one iteration after each update keeps up with it.
+/// A dense layer whose weight is divided by its largest singular value, which power iteration follows while the weight
+/// is trained (Miyato 2018, algorithm 1): one iteration after each update keeps up with it.
 /// </summary>
-internal sealed class SpectralNorm : torch.nn.Module
+internal static class SpectralNorm
 {
     private const int FirstIterations = 30;
-    private const double Tiny = 1e-12;
-
-    private readonly torch.Tensor left; // (Outputs)
-    private readonly torch.Tensor right; // (Inputs)
-
-    public SpectralNorm(torch.Tensor weight, SeededRandom random)
-        : base(nameof(SpectralNorm))
-    {
-        left = random.Normal([weight.shape[0]]);
-        right = random.Normal([weight.shape[1]]);
-        RegisterComponents();
-        for (int i = 0; i < FirstIterations; i++)
-            Iterate(weight);
-    }
+    private const float Tiny = 1e-12f;
 
     /// <summary>
-    /// The weight divided by its largest singular value, through which gradients reach the weight: (Outputs, Inputs).
+    /// The tensors of <see cref="Layers.Linear(string, int, int, bool)"/>, and the singular vectors <c>weight_u</c>
+    /// (outputs) and <c>weight_v</c> (inputs).
     /// </summary>
-    public torch.Tensor Normalize(torch.Tensor weight) => weight.div(Sigma(weight));
+    public static void Declare(Layers layers, string name, int inputs, int outputs)
+    {
+        layers.Linear(name, inputs, outputs);
+        layers.Buffer(name + ".weight_u", outputs);
+        layers.Buffer(name + ".weight_v", inputs);
+    }
 
-    /// <summary>The largest singular value, a scalar; the singular vectors are taken as constants.</summary>
-    public torch.Tensor Sigma(torch.Tensor weight) =>
-        weight.matmul(right.unsqueeze(1)).squeeze(1).mul(left).sum().clamp_min(Tiny);
-
-    /// <summary>Brings the singular vectors closer to those of the weight.</summary>
-    public void Iterate(torch.Tensor weight)
+    /// <summary>Sets the singular vectors by the layer's first weight.</summary>
+    public static void Initialize(HostWeights weights, string name, ulong seed)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor fixedWeight = weight.detach();
-        right.copy_(Unit(fixedWeight.t().matmul(left.unsqueeze(1)).squeeze(1)));
-        left.copy_(Unit(fixedWeight.matmul(right.unsqueeze(1)).squeeze(1)));
+        using var random = new SeededRandom(torch.CPU, seed);
+        (float[] left, float[] right) = (weights[name + ".weight_u"], weights[name + ".weight_v"]);
+        torch.Tensor u = random.Normal([left.Length]), v = random.Normal([right.Length]);
+        torch.Tensor weight = HostTensors.FromRows(weights[name + ".weight"], left.Length, right.Length, torch.CPU);
+        for (int i = 0; i < FirstIterations; i++)
+            Iterate(weight, u, v);
+        HostTensors.CopyTo(u, left);
+        HostTensors.CopyTo(v, right);
+    }
 
-        static torch.Tensor Unit(torch.Tensor vector) => vector.div(vector.norm().clamp_min(Tiny));
+    /// <summary>Brings a layer's singular vectors closer to those of its weight.</summary>
+    public static void Iterate(IReadOnlyDictionary<string, torch.Tensor> tensors, string name) =>
+        Iterate(tensors[name + ".weight"], tensors[name + ".weight_u"], tensors[name + ".weight_v"]);
+
+    /// <summary>
+    /// The layer, (B, inputs) → (B, outputs). Gradients reach the weight through its norm, too; the singular vectors
+    /// count as constants.
+    /// </summary>
+    public static T Linear<T>(Scope<T> w, string name, T x)
+        where T : struct, ITensor<T>
+    {
+        T weight = w[name + ".weight"];
+        T u = w[name + ".weight_u"].Reshape(1, -1), v = w[name + ".weight_v"].Reshape(-1, 1);
+        T largest = u.MatMul(weight).MatMul(v).Clamp(Tiny, float.MaxValue); // (1, 1)
+        return w.Ops.Linear(x, weight / largest, w[name + ".bias"]);
+    }
+
+    private static void Iterate(torch.Tensor weight, torch.Tensor left, torch.Tensor right)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor matrix = weight.detach();
+        right.copy_(Unit(matrix.t().mm(left.unsqueeze(1))));
+        left.copy_(Unit(matrix.mm(right.unsqueeze(1))));
+
+        static torch.Tensor Unit(torch.Tensor vector) =>
+            vector.div(vector.Squared().sum().sqrt().AtLeast(Tiny)).squeeze(1);
     }
 }

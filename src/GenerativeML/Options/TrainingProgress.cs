@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace GenerativeML;
 
 /// <summary>Where a training run stands, reported while it goes on and once at its end.</summary>
@@ -17,7 +19,7 @@ public sealed record TrainingProgress
 
     /// <summary>
     /// The mean of each loss over the steps since the last report, by name; <c>loss</c> is what the optimizer
-    /// minimises.
+    /// minimises. Where no step was made since then, as in a last report, what that one said.
     /// </summary>
     public required IReadOnlyDictionary<string, double> Losses { get; init; }
 
@@ -35,7 +37,7 @@ public sealed record TrainingProgress
     /// <summary>Time since training began, in this process.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Estimated time until the last step, at the pace so far.</summary>
+    /// <summary>Estimated time until the last step, at the pace since the first, which takes longer.</summary>
     public required TimeSpan Remaining { get; init; }
 
     /// <summary>How much of <see cref="Elapsed"/> the training loop waited for rows to be read.</summary>
@@ -49,4 +51,22 @@ public sealed record TrainingProgress
 
     /// <summary>Whether this is the last report of the run.</summary>
     public bool IsLast { get; init; }
+
+    /// <summary>
+    /// A line for people: <c>Epoch 3/10, step 120/400: error 0.1234, loss 0.1234, validation loss 0.15; 20000 rows/s,
+    /// 12 s left</c>.
+    /// </summary>
+    public override string ToString()
+    {
+        CultureInfo plain = CultureInfo.InvariantCulture;
+        IEnumerable<string> losses = [.. Words(Losses, ""), .. Words(Validation, "validation ")];
+        string time = IsLast
+            ? string.Create(plain, $"done in {Elapsed.TotalSeconds:F1} s")
+            : string.Create(plain, $"{RowsPerSecond:F0} rows/s, {Remaining.TotalSeconds:F0} s left");
+        return string.Create(
+            plain, $"Epoch {Epoch}/{Epochs}, step {Step}/{Steps}: {string.Join(", ", losses)}; {time}");
+
+        IEnumerable<string> Words(IReadOnlyDictionary<string, double> values, string kind) =>
+            values.Select(v => string.Create(plain, $"{kind}{v.Key} {v.Value:G4}"));
+    }
 }

@@ -26,6 +26,9 @@ public sealed record RuntimeDiagnostics
     /// <summary>The version of TorchSharp.</summary>
     public required string TorchSharpVersion { get; init; }
 
+    /// <summary>What to know of that version; null where it is the one that this package is tested with.</summary>
+    public string? TorchSharpWarning { get; init; }
+
     /// <summary>The version of the native library, libtorch; null where it is not loaded or does not tell.</summary>
     public string? LibTorchVersion { get; init; }
 
@@ -40,6 +43,19 @@ public sealed record RuntimeDiagnostics
     /// inside libtorch. One with threads of its own gets in the way of libtorch's.
     /// </summary>
     public string? Blas { get; init; }
+
+    /// <summary>
+    /// The allocator that tensors get their memory from: <c>glibc</c>, <c>tcmalloc</c>, <c>jemalloc</c>,
+    /// <c>mimalloc</c>, <c>musl</c>, or a library's name; null where the system does not tell, as outside Linux.
+    /// </summary>
+    /// <remarks>
+    /// An allocator made for many large blocks makes training steps that are bound by allocation faster, by 10 to 25 %
+    /// for a small network. To preload tcmalloc on Debian or Ubuntu:
+    /// <c>apt-get install libtcmalloc-minimal4</c>, and
+    /// <c>LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 dotnet app.dll</c>. jemalloc
+    /// (<c>libjemalloc2</c>) and mimalloc (<c>libmimalloc2.0</c>) work in the same way. musl's, as in Alpine, is slow.
+    /// </remarks>
+    public string? Allocator { get; init; }
 
     /// <summary>
     /// The threads that libtorch starts with; null without it. A training run takes one for small products and all for
@@ -75,8 +91,10 @@ public sealed record RuntimeDiagnostics
             Version = VersionOf(typeof(RuntimeDiagnostics).Assembly),
             TorchSharpVersion = VersionOf(typeof(torch).Assembly),
             LibTorchVersion = libraries.LibTorchVersion,
-            LibTorchError = error is null ? null : $"{error.GetType().Name}: {error.Message}",
+            LibTorchError = error is null ? null : TorchRuntime.Describe(error),
+            TorchSharpWarning = TorchRuntime.VersionWarning,
             Blas = error is null ? libraries.Blas : null,
+            Allocator = NativeAllocator.Name(),
             TorchThreads = error is null ? torch.get_num_threads() : null,
             Processors = Environment.ProcessorCount,
             Variables = ThreadVariables
@@ -100,8 +118,10 @@ public sealed record RuntimeDiagnostics
         Line("GenerativeML", Version);
         Line("ML.NET", MLNetVersion);
         Line("TorchSharp", TorchSharpVersion);
+        Line("", TorchSharpWarning);
         Line("libtorch", LibTorchError is null ? LibTorchVersion ?? "loaded" : $"cannot be used. {LibTorchError}");
         Line("BLAS", LibTorchError is null ? Blas ?? "inside libtorch" : null);
+        Line("allocator", Allocator);
         Line("processors", $"{Processors}");
         Line("threads", TorchThreads is int threads ? $"{threads}, libtorch's at its start" : null);
         foreach ((string name, string value) in Variables)

@@ -2,19 +2,51 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>AdamW's state (Loshchilov and Hutter 2019) for one run of weights, and its step.</summary>
-/// <param name="count">How many weights.</param>
-/// <param name="decayed">The first so many are subject to weight decay.</param>
-/// <param name="weightDecay">In shares of the learning rate per step.</param>
-/// <param name="settings">Adam's constants.</param>
-/// <param name="device">Where the weights are.</param>
-internal sealed class AdamMoments(
-    long count, long decayed, double weightDecay, AdamSettings settings, torch.Device device)
+/// <summary>The constants of Adam (Kingma and Ba 2015).</summary>
+/// <param name="Beta1">How much of the running mean of the gradients a step keeps.</param>
+/// <param name="Beta2">How much of the running mean of their squares a step keeps.</param>
+/// <param name="Epsilon">What is added to the root of the latter.</param>
+internal sealed record AdamSettings(double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8)
 {
-    private readonly torch.Tensor _mean = Zeros(count, device), _square = Zeros(count, device);
+    /// <summary>The paper's own.</summary>
+    public static AdamSettings Default { get; } = new();
+}
 
-    /// <summary>First and second moments of the gradients.</summary>
-    public IEnumerable<(string Name, torch.Tensor Value)> State => [("mean", _mean), ("square", _square)];
+/// <summary>AdamW's state (Loshchilov and Hutter 2019) for one run of weights, and its step.</summary>
+internal sealed class AdamMoments : IDisposable
+{
+    private const int Rate = 9; // its place among the arguments
+
+    private readonly torch.Tensor _mean, _square, _step;
+    private readonly torch.Tensor[] _views;
+    private readonly object[] _arguments;
+
+    /// <param name="weights">The weights, one after the other.</param>
+    /// <param name="gradients">Their gradients.</param>
+    /// <param name="decayed">The first so many are subject to weight decay.</param>
+    /// <param name="weightDecay">In shares of the learning rate per step.</param>
+    /// <param name="settings">Adam's constants.</param>
+    public AdamMoments(
+        torch.Tensor weights, torch.Tensor gradients, long decayed, double weightDecay, AdamSettings settings)
+    {
+        _mean = torch.zeros_like(weights).DetachFromDisposeScope();
+        _square = torch.zeros_like(weights).DetachFromDisposeScope();
+        _step = torch.zeros(1, torch.ScalarType.Float32, weights.device).DetachFromDisposeScope();
+        _views = [.. Part(0, decayed), .. Part(decayed, weights.numel() - decayed)];
+        (double beta1, double beta2, double epsilon) = settings;
+        _arguments =
+        [
+            .. _views.Append(_step).Select(t => new[] { t }), 0, (Scalar)beta1, (Scalar)beta2, (Scalar)epsilon,
+            (Scalar)weightDecay,
+        ];
+
+        IEnumerable<torch.Tensor> Part(long start, long count) => new[] { weights, gradients, _mean, _square }.Select(
+            t => t.narrow(0, start, count).DetachFromDisposeScope());
+    }
+
+    /// <summary>First and second moments of the gradients, and the number of steps made.</summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> State =>
+        [("mean", _mean), ("square", _square), ("step", _step)];
 
     /// <summary>Whether weight decay concerns a parameter.</summary>
     /// <remarks>
@@ -26,20 +58,19 @@ internal sealed class AdamMoments(
     public static torch.Tensor[] Order(IEnumerable<torch.Tensor> parameters) =>
         [.. parameters.OrderByDescending(IsMatrix)];
 
-    /// <summary>Update number <paramref name="step"/>, counted from one.</summary>
-    public void Move(torch.Tensor weights, torch.Tensor gradients, double rate, long step)
+    /// <summary>Makes the next step.</summary>
+    public void Move(double rate)
     {
-        (double beta1, double beta2, double epsilon) = settings;
-        _mean.mul_(beta1).add_(gradients, 1 - beta1);
-        _square.mul_(beta2).addcmul_(gradients, gradients, 1 - beta2);
-        if (weightDecay > 0 && decayed > 0)
-            weights.narrow(0, 0, decayed).mul_(1 - rate * weightDecay);
-        double meanScale = 1 - Math.Pow(beta1, step);
-        double squareScale = Math.Sqrt(1 - Math.Pow(beta2, step));
-        torch.Tensor deviation = _square.sqrt().mul_(1 / squareScale).add_(epsilon);
-        weights.addcdiv_(_mean, deviation, -rate / meanScale);
+        using Scalar scalar = rate;
+        _arguments[Rate] = scalar;
+        UpdateScripts.AdamW(_arguments);
     }
 
-    private static torch.Tensor Zeros(long count, torch.Device device) =>
-        torch.zeros(count, torch.ScalarType.Float32, device).DetachFromDisposeScope();
+    public void Dispose()
+    {
+        foreach (torch.Tensor t in (torch.Tensor[])[.. _views, _mean, _square, _step])
+            t.Dispose();
+        foreach (Scalar constant in _arguments.Skip(Rate + 1).Cast<Scalar>())
+            constant.Dispose();
+    }
 }

@@ -5,8 +5,8 @@ using TorchSharp;
 namespace GenerativeML;
 
 /// <summary>
-/// Writes down a run's whole state every so many steps and finds it again: weights, best weights, optimizer moments
-/// and counts, early stopping. Order and random numbers need no state of their own: they follow from the seed and the
+/// Writes down a run's whole state every so many steps and finds it again: weights, best weights, optimizers' state,
+/// early stopping. Order and random numbers need no state of their own: they follow from the seed and the
 /// number of the step.
 /// </summary>
 internal sealed class CheckpointStore
@@ -20,7 +20,7 @@ internal sealed class CheckpointStore
 
     /// <param name="options">Where and how often.</param>
     /// <param name="identity">Everything that decides the run's result but its data, a JSON object.</param>
-    /// <param name="data">The data, whose fields and size are part of the run's identity.</param>
+    /// <param name="data">The data, whose fields, size and values are part of the run's identity.</param>
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
@@ -28,11 +28,16 @@ internal sealed class CheckpointStore
             JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(identity)!;
         foreach (RowField f in data.Fields)
             parts[$"column {f.Name}"] = JsonSerializer.SerializeToElement($"{f.Kind} × {f.Width}");
+        foreach ((RowField f, string fingerprint) in data.Fields.Zip(data.Fingerprints))
+            parts[$"fingerprint of the rows of {f.Name}"] = JsonSerializer.SerializeToElement(fingerprint);
         parts["training rows"] = JsonSerializer.SerializeToElement(data.TrainingRows);
         parts["validation rows"] = JsonSerializer.SerializeToElement(data.ValidationRows);
         _identity = JsonSerializer.Serialize(parts);
         Directory.CreateDirectory(options.Folder);
     }
+
+    /// <summary>The newest checkpoint, in words; empty where there is none.</summary>
+    public string Newest => _saved < 0 ? "" : $" The checkpoint of step {_saved} in {_options.Folder} is from before.";
 
     /// <summary>Whether a checkpoint belongs after so many steps.</summary>
     public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
@@ -44,7 +49,7 @@ internal sealed class CheckpointStore
     {
         if (step == _saved)
             return;
-        var progress = new Progress(step, [.. optimizers.Select(o => o.Count)], stopping.Best, stopping.Waited);
+        var progress = new Progress(step, stopping.Best, stopping.Waited);
         var notes = new Dictionary<string, string>
         {
             ["identity"] = _identity,
@@ -91,13 +96,11 @@ internal sealed class CheckpointStore
         RefuseOthers(path, identity);
         Progress progress = JsonSerializer.Deserialize<Progress>(state, ProgressFormat)
             ?? throw new FormatException("its progress is empty.");
-        if (progress.Step != step || progress.Updates.Length != optimizers.Length)
-            throw new FormatException($"it is not of step {step} with {optimizers.Length} optimizers.");
+        if (progress.Step != step)
+            throw new FormatException($"it is of step {progress.Step}, not {step}.");
 
         file.Position = 0;
         TensorFile.Load(file, [.. Tensors(network, rules, optimizers, best)]);
-        for (int i = 0; i < optimizers.Length; i++)
-            optimizers[i].Count = progress.Updates[i];
         stopping.Restore(progress.BestValidation, progress.EpochsSinceBest);
     }
 
@@ -106,7 +109,7 @@ internal sealed class CheckpointStore
         NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
-    private sealed record Progress(long Step, long[] Updates, double BestValidation, int EpochsSinceBest);
+    private sealed record Progress(long Step, double BestValidation, int EpochsSinceBest);
 
     private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(
         torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best)

@@ -2,6 +2,26 @@ using TorchSharp;
 
 namespace GenerativeML;
 
+/// <summary>A matrix that Muon moves.</summary>
+/// <param name="Value">The parameter, (rows, columns).</param>
+/// <param name="Parts">Of so many matrices it consists, one below the other.</param>
+internal readonly record struct MuonMatrix(torch.Tensor Value, int Parts = 1)
+{
+    /// <summary>Rows of a part.</summary>
+    public long Rows => Value.shape[0] / Parts;
+
+    /// <summary>Columns.</summary>
+    public long Columns => Value.shape[1];
+}
+
+/// <summary>Which of a rule's parameters Muon moves, and how; AdamW moves the others.</summary>
+/// <param name="Matrices">The matrices.</param>
+/// <param name="RateScale">Muon's learning rate, in shares of AdamW's.</param>
+/// <param name="Momentum">How much of the running mean of the gradients a step keeps.</param>
+/// <param name="WeightDecay">The matrices' decay, in shares of Muon's learning rate per step.</param>
+internal sealed record MuonSettings(
+    IReadOnlyList<MuonMatrix> Matrices, double RateScale, double Momentum = 0.95, double WeightDecay = 0);
+
 /// <summary>
 /// Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for matrices and AdamW for the rest. Muon moves a
 /// matrix by its gradients' running mean with all singular values made about one, so that rare directions are learned
@@ -12,6 +32,8 @@ internal sealed class FlatMuon : FlatOptimizer
     private readonly MuonSettings _settings;
     private readonly Group[] _groups;
     private readonly torch.Tensor _momentum; // of the matrices, which come first
+    private readonly Scalar _kept;
+    private readonly torch.Tensor _otherWeights, _otherGradients;
     private readonly AdamMoments _rest;
 
     /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
@@ -21,42 +43,58 @@ internal sealed class FlatMuon : FlatOptimizer
         : base([.. Order(settings).Select(m => m.Value), .. Rest(parameters, settings)], clipNorm)
     {
         _settings = settings;
+        _kept = settings.Momentum;
+        long matrices = settings.Matrices.Sum(m => m.Value.numel()), others = Weights.numel() - matrices;
+        _momentum = torch.zeros(matrices, torch.ScalarType.Float32, Weights.device).DetachFromDisposeScope();
         var groups = new List<Group>();
         long at = 0;
         foreach (IGrouping<(long, long), MuonMatrix> same in Order(settings).GroupBy(m => (m.Rows, m.Columns)))
         {
             long count = same.Sum(m => (long)m.Parts), rows = same.Key.Item1, columns = same.Key.Item2;
-            groups.Add(new Group(at, count, rows, columns));
+            long start = at;
+            // A matrix of more rows than columns stretches what it is given less: its step is larger.
+            double scale = Math.Sqrt(Math.Max(1, rows / (double)columns));
+            groups.Add(new Group(Of(Weights), Of(Gradients), Of(_momentum), scale));
             at += count * rows * columns;
+
+            torch.Tensor Of(torch.Tensor flat)
+            {
+                using torch.Tensor part = flat.narrow(0, start, count * rows * columns);
+                return part.view(count, rows, columns).DetachFromDisposeScope();
+            }
         }
         _groups = [.. groups];
-        _momentum = torch.zeros(at, torch.ScalarType.Float32, Weights.device).DetachFromDisposeScope();
-        torch.Tensor[] rest = Rest(parameters, settings);
+        _otherWeights = Weights.narrow(0, matrices, others).DetachFromDisposeScope();
+        _otherGradients = Gradients.narrow(0, matrices, others).DetachFromDisposeScope();
         _rest = new AdamMoments(
-            Weights.numel() - at, rest.Where(AdamMoments.IsMatrix).Sum(p => p.numel()), weightDecay,
-            adam ?? AdamSettings.Default, Weights.device);
+            _otherWeights, _otherGradients,
+            Rest(parameters, settings).Where(AdamMoments.IsMatrix).Sum(p => p.numel()), weightDecay,
+            adam ?? AdamSettings.Default);
     }
 
     public override IEnumerable<(string Name, torch.Tensor Value)> State => [("momentum", _momentum), .. _rest.State];
 
     protected override void Move(double rate)
     {
-        long matrices = _momentum.numel(), others = Weights.numel() - matrices;
-        _rest.Move(Weights.narrow(0, matrices, others), Gradients.narrow(0, matrices, others), rate, Count);
+        _rest.Move(rate);
+        double matrixRate = rate * _settings.RateScale, kept = 1 - (matrixRate * _settings.WeightDecay);
+        foreach (Group g in _groups)
+            UpdateScripts.Muon(g.Weights, g.Gradients, g.Momentum, _kept, matrixRate * g.Scale, kept);
+    }
 
-        double momentum = _settings.Momentum, matrixRate = rate * _settings.RateScale;
-        torch.Tensor weights = Weights.narrow(0, 0, matrices), gradients = Gradients.narrow(0, 0, matrices);
-        _momentum.mul_(momentum).add_(gradients, 1 - momentum);
-        torch.Tensor ahead = gradients.mul_(1 - momentum).add_(_momentum, momentum); // Nesterov's
-        if (_settings.WeightDecay > 0)
-            weights.mul_(1 - matrixRate * _settings.WeightDecay);
-        foreach (Group group in _groups)
+    protected override void DisposeState()
+    {
+        foreach (Group g in _groups)
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            // A matrix of more rows than columns stretches what it is given less: its step is larger.
-            double scale = Math.Sqrt(Math.Max(1, group.Rows / (double)group.Columns));
-            group.Of(weights).add_(NewtonSchulz.Orthogonalize(group.Of(ahead)), -matrixRate * scale);
+            g.Weights.Dispose();
+            g.Gradients.Dispose();
+            g.Momentum.Dispose();
         }
+        _momentum.Dispose();
+        _otherWeights.Dispose();
+        _otherGradients.Dispose();
+        _rest.Dispose();
+        _kept.Dispose();
     }
 
     private static IEnumerable<MuonMatrix> Order(MuonSettings settings) =>
@@ -65,9 +103,7 @@ internal sealed class FlatMuon : FlatOptimizer
     private static torch.Tensor[] Rest(IReadOnlyList<torch.Tensor> parameters, MuonSettings settings) =>
         AdamMoments.Order(parameters.Where(p => !settings.Matrices.Any(m => ReferenceEquals(m.Value, p))));
 
-    private readonly record struct Group(long Start, long Count, long Rows, long Columns)
-    {
-        public torch.Tensor Of(torch.Tensor flat) =>
-            flat.narrow(0, Start, Count * Rows * Columns).view(Count, Rows, Columns);
-    }
+    /// <summary>Views of the matrices of one size, (N, rows, columns) each.</summary>
+    private readonly record struct Group(
+        torch.Tensor Weights, torch.Tensor Gradients, torch.Tensor Momentum, double Scale);
 }

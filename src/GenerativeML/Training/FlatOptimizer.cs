@@ -9,7 +9,7 @@ namespace GenerativeML;
 internal abstract class FlatOptimizer : IDisposable
 {
     private readonly torch.Tensor[] _parameters;
-    private readonly double _clipNorm;
+    private readonly Scalar? _clipNorm;
 
     /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
     /// <param name="parameters">In the order in which they are laid out.</param>
@@ -17,7 +17,7 @@ internal abstract class FlatOptimizer : IDisposable
     protected FlatOptimizer(IEnumerable<torch.Tensor> parameters, double clipNorm)
     {
         _parameters = [.. parameters];
-        _clipNorm = clipNorm;
+        _clipNorm = clipNorm > 0 ? clipNorm : null;
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         Weights = torch.cat([.. _parameters.Select(p => p.detach().reshape(-1))]).DetachFromDisposeScope();
@@ -30,9 +30,6 @@ internal abstract class FlatOptimizer : IDisposable
             at += p.numel();
         }
     }
-
-    /// <summary>Updates made so far.</summary>
-    public long Count { get; set; }
 
     /// <summary>The state beside the weights, by name.</summary>
     public abstract IEnumerable<(string Name, torch.Tensor Value)> State { get; }
@@ -53,21 +50,16 @@ internal abstract class FlatOptimizer : IDisposable
     public void ClearGradients()
     {
         using IDisposable noGradient = torch.no_grad();
-        Gradients.fill_(0); // TorchSharp's zero_ returns another object
+        Gradients.zero_().Dispose(); // another object, of the same tensor
     }
 
     /// <summary>Moves the parameters by the gradients that the backward pass left.</summary>
     public void Step(double rate)
     {
-        Count++;
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        if (_clipNorm > 0)
-        {
-            // On the device: reading the norm back would make every step wait for it.
-            torch.Tensor scale = Gradients.norm().add_(1e-6).reciprocal_().mul_(_clipNorm).clamp_max_(1.0);
-            Gradients.mul_(scale);
-        }
+        if (_clipNorm is not null)
+            UpdateScripts.Clip(Gradients, _clipNorm);
         Move(rate);
     }
 
@@ -77,13 +69,14 @@ internal abstract class FlatOptimizer : IDisposable
             p.grad = null;
         Weights.Dispose(); // the parameters keep its storage alive
         Gradients.Dispose();
-        foreach ((_, torch.Tensor value) in State)
-            value.Dispose();
+        _clipNorm?.Dispose();
+        DisposeState();
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>
-    /// Makes update number <see cref="Count"/>, counted from one, without gradient and in a dispose scope.
-    /// </summary>
+    /// <summary>Moves the weights, without gradient and in a dispose scope.</summary>
     protected abstract void Move(double rate);
+
+    /// <summary>Gives back what <see cref="State"/> consists of.</summary>
+    protected abstract void DisposeState();
 }

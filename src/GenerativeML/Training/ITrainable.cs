@@ -18,7 +18,9 @@ internal interface ITrainable
     /// </summary>
     int PositionsPerRow => 1;
 
-    /// <summary>The updates of a step, in the order in which they are made.</summary>
+    /// <summary>
+    /// The updates of a step, in the order in which they are made. None: <see cref="Loss"/> is asked for, and learns.
+    /// </summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 
     /// <summary>
@@ -36,7 +38,8 @@ internal interface ITrainable
         torch.Tensor sum = terms[0].Value;
         for (int i = 1; i < terms.Count; i++)
             sum = sum.add(terms[i].Value);
-        (step.Share == 1 ? sum : sum.mul(step.Share)).backward();
+        using Scalar share = step.Share;
+        (step.Share == 1 ? sum : sum.mul(share)).backward();
     }
 
     /// <summary>
@@ -50,6 +53,14 @@ internal interface ITrainable
     /// early. A family whose losses say no such thing is not asked for its validation loss.
     /// </summary>
     bool WatchesValidation => true;
+
+    /// <summary>Whether no more is to be learned, so that training ends with the epoch; told by <see cref="Network"/>.</summary>
+    bool IsSettled => false;
+
+    /// <summary>Called when all rows of an epoch were seen, without gradient.</summary>
+    void EndEpoch()
+    {
+    }
 
     /// <summary>
     /// Called after update number <paramref name="update"/> has moved its parameters, without gradient: for weights

@@ -3,47 +3,56 @@ using System.Diagnostics;
 namespace GenerativeML;
 
 /// <summary>Decides when a report is due and works out its rates.</summary>
-internal sealed class ProgressReporter(
-    IProgress<TrainingProgress>? progress, long steps, int epochs, long firstStep, bool onCpu)
+internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, TimeProvider? time = null)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly long _began = (time ?? TimeProvider.System).GetTimestamp();
+    private long _counted, _total, _rows; // steps, rows, and rows since the last report
+    private long _warm, _last; // when the first step was done, and the last report made
 
-    private readonly long _began = Stopwatch.GetTimestamp();
-    private long _last = Stopwatch.GetTimestamp();
-    private long _rows;
-
-    /// <summary>Counts the rows of a step.</summary>
-    public void Count(int rows) => _rows += rows;
+    /// <summary>Counts a step and its rows.</summary>
+    public void Count(int rows)
+    {
+        _total += rows;
+        // The first step compiles and allocates: no later one takes as long.
+        if (_counted++ == 0)
+            _warm = _last = _time.GetTimestamp();
+        else
+            _rows += rows;
+    }
 
     /// <summary>Whether it is time for a report.</summary>
-    public bool IsDue => progress is not null && Stopwatch.GetElapsedTime(_last) >= Interval;
+    public bool IsDue =>
+        run.Progress is not null && _counted > 1 && _time.GetElapsedTime(_last) >= run.ReportInterval;
 
     public void Report(
         long step, int epoch, IReadOnlyDictionary<string, double> losses,
         IReadOnlyDictionary<string, double> validation, double rate, TimeSpan dataWait, bool last)
     {
-        if (progress is null)
+        if (run.Progress is null)
             return;
-        TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        double since = Stopwatch.GetElapsedTime(_last).TotalSeconds;
-        long done = Math.Max(1, step - firstStep);
-        progress.Report(new TrainingProgress
+        TimeSpan elapsed = _time.GetElapsedTime(_began);
+        TimeSpan perStep = _counted > 1
+            ? _time.GetElapsedTime(_warm) / (_counted - 1)
+            : elapsed / Math.Max(1, _counted);
+        (long rows, TimeSpan since) = _rows > 0 ? (_rows, _time.GetElapsedTime(_last)) : (_total, elapsed);
+        run.Progress.Report(new TrainingProgress
         {
             Step = step,
             Steps = steps,
             Epoch = epoch,
-            Epochs = epochs,
+            Epochs = run.Epochs,
             Losses = losses,
             Validation = validation,
             LearningRate = rate,
-            RowsPerSecond = since > 0 ? _rows / since : 0,
+            RowsPerSecond = rows / Math.Max(since.TotalSeconds, 1e-6),
             Elapsed = elapsed,
-            Remaining = last ? TimeSpan.Zero : elapsed * ((steps - step) / (double)done),
+            Remaining = last ? TimeSpan.Zero : perStep * (steps - step),
             DataWait = dataWait,
             PeakDeviceBytes = onCpu ? PeakOfProcess() : null,
             IsLast = last,
         });
-        _last = Stopwatch.GetTimestamp();
+        _last = _time.GetTimestamp();
         _rows = 0;
     }
 

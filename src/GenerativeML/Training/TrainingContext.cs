@@ -18,6 +18,9 @@ internal sealed record TrainingContext
     /// <summary>Hears of progress: the options' own listener and the log.</summary>
     public IProgress<TrainingProgress>? Progress { get; init; }
 
+    /// <summary>The least time between two reports of progress.</summary>
+    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
     /// <summary>Hears what the user should know although training goes on.</summary>
     public Action<string>? Warning { get; init; }
 }

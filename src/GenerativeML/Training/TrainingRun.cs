@@ -15,6 +15,12 @@ internal sealed record TrainingRun
     /// <summary>Hears of progress.</summary>
     public IProgress<TrainingProgress>? Progress { get; init; }
 
+    /// <inheritdoc cref="TrainingContext.ReportInterval"/>
+    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Hears what the user should know although training goes on.</summary>
+    public Action<string>? Warning { get; init; }
+
     /// <summary>The seed, resolved.</summary>
     public required int Seed { get; init; }
 
@@ -56,6 +62,8 @@ internal sealed record TrainingRun
         {
             Options = options,
             Progress = context.Progress,
+            ReportInterval = context.ReportInterval,
+            Warning = context.Warning,
             Seed = context.Seed,
             BatchSize = batchSize,
             Epochs = epochs,

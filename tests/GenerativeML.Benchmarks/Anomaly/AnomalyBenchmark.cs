@@ -82,12 +82,12 @@ internal static class AnomalyBenchmark
     {
         if (method == "vae")
         {
-            var changed = JsonSerializer.Deserialize<VariationalAutoencoderTrainer.Options>(options, OptionsJson)!;
+            var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;
             return (ml, rows) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(changed).Fit(rows);
         }
         else
         {
-            var changed = JsonSerializer.Deserialize<AutoencoderTrainer.Options>(options, OptionsJson)!;
+            var changed = JsonSerializer.Deserialize<AutoencoderOptions>(options, OptionsJson)!;
             return (ml, rows) => ml.AnomalyDetection.Trainers.Autoencoder(changed).Fit(rows);
         }
     }

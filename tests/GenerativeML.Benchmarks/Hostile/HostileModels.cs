@@ -20,8 +20,8 @@ internal sealed class HostileModels
     /// <summary>Saves a sound model: a normaliser and a detector.</summary>
     public HostileModels()
     {
-        using TransformerChain<AutoencoderTransformer> model = _ml.Transforms.NormalizeMeanVariance("Features")
-            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options { Epochs = 1, Seed = 1 }))
+        using TransformerChain<VectorTransformer> model = _ml.Transforms.NormalizeMeanVariance("Features")
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions { Epochs = 1, Seed = 1 }))
             .Fit(_rows);
         using var stream = new MemoryStream();
         _ml.Model.Save(model, _rows.Schema, stream);

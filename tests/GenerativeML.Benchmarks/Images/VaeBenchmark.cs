@@ -28,20 +28,21 @@ internal static class VaeBenchmark
         Option<FileInfo?> testLabels = new("--test-labels") { Description = "Classes of the test images." };
         Option<string> recipe = new("--recipe")
         {
-            Description = "reference, defaults or both.",
-            DefaultValueFactory = _ => "both",
+            Description = "reference, defaults, convolutional or all.",
+            DefaultValueFactory = _ => "all",
         };
+        Option<int?> epochs = new("--epochs") { Description = "Passes over the training images. Default: the recipe's." };
         Option<string> pixels = new("--pixels")
         {
             Description = "grey, binary (thresholded at one half) or both.",
             DefaultValueFactory = _ => "both",
         };
-        recipe.AcceptOnlyFromAmong("reference", "defaults", "both");
+        recipe.AcceptOnlyFromAmong(["all", .. VaeRecipe.All.Select(r => r.Name)]);
         pixels.AcceptOnlyFromAmong("grey", "binary", "both");
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("vae", "ELBO of VAEs on images, and detection of other images.")
         {
-            train, test, outliers, oneAgainstRest, trainLabels, testLabels, recipe, pixels, json,
+            train, test, outliers, oneAgainstRest, trainLabels, testLabels, recipe, epochs, pixels, json,
         };
         command.Validators.Add(result =>
         {
@@ -62,7 +63,7 @@ internal static class VaeBenchmark
                 : Elbo(
                     training, testing,
                     parsed.GetValue(outliers) is FileInfo other ? IdxFile.Images(other.FullName) : null,
-                    parsed.GetValue(recipe)!, parsed.GetValue(pixels)!);
+                    parsed.GetValue(recipe)!, parsed.GetValue(epochs), parsed.GetValue(pixels)!);
             if (parsed.GetValue(json) is FileInfo file)
                 File.WriteAllText(file.FullName, JsonSerializer.Serialize(results, Json) + "\n");
         });
@@ -70,48 +71,52 @@ internal static class VaeBenchmark
     }
 
     private static List<VaeResult> Elbo(
-        float[][] train, float[][] test, float[][]? outliers, string recipe, string pixels)
+        float[][] train, float[][] test, float[][]? outliers, string recipe, int? epochs, string pixels)
     {
         var results = new List<VaeResult>();
-        foreach (VaeRecipe one in new[] { VaeRecipe.Reference, VaeRecipe.Defaults })
+        foreach (VaeRecipe one in VaeRecipe.All)
         {
             foreach (string kind in new[] { "grey", "binary" })
             {
-                if (recipe != "both" && recipe != one.Name || pixels != "both" && pixels != kind)
+                if (recipe != "all" && recipe != one.Name || pixels != "both" && pixels != kind)
                     continue;
                 Func<float[][], float[][]> of = kind == "grey" ? images => images : Threshold;
-                results.Add(Measure(one, kind, of(train), of(test), outliers is null ? null : of(outliers)));
+                results.Add(Measure(one, epochs, kind, of(train), of(test), outliers is null ? null : of(outliers)));
             }
         }
         return results;
     }
 
     private static VaeResult Measure(
-        VaeRecipe recipe, string pixels, float[][] train, float[][] test, float[][]? outliers)
+        VaeRecipe recipe, int? epochs, string pixels, float[][] train, float[][] test, float[][]? outliers)
     {
         var clock = Stopwatch.StartNew();
         var ml = new MLContext(seed: 0);
         int width = train[0].Length;
-        Console.WriteLine($"{recipe.Name}, {pixels} pixels: -ELBO on {test.Length} test images, nats per image");
-        var elbo = new VaeElbo(test);
-        var perEpoch = new List<double>();
+        Console.WriteLine($"{recipe.Name}, {pixels} pixels, nats per image");
         var source = new DataViewRowSource(
             VectorRows.View(ml, train, width), ["Features"], recipe.Options.NonFiniteValues);
         var context = new TrainingContext { Seed = 0, Device = ComputeDevice.Cpu, FallbackToCpu = false };
-        using TrainedVae model = VaeFit.Fit(source, recipe.Options, context, trained =>
-        {
-            perEpoch.Add(elbo.Negative(trained));
-            Console.WriteLine($"  epoch {perEpoch.Count,3} {perEpoch[^1],8:F2}   {clock.Elapsed.TotalSeconds,5:F0} s");
-        });
+        var losses = new EpochLosses();
+        VariationalOptions options = recipe.Options with { Progress = losses, Epochs = epochs ?? recipe.Options.Epochs };
+        if (outliers is not null)
+            options = options with { ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel" };
+        using TrainedVector model = VectorFit.Fit(source, recipe.Family, options, context).Model;
+        double elbo = new VaeElbo(test).Negative(model);
+        Console.WriteLine($"  -ELBO of {test.Length} test images {elbo:F2}   {clock.Elapsed.TotalSeconds,5:F0} s");
         double? auroc = null;
         if (outliers is not null)
         {
-            using var detector = new VaeTransformer(
-                model, new() { Features = "Features", Score = "Score" }, VectorSchema.Of(source.Columns), null);
-            auroc = Auroc(detector, ml, [.. test, .. outliers], [.. test.Select(_ => false), .. outliers.Select(_ => true)]);
+            float[][] all = [.. test, .. outliers];
+            var block = new RowBlock([new RowField("Features", FieldKind.Single, width)], all.Length);
+            for (int i = 0; i < all.Length; i++)
+                all[i].CopyTo(block.SingleRow(0, i));
+            float[] scores = new float[all.Length];
+            model.Compute(block, all.Length, new VectorResults { Score = scores });
+            auroc = DetectionQuality.Auroc(scores, [.. all.Select((_, i) => i >= test.Length)]);
             Console.WriteLine($"  outliers against test images: AUROC {auroc:F4}");
         }
-        return new VaeResult(recipe.Name, pixels, perEpoch, auroc, clock.Elapsed.TotalSeconds);
+        return new VaeResult(recipe.Name, pixels, losses.Losses, elbo, auroc, clock.Elapsed.TotalSeconds);
     }
 
     private static List<VaeClassResult> OneAgainstRest(
@@ -124,8 +129,8 @@ internal static class VaeBenchmark
             var clock = Stopwatch.StartNew();
             var ml = new MLContext(seed: 0);
             float[][] own = [.. train.Where((_, i) => trainLabels[i] == digit)];
-            using VaeTransformer detector = ml.AnomalyDetection.Trainers.VariationalAutoencoder(
-                VaeRecipe.Defaults.Options).Fit(VectorRows.View(ml, own, own[0].Length));
+            using VectorGenerator detector = ml.AnomalyDetection.Trainers.VariationalAutoencoder(
+                (VaeOptions)VaeRecipe.Defaults.Options).Fit(VectorRows.View(ml, own, own[0].Length));
             double auroc = Auroc(detector, ml, test, [.. testLabels.Select(l => l != digit)]);
             results.Add(new VaeClassResult(digit, auroc, clock.Elapsed.TotalSeconds));
             Console.WriteLine($"  {digit}: AUROC {auroc:F4}   {clock.Elapsed.TotalSeconds:F0} s");
@@ -134,7 +139,7 @@ internal static class VaeBenchmark
         return results;
     }
 
-    private static double Auroc(VaeTransformer detector, MLContext ml, float[][] images, bool[] isOutlier)
+    private static double Auroc(VectorGenerator detector, MLContext ml, float[][] images, bool[] isOutlier)
     {
         IDataView scored = detector.Transform(VectorRows.View(ml, images, images[0].Length));
         return DetectionQuality.Auroc(VectorRows.Singles(scored, "Score"), isOutlier);
@@ -142,4 +147,20 @@ internal static class VaeBenchmark
 
     private static float[][] Threshold(float[][] images) =>
         [.. images.Select(image => image.Select(grey => grey >= 0.5f ? 1f : 0f).ToArray())];
+
+    /// <summary>The training loss as last reported in each epoch.</summary>
+    private sealed class EpochLosses : IProgress<TrainingProgress>
+    {
+        private readonly Dictionary<int, double> _losses = [];
+
+        public IReadOnlyList<double> Losses => [.. _losses.OrderBy(e => e.Key).Select(e => e.Value)];
+
+        public void Report(TrainingProgress value)
+        {
+            if (_losses.Count > 0 && !_losses.ContainsKey(value.Epoch))
+                Console.WriteLine($"  epoch {value.Epoch - 1,3} {_losses[value.Epoch - 1],8:F2}   {value.Elapsed.TotalSeconds,5:F0} s");
+            if (value.Losses.TryGetValue("loss", out double loss))
+                _losses[value.Epoch] = loss;
+        }
+    }
 }

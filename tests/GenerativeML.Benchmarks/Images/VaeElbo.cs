@@ -1,31 +1,32 @@
-using TorchSharp;
-
 namespace GenerativeML.Benchmarks;
 
-/// <summary>The ELBO of a VAE on test images, by the images protocol: one code drawn for each image.</summary>
+/// <summary>The ELBO of a VAE on test images, by the images protocol: one latent vector drawn for each image.</summary>
 internal sealed class VaeElbo(float[][] images)
 {
-    private const int BatchRows = 1000;
-
-    private readonly int _width = images[0].Length;
-
     /// <summary>−ELBO in nats per image.</summary>
-    public double Negative(VaeModel model)
+    public double Negative(TrainedVector model)
     {
-        using IDisposable noGradient = torch.no_grad();
-        using var random = new SeededRandom(torch.CPU, seed: 1);
-        double sum = 0;
-        foreach (float[][] batch in images.Chunk(BatchRows))
+        var network = (VariationalNetwork)model.Network;
+        int width = network.Input.Width, latents = network.LatentDimension;
+        float[] rows = [.. images.SelectMany(image => image)], noise = new float[images.Length * latents];
+        model.Features.Apply(rows, rows);
+        var random = new SplitMix64(1);
+        NormalNumbers.Fill(ref random, noise);
+        float[] reconstruction = new float[images.Length], kl = new float[images.Length * latents];
+        using var pass = new InferenceModel(
+            new ElboPass(network), [PassInput.Singles("rows", width), PassInput.Singles("noise", latents)],
+            model.Weights);
+        pass.Run(images.Length, [rows, noise], [reconstruction, kl], Environment.ProcessorCount);
+        return (reconstruction.Sum(v => (double)v) + kl.Sum(v => (double)v)) / images.Length;
+    }
+
+    private sealed class ElboPass(VariationalNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            float[] values = [.. batch.SelectMany(image => image)];
-            torch.Tensor rows = HostTensors.FromRows(values, batch.Length, _width, torch.CPU);
-            torch.Tensor seen = model.Standardize(rows);
-            (torch.Tensor mean, torch.Tensor logVariance) = model.Encode(seen, condition: null);
-            torch.Tensor code = mean.add(logVariance.mul(0.5).exp().mul(random.Normal(mean.shape)));
-            torch.Tensor loss = model.SlotLoss(model.Target(rows, seen), model.Decode(code, condition: null));
-            sum += loss.sum().item<float>() + VaeModel.KlDivergence(mean, logVariance).sum().item<float>();
+            (T reconstruction, T kl) = network.NegativeElbo(w, new VectorRows<T>(inputs[0], null), inputs[1]);
+            return [reconstruction, kl];
         }
-        return sum / images.Length;
     }
 }

@@ -48,7 +48,7 @@ internal static class MemoryMeasurement
     private static MemoryUse Measure(string work, long rows, int width)
     {
         var ml = new MLContext(seed: 1);
-        using AutoencoderTransformer model = Fit(ml, TrainingRows, width);
+        using VectorTransformer model = Fit(ml, TrainingRows, width);
         Action<long> run = work == "fit" ? n => Fit(ml, n, width).Dispose() : n => Transform(model, n, width);
         run(Math.Min(rows, WarmUpRows));
 
@@ -60,15 +60,15 @@ internal static class MemoryMeasurement
     }
 
     /// <summary>A detector of generated rows, trained for one epoch with a small cache.</summary>
-    public static AutoencoderTransformer Fit(MLContext ml, long rows, int width) =>
-        ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
+    public static VectorTransformer Fit(MLContext ml, long rows, int width) =>
+        ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
         {
             Epochs = 1,
             CacheBudgetBytes = CacheBudget,
         }).Fit(new GeneratedRows(rows, width, countKnown: false));
 
     /// <summary>Reads score and verdict of every row, many rows at once.</summary>
-    public static void Transform(AutoencoderTransformer model, long rows, int width)
+    public static void Transform(VectorTransformer model, long rows, int width)
     {
         IDataView scored = model.Transform(new GeneratedRows(rows, width));
         DataViewSchema.Column score = scored.Schema["Score"], flag = scored.Schema["PredictedLabel"];

@@ -19,7 +19,7 @@ internal sealed record RowCost(double InBatch, double Alone)
     public static RowCost Measure(int width)
     {
         var ml = new MLContext(seed: 1);
-        using AutoencoderTransformer model = MemoryMeasurement.Fit(ml, TrainingRows, width);
+        using VectorTransformer model = MemoryMeasurement.Fit(ml, TrainingRows, width);
         var inBatch = new List<double>();
         var alone = new List<double>();
         for (int round = 0; round <= Rounds; round++)
@@ -34,7 +34,7 @@ internal sealed record RowCost(double InBatch, double Alone)
         return new RowCost(Median(inBatch), Median(alone));
     }
 
-    private static void OneByOne(MLContext ml, AutoencoderTransformer model, long rows, int width)
+    private static void OneByOne(MLContext ml, VectorTransformer model, long rows, int width)
     {
         var source = new GeneratedRows(rows, width);
         SchemaDefinition schema = SchemaDefinition.Create(typeof(VectorRow));

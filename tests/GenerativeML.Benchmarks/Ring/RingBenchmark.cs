@@ -71,16 +71,17 @@ internal static class RingBenchmark
         var ml = new MLContext(seed);
         var settings = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(changed)!;
         settings["Objective"] = JsonSerializer.SerializeToElement(objective.ToString());
-        var options = JsonSerializer.Deserialize<GanTrainer.Options>(JsonSerializer.Serialize(settings), OptionsJson)!;
+        var options = JsonSerializer.Deserialize<GanOptions>(JsonSerializer.Serialize(settings), OptionsJson)!;
         var source = new DataViewRowSource(
             VectorRows.View(ml, ring.Sample(TrainingRows, seed), width: 2), ["Features"], options.NonFiniteValues);
         var context = new TrainingContext { Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false };
-        using TrainedGan gan = GanFit.Fit(source, options, context);
+        VectorFitResult fit = VectorFit.Fit(source, GanTrainer.Family, options, context);
         double seconds = clock.Elapsed.TotalSeconds;
+        using TrainedVector gan = fit.Model;
         float[] made = new float[2 * GeneratedRows];
         gan.Generate(made, default, GeneratedRows, (ulong)seed, []);
         (int modes, double near) = ring.Judge([.. made.Chunk(2)]);
-        GanReport told = gan.Report;
+        GanReport told = GanReport.Read(fit.Extra);
         var result = new RingResult(
             objective.ToString(), seed, modes, near, told.Stages[^1].SlicedWasserstein,
             told.ReferenceSlicedWasserstein, seconds);

@@ -16,12 +16,12 @@ internal sealed class ScoringWork : SpeedWork
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.7);
 
     private readonly SpeedData _data;
-    private readonly Lazy<AutoencoderTransformer> _model;
+    private readonly Lazy<VectorTransformer> _model;
 
     public ScoringWork(SpeedData data) => (_data, _model) = (data, new(Train));
 
     /// <summary>The detector's options, but for the columns.</summary>
-    public required AutoencoderTrainer.Options Options { get; init; }
+    public required AutoencoderOptions Options { get; init; }
 
     /// <summary>Rows that are scored.</summary>
     public required int Rows { get; init; }
@@ -32,18 +32,18 @@ internal sealed class ScoringWork : SpeedWork
     /// <summary>All of them: of a plain autoencoder, and of the default detector with its stored rows.</summary>
     public static IEnumerable<SpeedWork> All(SpeedData data)
     {
-        var plain = new AutoencoderTrainer.Options
+        var plain = new AutoencoderOptions
         {
             HiddenLayers = [128],
             LatentDimension = 16,
             Activation = Activation.Relu,
-            Members = 1,
+            EnsembleSize = 1,
             InputNoise = 0,
             InputMasking = 0,
-            MemoryRows = 0,
+            ReferenceRows = 0,
             Epochs = 2,
         };
-        var usual = new AutoencoderTrainer.Options { Epochs = 2 };
+        var usual = new AutoencoderOptions { Epochs = 2 };
         return
         [
             Of("score-one", "a row by itself, 32-128-16-128-32", plain, 10, rows: 5_000, batch: 1),
@@ -53,7 +53,7 @@ internal sealed class ScoringWork : SpeedWork
         ];
 
         ScoringWork Of(
-            string name, string title, AutoencoderTrainer.Options options, double wanted, int rows, int batch) =>
+            string name, string title, AutoencoderOptions options, double wanted, int rows, int batch) =>
             new(data)
             {
                 Name = name,
@@ -71,7 +71,7 @@ internal sealed class ScoringWork : SpeedWork
         float[] scores = new float[Rows];
         float[][] rows = _data.Table(Rows);
         IDataView view = Batch == 1 ? _data.View(rows) : _data.Stream(rows);
-        AutoencoderTransformer model = _model.Value;
+        VectorTransformer model = _model.Value;
         double seconds = Batch == 1 ? OneByOne(model, view, rows, scores) : Together(model, view, scores);
         return SpeedSample.Of(seconds / Rows) with { Scores = [.. scores.Take(Shown).Select(s => (double)s)] };
     }
@@ -105,7 +105,7 @@ internal sealed class ScoringWork : SpeedWork
         base.Dispose();
     }
 
-    private static double OneByOne(AutoencoderTransformer model, IDataView view, float[][] rows, float[] scores)
+    private static double OneByOne(VectorTransformer model, IDataView view, float[][] rows, float[] scores)
     {
         SchemaDefinition schema = SchemaDefinition.Create(typeof(VectorRow));
         schema[nameof(VectorRow.Features)].ColumnType = view.Schema[nameof(VectorRow.Features)].Type;
@@ -132,7 +132,7 @@ internal sealed class ScoringWork : SpeedWork
         }
     }
 
-    private static double Together(AutoencoderTransformer model, IDataView view, float[] scores)
+    private static double Together(VectorTransformer model, IDataView view, float[] scores)
     {
         long start = Stopwatch.GetTimestamp();
         IDataView scored = model.Transform(view);
@@ -144,7 +144,7 @@ internal sealed class ScoringWork : SpeedWork
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private AutoencoderTransformer Train() => new MLContext(seed: 0).AnomalyDetection.Trainers.Autoencoder(Options)
+    private VectorTransformer Train() => new MLContext(seed: 0).AnomalyDetection.Trainers.Autoencoder(Options)
         .Fit(_data.View(_data.Table(TrainingRows)));
 
     private sealed class Verdict

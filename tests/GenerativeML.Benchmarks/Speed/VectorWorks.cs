@@ -55,7 +55,7 @@ internal static class VectorWorks
             Wanted = 2,
             TakesAll = true,
             Flops = Members * Flops.Step(TableRows, Inputs, Hidden, Hidden, Hidden, SpeedData.Columns),
-            Fit = (ml, clock) => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderTrainer.Options
+            Fit = (ml, clock) => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
             {
                 BatchSize = TableBatch,
                 Epochs = 1,
@@ -100,7 +100,7 @@ internal static class VectorWorks
             // The decoder begins with codes, whose gradient is needed.
             Flops = Flops.Step(Batch, SpeedData.Pixels, Hidden, 2 * Latent)
                 + (3 * Flops.Forward(Batch, Latent, Hidden, SpeedData.Pixels)),
-            Fit = (ml, clock) => ml.Generative.Vae(new VaeTrainer.Options
+            Fit = (ml, clock) => ml.Generative.Vae(new VaeOptions
             {
                 Likelihood = VaeLikelihood.Bernoulli,
                 HiddenLayers = [Hidden],
@@ -135,7 +135,7 @@ internal static class VectorWorks
             Flops = Flops.Forward(Batch, generator) + Flops.Step(2 * Batch, critic)
                 + Flops.GradientPenalty(Batch, critic)
                 + ((Flops.Step(Batch, generator) + (2 * Flops.Forward(Batch, critic))) / Every),
-            Fit = (ml, clock) => ml.Generative.Gan(new GanTrainer.Options
+            Fit = (ml, clock) => ml.Generative.Gan(new GanOptions
             {
                 Objective = GanObjective.WassersteinGradientPenalty,
                 NoiseDimension = Noise,

@@ -12,7 +12,7 @@ public sealed class AutoencoderPipelineTests
     [TestMethod]
     public void Rows_unlike_the_training_rows_score_higher_and_evaluate_agrees()
     {
-        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms
+        using TransformerChain<VectorTransformer> detector = _ml.Transforms
             .Concatenate("Features", "A", "B", "C")
             .Append(_ml.Transforms.NormalizeMeanVariance("Features", fixZero: false))
             .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new() { Contamination = 0.02, Epochs = 40 }))
@@ -28,20 +28,30 @@ public sealed class AutoencoderPipelineTests
     }
 
     [TestMethod]
-    public void The_threshold_leaves_the_share_of_contamination_above_it()
+    public void The_threshold_can_be_changed_and_stays_so_when_saved()
     {
-        IDataView data = Data(500);
-        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+        IDataView data = Data(200), fresh = Data(400);
+        TransformerChain<VectorTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
             .Append(_ml.AnomalyDetection.Trainers.Autoencoder(contamination: 0.1, epochs: 3)).Fit(data);
-        int flagged = detector.Transform(data).GetColumn<bool>("PredictedLabel").Count(label => label);
-        Assert.IsTrue(flagged is >= 48 and <= 52, $"{flagged} of 500");
+        detector.LastTransformer.SetThreshold(detector.Transform(fresh), share: 0.25);
+        Assert.AreEqual(100, Flagged(detector));
+        float[] scores = [.. detector.Transform(fresh).GetColumn<float>("Score").Order()];
+        detector.LastTransformer.Threshold = scores[^11];
+        Assert.AreEqual(10, Flagged(detector));
+
+        using var saved = new MemoryStream();
+        _ml.Model.Save(detector, data.Schema, saved);
+        Assert.AreEqual(10, Flagged(_ml.Model.Load(saved, out _)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => detector.LastTransformer.Threshold = float.NaN);
+
+        int Flagged(ITransformer model) => model.Transform(fresh).GetColumn<bool>("PredictedLabel").Count(label => label);
     }
 
     [TestMethod]
     public void Feature_scores_sum_to_the_score_and_carry_the_sensors_names()
     {
         IDataView data = Data(200);
-        using TransformerChain<AutoencoderTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+        using TransformerChain<VectorTransformer> detector = _ml.Transforms.Concatenate("Features", "A", "B", "C")
             .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new()
             {
                 FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
@@ -68,7 +78,7 @@ public sealed class AutoencoderPipelineTests
     public void Weights_travel_through_a_file()
     {
         IDataView data = Data(100);
-        using TransformerChain<AutoencoderTransformer> one = WithReconstruction(1).Fit(data), other = WithReconstruction(2).Fit(data);
+        using TransformerChain<VectorTransformer> one = WithReconstruction(1).Fit(data), other = WithReconstruction(2).Fit(data);
         string file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.safetensors");
         try
         {
@@ -122,7 +132,7 @@ public sealed class AutoencoderPipelineTests
         Assert.Throws<InvalidOperationException>(
             () => context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data));
         context.FallbackToCpu = true;
-        using AutoencoderTransformer model = context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data);
+        using VectorTransformer model = context.AnomalyDetection.Trainers.Autoencoder(epochs: 1).Fit(data);
 
         using var saved = new MemoryStream();
         context.Model.Save(model, data.Schema, saved);
@@ -137,13 +147,13 @@ public sealed class AutoencoderPipelineTests
     public void Trains_on_a_part_and_scores_the_rest()
     {
         DataOperationsCatalog.TrainTestData parts = _ml.Data.TrainTestSplit(Data(200, 10), testFraction: 0.5, seed: 1);
-        using TransformerChain<AutoencoderTransformer> model = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+        using TransformerChain<VectorTransformer> model = _ml.Transforms.Concatenate("Features", "A", "B", "C")
             .Append(_ml.AnomalyDetection.Trainers.Autoencoder(epochs: 2)).Fit(parts.TrainSet);
         int rows = parts.TestSet.GetColumn<float>("A").Count();
         Assert.AreEqual(rows, model.Transform(parts.TestSet).GetColumn<float>("Score").Count(float.IsFinite));
     }
 
-    private EstimatorChain<AutoencoderTransformer> WithReconstruction(int seed) => _ml.Transforms
+    private EstimatorChain<VectorTransformer> WithReconstruction(int seed) => _ml.Transforms
         .Concatenate("Features", "A", "B", "C")
         .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new()
         {

@@ -8,50 +8,83 @@ public class TrainedAutoencoderTests
     [TestMethod]
     public void A_row_that_breaks_the_tables_rule_is_stranger_than_any_that_keeps_it()
     {
-        using TrainedAutoencoder model = Trained.Detector();
+        TrainedVector model = Trained.Detector().Model;
         float usual = Trained.Scores(model, Trained.AllRows()).Max();
-        // Each slot is within its range; only the sum is wrong.
+        // Each feature is within its range; only the sum is wrong.
         Assert.IsGreaterThan(usual, Trained.Scores(model, [10.2f, 2.8f, 11f, 7])[0]);
     }
 
     [TestMethod]
-    public void Slots_contributions_add_up_to_the_score_and_name_the_culprit()
+    public void Features_contributions_add_up_to_the_score_and_name_the_culprit()
     {
-        using TrainedAutoencoder model = Trained.Detector();
-        float[] score = new float[1], features = new float[4];
-        model.Compute(new[] { 11f, 2f, 19f, 7 }, 1, new() { Score = score, FeatureScore = features });
+        TrainedVector model = Trained.Detector().Model;
+        float[] row = [11f, 2f, 19f, 7], score = Trained.Scores(model, row), features = Trained.FeatureScores(model, row);
         Assert.AreEqual(score[0], features.Sum(), 1e-4f * score[0]);
         Assert.AreEqual(2, Array.IndexOf(features, features.Max()));
     }
 
     [TestMethod]
-    public void A_constant_slot_contributes_nothing_even_when_it_moves()
+    public void Another_value_of_a_constant_feature_is_stranger_than_anything_else_and_named()
     {
-        using TrainedAutoencoder model = Trained.Detector();
-        float[] score = new float[2], features = new float[8];
-        model.Compute(
-            new[] { 11f, 2f, 13f, 7, 11f, 2f, 13f, 1000 }, 2, new() { Score = score, FeatureScore = features });
+        VectorFitResult fit = Trained.Detector();
+        float[] rows = [11f, 2f, 13f, 7, 11f, 2f, 13f, 7.1f, 11f, 2f, 13f, 1e30f, 11f, 2f, 1000f, 7];
+        float[] score = Trained.Scores(fit.Model, rows), features = Trained.FeatureScores(fit.Model, rows);
         Assert.AreEqual(0, features[3]);
-        Assert.AreEqual(0, features[7]);
-        Assert.AreEqual(score[0], score[1]);
+        Assert.IsLessThan(fit.Threshold, score[0]);
+        Assert.IsGreaterThan(score[3], score[1], "a small step of a constant, against a large one of another feature");
+        Assert.IsGreaterThan(score[1], score[2]);
+        Assert.AreEqual(score[1], features[4..8].Sum(), 1e-4f * score[1]);
+        Assert.IsGreaterThan(1e6f, features[7]);
     }
 
     [TestMethod]
-    [DataRow(0.02)]
-    [DataRow(0.1)]
-    [DataRow(0.5)]
-    public void The_threshold_leaves_the_contamination_above_it(double contamination)
+    public void One_wild_training_value_does_not_blind_its_column()
     {
-        using TrainedAutoencoder model = Trained.Detector(
-            new AutoencoderDetectorOptions { Epochs = 5, Contamination = contamination });
-        int above = Trained.Scores(model, Trained.AllRows()).Count(s => s > model.Threshold);
-        Assert.AreEqual((int)Math.Round(contamination * 300), above);
+        // 500 rows with a feature in [0.8, 0.9], and one of them −9999: scoring 50 there is an anomaly all the same.
+        VectorFitResult fit = Trained.Detector(
+            new AutoencoderOptions { Epochs = 30 },
+            new ArrayRows(500, 2, (i, j) => j == 0 && i == 77 ? -9999 : j == 0 ? 0.8f + i * 31 % 97 / 970f : i % 13));
+        float[] scores = Trained.Scores(fit.Model, [0.85f, 5, 50, 5, 0.85f, 12]);
+        Assert.IsLessThan(fit.Threshold, scores[0]);
+        Assert.IsGreaterThan(fit.Threshold, scores[1]);
+        Assert.IsLessThan(fit.Threshold, scores[2]);
+    }
+
+    [TestMethod]
+    [DataRow(60, 4, false)]
+    [DataRow(400, 8, false)]
+    [DataRow(400, 8, true)]
+    [DataRow(2500, 4, false)]
+    public void Fresh_rows_are_flagged_at_the_contamination(int rows, int width, bool duplicated)
+    {
+        // Independent normal columns, each row twice if duplicated: the network has learned its training rows, and a
+        // threshold from their scores would flag a third of fresh ones.
+        const double Share = 0.1;
+        const int Fresh = 2000;
+        float[] table = Normal(rows, width, 1), fresh = Normal(Fresh, width, 2);
+        int Row(long i) => (int)(duplicated ? i / 2 : i);
+        VectorFitResult fit = Trained.Detector(
+            new AutoencoderOptions { Contamination = Share }, new ArrayRows(rows, width, (i, j) => table[Row(i) * width + j]));
+        double flagged = Trained.Scores(fit.Model, fresh).Count(s => s > fit.Threshold) / (double)Fresh;
+        // The rank of the threshold among as many calibration scores varies, and so does the share of fresh rows: four
+        // standard deviations of both. Of rows that come twice half as many are independent.
+        double calibrated = rows >= 2000 ? rows / 5.0 : duplicated ? rows / 2.0 : rows;
+        double deviation = Math.Sqrt(Share * (1 - Share) * (1 / calibrated + 1.0 / Fresh));
+        Assert.AreEqual(Share, flagged, 4 * deviation);
+    }
+
+    private static float[] Normal(int rows, int width, ulong seed)
+    {
+        float[] values = new float[rows * width];
+        var random = new SplitMix64(seed);
+        NormalNumbers.Fill(ref random, values);
+        return values;
     }
 
     [TestMethod]
     public void Scores_do_not_depend_on_the_batch()
     {
-        using TrainedAutoencoder model = Trained.Detector();
+        TrainedVector model = Trained.Detector().Model;
         float[] rows = Trained.AllRows();
         float[] together = Trained.Scores(model, rows);
         for (int i = 0; i < together.Length; i += 7)
@@ -66,9 +99,7 @@ public class TrainedAutoencoderTests
     {
         float[] Score(int seed)
         {
-            using TrainedAutoencoder model = AutoencoderFit.Fit(
-                Trained.SumRows(), new AutoencoderDetectorOptions { Epochs = 3 }, AutoencoderUse.Detect,
-                Trained.OnCpu with { Seed = seed });
+            TrainedVector model = Trained.Detector(new AutoencoderOptions { Epochs = 3 }, seed: seed).Model;
             return Trained.Scores(model, Trained.AllRows(20));
         }
 
@@ -80,18 +111,19 @@ public class TrainedAutoencoderTests
     [TestMethod]
     public void A_saved_model_scores_as_before_to_the_last_bit()
     {
-        using TrainedAutoencoder model = Trained.Detector(new AutoencoderDetectorOptions
+        TrainedVector model = Trained.Detector(new AutoencoderOptions
         {
             Epochs = 3,
             HiddenLayers = [16, 8],
             LatentDimension = 3,
             BatchNormalization = true,
-            Members = 3,
-        });
+            EnsembleSize = 3,
+        }).Model;
         using var weights = new MemoryStream();
         model.Save(weights);
         weights.Position = 0;
-        using TrainedAutoencoder loaded = TrainedAutoencoder.Load(model.Shape, model.Threshold, weights);
+        using var loaded = new TrainedVector(
+            model.Network, HostWeights.Load(weights, model.Network.Tensors()), ComputeDevice.Cpu, fallbackToCpu: false);
         CollectionAssert.AreEqual(
             Trained.Scores(model, Trained.AllRows()), Trained.Scores(loaded, Trained.AllRows()));
     }
@@ -101,35 +133,32 @@ public class TrainedAutoencoderTests
     [DataRow(2)]
     public void Exported_weights_have_PyTorchs_names_and_shapes_and_come_back(int members)
     {
-        var options = new AutoencoderDetectorOptions
+        var options = new AutoencoderOptions
         {
-            Epochs = 2, HiddenLayers = [6], LatentDimension = 1, Members = members, BatchNormalization = true, InputNoise = 0,
+            Epochs = 2, HiddenLayers = [6], LatentDimension = 1, EnsembleSize = members, BatchNormalization = true, InputNoise = 0,
             InputMasking = 0,
         };
-        using TrainedAutoencoder model = Trained.Detector(options);
-        using TrainedAutoencoder other = AutoencoderFit.Fit(
-            Trained.SumRows(), options, AutoencoderUse.Detect, Trained.OnCpu with { Seed = 8 });
+        TrainedVector model = Trained.Detector(options).Model;
+        TrainedVector other = Trained.Detector(options, seed: 8).Model;
         using var weights = new MemoryStream();
         model.ExportWeights(weights);
 
         weights.Position = 0;
         var shapes = SafetensorsReader.Open(weights).Header.Tensors.ToDictionary(
             t => t.Spec.Name, t => string.Join('x', t.Spec.Shape.ToArray()));
-        string stack = members == 1 ? "" : members + "x";
+        string stack = members == 1 ? "" : members + "x", row = members == 1 ? "" : members + "x1x";
         Assert.AreEqual(stack + "6x4", shapes["encoder.0.weight"]);
-        Assert.AreEqual(stack + "6", shapes["encoder.0.bias"]);
+        Assert.AreEqual(row + "6", shapes["encoder.0.bias"]);
         Assert.AreEqual(stack + "1x6", shapes["encoder.1.weight"]);
-        Assert.AreEqual(stack + "1", shapes["encoder.1.bias"]);
+        Assert.AreEqual(row + "1", shapes["encoder.1.bias"]);
         Assert.AreEqual(stack + "6x1", shapes["decoder.0.weight"]);
-        Assert.AreEqual(stack + "6", shapes["encoder_norm.0.weight"]);
-        Assert.AreEqual(stack + "6", shapes["decoder_norm.0.running_var"]);
+        Assert.AreEqual(row + "6", shapes["encoder_norm.0.weight"]);
+        Assert.AreEqual(row + "6", shapes["decoder_norm.0.running_var"]);
 
         weights.Position = 0;
         other.ImportWeights(weights);
-        float[] rows = Trained.AllRows(20), expected = new float[80], found = new float[80];
-        model.Compute(rows, 20, new() { Reconstruction = expected });
-        other.Compute(rows, 20, new() { Reconstruction = found });
-        CollectionAssert.AreEqual(expected, found);
+        float[] rows = Trained.AllRows(20);
+        CollectionAssert.AreEqual(Trained.Reconstructions(model, rows), Trained.Reconstructions(other, rows));
     }
 
     [TestMethod]
@@ -137,7 +166,7 @@ public class TrainedAutoencoderTests
     {
         float[] Scores(Precision precision)
         {
-            using TrainedAutoencoder model = Trained.Detector(new() { Epochs = 30, MemoryRows = 0, Precision = precision });
+            TrainedVector model = Trained.Detector(new() { Epochs = 30, ReferenceRows = 0, Precision = precision }).Model;
             return Trained.Scores(model, Trained.AllRows());
         }
 
@@ -152,54 +181,79 @@ public class TrainedAutoencoderTests
     [TestMethod]
     public void Weights_of_another_shape_are_refused()
     {
-        using TrainedAutoencoder model = Trained.Detector(new AutoencoderDetectorOptions { Epochs = 1 });
+        TrainedVector model = Trained.Detector(new AutoencoderOptions { Epochs = 1 }).Model;
         using var weights = new MemoryStream();
         model.Save(weights);
         weights.Position = 0;
-        Assert.ThrowsExactly<FormatException>(
-            () => TrainedAutoencoder.Load(model.Shape with { LatentDimension = 5 }, 0, weights));
-        weights.Position = 0;
-        Assert.ThrowsExactly<FormatException>(
-            () => TrainedAutoencoder.Load(model.Shape with { HiddenLayers = [60_000, 60_000] }, 0, weights));
-    }
-
-    [TestMethod]
-    public void Training_scoring_saving_and_disposal_leave_no_tensor_behind()
-    {
-        Trained.Detector(new AutoencoderDetectorOptions { Epochs = 1 }).Dispose();
-        long before = torch.Tensor.TotalCount;
-        TrainedAutoencoder model = Trained.Detector(
-            new AutoencoderDetectorOptions { Epochs = 2, BatchNormalization = true, Dropout = 0.1, ValidationFraction = 0.1 });
-        Assert.AreEqual(before, torch.Tensor.TotalCount, "a model on the CPU holds no tensor");
-        float[] rows = Trained.AllRows();
-        model.Compute(rows, 300, new()
+        AutoencoderOptions options = (AutoencoderOptions)Trained.Detector(new AutoencoderOptions { Epochs = 1 }).Options;
+        foreach (AutoencoderOptions other in new[]
         {
-            Score = new float[300],
-            FeatureScore = new float[1200],
-            Reconstruction = new float[1200],
-            Latent = new float[300 * 128],
-        });
-        model.Save(new MemoryStream());
-        model.Dispose();
-        Assert.AreEqual(before, torch.Tensor.TotalCount);
-        Assert.ThrowsExactly<ObjectDisposedException>(() => Trained.Scores(model, rows));
+            options with { LatentDimension = 5 }, options with { HiddenLayers = [60_000, 60_000] },
+        })
+        {
+            weights.Position = 0;
+            Assert.ThrowsExactly<FormatException>(() => HostWeights.Load(
+                weights, new AutoencoderNetwork(other, model.Network.Input).Tensors()));
+        }
     }
 
     [TestMethod]
-    [DataRow(1)]
+    public void A_disposed_model_makes_anew_what_it_needs()
+    {
+        TrainedVector model = Trained.Detector(new AutoencoderOptions { Epochs = 1 }).Model;
+        float[] before = Trained.Scores(model, Trained.AllRows(20));
+        model.Dispose();
+        model.Dispose();
+        CollectionAssert.AreEqual(before, Trained.Scores(model, Trained.AllRows(20)));
+    }
+
+    [TestMethod]
+    public void Both_engines_agree()
+    {
+        TrainedVector model = Trained.Detector(new AutoencoderOptions
+        {
+            Epochs = 5, BatchNormalization = true, FeatureScoreColumnName = "F",
+        }).Model;
+        float[] rows = Trained.AllRows();
+        (float[] Scores, float[] Features, float[] Made) onnx = All();
+        model.Dispose();
+        using (NativeParts.Pretend(onnx: new DllNotFoundException(), torch: null))
+        {
+            (float[] Scores, float[] Features, float[] Made) torch = All();
+            foreach ((float[] a, float[] b) in new[] { (onnx.Scores, torch.Scores), (onnx.Features, torch.Features), (onnx.Made, torch.Made) })
+            {
+                for (int i = 0; i < a.Length; i++)
+                    Assert.AreEqual(a[i], b[i], 1e-5f * Math.Max(1, Math.Abs(a[i])));
+            }
+        }
+        model.Dispose();
+
+        (float[], float[], float[]) All() =>
+            (Trained.Scores(model, rows), Trained.FeatureScores(model, rows), Trained.Reconstructions(model, rows));
+    }
+
+    [TestMethod]
     [DataRow(2)]
     [DataRow(5)]
     public void A_handful_of_rows_trains(int rows)
     {
-        using TrainedAutoencoder model = Trained.Detector(
-            new AutoencoderDetectorOptions { Epochs = 2, BatchNormalization = true }, Trained.SumRows(rows));
+        TrainedVector model = Trained.Detector(
+            new AutoencoderOptions { Epochs = 2, BatchNormalization = true }, Trained.SumRows(rows)).Model;
         Assert.IsTrue(Trained.Scores(model, Trained.AllRows(10)).All(float.IsFinite));
+    }
+
+    [TestMethod]
+    public void A_single_row_is_refused()
+    {
+        var error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => Trained.Detector(new AutoencoderOptions { Epochs = 2 }, Trained.SumRows(1)));
+        StringAssert.Contains(error.Message, "at least 2");
     }
 
     [TestMethod]
     public void Extreme_values_give_large_finite_scores()
     {
-        using TrainedAutoencoder model = Trained.Detector();
+        TrainedVector model = Trained.Detector().Model;
         float[] scores = Trained.Scores(model, [1e30f, 0, 0, 7, -1e38f, 1e38f, 0, 7, 11f, 2f, 13f, 7]);
         Assert.IsTrue(scores.All(float.IsFinite));
         Assert.IsGreaterThan(scores[2], scores[0]);
@@ -209,12 +263,13 @@ public class TrainedAutoencoderTests
     [TestMethod]
     public void Reconstruction_is_in_the_units_of_the_data()
     {
-        using TrainedAutoencoder model = AutoencoderFit.Fit(
-            Trained.SumRows(), new AutoencoderOptions { Epochs = 200, InputNoise = 0.05 }, AutoencoderUse.Denoise,
-            Trained.OnCpu);
-        float[] rows = Trained.AllRows(50), output = new float[200];
-        model.Compute(rows, 50, new() { Reconstruction = output });
+        TrainedVector model = Trained.Detector(new AutoencoderOptions
+        {
+            Epochs = 200, InputNoise = 0.05, ScoreColumnName = null, PredictedLabelColumnName = null,
+            ReconstructionColumnName = "R",
+        }).Model;
+        float[] rows = Trained.AllRows(50), output = Trained.Reconstructions(model, rows);
         for (int i = 0; i < output.Length; i++)
-            Assert.AreEqual(rows[i], output[i], 0.25f); // the slots range over 2 to 4 units
+            Assert.AreEqual(rows[i], output[i], 0.25f); // the features range over 2 to 4 units
     }
 }

@@ -33,6 +33,14 @@ public sealed record TurnedOptions
     public NonFiniteValues NonFiniteValues { get; init; }
 
     public CheckpointOptions? Checkpoint { get; init; }
+
+    /// <summary>A family's own options with these.</summary>
+    public T On<T>(T options)
+        where T : TrainingOptions => (T)(options with
+        {
+            Seed = Seed, Epochs = Epochs, Progress = Progress, CancellationToken = Cancellation,
+            CancellationBehavior = CancellationBehavior, NonFiniteValues = NonFiniteValues, Checkpoint = Checkpoint,
+        });
 }
 
 /// <summary>Data that suits every family: what passes through, and a vector with some structure.</summary>

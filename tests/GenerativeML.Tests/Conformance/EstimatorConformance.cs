@@ -20,48 +20,37 @@ public sealed partial class EstimatorConformance
 
     public static IEnumerable<object[]> Families =>
     [
-        [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(new()
+        [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(t.On(new AutoencoderOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
-        }))],
-        [Case("autoencoder featurizer", (ml, t) => ml.Generative.AutoencoderFeaturizer("Latent", "Features", new()
+        })))],
+        [Case("autoencoder featurizer", (ml, t) =>
+            ml.Generative.AutoencoderFeaturizer("Latent", "Features", t.On(new AutoencoderOptions())))],
+        [Case("autoencoder denoiser", (ml, t) =>
+            ml.Generative.AutoencoderDenoiser("Features", null, t.On(new AutoencoderOptions())))],
+        [Case("vae detector", (ml, t) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(t.On(new VaeOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-        }))],
-        [Case("autoencoder denoiser", (ml, t) => ml.Generative.AutoencoderDenoiser("Features", null, new()
-        {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-        }))],
-        [Case("vae detector", (ml, t) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
-        {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
             LatentColumnName = "Latent", LatentDeviationColumnName = "Deviation",
-        }))],
-        [Case("vae", (ml, t) => ml.Generative.Vae(new VaeTrainer.Options
+        })))],
+        [Case("vae", (ml, t) => ml.Generative.Vae(t.On(new VaeOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
-            HiddenLayers = [16], Score = VaeScore.Reconstruction, ScoreColumnName = "Score",
-        }))],
-        [Case("gan", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+            HiddenLayers = [16], Score = VaeScore.NegativeLogLikelihood, ScoreColumnName = "Score",
+        })))],
+        [Case("convolutional vae", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
+            Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
+            FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
+        })))],
+        [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
+        {
             GeneratorLayers = [16], DiscriminatorLayers = [16], DiscriminatorStepsPerGeneratorStep = 1,
-        }))],
-        [Case("gan with latent search", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        })))],
+        [Case("gan with latent search", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint,
             GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
             Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
-        }))],
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -37,25 +37,27 @@ internal static class Generators
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
             CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
         })),
-        Vectors("VAE", (ml, t) => ml.Generative.Vae(new VaeTrainer.Options
+        Vectors("VAE", (ml, t) => ml.Generative.Vae(t.On(new VaeOptions
         {
             ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [16],
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
-        Vectors("GAN", (ml, t) => ml.Generative.Gan(new GanTrainer.Options
+        }))),
+        Vectors("convolutional VAE", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], HiddenWidth = 16,
+        }))),
+        Vectors("GAN", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
             ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16],
             DiscriminatorStepsPerGeneratorStep = 1,
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
+        }))),
     ];
 
     private static GeneratorCase Vectors(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
         name, make, LabelledVectors.Rows, ["Kind", "Features", "Large"],
-        (model, rows, seed) => ((GeneratorTransformer)model).Generate(rows, seed));
+        (model, rows, seed) => model is IDataGenerator generator
+            ? generator.Generate(rows, seed)
+            : ((GeneratorTransformer)model).Generate(rows, seed));
 
     private static GeneratorCase Table(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(

@@ -12,43 +12,6 @@ public class GanTruthTests
 
     private static double Probability(double x) => 1 / (1 + Math.Exp(-x));
 
-    internal static GanShape Shape(int pack = 1, bool spectral = false, int conditions = 0) => new()
-    {
-        InputWidth = 2,
-        ConditionWidths = conditions > 0 ? [conditions] : [],
-        ConditionRows = conditions > 0 ? 10 : 0,
-        NoiseDimension = 3,
-        GeneratorLayers = [4],
-        DiscriminatorLayers = [5],
-        Activation = Activation.Tanh,
-        SpectralNormalization = spectral,
-        PackSize = pack,
-        Score = GanScore.Discriminator,
-        SearchSteps = 10,
-        Seed = 2,
-    };
-
-    internal static GanModel Model(GanShape shape)
-    {
-        using var random = new SeededRandom(torch.CPU, 5);
-        GanModel model = new GanModel(shape, bfloat16: false, random).OutliveScope();
-        ColumnMoments[] moments =
-            [new(0, shape.InputWidth), .. shape.ConditionWidths.Select((w, c) => new ColumnMoments(c + 1, w))];
-        RowSample[] samples = [.. shape.ConditionWidths.Select((w, c) => new RowSample(c + 1, w, shape.ConditionRows, 0))];
-        var rows = new FieldRows(50, [shape.InputWidth, .. shape.ConditionWidths], (i, j) => i * (7 + j) % 11 / 3f);
-        TrainingData.Prepare(rows, new TestOptions(), 0, torch.CPU, [.. moments, .. samples]).Dispose();
-        model.SetScale(moments[0]);
-        model.Conditions.Set(moments[1..], samples);
-        return model;
-    }
-
-    private static Batch Rows(bool conditions = false)
-    {
-        torch.Tensor rows = torch.tensor([0.1f, 2f, 0.8f, 0.2f, 3f, 0.9f, 1.7f, 0.5f], [4, 2]);
-        return new Batch(
-            conditions ? [rows, torch.tensor([1f, 0f, 0f, 1f, 0f, 1f, 1f, 0f], [4, 2])] : [rows], 4);
-    }
-
     public static IEnumerable<object[]> Losses =>
     [
         // −log σ(real) − log(1 − σ(made)); the generator lowers log(1 − σ(made))
@@ -109,17 +72,16 @@ public class GanTruthTests
         using var random = new SeededRandom(torch.CPU, 3);
         torch.Tensor weight = torch.tensor([3f, 4f], [2, 1]).requires_grad_();
         torch.Tensor real = torch.tensor([1f, 2f, 0f, 1f], [2, 2]), made = torch.tensor([0f, 0f, 5f, 1f], [2, 2]);
-        torch.Tensor penalty = GanLoss.GradientPenalty(x => x.matmul(weight), real, made, 1, random);
+        torch.Tensor penalty = GanLoss.GradientPenalty(x => x.mm(weight), real, made, 1, random);
         Assert.AreEqual(16, penalty.item<float>(), 1e-4); // (|w| − 1)², |w| = 5
         penalty.backward();
-        float[] gradient = new float[2];
-        HostTensors.CopyTo(weight.grad!, gradient);
+        float[] gradient = weight.grad!.data<float>().ToArray();
         Assert.AreEqual(2 * 4 * 3 / 5.0, gradient[0], 1e-4); // 2·(|w| − 1)·w/|w|
         Assert.AreEqual(2 * 4 * 4 / 5.0, gradient[1], 1e-4);
 
         // In packs of two the gradient of a pack is that of both its rows: its norm is √2·|w|.
         torch.Tensor packed = GanLoss.GradientPenalty(
-            x => x.matmul(weight).reshape(1, 2).sum(1L, keepdim: true), real, made, 2, random);
+            x => x.mm(weight).reshape(1, 2).sum(1L, keepdim: true), real, made, 2, random);
         Assert.AreEqual(Math.Pow(5 * Math.Sqrt(2) - 1, 2), packed.item<float>(), 1e-3);
     }
 
@@ -135,131 +97,118 @@ public class GanTruthTests
     public void Both_losses_move_every_parameter_as_finite_differences_say(
         GanObjective objective, int pack, bool conditional)
     {
-        // The hinge has kinks, where differences say nothing; spectral norms are constants of a step, and have a test.
-        using GanModel model = Model(Shape(pack, conditions: conditional ? 2 : 0));
-        using DisposeScope scope = torch.NewDisposeScope();
-        var options = new GanOptions { Objective = objective, InstanceNoise = 0.1, PackSize = pack };
-        using var training = new GanTraining(model, options, average: null, torch.CPU);
-        Batch batch = Rows(conditional);
-        // What is common to all outputs cancels in differences of means.
-        bool critic = objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty;
-        string[] still = critic ? ["layers.1.bias"] : [];
-        if (objective == GanObjective.Hinge)
-            still = ["layers.1.bias"];
-        Gradients.Check(model.Discriminator.NamedTensors(), () => Loss(0), 5e-3, still);
-        Gradients.Check(model.Generator.NamedTensors(), () => Loss(1), 5e-3);
-
-        torch.Tensor Loss(int update)
-        {
-            using var random = new SeededRandom(torch.CPU, 9);
-            IReadOnlyList<LossTerm> terms = training.Loss(batch, update, new StepContext(3, 10, random));
-            return terms.Count == 1 ? terms[0].Value : terms[0].Value.add(terms[1].Value);
-        }
+        GanNetwork network = TestGan.Network(
+            new GanOptions
+            {
+                Objective = objective, PackSize = pack, InstanceNoise = 0.1, GradientPenaltyWeight = 2,
+                SpectralNormalization = false,
+            },
+            conditional ? 2 : 0);
+        // What is common to all outputs cancels in differences of means, and in the hinge within its margin.
+        bool absorbed = objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty or GanObjective.Hinge;
+        LossGradients.Check(network, absorbed ? ["discriminator.1.bias"] : []);
     }
 
     [TestMethod]
-    public void The_gradient_penalty_alone_reaches_all_the_discriminators_weights()
+    public void Gradients_pass_through_spectral_norms_whose_vectors_are_constants_of_a_step()
     {
-        using GanModel model = Model(Shape(pack: 2, conditions: 2));
-        using DisposeScope scope = torch.NewDisposeScope();
-        var options = new GanOptions { PackSize = 2 };
-        using var training = new GanTraining(model, options, average: null, torch.CPU);
-        // A constant added to all outputs, and so the last bias, has no slope.
-        Gradients.Check(model.Discriminator.NamedTensors(), () =>
-        {
-            using var random = new SeededRandom(torch.CPU, 9);
-            return training.Loss(Rows(conditions: true), 0, new StepContext(3, 10, random))
-                .Single(t => t.Name == "gradient penalty").Value;
-        }, 5e-3, "layers.1.bias");
+        GanNetwork network = TestGan.Network(
+            new GanOptions { Objective = GanObjective.NonSaturating, SpectralNormalization = true });
+        LossGradients.Check(network, weights: host => network.Initialize(host, null!));
     }
 
     [TestMethod]
     public void Spectral_normalisation_divides_by_the_largest_singular_value()
     {
-        using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 3);
         // Columns (2, 1, 0) and (1, −1, 3): the larger root of λ² − 16λ + (5·11 − 1²) is the square of the value.
-        torch.Tensor weight = torch.tensor([2f, 1f, 1f, -1f, 0f, 3f], [3, 2]).requires_grad_();
+        float[] values = [2f, 1f, 1f, -1f, 0f, 3f];
         double largest = Math.Sqrt(8 + Math.Sqrt(64 - 54));
-        using SpectralNorm norm = new SpectralNorm(weight, random).OutliveScope();
-        Assert.AreEqual(largest, norm.Sigma(weight).item<float>(), 1e-4);
-        Gradients.Check([("weight", weight)], () => norm.Normalize(weight).square().sum(), 5e-3);
+        var declared = new LayerSpecs();
+        SpectralNorm.Declare(declared, "layer", inputs: 2, outputs: 3);
+        var weights = new HostWeights(declared.Tensors);
+        values.CopyTo(weights["layer.weight"], 0);
+        SpectralNorm.Initialize(weights, "layer", seed: 3);
+
+        using DisposeScope scope = torch.NewDisposeScope();
+        Dictionary<string, torch.Tensor> tensors = weights.ToTensors(torch.CPU);
+        float[] normal = Normalized();
+        for (int i = 0; i < values.Length; i++)
+            Assert.AreEqual(values[i] / largest, normal[i], 1e-5);
 
         // After a small step one iteration follows.
         using (torch.no_grad())
-            weight.add_(0.01);
-        norm.Iterate(weight);
-        double trace = 2.01 * 2.01 + 1.01 * 1.01 + 0.01 * 0.01 + 1.01 * 1.01 + 0.99 * 0.99 + 3.01 * 3.01;
-        double cross = 2.01 * 1.01 + 1.01 * -0.99 + 0.01 * 3.01;
-        double first = 2.01 * 2.01 + 1.01 * 1.01 + 0.01 * 0.01, second = trace - first;
-        double root = trace / 2 + Math.Sqrt(trace * trace / 4 - (first * second - cross * cross));
-        Assert.AreEqual(Math.Sqrt(root), norm.Sigma(weight).item<float>(), 1e-3);
+            tensors["layer.weight"].Add(0.01);
+        SpectralNorm.Iterate(tensors, "layer");
+        torch.Tensor moved = HostTensors.FromRows(Normalized(), 3, 2, torch.CPU);
+        Assert.AreEqual(1, torch.linalg.svdvals(moved)[0].item<float>(), 1e-4);
+
+        float[] Normalized()
+        {
+            torch.Tensor unit = torch.eye(2);
+            torch.Tensor columns = SpectralNorm.Linear<TorchTensor>(new TorchOps(tensors).Root, "layer", unit);
+            return columns.t().contiguous().data<float>().ToArray(); // (3, 2), for the bias is zero
+        }
     }
 
     [TestMethod]
     public void A_discriminator_with_spectral_normalisation_is_never_steeper_than_one()
     {
-        using GanModel model = Model(Shape(spectral: true));
+        GanNetwork network = TestGan.Network(new GanOptions { Objective = GanObjective.Hinge });
         using DisposeScope scope = torch.NewDisposeScope();
-        using (torch.no_grad())
+        using var layers = new TorchLayers(network.Declare, torch.CPU, seed: 5);
+        HostWeights weights = layers.ToHost(network.Tensors());
+        network.Initialize(weights, null!);
+        foreach (TensorSpec spec in weights.Specs.Where(s => s.Name.EndsWith(".weight", StringComparison.Ordinal)))
         {
-            foreach (torch.Tensor weight in model.Discriminator.TrainedTensors())
-                weight.mul_(10);
+            foreach (ref float value in weights[spec.Name].AsSpan())
+                value *= 10;
         }
+        layers.LoadStateDict(weights);
         for (int i = 0; i < 30; i++)
-            model.Discriminator.FollowWeights();
-        torch.Tensor rows = torch.tensor([0f, 0f, 1f, 0f, 0f, 1f, -3f, 4f], [4, 2]);
-        float[] judged = new float[4];
-        HostTensors.CopyTo(model.Judge(rows, null), judged);
+            network.AfterUpdate(layers, GanNetwork.DiscriminatorUpdate, default);
+        torch.Tensor rows = torch.tensor([0f, 0f, 0f, 1f, 0f, 0f, 0f, 1f, 0f, -3f, 0f, 4f], [4, 3]);
+        torch.Tensor outputs = network.JudgeAlone(new TorchOps(layers.Tensors).Root, new(rows, null));
+        float[] judged = outputs.detach().data<float>().ToArray();
         double[] distance = [0, 1, 1, 5];
         for (int i = 1; i < 4; i++)
             Assert.IsLessThanOrEqualTo(distance[i] + 1e-3, Math.Abs(judged[i] - judged[0]));
     }
 
     [TestMethod]
-    public void Clipped_weights_stay_within_the_clip()
+    public void Clipped_weights_stay_within_the_clip_and_the_generators_are_not_clipped()
     {
-        using GanModel model = Model(Shape());
+        GanNetwork network = TestGan.Network(new GanOptions { Objective = GanObjective.Wasserstein, WeightClip = 0.05 });
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 9);
-        var options = new GanOptions { Objective = GanObjective.Wasserstein, WeightClip = 0.05 };
-        using var training = new GanTraining(model, options, average: null, torch.CPU);
-        var step = new StepContext(0, 10, random);
-        training.Loss(Rows(), GanTraining.Discriminator, step)[0].Value.backward();
-        using (torch.no_grad())
-            training.AfterUpdate(GanTraining.Discriminator, step);
-        foreach ((string name, torch.Tensor weight) in model.Discriminator.NamedTensors())
-            Assert.IsLessThanOrEqualTo(0.05 + 1e-7, weight.detach().abs().norm(float.PositiveInfinity).item<float>(), name);
+        using IDisposable noGradient = torch.no_grad();
+        using var layers = new TorchLayers(network.Declare, torch.CPU, seed: 5);
+        network.AfterUpdate(layers, GanNetwork.DiscriminatorUpdate, default);
+        Assert.AreEqual(0.05f, Largest("discriminator"));
+        Assert.IsGreaterThan(0.1f, Largest("generator"));
+
+        float Largest(string part) => layers.Parameters(part).Max(p => p.detach().abs().max().item<float>());
     }
 
     [TestMethod]
     public void Packs_are_rows_side_by_side_each_with_its_condition()
     {
+        GanNetwork network = TestGan.Network(new GanOptions { PackSize = 2 }, conditions: 1, width: 2);
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor rows = torch.tensor([1f, 2f, 3f, 4f, 5f, 6f, 7f, 8f], [4, 2]);
         torch.Tensor labels = torch.tensor([10f, 20f, 30f, 40f], [4, 1]);
-        torch.Tensor packs = GanModel.Packed(rows, labels, 2);
+        torch.Tensor packs = network.Packed<TorchTensor>(new(rows, new TorchTensor(labels)));
         CollectionAssert.AreEqual(new long[] { 2, 6 }, packs.shape);
-        float[] values = new float[12];
-        HostTensors.CopyTo(packs, values);
-        CollectionAssert.AreEqual(new float[] { 1, 2, 10, 3, 4, 20, 5, 6, 30, 7, 8, 40 }, values);
+        CollectionAssert.AreEqual(
+            new float[] { 1, 2, 10, 3, 4, 20, 5, 6, 30, 7, 8, 40 }, packs.data<float>().ToArray());
     }
 
     [TestMethod]
     public void Averaged_weights_are_the_running_mean_worked_by_hand()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 9);
-        using Dense network = new Dense(1, 1, random).OutliveScope(), average = new Dense(1, 1, random).OutliveScope();
-        using IDisposable noGradient = torch.no_grad();
-        average.Weight.fill_(4);
-        network.Weight.fill_(10);
-        WeightAverage.Update(average, network, decay: 0.5, count: 0); // the first keeps a tenth
-        Assert.AreEqual(0.1 * 4 + 0.9 * 10, average.Weight.item<float>(), 1e-5);
-        WeightAverage.Update(average, network, decay: 0.5, count: 1000);
-        Assert.AreEqual(0.5 * 9.4 + 0.5 * 10, average.Weight.item<float>(), 1e-5);
-        WeightAverage.Exchange(average, network);
-        Assert.AreEqual(10, average.Weight.item<float>(), 1e-5);
-        Assert.AreEqual(9.7, network.Weight.item<float>(), 1e-5);
+        torch.Tensor mean = torch.tensor([4f]), value = torch.tensor([10f]);
+        WeightAverage.Update([(mean, value)], decay: 0.5, count: 0); // the first keeps a tenth
+        Assert.AreEqual(0.1 * 4 + 0.9 * 10, mean.item<float>(), 1e-5);
+        WeightAverage.Update([(mean, value)], decay: 0.5, count: 1000);
+        Assert.AreEqual(0.5 * 9.4 + 0.5 * 10, mean.item<float>(), 1e-5);
     }
 }

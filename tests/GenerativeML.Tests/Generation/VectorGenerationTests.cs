@@ -1,3 +1,4 @@
+using GenerativeML.Benchmarks;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
@@ -12,12 +13,12 @@ public class VectorGenerationTests
 {
     private readonly MLContext _ml = new(seed: 1);
 
-    private GeneratorTransformer Vae() => _ml.Generative.Vae(new VaeTrainer.Options
+    private VectorGenerator Vae() => _ml.Generative.Vae(new VaeOptions
     {
         ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [32], LearningRate = 5e-3, Epochs = 60,
     }).Fit(LabelledVectors.Rows(600));
 
-    private GeneratorTransformer Gan() => _ml.Generative.Gan(new GanTrainer.Options
+    private GanTransformer Gan() => _ml.Generative.Gan(new GanOptions
     {
         ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16], Epochs = 2,
     }).Fit(LabelledVectors.Rows(60));
@@ -25,7 +26,7 @@ public class VectorGenerationTests
     [TestMethod]
     public void Every_row_has_the_labels_that_are_asked_for_and_vectors_that_go_with_them()
     {
-        using GeneratorTransformer model = Vae();
+        using VectorGenerator model = Vae();
         IDataView rows = model.Generate(3000, seed: 4, new RowCondition().Equal("Kind", 2).Equal("Large", true));
         Labelled[] all = Read(rows);
         Assert.HasCount(3000, all);
@@ -39,7 +40,7 @@ public class VectorGenerationTests
     [TestMethod]
     public void Without_a_condition_labels_come_as_in_the_training_rows()
     {
-        using GeneratorTransformer model = Gan();
+        using GanTransformer model = Gan();
         Labelled[] all = Read(model.Generate(6000));
         foreach (uint kind in new uint[] { 1, 2, 3 })
             Assert.AreEqual(1 / 3.0, all.Count(r => r.Kind == kind) / 6000.0, 0.03);
@@ -52,17 +53,14 @@ public class VectorGenerationTests
     [TestMethod]
     public void What_cannot_be_met_is_refused_before_any_work_and_says_why()
     {
-        using GeneratorTransformer model = Gan();
+        using GanTransformer model = Gan();
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(-1));
-        Refuses("'Height'", new RowCondition().Equal("Height", 1));
-        Refuses("no training row", new RowCondition().Equal("Kind", 4));
-        Refuses("two values", new RowCondition().Equal("Kind", 1).Equal("Kind", 2));
-        Refuses("single values", new RowCondition().Between("Kind", 1, 2));
-        Refuses("Boolean", new RowCondition().Equal("Large", "yes"));
+        Refuses(model, "'Height'", new RowCondition().Equal("Height", 1));
+        Refuses(model, "no training row", new RowCondition().Equal("Kind", 4));
+        Refuses(model, "two values", new RowCondition().Equal("Kind", 1).Equal("Kind", 2));
+        Refuses(model, "single values", new RowCondition().Between("Kind", 1, 2));
+        Refuses(model, "Boolean", new RowCondition().Equal("Large", "yes"));
         Assert.AreEqual(0, model.Generate(0).GetRowCount());
-
-        void Refuses(string why, RowCondition where) => StringAssert.Contains(
-            Assert.Throws<ArgumentException>(() => model.Generate(10, where: where)).Message, why);
     }
 
     [TestMethod]
@@ -87,20 +85,32 @@ public class VectorGenerationTests
     public void Values_that_a_likelihood_cannot_have_are_refused_before_training()
     {
         IEstimator<ITransformer> estimator =
-            _ml.Generative.Vae(new VaeTrainer.Options { Likelihood = VaeLikelihood.Bernoulli });
+            _ml.Generative.Vae(new VaeOptions { Likelihood = VaeLikelihood.Bernoulli });
         string message = Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message;
         StringAssert.Contains(message, "'Features'");
-        StringAssert.Contains(message, "Slot 0");
-        estimator = _ml.Generative.Vae(new VaeTrainer.Options { ColumnLikelihoods = [VaeLikelihood.Gaussian] });
+        StringAssert.Contains(message, "Feature 0");
+        estimator = _ml.Generative.Vae(new VaeOptions { FeatureLikelihoods = [VaeLikelihood.Gaussian] });
         StringAssert.Contains(
-            Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message, "3 slots");
+            Assert.Throws<InvalidOperationException>(() => estimator.Fit(LabelledVectors.Rows(20))).Message, "3 features");
+    }
+
+    [TestMethod]
+    public void Vectors_that_are_no_images_of_the_shape_are_refused_before_training()
+    {
+        Refuses(new ConvolutionalVaeOptions(), "3 features, no square image");
+        Refuses(new ConvolutionalVaeOptions { ImageShape = new(1, 2, 2) }, "3 features, not the 4 of an image of 1 × 2 × 2");
+
+        void Refuses(ConvolutionalVaeOptions options, string why) => StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(
+                () => _ml.Generative.ConvolutionalVae(options).Fit(LabelledVectors.Rows(20))).Message,
+            why);
     }
 
     [TestMethod]
     public void A_gan_reports_how_its_training_went_and_the_report_is_saved_with_it()
     {
-        using GeneratorTransformer model = Gan();
-        GanReport report = ((GanTransformer)model).Report;
+        using GanTransformer model = Gan();
+        GanReport report = model.Report;
         Assert.IsNotEmpty(report.Stages);
         Assert.AreEqual(6, report.ComparedRows, 1);
         Assert.IsTrue(report.Stages.All(s => s.Step > 0 && double.IsFinite(s.SlicedWasserstein)));
@@ -111,6 +121,68 @@ public class VectorGenerationTests
         using var loaded = (GanTransformer)new MLContext().Model.Load(stream, out _);
         Assert.AreEqual(report.ToString(), loaded.Report.ToString());
     }
+
+    [TestMethod]
+    public void A_label_of_few_whole_numbers_is_a_category_and_generated_exactly()
+    {
+        TableView data = new TableView(120)
+            .Add("Size", NumberDataViewType.Single, row => (row % 3) switch { 0 => 2f, 1 => 5f, _ => -1f })
+            .Add("Weight", NumberDataViewType.Single, row => row % 7 / 4f)
+            .Add("Count", NumberDataViewType.Single, row => (float)(row % 21))
+            .AddVector("Features", 2, row => [row % 3 + MathF.Sin(row), MathF.Cos(row)]);
+        using GanTransformer model = _ml.Generative.Gan(new GanOptions
+        {
+            ConditionColumnNames = ["Size", "Weight", "Count"], GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 2,
+        }).Fit(data);
+        using var stream = new MemoryStream();
+        _ml.Model.Save(model, null, stream);
+        stream.Position = 0;
+        using var loaded = (GanTransformer)new MLContext().Model.Load(stream, out _);
+        foreach (GanTransformer gan in new[] { model, loaded })
+        {
+            CollectionAssert.AreEquivalent(
+                new float[] { 2, 5, -1 }, VectorRows.Singles(gan.Generate(300), "Size").Distinct().ToArray());
+            RowCondition where = new RowCondition().Equal("Size", 5).Equal("Weight", 0.33);
+            Assert.IsTrue(VectorRows.Singles(gan.Generate(50, where: where), "Size").All(size => size == 5));
+            Assert.IsTrue(VectorRows.Singles(gan.Generate(50, where: where), "Weight").All(weight => weight == 0.33f));
+            Refuses(gan, "no training row", new RowCondition().Equal("Size", 2.5));
+            Refuses(gan, "no training row", new RowCondition().Equal("Size", 3));
+            Refuses(gan, "Single", new RowCondition().Equal("Size", "2"));
+            // Neither fractions nor more than twenty values are categories: any number can be asked for.
+            Assert.AreEqual(30.5f, VectorRows.Singles(gan.Generate(1, where: new RowCondition().Equal("Count", 30.5)), "Count")[0]);
+        }
+        // Values that were never seen are scored as missing keys are, all alike.
+        TableView other = new TableView(3)
+            .Add("Size", NumberDataViewType.Single, row => row - 1f)
+            .Add("Weight", NumberDataViewType.Single, row => 0.5f)
+            .Add("Count", NumberDataViewType.Single, row => 3f)
+            .AddVector("Features", 2, row => [1f, 0.5f]);
+        float[] scores = VectorRows.Singles(model.Transform(other), "Score");
+        Assert.AreEqual(scores[1], scores[2]);
+        Assert.AreNotEqual(scores[0], scores[1]);
+    }
+
+    [TestMethod]
+    public void A_category_that_is_missing_is_an_error_or_replaced_by_the_shares_of_all()
+    {
+        TableView data = new TableView(60)
+            .Add("Size", NumberDataViewType.Single, row => row == 9 ? float.NaN : row % 2)
+            .AddVector("Features", 2, row => [row % 2 + MathF.Sin(row), MathF.Cos(row)]);
+        var options = new GanOptions
+        {
+            ConditionColumnNames = ["Size"], GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 1, ValidationFraction = 0,
+        };
+        string message = Assert.Throws<InvalidOperationException>(() => _ml.Generative.Gan(options).Fit(data)).Message;
+        StringAssert.Contains(message, "'Size' holds 1 values that are NaN or infinite, in 1 of 60 rows");
+        using GanTransformer model =
+            _ml.Generative.Gan(options with { NonFiniteValues = NonFiniteValues.Replace }).Fit(data);
+        Assert.IsTrue(VectorRows.Singles(model.Transform(data), "Score").All(float.IsFinite));
+        Assert.IsTrue(VectorRows.Singles(
+            model.Generate(20, where: new RowCondition().Equal("Size", 1)), "Size").All(size => size == 1));
+    }
+
+    private static void Refuses(IDataGenerator model, string why, RowCondition where) => StringAssert.Contains(
+        Assert.Throws<ArgumentException>(() => model.Generate(10, where: where)).Message, why);
 
     private static Labelled[] Read(IDataView rows)
     {

@@ -35,7 +35,7 @@ public sealed class GptWithoutTorchTests
         string expected = read.GetColumn<string>("GeneratedText").Single().Replace('\n', ' ');
         int score = BitConverter.SingleToInt32Bits(read.GetColumn<float>("Score").Single());
 
-        string managed = TorchlessProcess.CopyManaged(Path.Combine(_folder, "program"), onnxRuntime: true);
+        string managed = TorchlessProcess.CopyManaged(Path.Combine(_folder, "program"));
         foreach (string program in (string[])[AppContext.BaseDirectory, managed])
         {
             (int code, string[] lines, string errors) =

@@ -19,9 +19,9 @@ public sealed class HostileOptionsTests
     {
         var ml = new MLContext(1);
         TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row == 4 ? float.NaN : 1]);
-        using AutoencoderTransformer trained = ml.AnomalyDetection.Trainers.Autoencoder(new()
+        using VectorTransformer trained = ml.AnomalyDetection.Trainers.Autoencoder(new()
         {
-            Epochs = 1, HiddenLayers = [4], MemoryRows = 2, NonFiniteValues = NonFiniteValues.Replace,
+            Epochs = 1, HiddenLayers = [4], ReferenceRows = 2, NonFiniteValues = NonFiniteValues.Replace,
             FeatureScoreColumnName = "FeatureScore",
         }).Fit(data);
         Survives(ml, trained);
@@ -32,29 +32,23 @@ public sealed class HostileOptionsTests
     {
         var ml = new MLContext(1);
         TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row % 3]);
-        using VaeTransformer trained = ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
+        using VectorGenerator trained = ml.AnomalyDetection.Trainers.VariationalAutoencoder(new VaeOptions
         {
-            Epochs = 1, HiddenLayers = [4], MemoryRows = 2, FeatureScoreColumnName = "FeatureScore",
+            Epochs = 1, HiddenLayers = [4], ReferenceRows = 2, FeatureScoreColumnName = "FeatureScore",
         }).Fit(data);
         Survives(ml, trained);
     }
 
     [TestMethod]
-    public void A_vae_that_was_saved_before_rows_were_stored_loads()
+    public void Damaged_options_of_a_convolutional_vae_load_soundly_or_are_refused_as_a_format_error()
     {
         var ml = new MLContext(1);
-        TableView data = new TableView(20).AddVector("Features", 3, row => [row, -row, row % 3]);
-        using VaeTransformer trained = ml.AnomalyDetection.Trainers.VariationalAutoencoder(new()
+        TableView data = new TableView(20).AddVector("Features", 4, row => [row, -row, row % 3, row % 2]);
+        using VectorGenerator trained = ml.Generative.ConvolutionalVae(new ConvolutionalVaeOptions
         {
-            Epochs = 1, HiddenLayers = [4], Score = VaeScore.NegativeLogLikelihood,
+            Epochs = 1, Channels = [2], HiddenWidth = 3, ScoreColumnName = "Score", Score = VaeScore.Novelty,
         }).Fit(data);
-        string options = Encoding.UTF8.GetString(EntryOf(ml, trained, "options.json"));
-        string old = Regex.Replace(options, @"\s*""memoryRows"":\s*0,", "");
-        Assert.AreNotEqual(options, old);
-        (ModelFamily family, JsonElement saved) = ModelFile.ReadOptions(new MemoryStream(Encoding.UTF8.GetBytes(old)));
-        using var model = (VaeTransformer)family.Load(
-            ml, saved, new MemoryStream(EntryOf(ml, trained, "weights.safetensors")));
-        Assert.AreEqual(trained.Threshold, model.Threshold);
+        Survives(ml, trained);
     }
 
     [TestMethod]

@@ -11,10 +11,16 @@ public sealed class CheckpointTests : IDisposable
 
     private static float Train(
         string? folder, long stopAt = -1, string identity = """{"Epochs":6}""", long budget = 1 << 20, long rows = 500,
-        int every = 7)
+        int every = 7, float changed = 0, long divergeAt = long.MaxValue, long breakAt = -1)
     {
         using var stop = new CancellationTokenSource();
-        using var family = new LinearFamily { Noise = 0.2, OnStep = s => { if (s == stopAt) stop.Cancel(); } };
+        using var family = new LinearFamily
+        {
+            Noise = 0.2,
+            OnStep = s => { if (s == stopAt) stop.Cancel(); },
+            DivergeAt = divergeAt,
+            BreakAt = breakAt,
+        };
         var options = new TestOptions
         {
             CacheBudgetBytes = budget,
@@ -22,7 +28,8 @@ public sealed class CheckpointTests : IDisposable
             CancellationToken = stop.Token,
             Checkpoint = folder is null ? null : new CheckpointOptions(folder) { Every = every, Keep = 2 },
         };
-        var source = new ArrayRows(rows, 2, (i, j) => (i * 37 % rows / (float)rows - 0.5f) * (j == 0 ? 1 : 3));
+        var source = new ArrayRows(
+            rows, 2, (i, j) => (i * 37 % rows / (float)rows - 0.5f) * (j == 0 ? 1 : 3) + (i == 7 ? changed : 0));
         using TrainingData data = TrainingData.Prepare(source, options, 1, torch.CPU, []);
         var run = new TrainingRun
         {
@@ -96,6 +103,33 @@ public sealed class CheckpointTests : IDisposable
         InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
             () => Train(_folder, rows: 400));
         StringAssert.Contains(error.Message, "training rows is 320 and was 400");
+    }
+
+    [TestMethod]
+    [DataRow(1L << 20)]
+    [DataRow(800L)]
+    public void A_checkpoint_of_rows_that_changed_is_refused(long budget)
+    {
+        Train(_folder, budget: budget);
+        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => Train(_folder, budget: budget, changed: 1e-3f));
+        StringAssert.Contains(error.Message, "fingerprint of the rows of ");
+    }
+
+    [TestMethod]
+    [DataRow(30L, -1L, "error became NaN")]
+    [DataRow(long.MaxValue, 34L, "'weight' became NaN")]
+    public void A_run_that_diverged_writes_no_checkpoint_and_names_the_last_good_one(
+        long divergeAt, long breakAt, string what)
+    {
+        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => Train(_folder, divergeAt: divergeAt, breakAt: breakAt));
+        StringAssert.Contains(error.Message, what);
+        StringAssert.Contains(error.Message, "by step 35"); // the first checkpoint after it
+        StringAssert.Contains(error.Message, $"The checkpoint of step 28 in {_folder} is from before.");
+        Assert.EndsWith("checkpoint-000000000028.safetensors", Directory.GetFiles(_folder).Max()!);
+        float whole = Train(null);
+        Assert.AreEqual(whole, Train(_folder), "going on from the good one without what broke the run");
     }
 
     [TestMethod]

@@ -57,6 +57,60 @@ public class FlatAdamWTests
     }
 
     [TestMethod]
+    public void Steps_are_those_of_torchs_own_AdamW()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var random = new SeededRandom(torch.CPU, 5);
+        torch.Tensor inputs = random.Normal([16, 7]), targets = random.Normal([16, 3]);
+        torch.Tensor start = random.Normal([3, 7]);
+        var ours = new Parameter(start.clone());
+        var theirs = new Parameter(start.clone());
+        using var optimizer = new FlatAdamW([ours], weightDecay: 0.1, clipNorm: 0);
+        using torch.optim.Optimizer stock = torch.optim.AdamW([theirs], lr: 0.05, weight_decay: 0.1);
+        for (int step = 0; step < 20; step++)
+        {
+            optimizer.ClearGradients();
+            stock.zero_grad();
+            inputs.mm(ours.t()).sub(targets).square().mean().backward();
+            inputs.mm(theirs.t()).sub(targets).square().mean().backward();
+            optimizer.Step(0.05);
+            stock.step();
+        }
+        AssertClose([.. Values(theirs)], ours);
+    }
+
+    [TestMethod]
+    public void An_optimizer_given_the_state_of_another_goes_on_as_that_one()
+    {
+        using var first = new Parameter(torch.tensor([0.5f, -1f, 2f], [3]));
+        using var second = new Parameter(torch.tensor([0.5f, -1f, 2f], [3]));
+        using var whole = new FlatAdamW([first], 0, 0);
+        using var before = new FlatAdamW([second], 0, 0);
+        for (int step = 0; step < 3; step++)
+        {
+            Move(whole, first);
+            Move(before, second);
+        }
+        using var resumed = new FlatAdamW([second], 0, 0);
+        foreach (((string name, torch.Tensor value), (_, torch.Tensor old)) in resumed.State.Zip(before.State))
+            value.copy_(old);
+        for (int step = 0; step < 3; step++)
+        {
+            Move(whole, first);
+            Move(resumed, second);
+        }
+        CollectionAssert.AreEqual(Values(first).ToArray(), Values(second).ToArray());
+
+        static void Move(FlatAdamW optimizer, torch.Tensor weight)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            optimizer.ClearGradients();
+            weight.square().sum().backward();
+            optimizer.Step(0.1);
+        }
+    }
+
+    [TestMethod]
     [DataRow(1)]
     [DataRow(3)]
     public void Many_weights_move_as_few_do_on_any_number_of_threads(int threads)

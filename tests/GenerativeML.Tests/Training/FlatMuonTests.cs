@@ -13,7 +13,7 @@ public class FlatMuonTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor matrices = new SeededRandom(torch.CPU, 1).Normal([2, rows, columns]);
-        torch.Tensor made = NewtonSchulz.Orthogonalize(matrices);
+        torch.Tensor made = UpdateScripts.Orthogonalize(matrices);
         for (int n = 0; n < 2; n++)
         {
             double[,] g = Matrix(matrices[n]), o = Matrix(made[n]);

@@ -26,6 +26,9 @@ internal sealed class LinearFamily : ITrainable, IDisposable
     /// <summary>From this step on the loss is not a number.</summary>
     public long DivergeAt { get; init; } = long.MaxValue;
 
+    /// <summary>In this step the loss is a number, and its gradient is none.</summary>
+    public long BreakAt { get; init; } = -1;
+
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
     {
         OnStep?.Invoke(step.Step);
@@ -33,6 +36,8 @@ internal sealed class LinearFamily : ITrainable, IDisposable
         if (Noise > 0)
             x = x.add(step.Random.Normal(x.shape, Noise));
         torch.Tensor loss = Error(x, batch);
+        if (step.Step == BreakAt)
+            loss = loss.add(_line.weight.sub(_line.weight).sqrt().sum()); // √0 has no finite gradient
         return [new LossTerm("error", step.Step >= DivergeAt ? loss.mul(double.NaN) : loss)];
     }
 

@@ -5,35 +5,35 @@ public class OptionsTests
 {
     public static IEnumerable<object[]> OutOfRange =>
     [
-        [new AutoencoderDetectorOptions { Epochs = 0 }, "Epochs"],
-        [new AutoencoderDetectorOptions { BatchSize = 0 }, "BatchSize"],
-        [new AutoencoderDetectorOptions { LearningRate = 0 }, "LearningRate"],
-        [new AutoencoderDetectorOptions { LearningRate = double.NaN }, "LearningRate"],
-        [new AutoencoderDetectorOptions { Schedule = (LearningRateSchedule)9 }, "Schedule"],
-        [new AutoencoderDetectorOptions { WarmupFraction = 1 }, "WarmupFraction"],
-        [new AutoencoderDetectorOptions { WeightDecay = -1 }, "WeightDecay"],
-        [new AutoencoderDetectorOptions { GradientClipNorm = double.PositiveInfinity }, "GradientClipNorm"],
-        [new AutoencoderDetectorOptions { ValidationFraction = 0.6 }, "ValidationFraction"],
-        [new AutoencoderDetectorOptions { EarlyStoppingPatience = -1 }, "EarlyStoppingPatience"],
-        [new AutoencoderDetectorOptions { Precision = (Precision)9 }, "Precision"],
-        [new AutoencoderDetectorOptions { NonFiniteValues = (NonFiniteValues)9 }, "NonFiniteValues"],
-        [new AutoencoderDetectorOptions { CacheBudgetBytes = -1 }, "CacheBudgetBytes"],
-        [new AutoencoderDetectorOptions { ShuffleBufferRows = 0 }, "ShuffleBufferRows"],
-        [new AutoencoderDetectorOptions { CancellationBehavior = (CancellationBehavior)9 }, "CancellationBehavior"],
-        [new AutoencoderDetectorOptions { Checkpoint = new("x") { Every = 0 } }, "Checkpoint.Every"],
-        [new AutoencoderDetectorOptions { Checkpoint = new("x") { Keep = 0 } }, "Checkpoint.Keep"],
-        [new AutoencoderDetectorOptions { HiddenLayers = [8, 0] }, "HiddenLayers"],
-        [new AutoencoderDetectorOptions { LatentDimension = 0 }, "LatentDimension"],
-        [new AutoencoderDetectorOptions { Activation = (Activation)99 }, "Activation"],
-        [new AutoencoderDetectorOptions { Dropout = 1 }, "Dropout"],
-        [new AutoencoderDetectorOptions { InputNoise = -0.1 }, "InputNoise"],
-        [new AutoencoderDetectorOptions { InputMasking = 1 }, "InputMasking"],
-        [new AutoencoderDetectorOptions { Members = 0 }, "Members"],
-        [new AutoencoderDetectorOptions { Contamination = 0 }, "Contamination"],
-        [new AutoencoderDetectorOptions { Contamination = 0.51 }, "Contamination"],
-        [new AutoencoderDetectorOptions { MemoryRows = -1 }, "MemoryRows"],
-        [new AutoencoderDetectorOptions { MemoryRows = 10_001 }, "MemoryRows"],
-        [new AutoencoderDetectorOptions { HiddenLayers = [.. Enumerable.Repeat(1, 65)] }, "HiddenLayers.Count"],
+        [new AutoencoderOptions { Epochs = 0 }, "Epochs"],
+        [new AutoencoderOptions { BatchSize = 0 }, "BatchSize"],
+        [new AutoencoderOptions { LearningRate = 0 }, "LearningRate"],
+        [new AutoencoderOptions { LearningRate = double.NaN }, "LearningRate"],
+        [new AutoencoderOptions { Schedule = (LearningRateSchedule)9 }, "Schedule"],
+        [new AutoencoderOptions { WarmupFraction = 1 }, "WarmupFraction"],
+        [new AutoencoderOptions { WeightDecay = -1 }, "WeightDecay"],
+        [new AutoencoderOptions { GradientClipNorm = double.PositiveInfinity }, "GradientClipNorm"],
+        [new AutoencoderOptions { ValidationFraction = 0.6 }, "ValidationFraction"],
+        [new AutoencoderOptions { EarlyStoppingPatience = -1 }, "EarlyStoppingPatience"],
+        [new AutoencoderOptions { Precision = (Precision)9 }, "Precision"],
+        [new AutoencoderOptions { NonFiniteValues = (NonFiniteValues)9 }, "NonFiniteValues"],
+        [new AutoencoderOptions { CacheBudgetBytes = -1 }, "CacheBudgetBytes"],
+        [new AutoencoderOptions { ShuffleBufferRows = 0 }, "ShuffleBufferRows"],
+        [new AutoencoderOptions { CancellationBehavior = (CancellationBehavior)9 }, "CancellationBehavior"],
+        [new AutoencoderOptions { Checkpoint = new("x") { Every = 0 } }, "Checkpoint.Every"],
+        [new AutoencoderOptions { Checkpoint = new("x") { Keep = 0 } }, "Checkpoint.Keep"],
+        [new AutoencoderOptions { HiddenLayers = [8, 0] }, "HiddenLayers"],
+        [new AutoencoderOptions { LatentDimension = 0 }, "LatentDimension"],
+        [new AutoencoderOptions { Activation = (Activation)99 }, "Activation"],
+        [new AutoencoderOptions { Dropout = 1 }, "Dropout"],
+        [new AutoencoderOptions { InputNoise = -0.1 }, "InputNoise"],
+        [new AutoencoderOptions { InputMasking = 1 }, "InputMasking"],
+        [new AutoencoderOptions { EnsembleSize = 0 }, "EnsembleSize"],
+        [new AutoencoderOptions { Contamination = 0 }, "Contamination"],
+        [new AutoencoderOptions { Contamination = 0.51 }, "Contamination"],
+        [new AutoencoderOptions { ReferenceRows = -1 }, "ReferenceRows"],
+        [new AutoencoderOptions { ReferenceRows = 10_001 }, "ReferenceRows"],
+        [new AutoencoderOptions { HiddenLayers = [.. Enumerable.Repeat(1, 65)] }, "HiddenLayers.Count"],
     ];
 
     [TestMethod]
@@ -46,5 +46,5 @@ public class OptionsTests
     }
 
     [TestMethod]
-    public void Defaults_are_within_their_ranges() => new AutoencoderDetectorOptions().Validate();
+    public void Defaults_are_within_their_ranges() => new AutoencoderOptions().Validate();
 }

@@ -11,6 +11,10 @@ public class RuntimeTests
         Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Float32, torch.CPU, 4096));
         Assert.IsTrue(PrecisionChoice.UseBFloat16(Precision.BFloat16, torch.CPU, 8));
         Assert.IsFalse(PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 128));
+        Assert.IsTrue(PrecisionChoice.IsLarge(128, 12 * 64), "a small GPT's step");
+        Assert.IsTrue(PrecisionChoice.IsLarge(256, 128));
+        Assert.IsFalse(PrecisionChoice.IsLarge(256, 127));
+        Assert.IsFalse(PrecisionChoice.IsLarge(96, 1 << 20), "casts take as long as products");
         // Whatever the probe finds on this machine, it finds it once.
         Assert.AreEqual(
             PrecisionChoice.UseBFloat16(Precision.Auto, torch.CPU, 4096),
@@ -60,6 +64,32 @@ public class RuntimeTests
     }
 
     [TestMethod]
+    public void A_system_that_is_too_old_is_told_apart_from_a_library_that_is_missing()
+    {
+        const string old =
+            """
+            Unable to load shared library 'LibTorchSharp' or one of its dependencies.
+            /app/LibTorchSharp.so: cannot open shared object file: No such file or directory
+            /lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /app/libLibTorchSharp.so)
+            """;
+        string message = TorchRuntime.OldSystem(old)!;
+        StringAssert.Contains(message, "/lib/x86_64-linux-gnu/libstdc++.so.6 lacks GLIBCXX_3.4.32.");
+        StringAssert.Contains(message, "Ubuntu 24.04");
+        StringAssert.Contains(message, "build/setup.sh");
+        Assert.IsNull(TorchRuntime.OldSystem(old.Split('\n')[1]));
+    }
+
+    [TestMethod]
+    public void Another_version_of_TorchSharp_than_the_tested_one_is_named_with_it()
+    {
+        Assert.IsNull(TorchRuntime.VersionWarning, "the tests run with the tested version");
+        Assert.IsNull(TorchRuntime.WarningOf(new Version(0, 107, 0, 0)));
+        string warning = TorchRuntime.WarningOf(new Version(0, 108, 1, 0))!;
+        StringAssert.Contains(warning, "0.107.0");
+        StringAssert.Contains(warning, "0.108.1");
+    }
+
+    [TestMethod]
     public void Devices_are_written_as_torch_writes_them()
     {
         Assert.AreEqual("cpu", ComputeDevice.Cpu.ToString());
@@ -67,6 +97,31 @@ public class RuntimeTests
         Assert.AreEqual("auto", ComputeDevice.Auto.ToString());
         Assert.AreEqual("cuda:2", ComputeDevice.Cuda(2).ToString());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ComputeDevice.Cuda(-1));
+    }
+
+    [TestMethod]
+    public void Random_tensors_are_those_of_sixteen_generators_side_by_side()
+    {
+        var seeds = new SplitMix64(9);
+        uint[] words = [.. Enumerable.Range(0, 32).Select(_ => seeds.Next()).SelectMany(w => new[] { (uint)w, (uint)(w >> 32) })];
+        using var random = new SeededRandom(torch.CPU, 9);
+        using torch.Tensor drawn = random.Uniform([16 * 3], 0, 1);
+        float[] values = drawn.data<float>().ToArray();
+        for (int lane = 0; lane < 16; lane++)
+        {
+            uint s0 = words[lane], s1 = words[lane + 16], s2 = words[lane + 32], s3 = words[lane + 48];
+            for (int n = 0; n < 3; n++)
+            {
+                uint result = uint.RotateLeft(s0 + s3, 7) + s0, shifted = s1 << 9; // xoshiro128++ as published
+                s2 ^= s0;
+                s3 ^= s1;
+                s1 ^= s2;
+                s0 ^= s3;
+                s2 ^= shifted;
+                s3 = uint.RotateLeft(s3, 11);
+                Assert.AreEqual((result >> 8) / (float)(1 << 24), values[(n * 16) + lane]);
+            }
+        }
     }
 
     [TestMethod]
@@ -84,6 +139,13 @@ public class RuntimeTests
         float[] bernoulli = random.Bernoulli([Count], 0.3).data<float>().ToArray();
         Assert.IsTrue(bernoulli.All(b => b is 0 or 1));
         Assert.AreEqual(0.3, bernoulli.Average(), 5 * Math.Sqrt(0.21 / Count));
+        // Neighbours, at every distance at which parts of the computation repeat, have nothing to do with each other.
+        foreach (int distance in new[] { 1, 16, 32, 512, 1024 })
+        {
+            double together = normal.Zip(normal.Skip(distance), (a, b) => (double)a * b).Average();
+            Assert.AreEqual(0, together, 5 * 4 / Math.Sqrt(Count), $"{distance}");
+        }
+        Assert.AreEqual(3 * 16, normal.Average(x => Math.Pow(x, 4)), 5 * 16 * Math.Sqrt(96.0 / Count), "the fourth moment");
         random.Seed(3);
         CollectionAssert.AreEqual(uniform, random.Uniform([Count], -1, 3).data<float>().ToArray());
     }

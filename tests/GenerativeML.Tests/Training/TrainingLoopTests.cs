@@ -181,6 +181,41 @@ public class TrainingLoopTests
         StringAssert.Contains(error.Message, "LearningRate");
     }
 
+    [TestMethod]
+    public void Weights_that_the_last_step_broke_are_not_returned()
+    {
+        using var family = new LinearFamily { BreakAt = 29 };
+        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => Train(family, new TestOptions(), epochs: 3)); // 30 steps
+        StringAssert.Contains(error.Message, "'weight' became NaN or infinite by step 30 of 30");
+        StringAssert.Contains(error.Message, "LearningRate");
+    }
+
+    [TestMethod]
+    public void The_last_report_of_a_run_has_losses_even_if_no_step_was_made_since_the_one_before()
+    {
+        var reports = new List<TrainingProgress>();
+        using var family = new LinearFamily();
+        using TrainingData data = TrainingData.Prepare(Rows(), new TestOptions(), 1, torch.CPU, []);
+        var run = new TrainingRun
+        {
+            Options = new TestOptions(),
+            Progress = new Collect(reports),
+            ReportInterval = TimeSpan.Zero,
+            Seed = 1,
+            BatchSize = 50,
+            Epochs = 1,
+            LearningRate = 0.1,
+            WeightDecay = 0,
+            Identity = "{}",
+        };
+        TrainingLoop.Run(family, data, run, torch.CPU);
+        CollectionAssert.AreEqual(
+            new long[] { 2, 3, 4, 5, 6, 7, 8, 9, 10, 10 }, reports.Select(r => r.Step).ToArray());
+        CollectionAssert.AreEqual(reports[^2].Losses.ToArray(), reports[^1].Losses.ToArray());
+        Assert.IsTrue(reports[^1].IsLast && reports[^1].Losses["loss"] > 0);
+    }
+
     private sealed class Collect(List<TrainingProgress> reports) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value) => reports.Add(value);

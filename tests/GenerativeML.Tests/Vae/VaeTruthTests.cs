@@ -6,91 +6,56 @@ namespace GenerativeML.Tests;
 [TestClass]
 public class VaeTruthTests
 {
-    internal static VaeShape Shape(int width, int bernoulli, int latent, params int[] hidden) => new()
+    public static IEnumerable<object[]> Losses
     {
-        InputWidth = width,
-        ConditionWidths = [],
-        ConditionRows = 0,
-        HiddenLayers = hidden,
-        LatentDimension = latent,
-        Activation = Activation.Tanh,
-        BernoulliSlots = bernoulli,
-        Score = VaeScore.NegativeLogLikelihood,
-        ScoreSamples = 1,
-        Seed = 4,
-    };
-
-    internal static VaeModel Model(VaeShape shape, bool[] bernoulli, Func<long, int, float>? value = null)
-    {
-        using var random = new SeededRandom(torch.CPU, 5);
-        VaeModel model = new VaeModel(shape, bfloat16: false, random).OutliveScope();
-        ColumnMoments[] moments =
-        [
-            new(0, shape.InputWidth), .. shape.ConditionWidths.Select((w, c) => new ColumnMoments(c + 1, w)),
-        ];
-        RowSample[] samples = [.. shape.ConditionWidths.Select((w, c) => new RowSample(c + 1, w, shape.ConditionRows, 0))];
-        var rows = new FieldRows(50, [shape.InputWidth, .. shape.ConditionWidths], value ?? ((i, j) => i * (7 + j) % 11 / 10f));
-        TrainingData.Prepare(rows, new TestOptions(), 0, torch.CPU, [.. moments, .. samples]).Dispose();
-        model.SetInput(moments[0], bernoulli, bernoulli);
-        model.Conditions.Set(moments[1..], samples);
-        return model;
+        get
+        {
+            VaeOptions dense = RandomVae.Options(hidden: 4).WithBernoulli(3, 1) with
+            {
+                LatentDimension = 2, Activation = Activation.Tanh,
+            };
+            ConvolutionalVaeOptions images = RandomVae.Convolutional().WithBernoulli(6, 3) with
+            {
+                ImageShape = new(1, 3, 2), Channels = [2], HiddenWidth = 3, LatentDimension = 2,
+            };
+            return
+            [
+                [dense, 3, false],
+                [dense with { KlWeight = 3 }, 3, false],
+                [dense with { FreeBits = 0.01 }, 3, false],
+                [dense, 3, true],
+                [images, 6, false],
+                [images, 6, true],
+            ];
+        }
     }
-
-    internal static void Set(VaeModel model, string name, params float[] values)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor target = model.Network.NamedTensors().Single(t => t.Name == name).Value;
-        target.copy_(torch.tensor(values).view(target.shape));
-    }
-
-    public static IEnumerable<object[]> Cases =>
-    [
-        [new VaeOptions(), false],
-        [new VaeOptions { KlWeight = 3, KlWarmupFraction = 0.5 }, false],
-        [new VaeOptions { FreeBits = 0.01 }, false],
-        [new VaeOptions(), true],
-    ];
 
     [TestMethod]
-    [DynamicData(nameof(Cases))]
-    public void The_loss_moves_every_parameter_as_finite_differences_say(object options, bool conditional)
+    [DynamicData(nameof(Losses))]
+    public void The_loss_moves_every_parameter_as_finite_differences_say(object options, int width, bool conditional)
     {
-        VaeShape shape = Shape(3, bernoulli: 1, latent: 2, 4);
-        if (conditional)
-            shape = shape with { ConditionWidths = [2], ConditionRows = 10 };
-        using VaeModel model = Model(shape, [false, true, false]);
-        using DisposeScope scope = torch.NewDisposeScope();
-        using var training = new VaeTraining(model, (VaeOptions)options, average: null);
-        torch.Tensor rows = torch.tensor([0.1f, 1f, 0.8f, 0.2f, 0f, 0.9f, 0.7f, 0.5f, 0.2f, 0.9f, 1f, 0.6f], [4, 3]);
-        torch.Tensor labels = torch.tensor([1f, 0f, 0f, 1f, 0f, 1f, 1f, 0f], [4, 2]);
-        var batch = new Batch(conditional ? [rows, labels] : [rows], 4);
-        Gradients.Check(model.Network.NamedTensors(), () =>
-        {
-            // The random state of a step follows from its number: the same loss, again and again.
-            using var random = new SeededRandom(torch.CPU, 9);
-            IReadOnlyList<LossTerm> terms = training.Loss(batch, 0, new StepContext(3, 10, random));
-            return terms[0].Value.add(terms[1].Value);
-        });
+        VariationalNetwork network = RandomVae.Network((VariationalOptions)options, width, conditional ? [2] : []);
+        LossGradients.Check(
+            network,
+            weights: own => Marks((VariationalOptions)options, network, own),
+            rows: [.. Enumerable.Range(0, 4 * width).Select(i => i * 37 % 11 / 10f)]);
     }
 
     [TestMethod]
     public void The_kl_term_is_its_closed_form_and_moves_the_encoder()
     {
-        using VaeModel model = Model(Shape(2, 0, latent: 2, 3), [false, false]);
         using DisposeScope scope = torch.NewDisposeScope();
-        float[] kl = new float[2];
-        HostTensors.CopyTo(
-            VaeModel.KlDivergence(torch.tensor([1f, -2f], [1, 2]), torch.tensor([0.5f, -1f], [1, 2])), kl);
-        Assert.AreEqual(0.5 * (1 + Math.Exp(0.5) - 0.5 - 1), kl[0], 1e-6);
-        Assert.AreEqual(0.5 * (4 + Math.Exp(-1) + 1 - 1), kl[1], 1e-6);
+        torch.Tensor found = VariationalNetwork.KlDivergence<TorchTensor>(
+            torch.tensor([1f, -2f], [1, 2]), torch.tensor([0.5f, -1f], [1, 2]));
+        Assert.AreEqual(0.5 * (1 + Math.Exp(0.5) - 0.5 - 1), found[0, 0].item<float>(), 1e-6);
+        Assert.AreEqual(0.5 * (4 + Math.Exp(-1) + 1 - 1), found[0, 1].item<float>(), 1e-6);
 
-        using var training = new VaeTraining(model, new VaeOptions(), average: null);
-        using var random = new SeededRandom(torch.CPU, 9);
-        var batch = new Batch([torch.tensor([0.1f, 0.9f, 0.4f, 0.2f], [2, 2])], 2);
-        LossTerm term = training.Loss(batch, 0, new StepContext(0, 1, random)).Single(t => t.Name == "kl");
-        term.Value.backward();
-        foreach ((string name, torch.Tensor parameter) in model.Network.NamedTensors())
+        VaeOptions options = RandomVae.Options(hidden: 3);
+        VariationalNetwork network = RandomVae.Network(options, 2);
+        using TorchLayers layers = Layers(network, options);
+        torch.Tensor rows = torch.tensor([0.1f, 0.9f, 0.4f, 0.2f], [2, 2]);
+        network.Loss(Step(layers, rows)).Single(t => t.Name == "kl").Value.backward();
+        foreach ((string name, torch.Tensor parameter) in Trainable(layers))
         {
             bool encoder = name.StartsWith("encoder", StringComparison.Ordinal)
                 || name.StartsWith("latent", StringComparison.Ordinal);
@@ -100,67 +65,123 @@ public class VaeTruthTests
     }
 
     [TestMethod]
-    public void A_heavy_kl_term_leaves_nothing_in_the_codes_and_none_presses_nothing()
+    public void Warm_up_and_free_bits_weigh_the_kl_term_in_training_alone()
     {
-        (double free, double pressed) = (CodeSpread(0), CodeSpread(100));
+        VaeOptions options = RandomVae.Options(hidden: 3) with { KlWeight = 4, KlWarmupFraction = 0.5, FreeBits = 0.3 };
+        VariationalNetwork network = RandomVae.Network(options, 2);
+        using TorchLayers layers = Layers(network, options);
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor rows = torch.tensor([0.1f, 0.9f, 0.4f, -2f], [2, 2]);
+        (_, TorchTensor kl) = network.NegativeElbo<TorchTensor>(
+            new TorchOps(layers.Tensors).Root, new(rows, null), torch.zeros(2, 3));
+        float[] perFeature = [.. kl.Value.mean([0L]).data<float>()];
+        double free = perFeature.Sum(k => Math.Max(k, 0.3f));
+        Assert.AreNotEqual(free, perFeature.Sum(), 1e-2, "of nothing");
+
+        Assert.AreEqual(0, Kl(network.Loss(Step(layers, rows, step: 0, steps: 20))), 1e-6);
+        Assert.AreEqual(4 * 0.3 * free, Kl(network.Loss(Step(layers, rows, step: 3, steps: 20))), 1e-4);
+        Assert.AreEqual(4 * free, Kl(network.Loss(Step(layers, rows, step: 10, steps: 20))), 1e-4);
+        Assert.AreEqual(4 * perFeature.Sum(), Kl(network.ValidationLoss(Step(layers, rows, step: 3, steps: 20))), 1e-4);
+
+        static float Kl(IReadOnlyList<LossTerm> terms) => terms.Single(t => t.Name == "kl").Value.item<float>();
+    }
+
+    [TestMethod]
+    public void A_heavy_kl_term_leaves_nothing_in_the_latent_vectors_and_none_presses_nothing()
+    {
+        (double free, double pressed) = (Spread(0), Spread(100));
         Assert.IsGreaterThan(1.0, free);
         Assert.IsLessThan(0.1, pressed);
 
-        static double CodeSpread(double weight)
+        static double Spread(double weight)
         {
-            using TrainedVae model = VaeFit.Fit(
-                Trained.SumRows(), new VaeOptions { KlWeight = weight, LatentDimension = 2, HiddenLayers = [16], Epochs = 60, LearningRate = 5e-3 },
-                Trained.OnCpu);
-            float[] codes = new float[600];
-            model.Compute(Block(Trained.AllRows(), 4), 300, new VaeOutputs { Latent = codes });
-            return Math.Sqrt(codes.Average(c => (double)c * c));
+            using TrainedVector model = VectorFit.Fit(
+                Trained.SumRows(), VaeTrainer.Family,
+                new VaeOptions { KlWeight = weight, LatentDimension = 2, HiddenLayers = [16], Epochs = 60, LearningRate = 5e-3 },
+                Trained.OnCpu).Model;
+            float[] latent = new float[600];
+            model.Compute(RandomVae.Block(Trained.AllRows(), 4), 300, new VectorResults { Latent = latent });
+            return Math.Sqrt(latent.Average(c => (double)c * c));
         }
     }
 
     /// <summary>
-    /// A linear decoder and Gaussian slots are probabilistic PCA: x ~ N(mean + A·b, A·(w·wᵀ + diag(v))·A) with A the
-    /// slots' deviations.
+    /// A linear decoder and Gaussian features are probabilistic PCA: x ~ N(mean + A·b, A·(w·wᵀ + diag(v))·A) with A the
+    /// features' deviations.
     /// </summary>
     [TestMethod]
-    public void Importance_sampling_comes_to_the_exact_density_of_a_linear_model()
+    public void Elbo_and_importance_sampling_come_to_the_exact_density_of_a_linear_model()
     {
         const int Rows = 5;
-        // Slot means and deviations of the training rows, by hand: −1 and 3 alternate, so do 0 and 20.
-        using VaeModel model = Model(
-            Shape(2, 0, latent: 1), [false, false], (i, j) => i % 2 == 0 ? (j == 0 ? -1 : 0) : (j == 0 ? 3 : 20));
         double[] mean = [1, 10], deviation = [2, 10], w = [0.8, -0.5], b = [0.1, 0.2], v = [0.3, 0.2];
-        Set(model, "output.weight", [.. w.Select(x => (float)x)]);
-        Set(model, "output.bias", [.. b.Select(x => (float)x)]);
-        Set(model, "output_log_variance", [.. v.Select(x => (float)Math.Log(x))]);
         float[] x = [1, 10, 2, 3, -1.5f, 16, 3, 12, 0, -4];
-
         double[] exact = [.. Enumerable.Range(0, Rows).Select(i => -LogDensity(x[2 * i], x[2 * i + 1]))];
 
         // The posterior given standardised (s, t): precision 1 + Σ w²/v, mean Σ w·(s − b)/v over it.
         double precision = 1 + w[0] * w[0] / v[0] + w[1] * w[1] / v[1];
-        Set(model, "latent_mean.weight", (float)(w[0] / v[0] / precision), (float)(w[1] / v[1] / precision));
-        Set(model, "latent_mean.bias", (float)(-(w[0] * b[0] / v[0] + w[1] * b[1] / v[1]) / precision));
-        Set(model, "latent_log_variance.weight", 0, 0);
-        Set(model, "latent_log_variance.bias", (float)-Math.Log(precision));
-        double[] withPosterior = Scores(1);
+        double[] slope = [w[0] / v[0] / precision, w[1] / v[1] / precision];
+        double[] posterior = [.. slope, -(slope[0] * b[0] + slope[1] * b[1]), -Math.Log(precision)];
+        double[] other = [0.2, 0.1, 0, 0.3];
+        double[] withPosterior = Scores(1, posterior), one = Scores(1, other), some = Scores(50, other);
+        double[] many = Scores(10_000, other), elbo = NegativeElbo(posterior), looser = NegativeElbo(other);
+        Assert.IsLessThan(one.Average(), some.Average(), "more latent vectors come closer from above");
         for (int i = 0; i < Rows; i++)
-            Assert.AreEqual(exact[i], withPosterior[i], 1e-3, "with the true posterior one code is exact");
-
-        Set(model, "latent_mean.weight", 0.2f, 0.1f);
-        Set(model, "latent_log_variance.bias", 0.3f);
-        double[] one = Scores(1), some = Scores(50), many = Scores(10_000);
-        Assert.IsLessThan(one.Average(), some.Average(), "more codes come closer from above");
-        for (int i = 0; i < Rows; i++)
-            Assert.AreEqual(exact[i], many[i], 0.05, $"row {i}");
-
-        double[] Scores(int samples)
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            using IDisposable noGradient = torch.no_grad();
+            Assert.AreEqual(exact[i], withPosterior[i], 1e-3, "with the true posterior one latent vector is exact");
+            Assert.AreEqual(exact[i], many[i], 0.05, $"row {i}");
+            Assert.AreEqual(exact[i], elbo[i], 1e-3, "and so is the ELBO");
+            Assert.IsGreaterThan(exact[i] + 1e-3, looser[i], "with another it is a bound");
+        }
+
+        TrainedVector Model(int samples, double[] encoder)
+        {
+            VaeOptions options = RandomVae.Options() with { LatentDimension = 1, ScoreSamples = samples };
+            return RandomVae.Model(options, 2, change: weights =>
+            {
+                Set("output.weight", w);
+                Set("output.bias", b);
+                Set("output_log_variance", [.. v.Select(x => Math.Log(x))]);
+                Set("latent_mean.weight", encoder[..2]);
+                Set("latent_mean.bias", encoder[2..3]);
+                Set("latent_log_variance.weight", [0, 0]);
+                Set("latent_log_variance.bias", encoder[3..]);
+                Set("input_mean", mean);
+                Set("input_scale", [.. deviation.Select(d => 1 / d)]);
+                weights["feature_mask"].AsSpan().Fill(1);
+                var random = new SplitMix64(11);
+                NormalNumbers.Fill(ref random, weights["score_noise"]);
+
+                void Set(string name, double[] values) => values.Select(value => (float)value).ToArray().CopyTo(weights[name], 0);
+            });
+        }
+
+        double[] Scores(int samples, double[] encoder)
+        {
+            using TrainedVector model = Model(samples, encoder);
             float[] scores = new float[Rows];
-            torch.Tensor rows = HostTensors.FromRows(x, Rows, 2, torch.CPU);
-            HostTensors.CopyTo(new VaeScoring(model).NegativeLogLikelihood(rows, null, samples), scores);
+            model.Compute(RandomVae.Block(x, 2), Rows, new VectorResults { Score = scores });
             return [.. scores.Select(s => (double)s)];
+        }
+
+        // A quadratic loss has the mean over normal noise that it has over −1 and 1.
+        double[] NegativeElbo(double[] encoder)
+        {
+            using TrainedVector model = Model(1, encoder);
+            using DisposeScope scope = torch.NewDisposeScope();
+            float[] z = new float[2 * Rows];
+            model.Features.Apply(x, z);
+            Dictionary<string, torch.Tensor> weights = model.Weights.ToTensors(torch.CPU);
+            var found = new double[Rows];
+            foreach (float noise in (float[])[-1, 1])
+            {
+                (TorchTensor reconstruction, TorchTensor kl) = ((VariationalNetwork)model.Network).NegativeElbo<TorchTensor>(
+                    new TorchOps(weights).Root, new(torch.tensor(z, [Rows, 2]), null), torch.full([Rows, 1], noise));
+                for (int i = 0; i < Rows; i++)
+                    found[i] += 0.5 * (reconstruction.Value[i, 0].item<float>() + kl.Value[i, 0].item<float>());
+            }
+            foreach (torch.Tensor weight in weights.Values)
+                weight.Dispose();
+            return [.. found.Select(f => f + Math.Log(deviation[0] * deviation[1]))];
         }
 
         double LogDensity(double first, double second)
@@ -170,6 +191,32 @@ public class VaeTruthTests
             double form = (d * p * p - 2 * c * p * q + a * q * q) / det;
             return -Math.Log(2 * Math.PI) - 0.5 * Math.Log(det) - 0.5 * form - Math.Log(deviation[0] * deviation[1]);
         }
+    }
+
+    [TestMethod]
+    public void Importance_sampling_comes_to_the_integral_of_a_curved_model_of_one_bit()
+    {
+        // p(x = 1 | z) = σ(2·tanh(1.5·z + 0.3) − 0.5), z ~ N(0, 1): integrated by the trapezoidal rule.
+        VaeOptions options = RandomVae.Options(hidden: 1).WithBernoulli(1, 1) with
+        {
+            LatentDimension = 1, ScoreSamples = 10_000, Activation = Activation.Tanh,
+        };
+        using TrainedVector model = RandomVae.Model(options, 1, change: weights =>
+        {
+            (weights["decoder.0.weight"][0], weights["decoder.0.bias"][0]) = (1.5f, 0.3f);
+            (weights["output.weight"][0], weights["output.bias"][0]) = (2, -0.5f);
+            var random = new SplitMix64(11);
+            NormalNumbers.Fill(ref random, weights["score_noise"]);
+        });
+        double one = 0;
+        for (double z = -9; z <= 9; z += 0.001)
+        {
+            double logit = 2 * Math.Tanh(1.5 * z + 0.3) - 0.5;
+            one += 0.001 * Math.Exp(-0.5 * z * z) / Math.Sqrt(2 * Math.PI) / (1 + Math.Exp(-logit));
+        }
+        float[] scores = RandomVae.Scores(model, RandomVae.Block([1, 0], 1), 2).Score;
+        Assert.AreEqual(-Math.Log(one), scores[0], 0.02);
+        Assert.AreEqual(-Math.Log(1 - one), scores[1], 0.02);
     }
 
     [TestMethod]
@@ -184,15 +231,16 @@ public class VaeTruthTests
             double u = Normal();
             return w.Select(x => (float)(5 + x * u + Noise * Normal())).ToArray();
         })];
-        using TrainedVae model = VaeFit.Fit(
+        using TrainedVector model = VectorFit.Fit(
             new ArrayRows(2000, 3, (i, j) => table[i][j]),
+            VaeTrainer.Family,
             new VaeOptions
             {
                 HiddenLayers = [], LatentDimension = 1, Epochs = 150, LearningRate = 0.01, WeightDecay = 0, ScoreSamples = 50,
+                ScoreColumnName = "Score",
             },
-            Trained.OnCpu);
-        float[] scores = new float[2000];
-        model.Compute(Block([.. table.SelectMany(r => r)], 3), 2000, new VaeOutputs { Score = scores });
+            Trained.OnCpu).Model;
+        float[] scores = RandomVae.Scores(model, RandomVae.Block([.. table.SelectMany(r => r)], 3), 2000).Score;
 
         // Covariance w·wᵀ + n²·I: by Sherman and Morrison the quadratic form and the determinant.
         double square = w.Sum(x => x * x), variance = Noise * Noise;
@@ -208,46 +256,58 @@ public class VaeTruthTests
     }
 
     [TestMethod]
-    public void Bernoulli_slots_count_their_cross_entropy_less_the_values_own_entropy()
+    public void Features_of_the_reconstructions_score_count_as_by_hand()
     {
-        using VaeModel model = Model(Shape(3, bernoulli: 3, latent: 1), [true, true, true]);
-        Set(model, "output.weight", 0, 0, 0);
-        Set(model, "output.bias", 0, (float)Math.Log(3), (float)Math.Log(0.25)); // probabilities 0.5, 0.75, 0.2
-        using DisposeScope scope = torch.NewDisposeScope();
-        using IDisposable noGradient = torch.no_grad();
-        float[] found = new float[6];
-        torch.Tensor rows = torch.tensor([1f, 0f, 0.2f, 0.5f, 0.3f, 1.5f], [2, 3]);
-        HostTensors.CopyTo(new VaeScoring(model).SlotScore(rows, null), found);
+        VaeOptions options = RandomVae.Options(VaeScore.Reconstruction).WithBernoulli(5, 3);
+        using TrainedVector model = RandomVae.Model(options, 5, change: weights =>
+        {
+            Array.Clear(weights["output.weight"]);
+            // Probabilities 0.5, 0.75, 0.2; a Gaussian of mean 3 + 4·0.5 and deviation 4·2; a constant.
+            float[] bias = [0, MathF.Log(3), MathF.Log(0.25f), 0.5f, 9];
+            bias.CopyTo(weights["output.bias"], 0);
+            (weights["input_mean"][3], weights["input_scale"][3]) = (3, 0.25f);
+            weights["output_log_variance"][3] = 2 * MathF.Log(2);
+        });
+        float[] found = RandomVae.Scores(model, RandomVae.Block([1f, 0f, 0.2f, 1, 7, 0.5f, 0.3f, 1.5f, 100, 7], 5), 2).ByFeature;
+        double deviation = Math.Log(8) + 0.5 * Math.Log(2 * Math.PI);
+        // 100 lies 24.25 deviations out: seen as 5 + log(1 + 19.25), where the logarithm's derivative is 1/20.25.
+        double seen = 5 + Math.Log(20.25);
         double[] expected =
         [
-            -Math.Log(0.5), -Math.Log(0.25), 0, 0,
-            0.3 * Math.Log(0.3 / 0.75) + 0.7 * Math.Log(0.7 / 0.25), -Math.Log(0.2) + 10 * 0.5,
+            -Math.Log(0.5), -Math.Log(0.25), 0, deviation + 0.5 * Math.Pow(4 / 8.0, 2), 0,
+            0, 0.3 * Math.Log(0.3 / 0.75) + 0.7 * Math.Log(0.7 / 0.25), -Math.Log(0.2) + 10 * 0.5,
+            deviation + 0.5 * Math.Pow((seen - 0.5) / 2, 2) + Math.Log(20.25), 0,
         ];
         for (int i = 0; i < expected.Length; i++)
-            Assert.AreEqual(expected[i], found[i], 1e-5, $"slot {i}");
+            Assert.AreEqual(expected[i], found[i], 1e-4, $"feature {i % 5} of row {i / 5}");
     }
 
-    [TestMethod]
-    public void The_scales_derivative_is_that_of_finite_differences()
+    private static TorchLayers Layers(VariationalNetwork network, VariationalOptions options)
     {
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor mean = torch.tensor([1f]), scale = torch.tensor([0.5f]);
-        foreach (float x in new[] { 0f, 9f, 30f, -60f })
-        {
-            torch.Tensor at = torch.tensor([x], [1, 1]);
-            double log = RobustScale.LogDerivative(RobustScale.Apply(at, mean, scale), scale).item<float>();
-            double slope = (Value(x + 0.01f) - Value(x - 0.01f)) / 0.02;
-            Assert.AreEqual(Math.Log(slope), log, 5e-3, $"at {x}");
-            Assert.AreEqual(x, RobustScale.Undo(RobustScale.Apply(at, mean, scale), mean, scale).item<float>(), 1e-3);
-        }
-
-        double Value(float x) => RobustScale.Apply(torch.tensor([x], [1, 1]), mean, scale).item<float>();
+        var layers = new TorchLayers(network.Declare, torch.CPU, seed: 5);
+        HostWeights weights = layers.ToHost(network.Tensors());
+        Marks(options, network, weights);
+        layers.LoadStateDict(weights);
+        return layers;
     }
 
-    internal static RowBlock Block(float[] rows, int width)
+    // The buffers that say what a feature is; the layers stay as torch makes them.
+    private static void Marks(VariationalOptions options, VariationalNetwork network, HostWeights weights)
     {
-        var block = new RowBlock([new RowField("x", FieldKind.Single, width)], rows.Length / width);
-        rows.CopyTo(block.Singles(0));
-        return block;
+        HostWeights random = RandomVae.Weights(options, network);
+        foreach (string buffer in (string[])["bernoulli", "bernoulli_mean", "binary", "feature_mask"])
+            random[buffer].CopyTo(weights[buffer], 0);
+        weights["feature_mask"].AsSpan().Fill(1);
+    }
+
+    private static IEnumerable<(string Name, torch.Tensor Value)> Trainable(TorchLayers layers) =>
+        layers.Tensors.Where(t => t.Value.requires_grad).Select(t => (t.Key, t.Value));
+
+    // The random state of a step follows from its number: the same loss, again and again.
+    private static VectorStep Step(
+        TorchLayers layers, torch.Tensor rows, torch.Tensor? condition = null, long step = 0, long steps = 1)
+    {
+        var random = new SeededRandom(torch.CPU, 9);
+        return new(new TorchOps(layers.Tensors) { Random = random }.Root, rows, condition, 0, new StepContext(step, steps, random));
     }
 }

@@ -11,23 +11,23 @@ internal sealed class GeneratedVectors : IGeneratedRows
     private const int LeastRows = 16;
     private const int MostValues = 1 << 20;
 
-    private readonly Action<Action<IVectorGenerator>> _use;
+    private readonly VectorGeneration _generate;
     private readonly VectorSchema _columns;
     private readonly IReadOnlyList<RowField> _fields;
     private readonly int _seed;
     private readonly float[] _where;
 
-    /// <param name="use">Uses the generator while it is there.</param>
+    /// <param name="generate">Makes rows.</param>
     /// <param name="columns">Its columns.</param>
     /// <param name="schema">The same as ML.NET sees them.</param>
     /// <param name="fields">What the generator knows of them.</param>
     /// <param name="seed">The seed of all rows.</param>
     /// <param name="where">The conditions that all rows have, NaN where they are free; empty for none.</param>
     public GeneratedVectors(
-        Action<Action<IVectorGenerator>> use, VectorSchema columns, DataViewSchema schema,
+        VectorGeneration generate, VectorSchema columns, DataViewSchema schema,
         IReadOnlyList<RowField> fields, int seed, float[] where)
     {
-        _use = use;
+        _generate = generate;
         _columns = columns;
         Schema = schema;
         _fields = fields;
@@ -52,9 +52,9 @@ internal sealed class GeneratedVectors : IGeneratedRows
         private readonly float[] _conditions =
             new float[source.BlockRows * source._fields.Skip(1).Sum(f => f.Width)];
 
-        public void Compute(long number) => source._use(generator => generator.Generate(
+        public void Compute(long number) => source._generate(
             _rows, _conditions, source.BlockRows,
-            SplitMix64.Derive(source._seed, RandomPurpose.Generation, number), source._where));
+            SplitMix64.Derive(source._seed, RandomPurpose.Generation, number), source._where);
 
         public Delegate Getter(int column, IBatchPosition at)
         {
@@ -77,6 +77,8 @@ internal sealed class GeneratedVectors : IGeneratedRows
                 KeyDataViewType key when key.RawType == typeof(ushort) => Key<ushort>(),
                 KeyDataViewType key when key.RawType == typeof(uint) => Key<uint>(),
                 KeyDataViewType => Key<ulong>(),
+                _ when source._fields[field].Categories is { } categories => (ValueGetter<float>)((ref float value) =>
+                    value = Slots().IndexOf(1f) is >= 0 and int category ? categories[category] : float.NaN),
                 _ => (ValueGetter<float>)((ref float value) => value = Slots()[0]),
             };
 
@@ -88,3 +90,9 @@ internal sealed class GeneratedVectors : IGeneratedRows
         }
     }
 }
+
+/// <summary>
+/// Makes rows (count × D) and their conditions (count × C), the same for the same seed, number and condition.
+/// </summary>
+internal delegate void VectorGeneration(
+    Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where);

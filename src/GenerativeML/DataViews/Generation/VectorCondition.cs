@@ -36,7 +36,8 @@ internal static class VectorCondition
             }
             int width = fields[column].Width;
             Span<float> target = slots.AsSpan(first, width);
-            float[] asked = Slots(schema.Columns[column], condition, wanted, width, means.Slice(first, width));
+            float[] asked = Slots(
+                schema.Columns[column], fields[column], condition, wanted, means.Slice(first, width));
             if (!float.IsNaN(target[0]) && !target.SequenceEqual(asked))
                 throw new ArgumentException($"No row can meet the condition {where}: it asks for two values of column '{condition.Column}'.", nameof(where));
             asked.CopyTo(target);
@@ -51,11 +52,15 @@ internal static class VectorCondition
             : "no condition columns; train it with the option ConditionColumnNames.");
 
     private static float[] Slots(
-        VectorSchemaColumn column, ColumnCondition condition, object wanted, int width, ReadOnlySpan<float> means)
+        VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
     {
-        if (column.Type.KeyCount > 0)
+        int width = field.Width;
+        bool category = field.Categories is not null && wanted is double;
+        if (category || column.Type.KeyCount > 0)
         {
-            int key = KeyOf(column, wanted);
+            int key = category
+                ? field.Categories!.Select(value => (double)value).ToList().IndexOf((double)wanted)
+                : KeyOf(column, wanted);
             if (key < 0 || key >= width || means[key] == 0)
                 throw new ArgumentException($"The condition {condition} cannot be met: no training row has this value.", nameof(wanted));
             float[] slots = new float[width];

@@ -85,7 +85,9 @@ internal sealed record VectorSchemaColumn
     {
         bool vector = Type.Dimensions is not null;
         bool number = Type.KeyCount == 0 && Type.Item is "Single" || !vector && Type.Item == "Boolean";
-        long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue) : Type.Size;
+        long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
+            : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
+            : Type.Size;
         return Name == field.Name && vector != field.IsLabel && (number || !vector && Type.KeyCount > 0)
             && slots == field.Width;
     }

@@ -5,10 +5,13 @@ internal static class ModelFamilies
 {
     private static readonly Dictionary<string, ModelFamily> s_known = new()
     {
-        [AutoencoderTransformer.SavedFamily.Name] = AutoencoderTransformer.SavedFamily,
-        [VaeTransformer.SavedFamily.Name] = VaeTransformer.SavedFamily,
+        [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
+        [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
+        [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
-        [GanTransformer.SavedFamily.Name] = GanTransformer.SavedFamily,
+        [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
 

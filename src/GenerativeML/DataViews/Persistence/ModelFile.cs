@@ -12,7 +12,7 @@ internal static class ModelFile
 {
     private const string OptionsEntry = "options.json";
     private const string WeightsEntry = "weights.safetensors";
-    private const int Format = 1;
+    private const int Format = 2;
 
     /// <summary>No honest options come near this; it bounds what a hostile file can make us read.</summary>
     private const long MaxOptionsBytes = 64L << 20;
@@ -67,7 +67,10 @@ internal static class ModelFile
         if (format != Format)
         {
             throw new FormatException(
-                $"The saved model has format {format}; this version reads format {Format}. Update the package.");
+                format < Format
+                    ? $"The saved model has format {format}, of an earlier version; this one reads format {Format}. "
+                        + "Train the model again, or load it with the version that saved it."
+                    : $"The saved model has format {format}; this version reads format {Format}. Update the package.");
         }
         ModelFamily family = ModelFamilies.Find(ModelJson.Read<string>(root, "family"));
         return (family, ModelJson.Read<JsonElement>(root, "options"));

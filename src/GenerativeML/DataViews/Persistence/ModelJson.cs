@@ -6,14 +6,13 @@ namespace GenerativeML;
 /// <summary>Reads saved options strictly: nothing missing, nothing null that must not be, nothing unknown.</summary>
 internal static class ModelJson
 {
-    /// <summary>How options are written and read.</summary>
+    /// <summary>How options are written and read. Nulls are written, too: an option's default may be another.</summary>
     public static JsonSerializerOptions Options { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         IgnoreReadOnlyProperties = true,
         Converters = { new JsonStringEnumConverter() },
     };
@@ -29,11 +28,16 @@ internal static class ModelJson
 
     /// <summary>Reads a JSON value.</summary>
     /// <exception cref="FormatException">It is no <typeparamref name="T"/>.</exception>
-    public static T Read<T>(JsonElement value)
+    public static T Read<T>(JsonElement value) => (T)Read(value, typeof(T));
+
+    /// <summary>Reads a JSON value of a type that is known only now.</summary>
+    /// <exception cref="FormatException">It is no <paramref name="type"/>.</exception>
+    public static object Read(JsonElement value, Type type)
     {
         try
         {
-            return value.Deserialize<T>(Options) ?? throw new FormatException("A saved option is null that must not be.");
+            return value.Deserialize(type, Options)
+                ?? throw new FormatException("A saved option is null that must not be.");
         }
         catch (JsonException invalid)
         {

@@ -9,20 +9,16 @@ namespace GenerativeML;
 /// and <c>mlContext.Model</c> saves and loads them.
 /// </summary>
 /// <remarks>
-/// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN, false or empty text in the
-/// added columns, unless the model was trained with <see cref="NonFiniteValues.Replace"/>; its neighbours are not
-/// affected. A transformer may be used from several threads at once. Disposing it frees the network's memory; data
-/// views made by it can no longer compute then.
+/// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN or empty text in the added
+/// columns, and is predicted to be an anomaly, unless the model was trained with
+/// <see cref="NonFiniteValues.Replace"/>; its neighbours are not affected. A transformer may be used from several threads at once. Disposing it frees the memory of its device, and
+/// native memory; it can be used all the same, and makes anew what it needs.
 /// </remarks>
 public abstract class GenerativeTransformer : ITransformer, IDisposable
 {
     private readonly IBatchModel _model;
-    private bool _disposed;
 
     private protected GenerativeTransformer(IBatchModel model) => _model = model;
-
-    /// <summary>Whether the network has been freed.</summary>
-    private protected bool IsDisposed => _disposed;
 
     /// <summary>The family's name in saved models.</summary>
     private protected abstract string Family { get; }
@@ -49,36 +45,31 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     /// <exception cref="ArgumentOutOfRangeException">
     /// An input column is missing, of the wrong type, or of another size than in training.
     /// </exception>
-    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        ObjectDisposedException.ThrowIf(_disposed, this);
         return new BatchDataView(new BatchRowMapper(input.Schema, _model), input);
     }
 
     /// <inheritdoc/>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
         return new BatchRowMapper(inputSchema, _model);
     }
 
     /// <inheritdoc/>
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
         ModelFile.Save(ctx, Family, WriteOptions, WriteWeights);
     }
 
-    /// <summary>Frees the network. A second call does nothing.</summary>
+    /// <summary>
+    /// Frees what computes, with the memory of its device. The transformer stays usable, since engines and chains
+    /// dispose the transformers that they were given: what is needed again is made again.
+    /// </summary>
     public void Dispose()
     {
-        if (!_disposed)
-        {
-            _disposed = true;
-            _model.Dispose();
-        }
+        _model.Dispose();
         GC.SuppressFinalize(this);
     }
 }

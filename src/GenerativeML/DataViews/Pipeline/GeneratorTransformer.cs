@@ -51,11 +51,10 @@ public abstract class GeneratorTransformer : NetworkTransformer
     {
         if (rows < 0)
             throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
-        ObjectDisposedException.ThrowIf(IsDisposed, this);
         float[] means = [];
         _use(generator => means = generator.ConditionMeans());
         float[] given = VectorCondition.Resolve(where, Columns, _fields, means);
         return new GeneratedDataView(
-            new GeneratedVectors(_use, Columns, GeneratedSchema, _fields, seed, given), rows);
+            new GeneratedVectors((r, c, n, s, w) => _use(g => g.Generate(r, c, n, s, w)), Columns, GeneratedSchema, _fields, seed, given), rows);
     }
 }

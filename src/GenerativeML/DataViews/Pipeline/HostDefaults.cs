@@ -9,6 +9,16 @@ internal static class HostDefaults
     public static ComputeDevice Device(IHostEnvironment environment) =>
         MLNetInternals.GpuDeviceIdOf(environment) is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
 
+    /// <summary>The same for a model that is loaded, which computes later: whether the device is there is said now.</summary>
+    /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
+    public static ComputeDevice LoadingDevice(IHostEnvironment environment)
+    {
+        ComputeDevice device = Device(environment);
+        if (device != ComputeDevice.Cpu)
+            TorchRuntime.FindCuda(device, MLNetInternals.FallbackToCpuOf(environment));
+        return device;
+    }
+
     /// <summary>The same as torch has it, for a model that is loaded.</summary>
     /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
     public static TorchSharp.torch.Device TorchDevice(IHostEnvironment environment) =>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
@@ -20,19 +19,6 @@ internal sealed class LoggedProgress(IChannel channel, IProgress<TrainingProgres
         if (_logged is long last && !value.IsLast && Stopwatch.GetElapsedTime(last) < s_interval)
             return;
         _logged = Stopwatch.GetTimestamp();
-        channel.Info(MessageSensitivity.None, Describe(value));
-    }
-
-    private static string Describe(TrainingProgress at)
-    {
-        CultureInfo plain = CultureInfo.InvariantCulture;
-        string losses = string.Join(", ", at.Losses.Select(loss => string.Create(plain, $"{loss.Key} {loss.Value:G4}")));
-        string validation = string.Concat(
-            at.Validation.Select(loss => string.Create(plain, $", validation {loss.Key} {loss.Value:G4}")));
-        string time = at.IsLast
-            ? string.Create(plain, $"done in {at.Elapsed.TotalSeconds:F1} s")
-            : string.Create(plain, $"{at.RowsPerSecond:F0} rows/s, {at.Remaining.TotalSeconds:F0} s left");
-        return string.Create(
-            plain, $"Epoch {at.Epoch}/{at.Epochs}, step {at.Step}/{at.Steps}: {losses}{validation}; {time}");
+        channel.Info(MessageSensitivity.None, value.ToString());
     }
 }

@@ -1,17 +1,15 @@
 namespace GenerativeML;
 
 /// <summary>
-/// A trained network in the hands of many threads: any number may use it at once; changing and freeing it waits until
-/// none does.
+/// A trained network in the hands of many threads: any number may use it at once; changing it, and freeing what
+/// it holds of a device, waits until none does.
 /// </summary>
 internal sealed class SharedModel<T>(T model) : IDisposable
     where T : class, IDisposable
 {
     private readonly ReaderWriterLockSlim _lock = new();
-    private bool _disposed;
 
     /// <summary>Uses the network; it stays there, unchanged, until <paramref name="use"/> returns.</summary>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public void Use(Action<T> use)
     {
         using Lease lease = Borrow();
@@ -19,24 +17,18 @@ internal sealed class SharedModel<T>(T model) : IDisposable
     }
 
     /// <summary>Lends the network; it stays there, unchanged, until it is given back on the same thread.</summary>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Lease Borrow()
     {
         _lock.EnterReadLock();
-        if (!_disposed)
-            return new Lease(model, _lock);
-        _lock.ExitReadLock();
-        throw new ObjectDisposedException(model.GetType().Name);
+        return new Lease(model, _lock);
     }
 
     /// <summary>Changes the network while nobody uses it.</summary>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public void Change(Action<T> change)
     {
         _lock.EnterWriteLock();
         try
         {
-            ObjectDisposedException.ThrowIf(_disposed, model);
             change(model);
         }
         finally
@@ -51,9 +43,7 @@ internal sealed class SharedModel<T>(T model) : IDisposable
         _lock.EnterWriteLock();
         try
         {
-            if (!_disposed)
-                model.Dispose();
-            _disposed = true;
+            model.Dispose();
         }
         finally
         {

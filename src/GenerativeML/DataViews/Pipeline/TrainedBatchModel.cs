@@ -18,7 +18,6 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
     private const int MostValuesAhead = 1 << 19;
 
     private readonly SharedModel<TModel> _model;
-    private readonly float _threshold;
     private readonly int _score, _label;
 
     /// <param name="model">The network.</param>
@@ -39,7 +38,7 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
         int width = inputs.Sum(f => f.Width);
         BatchSize = Math.Clamp(MostValues / width, LeastRows, MostRows);
         BatchesAhead = Math.Clamp(MostValuesAhead / (BatchSize * width), 1, MostAhead);
-        _threshold = threshold;
+        Threshold = threshold;
         _score = IndexOf(score);
         _label = IndexOf(label);
     }
@@ -58,6 +57,9 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
 
     /// <inheritdoc/>
     public NonFiniteReplacement? Replacement { get; }
+
+    /// <summary>The label is whether the score is above it.</summary>
+    public float Threshold { get; set; }
 
     /// <summary>Uses the network itself, as for saving it.</summary>
     public void Use(Action<TModel> use) => _model.Use(use);
@@ -79,8 +81,9 @@ internal abstract class TrainedBatchModel<TModel> : IBatchModel
             if (!label)
                 return;
             Span<bool> labels = outputs.Booleans(_label);
+            float threshold = Threshold;
             for (int row = 0; row < rows; row++)
-                labels[row] = scores.Span[row] > _threshold;
+                labels[row] = scores.Span[row] > threshold;
         }
         finally
         {

@@ -54,8 +54,8 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
                 _passThrough[c] = ColumnBuffer.Create(input, input.Schema[c], rows);
         }
         // Columns are computed when they are read, so one that passes through as well is read only once.
-        FieldReader[] readers = [.. mapper.ModelInputs.Select(c => FieldReader.Open(
-            input, input.Schema[c.Index], _passThrough[c.Index]?.Getter(_filling)))];
+        FieldReader[] readers = [.. mapper.ModelInputs.Zip(mapper.Model.Inputs, (c, field) => FieldReader.Open(
+            input, input.Schema[c.Index], field, _passThrough[c.Index]?.Getter(_filling)))];
         _computation = new BatchComputation(mapper.Model, readers, active[passed..], _capacity, batches);
         _queue = new BatchQueue(batches, _computation.Run);
     }

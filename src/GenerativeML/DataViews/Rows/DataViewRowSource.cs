@@ -12,6 +12,9 @@ namespace GenerativeML;
 /// </remarks>
 internal sealed class DataViewRowSource : IRowSource
 {
+    private const int MaxCategories = 20;
+    private const float MaxCategory = 1 << 24; // beyond it not every whole number is a Single
+
     private readonly IDataView _data;
     private readonly DataViewSchema.Column[] _columns;
     private readonly NonFiniteValues _policy;
@@ -46,7 +49,7 @@ internal sealed class DataViewRowSource : IRowSource
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<RowField> Fields { get; }
+    public IReadOnlyList<RowField> Fields { get; private set; }
 
     /// <summary>The columns that the fields are read from.</summary>
     public IReadOnlyList<DataViewSchema.Column> Columns => _columns;
@@ -60,6 +63,46 @@ internal sealed class DataViewRowSource : IRowSource
     /// <see cref="NonFiniteValues.Replace"/> asks for it.
     /// </summary>
     public NonFiniteReplacement? Replacement { get; private set; }
+
+    /// <summary>
+    /// Takes labels that are numbers for categories where few values, all of them whole, occur in all rows. It is a pass
+    /// over these columns alone, which ends as soon as none of them can be one.
+    /// </summary>
+    public void FindCategories()
+    {
+        var values = new Dictionary<int, SortedSet<float>>();
+        for (int f = 0; f < Fields.Count; f++)
+        {
+            if (Fields[f].IsLabel && _columns[f].Type is NumberDataViewType)
+                values[f] = [];
+        }
+        if (values.Count == 0)
+            return;
+        using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => _columns[f])))
+        {
+            Dictionary<int, ValueGetter<float>> getters = values.Keys.ToDictionary(
+                f => f, f => cursor.GetGetter<float>(_columns[f]));
+            for (float value = 0; values.Count > 0 && cursor.MoveNext();)
+            {
+                if ((cursor.Position & 1023) == 0)
+                    _cancellation.ThrowIfCancellationRequested();
+                foreach ((int f, SortedSet<float> seen) in values)
+                {
+                    getters[f](ref value);
+                    if (!float.IsFinite(value) || seen.Contains(value))
+                        continue;
+                    if (value % 1 != 0 || Math.Abs(value) > MaxCategory || !seen.Add(value + 0f) || seen.Count > MaxCategories)
+                        values.Remove(f);
+                }
+            }
+        }
+        Fields =
+        [
+            .. Fields.Select((field, f) => values.TryGetValue(f, out SortedSet<float>? seen) && seen.Count > 0
+                ? field with { Width = seen.Count, Categories = [.. seen] }
+                : field),
+        ];
+    }
 
     /// <inheritdoc/>
     /// <remarks>The reader of the first pass throws <see cref="InvalidOperationException"/> at the end of rows that
@@ -96,7 +139,7 @@ internal sealed class DataViewRowSource : IRowSource
         DataViewRowCursor cursor = _data.GetRowCursor(_columns);
         try
         {
-            readers = [.. _columns.Select(c => FieldReader.Open(cursor, c))];
+            readers = [.. _columns.Zip(Fields, (c, field) => FieldReader.Open(cursor, c, field))];
             return cursor;
         }
         catch
@@ -161,7 +204,7 @@ internal sealed class DataViewRowSource : IRowSource
                     continue;
                 Span<float> values = block.SingleRow(f, row);
                 allFinite = false;
-                _scan?.AddBad(f, values);
+                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1]);
                 source.Replacement?.Apply(f, values);
             }
             return allFinite;

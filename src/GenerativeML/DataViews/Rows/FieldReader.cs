@@ -17,8 +17,10 @@ internal abstract class FieldReader
     /// <summary>A reader for a column that <see cref="InputColumns"/> has found.</summary>
     /// <param name="input">The rows.</param>
     /// <param name="column">The column.</param>
+    /// <param name="field">What it is to a model.</param>
     /// <param name="getter">How its values are got, where not from <paramref name="input"/> itself.</param>
-    public static FieldReader Open(DataViewRow input, DataViewSchema.Column column, Delegate? getter = null)
+    public static FieldReader Open(
+        DataViewRow input, DataViewSchema.Column column, RowField field, Delegate? getter = null)
     {
         return column.Type switch
         {
@@ -29,6 +31,7 @@ internal abstract class FieldReader
             KeyDataViewType key when key.RawType == typeof(ushort) => new Key<ushort>(Getter<ushort>()),
             KeyDataViewType key when key.RawType == typeof(uint) => new Key<uint>(Getter<uint>()),
             KeyDataViewType => new Key<ulong>(Getter<ulong>()),
+            _ when field.Categories is { } categories => new Category(Getter<float>(), [.. categories]),
             _ => new Number(Getter<float>()),
         };
 
@@ -86,6 +89,23 @@ internal abstract class FieldReader
         {
             ref float value = ref block.SingleRow(field, row)[0];
             getter(ref value);
+            return float.IsFinite(value);
+        }
+    }
+
+    /// <summary>One slot for each value that is known; none is set for others.</summary>
+    private sealed class Category(ValueGetter<float> getter, float[] categories) : FieldReader
+    {
+        public override bool Read(RowBlock block, int field, int row)
+        {
+            Span<float> slots = block.SingleRow(field, row);
+            float value = 0;
+            getter(ref value);
+            // So that a replacement, which is each slot's mean, is each category's share.
+            slots.Fill(float.IsFinite(value) ? 0 : float.NaN);
+            int category = Array.IndexOf(categories, value);
+            if (category >= 0)
+                slots[category] = 1;
             return float.IsFinite(value);
         }
     }

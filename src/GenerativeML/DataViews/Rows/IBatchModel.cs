@@ -24,7 +24,7 @@ internal interface IBatchModel : IDisposable
 
     /// <summary>
     /// What takes the place of NaN and infinity in an input row, or null for nothing: such a row is then not computed,
-    /// and its outputs are NaN, false or empty text.
+    /// and its outputs are NaN, empty text, and of a Boolean <see cref="OutputColumn.IfUnknown"/>.
     /// </summary>
     NonFiniteReplacement? Replacement { get; }
 

@@ -88,11 +88,16 @@ internal static class InputColumns
             return Find(schema, field.Name, field.Width, parameter);
         RowField found = DescribeLabel(schema, field.Name, parameter);
         DataViewSchema.Column column = schema[field.Name];
-        return found.Width == field.Width
+        bool fits = field.Categories is null
+            ? found.Width == field.Width
+            : NumberDataViewType.Single.Equals(column.Type);
+        return fits
             ? column
             : throw Mismatch(
                 field.Name,
-                field.Width > 1 ? $"a key with {field.Width} values" : "Single or Boolean",
+                field.Categories is not null ? "Single"
+                    : field.Width > 1 ? $"a key with {field.Width} values"
+                    : "Single or Boolean",
                 column.Type.ToString()!, unknownSize: false, parameter);
     }
 

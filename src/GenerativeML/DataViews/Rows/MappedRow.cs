@@ -24,7 +24,8 @@ internal sealed class MappedRow : DataViewRow, IBatchPosition
             return;
         FieldReader[] readers =
         [
-            .. mapper.ModelInputs.Select(c => FieldReader.Open(input, input.Schema[c.Index])),
+            .. mapper.ModelInputs.Zip(mapper.Model.Inputs, (c, field) =>
+                FieldReader.Open(input, input.Schema[c.Index], field)),
         ];
         _computation = new BatchComputation(mapper.Model, readers, active[mapper.InputSchema.Count..], capacity: 1);
     }

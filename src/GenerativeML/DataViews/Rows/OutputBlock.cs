@@ -61,7 +61,7 @@ internal sealed class OutputBlock
     /// <summary>The values of a wanted Text output, (Capacity × width).</summary>
     public Span<string> Texts(int column) => Values<string>(column).Span;
 
-    /// <summary>Gives one row the outputs that say "not known": NaN, false and empty text.</summary>
+    /// <summary>Gives one row the outputs that say "not known": NaN, empty text, and what a Boolean says then.</summary>
     public void SetUnknown(int row)
     {
         for (int i = 0; i < _storage.Length; i++)
@@ -73,7 +73,7 @@ internal sealed class OutputBlock
                     Array.Fill(singles, float.NaN, at, width);
                     break;
                 case bool[] booleans:
-                    Array.Fill(booleans, false, at, width);
+                    Array.Fill(booleans, Columns[i].IfUnknown, at, width);
                     break;
                 case string[] texts:
                     Array.Fill(texts, "", at, width);

@@ -20,6 +20,12 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     /// </summary>
     public string? SlotNamesFrom { get; init; }
 
+    /// <summary>
+    /// What a Boolean says of a row that cannot be computed, since it holds NaN or infinity: a predicted label says that
+    /// such a row is an anomaly. Numbers are NaN then, and texts empty.
+    /// </summary>
+    public bool IfUnknown { get; init; }
+
     /// <summary>What ML.NET's evaluators and tools need to know of a score; null for other columns.</summary>
     public ScoreAnnotation? Score { get; init; }
 }

@@ -1,72 +1,214 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace GenerativeML;
 
 /// <summary>
-/// Several autoencoders of one shape, side by side: D → hidden layers → latent → hidden layers reversed → D, each
-/// hidden layer followed by batch normalisation (on request), the activation and dropout.
+/// One autoencoder or several side by side: D → hidden layers → latent → hidden layers reversed → D, each hidden layer
+/// followed by batch normalisation (on request), the activation and dropout. The networks are trained to undo noise;
+/// a detector's score adds to their error how far a row is from stored training rows.
 /// </summary>
-internal sealed class AutoencoderNetwork : torch.nn.Module<torch.Tensor, torch.Tensor>
+internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder
 {
-    private readonly AutoencoderShape _shape;
+    private readonly AutoencoderOptions _options;
+    private readonly int[] _inwards, _outwards;
+    private readonly NearestRows _nearest;
+    private readonly int _width, _members;
+    private readonly bool _masks, _hasLevels;
+    private readonly double _highest, _lowest;
 
-    // Field names are the first part of the state dict's keys: encoder.0.weight, decoder.1.bias, …
-    private readonly ModuleList<EnsembleDense> encoder;
-    private readonly ModuleList<EnsembleDense> decoder;
-    private readonly ModuleList<EnsembleBatchNorm> encoder_norm;
-    private readonly ModuleList<EnsembleBatchNorm> decoder_norm;
-
-    public AutoencoderNetwork(AutoencoderShape shape, bool bfloat16, SeededRandom random)
-        : base(nameof(AutoencoderNetwork))
+    public AutoencoderNetwork(AutoencoderOptions options, VectorInput input)
+        : base(input)
     {
-        _shape = shape;
-        int[] mirrored = [.. shape.HiddenLayers.Reverse()];
-        encoder = Stack([shape.NetworkInputs, .. shape.HiddenLayers, shape.LatentDimension]);
-        decoder = Stack([shape.LatentDimension, .. mirrored, shape.InputWidth]);
-        encoder_norm = Norms(shape.HiddenLayers);
-        decoder_norm = Norms(mirrored);
-        RegisterComponents();
-
-        ModuleList<EnsembleDense> Stack(int[] widths) => new([.. widths.Zip(widths.Skip(1)).Select(
-            w => new EnsembleDense(shape.Members, w.First, w.Second, bfloat16, random))]);
-
-        ModuleList<EnsembleBatchNorm> Norms(IReadOnlyList<int> widths) => new(shape.BatchNormalization
-            ? [.. widths.Select(w => new EnsembleBatchNorm(shape.Members, w, random.Device))]
-            : []);
+        _options = options;
+        _width = input.Width;
+        _members = options.EnsembleSize!.Value;
+        _masks = options.InputMasking > 0;
+        _highest = options.InputNoise!.Value;
+        _hasLevels = options.Detects && _highest > 0;
+        _lowest = _hasLevels ? _highest / 15 : _highest;
+        // What the networks see of a row: its values, a mark for each that is hidden, and the noise's level.
+        int seen = (_masks ? 2 : 1) * _width + (_hasLevels ? 1 : 0);
+        LatentDimension = options.LatentDimension!.Value;
+        _inwards = [seen, .. options.HiddenLayers!, LatentDimension];
+        _outwards = [LatentDimension, .. options.HiddenLayers!.Reverse(), _width];
+        _nearest = new NearestRows(options.ReferenceRows, _width);
     }
 
-    /// <summary>Each member's reconstruction: (Members, B, inputs) → (Members, B, D), without dropout.</summary>
-    public override torch.Tensor forward(torch.Tensor input) => Decode(Encode(input));
+    /// <inheritdoc />
+    public int LatentDimension { get; }
 
-    /// <summary>
-    /// (Members, B, inputs) → (Members, B, latent); with a generator, hidden units are left out at random.
-    /// </summary>
-    public torch.Tensor Encode(torch.Tensor input, SeededRandom? random = null) =>
-        Layers(encoder, encoder_norm, input, random);
+    /// <inheritdoc />
+    public override int WidestLayer => _inwards.Skip(1).Max();
 
-    /// <summary>
-    /// (Members, B, latent) → (Members, B, D); with a generator, hidden units are left out at random.
-    /// </summary>
-    public torch.Tensor Decode(torch.Tensor latent, SeededRandom? random = null) =>
-        Layers(decoder, decoder_norm, latent, random);
-
-    /// <summary>All layers' tensors, from the input to the output.</summary>
-    public IEnumerable<(torch.Tensor Weight, torch.Tensor Bias)> Layers() =>
-        encoder.Concat(decoder).Select(layer => (layer.Weight, layer.Bias));
-
-    private torch.Tensor Layers(
-        ModuleList<EnsembleDense> dense, ModuleList<EnsembleBatchNorm> norm, torch.Tensor x, SeededRandom? random)
+    /// <inheritdoc />
+    public override void Declare(Layers layers)
     {
-        for (int i = 0; i < dense.Count - 1; i++)
+        Stack("encoder", _inwards);
+        Stack("decoder", _outwards);
+        layers.Buffer("feature_mask", _width); // zero where a feature is constant: what is made of it is no evidence
+        if (!_options.Detects)
+            return;
+        layers.Buffer("part_weight", 3); // what networks, nearest few and nearest many count in the score
+        _nearest.Declare(layers);
+
+        void Stack(string name, int[] widths)
         {
-            x = dense[i].call(x);
-            if (_shape.BatchNormalization)
-                x = norm[i].call(x);
-            x = Activations.Apply(_shape.Activation, x);
-            if (random is not null)
-                x = SeededDropout.Apply(x, _shape.Dropout, random);
+            for (int i = 0; i + 1 < widths.Length; i++)
+            {
+                layers.Linear($"{name}.{i}", widths[i], widths[i + 1], _members);
+                if (_options.BatchNormalization && i + 2 < widths.Length)
+                    layers.BatchNorm($"{name}_norm.{i}", widths[i + 1], _members);
+            }
         }
-        return dense[dense.Count - 1].call(x);
+    }
+
+    /// <inheritdoc />
+    public override void Initialize(HostWeights weights, RowStatistics rows)
+    {
+        VectorScaler scaler = FeatureScaler(weights);
+        for (int j = 0; j < _width; j++)
+            weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<LossTerm> Loss(VectorStep step)
+    {
+        SeededRandom random = step.Step.Random;
+        long rows = step.Rows.shape[0];
+        long[] perRow = [_members, rows, 1], perFeature = [_members, rows, _width];
+        TorchTensor clean = step.Rows.unsqueeze(0), input = clean;
+        TorchTensor? level = null, deviation = null;
+        if (_hasLevels)
+        {
+            level = random.Uniform(perRow, Math.Log(_lowest), Math.Log(_highest));
+            deviation = level.Value.Apply(Function.Exp);
+            input += (TorchTensor)random.Normal(perFeature) * deviation.Value;
+        }
+        else if (_highest > 0)
+        {
+            input += (TorchTensor)random.Normal(perFeature, _highest);
+        }
+        else
+        {
+            input = clean.Value.expand(_members, -1, -1);
+        }
+        var inputs = new List<TorchTensor> { input };
+        if (_masks)
+        {
+            // Half of the rows hide up to so many of their features.
+            TorchTensor share = random.Uniform(perRow, 0, _options.InputMasking!.Value).mul_(random.Bernoulli(perRow, 0.5));
+            TorchTensor hidden = random.Uniform(perFeature, 0, 1).lt(share.Value).to(torch.ScalarType.Float32);
+            inputs = [input - input * hidden, hidden];
+        }
+        if (level is { } known)
+            inputs.Add(known);
+        TorchTensor all = inputs.Count == 1 ? input : TorchTensor.Concat(2, [.. inputs]);
+        if (_members == 1)
+            all = all.Squeeze(0);
+        TorchTensor made = Decode(step.Weights, Stack(step.Weights, "encoder", _inwards.Length - 1, all));
+        TorchTensor error = (made - (_members == 1 ? (TorchTensor)step.Rows : clean)).Apply(Function.Square);
+        // Much noise leaves a large error that no network can undo; it should not drown out the rest.
+        if (deviation is { } much)
+            error = (_members == 1 ? error.Unsqueeze(0) : error) / (much * much + 0.1f);
+        return [new LossTerm("reconstruction", error.Value.mean())];
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<string> CalibratedTensors => _options.Detects ? ["part_weight"] : [];
+
+    /// <inheritdoc />
+    public override void Calibrate(VectorCalibration calibration)
+    {
+        if (!_options.Detects)
+            return;
+        _nearest.Store(calibration, Input.Seed);
+        float[][] parts = calibration.Run(new PartsPass(this), 1, 1, 1);
+        for (int p = 0; p < parts.Length; p++)
+            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
+    }
+
+    /// <inheritdoc />
+    public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T[] parts = Parts(w, rows.Features, byFeature);
+        T sum = parts[0] * w["part_weight"].Slice(0, 0, 1);
+        for (int p = 1; p < parts.Length; p++)
+            sum += parts[p] * w["part_weight"].Slice(0, p, 1);
+        return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
+    }
+
+    /// <inheritdoc />
+    public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>
+    {
+        T sum = Reconstruct(Member(w, 0), rows.Features);
+        for (int member = 1; member < _members; member++)
+            sum += Reconstruct(Member(w, member), rows.Features);
+        return sum * (1f / _members);
+    }
+
+    /// <inheritdoc />
+    public (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T> => (EncodeClean(Member(w, 0), rows.Features), null);
+
+    // The networks' mean squared error, and what the stored rows say.
+    private T[] Parts<T>(Scope<T> w, T z, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T error = (Reconstruct(Member(w, 0), z) - z).Apply(Function.Square);
+        for (int member = 1; member < _members; member++)
+            error += (Reconstruct(Member(w, member), z) - z).Apply(Function.Square);
+        error = error * w["feature_mask"] * (1f / _members);
+        if (!byFeature)
+            error = error.Reduce(Reduction.Sum, 1);
+        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
+        return [error, near, far];
+    }
+
+    private Scope<T> Member<T>(Scope<T> w, int member)
+        where T : struct, ITensor<T> => _members == 1 ? w : w.OfMember(member);
+
+    private T Reconstruct<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T> => Decode(w, EncodeClean(w, z));
+
+    private T EncodeClean<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T>
+    {
+        if (_inwards[0] == _width)
+            return Stack(w, "encoder", _inwards.Length - 1, z);
+        // What follows the values never changes in a clean input: nothing is hidden, and the level is known.
+        T weight = w["encoder.0.weight"], bias = w["encoder.0.bias"];
+        if (_hasLevels)
+        {
+            T level = weight.Slice(1, _inwards[0] - 1, 1) * MathF.Log((float)(_highest / 7.5)); // (outputs, 1)
+            bias += level.Reshape(1, _inwards[1]);
+        }
+        return Stack(w, "encoder", _inwards.Length - 1, z, (weight.Slice(1, 0, _width), bias));
+    }
+
+    private T Decode<T>(Scope<T> w, T latent)
+        where T : struct, ITensor<T> => Stack(w, "decoder", _outwards.Length - 1, latent);
+
+    private T Stack<T>(Scope<T> w, string name, int layers, T x, (T Weight, T Bias)? first = null)
+        where T : struct, ITensor<T>
+    {
+        for (int i = 0; i < layers; i++)
+        {
+            x = i == 0 && first is { } layer ? x.Linear(layer.Weight, layer.Bias) : w.Linear($"{name}.{i}", x);
+            if (i == layers - 1)
+                break;
+            if (_options.BatchNormalization)
+                x = w.BatchNorm($"{name}_norm.{i}", x);
+            x = w.Dropout(x.Apply(_options.Activation), _options.Dropout);
+        }
+        return x;
+    }
+
+    /// <summary>The parts of the score before they are weighted.</summary>
+    private sealed class PartsPass(AutoencoderNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => network.Parts(w, inputs[0], byFeature: false);
     }
 }

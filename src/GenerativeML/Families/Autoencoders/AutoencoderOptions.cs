@@ -1,9 +1,40 @@
-
 namespace GenerativeML;
 
-/// <summary>The options of an autoencoder, whatever it is trained for.</summary>
-public record AutoencoderOptions : TrainingOptions
+/// <summary>
+/// The options of an autoencoder. What it is trained for follows from the columns that are asked for: to detect
+/// anomalies where there is a score or a label, otherwise to encode where there is a latent column, otherwise to denoise.
+/// </summary>
+public sealed record AutoencoderOptions : VectorOptions
 {
+    /// <summary>The column for the score. Default <c>Score</c>; null: none is added.</summary>
+    public string? ScoreColumnName { get; init; } = "Score";
+
+    /// <summary>The column for the predicted label. Default <c>PredictedLabel</c>; null: none is added.</summary>
+    public string? PredictedLabelColumnName { get; init; } = "PredictedLabel";
+
+    /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
+    public string? FeatureScoreColumnName { get; init; }
+
+    /// <summary>The column for the reconstruction. Default: none is added.</summary>
+    public string? ReconstructionColumnName { get; init; }
+
+    /// <summary>The column for the latent vector. Default: none is added.</summary>
+    public string? LatentColumnName { get; init; }
+
+    /// <summary>
+    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
+    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
+
+    /// <summary>
+    /// Training rows, drawn at random, that a detector keeps to compare rows with: to the networks' error the score adds
+    /// squared distances, to the nearest five of these rows and to the nearest fifth of the first 128, each part in
+    /// units of its usual size. A saved model holds these rows. Zero: the networks' error alone. At most 10,000.
+    /// Default 2048.
+    /// </summary>
+    public int ReferenceRows { get; init; } = 2048;
+
     /// <summary>
     /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. At most 64 layers,
     /// each of 1 to 65,536 units. Default: one of 128.
@@ -36,8 +67,9 @@ public record AutoencoderOptions : TrainingOptions
     public double? InputNoise { get; init; }
 
     /// <summary>
-    /// In every other training row, a random share of the slots is hidden from the network, which has to tell them from
-    /// the others; this is the largest share, in [0, 1). Zero: none is hidden. Default: 0.8 for detecting, otherwise 0.
+    /// In every other training row, a random share of the features is hidden from the network, which has to tell them
+    /// from the others; this is the largest share, in [0, 1). Zero: none is hidden. Default: 0.8 for detecting,
+    /// otherwise 0.
     /// </summary>
     public double? InputMasking { get; init; }
 
@@ -45,43 +77,45 @@ public record AutoencoderOptions : TrainingOptions
     /// Networks that are trained side by side from different initial weights; their errors are averaged. Default: 2 for
     /// detecting, otherwise 1.
     /// </summary>
-    public int? Members { get; init; }
+    public int? EnsembleSize { get; init; }
 
-    /// <inheritdoc />
-    public override void Validate()
+    /// <summary>Whether anomalies are to be found.</summary>
+    internal bool Detects =>
+        ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
+
+    internal override VectorColumns Columns => new()
     {
-        base.Validate();
-        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, AutoencoderShape.MostLayers, "HiddenLayers.Count");
-        foreach (int width in HiddenLayers ?? [])
-            OptionChecks.Within(width, 1, AutoencoderShape.MostWidth, nameof(HiddenLayers));
-        if (LatentDimension is int latent)
-            OptionChecks.Within(latent, 1, AutoencoderShape.MostWidth, nameof(LatentDimension));
-        OptionChecks.Defined(Activation);
-        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        if (InputNoise is double noise)
-            OptionChecks.NonNegativeFinite(noise, nameof(InputNoise));
-        if (InputMasking is double masked)
-            OptionChecks.WithinHalfOpen(masked, 0, 1, nameof(InputMasking));
-        if (Members is int members)
-            OptionChecks.Within(members, 1, 64, nameof(Members));
+        Features = FeatureColumnName,
+        Score = ScoreColumnName,
+        PredictedLabel = PredictedLabelColumnName,
+        FeatureScore = FeatureScoreColumnName,
+        Reconstruction = ReconstructionColumnName,
+        Latent = LatentColumnName,
+    };
+
+    internal override double? AnomalyShare => Detects ? Contamination : null;
+
+    internal override VectorOptions Resolve(RowStatistics rows)
+    {
+        IReadOnlyList<int> hidden = HiddenLayers ?? [128];
+        int width = rows.Input.Width;
+        bool encodes = !Detects && LatentColumnName is not null;
+        int latent = encodes ? Math.Clamp((width + 3) / 4, 2, 32) : hidden.Count > 0 ? hidden[^1] : 128;
+        return this with
+        {
+            HiddenLayers = hidden,
+            LatentDimension = LatentDimension ?? latent,
+            EnsembleSize = EnsembleSize ?? (Detects ? 2 : 1),
+            InputNoise = InputNoise ?? (Detects ? 1.5 : encodes ? 0.1 : 0.5),
+            InputMasking = InputMasking ?? (Detects ? 0.8 : 0),
+            ReferenceRows = Detects ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+            BatchSize = BatchSize ?? 128,
+            LearningRate = LearningRate ?? 2e-3,
+            WeightDecay = WeightDecay ?? 1e-4,
+            // Small networks on tables have learned what they can after some 1000 steps; a large table is read twice.
+            Epochs = Epochs ?? rows.EpochsFor(presented: 128_000, least: 2, most: 1000),
+        };
     }
-}
-
-/// <summary>The options of an autoencoder that detects anomalies.</summary>
-public record AutoencoderDetectorOptions : AutoencoderOptions
-{
-    /// <summary>
-    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
-    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
-    /// </summary>
-    public double Contamination { get; init; } = 0.1;
-
-    /// <summary>
-    /// Training rows, drawn at random, that the model keeps to compare rows with: to the networks' error the score adds
-    /// squared distances, to the nearest five of these rows and to the nearest fifth of the first 128, each part in
-    /// units of its usual size. Zero: the networks' error alone. At most 10,000. Default 2048.
-    /// </summary>
-    public int MemoryRows { get; init; } = 2048;
 
     /// <inheritdoc />
     public override void Validate()
@@ -89,6 +123,19 @@ public record AutoencoderDetectorOptions : AutoencoderOptions
         base.Validate();
         OptionChecks.PositiveFinite(Contamination);
         OptionChecks.Within(Contamination, 0, 0.5);
-        OptionChecks.Within(MemoryRows, 0, AutoencoderFit.CalibrationRows);
+        OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
+        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, 64, "HiddenLayers.Count");
+        foreach (int width in HiddenLayers ?? [])
+            OptionChecks.Within(width, 1, 1 << 16, nameof(HiddenLayers));
+        if (LatentDimension is int latent)
+            OptionChecks.Within(latent, 1, 1 << 16, nameof(LatentDimension));
+        OptionChecks.Defined(Activation);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+        if (InputNoise is double noise)
+            OptionChecks.NonNegativeFinite(noise, nameof(InputNoise));
+        if (InputMasking is double masked)
+            OptionChecks.WithinHalfOpen(masked, 0, 1, nameof(InputMasking));
+        if (EnsembleSize is int size)
+            OptionChecks.Within(size, 1, 64, nameof(EnsembleSize));
     }
 }

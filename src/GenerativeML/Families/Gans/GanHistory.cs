@@ -1,86 +1,133 @@
+using System.Text.Json;
 using TorchSharp;
 
 namespace GenerativeML;
 
 /// <summary>
-/// The figures of a GAN's training, stage by stage, in tensors: so that a checkpoint holds them, and a resumed run
-/// reports on all of it.
+/// Follows a GAN's training: sums up losses and gradient norms, and at the end of each stage compares what the
+/// generator makes with held-back rows.
 /// </summary>
-internal sealed class GanHistory : torch.nn.Module
+internal sealed class GanHistory : VectorFollower
 {
-    private const int Players = 2;
     private const int Figures = 8;
+    private const int NormEvery = 8; // steps between two looks at the gradients, which cost a call for each tensor
 
-    private readonly int _stages;
-    private readonly torch.Tensor figures; // (stages, figures of GanFigures)
-    private readonly torch.Tensor loss, loss_count, norm, norm_count; // (players): sums since the last stage
+    // Rows that are compared at the end of a stage: their distances are a square table.
+    private const int MinCompared = 100, MaxCompared = 1000;
+    private const int MaxComparedValues = 1 << 17;
 
-    public GanHistory(int stages, torch.Device device)
-        : base(nameof(GanHistory))
+    // What is summed up over a stage, of each of the two networks.
+    private const int Loss = 0, LossCount = 1, Norm = 2, NormCount = 3;
+
+    private readonly GanNetwork _network;
+    private readonly GanOptions _options;
+    private readonly VectorRun _run;
+    private readonly float[] _heldBack, _training;
+    private readonly torch.Tensor _figures; // (stages, figures of GanFigures)
+    private readonly torch.Tensor _sums; // (sums, networks)
+
+    public GanHistory(GanNetwork network, GanOptions options, VectorRun run)
     {
-        _stages = stages;
-        figures = torch.zeros([stages, Figures], torch.ScalarType.Float32, device);
-        loss = torch.zeros([Players], torch.ScalarType.Float32, device);
-        loss_count = torch.zeros([Players], torch.ScalarType.Float32, device);
-        norm = torch.zeros([Players], torch.ScalarType.Float32, device);
-        norm_count = torch.zeros([Players], torch.ScalarType.Float32, device);
-        RegisterComponents();
+        (_network, _options, _run) = (network, options, run);
+        int width = network.Input.Width;
+        int compared = Math.Min(
+            Math.Clamp(MaxComparedValues / width, MinCompared, MaxCompared), run.Statistics.Samples[0].Count);
+        _heldBack = run.HeldBack(compared);
+        _training = run.Training(_heldBack.Length / width);
+        _figures = Zeros("figures", options.Stages, Figures);
+        _sums = Zeros("sums", 4, 2);
     }
 
-    /// <summary>The stage that ends with a step, counted from zero; −1 for none.</summary>
-    public int StageAt(long step, long steps)
-    {
-        long before = step * _stages / steps, after = (step + 1) * _stages / steps;
-        return after > before ? (int)after - 1 : -1;
-    }
+    private int Width => _network.Input.Width;
 
-    /// <summary>Counts the loss of an update of one of the players: 0 is the discriminator.</summary>
-    public void CountLoss(int player, IReadOnlyList<LossTerm> terms)
+    /// <inheritdoc />
+    public override void AfterLoss(int update, IReadOnlyList<LossTerm> terms)
     {
         using IDisposable noGradient = torch.no_grad();
         foreach (LossTerm term in terms)
-            loss.narrow(0, player, 1).add_(term.Value.detach());
-        loss_count.narrow(0, player, 1).add_(1);
+            Sum(Loss, update).Add(term.Value.detach());
+        Sum(LossCount, update).Add(1.0);
     }
 
-    /// <summary>Counts the norm of the gradient that an update has left.</summary>
-    public void CountGradient(int player, IReadOnlyList<torch.Tensor> parameters)
+    /// <inheritdoc />
+    public override void AfterUpdate(int update, UpdateRule rule, StepContext step)
     {
-        using IDisposable noGradient = torch.no_grad();
-        torch.Tensor squares = torch.cat([.. parameters.Select(p => p.grad!.square().sum().unsqueeze(0))]);
-        norm.narrow(0, player, 1).add_(squares.sum().sqrt());
-        norm_count.narrow(0, player, 1).add_(1);
+        int generatorEvery = _options.DiscriminatorStepsPerGeneratorStep!.Value;
+        if (step.Step / generatorEvery % NormEvery == 0)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            torch.Tensor squares = torch.stack([.. rule.Parameters.Select(p => p.grad!.Squared().sum())]);
+            Sum(Norm, update).Add(squares.sum().sqrt());
+            Sum(NormCount, update).Add(1.0);
+        }
+        bool lastOfStep = update != GanNetwork.DiscriminatorUpdate || (step.Step + 1) % generatorEvery != 0;
+        if (lastOfStep && StageAt(step) is int stage)
+            EndStage(stage, step);
     }
 
-    /// <summary>Closes a stage.</summary>
-    public GanFigures Close(int stage, long step, double slicedWasserstein, double meanDiscrepancy, double coverage)
+    /// <inheritdoc />
+    public override JsonElement Finish()
+    {
+        float[] all = new float[_options.Stages * Figures];
+        HostTensors.CopyTo(_figures, all);
+        (double distance, double discrepancy, double coverage) = Compare(_training);
+        return new GanReport
+        {
+            Stages = [.. all.Chunk(Figures).Where(row => row[0] > 0).Select(Of)],
+            ComparedRows = _heldBack.Length / Width,
+            ReferenceSlicedWasserstein = distance,
+            ReferenceMeanDiscrepancy = discrepancy,
+            ReferenceCoverage = coverage,
+        }.Write();
+    }
+
+    /// <summary>The stage that ends with a step, counted from zero; null for none.</summary>
+    private int? StageAt(StepContext step)
+    {
+        long before = step.Step * _options.Stages / step.Steps, after = (step.Step + 1) * _options.Stages / step.Steps;
+        return after > before ? (int)after - 1 : null;
+    }
+
+    private void EndStage(int stage, StepContext step)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        float[] losses = Means(loss, loss_count), norms = Means(norm, norm_count);
+        using TrainedVector model = _run.Snapshot();
+        float[] made = new float[_heldBack.Length];
+        int count = made.Length / Width;
+        if (count > 0)
+        {
+            ulong seed = SplitMix64.Derive(_network.Input.Seed, RandomPurpose.Generation);
+            model.Generate(made, new float[count * _network.Input.ConditionWidth], count, seed, []);
+            model.Features.Apply(made, made);
+        }
+        (double distance, double discrepancy, double coverage) = Compare(made);
+        float[] sums = new float[8];
+        HostTensors.CopyTo(_sums, sums);
+        // Nothing by nothing is NaN: what was not measured.
         float[] row =
         [
-            step, losses[0], losses[1], norms[0], norms[1],
-            (float)slicedWasserstein, (float)meanDiscrepancy, (float)coverage,
+            step.Step + 1, sums[0] / sums[2], sums[1] / sums[3], sums[4] / sums[6], sums[5] / sums[7],
+            (float)distance, (float)discrepancy, (float)coverage,
         ];
-        figures.narrow(0, stage, 1).copy_(HostTensors.FromRows(row, 1, Figures, figures.device));
-        foreach (torch.Tensor sum in new[] { loss, loss_count, norm, norm_count })
-            sum.fill_(0);
-        return Of(row);
-
-        static float[] Means(torch.Tensor sums, torch.Tensor counts)
-        {
-            float[] means = new float[Players];
-            HostTensors.CopyTo(sums.div(counts.clamp_min(1)), means);
-            return means;
-        }
+        _figures.narrow(0, stage, 1).copy_(HostTensors.FromRows(row, 1, Figures, _run.Device));
+        _sums.Fill(0);
+        _options.StageEnded?.Invoke(new GanStage(step.Steps, Of(row), model));
     }
 
-    /// <summary>All stages that have been closed.</summary>
-    public IReadOnlyList<GanFigures> Stages()
+    // The distance and discrepancy of standardised rows from the held-back ones, and how many of these they cover.
+    private (double Distance, double Discrepancy, double Coverage) Compare(float[] rows) => _heldBack.Length == 0
+        ? (double.NaN, double.NaN, double.NaN)
+        : (DistributionMetrics.SlicedWasserstein(rows, _heldBack, Width, _network.Input.Seed),
+            DistributionMetrics.MeanDiscrepancy(rows, _heldBack, Width),
+            DistributionMetrics.Coverage(rows, _heldBack, Width));
+
+    private torch.Tensor Sum(int sum, int update) => _sums.narrow(0, sum, 1).narrow(1, update, 1);
+
+    private torch.Tensor Zeros(string name, params long[] shape)
     {
-        float[] all = new float[_stages * Figures];
-        HostTensors.CopyTo(figures, all);
-        return [.. all.Chunk(Figures).Where(row => row[0] > 0).Select(Of)];
+        torch.Tensor zeros = torch.zeros(shape, torch.ScalarType.Float32, _run.Device).DetachFromDisposeScope();
+        register_buffer(name, zeros);
+        return zeros;
     }
 
     private static GanFigures Of(float[] row) => new()

@@ -17,23 +17,23 @@ internal static class GanLoss
     /// <param name="smoothing">How far the label of real packs is below one.</param>
     public static torch.Tensor Discriminator(
         GanObjective objective, torch.Tensor real, torch.Tensor generated, double smoothing) => objective switch
-    {
-        // −(1 − s)·log D − s·log(1 − D) with D = σ(real), and −log(1 − D) with D = σ(generated)
-        GanObjective.Minimax or GanObjective.NonSaturating =>
-            softplus(real).sub(real.mul(1 - smoothing)).mean().add(softplus(generated).mean()),
-        GanObjective.LeastSquares =>
-            real.add(smoothing - 1).square().mean().add(generated.square().mean()).mul(0.5),
-        GanObjective.Hinge => relu(1 - real).mean().add(relu(generated.add(1)).mean()),
-        _ => generated.mean().sub(real.mean()),
-    };
+        {
+            // −(1 − s)·log D − s·log(1 − D) with D = σ(real), and −log(1 − D) with D = σ(generated)
+            GanObjective.Minimax or GanObjective.NonSaturating =>
+                real.Softplus().Minus(real.Scaled(1 - smoothing)).mean().Plus(generated.Softplus().mean()),
+            GanObjective.LeastSquares =>
+                real.Plus(smoothing - 1).Squared().mean().Plus(generated.Squared().mean()).Scaled(0.5),
+            GanObjective.Hinge => relu(real.neg().Plus(1.0)).mean().Plus(relu(generated.Plus(1.0)).mean()),
+            _ => generated.mean().Minus(real.mean()),
+        };
 
     /// <summary>What the generator lowers, a scalar, given the discriminator's outputs for its packs, (n, 1).</summary>
     public static torch.Tensor Generator(GanObjective objective, torch.Tensor generated) => objective switch
     {
-        GanObjective.Minimax => softplus(generated).mean().mul(-1), // log(1 − D)
-        GanObjective.NonSaturating => softplus(generated.mul(-1)).mean(), // −log D
-        GanObjective.LeastSquares => generated.add(-1).square().mean().mul(0.5),
-        _ => generated.mean().mul(-1),
+        GanObjective.Minimax => generated.Softplus().mean().neg(), // log(1 − D)
+        GanObjective.NonSaturating => generated.neg().Softplus().mean(), // −log D
+        GanObjective.LeastSquares => generated.Plus(-1.0).Squared().mean().Scaled(0.5),
+        _ => generated.mean().neg(),
     };
 
     /// <summary>
@@ -49,18 +49,22 @@ internal static class GanLoss
         Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
     {
         (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
-        torch.Tensor between = Between(real, generated, pack, random).requires_grad_();
-        torch.Tensor slope = torch.autograd.grad(
+        // Where losses are only looked at, too: without a graph, grad ends the process.
+        using IDisposable enabled = torch.set_grad_enabled(true);
+        torch.Tensor between = Interpolate(real, generated, pack, random).requires_grad_();
+        torch.Tensor gradient = torch.autograd.grad(
             [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
-        torch.Tensor norm = slope.reshape(packs, pack * width).square().sum(1L).add(Tiny).sqrt();
-        return norm.add(-1).square().mean();
+        torch.Tensor norm = gradient.reshape(packs, pack * width).Squared().sum(1L).Plus(Tiny).sqrt();
+        return norm.Plus(-1.0).Squared().mean();
     }
 
     /// <summary>Random places between real and generated packs, without gradient: (B, D), (B, D) → (B, D).</summary>
-    public static torch.Tensor Between(torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
+    private static torch.Tensor Interpolate(
+        torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
     {
         long packs = real.shape[0] / pack;
         torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
-        return generated.detach().add(real.sub(generated.detach()).mul(share)).detach();
+        torch.Tensor from = generated.detach();
+        return from.Plus(real.Minus(from).mul(share)).detach();
     }
 }

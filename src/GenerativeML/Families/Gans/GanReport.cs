@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
@@ -11,8 +13,16 @@ namespace GenerativeML;
 public sealed record GanReport
 {
     private const double Collapsed = 0.6; // narrowed modes cost up to a quarter, missing ones much more
-    private const double Near = 2;
-    private const double Far = 5;
+    private const double Complete = 0.9; // of what training rows cover
+    private const double Equal = 1.5; // how far two perfect sets of rows may lie apart by chance
+    private const double Far = 3;
+    private const double Unsettled = 2;
+
+    // Figures that could not be measured are not numbers, which plain JSON has no word for.
+    private static readonly JsonSerializerOptions s_json = new(ModelJson.Options)
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     /// <summary>The stages of the training, in order.</summary>
     public required IReadOnlyList<GanFigures> Stages { get; init; }
@@ -41,15 +51,19 @@ public sealed record GanReport
         if (ComparedRows == 0 || Stages.Count == 0)
             return ["No rows were held back (ValidationFraction), so nothing can be said of the generated rows."];
         GanFigures last = Stages[^1], best = Stages.MinBy(s => s.SlicedWasserstein)!;
-        var verdict = new List<string>();
         double ratio = last.SlicedWasserstein / Math.Max(ReferenceSlicedWasserstein, 1e-9);
-        verdict.Add(Text(
-            $"Generated rows are {last.SlicedWasserstein:G3} deviations from held-back rows, {ratio:G3} times as far as training rows are: ")
-            + (ratio < Near ? "hardly to be told apart." : ratio < Far ? "close, but not the same." : "clearly different."));
-        verdict.Add(ModeCollapse
-            ? Text($"Mode collapse: they cover only {last.Coverage:P0} of the held-back rows, where training rows cover {ReferenceCoverage:P0}. Try another objective, packing (PackSize), or more training.")
-            : Text($"They cover {last.Coverage:P0} of the held-back rows; training rows cover {ReferenceCoverage:P0}."));
-        if (last.SlicedWasserstein > Near * best.SlicedWasserstein && last.SlicedWasserstein > Near * ReferenceSlicedWasserstein)
+        bool complete = last.Coverage >= Complete * ReferenceCoverage;
+        var verdict = new List<string>
+        {
+            Text($"Generated rows are {last.SlicedWasserstein:G3} deviations from held-back rows, {ratio:G3} times as far as training rows are: ")
+            + (ratio < Equal && complete ? "hardly to be told apart."
+                : ratio < Far && !ModeCollapse ? "close, but not the same."
+                : "clearly different."),
+            ModeCollapse
+                ? Text($"Mode collapse: they cover only {last.Coverage:P0} of the held-back rows, where training rows cover {ReferenceCoverage:P0}. Try another objective, packing (PackSize), or more training.")
+                : Text($"They cover {last.Coverage:P0} of the held-back rows; training rows cover {ReferenceCoverage:P0}."),
+        };
+        if (last.SlicedWasserstein > Unsettled * Math.Max(best.SlicedWasserstein, ReferenceSlicedWasserstein))
         {
             verdict.Add(Text(
                 $"At step {best.Step} they were closer, {best.SlicedWasserstein:G3}: training does not settle. Lower LearningRate, or stop there."));
@@ -57,22 +71,163 @@ public sealed record GanReport
         return verdict;
     }
 
-    /// <summary>The verdict, and a table of the stages.</summary>
+    /// <summary>The verdict, and a table of the stages; what was not measured is a dash.</summary>
     public override string ToString()
     {
         var text = new StringBuilder().AppendJoin('\n', Verdict()).Append('\n');
         text.Append("    step   loss D   loss G  gradient D  gradient G  Wasserstein     MMD  coverage\n");
         foreach (GanFigures s in Stages)
         {
-            text.Append(CultureInfo.InvariantCulture,
-                $"{s.Step,8} {s.DiscriminatorLoss,8:F3} {s.GeneratorLoss,8:F3} {s.DiscriminatorGradientNorm,11:G3} ");
-            text.Append(CultureInfo.InvariantCulture,
-                $"{s.GeneratorGradientNorm,11:G3} {s.SlicedWasserstein,12:F4} {s.MeanDiscrepancy,7:F4} {s.Coverage,9:P0}\n");
+            text.Append(CultureInfo.InvariantCulture, $"{s.Step,8}");
+            Add(s.DiscriminatorLoss, 9, "F3");
+            Add(s.GeneratorLoss, 9, "F3");
+            Add(s.DiscriminatorGradientNorm, 12, "G3");
+            Add(s.GeneratorGradientNorm, 12, "G3");
+            Compared(s.SlicedWasserstein, s.MeanDiscrepancy, s.Coverage);
         }
-        text.Append(CultureInfo.InvariantCulture,
-            $"training rows {ReferenceSlicedWasserstein,53:F4} {ReferenceMeanDiscrepancy,7:F4} {ReferenceCoverage,9:P0}\n");
+        text.Append("training rows ").Append(' ', 36);
+        Compared(ReferenceSlicedWasserstein, ReferenceMeanDiscrepancy, ReferenceCoverage);
         return text.ToString();
+
+        void Compared(double slicedWasserstein, double meanDiscrepancy, double coverage)
+        {
+            Add(slicedWasserstein, 13, "F4");
+            Add(meanDiscrepancy, 8, "F4");
+            Add(coverage, 10, "P0");
+            text.Append('\n');
+        }
+
+        void Add(double figure, int width, string format) => text.Append(
+            (double.IsNaN(figure) ? "–" : figure.ToString(format, CultureInfo.InvariantCulture)).PadLeft(width));
+    }
+
+    /// <summary>What a saved model holds of it.</summary>
+    internal JsonElement Write() => JsonSerializer.SerializeToElement(this, s_json);
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    /// <exception cref="FormatException">It is no report.</exception>
+    internal static GanReport Read(JsonElement? saved)
+    {
+        try
+        {
+            GanReport? report = saved?.Deserialize<GanReport>(s_json);
+            return report is not null && report.Stages.All(stage => stage is not null)
+                ? report
+                : throw new FormatException("The saved GAN has no report of its training.");
+        }
+        catch (JsonException invalid)
+        {
+            throw new FormatException($"The saved report cannot be read: {invalid.Message}");
+        }
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>The figures of one stage of a GAN's training; NaN where one could not be measured.</summary>
+public sealed record GanFigures
+{
+    /// <summary>Optimizer steps until the end of the stage.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>The discriminator's loss, in the mean over the stage; a penalty on its gradient is part of it.</summary>
+    public required double DiscriminatorLoss { get; init; }
+
+    /// <summary>The generator's loss, in the mean over the stage; NaN where it was not updated.</summary>
+    public required double GeneratorLoss { get; init; }
+
+    /// <summary>
+    /// The norm of the gradient of all the discriminator's weights, in the mean over the stage; only some steps are
+    /// measured, and NaN tells of a stage that has none of them.
+    /// </summary>
+    public required double DiscriminatorGradientNorm { get; init; }
+
+    /// <summary>The same of the generator's.</summary>
+    public required double GeneratorGradientNorm { get; init; }
+
+    /// <summary>
+    /// The sliced Wasserstein distance of generated from held-back rows, in standard deviations of the data.
+    /// </summary>
+    public required double SlicedWasserstein { get; init; }
+
+    /// <summary>The maximum mean discrepancy of generated from held-back rows, by a Gaussian kernel.</summary>
+    public required double MeanDiscrepancy { get; init; }
+
+    /// <summary>
+    /// The share of held-back rows that have a generated row as near as their fifth-nearest neighbour (Naeem 2020).
+    /// </summary>
+    public required double Coverage { get; init; }
+}
+
+/// <summary>
+/// A GAN at the end of a stage of its training: what a person wants to look at. It may be used until the call that it
+/// was given to returns.
+/// </summary>
+public sealed class GanStage
+{
+    private readonly TrainedVector _model;
+
+    internal GanStage(long steps, GanFigures figures, TrainedVector model)
+    {
+        Steps = steps;
+        Figures = figures;
+        _model = model;
+    }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public long Steps { get; }
+
+    /// <summary>The figures of the stage; those against held-back rows are NaN where none are held back.</summary>
+    public GanFigures Figures { get; }
+
+    /// <summary>
+    /// So many generated rows, row-major, in the units of the data, with conditions as in training rows; the same for
+    /// the same seed and generator.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
+    public float[] Generate(int rows, int seed = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        VectorInput input = _model.Network.Input;
+        float[] made = new float[rows * input.Width];
+        if (rows > 0)
+        {
+            ulong derived = SplitMix64.Derive(seed, RandomPurpose.Generation);
+            _model.Generate(made, new float[rows * input.ConditionWidth], rows, derived, []);
+        }
+        return made;
+    }
+
+    /// <summary>
+    /// What the discriminator says of rows, row-major, in the units of the data: the higher, the more real. A GAN with
+    /// conditions judges them by conditions drawn as in training rows.
+    /// </summary>
+    /// <exception cref="ArgumentException">The values are no whole rows.</exception>
+    public float[] Discriminate(float[] rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        VectorInput input = _model.Network.Input;
+        (int count, int rest) = Math.DivRem(rows.Length, input.Width);
+        if (rest > 0)
+            throw new ArgumentException($"{rows.Length} values are no whole rows of {input.Width}.", nameof(rows));
+        if (count == 0)
+            return [];
+        float[] standardized = new float[rows.Length], conditions = new float[count * input.ConditionWidth];
+        _model.Features.Apply(rows, standardized);
+        if (_model.Conditions is VectorScaler scaler)
+        {
+            ConditionDraws.Draw(
+                _model.Weights[VectorNetwork.ConditionRows], input.ConditionWidth, conditions, count,
+                SplitMix64.Derive(input.Seed, RandomPurpose.Scoring), []);
+            scaler.Apply(conditions, conditions);
+        }
+        return _model.Run(new Judgement((GanNetwork)_model.Network), standardized, conditions, count, [1])[0];
+    }
+
+    private sealed class Judgement(GanNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+            [network.JudgeAlone(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null))];
+    }
 }

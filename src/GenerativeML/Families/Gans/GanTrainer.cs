@@ -10,58 +10,50 @@ namespace GenerativeML;
 /// <remarks>
 /// <para>
 /// To create this estimator, use <see cref="GenerativeCatalog.Gan(string, GanObjective, int?)"/> or
-/// <see cref="GenerativeCatalog.Gan(Options)"/>. The input is a vector of <see cref="float"/> of known size; it is
-/// normalized inside. With <see cref="Options.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have
-/// those columns too, with any values that are asked for. <see cref="GanTransformer.Report"/> says how training went.
+/// <see cref="GenerativeCatalog.Gan(GanOptions)"/>. <see cref="GanTransformer.Report"/> says how training went.
 /// </para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Task</term><description>Generating vectors; on request a score of how strange rows are.</description></item>
+/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. With
+/// <see cref="GanOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns too,
+/// with any values that are asked for.</description></item>
+/// <item><term>Normalization</term>
+/// <description>Done inside: each feature by its own mean and deviation.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, to compute on a GPU, and to search for latent
+/// vectors, TorchSharp-cpu or TorchSharp-cuda; to generate and to score on the CPU,
+/// Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: how strange the row is, see
+/// <see cref="GanOptions.Score"/>.</description></item>
+/// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, the nearest row that
+/// the generator can make.</description></item>
+/// </list>
 /// </remarks>
-public sealed class GanTrainer : VectorEstimator<GanTransformer>
+public sealed class GanTrainer : VectorTrainer<GanTransformer>
 {
-    private readonly Options _options;
-    private readonly GanColumns _columns;
+    internal static readonly VectorFamily Family = new(
+        "gan", typeof(GanOptions), (options, input) => new GanNetwork((GanOptions)options, input),
+        state => new GanTransformer(state));
 
-    internal GanTrainer(IHostEnvironment environment, Options options)
-        : base(environment, nameof(GanTrainer), options)
+    internal GanTrainer(IHostEnvironment environment, GanOptions options)
+        : base(environment, Family, options)
     {
-        _options = options;
-        _columns = new()
-        {
-            Features = options.FeatureColumnName,
-            Conditions = [.. options.ConditionColumnNames],
-            Score = options.ScoreColumnName,
-            Reconstruction = options.ReconstructionColumnName,
-        };
-        _columns.Validate();
     }
+}
 
-    private protected override IReadOnlyList<string> InputColumnNames => [_columns.Features];
+/// <summary>A trained GAN as a step of a pipeline: adds scores to rows, and generates rows.</summary>
+/// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
+public sealed class GanTransformer : VectorGenerator
+{
+    internal GanTransformer(VectorModelState state)
+        : base(state) => Report = GanReport.Read(state.Extra);
 
-    private protected override IReadOnlyList<string> LabelColumnNames => _columns.Conditions;
-
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _columns.Outputs(width: 1);
-
-    private protected override GanTransformer Train(DataViewRowSource rows, TrainingContext context) =>
-        new(GanFit.Fit(rows, _options, context), _columns, VectorSchema.Of(rows.Columns), rows.Replacement);
-
-    /// <summary>The options of <see cref="GanTrainer"/>.</summary>
-    public sealed record Options : GanOptions
-    {
-        /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
-        public string FeatureColumnName { get; init; } = "Features";
-
-        /// <summary>
-        /// Label columns that rows depend on. Each is a Single, a Boolean or a key. Default: none.
-        /// </summary>
-        public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
-
-        /// <summary>
-        /// The column for the score, see <see cref="GanOptions.Score"/>. Default <c>Score</c>; null: none is added.
-        /// </summary>
-        public string? ScoreColumnName { get; init; } = "Score";
-
-        /// <summary>
-        /// The column for the nearest row that the generator can make, found by latent search. Default: none is added.
-        /// </summary>
-        public string? ReconstructionColumnName { get; init; }
-    }
+    /// <summary>How the training went: figures by stage, and a verdict in words.</summary>
+    public GanReport Report { get; }
 }

@@ -97,7 +97,9 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         GptNetwork network = initial?.Network ?? new GptNetwork(options);
         options = network.Options;
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
-        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, options.Width);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, options.Width,
+            options.BatchSize!.Value * (long)options.ContextLength / options.GradientAccumulation);
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
@@ -106,7 +108,7 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         if (initial is not null)
             module.LoadStateDict(initial.Value.Weights);
 
-        long perEpoch = data.BatchesPerEpoch(options.BatchSize!.Value);
+        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
         long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
         TrainingRun run = TrainingRun.Of(
             options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),

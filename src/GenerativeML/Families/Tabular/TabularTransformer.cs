@@ -68,7 +68,6 @@ public sealed class TabularTransformer : GenerativeTransformer
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
-        ObjectDisposedException.ThrowIf(IsDisposed, this);
         var table = new GeneratedTable(_model.Generator, _table, GeneratedSchema, _mapping, seed, where);
         if (rows > 0)
             table.CheckPossible();

@@ -87,7 +87,7 @@ internal sealed class TabularVaeNetwork : torch.nn.Module
             torch.Tensor seen = log.gather(1, tokens.narrow(1, p, 1)).sum();
             sum = sum is null ? seen : sum.add(seen);
         }
-        torch.Tensor kl = VaeModel.KlDivergence(mean, logVariance).mean([0L]);
+        torch.Tensor kl = VariationalNetwork.KlDivergence<TorchTensor>(mean, logVariance).Value.mean([0L]);
         return (sum!.mul(-1.0 / rows), kl);
 
         // The same units in all positions: one draw instead of many.

@@ -1,25 +1,53 @@
-
 namespace GenerativeML;
 
-/// <summary>The options of a variational autoencoder (Kingma and Welling 2014), whatever it is trained for.</summary>
-public record VaeOptions : TrainingOptions
+/// <summary>
+/// The options of a variational autoencoder (Kingma and Welling 2014), whatever its networks are made of. What it is
+/// trained for follows from the columns that are asked for: where there is a predicted label, to detect anomalies.
+/// </summary>
+public abstract record VariationalOptions : VectorOptions
 {
-    /// <summary>All defaults.</summary>
-    /// <remarks>
-    /// <see cref="TrainingOptions.GradientClipNorm"/> is 0 by default: the loss is a sum over slots, so that its
-    /// gradient grows with their number.
-    /// </remarks>
-    public VaeOptions() => GradientClipNorm = 0;
+    private const int MaxScoreSamples = 10_000;
+
+    /// <summary>The widest hidden layer or latent vector.</summary>
+    private protected const int MaxWidth = 1 << 16;
+
+    // The loss is a sum over features, so that the norm of its gradient grows with their number.
+    private protected VariationalOptions() => GradientClipNorm = 0;
 
     /// <summary>
-    /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. At most 64 layers,
-    /// each of 1 to 65,536 units; none at all makes a linear model. Default: two, four times as wide as the input, but
-    /// at least 128 and at most 512.
+    /// Label columns that rows depend on (Sohn 2015): rows are generated with any values of them that are asked for,
+    /// and scored by how unlikely they are among rows with theirs. Each is a Single, a Boolean or a key. Default: none.
     /// </summary>
-    public IReadOnlyList<int>? HiddenLayers { get; init; }
+    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
+
+    /// <summary>The column for the score. Default: <c>Score</c> of a detector, otherwise none is added.</summary>
+    public string? ScoreColumnName { get; init; }
 
     /// <summary>
-    /// The number of slots of a code. Those that a row does not need are left at the prior by the KL term. Default: as
+    /// The column for the predicted label. Default: <c>PredictedLabel</c> of a detector, otherwise none is added.
+    /// </summary>
+    public string? PredictedLabelColumnName { get; init; }
+
+    /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
+    public string? FeatureScoreColumnName { get; init; }
+
+    /// <summary>
+    /// The column for what the decoder makes of the mean of the row's latent distribution, in the units of the input.
+    /// Default: none is added.
+    /// </summary>
+    public string? ReconstructionColumnName { get; init; }
+
+    /// <summary>
+    /// The column for the mean of the row's latent distribution. Default: <c>Latent</c> of a generator, of a detector
+    /// none is added.
+    /// </summary>
+    public string? LatentColumnName { get; init; }
+
+    /// <summary>The column for the standard deviation of that distribution. Default: none is added.</summary>
+    public string? LatentDeviationColumnName { get; init; }
+
+    /// <summary>
+    /// Features of a latent vector. Those that a row does not need are left at the prior by the KL term. Default: as
     /// many as the input has, but at least 2 and at most 32.
     /// </summary>
     public int? LatentDimension { get; init; }
@@ -28,31 +56,31 @@ public record VaeOptions : TrainingOptions
     public Activation Activation { get; init; } = Activation.Gelu;
 
     /// <summary>
-    /// What the values of a slot are taken to be, for all slots that <see cref="ColumnLikelihoods"/> leaves open.
-    /// Default <see cref="VaeLikelihood.Auto"/>.
+    /// What the values of a feature are taken to be, for all that <see cref="FeatureLikelihoods"/> leaves open. Default
+    /// <see cref="VaeLikelihood.Auto"/>.
     /// </summary>
     public VaeLikelihood Likelihood { get; init; }
 
     /// <summary>
-    /// The same for each slot of the input by itself, for mixed data. Default: <see cref="Likelihood"/> for all.
+    /// The same for each feature by itself, for mixed data. Default: <see cref="Likelihood"/> for all.
     /// </summary>
-    public IReadOnlyList<VaeLikelihood>? ColumnLikelihoods { get; init; }
+    public IReadOnlyList<VaeLikelihood>? FeatureLikelihoods { get; init; }
 
     /// <summary>
-    /// The weight β of the KL term: one maximises a bound on the likelihood; more presses the codes towards the prior
-    /// and towards independent slots (Higgins 2017, β-VAE). Zero or more. Default 1.
+    /// The weight β of the KL term: one maximises a bound on the likelihood; more presses the latent distributions
+    /// towards the prior and towards independent features (Higgins 2017, β-VAE). Zero or more. Default 1.
     /// </summary>
     public double KlWeight { get; init; } = 1;
 
     /// <summary>
-    /// The share of all steps over which the weight of the KL term rises from zero, so that codes come into use before
-    /// they are pressed towards the prior (Bowman 2016). In [0, 1). Default 0.
+    /// The share of all steps over which the weight of the KL term rises from zero, so that latent features come into
+    /// use before they are pressed towards the prior (Bowman 2016). In [0, 1). Default 0.
     /// </summary>
     public double KlWarmupFraction { get; init; }
 
     /// <summary>
-    /// Nats of each code slot's KL term, in the mean over the batch, that training leaves alone (Kingma 2016). Zero or
-    /// more. Default 0.
+    /// Nats of each latent feature's KL term, in the mean over the batch, that training leaves alone (Kingma 2016).
+    /// Zero or more. Default 0.
     /// </summary>
     public double FreeBits { get; init; }
 
@@ -63,46 +91,18 @@ public record VaeOptions : TrainingOptions
     public double WeightAverageDecay { get; init; } = 0.999;
 
     /// <summary>
-    /// What <c>Score</c> holds. Default <see cref="VaeScore.NegativeLogLikelihood"/>; of a detector
-    /// <see cref="VaeScore.Novelty"/>.
+    /// What <c>Score</c> holds. Default: <see cref="VaeScore.Novelty"/> where labels are predicted, otherwise
+    /// <see cref="VaeScore.NegativeLogLikelihood"/>.
     /// </summary>
-    public VaeScore Score { get; init; }
+    public VaeScore? Score { get; init; }
 
     /// <summary>
-    /// Codes that are drawn for each row to estimate its likelihood, for
-    /// <see cref="VaeScore.NegativeLogLikelihood"/>; the estimate falls, and comes closer, with their
-    /// number. The same random numbers serve every row, so that a row's score depends on nothing but the row and the
-    /// model. 1 to 10,000. Default 8.
+    /// Latent vectors that are drawn for each row to estimate its likelihood, for
+    /// <see cref="VaeScore.NegativeLogLikelihood"/>; the estimate falls, and comes closer, with their number. The same
+    /// random numbers serve every row, so that a row's score depends on nothing but the row and the model. 1 to 10,000.
+    /// Default 8.
     /// </summary>
     public int ScoreSamples { get; init; } = 8;
-
-    /// <inheritdoc />
-    public override void Validate()
-    {
-        base.Validate();
-        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, VaeShape.MostLayers, "HiddenLayers.Count");
-        foreach (int width in HiddenLayers ?? [])
-            OptionChecks.Within(width, 1, VaeShape.MostWidth, nameof(HiddenLayers));
-        if (LatentDimension is int latent)
-            OptionChecks.Within(latent, 1, VaeShape.MostWidth, nameof(LatentDimension));
-        OptionChecks.Defined(Activation);
-        OptionChecks.Defined(Likelihood);
-        foreach (VaeLikelihood likelihood in ColumnLikelihoods ?? [])
-            OptionChecks.Defined(likelihood, nameof(ColumnLikelihoods));
-        OptionChecks.NonNegativeFinite(KlWeight);
-        OptionChecks.WithinHalfOpen(KlWarmupFraction, 0, 1);
-        OptionChecks.NonNegativeFinite(FreeBits);
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
-        OptionChecks.Defined(Score);
-        OptionChecks.Within(ScoreSamples, 1, VaeShape.MostSamples);
-    }
-}
-
-/// <summary>The options of a VAE that detects anomalies.</summary>
-public record VaeDetectorOptions : VaeOptions
-{
-    /// <summary>All defaults.</summary>
-    public VaeDetectorOptions() => Score = VaeScore.Novelty;
 
     /// <summary>
     /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
@@ -113,17 +113,178 @@ public record VaeDetectorOptions : VaeOptions
     /// <summary>
     /// Training rows, drawn at random, that the model keeps to compare rows with, for <see cref="VaeScore.Novelty"/>:
     /// squared distances to the nearest five of them, and to the nearest fifth of the first 128, are parts of that
-    /// score. None are kept for other scores, nor where there are conditions: a stored row that is near says nothing
-    /// where its labels are others. Zero: none. At most 10,000. Default 2048.
+    /// score. None are kept for other scores, nor for conditional models, since a near row may have other labels. Zero:
+    /// none. At most 10,000. Default 2048.
     /// </summary>
-    public int MemoryRows { get; init; } = 2048;
+    public int ReferenceRows { get; init; } = 2048;
+
+    /// <summary>Whether rows are scored.</summary>
+    internal bool Scores =>
+        ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
+
+    internal override VectorColumns Columns => new()
+    {
+        Features = FeatureColumnName,
+        Conditions = ConditionColumnNames,
+        Score = ScoreColumnName,
+        PredictedLabel = PredictedLabelColumnName,
+        FeatureScore = FeatureScoreColumnName,
+        Reconstruction = ReconstructionColumnName,
+        Latent = LatentColumnName,
+        LatentDeviation = LatentDeviationColumnName,
+    };
+
+    internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
+
+    internal override double AverageDecay => WeightAverageDecay;
+
+    internal override VectorOptions Resolve(RowStatistics rows)
+    {
+        VaeLikelihood[] likelihoods = LikelihoodsOf(rows);
+        bool alike = likelihoods.Distinct().Count() == 1;
+        VaeScore score = Score
+            ?? (PredictedLabelColumnName is null ? VaeScore.NegativeLogLikelihood : VaeScore.Novelty);
+        bool compares = Scores && score == VaeScore.Novelty && rows.Input.ConditionWidth == 0;
+        return this with
+        {
+            LatentDimension = LatentDimension ?? Math.Clamp(rows.Input.Width, 2, 32),
+            Likelihood = alike ? likelihoods[0] : Likelihood,
+            FeatureLikelihoods = alike ? null : likelihoods,
+            Score = score,
+            ReferenceRows = compares ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+            BatchSize = BatchSize ?? 128,
+            LearningRate = LearningRate ?? 1e-3,
+            WeightDecay = WeightDecay ?? 1e-4,
+            // Some 2000 steps for a small table; a large one is read ten times at least.
+            Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 1000),
+        };
+    }
 
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
+        if (LatentDimension is int latent)
+            OptionChecks.Within(latent, 1, MaxWidth, nameof(LatentDimension));
+        OptionChecks.Defined(Activation);
+        OptionChecks.Defined(Likelihood);
+        foreach (VaeLikelihood likelihood in FeatureLikelihoods ?? [])
+            OptionChecks.Defined(likelihood, nameof(FeatureLikelihoods));
+        OptionChecks.NonNegativeFinite(KlWeight);
+        OptionChecks.WithinHalfOpen(KlWarmupFraction, 0, 1);
+        OptionChecks.NonNegativeFinite(FreeBits);
+        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
+        if (Score is VaeScore score)
+            OptionChecks.Defined(score, nameof(Score));
+        OptionChecks.Within(ScoreSamples, 1, MaxScoreSamples);
         OptionChecks.PositiveFinite(Contamination);
         OptionChecks.Within(Contamination, 0, 0.5);
-        OptionChecks.Within(MemoryRows, 0, VaeCalibration.MostRows);
+        OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
     }
+
+    /// <summary>Each feature's likelihood, with those decided that are left to the rows.</summary>
+    private VaeLikelihood[] LikelihoodsOf(RowStatistics rows)
+    {
+        int width = rows.Input.Width;
+        if (FeatureLikelihoods is { } given && given.Count != width)
+        {
+            throw new InvalidOperationException(
+                $"Option {nameof(FeatureLikelihoods)} must have one entry for each of the {width} features of column "
+                + $"'{FeatureColumnName}', but has {given.Count}.");
+        }
+        var likelihoods = new VaeLikelihood[width];
+        for (int j = 0; j < width; j++)
+        {
+            VaeLikelihood chosen = FeatureLikelihoods?[j] ?? VaeLikelihood.Auto;
+            chosen = chosen == VaeLikelihood.Auto ? Likelihood : chosen;
+            (float least, float most) = (rows.Moments[0].Minimum[j], rows.Moments[0].Maximum[j]);
+            if (chosen == VaeLikelihood.Bernoulli && (least < 0 || most > 1))
+            {
+                throw new InvalidOperationException(FormattableString.Invariant(
+                    $"Feature {j} of column '{FeatureColumnName}' cannot be Bernoulli: values from 0 to 1 are expected, found {least} to {most}."));
+            }
+            bool isBernoulli = chosen == VaeLikelihood.Bernoulli
+                || chosen == VaeLikelihood.Auto && rows.Binary[j] && most > least;
+            likelihoods[j] = isBernoulli ? VaeLikelihood.Bernoulli : VaeLikelihood.Gaussian;
+        }
+        return likelihoods;
+    }
+}
+
+/// <summary>The options of a variational autoencoder of dense layers.</summary>
+public sealed record VaeOptions : VariationalOptions
+{
+    /// <summary>
+    /// The widths of the encoder's hidden layers, from the input inwards; the decoder mirrors them. At most 64 layers,
+    /// each of 1 to 65,536 units; none at all makes a linear model. Default: two, four times as wide as the input, but
+    /// at least 128 and at most 512.
+    /// </summary>
+    public IReadOnlyList<int>? HiddenLayers { get; init; }
+
+    internal override VectorOptions Resolve(RowStatistics rows)
+    {
+        int width = Math.Clamp(4 * rows.Input.Width, 128, 512);
+        return (VaeOptions)base.Resolve(rows) with { HiddenLayers = HiddenLayers ?? [width, width] };
+    }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, 64, "HiddenLayers.Count");
+        foreach (int width in HiddenLayers ?? [])
+            OptionChecks.Within(width, 1, MaxWidth, nameof(HiddenLayers));
+    }
+}
+
+/// <summary>What a VAE takes a feature's values to be, given the latent vector.</summary>
+public enum VaeLikelihood
+{
+    /// <summary>
+    /// <see cref="Bernoulli"/> where the training rows hold both 0 and 1 and nothing else, otherwise
+    /// <see cref="Gaussian"/>. The default.
+    /// </summary>
+    Auto,
+
+    /// <summary>
+    /// Normal, with a mean that depends on the latent vector and a deviation of the feature's own, which is learned. A
+    /// feature that is constant in the training rows counts for nothing.
+    /// </summary>
+    Gaussian,
+
+    /// <summary>
+    /// One with a probability that depends on the latent vector, otherwise zero. Values in between, such as greys, count
+    /// as that share of a one. All training values must lie in [0, 1].
+    /// </summary>
+    Bernoulli,
+}
+
+/// <summary>What a VAE gives as a row's score.</summary>
+public enum VaeScore
+{
+    /// <summary>
+    /// The negative logarithm of the row's density, in nats, estimated by importance sampling with
+    /// <see cref="VariationalOptions.ScoreSamples"/> latent vectors (Burda 2016); with one it is the negative ELBO. The
+    /// default of a VAE that is no detector. Where a Bernoulli feature holds a value between zero and one, such as a
+    /// grey, the value's own entropy is taken off: a row is strange by how it differs from what was expected, not by
+    /// how grey it is.
+    /// </summary>
+    NegativeLogLikelihood,
+
+    /// <summary>
+    /// The negative logarithm of the row's density given the mean of its latent distribution, in nats: how badly it is
+    /// reconstructed, whatever its latent vector.
+    /// </summary>
+    Reconstruction,
+
+    /// <summary>
+    /// How unlike the training rows, by four parts, each divided by its usual size on them (their median, and a tenth of
+    /// their mean). First, the negative ELBO for the mean of the row's latent distribution, as far as it lies above the
+    /// least that any decoder could reach. Second, how differently the encoder sees the row and its reconstruction: the
+    /// mean squared difference of its last hidden units, each in units of its usual one (Kim 2020, RaPP); for a
+    /// reconstruction may be close feature by feature only for want of anything to get wrong. Third and fourth, squared
+    /// distances to stored training rows, <see cref="VariationalOptions.ReferenceRows"/>: to the nearest few, which see
+    /// small gaps, and to the nearest many of a few, which see past clusters of anomalies. The default of a detector.
+    /// </summary>
+    Novelty,
 }

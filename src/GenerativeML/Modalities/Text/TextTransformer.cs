@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// scores or embeddings to rows.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public abstract class TextTransformer : GenerativeTransformer
+public abstract class TextTransformer : GenerativeTransformer, IAnomalyDetector
 {
     private readonly TokenModel _model;
     private readonly TokenCodec _codec;
@@ -37,12 +37,7 @@ public abstract class TextTransformer : GenerativeTransformer
     /// <summary>Features of an embedding.</summary>
     public int Width => _model.Width;
 
-    /// <summary>
-    /// Rows with a higher score than this are predicted to be anomalies. Training sets it by
-    /// <see cref="TextOptions.Contamination"/>; it can be changed at any time, and is saved with the model. Positive
-    /// infinity for a model that was not trained to predict labels.
-    /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value set is NaN.</exception>
+    /// <inheritdoc/>
     public float Threshold
     {
         get => _rows.Threshold;
@@ -94,11 +89,7 @@ public abstract class TextTransformer : GenerativeTransformer
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         _generator.StreamAsync(prompt, options, cancellationToken);
 
-    /// <summary>
-    /// Sets the threshold to what a share of texts that were not trained on exceeds: of n scores the ⌈(n + 1)(1 −
-    /// share)⌉-th, which a further text of their kind exceeds with at most this probability (Vovk 2005, conformal
-    /// prediction), or the largest where there are too few.
-    /// </summary>
+    /// <summary>Sets the threshold to what a share of texts that were not trained on exceeds.</summary>
     internal void Calibrate(IReadOnlyList<string> texts, double share)
     {
         const int batch = 64;
@@ -109,9 +100,7 @@ public abstract class TextTransformer : GenerativeTransformer
             _rows.Score([.. part.Select(_codec.Encode)], some, default);
             scores.AddRange(some.Where(float.IsFinite));
         }
-        scores.Sort();
-        int place = (int)Math.Ceiling((scores.Count + 1) * (1 - share));
-        Threshold = scores.Count == 0 ? float.PositiveInfinity : scores[Math.Min(place, scores.Count) - 1];
+        Threshold = CalibrationPlan.Threshold([.. scores], share);
     }
 
     /// <summary>Writes options, tokenizer and threshold as one JSON value.</summary>

@@ -134,6 +134,24 @@ internal sealed class TokenWindows : TrainingData
         ValidationRows = held > 0 ? (held - 1 + context - 1) / context : 0;
     }
 
+    public override IReadOnlyList<string> Fingerprints
+    {
+        get
+        {
+            var fingerprint = new Fingerprint();
+            long[] part = new long[4096];
+            for (long start = 0; start < _corpus.Count; start += part.Length)
+            {
+                Span<long> tokens = part.AsSpan(0, (int)Math.Min(part.Length, _corpus.Count - start));
+                _corpus.CopyTo(start, tokens);
+                fingerprint.Add(tokens);
+            }
+            foreach (long start in _corpus.Starts)
+                fingerprint.Add((ulong)start);
+            return [fingerprint.ToString()];
+        }
+    }
+
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {
         for (long number = skip; number < BatchesPerEpoch(batchSize); number++)

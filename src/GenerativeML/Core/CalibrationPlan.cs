@@ -1,0 +1,149 @@
+namespace GenerativeML;
+
+/// <summary>
+/// Which rows a detector is calibrated by. A score of rows that were trained on is lower than that of others, so that a
+/// threshold taken from it would flag far more ordinary rows than it should (conformal prediction, Vovk 2005). Of many
+/// rows some are held back; few are divided into folds, each scored by a model that was trained on the others.
+/// </summary>
+internal sealed class CalibrationPlan
+{
+    private const int FewRows = 2000;
+    private const int MaxFolds = 4;
+    private const int MinFoldedRows = 10; // of fewer there is too little left to train on
+    private const double HeldBackShare = 0.2;
+    private const int MaxHeldBack = 4000;
+
+    private readonly IRowSource _source;
+    private readonly int _seed;
+    private readonly double _share;
+    private readonly Dictionary<ulong, int> _folds = []; // of each of few rows, by what is in it
+
+    /// <param name="source">All rows; they are counted.</param>
+    /// <param name="seed">The seed of the choice.</param>
+    public CalibrationPlan(IRowSource source, int seed)
+    {
+        (_source, _seed) = (source, seed);
+        long rows = 0;
+        var found = new HashSet<ulong>();
+        ForEach(source, (block, row) =>
+        {
+            if (rows++ < FewRows)
+                found.Add(Hash(block, row));
+        });
+        _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
+        if (rows >= FewRows)
+        {
+            Folds = 1;
+            return;
+        }
+        Folds = found.Count >= MinFoldedRows ? MaxFolds : 0;
+        // Rows that are equal go together: one of two would not be new to a model that has seen the other.
+        ulong[] distinct = [.. found];
+        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Calibration)).Shuffle(distinct.AsSpan());
+        for (int i = 0; i < distinct.Length; i++)
+            _folds[distinct[i]] = i % MaxFolds;
+    }
+
+    /// <summary>
+    /// How many models are trained to calibrate by; with one, its rows are held back for good, and with none there are
+    /// too few rows.
+    /// </summary>
+    public int Folds { get; }
+
+    /// <summary>The rows that the model of a fold is trained on.</summary>
+    public IRowSource Training(int fold) => new Part(_source, hash => FoldOf(hash) != fold);
+
+    /// <summary>The rows that it is not.</summary>
+    public IRowSource HeldBack(int fold) => new Part(_source, hash => FoldOf(hash) == fold);
+
+    /// <summary>Fills samples of a source's fields.</summary>
+    public static RowSample[] Read(IRowSource source, RowSample[] samples)
+    {
+        ForEach(source, (block, row) =>
+        {
+            foreach (RowSample sample in samples)
+                sample.Observe(block, row, 1);
+        });
+        return samples;
+    }
+
+    /// <summary>
+    /// The threshold that a share of ordinary rows lies above in the mean: of so many scores of rows that were not
+    /// trained on, a fresh one is as likely to fall between any two of them (Papadopoulos 2002).
+    /// </summary>
+    public static float Threshold(float[] scores, double share)
+    {
+        if (scores.Length == 0)
+            return float.PositiveInfinity;
+        float[] sorted = [.. scores.Order()];
+        int place = (int)Math.Ceiling((sorted.Length + 1) * (1 - share)) - 1;
+        return sorted[Math.Clamp(place, 0, sorted.Length - 1)];
+    }
+
+    // The fold that holds a row back. Rows that were not there at first are trained on, where that is noticed.
+    private int FoldOf(ulong hash)
+    {
+        if (Folds > 1)
+            return _folds.GetValueOrDefault(hash, -1);
+        return new SplitMix64(hash ^ SplitMix64.Derive(_seed, RandomPurpose.Calibration)).NextDouble() < _share ? 0 : -1;
+    }
+
+    private static ulong Hash(RowBlock block, int row)
+    {
+        ulong hash = 0;
+        for (int f = 0; f < block.Fields.Count; f++)
+        {
+            foreach (float value in block.SingleRow(f, row))
+                hash = new SplitMix64(hash ^ BitConverter.SingleToUInt32Bits(value)).Next();
+        }
+        return hash;
+    }
+
+    private static void ForEach(IRowSource source, Action<RowBlock, int> action)
+    {
+        var block = new RowBlock(source.Fields, 256);
+        using IRowReader reader = source.Open();
+        for (int count; (count = reader.Read(block, 0, block.Capacity)) > 0;)
+        {
+            for (int row = 0; row < count; row++)
+                action(block, row);
+        }
+    }
+
+    /// <summary>Some of the rows of a source, by the hash of what is in them.</summary>
+    private sealed class Part(IRowSource source, Func<ulong, bool> contains) : IRowSource
+    {
+        public IReadOnlyList<RowField> Fields => source.Fields;
+
+        public long? RowCount => null;
+
+        public IRowReader Open() => new Reader(source, contains);
+    }
+
+    private sealed class Reader(IRowSource source, Func<ulong, bool> contains) : IRowReader
+    {
+        private readonly RowBlock _block = new(source.Fields, 256);
+        private readonly IRowReader _reader = source.Open();
+        private int _read, _next;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            int found = 0;
+            while (found < count)
+            {
+                if (_next == _read)
+                {
+                    (_read, _next) = (_reader.Read(_block, 0, _block.Capacity), 0);
+                    if (_read == 0)
+                        break;
+                }
+                if (contains(Hash(_block, _next)))
+                    _block.CopyRow(_next, block, start + found++);
+                _next++;
+            }
+            return found;
+        }
+
+        public void Dispose() => _reader.Dispose();
+    }
+}

@@ -1,0 +1,50 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML;
+
+/// <summary>A trained model that predicts anomalies: rows whose score is above a threshold.</summary>
+public interface IAnomalyDetector
+{
+    /// <summary>
+    /// Rows with a higher score than this are predicted to be anomalies. Training sets it by the option
+    /// <c>Contamination</c>; it can be changed at any time, is saved with the model, and counts for rows that are scored
+    /// from then on. Positive infinity: no row is an anomaly.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value set is NaN.</exception>
+    float Threshold { get; set; }
+}
+
+/// <summary>What can be done with detectors beside scoring.</summary>
+public static class AnomalyDetectorExtensions
+{
+    /// <summary>Moves the threshold to where a share of scored rows lies above it.</summary>
+    /// <param name="detector">The detector.</param>
+    /// <param name="scored">Rows that it scored: what <c>Transform</c> returned.</param>
+    /// <param name="share">The share of them to be predicted as anomalies, in (0, 1).</param>
+    /// <param name="scoreColumnName">The column of the score.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The share is out of its range, or there is no such column.</exception>
+    /// <exception cref="InvalidOperationException">No row has a score that is a number.</exception>
+    public static void SetThreshold(
+        this IAnomalyDetector detector, IDataView scored, double share, string scoreColumnName = "Score")
+    {
+        ArgumentNullException.ThrowIfNull(detector);
+        ArgumentNullException.ThrowIfNull(scored);
+        if (!(share > 0 && share < 1))
+            throw new ArgumentOutOfRangeException(nameof(share), share, $"The share is {share}; above 0 and below 1 is expected.");
+        if (scored.Schema.GetColumnOrNull(scoreColumnName) is not { Type: NumberDataViewType { RawType: Type raw } } column
+            || raw != typeof(float))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(scoreColumnName), $"Column '{scoreColumnName}' is missing, or is no Single: a score is expected there.");
+        }
+        float[] scores = [.. scored.GetColumn<float>(column).Where(s => !float.IsNaN(s)).Order()];
+        if (scores.Length == 0)
+            throw new InvalidOperationException("There are no scored rows to set the threshold by.");
+        detector.Threshold = Exceeded(scores, share);
+    }
+
+    /// <summary>The value that a share of sorted values lies above, as nearly as their number allows.</summary>
+    internal static float Exceeded(ReadOnlySpan<float> sorted, double share) =>
+        sorted[Math.Max(0, sorted.Length - 1 - (int)Math.Round(share * sorted.Length))];
+}

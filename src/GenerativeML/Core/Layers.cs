@@ -1,0 +1,252 @@
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What a network declares its layers to: a list of tensors for a file to be checked against, or layers of torch to
+/// train. Names are those of the state dict, such as <c>encoder.0</c>.
+/// </summary>
+internal abstract class Layers
+{
+    /// <summary>A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs).</summary>
+    public void Linear(string name, int inputs, int outputs, bool bias = true) => Add(
+        name, () => torch.nn.Linear(inputs, outputs, bias), 1,
+        ("weight", [outputs, inputs]), ("bias", bias ? [outputs] : null));
+
+    /// <summary>
+    /// The same layer in each of several networks side by side: <c>weight</c> (members, outputs, inputs), <c>bias</c>
+    /// (members, 1, outputs); of a single network as if it stood alone.
+    /// </summary>
+    public void Linear(string name, int inputs, int outputs, int members)
+    {
+        if (members == 1)
+        {
+            Linear(name, inputs, outputs);
+            return;
+        }
+        Add(
+            name, () => torch.nn.Linear(inputs, outputs), members,
+            ("weight", [members, outputs, inputs]), ("bias", [members, 1, outputs]));
+    }
+
+    /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
+    public void Embedding(string name, int count, int width) =>
+        Add(name, () => torch.nn.Embedding(count, width), 1, ("weight", [count, width]));
+
+    /// <summary>Normalisation over the last axis: <c>weight</c> and <c>bias</c> (width).</summary>
+    public void LayerNorm(string name, int width) =>
+        Add(name, () => torch.nn.LayerNorm(width), 1, ("weight", [width]), ("bias", [width]));
+
+    /// <summary>
+    /// Batch normalisation (Ioffe and Szegedy 2015): <c>weight</c>, <c>bias</c>, and the buffers <c>running_mean</c> and
+    /// <c>running_var</c>, (width), or (members, 1, width) of several networks side by side.
+    /// </summary>
+    public void BatchNorm(string name, int width, int members = 1)
+    {
+        long[] shape = members == 1 ? [width] : [members, 1, width];
+        Parameter(name + ".weight", 1, shape);
+        Parameter(name + ".bias", 0, shape);
+        Buffer(name + ".running_mean", shape);
+        Buffer(name + ".running_var", 1, shape);
+    }
+
+    /// <summary>A convolution of images: <c>weight</c> (outputs, inputs, kernel, kernel), <c>bias</c> (outputs).</summary>
+    public void Conv2d(string name, int inputs, int outputs, int kernel) => Add(
+        name, () => torch.nn.Conv2d(inputs, outputs, kernel), 1,
+        ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));
+
+    /// <summary>Its transpose: <c>weight</c> (inputs, outputs, kernel, kernel), <c>bias</c> (outputs).</summary>
+    public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Add(
+        name, () => torch.nn.ConvTranspose2d(inputs, outputs, kernel), 1,
+        ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
+
+    /// <summary>A tensor that training moves, with one value everywhere at first.</summary>
+    public abstract void Parameter(string name, float value, params long[] shape);
+
+    /// <summary>A tensor that training does not move, zero at first.</summary>
+    public void Buffer(string name, params long[] shape) => Buffer(name, 0, shape);
+
+    /// <summary>A tensor that training does not move, with one value everywhere at first.</summary>
+    public abstract void Buffer(string name, float value, long[] shape);
+
+    /// <summary>
+    /// A layer of torch, so many times, with these tensors; a null shape is one that it has not.
+    /// </summary>
+    protected abstract void Add(
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors);
+}
+
+/// <summary>The tensors of a network, without torch.</summary>
+internal sealed class LayerSpecs : Layers
+{
+    private readonly List<TensorSpec> _tensors = [];
+    private readonly HashSet<string> _buffers = [];
+
+    /// <summary>The tensors so far.</summary>
+    public IReadOnlyList<TensorSpec> Tensors => _tensors;
+
+    /// <summary>Whether a tensor is one that training does not move.</summary>
+    public bool IsBuffer(string name) => _buffers.Contains(name);
+
+    public override void Parameter(string name, float value, params long[] shape) =>
+        _tensors.Add(new(name, TensorType.F32, shape));
+
+    public override void Buffer(string name, float value, long[] shape)
+    {
+        _buffers.Add(name);
+        Parameter(name, value, shape);
+    }
+
+    protected override void Add(
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+    {
+        foreach ((string tensor, long[]? shape) in tensors)
+        {
+            if (shape is not null)
+                Parameter($"{name}.{tensor}", 0, shape);
+        }
+    }
+}
+
+/// <summary>
+/// The layers of a network as torch has them, to train: stock modules, initialised as torch initialises them, from a
+/// seed.
+/// </summary>
+internal sealed class TorchLayers : Layers, IDisposable
+{
+    private readonly List<(string Name, torch.Tensor Value, bool IsTrained)> _tensors = [];
+    private readonly Dictionary<string, torch.Tensor> _byName = [];
+    private readonly torch.Device _device;
+
+    /// <param name="declare">Declares the layers.</param>
+    /// <param name="device">Where they are.</param>
+    /// <param name="seed">The seed of their first values. Torch's own random state is put back.</param>
+    public TorchLayers(Action<Layers> declare, torch.Device device, ulong seed)
+        : this(device)
+    {
+        // Modules that are made within a dispose scope would lose their parameters with it.
+        using DisposeScope scope = torch.NewDisposeScope();
+        using torch.Tensor state = torch.get_rng_state();
+        torch.manual_seed(unchecked((long)seed));
+        try
+        {
+            declare(this);
+        }
+        finally
+        {
+            torch.set_rng_state(state);
+        }
+        foreach ((_, torch.Tensor value, _) in _tensors)
+            value.DetachFromDisposeScope();
+    }
+
+    private TorchLayers(torch.Device device) => (_device, Module) = (device, new Tree());
+
+    /// <summary>The same as one module, for checkpoints and weights that are kept.</summary>
+    public torch.nn.Module Module { get; }
+
+    /// <summary>All tensors by their names in the state dict.</summary>
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _byName;
+
+    /// <summary>The tensors that training moves: those whose names begin so.</summary>
+    public IReadOnlyList<torch.Tensor> Parameters(string prefix = "") =>
+        [.. _tensors.Where(t => t.IsTrained && t.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(t => t.Value)];
+
+    /// <summary>Copies of the tensors whose names begin so.</summary>
+    public TorchLayers Copy(string prefix)
+    {
+        var copy = new TorchLayers(_device);
+        foreach ((string name, torch.Tensor value, _) in _tensors)
+        {
+            if (!name.StartsWith(prefix, StringComparison.Ordinal))
+                continue;
+            using torch.Tensor detached = value.detach();
+            copy.Register(name, detached.clone().DetachFromDisposeScope(), isTrained: false);
+        }
+        return copy;
+    }
+
+    /// <summary>Copies all tensors to host memory, and zeros for what the network has beside.</summary>
+    public HostWeights ToHost(IEnumerable<TensorSpec> all)
+    {
+        var weights = new HostWeights(all);
+        foreach ((string name, torch.Tensor value, _) in _tensors)
+            HostTensors.CopyTo(value, weights[name]);
+        return weights;
+    }
+
+    /// <summary>Takes the values of the tensors of the same names.</summary>
+    public void LoadStateDict(HostWeights weights)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        foreach ((string name, torch.Tensor value, _) in _tensors)
+            value.copy_(HostTensors.FromRows(weights[name], 1, weights[name].Length, _device).view(value.shape));
+    }
+
+    public override void Parameter(string name, float value, params long[] shape) =>
+        Register(name, Filled(shape, value).requires_grad_(true), isTrained: true);
+
+    public override void Buffer(string name, float value, long[] shape) =>
+        Register(name, Filled(shape, value), isTrained: false);
+
+    public void Dispose() => Module.Dispose();
+
+    protected override void Add(
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+    {
+        torch.nn.Module[] layers = [.. Enumerable.Range(0, members).Select(_ => build())];
+        Dictionary<string, torch.Tensor>[] states = [.. layers.Select(l => l.state_dict())];
+        using (torch.no_grad())
+        {
+            foreach ((string tensor, long[]? shape) in tensors)
+            {
+                // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
+                if (shape is not null)
+                {
+                    torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
+                    Register($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true), isTrained: true);
+                }
+            }
+        }
+        foreach (torch.nn.Module layer in layers)
+            layer.Dispose();
+    }
+
+    private torch.Tensor Filled(long[] shape, float value)
+    {
+        var host = new float[shape.Aggregate(1L, (product, size) => product * size)];
+        Array.Fill(host, value);
+        return HostTensors.FromRows(host, 1, host.Length, _device).view(shape).clone();
+    }
+
+    private void Register(string name, torch.Tensor value, bool isTrained)
+    {
+        _tensors.Add((name, value, isTrained));
+        _byName.Add(name, value);
+        ((Tree)Module).Put(name, value);
+    }
+
+    /// <summary>Tensors in modules within modules, as the dots in their names say.</summary>
+    private sealed class Tree() : torch.nn.Module("layers")
+    {
+        private readonly Dictionary<string, Tree> _children = [];
+
+        public void Put(string path, torch.Tensor value)
+        {
+            int dot = path.IndexOf('.', StringComparison.Ordinal);
+            if (dot < 0)
+            {
+                register_buffer(path, value);
+                return;
+            }
+            string part = path[..dot];
+            if (!_children.TryGetValue(part, out Tree? child))
+            {
+                _children[part] = child = new Tree();
+                register_module(part, child);
+            }
+            child.Put(path[(dot + 1)..], value);
+        }
+    }
+}

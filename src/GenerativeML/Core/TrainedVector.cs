@@ -1,0 +1,316 @@
+using System.Buffers;
+
+namespace GenerativeML;
+
+/// <summary>What is asked for of rows.</summary>
+[Flags]
+internal enum VectorOutputs
+{
+    None = 0,
+    Score = 1,
+    FeatureScore = 2,
+    Reconstruction = 4,
+    Latent = 8,
+    LatentDeviation = 16,
+}
+
+/// <summary>Where results go, (rows × width); an empty one is not asked for.</summary>
+internal readonly record struct VectorResults(
+    Memory<float> Score, Memory<float> FeatureScore, Memory<float> Reconstruction, Memory<float> Latent,
+    Memory<float> LatentDeviation)
+{
+    /// <summary>What is asked for.</summary>
+    public VectorOutputs Wanted =>
+        (Score.IsEmpty ? 0 : VectorOutputs.Score) | (FeatureScore.IsEmpty ? 0 : VectorOutputs.FeatureScore)
+        | (Reconstruction.IsEmpty ? 0 : VectorOutputs.Reconstruction) | (Latent.IsEmpty ? 0 : VectorOutputs.Latent)
+        | (LatentDeviation.IsEmpty ? 0 : VectorOutputs.LatentDeviation);
+}
+
+/// <summary>
+/// A trained network of vectors: scores, reconstructs, encodes and generates rows in the units of the data. Its weights
+/// are in managed memory; what computes with them is made when it is first needed, and again after
+/// <see cref="Dispose"/>. Safe to use from several threads.
+/// </summary>
+internal sealed class TrainedVector : IDisposable
+{
+    // One pass for each set of outputs: ONNX Runtime and torch both compute all that a pass has.
+    private static readonly string[] s_names = [.. Enumerable.Range(0, 32).Select(wanted => $"rows {wanted}")];
+
+    private readonly InferenceCache _inference;
+    private volatile HostWeights _weights;
+
+    public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
+    {
+        Network = network;
+        _weights = weights;
+        _inference = new InferenceCache(device, fallbackToCpu);
+        Features = VectorNetwork.FeatureScaler(weights);
+        Conditions = network.ConditionScaler(weights);
+    }
+
+    /// <summary>What it is a model of.</summary>
+    public VectorNetwork Network { get; }
+
+    /// <summary>Its tensors by name.</summary>
+    public HostWeights Weights => _weights;
+
+    /// <summary>The scaler of features.</summary>
+    public VectorScaler Features { get; }
+
+    /// <summary>The scaler of conditions; null without conditions.</summary>
+    public VectorScaler? Conditions { get; }
+
+    /// <summary>The mean of each feature of the conditions over the training rows, (C); of a key's, its share.</summary>
+    public float[] ConditionMeans => Network.ConditionMeans(_weights);
+
+    private int Width => Network.Input.Width;
+
+    private int ConditionWidth => Network.Input.ConditionWidth;
+
+    /// <summary>Computes what is asked for of rows.</summary>
+    /// <param name="block">Its fields are those of training; all values are finite.</param>
+    /// <param name="count">The number of rows.</param>
+    /// <param name="results">Where the results go.</param>
+    public void Compute(RowBlock block, int count, VectorResults results)
+    {
+        VectorOutputs wanted = results.Wanted;
+        if (wanted == VectorOutputs.None || count == 0)
+            return;
+        float[] rows = ArrayPool<float>.Shared.Rent(count * Width);
+        float[] conditions = ArrayPool<float>.Shared.Rent(count * ConditionWidth);
+        try
+        {
+            Memory<float> z = rows.AsMemory(0, count * Width), c = conditions.AsMemory(0, count * ConditionWidth);
+            Features.Apply(block.Singles(0)[..(count * Width)], z.Span);
+            for (int f = 1, at = 0; f < block.Fields.Count; at += block.Fields[f++].Width)
+            {
+                for (int row = 0; row < count; row++)
+                    block.SingleRow(f, row).CopyTo(c.Span[(row * ConditionWidth + at)..]);
+            }
+            Conditions?.Apply(c.Span, c.Span);
+            Compute(wanted, z, c, count, results);
+            if (Features.Constants.Length > 0 && (wanted & (VectorOutputs.Score | VectorOutputs.FeatureScore)) != 0)
+                ScoreConstants(block.Singles(0), count, results);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(rows);
+            ArrayPool<float>.Shared.Return(conditions);
+        }
+    }
+
+    /// <summary>
+    /// Makes rows, the same for the same seed, number and condition: conditions as in training rows, vectors that go
+    /// with them.
+    /// </summary>
+    /// <param name="rows">(count × D), for the vectors.</param>
+    /// <param name="conditions">(count × C), for their conditions.</param>
+    /// <param name="count">The number of rows.</param>
+    /// <param name="seed">The seed of everything random.</param>
+    /// <param name="where">
+    /// The conditions that all rows have, (C): NaN where they are free. Empty: all are. Free ones come from training
+    /// rows that share the others, or from any where none does.
+    /// </param>
+    public void Generate(
+        Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where)
+    {
+        var sampler = (ISampler)Network;
+        float[] normal = new float[count * sampler.NormalWidth], uniform = new float[count * sampler.UniformWidth];
+        float[] scaled = new float[count * ConditionWidth];
+        var random = new SplitMix64(seed);
+        NormalNumbers.Fill(ref random, normal);
+        foreach (ref float number in uniform.AsSpan())
+            number = (float)((random.Next() >> 40) * (1.0 / (1 << 24)));
+        if (Conditions is not null)
+        {
+            ConditionDraws.Draw(
+                _weights[VectorNetwork.ConditionRows], ConditionWidth, conditions.Span, count, random.Next(), where);
+            Conditions.Apply(conditions.Span[..scaled.Length], scaled);
+        }
+        var inputs = new List<InputRows> { normal };
+        if (uniform.Length > 0)
+            inputs.Add(uniform);
+        if (Conditions is not null)
+            inputs.Add(scaled);
+        _inference.Run(
+            "sample", () => new SamplePass(sampler, ConditionWidth > 0), InputsOf(sampler), _weights, count,
+            [.. inputs], [rows[..(count * Width)]]);
+        Features.Undo(rows.Span[..(count * Width)]);
+    }
+
+    /// <summary>Computes something by another pass of the network: an array for each width.</summary>
+    public float[][] Run(
+        IForwardPass pass, ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions, int count, int[] widths)
+    {
+        float[][] results = [.. widths.Select(width => new float[count * width])];
+        using var once = new InferenceCache(_inference.Device, _inference.FallbackToCpu);
+        once.Run("", () => pass, RowInputs, _weights, count, Rows(rows, conditions), [.. results.Select(r => r.AsMemory())]);
+        return results;
+    }
+
+    /// <summary>The conditions of a sample side by side, scaled, (rows × C).</summary>
+    public float[] Join(IReadOnlyList<RowSample> samples)
+    {
+        float[] joined = new float[samples[0].Count * ConditionWidth];
+        for (int f = 1, at = 0; f < samples.Count; at += samples[f++].Width)
+        {
+            float[] values = samples[f].ToArray();
+            for (int row = 0; row < samples[f].Count; row++)
+                values.AsSpan(row * samples[f].Width, samples[f].Width).CopyTo(joined.AsSpan(row * ConditionWidth + at));
+        }
+        Conditions?.Apply(joined, joined);
+        return joined;
+    }
+
+    /// <summary>Writes all tensors of the model as safetensors.</summary>
+    public void Save(Stream stream) => _weights.Save(stream);
+
+    /// <summary>Writes the network's weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
+    public void ExportWeights(Stream stream) => _weights.Select(Exported).Save(stream);
+
+    /// <summary>Takes the network's weights from such a file; all else stays.</summary>
+    /// <exception cref="FormatException">
+    /// The file does not hold exactly the weights of a network of this shape.
+    /// </exception>
+    public void ImportWeights(Stream stream)
+    {
+        HostWeights weights = _weights;
+        _weights = weights.With(HostWeights.Load(stream, [.. weights.Select(Exported).Specs]), Exported);
+        _inference.Dispose();
+    }
+
+    /// <summary>
+    /// Lets go of what computes, and of the device's memory. It is made again if rows are computed after all.
+    /// </summary>
+    public void Dispose() => _inference.Dispose();
+
+    /// <summary>
+    /// Adds what networks cannot see, for whom a constant feature is zero in every row: another value than the one of
+    /// all training rows is stranger than anything else.
+    /// </summary>
+    private void ScoreConstants(ReadOnlySpan<float> rows, int count, VectorResults results)
+    {
+        for (int row = 0; row < count; row++)
+        {
+            foreach (int j in Features.Constants)
+            {
+                float distance = Math.Abs(rows[row * Width + j] - Features.Mean(j));
+                if (distance == 0)
+                    continue;
+                float strange = 1e6f * (1 + MathF.Log(1 + Math.Min(distance, float.MaxValue)));
+                if (!results.Score.IsEmpty)
+                    results.Score.Span[row] += strange;
+                if (!results.FeatureScore.IsEmpty)
+                    results.FeatureScore.Span[row * Width + j] += strange;
+            }
+        }
+    }
+
+    /// <summary>Turns likelihoods of standardised rows, (rows × D), into those of rows in the units of the data.</summary>
+    private void Correct(ReadOnlySpan<float> standardized, int count, VectorResults results)
+    {
+        for (int row = 0; row < count; row++)
+        {
+            float sum = 0;
+            for (int j = 0; j < Width; j++)
+            {
+                float derivative = Features.LogDerivative(j, standardized[row * Width + j]);
+                sum += derivative;
+                if (!results.FeatureScore.IsEmpty)
+                    results.FeatureScore.Span[row * Width + j] -= derivative;
+            }
+            if (!results.Score.IsEmpty)
+                results.Score.Span[row] -= sum;
+        }
+    }
+
+    private void Compute(
+        VectorOutputs wanted, ReadOnlyMemory<float> z, ReadOnlyMemory<float> c, int count, VectorResults results)
+    {
+        Memory<float>[] outputs = [results.Score, results.FeatureScore, results.Reconstruction, results.Latent, results.LatentDeviation];
+        _inference.Run(
+            s_names[(int)wanted], () => new RowPass(Network, wanted, ConditionWidth > 0), RowInputs, _weights, count,
+            Rows(z, c), Array.FindAll(outputs, o => !o.IsEmpty), Network.RequiresTorch(wanted));
+        if (Network is IScorer { IsLogLikelihood: true })
+            Correct(z.Span, count, results);
+        if (!results.Reconstruction.IsEmpty)
+            Features.Undo(results.Reconstruction.Span[..(count * Width)]);
+    }
+
+    private IReadOnlyList<PassInput> RowInputs => ConditionWidth > 0
+        ? [PassInput.Singles("rows", Width), PassInput.Singles("condition", ConditionWidth)]
+        : [PassInput.Singles("rows", Width)];
+
+    private InputRows[] Rows(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>
+        ConditionWidth > 0 ? [rows, conditions] : [rows];
+
+    private List<PassInput> InputsOf(ISampler sampler)
+    {
+        var inputs = new List<PassInput> { PassInput.Singles("normal", sampler.NormalWidth) };
+        if (sampler.UniformWidth > 0)
+            inputs.Add(PassInput.Singles("uniform", sampler.UniformWidth));
+        if (ConditionWidth > 0)
+            inputs.Add(PassInput.Singles("condition", ConditionWidth));
+        return inputs;
+    }
+
+    /// <summary>
+    /// What PyTorch is given of the tensors: parameters, and the buffers of layers, which have a dot in their names.
+    /// </summary>
+    private TensorSpec? Exported(TensorSpec spec)
+    {
+        var declared = new LayerSpecs();
+        Network.Declare(declared);
+        return declared.Tensors.Any(t => t.Name == spec.Name)
+            && (spec.Name.Contains('.', StringComparison.Ordinal) || !declared.IsBuffer(spec.Name)) ? spec : null;
+    }
+
+    /// <summary>What is asked for of rows, as one forward pass.</summary>
+    private sealed class RowPass(VectorNetwork network, VectorOutputs wanted, bool conditional) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            var rows = new VectorRows<T>(inputs[0], conditional ? inputs[1] : null);
+            var outputs = new List<T>();
+            // First, for a score may be the distance from it.
+            T? reconstruction = Wants(VectorOutputs.Reconstruction)
+                ? ((IReconstructor)network).Reconstruct(w, rows)
+                : null;
+            rows = rows with { Reconstruction = reconstruction };
+            if (Wants(VectorOutputs.Score | VectorOutputs.FeatureScore))
+            {
+                (T score, T? byFeature) = ((IScorer)network).Score(w, rows, Wants(VectorOutputs.FeatureScore));
+                if (Wants(VectorOutputs.Score))
+                    outputs.Add(score);
+                if (Wants(VectorOutputs.FeatureScore))
+                    outputs.Add(byFeature!.Value);
+            }
+            if (reconstruction is { } made)
+                outputs.Add(made);
+            if (Wants(VectorOutputs.Latent | VectorOutputs.LatentDeviation))
+            {
+                (T mean, T? deviation) = ((IEncoder)network).Encode(w, rows);
+                if (Wants(VectorOutputs.Latent))
+                    outputs.Add(mean);
+                if (Wants(VectorOutputs.LatentDeviation))
+                    outputs.Add(deviation!.Value);
+            }
+            return [.. outputs];
+        }
+
+        private bool Wants(VectorOutputs any) => (wanted & any) != 0;
+    }
+
+    /// <summary>The making of rows as a forward pass.</summary>
+    private sealed class SamplePass(ISampler sampler, bool conditional) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            int next = 1;
+            T? uniform = sampler.UniformWidth > 0 ? inputs[next++] : null;
+            return [sampler.Sample(w, inputs[0], uniform, conditional ? inputs[next] : null)];
+        }
+    }
+}

@@ -1,0 +1,305 @@
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>What a network of vectors must know of its input before there are weights; saved with the model.</summary>
+internal sealed record VectorInput
+{
+    /// <summary>The widest input, conditions included.</summary>
+    public const int MaxWidth = 1 << 20;
+
+    /// <summary>Features of the vector that is modelled, D.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Features of each condition; empty for none. Their sum is C.</summary>
+    public IReadOnlyList<int> ConditionWidths { get; init; } = [];
+
+    /// <summary>
+    /// For each condition that is a number taken for a category, its values, ascending; null for the others. Empty: no
+    /// condition is such a number.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
+
+    /// <summary>Training rows whose conditions are stored, to draw from; zero without conditions.</summary>
+    public int ConditionRows { get; init; }
+
+    /// <summary>The seed that the model was trained by, for what it draws when it scores.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Features of all conditions together, C.</summary>
+    public int ConditionWidth => ConditionWidths.Sum();
+
+    /// <summary>Checks what came from a file.</summary>
+    /// <exception cref="FormatException">A size is out of every sensible range.</exception>
+    public void Check()
+    {
+        bool sound = Width is >= 1 and <= MaxWidth
+            && ConditionWidths.Count <= MaxWidth && ConditionWidths.All(w => w is >= 1 and <= MaxWidth)
+            && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
+            && ConditionRows is >= 0 and <= VectorFit.SampleRows
+            && ConditionWidths.Count > 0 == ConditionRows > 0
+            && (ConditionCategories.Count == 0
+                || ConditionCategories.Count == ConditionWidths.Count
+                && ConditionCategories.Zip(ConditionWidths, (values, width) => values is null
+                    || values.Count == width && values.All(float.IsFinite) && values.Zip(values.Skip(1), (a, b) => a < b).All(ascends => ascends)).All(fits => fits));
+        if (!sound)
+            throw new FormatException("The saved model's input is out of range.");
+    }
+}
+
+/// <summary>Rows as networks see them, in either engine.</summary>
+/// <param name="Features">Standardised, (B, D).</param>
+/// <param name="Condition">Scaled conditions side by side, (B, C); null for none.</param>
+internal readonly record struct VectorRows<T>(T Features, T? Condition)
+    where T : struct, ITensor<T>
+{
+    /// <summary>What the network makes of the rows, where that has been computed already.</summary>
+    public T? Reconstruction { get; init; }
+
+    /// <summary>The features with the conditions behind them, (B, D + C).</summary>
+    public T WithCondition => Join(Features);
+
+    /// <summary>Anything of these rows with the conditions behind it, (B, …) → (B, … + C).</summary>
+    public T Join(T values) => Condition is { } condition ? T.Concat(1, values, condition) : values;
+}
+
+/// <summary>A network whose output says how strange a row is.</summary>
+internal interface IScorer
+{
+    /// <summary>
+    /// Whether scores are negative log-likelihoods of standardised rows, in nats: they are turned into such of rows in
+    /// the units of the data.
+    /// </summary>
+    bool IsLogLikelihood => false;
+
+    /// <summary>
+    /// The score of each row, (B, 1), and if <paramref name="byFeature"/> each feature's part in it, (B, D), which sum
+    /// to the score. It is asked for only where the family's options name a column for it.
+    /// </summary>
+    (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>A network that gives what it makes of a row.</summary>
+internal interface IReconstructor
+{
+    /// <summary>Standardised rows → standardised rows, (B, D).</summary>
+    T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>A network that gives rows latent vectors.</summary>
+internal interface IEncoder
+{
+    /// <summary>Features of a latent vector, Z.</summary>
+    int LatentDimension { get; }
+
+    /// <summary>(B, D) → the latent vector, (B, Z), and its standard deviation, (B, Z), where there is one.</summary>
+    (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>A network that makes rows.</summary>
+internal interface ISampler
+{
+    /// <summary>Standard normal numbers that a row is made of.</summary>
+    int NormalWidth { get; }
+
+    /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>
+    int UniformWidth => 0;
+
+    /// <summary>
+    /// Normal numbers (B, N), uniform ones (B, U) where they are asked for, scaled conditions (B, C) or null →
+    /// standardised rows, (B, D).
+    /// </summary>
+    T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>A model that is fitted without gradients, by passes over all rows: one for a closed form, or several.</summary>
+internal interface IClosedFormFit
+{
+    /// <summary>Begins a fit.</summary>
+    /// <param name="rows">What was seen of the rows; a sample of them to start from.</param>
+    /// <param name="device">Where to compute.</param>
+    VectorPasses Begin(RowStatistics rows, torch.Device device);
+}
+
+/// <summary>
+/// A fit by passes over all rows. The training loop reads them, batch by batch; it reports, stops, and writes
+/// checkpoints of the buffers that this registers, as it does where gradients move weights.
+/// </summary>
+internal abstract class VectorPasses() : torch.nn.Module("passes"), ITrainable
+{
+    /// <inheritdoc />
+    public torch.nn.Module Network => this;
+
+    /// <inheritdoc />
+    public IReadOnlyList<UpdateRule> Updates => [];
+
+    /// <inheritdoc />
+    public abstract bool IsSettled { get; }
+
+    /// <inheritdoc />
+    public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) => Pass(batch, learn: true);
+
+    /// <inheritdoc />
+    public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) => Pass(batch, learn: false);
+
+    /// <inheritdoc />
+    public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
+    {
+    }
+
+    /// <inheritdoc />
+    public abstract void EndEpoch();
+
+    /// <summary>Sets the model's tensors, which are all zero but for the scales.</summary>
+    public abstract void Finish(HostWeights weights);
+
+    /// <summary>The mean loss of standardised rows (B, D), a scalar; adds up what they say if it is to learn.</summary>
+    protected abstract LossTerm Pass(torch.Tensor rows, bool learn);
+
+    private LossTerm[] Pass(Batch batch, bool learn)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        return [Pass(batch[0], learn)];
+    }
+}
+
+/// <summary>A part of a training step: what a loss is computed of.</summary>
+/// <param name="Weights">The network's tensors; layers are in training mode unless this is validation.</param>
+/// <param name="Rows">Standardised, (B, D).</param>
+/// <param name="Condition">Scaled conditions, (B, C); null for none.</param>
+/// <param name="Update">The number of the update whose loss is asked for.</param>
+/// <param name="Step">Where in the run this is, and where random numbers come from.</param>
+internal sealed record VectorStep(
+    Scope<TorchTensor> Weights, torch.Tensor Rows, torch.Tensor? Condition, int Update, StepContext Step)
+{
+    /// <summary>The rows as forward passes take them.</summary>
+    public VectorRows<TorchTensor> Inputs => new(Rows, Condition is { } condition ? new TorchTensor(condition) : default(TorchTensor?));
+}
+
+/// <summary>
+/// A family's model of vectors, without weights: which tensors it has, how they compute, what training minimises. It
+/// is made of options and input alone, so that models load and say what they add without torch; what it can do beside
+/// is said by <see cref="IScorer"/>, <see cref="IReconstructor"/>, <see cref="IEncoder"/> and <see cref="ISampler"/>.
+/// </summary>
+internal abstract class VectorNetwork(VectorInput input)
+{
+    private const string InputMean = "input_mean", InputScale = "input_scale", InputLimit = "input_limit";
+    private const string ConditionMean = "condition_mean", ConditionScale = "condition_scale";
+
+    /// <summary>The name of the tensor that holds the conditions of some training rows, (rows, C), unscaled.</summary>
+    public const string ConditionRows = "condition_rows";
+
+    /// <summary>What is known of the input.</summary>
+    public VectorInput Input => input;
+
+    /// <summary>The width of the widest layer, by which the number format of products is chosen.</summary>
+    public virtual int WidestLayer => 0;
+
+    /// <summary>Whether a lower validation loss means better weights.</summary>
+    public virtual bool UsesValidationLoss => true;
+
+    /// <summary>The part of the network of which mean weights are kept; empty for all of it.</summary>
+    public virtual string AveragedPart => "";
+
+    /// <summary>Names all tensors of the network, layer by layer.</summary>
+    public abstract void Declare(Layers layers);
+
+    /// <summary>
+    /// Whether what is asked for can only be computed by torch, as where it needs gradients.
+    /// </summary>
+    public virtual bool RequiresTorch(VectorOutputs wanted) => false;
+
+    /// <summary>The features that are not scaled but only centred, such as those of zeros and ones.</summary>
+    public virtual bool[]? UnscaledFeatures(RowStatistics rows) => null;
+
+    /// <summary>Sets, before training, what the layers' own initialisation does not: buffers, biases.</summary>
+    public virtual void Initialize(HostWeights weights, RowStatistics rows)
+    {
+    }
+
+    /// <summary>The updates of a step. Default: one, of all parameters.</summary>
+    public virtual IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
+        [new UpdateRule("all", layers.Parameters())];
+
+    /// <summary>The terms, weighted, whose sum an update lowers; each a scalar with a gradient.</summary>
+    public virtual IReadOnlyList<LossTerm> Loss(VectorStep step) =>
+        throw new NotSupportedException($"{GetType().Name} is not trained by gradients.");
+
+    /// <summary>The terms of the loss on held-back rows. Default: those that training lowers.</summary>
+    public virtual IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Loss(step);
+
+    /// <summary>Called after an update has moved its parameters, without gradient.</summary>
+    public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
+    {
+    }
+
+    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
+    public virtual VectorFollower? Follow(VectorRun run) => null;
+
+    /// <summary>
+    /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are
+    /// trained on in the end, they become the means of those of models that were trained on parts.
+    /// </summary>
+    public virtual IReadOnlyList<string> CalibratedTensors => [];
+
+    /// <summary>Learns, after training, what takes a trained network: buffers of the score.</summary>
+    public virtual void Calibrate(VectorCalibration calibration)
+    {
+    }
+
+    /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
+    public IReadOnlyList<TensorSpec> Tensors()
+    {
+        var layers = new LayerSpecs();
+        Declare(layers);
+        layers.Buffer(InputMean, input.Width);
+        layers.Buffer(InputScale, input.Width);
+        layers.Buffer(InputLimit, input.Width);
+        if (input.ConditionWidth > 0)
+        {
+            layers.Buffer(ConditionMean, input.ConditionWidth);
+            layers.Buffer(ConditionScale, input.ConditionWidth);
+            layers.Buffer(ConditionRows, input.ConditionRows, input.ConditionWidth);
+        }
+        return layers.Tensors;
+    }
+
+    /// <summary>The scaler of features, whose numbers are among the weights.</summary>
+    public static VectorScaler FeatureScaler(HostWeights weights) =>
+        new(weights[InputMean], weights[InputScale], weights[InputLimit]);
+
+    /// <summary>The scaler of conditions; null without conditions.</summary>
+    public VectorScaler? ConditionScaler(HostWeights weights) => input.ConditionWidth == 0
+        ? null
+        : new(weights[ConditionMean], weights[ConditionScale], VectorScaler.Limits(input.ConditionWidth));
+
+    /// <summary>The mean of each feature of the conditions over the training rows, (C); empty without conditions.</summary>
+    public float[] ConditionMeans(HostWeights weights) => input.ConditionWidth == 0 ? [] : weights[ConditionMean];
+
+    /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
+    public void SetScales(HostWeights weights, RowStatistics rows)
+    {
+        VectorScaler.Set(
+            rows.Moments[0], rows.Samples[0], UnscaledFeatures(rows), weights[InputMean], weights[InputScale],
+            weights[InputLimit]);
+        int at = 0;
+        for (int c = 0; c < input.ConditionWidths.Count; c++)
+        {
+            int width = input.ConditionWidths[c];
+            VectorScaler.Set(
+                rows.Moments[c + 1], rows.Samples[c + 1], null, weights[ConditionMean].AsSpan(at, width),
+                weights[ConditionScale].AsSpan(at, width), new float[width]);
+            float[] sample = rows.Samples[c + 1].ToArray();
+            for (int row = 0; row < input.ConditionRows; row++)
+            {
+                sample.AsSpan(row * width, width).CopyTo(
+                    weights[ConditionRows].AsSpan(row * input.ConditionWidth + at, width));
+            }
+            at += width;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+namespace GenerativeML;
+
+/// <summary>
+/// The options of a family that learns vectors of numbers. A trained model keeps them, with what training decided in
+/// the place of what they left open.
+/// </summary>
+public abstract record VectorOptions : TrainingOptions
+{
+    /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
+    public string FeatureColumnName { get; init; } = "Features";
+
+    /// <summary>The columns that are read and added.</summary>
+    internal abstract VectorColumns Columns { get; }
+
+    /// <summary>
+    /// The share of ordinary rows that are to be predicted as anomalies; null for a model that predicts none.
+    /// </summary>
+    internal virtual double? AnomalyShare => null;
+
+    /// <summary>How much of the weights' running mean an update keeps; zero: no mean is kept.</summary>
+    internal virtual double AverageDecay => 0;
+
+    /// <summary>
+    /// The same options with everything decided that they left open: sizes by the width of the input, epochs by the
+    /// number of rows. Training takes <see cref="TrainingOptions.BatchSize"/>, <see cref="TrainingOptions.Epochs"/>,
+    /// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> from the result.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The rows do not fit the options; the message says why.</exception>
+    internal abstract VectorOptions Resolve(RowStatistics rows);
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        Columns.Validate();
+    }
+}
+
+/// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
+internal sealed record VectorColumns
+{
+    public required string Features { get; init; }
+
+    public IReadOnlyList<string> Conditions { get; init; } = [];
+
+    public string? Score { get; init; }
+
+    public string? PredictedLabel { get; init; }
+
+    public string? FeatureScore { get; init; }
+
+    public string? Reconstruction { get; init; }
+
+    public string? Latent { get; init; }
+
+    public string? LatentDeviation { get; init; }
+
+    /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
+    public IReadOnlyList<RowField> Inputs(VectorInput input) =>
+    [
+        new RowField(Features, FieldKind.Single, input.Width),
+        .. Conditions.Zip(input.ConditionWidths).Select((condition, c) =>
+            new RowField(condition.First, FieldKind.Single, condition.Second)
+            {
+                IsLabel = true,
+                Categories = input.ConditionCategories.ElementAtOrDefault(c),
+            }),
+    ];
+
+    /// <summary>The added columns, in the order of the schema.</summary>
+    /// <param name="width">Features of the input.</param>
+    /// <param name="latent">Features of a latent vector.</param>
+    public IReadOnlyList<OutputColumn> Outputs(int width, int latent)
+    {
+        OutputColumn?[] columns =
+        [
+            PredictedLabel is null
+                ? null
+                : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel, IfUnknown = true },
+            Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
+            FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
+            Reconstruction is null ? null : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },
+            Latent is null ? null : new(Latent, OutputKind.Single, latent),
+            LatentDeviation is null ? null : new(LatentDeviation, OutputKind.Single, latent),
+        ];
+        return [.. columns.OfType<OutputColumn>()];
+    }
+
+    /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
+    /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
+    public void Validate() => ColumnNames.Check(
+        [Features, .. Conditions], [Score, PredictedLabel, FeatureScore, Reconstruction, Latent, LatentDeviation]);
+}

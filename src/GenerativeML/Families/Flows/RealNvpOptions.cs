@@ -1,0 +1,69 @@
+namespace GenerativeML;
+
+/// <summary>The options of a normalizing flow of affine coupling layers (Dinh 2017, RealNVP).</summary>
+/// <remarks>
+/// A flow learns densities of numbers that vary continuously. A column of few values has no density, and a likelihood
+/// that grows without bound: <see cref="InputNoise"/> bounds it, and generated values lie near those of the training
+/// rows, not on them. Of a single feature it learns a normal distribution; it takes two to bend each other.
+/// </remarks>
+public sealed record RealNvpOptions : DensityOptions
+{
+    /// <summary>
+    /// Label columns that rows depend on: the density is that of a row given its labels. Each is a Single, a Boolean or a
+    /// key. Default: none.
+    /// </summary>
+    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
+
+    /// <summary>
+    /// The column for each feature's share of the score: −log N(z) less the logarithm of its own scale. The shares sum
+    /// to the score. Default: none is added.
+    /// </summary>
+    public string? FeatureScoreColumnName { get; init; }
+
+    /// <summary>
+    /// Coupling layers. Each moves a half of the features by amounts that the others decide; two make a round in which
+    /// all are moved, and each round divides them in its own way. 1 to 64. Default 8.
+    /// </summary>
+    public int Couplings { get; init; } = 8;
+
+    /// <summary>
+    /// The widths of the hidden layers of each coupling's network. At most 64 layers, each of 1 to 65,536 units. Default:
+    /// two of 64.
+    /// </summary>
+    public IReadOnlyList<int> HiddenLayers { get; init; } = [64, 64];
+
+    /// <summary>The non-linearity after each hidden layer. Default <see cref="Activation.Silu"/>.</summary>
+    public Activation Activation { get; init; } = Activation.Silu;
+
+    /// <summary>
+    /// The standard deviation of normal noise that is added to standardised rows in training: the density that is
+    /// learned is as smooth as that. Zero for continuous columns and many rows; more where there are few. Default 0.05.
+    /// </summary>
+    public double InputNoise { get; init; } = 0.05;
+
+    internal override VectorColumns Columns => base.Columns with
+    {
+        Conditions = ConditionColumnNames, FeatureScore = FeatureScoreColumnName,
+    };
+
+    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    {
+        BatchSize = BatchSize ?? 128,
+        LearningRate = LearningRate ?? 2e-3,
+        WeightDecay = WeightDecay ?? 1e-2,
+        // Some 2000 steps; more where there are the rows for it.
+        Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 1000),
+    };
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(Couplings, 1, 64);
+        OptionChecks.Within(HiddenLayers.Count, 0, 64, "HiddenLayers.Count");
+        foreach (int width in HiddenLayers)
+            OptionChecks.Within(width, 1, 1 << 16, nameof(HiddenLayers));
+        OptionChecks.Defined(Activation);
+        OptionChecks.NonNegativeFinite(InputNoise);
+    }
+}

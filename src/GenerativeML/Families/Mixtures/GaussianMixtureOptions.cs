@@ -1,0 +1,72 @@
+namespace GenerativeML;
+
+/// <summary>The shape of a mixture's components, from the most freedom to the least.</summary>
+public enum CovarianceType
+{
+    /// <summary>Each component has a covariance matrix of its own.</summary>
+    Full,
+
+    /// <summary>All components share one covariance matrix.</summary>
+    Tied,
+
+    /// <summary>Each component has a variance for each feature; within it features are independent.</summary>
+    Diagonal,
+
+    /// <summary>Each component has one variance for all standardised features.</summary>
+    Spherical,
+}
+
+/// <summary>The options of a mixture of normal distributions, fitted by expectation maximisation (Dempster 1977).</summary>
+/// <remarks>
+/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect, and
+/// <see cref="TrainingOptions.Epochs"/> is the most iterations, each a pass over the rows. Default: 200.
+/// </remarks>
+public sealed record GaussianMixtureOptions : DensityOptions
+{
+    /// <summary>
+    /// Components, 1 to 1000, or as many as there are rows. Default: as many, up to <see cref="MaxComponents"/>, as the
+    /// Bayesian information criterion prefers on up to 10,000 of the rows.
+    /// </summary>
+    public int? Components { get; init; }
+
+    /// <summary>The most components where their number is chosen. 1 to 1000. Default 10.</summary>
+    public int MaxComponents { get; init; } = 10;
+
+    /// <summary>The shape of the components. Default <see cref="CovarianceType.Full"/>.</summary>
+    public CovarianceType CovarianceType { get; init; }
+
+    /// <summary>
+    /// Beginnings by k-means++ (Arthur 2007), tried on up to 10,000 of the rows; the most likely one goes on. Default 5.
+    /// </summary>
+    public int Starts { get; init; } = 5;
+
+    /// <summary>
+    /// What is added to each variance of standardised features, so that a component of few or equal rows does not shrink
+    /// to a point of infinite density. 1e-9 to 1. Default 1e-3.
+    /// </summary>
+    public double Regularization { get; init; } = 1e-3;
+
+    /// <summary>
+    /// Iterations end when the mean log-likelihood of a row rises by less, in nats. Zero: never. Default 1e-5.
+    /// </summary>
+    public double Tolerance { get; init; } = 1e-5;
+
+    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    {
+        BatchSize = BatchSize ?? 1024,
+        Epochs = Epochs ?? 200,
+        Components = (int)Math.Min(Components ?? GaussianMixtureFit.Choose(this, rows), rows.TrainingRows),
+    };
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(Components ?? 1, 1, 1000, nameof(Components));
+        OptionChecks.Within(MaxComponents, 1, 1000);
+        OptionChecks.Defined(CovarianceType);
+        OptionChecks.Within(Starts, 1, 1000);
+        OptionChecks.Within(Regularization, 1e-9, 1);
+        OptionChecks.NonNegativeFinite(Tolerance);
+    }
+}

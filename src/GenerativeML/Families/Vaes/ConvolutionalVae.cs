@@ -1,0 +1,186 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>The options of a variational autoencoder of convolutions.</summary>
+public sealed record ConvolutionalVaeOptions : VariationalOptions
+{
+    /// <summary>
+    /// The images' shape: the input has as many features. Default: square, of one channel or three, whichever the
+    /// number of features allows.
+    /// </summary>
+    public ImageShape? ImageShape { get; init; }
+
+    /// <summary>
+    /// Channels after each halving of height and width, from the input inwards; the decoder mirrors them. One to eight
+    /// of them, each from 1 to 1024. Default: 32 and 64.
+    /// </summary>
+    public IReadOnlyList<int> Channels { get; init; } = [32, 64];
+
+    /// <summary>
+    /// Units of the dense layer between the convolutions and the latent distribution, in the encoder and in the
+    /// decoder. At most 65,536. Default 256.
+    /// </summary>
+    public int HiddenWidth { get; init; } = 256;
+
+    internal override VectorOptions Resolve(RowStatistics rows)
+    {
+        int width = rows.Input.Width;
+        ImageShape? shape = ImageShape ?? ImageShape.OfSquare(width);
+        if (shape?.Length != width)
+        {
+            string expected = shape is null
+                ? $"no square image of one or three channels; set the option {nameof(ImageShape)}"
+                : $"not the {shape.Length} of an image of {shape.Channels} × {shape.Height} × {shape.Width}";
+            throw new InvalidOperationException($"Column '{FeatureColumnName}' has {width} features, {expected}.");
+        }
+        return (ConvolutionalVaeOptions)base.Resolve(rows) with { ImageShape = shape };
+    }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        ImageShape?.Validate();
+        OptionChecks.Within(Channels.Count, 1, 8, "Channels.Count");
+        foreach (int channels in Channels)
+            OptionChecks.Within(channels, 1, 1024, nameof(Channels));
+        OptionChecks.Within(HiddenWidth, 1, MaxWidth);
+    }
+}
+
+/// <summary>
+/// A VAE of convolutions. The encoder halves height and width with each convolution, which a residual block (He 2016)
+/// follows; a dense layer sees all that is left, with the conditions. The decoder is its mirror, and adds a bias of
+/// each pixel's own.
+/// </summary>
+internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
+{
+    private const int Kernel = 5, UpKernel = 4; // the latter makes of two pixels four, without a chequered pattern
+
+    private readonly ConvolutionalVaeOptions _options;
+    private readonly (int Channels, int Height, int Width)[] _stages; // from the image inwards
+    private readonly int _innermost; // numbers of the last stage
+
+    /// <exception cref="FormatException">The image's shape is not that of the input.</exception>
+    public ConvolutionalVaeNetwork(ConvolutionalVaeOptions options, VectorInput input)
+        : base(options, input)
+    {
+        _options = options;
+        if (options.ImageShape is not { } shape || shape.Length != input.Width)
+            throw new FormatException("The saved model's image shape does not fit its input.");
+        _stages = new (int, int, int)[options.Channels.Count + 1];
+        _stages[0] = (shape.Channels, shape.Height, shape.Width);
+        for (int i = 1; i < _stages.Length; i++)
+            _stages[i] = (options.Channels[i - 1], (_stages[i - 1].Height + 1) / 2, (_stages[i - 1].Width + 1) / 2);
+        _innermost = _stages[^1].Channels * _stages[^1].Height * _stages[^1].Width;
+    }
+
+    /// <inheritdoc />
+    public override int WidestLayer => HiddenWidth;
+
+    /// <inheritdoc />
+    protected override int HiddenWidth => _options.HiddenWidth;
+
+    /// <inheritdoc />
+    protected override void DeclareStacks(Layers layers)
+    {
+        for (int i = 1; i < _stages.Length; i++)
+        {
+            layers.Conv2d($"encoder.{i}.convolution", _stages[i - 1].Channels, _stages[i].Channels, Kernel);
+            Residual($"encoder.{i}", _stages[i].Channels);
+        }
+        layers.Linear("encoder.hidden", _innermost + Input.ConditionWidth, HiddenWidth);
+        layers.Linear("decoder.hidden", LatentDimension + Input.ConditionWidth, HiddenWidth);
+        layers.Linear("decoder.innermost", HiddenWidth, _innermost);
+        for (int i = _stages.Length - 1; i > 0; i--)
+        {
+            Residual($"decoder.{i}", _stages[i].Channels);
+            layers.ConvTranspose2d(
+                $"decoder.{i}.convolution", _stages[i].Channels, _stages[i - 1].Channels, UpKernel);
+        }
+        layers.Parameter("output.bias", 0, Input.Width);
+
+        void Residual(string name, int channels)
+        {
+            layers.Conv2d($"{name}.residual.0", channels, channels, 3);
+            layers.Conv2d($"{name}.residual.1", channels, channels, 1);
+        }
+    }
+
+    /// <inheritdoc />
+    protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows)
+    {
+        T x = rows.Features.Reshape(-1, _stages[0].Channels, _stages[0].Height, _stages[0].Width);
+        for (int i = 1; i < _stages.Length; i++)
+        {
+            Scope<T> stage = w.Of($"encoder.{i}");
+            x = stage.Conv2d("convolution", x, stride: 2, padding: Kernel / 2).Apply(_options.Activation);
+            x = Residual(stage, x);
+        }
+        return w.Linear("encoder.hidden", rows.Join(x.Reshape(-1, _innermost))).Apply(_options.Activation);
+    }
+
+    /// <inheritdoc />
+    protected override T Decode<T>(Scope<T> w, VectorRows<T> latent)
+    {
+        T x = w.Linear("decoder.hidden", latent.WithCondition).Apply(_options.Activation);
+        x = w.Linear("decoder.innermost", x).Apply(_options.Activation);
+        x = x.Reshape(-1, _stages[^1].Channels, _stages[^1].Height, _stages[^1].Width);
+        for (int i = _stages.Length - 1; i > 0; i--)
+        {
+            Scope<T> stage = w.Of($"decoder.{i}");
+            x = stage.ConvTranspose2d("convolution", Residual(stage, x), stride: 2, padding: 1);
+            // Twice as large as the stage; where the next had an odd size, there is a line too many.
+            x = x.Slice(2, 0, _stages[i - 1].Height).Slice(3, 0, _stages[i - 1].Width);
+            x = i > 1 ? x.Apply(_options.Activation) : x;
+        }
+        return x.Reshape(-1, Input.Width) + w["output.bias"];
+    }
+
+    private T Residual<T>(Scope<T> w, T x)
+        where T : struct, ITensor<T>
+    {
+        T inner = w.Conv2d("residual.0", x, padding: 1).Apply(_options.Activation);
+        return x + w.Conv2d("residual.1", inner);
+    }
+}
+
+/// <summary>
+/// Trains a variational autoencoder of convolutions to generate images like those that it was trained on, to encode,
+/// reconstruct and score them: what <see cref="VaeTrainer"/> does, for vectors that are images.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.ConvolutionalVae(ConvolutionalVaeOptions)"/>. With
+/// <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
+/// columns too, with any values that are asked for.
+/// </para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Task</term><description>Generation, or anomaly detection where a column for the predicted label is
+/// asked for.</description></item>
+/// <item><term>Input</term><description>One vector of <see cref="float"/>, as many as a
+/// <see cref="ConvolutionalVaeOptions.ImageShape"/> has.</description></item>
+/// <item><term>Normalization</term>
+/// <description>Done inside: each pixel by its own mean and deviation, where it is not Bernoulli.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// <para>It adds the same columns as <see cref="VaeTrainer"/>, by default <c>Latent</c>.</para>
+/// </remarks>
+public sealed class ConvolutionalVaeTrainer : VectorTrainer<VectorGenerator>
+{
+    internal static readonly VectorFamily Family = new(
+        "convolutional vae", typeof(ConvolutionalVaeOptions),
+        (options, input) => new ConvolutionalVaeNetwork((ConvolutionalVaeOptions)options, input),
+        state => new VectorGenerator(state));
+
+    internal ConvolutionalVaeTrainer(IHostEnvironment environment, ConvolutionalVaeOptions options)
+        : base(environment, Family, options)
+    {
+    }
+}

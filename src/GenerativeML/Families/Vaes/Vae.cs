@@ -1,0 +1,107 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A VAE of dense layers: D + C → hidden layers → Z, and Z + C → hidden layers reversed → D, each hidden layer followed
+/// by the activation.
+/// </summary>
+internal sealed class VaeNetwork : VariationalNetwork
+{
+    private readonly Activation _activation;
+    private readonly int[] _inwards, _outwards;
+
+    public VaeNetwork(VaeOptions options, VectorInput input)
+        : base(options, input)
+    {
+        _activation = options.Activation;
+        IReadOnlyList<int> hidden = options.HiddenLayers ?? []; // null only in a damaged file
+        _inwards = [input.Width + input.ConditionWidth, .. hidden];
+        _outwards = [LatentDimension + input.ConditionWidth, .. hidden.Reverse()];
+    }
+
+    /// <inheritdoc />
+    public override int WidestLayer => _inwards.Skip(1).Append(LatentDimension).Max();
+
+    /// <inheritdoc />
+    protected override int HiddenWidth => _inwards[^1];
+
+    /// <inheritdoc />
+    protected override void DeclareStacks(Layers layers)
+    {
+        for (int i = 0; i + 1 < _inwards.Length; i++)
+            layers.Linear($"encoder.{i}", _inwards[i], _inwards[i + 1]);
+        for (int i = 0; i + 1 < _outwards.Length; i++)
+            layers.Linear($"decoder.{i}", _outwards[i], _outwards[i + 1]);
+        layers.Linear("output", _outwards[^1], Input.Width);
+    }
+
+    /// <inheritdoc />
+    protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows) =>
+        Stack(w, "encoder", _inwards.Length - 1, rows.WithCondition);
+
+    /// <inheritdoc />
+    protected override T Decode<T>(Scope<T> w, VectorRows<T> latent) =>
+        w.Linear("output", Stack(w, "decoder", _outwards.Length - 1, latent.WithCondition));
+
+    private T Stack<T>(Scope<T> w, string name, int layers, T x)
+        where T : struct, ITensor<T>
+    {
+        for (int i = 0; i < layers; i++)
+            x = w.Linear($"{name}.{i}", x).Apply(_activation);
+        return x;
+    }
+}
+
+/// <summary>
+/// Trains a variational autoencoder (Kingma and Welling 2014): to generate rows like those that it was trained on and
+/// to encode rows, or to detect anomalies by how unlike the training rows they are, or by how unlikely.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.Vae(VaeOptions)"/>, for a detector
+/// <see cref="VaeCatalog.VariationalAutoencoder(AnomalyDetectionCatalog.AnomalyDetectionTrainers, VaeOptions)"/>.
+/// With <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
+/// columns too, with any values that are asked for.
+/// </para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Task</term><description>Generation, or anomaly detection; no label is read, but conditions may
+/// be.</description></item>
+/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size.</description></item>
+/// <item><term>Normalization</term>
+/// <description>Done inside: each feature by its own mean and deviation, where it is not Bernoulli.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
+/// threshold, which <see cref="VariationalOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: what <see cref="VariationalOptions.Score"/> says. Of
+/// a detector by default <see cref="VaeScore.Novelty"/>: zero or more, and about the number of its parts for a usual
+/// row. The others are in nats, and may be negative, for densities of numbers may be above one.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input; its slot names are
+/// the input's. Each feature's share of the score, which is their sum: its own part of likelihood and distances, and by
+/// its part of likelihood a share of what belongs to the row as a whole.</description></item>
+/// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, what the decoder
+/// makes of the mean of the row's latent distribution, in the input's units.</description></item>
+/// <item><term><c>Latent</c>, <c>LatentDeviation</c></term><description>Mean and standard deviation of the row's latent
+/// distribution, vectors.</description></item>
+/// </list>
+/// </remarks>
+public sealed class VaeTrainer : VectorTrainer<VectorGenerator>
+{
+    internal static readonly VectorFamily Family = new(
+        "vae", typeof(VaeOptions),
+        (options, input) => new VaeNetwork((VaeOptions)options, input), state => new VectorGenerator(state));
+
+    internal VaeTrainer(IHostEnvironment environment, VaeOptions options)
+        : base(environment, Family, options)
+    {
+    }
+}

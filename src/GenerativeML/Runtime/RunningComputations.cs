@@ -1,0 +1,84 @@
+namespace GenerativeML;
+
+/// <summary>
+/// The threads that compute by native code. A process that ends while one of them does would crash: the native
+/// libraries are taken down under it. So its end waits until each has come to a place where it can stop, and there it
+/// stays.
+/// </summary>
+internal static class RunningComputations
+{
+    // A step may take long; whoever ends a process will not wait for ever.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly Lock Gate = new();
+    private static readonly ManualResetEventSlim Quiet = new(initialState: true);
+    private static int s_threads;
+    private static volatile bool s_exiting;
+
+    [ThreadStatic]
+    private static int t_depth;
+
+    static RunningComputations() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Drain();
+
+    /// <summary>
+    /// This thread computes until the result is disposed: a training run, say. While it does, it is to call
+    /// <see cref="StopIfExiting"/> now and then.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The process is about to end.</exception>
+    public static IDisposable Enter()
+    {
+        StopIfExiting();
+        if (t_depth++ == 0)
+            Count(1);
+        return new Leaving();
+    }
+
+    /// <summary>Does nothing, unless the process is about to end: then the thread waits for that.</summary>
+    /// <exception cref="OperationCanceledException">
+    /// The process has not ended: somebody who hears of its end waits for this thread.
+    /// </exception>
+    public static void StopIfExiting()
+    {
+        if (!s_exiting)
+            return;
+        // Not an error at once: nobody could handle it, and while a thread unwinds it gives back native memory.
+        Leave();
+        Thread.Sleep(Patience);
+        throw new OperationCanceledException("The process is ending.");
+    }
+
+    private static void Leave()
+    {
+        if (t_depth > 0)
+            Count(-1);
+        t_depth = 0;
+    }
+
+    private static void Count(int change)
+    {
+        lock (Gate)
+        {
+            s_threads += change;
+            if (s_threads == 0)
+                Quiet.Set();
+            else
+                Quiet.Reset();
+        }
+    }
+
+    private static void Drain()
+    {
+        s_exiting = true;
+        Leave(); // the process may be ended by the thread that computes
+        Quiet.Wait(Patience);
+    }
+
+    private sealed class Leaving : IDisposable
+    {
+        public void Dispose()
+        {
+            if (t_depth > 0 && --t_depth == 0)
+                Count(-1);
+        }
+    }
+}
