@@ -3,43 +3,35 @@ using System.Text;
 
 namespace GenerativeML;
 
-/// <summary>Generates text from a GPT and its tokenizer. Safe to use from several threads.</summary>
-internal sealed class TextGenerator(TrainedGpt model, ITokenCodec codec)
+/// <summary>
+/// Generates text from a model of tokens and its tokenizer, as <see cref="TextTransformer"/> says. Safe to use from
+/// several threads.
+/// </summary>
+internal sealed class TextGenerator(TokenModel model, TokenCodec codec)
 {
     /// <summary>Continues a prompt.</summary>
-    /// <param name="prompt">
-    /// What to continue. An empty one is the beginning of a document, for a tokenizer that has a token for that.
-    /// </param>
-    /// <param name="options">How; the defaults where it is null.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <exception cref="ArgumentException">
-    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
-    /// error; or options are out of range or contradict each other.
-    /// </exception>
-    /// <exception cref="InvalidOperationException">
-    /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
-    /// </exception>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public GeneratedText Generate(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         Generate([prompt], options, cancellationToken)[0];
 
-    /// <summary>
-    /// Continues several prompts, of any lengths. What one becomes does not depend on the others.
-    /// </summary>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)"/>
+    /// <summary>Continues prompts of any lengths. What one becomes does not depend on the others.</summary>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<string> prompts, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompts);
-        GenerationOptions complete = Complete(options);
-        List<int[]> encoded = [.. prompts.Select(p => Encode(p))];
-        List<TextInProgress> texts =
-            [.. encoded.Select(p => new TextInProgress(codec.StartText(p), complete.StopStrings))];
-        List<StringBuilder> whole = [.. encoded.Select(_ => new StringBuilder())];
-        List<List<GeneratedToken>> tokens = [.. encoded.Select(_ => new List<GeneratedToken>())];
+        return Generate([.. prompts.Select(Encode)], options, cancellationToken);
+    }
+
+    /// <summary>Continues prompts that are encoded already, each with at least one token.</summary>
+    public IReadOnlyList<GeneratedText> Generate(
+        IReadOnlyList<int[]> prompts, GenerationOptions? options, CancellationToken cancellationToken = default)
+    {
+        options = Complete(options);
+        TextInProgress[] texts = [.. prompts.Select(p => codec.StartText(p, options.StopStrings))];
+        StringBuilder[] whole = [.. prompts.Select(_ => new StringBuilder())];
+        List<GeneratedToken>[] tokens = [.. prompts.Select(_ => new List<GeneratedToken>())];
         FinishReason[] reasons = model.Generate(
-            encoded, complete,
+            prompts, options,
             (number, token) =>
             {
                 tokens[number].Add(token);
@@ -57,21 +49,17 @@ internal sealed class TextGenerator(TrainedGpt model, ITokenCodec codec)
         ];
     }
 
-    /// <summary>
-    /// Continues a prompt, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
-    /// nothing of a stop string.
-    /// </summary>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)"/>
+    /// <summary>Continues a prompt, piece by piece, as they are asked for.</summary>
     public IEnumerable<string> Stream(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
-        GenerationOptions complete = Complete(options);
+        options = Complete(options);
         int[] tokens = Encode(prompt);
-        return Pieces(model.Stream(tokens, complete, cancellationToken));
+        return Pieces(model.Stream(tokens, options, cancellationToken));
 
         IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
         {
-            var text = new TextInProgress(codec.StartText(tokens), complete.StopStrings);
+            TextInProgress text = codec.StartText(tokens, options.StopStrings);
             foreach (GeneratedToken token in generated)
             {
                 string piece = text.Add(token.Id);
@@ -87,7 +75,6 @@ internal sealed class TextGenerator(TrainedGpt model, ITokenCodec codec)
     }
 
     /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
-    /// <inheritdoc cref="Stream"/>
     public IAsyncEnumerable<string> StreamAsync(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {

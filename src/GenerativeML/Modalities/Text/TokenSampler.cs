@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace GenerativeML;
 
 /// <summary>A token that may be drawn, and how likely.</summary>
@@ -38,15 +40,7 @@ internal sealed class TokenSampler
     public int Next(Span<float> logits)
     {
         Penalize(logits);
-        int token;
-        if (_options.Temperature == 0)
-        {
-            token = Argmax(logits);
-        }
-        else
-        {
-            token = Draw(Distribution(logits));
-        }
+        int token = _options.Temperature == 0 ? Argmax(logits) : Draw(Distribution(logits));
         _timesGenerated[token] = _timesGenerated.GetValueOrDefault(token) + 1;
         return token;
     }
@@ -123,8 +117,7 @@ internal sealed class TokenSampler
             throw Nothing();
         for (int i = 0; i < candidates.Length; i++)
         {
-            float power = (candidates[i].Weight - max) / _options.Temperature;
-            candidates[i] = candidates[i] with { Weight = MathF.Exp(power) };
+            candidates[i] = candidates[i] with { Weight = MathF.Exp((candidates[i].Weight - max) / _options.Temperature) };
         }
         Normalize(candidates);
     }
@@ -204,14 +197,8 @@ internal sealed class TokenSampler
 
     private static int Argmax(ReadOnlySpan<float> logits)
     {
-        int best = -1;
-        float largest = float.NegativeInfinity;
-        for (int token = 0; token < logits.Length; token++)
-        {
-            if (logits[token] > largest)
-                (best, largest) = (token, logits[token]);
-        }
-        return best >= 0 ? best : throw Nothing();
+        int best = TensorPrimitives.IndexOfMax(logits); // a NaN is the largest there
+        return logits[best] > float.NegativeInfinity ? best : throw Nothing();
     }
 
     private static InvalidOperationException Nothing() =>

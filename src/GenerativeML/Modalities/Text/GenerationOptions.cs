@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
-/// <summary>How text is generated from a trained GPT.</summary>
+/// <summary>How text is generated from a trained model.</summary>
 /// <remarks>
 /// <para>The controls act on a token's logits in this order, each on what the ones before it left:</para>
 /// <list type="number">
@@ -105,13 +105,6 @@ public sealed record GenerationOptions
     /// </summary>
     public int Alternatives { get; init; }
 
-    /// <summary>
-    /// Whether, on the CPU, weights are read as bfloat16: half the memory traffic, so up to twice the speed where a
-    /// model is larger than the caches, and logits with an error of some 10⁻². The first use makes a rounded copy
-    /// beside the weights. Default: no.
-    /// </summary>
-    public bool BFloat16Weights { get; init; }
-
     /// <summary>Checks each option, and that they do not contradict each other.</summary>
     /// <exception cref="ArgumentException">One is out of its range, or two contradict each other.</exception>
     internal void Validate()
@@ -123,8 +116,8 @@ public sealed record GenerationOptions
         OptionChecks.Within(MinP, 0, 1);
         OptionChecks.Within(TypicalP, float.Epsilon, 1);
         OptionChecks.PositiveFinite(RepetitionPenalty);
-        CheckFinite(FrequencyPenalty, nameof(FrequencyPenalty));
-        CheckFinite(PresencePenalty, nameof(PresencePenalty));
+        OptionChecks.Within(FrequencyPenalty, float.MinValue, float.MaxValue);
+        OptionChecks.Within(PresencePenalty, float.MinValue, float.MaxValue);
         OptionChecks.AtLeast(Alternatives, 0);
         OptionChecks.Defined(LongPrompts);
         ArgumentNullException.ThrowIfNull(LogitBias);
@@ -151,23 +144,72 @@ public sealed record GenerationOptions
     /// <exception cref="ArgumentOutOfRangeException">A token has another number.</exception>
     internal void CheckTokens(int vocabularySize)
     {
-        Check(LogitBias.Keys, nameof(LogitBias));
-        Check(StopTokens, nameof(StopTokens));
-
-        void Check(IEnumerable<int> tokens, string option)
+        foreach ((int token, string option) in LogitBias.Keys.Select(t => (t, nameof(LogitBias)))
+            .Concat(StopTokens.Select(t => (t, nameof(StopTokens)))))
         {
-            foreach (int token in tokens)
-            {
-                if (token < 0 || token >= vocabularySize)
-                    throw new ArgumentOutOfRangeException(
-                        option, token, $"Option {option} names token {token}; tokens are 0 to {vocabularySize - 1}.");
-            }
+            if (token < 0 || token >= vocabularySize)
+                throw new ArgumentOutOfRangeException(
+                    option, token, $"Option {option} names token {token}; tokens are 0 to {vocabularySize - 1}.");
         }
     }
-
-    private static void CheckFinite(float value, string option)
-    {
-        if (!float.IsFinite(value))
-            throw new ArgumentOutOfRangeException(option, value, $"Option {option} must be finite, but is {value}.");
-    }
 }
+
+/// <summary>What becomes of a prompt with more tokens than a model looks at together.</summary>
+public enum LongPrompts
+{
+    /// <summary>As many of its last tokens are used as fit.</summary>
+    KeepEnd,
+
+    /// <summary>It is an error.</summary>
+    Error,
+}
+
+/// <summary>Why a generated text ends where it does.</summary>
+public enum FinishReason
+{
+    /// <summary>It has <see cref="GenerationOptions.MaxNewTokens"/> tokens.</summary>
+    Length,
+
+    /// <summary>One of <see cref="GenerationOptions.StopTokens"/> was drawn.</summary>
+    StopToken,
+
+    /// <summary>One of <see cref="GenerationOptions.StopStrings"/> appeared.</summary>
+    StopString,
+}
+
+/// <summary>A text that a model has generated.</summary>
+/// <param name="Text">
+/// What follows on the prompt: whole characters. Bytes of a last character that is not complete are left out.
+/// </param>
+/// <param name="Tokens">
+/// The tokens that were generated. Where a stop string ended the text, its own are among them.
+/// </param>
+/// <param name="FinishReason">Why the text ends where it does.</param>
+public sealed record GeneratedText(string Text, IReadOnlyList<GeneratedToken> Tokens, FinishReason FinishReason)
+{
+    /// <summary><see cref="Text"/>.</summary>
+    public override string ToString() => Text;
+}
+
+/// <summary>A token that a model has generated.</summary>
+/// <param name="Id">Its number in the vocabulary.</param>
+/// <param name="LogProbability">
+/// The natural logarithm of the probability that the model gave it, before any of the controls of
+/// <see cref="GenerationOptions"/>; NaN where <see cref="GenerationOptions.LogProbabilities"/> is not set.
+/// </param>
+/// <param name="Alternatives">
+/// The tokens that the model held likeliest in its place, likeliest first: as many as
+/// <see cref="GenerationOptions.Alternatives"/> says. The token itself can be among them.
+/// </param>
+public readonly record struct GeneratedToken(
+    int Id, float LogProbability, IReadOnlyList<TokenAlternative> Alternatives);
+
+/// <summary>A token that could have been generated.</summary>
+/// <param name="Id">Its number in the vocabulary.</param>
+/// <param name="LogProbability">The natural logarithm of the probability that the model gave it.</param>
+public readonly record struct TokenAlternative(int Id, float LogProbability);
+
+/// <summary>A text that a model has written while it was trained.</summary>
+/// <param name="Step">Training steps made until then.</param>
+/// <param name="Text">The prompt and what follows on it.</param>
+public sealed record TrainingSample(long Step, string Text);
