@@ -18,6 +18,8 @@ internal interface IClosedFormFit
 /// </summary>
 internal abstract class VectorPasses : torch.nn.Module, ITrainable
 {
+    private const double None = 1e30; // more than any loss, and yet finite
+
     private readonly List<torch.Tensor> _sums = [];
     private readonly torch.Tensor _losses; // of this pass the sum and its rows; of the last the mean and how it fell
     private readonly double _tolerance;
@@ -99,7 +101,7 @@ internal abstract class VectorPasses : torch.nn.Module, ITrainable
     /// <summary>Forgets earlier losses, since other rows follow.</summary>
     public void Restart()
     {
-        using torch.Tensor none = torch.tensor([0, 0, double.PositiveInfinity, double.PositiveInfinity]);
+        using torch.Tensor none = torch.tensor([0, 0, None, None]);
         _losses.copy_(none);
     }
 

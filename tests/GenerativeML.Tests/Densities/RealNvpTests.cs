@@ -104,7 +104,7 @@ public class RealNvpTests
             double angle = upper < lower ? Math.Atan2(y, x) : Math.Atan2(0.5 - y, 1 - x);
             arcs[(upper < lower ? 0 : 8) + (int)Math.Clamp(angle / Math.PI * 8, 0, 7)]++;
         }
-        Assert.IsGreaterThan(0.97 * 4000, near);
+        Assert.IsGreaterThan(0.95 * 4000, near);
         Assert.IsTrue(arcs.All(n => n > 4000 / 16 / 2), string.Join(' ', arcs));
     }
 
