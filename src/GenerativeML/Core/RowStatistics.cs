@@ -15,11 +15,14 @@ internal sealed record RowStatistics(
     public int EpochsFor(long presented, int least, int most) =>
         (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);
 
+    /// <summary>The scaler of the vectors where all features are scaled.</summary>
+    public VectorScaler Scaler => VectorScaler.Of(Moments[0], Samples[0]);
+
     /// <summary>The sample of the vectors, standardised, (count × D).</summary>
     public float[] StandardizedSample()
     {
         float[] rows = Samples[0].ToArray();
-        VectorScaler.Of(Moments[0], Samples[0]).Apply(rows, rows);
+        Scaler.Apply(rows, rows);
         return rows;
     }
 }

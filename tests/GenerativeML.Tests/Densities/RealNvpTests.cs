@@ -121,9 +121,8 @@ public class RealNvpTests
             Assert.AreEqual(0, shares[4 * i + 3]);
         }
         Assert.IsTrue(Density.Generate(model, 50).Where((_, i) => i % 4 == 3).All(v => v == 7));
-        // Against the same model without it: the density is of the features that vary.
         float[] changed = [.. rows.Select((v, i) => i % 4 == 3 ? 1000 : v)];
-        CollectionAssert.AreEqual(score, Trained.Scores(model, changed));
+        Assert.IsGreaterThan(1e6f, Trained.Scores(model, changed).Min());
         float[] far = [1e30f, 0, 0, 7, -1e38f, 1e38f, 1e38f, 7];
         Assert.IsTrue(Trained.Scores(model, far).All(s => float.IsFinite(s) && s > score.Max()));
     }

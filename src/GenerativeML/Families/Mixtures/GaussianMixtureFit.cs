@@ -22,7 +22,8 @@ internal sealed class GaussianMixtureFit : VectorPasses
     {
         (_options, _network) = (options, network);
         int k = options.Components!.Value, d = rows.Input.Width;
-        _varying = tensor([.. rows.Moments[0].Deviation.Select(s => s > 0 ? 1.0 : 0)], device: device);
+        VectorScaler scaler = rows.Scaler;
+        _varying = tensor([.. Enumerable.Range(0, d).Select(j => scaler.IsConstant(j) ? 0.0 : 1)], device: device);
         (_rows, _sums) = (Sum("rows", k), Sum("sums", k, d));
         _squares = network.HasMatrices ? Sum("squares", k, d, d) : Sum("squares", k, d);
     }
@@ -51,7 +52,7 @@ internal sealed class GaussianMixtureFit : VectorPasses
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor sample = Sample(rows, CPU);
-        int varying = rows.Moments[0].Deviation.Count(s => s > 0), count = rows.Samples[0].Count, best = 1;
+        int varying = rows.Input.Width - rows.Scaler.Constants.Length, count = rows.Samples[0].Count, best = 1;
         double least = double.PositiveInfinity;
         // Two more in turn that are not worth their parameters: the rest will not be, either.
         for (int k = 1; k <= Math.Min(options.MaxComponents, count) && k <= best + 2; k++)
@@ -129,7 +130,9 @@ internal sealed class GaussianMixtureFit : VectorPasses
             distances = distances.minimum(own);
             Model["means"][k].copy_(centre);
         }
-        Add(sample, nn.functional.one_hot(nearest, components).to(ScalarType.Float64));
+        int size = _options.BatchSize!.Value;
+        foreach ((Tensor part, Tensor of) in sample.split(size).Zip(nearest.split(size)))
+            Add(part, nn.functional.one_hot(of, components).to(ScalarType.Float64));
         EndEpoch();
         Restart();
     }

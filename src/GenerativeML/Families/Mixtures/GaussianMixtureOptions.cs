@@ -23,6 +23,8 @@ public enum CovarianceType
 /// </remarks>
 public sealed record GaussianMixtureOptions : DensityOptions
 {
+    private const int MaxMatrixValues = 1 << 26; // in all components together
+
     /// <summary>
     /// Components, 1 to 1000, or as many as there are rows. Default: as many, up to <see cref="MaxComponents"/>, as the
     /// Bayesian information criterion prefers on up to 10,000 of the rows.
@@ -53,9 +55,17 @@ public sealed record GaussianMixtureOptions : DensityOptions
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
+        int width = rows.Input.Width, most = Components ?? MaxComponents;
+        if (CovarianceType is CovarianceType.Full or CovarianceType.Tied
+            && (long)width * width > MaxMatrixValues / (CovarianceType == CovarianceType.Tied ? 1 : most))
+        {
+            throw new InvalidOperationException(
+                $"Column '{FeatureColumnName}' has {width} features, too many for covariance matrices of up to {most} "
+                + $"components. Set {nameof(CovarianceType)} to {CovarianceType.Diagonal}, or reduce the features.");
+        }
         GaussianMixtureOptions decided = this with
         {
-            BatchSize = BatchSize ?? 1024,
+            BatchSize = BatchSize ?? Math.Clamp((1 << 22) / width / most, 16, 1024),
             Epochs = Epochs ?? 200,
             Regularization = Regularization ?? (PredictedLabelColumnName is null ? 1e-3 : 0.1),
         };
