@@ -9,18 +9,18 @@ internal static class Training
     /// <param name="settings">What the user asks for.</param>
     /// <param name="bar">Told of progress; null where nothing is trained.</param>
     /// <exception cref="ArgumentException">Weights come without their vocabulary.</exception>
-    public static GptTrainer.Options Options(Settings settings, TrainingBar? bar)
+    public static GptOptions Options(Settings settings, TrainingBar? bar)
     {
         // Given weights decide the network; otherwise the user does.
-        GptTrainer.Options sizes = settings switch
+        GptOptions sizes = settings switch
         {
             { Weights: null } => new()
             {
                 Layers = settings.Layers, Heads = settings.Heads, Width = settings.Width,
                 ContextLength = settings.Context,
             },
-            { Config: string config } => GptOptions.FromConfig<GptTrainer.Options>(config),
-            { Weights: string weights } => GptOptions.FromWeights<GptTrainer.Options>(weights),
+            { Config: string config } => GptOptions.FromConfig(config),
+            { Weights: string weights } => GptOptions.FromWeights(weights),
         };
         BytePairTokenizer? tokenizer = settings switch
         {
@@ -29,15 +29,8 @@ internal static class Training
             _ => throw new ArgumentException(
                 "--weights need the vocabulary that belongs to them: --vocab and --merges."),
         };
-        return new GptTrainer.Options
+        return sizes with
         {
-            Layers = sizes.Layers,
-            Heads = sizes.Heads,
-            Width = sizes.Width,
-            ContextLength = sizes.ContextLength,
-            Biases = sizes.Biases,
-            Gelu = sizes.Gelu,
-            Dropout = sizes.Dropout,
             InitialWeights = settings.Weights,
             Lora = settings is { Rank: int rank, Corpus: not null } ? new() { Rank = rank } : null,
             Tokenizer = tokenizer,

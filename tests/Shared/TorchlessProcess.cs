@@ -10,10 +10,12 @@ internal static class TorchlessProcess
     private static readonly string[] NativeNames = ["libtorch", "torch-dispatch", "LibTorchSharp", "torch_cpu", "c10"];
 
     /// <summary>
-    /// Copies the programs beside the tests with ONNX Runtime as the only native part, and without the list that says
-    /// where else something native may be.
+    /// Copies the programs beside the tests with ONNX Runtime as the only native part, or none, and without the list
+    /// that says where else something native may be.
     /// </summary>
-    public static string CopyManaged(string folder)
+    /// <param name="folder">Where they go.</param>
+    /// <param name="onnxRuntime">Whether ONNX Runtime's native part goes with them.</param>
+    public static string CopyManaged(string folder, bool onnxRuntime = true)
     {
         Directory.CreateDirectory(folder);
         foreach (string pattern in (string[])["*.dll", "*.runtimeconfig.json"])
@@ -23,7 +25,7 @@ internal static class TorchlessProcess
         }
         string native = Path.Combine(
             AppContext.BaseDirectory, "runtimes", RuntimeInformation.RuntimeIdentifier, "native");
-        foreach (string file in Directory.EnumerateFiles(native, "*onnxruntime*"))
+        foreach (string file in onnxRuntime ? Directory.EnumerateFiles(native, "*onnxruntime*") : [])
             File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         return folder;
     }

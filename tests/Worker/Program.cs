@@ -1,19 +1,12 @@
 // GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
-// GenerativeML.TestWorker generate <weights> <shape>: see Generation.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
 // GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
 // GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
-
-if (args[0] == "generate")
-{
-    GenerativeML.TestWorker.Generation.Run(args[1], args[2]);
-    return;
-}
 
 if (args[0] == "score")
 {

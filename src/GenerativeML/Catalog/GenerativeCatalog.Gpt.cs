@@ -9,7 +9,7 @@ public sealed partial class GenerativeCatalog
     /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>
     /// <param name="layers">Blocks of attention and perceptron.</param>
     /// <param name="heads">Attention heads in a block; divides <paramref name="width"/>.</param>
-    /// <param name="width">Slots of a token's hidden state.</param>
+    /// <param name="width">Features of a token's hidden state.</param>
     /// <param name="contextLength">The most tokens that are looked at together.</param>
     /// <param name="steps">Optimizer steps. Default: 2000.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
@@ -21,7 +21,7 @@ public sealed partial class GenerativeCatalog
         int heads = 4,
         int width = 128,
         int contextLength = 64,
-        int? steps = null) => Gpt(new GptTrainer.Options
+        int? steps = null) => Gpt(new GptOptions
         {
             TextColumnName = textColumnName,
             GeneratedTextColumnName = generatedTextColumnName,
@@ -38,12 +38,12 @@ public sealed partial class GenerativeCatalog
     /// <exception cref="ArgumentException">
     /// A column's name is empty, two columns would be added under one name, or options contradict each other.
     /// </exception>
-    public GptTrainer Gpt(GptTrainer.Options options) => new(_environment, options);
+    public GptTrainer Gpt(GptOptions options) => new(_environment, options);
 
     /// <summary>
     /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
-    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="GptTrainer.Options.Tokenizer"/> that belongs
-    /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes. It needs no torch.
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="TextOptions.Tokenizer"/> that belongs
+    /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes.
     /// </summary>
     /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
@@ -52,5 +52,5 @@ public sealed partial class GenerativeCatalog
     /// The weights are not those of the network that the options describe, or do not match the vocabulary; the message
     /// lists all that differs.
     /// </exception>
-    public GptTransformer PretrainedGpt(GptTrainer.Options options) => GptTrainer.Pretrained(_environment, options);
+    public GptTransformer PretrainedGpt(GptOptions options) => GptTrainer.Pretrained(_environment, options);
 }

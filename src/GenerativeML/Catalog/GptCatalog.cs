@@ -8,7 +8,7 @@ public static class GptCatalog
     /// <summary>
     /// Creates a <see cref="GptTrainer"/> that scores texts, such as lines of a log, by how unlikely they are: the
     /// columns <c>Score</c> and <c>PredictedLabel</c>. All options are those of
-    /// <see cref="GenerativeCatalog.Gpt(GptTrainer.Options)"/>.
+    /// <see cref="GenerativeCatalog.Gpt(GptOptions)"/>.
     /// </summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="textColumnName">The input: a column of text, each row a document.</param>
@@ -22,7 +22,7 @@ public static class GptCatalog
         string textColumnName = "Text",
         double contamination = 0.1,
         int contextLength = 64,
-        int? steps = null) => new(MLNetInternals.EnvironmentOf(catalog), new GptTrainer.Options
+        int? steps = null) => new(MLNetInternals.EnvironmentOf(catalog), new GptOptions
         {
             TextColumnName = textColumnName,
             Contamination = contamination,

@@ -4,8 +4,21 @@ namespace GenerativeML;
 /// The options of a family that learns a density: its score is a negative log-likelihood, and it encodes and generates.
 /// </summary>
 /// <remarks>
-/// The score is in nats, of a row in the units of its data, so that scores of models of the same columns can be compared
-/// whatever the family. It is negative where the density is above one, as with features whose values are small.
+/// <para>
+/// The input is one vector of <see cref="float"/> of known size; it is standardised inside. To train takes TorchSharp-cpu
+/// or TorchSharp-cuda, beside Microsoft.ML; to score and to generate on the CPU, Microsoft.ML.OnnxRuntime.
+/// </para>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: −log p(row), in nats, of the row in the units of its
+/// data, so that scores of models of the same columns can be compared whatever the family. It is negative where the
+/// density is above one, as with features whose values are small.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description>Of a detector: <see cref="bool"/>, whether the score is above the
+/// threshold, which <see cref="Contamination"/> decides.</description></item>
+/// <item><term><c>Latent</c></term><description>On request, by <see cref="LatentColumnName"/>: a vector.
+/// </description></item>
+/// </list>
 /// </remarks>
 public abstract record DensityOptions : VectorOptions
 {

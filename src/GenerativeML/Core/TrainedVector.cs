@@ -278,14 +278,11 @@ internal sealed class TrainedVector : IDisposable
                 ? ((IReconstructor)network).Reconstruct(w, rows)
                 : null;
             rows = rows with { Reconstruction = reconstruction };
-            if (Wants(VectorOutputs.Score | VectorOutputs.FeatureScore))
-            {
-                (T score, T? byFeature) = ((IScorer)network).Score(w, rows, Wants(VectorOutputs.FeatureScore));
-                if (Wants(VectorOutputs.Score))
-                    outputs.Add(score);
-                if (Wants(VectorOutputs.FeatureScore))
-                    outputs.Add(byFeature!.Value);
-            }
+            // Each by itself, so that a score has the same bits whatever is asked for beside it.
+            if (Wants(VectorOutputs.Score))
+                outputs.Add(((IScorer)network).Score(w, rows, byFeature: false).Score);
+            if (Wants(VectorOutputs.FeatureScore))
+                outputs.Add(((IScorer)network).Score(w, rows, byFeature: true).ByFeature!.Value);
             if (reconstruction is { } made)
                 outputs.Add(made);
             if (Wants(VectorOutputs.Latent | VectorOutputs.LatentDeviation))

@@ -117,57 +117,6 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
-/// <summary>A model that is fitted without gradients, by passes over all rows: one for a closed form, or several.</summary>
-internal interface IClosedFormFit
-{
-    /// <summary>Begins a fit.</summary>
-    /// <param name="rows">What was seen of the rows; a sample of them to start from.</param>
-    /// <param name="device">Where to compute.</param>
-    VectorPasses Begin(RowStatistics rows, torch.Device device);
-}
-
-/// <summary>
-/// A fit by passes over all rows. The training loop reads them, batch by batch; it reports, stops, and writes
-/// checkpoints of the buffers that this registers, as it does where gradients move weights.
-/// </summary>
-internal abstract class VectorPasses() : torch.nn.Module("passes"), ITrainable
-{
-    /// <inheritdoc />
-    public torch.nn.Module Network => this;
-
-    /// <inheritdoc />
-    public IReadOnlyList<UpdateRule> Updates => [];
-
-    /// <inheritdoc />
-    public abstract bool IsSettled { get; }
-
-    /// <inheritdoc />
-    public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) => Pass(batch, learn: true);
-
-    /// <inheritdoc />
-    public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) => Pass(batch, learn: false);
-
-    /// <inheritdoc />
-    public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
-    {
-    }
-
-    /// <inheritdoc />
-    public abstract void EndEpoch();
-
-    /// <summary>Sets the model's tensors, which are all zero but for the scales.</summary>
-    public abstract void Finish(HostWeights weights);
-
-    /// <summary>The mean loss of standardised rows (B, D), a scalar; adds up what they say if it is to learn.</summary>
-    protected abstract LossTerm Pass(torch.Tensor rows, bool learn);
-
-    private LossTerm[] Pass(Batch batch, bool learn)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        return [Pass(batch[0], learn)];
-    }
-}
-
 /// <summary>A part of a training step: what a loss is computed of.</summary>
 /// <param name="Weights">The network's tensors; layers are in training mode unless this is validation.</param>
 /// <param name="Rows">Standardised, (B, D).</param>

@@ -246,7 +246,8 @@ internal abstract class Ops<T>
 
     /// <summary>
     /// Causal self-attention with queries, keys and values of all heads side by side, (B, T, 3·heads·width) →
-    /// (B, T, heads·width). With a cache, earlier tokens are attended to, too; the layer's name is that of its cache.
+    /// (B, T, heads·width). With a cache, earlier tokens are attended to, too; the layer's name is that of its cache, and
+    /// a graph takes the tokens of all sequences one after the other, (N, 3·heads·width) → (N, heads·width).
     /// </summary>
     public abstract T Attention(T queryKeyValue, int heads, int width, string layer, double dropout);
 

@@ -319,15 +319,21 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Attention(
         OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
     {
-        // ONNX Runtime wants heads of 8, 16, … numbers: zeros behind the others change nothing.
-        int padded = (width + 7) / 8 * 8;
-        OnnxTensor packed = padded == width ? queryKeyValue : Node(
-            "Pad", [-1, -1, 3 * heads, padded],
-            [queryKeyValue.Reshape(0, 0, 3 * heads, width), Constant([0, 0, 0, 0, 0, 0, 0, padded - width])])
-            .Reshape(0, 0, 3 * heads * padded);
+        // ONNX Runtime has heads of whole eights only: zeros behind queries and keys change no score.
+        int wide = (width + 7) / 8 * 8;
+        long[] outer = [.. queryKeyValue.Shape[..^1].Select(_ => 0L)];
+        if (wide > width)
+        {
+            long[] ends = [.. outer, 0, 0, .. outer, 0, wide - width];
+            queryKeyValue = Node(
+                "Pad", [.. queryKeyValue.Shape[..^1], 3 * heads, wide],
+                [queryKeyValue.Reshape([.. outer, 3 * heads, width]), Constant(ends)]).Reshape([.. outer, 3 * heads * wide]);
+        }
         (string, object)[] sizes =
             [("num_heads", heads), ("kv_num_heads", heads), ("scale", 1 / MathF.Sqrt(width))];
-        long[] kept = [-1, heads, -1, padded];
+        bool rows = queryKeyValue.Rank == 2;
+        long[] mixed = rows ? [-1, -1, heads * wide] : [.. queryKeyValue.Shape[..2], heads * wide];
+        long[] kept = [-1, heads, -1, wide];
         OnnxTensor? key = null, value = null;
         OnnxTensor last, total;
         if (cached)
@@ -345,17 +351,22 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             // Not the length itself: whose type ONNX Runtime mistakes where it is known beforehand.
             total = Node("ReduceMax", [], [lengths], ("keepdims", 0));
         }
-        OnnxTensor[] results = Nodes(
-            "GroupQueryAttention", [[.. queryKeyValue.Shape[..2], heads * padded], kept, kept],
-            [packed, null, null, key, value, last, total], sizes);
+        if (rows)
+        {
+            OnnxTensor shape = OnnxTensor.Concat(0, last.Sizes(0, 1), Constant([-1, 3 * heads * wide]));
+            queryKeyValue = Node("Reshape", [-1, -1, 3 * heads * wide], [queryKeyValue, shape]);
+        }
+        OnnxTensor[] results = Nodes("GroupQueryAttention", [mixed, kept, kept],
+            [queryKeyValue, null, null, key, value, last, total], sizes);
         if (key is { } pastKey && value is { } pastValue)
         {
-            Cache.Add((pastKey.Name, Output(results[1]), heads, padded));
-            Cache.Add((pastValue.Name, Output(results[2]), heads, padded));
+            Cache.Add((pastKey.Name, Output(results[1]), heads, wide));
+            Cache.Add((pastValue.Name, Output(results[2]), heads, wide));
         }
-        return padded == width
-            ? results[0]
-            : results[0].Reshape(0, 0, heads, padded).Slice(3, 0, width).Reshape(0, 0, heads * width);
+        OnnxTensor result = rows ? results[0].Reshape(-1, heads * wide) : results[0];
+        return wide == width
+            ? result
+            : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
 
     /// <summary>

@@ -5,192 +5,283 @@ using static TorchSharp.torch;
 namespace GenerativeML;
 
 /// <summary>
-/// A trained network that continues sequences: each run adds tokens and attends to those of earlier runs, whose keys
-/// and values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several
-/// threads, each of its states from one at a time.
+/// A trained network of tokens that reads sequences bit by bit: each run attends to the tokens of earlier runs, whose
+/// keys and values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several
+/// threads, each of its states from one at a time; what computes is there until the last state is disposed.
 /// </summary>
 /// <param name="pass">
-/// The forward pass: tokens and their positions, both (B, T) of Int64, to the output of the last of them, (B, …).
+/// The forward pass: all tokens and their positions, (N) or (B, T), and the numbers of those whose results are wanted,
+/// (R), to final hidden states, (R, C), and logits, (R, V).
 /// </param>
 /// <param name="weights">The weights; they have to stay as they are.</param>
-/// <param name="context">The most tokens of a sequence.</param>
-/// <param name="outputWidth">Numbers of the output of a sequence.</param>
+/// <param name="width">Features of a hidden state, C.</param>
+/// <param name="vocabulary">Tokens that there are, V.</param>
 /// <param name="device">Where to compute.</param>
 /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
 /// <param name="threads">Threads within an operation of ONNX Runtime: more than one pays for large networks.</param>
 /// <param name="borrow">Whether ONNX Runtime uses large weights in place: see <see cref="OnnxSession"/>.</param>
 internal sealed class SequenceModel(
-    IForwardPass pass, HostWeights weights, int context, int outputWidth, ComputeDevice device = default,
+    IForwardPass pass, HostWeights weights, int width, int vocabulary, ComputeDevice device = default,
     bool fallbackToCpu = false, int threads = 1, bool borrow = false) : IDisposable
 {
-    private readonly Lazy<ISequenceEngine> _engine = new(() => NativeParts.Choose<ISequenceEngine>(
-        device, fallbackToCpu, () => new OnnxSequences(pass, weights, context, outputWidth, threads, borrow),
-        place => new TorchSequences(pass, weights, context, outputWidth, place)));
+    private readonly Lock _gate = new();
+    private ISequenceEngine? _engine;
+    private int _states;
+    private bool _disposed;
 
-    /// <summary>Starts sequences, all of them empty.</summary>
+    /// <summary>Features of a hidden state, C.</summary>
+    public int Width => width;
+
+    /// <summary>Tokens that there are, V.</summary>
+    public int Vocabulary => vocabulary;
+
+    /// <summary>Makes room for sequences of at most so many tokens.</summary>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
-    public SequenceState Start(int sequences) => _engine.Value.Start(sequences);
-
-    public void Dispose()
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public SequenceState Start(int sequences, int capacity)
     {
-        if (_engine.IsValueCreated)
-            _engine.Value.Dispose();
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _engine ??= NativeParts.Choose<ISequenceEngine>(
+                device, fallbackToCpu, () => new OnnxSequences(pass, weights, threads, borrow),
+                place => new TorchSequences(pass, weights, place));
+            SequenceState state = _engine.Start(this, sequences, capacity);
+            _states++;
+            return state;
+        }
+    }
+
+    public void Dispose() => Release(() => _disposed = true);
+
+    /// <summary>A state is no longer needed.</summary>
+    internal void End() => Release(() => _states--);
+
+    private void Release(Action release)
+    {
+        lock (_gate)
+        {
+            release();
+            if (!_disposed || _states > 0)
+                return;
+            _engine?.Dispose();
+            _engine = null;
+        }
     }
 }
 
 /// <summary>What keeps a network for sequences.</summary>
 internal interface ISequenceEngine : IDisposable
 {
-    /// <summary>Starts sequences, all of them empty.</summary>
-    SequenceState Start(int sequences);
+    /// <summary>Makes room for sequences.</summary>
+    SequenceState Start(SequenceModel model, int sequences, int capacity);
 }
 
-/// <summary>Sequences in progress, and the keys and values of their tokens.</summary>
-internal abstract class SequenceState(int sequences, int context, int outputWidth) : IDisposable
+/// <summary>Sequences in progress, with the keys and values of their tokens, and the results of the last run.</summary>
+internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
 {
-    private readonly float[] _outputs = new float[sequences * outputWidth];
+    // Logits of many tokens would not fit into a processor's cache where the vocabulary is large.
+    private const int MaxLogits = 1 << 20;
 
-    /// <summary>How many tokens each sequence has. A smaller number forgets the tokens behind.</summary>
-    public int[] Lengths { get; } = new int[sequences];
+    private float[] _hidden = [], _logits = [];
 
-    /// <summary>
-    /// Adds tokens to some sequences next to each other: one to each, or, to one sequence or to empty ones, as many as
-    /// fit.
-    /// </summary>
-    /// <param name="first">The first of the sequences.</param>
-    /// <param name="count">How many sequences.</param>
-    /// <param name="tokens">The tokens of each, sequence by sequence, (count, T).</param>
-    /// <returns>The outputs of the last tokens, (count, width), until the next run.</returns>
-    public ReadOnlySpan<float> Add(int first, int count, ReadOnlySpan<long> tokens)
+    public int MaxResults => Math.Max(16, MaxLogits / model.Vocabulary);
+
+    public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
     {
-        int added = tokens.Length / count;
-        Span<int> past = Lengths.AsSpan(first, count);
-        if (added == 0 || added * count != tokens.Length || added > 1 && count > 1 && past.ContainsAnyExcept(0))
-            throw new ArgumentException("One token for each sequence, or several for one or for empty ones.");
-        var positions = new long[tokens.Length];
-        for (int i = 0; i < positions.Length; i++)
-            positions[i] = past[i / added] + i % added;
-        if (positions.Max() >= context)
-            throw new ArgumentException($"A sequence has more than {context} tokens.", nameof(tokens));
-        Run(first, count, added, tokens.ToArray(), positions, _outputs.AsSpan(0, count * outputWidth));
-        foreach (ref int length in past)
-            length += added;
-        return _outputs.AsSpan(0, count * outputWidth);
+        int results = all ? tokens.Length : 1;
+        Begin(slot, 1, tokens.Length, results);
+        for (int i = 0; i < tokens.Length; i++)
+            (Tokens[i], Positions[i]) = (tokens[i], position + i);
+        for (int i = 0; i < results; i++)
+            Results[i] = tokens.Length - results + i;
+        Run();
     }
 
-    public abstract void Dispose();
+    public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions)
+    {
+        Begin(0, tokens.Length, tokens.Length, tokens.Length);
+        for (int i = 0; i < tokens.Length; i++)
+            (Tokens[i], Positions[i], Results[i]) = (tokens[i], positions[i], i);
+        Run();
+    }
 
-    /// <summary>Computes what <see cref="Add"/> promises.</summary>
-    protected abstract void Run(
-        int first, int count, int added, long[] tokens, long[] positions, Span<float> outputs);
+    public Span<float> Logits(int result) => _logits.AsSpan(result * model.Vocabulary, model.Vocabulary);
+
+    public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * model.Width, model.Width);
+
+    public abstract void Copy(int from, int to, int tokens);
+
+    public virtual void Dispose() => model.End();
+
+    /// <summary>The slots of the run: the first, and how many.</summary>
+    protected (int Slot, int Sequences) Range { get; private set; }
+
+    /// <summary>The run's tokens, sequence by sequence.</summary>
+    protected long[] Tokens { get; private set; } = [];
+
+    /// <summary>Where they stand.</summary>
+    protected long[] Positions { get; private set; } = [];
+
+    /// <summary>The numbers of the tokens whose results are wanted.</summary>
+    protected long[] Results { get; private set; } = [];
+
+    /// <summary>Where hidden states go, (results, C).</summary>
+    protected Memory<float> HiddenStates => _hidden.AsMemory(0, Results.Length * model.Width);
+
+    /// <summary>Where logits go, (results, V).</summary>
+    protected Memory<float> AllLogits => _logits.AsMemory(0, Results.Length * model.Vocabulary);
+
+    /// <summary>The arrays of the run are others than those of the last: steps go on with the same.</summary>
+    protected virtual void Changed()
+    {
+    }
+
+    /// <summary>Computes the results.</summary>
+    protected abstract void Run();
+
+    private void Begin(int slot, int sequences, int tokens, int results)
+    {
+        if (Range == (slot, sequences) && Tokens.Length == tokens && Results.Length == results)
+            return;
+        Range = (slot, sequences);
+        (Tokens, Positions, Results) = (new long[tokens], new long[tokens], new long[results]);
+        if (_logits.Length < results * model.Vocabulary)
+            (_hidden, _logits) = (new float[results * model.Width], new float[results * model.Vocabulary]);
+        Changed();
+    }
 }
 
-/// <summary>By ONNX Runtime, with caches that stay in place.</summary>
+/// <summary>
+/// By ONNX Runtime: one graph for prompts, steps and scoring. Keys and values stay in place, in one buffer for what was
+/// and what is, of which each sequence has a part.
+/// </summary>
 internal sealed class OnnxSequences : ISequenceEngine
 {
-    private readonly int _context, _width;
     private readonly OnnxGraph _graph;
     private readonly OnnxSession _session;
-    private readonly string _output;
+    private readonly string _hidden, _logits;
 
     /// <summary>Makes the session.</summary>
-    public OnnxSequences(
-        IForwardPass pass, HostWeights weights, int context, int outputWidth, int threads, bool borrow)
+    public OnnxSequences(IForwardPass pass, HostWeights weights, int threads, bool borrow)
     {
-        (_context, _width) = (context, outputWidth);
         _graph = new OnnxGraph(weights, cached: true);
-        OnnxTensor tokens = _graph.Input("tokens", OnnxType.Int64, -1, -1);
-        OnnxTensor positions = _graph.Input("positions", OnnxType.Int64, -1, -1);
-        _output = _graph.Output(pass.Run(_graph.Root, [tokens, positions])[0].Reshape(0, -1));
+        OnnxTensor[] results = pass.Run(
+            _graph.Root,
+            [
+                _graph.Input("tokens", OnnxType.Int64, -1), _graph.Input("positions", OnnxType.Int64, -1),
+                _graph.Input("results", OnnxType.Int64, -1),
+            ]);
+        (_hidden, _logits) = (_graph.Output(results[0]), _graph.Output(results[1]));
         _session = new OnnxSession(_graph, weights, threads, borrow);
     }
 
-    public SequenceState Start(int sequences) => new State(this, sequences);
+    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
+        new State(this, model, sequences, capacity);
 
     public void Dispose() => _session.Dispose();
 
     private sealed class State : SequenceState
     {
-        private readonly OnnxSequences _model;
+        private readonly OnnxSequences _engine;
+        private readonly SequenceModel _model;
+        private readonly int _capacity;
         private readonly OrtIoBinding _binding;
-        private readonly float[][] _caches; // (S, heads, context, width) each
-        private readonly List<OrtValue> _range = [], _step = [];
-        private (int First, int Count) _bound;
+        private readonly float[][] _caches; // (sequences, heads, capacity, head width) each
+        private readonly List<OrtValue> _bound = [];
+        private readonly int[] _total = [0];
+        private int[] _last = [];
 
-        public State(OnnxSequences model, int sequences)
-            : base(sequences, model._context, model._width)
+        public State(OnnxSequences engine, SequenceModel model, int sequences, int capacity)
+            : base(model)
         {
-            _model = model;
-            _binding = model._session.Native.CreateIoBinding();
-            _caches = [.. model._graph.Cache.Select(c =>
-                GC.AllocateArray<float>(checked(sequences * c.Heads * model._context * c.HeadWidth), pinned: true))];
+            (_engine, _model, _capacity) = (engine, model, capacity);
+            _binding = engine._session.Native.CreateIoBinding();
+            _caches =
+                [.. engine._graph.Cache.Select(c => new float[checked(sequences * c.Heads * capacity * c.HeadWidth)])];
+        }
+
+        public override void Copy(int from, int to, int tokens)
+        {
+            for (int i = 0; i < _caches.Length; i++)
+            {
+                (_, _, int heads, int width) = _engine._graph.Cache[i];
+                int head = _capacity * width;
+                for (int at = 0; at < heads * head; at += head)
+                {
+                    _caches[i].AsSpan(from * heads * head + at, tokens * width)
+                        .CopyTo(_caches[i].AsSpan(to * heads * head + at));
+                }
+            }
         }
 
         public override void Dispose()
         {
             _binding.Dispose();
-            Free(_range);
-            Free(_step);
+            Unbind();
+            base.Dispose();
         }
 
-        protected override void Run(
-            int first, int count, int added, long[] tokens, long[] positions, Span<float> outputs)
+        protected override void Run()
         {
-            if (_bound != (first, count))
-                BindCaches(first, count);
-            int[] last = [.. Lengths[first..(first + count)].Select(length => length + added - 1)];
-            float[] results = GC.AllocateUninitializedArray<float>(outputs.Length, pinned: true);
-            Bind("tokens", tokens, count, added);
-            Bind("positions", positions, count, added);
-            Bind("last", last, count);
-            Bind("total", (int[])[last.Max() + 1]);
-            _binding.BindOutput(_model._output, Hold(_step, results.AsMemory(), count, _model._width));
-            _model._session.Native.RunWithBinding(_model._session.Options, _binding);
-            results.CopyTo(outputs);
-            Free(_step);
+            int each = Tokens.Length / _last.Length;
+            for (int i = 0; i < _last.Length; i++)
+                _last[i] = (int)Positions[(i + 1) * each - 1];
+            _total[0] = _last.Max() + 1;
+            _engine._session.Native.RunWithBinding(_engine._session.Options, _binding);
         }
 
-        private void BindCaches(int first, int count)
+        protected override void Changed()
         {
-            Free(_range);
+            Unbind();
+            (int slot, int sequences) = Range;
+            _last = new int[sequences];
+            Bind<long>("tokens", Tokens, Tokens.Length);
+            Bind<long>("positions", Positions, Positions.Length);
+            Bind<long>("results", Results, Results.Length);
+            Bind<int>("last", _last, sequences);
+            Bind<int>("total", _total);
+            _binding.BindOutput(_engine._hidden, Hold(HiddenStates, Results.Length, _model.Width));
+            _binding.BindOutput(_engine._logits, Hold(AllLogits, Results.Length, _model.Vocabulary));
             for (int i = 0; i < _caches.Length; i++)
             {
-                (string past, string present, int heads, int width) = _model._graph.Cache[i];
-                int each = heads * _model._context * width;
-                OrtValue part = Hold(
-                    _range, _caches[i].AsMemory(first * each, count * each), count, heads, _model._context, width);
-                _binding.BindInput(past, part);
-                _binding.BindOutput(present, part);
+                (string past, string present, int heads, int width) = _engine._graph.Cache[i];
+                int length = heads * _capacity * width;
+                OrtValue both = Hold(
+                    _caches[i].AsMemory(slot * length, sequences * length), sequences, heads, _capacity, width);
+                _binding.BindInput(past, both);
+                _binding.BindOutput(present, both);
             }
-            _bound = (first, count);
         }
 
-        private void Bind<T>(string name, T[] values, params long[] shape)
-            where T : unmanaged => _binding.BindInput(name, Hold(_step, values.AsMemory(), shape));
+        private void Bind<T>(string name, Memory<T> values, params long[] shape)
+            where T : unmanaged => _binding.BindInput(name, Hold(values, shape));
 
-        private static OrtValue Hold<T>(List<OrtValue> held, Memory<T> values, params long[] shape)
+        private OrtValue Hold<T>(Memory<T> values, params long[] shape)
             where T : unmanaged
         {
-            held.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape));
-            return held[^1];
+            _bound.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape));
+            return _bound[^1];
         }
 
-        private static void Free(List<OrtValue> values)
+        private void Unbind()
         {
-            values.ForEach(v => v.Dispose());
-            values.Clear();
+            _bound.ForEach(value => value.Dispose());
+            _bound.Clear();
         }
     }
 }
 
 /// <summary>By torch, on a device or on the CPU.</summary>
-internal sealed class TorchSequences(
-    IForwardPass pass, HostWeights weights, int context, int outputWidth, Device device) : ISequenceEngine
+internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device) : ISequenceEngine
 {
     private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
+
+    // A device computes one call at a time.
     private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
 
-    public SequenceState Start(int sequences) => new State(this, sequences, context, outputWidth);
+    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
+        new State(this, model, new TorchCache(sequences, capacity));
 
     public void Dispose()
     {
@@ -198,19 +289,20 @@ internal sealed class TorchSequences(
             weight.Dispose();
     }
 
-    private void Run(
-        TorchCache cache, int first, ReadOnlySpan<int> past, long[] tokens, long[] positions, Span<float> outputs)
+    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs)
     {
         _gate?.Enter();
         try
         {
             using DisposeScope scope = NewDisposeScope();
             using IDisposable noGradient = no_grad();
-            long count = past.Length;
-            TorchTensor Input(long[] values) => HostTensors.Index(values, device).view(count, -1);
-            cache.Begin(first, past, tokens.Length / past.Length, device);
-            var ops = new TorchOps(_weights) { Cache = cache };
-            HostTensors.CopyTo(pass.Run(ops.Root, [Input(tokens), Input(positions)])[0], outputs);
+            TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, device)))];
+            for (int i = 0; i < 2; i++)
+                values[i] = values[i].Reshape(past.Length, -1);
+            cache.Begin(slot, past, inputs[0].Length / past.Length, device);
+            TorchTensor[] results = pass.Run(new TorchOps(_weights) { Cache = cache }.Root, values);
+            for (int i = 0; i < outputs.Length; i++)
+                HostTensors.CopyTo(results[i], outputs[i].Span);
         }
         finally
         {
@@ -218,15 +310,21 @@ internal sealed class TorchSequences(
         }
     }
 
-    private sealed class State(TorchSequences model, int sequences, int context, int width)
-        : SequenceState(sequences, context, width)
+    private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache) : SequenceState(model)
     {
-        private readonly TorchCache _cache = new(sequences, context);
+        public override void Copy(int from, int to, int tokens) => cache.Copy(from, to, tokens);
 
-        public override void Dispose() => _cache.Dispose();
+        public override void Dispose()
+        {
+            cache.Dispose();
+            base.Dispose();
+        }
 
-        protected override void Run(
-            int first, int count, int added, long[] tokens, long[] positions, Span<float> outputs) =>
-            model.Run(_cache, first, Lengths.AsSpan(first, count), tokens, positions, outputs);
+        protected override void Run()
+        {
+            int each = Tokens.Length / Range.Sequences;
+            int[] past = [.. Enumerable.Range(0, Range.Sequences).Select(i => (int)Positions[i * each])];
+            engine.Run(cache, Range.Slot, past, [Tokens, Positions, Results], [HiddenStates, AllLogits]);
+        }
     }
 }

@@ -225,6 +225,15 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
         return (Append(kept.Keys, keys), Append(kept.Values, values), _seen);
     }
 
+    /// <summary>Gives a sequence the first tokens of another one.</summary>
+    public void Copy(int from, int to, int tokens)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable noGradient = no_grad();
+        foreach (Tensor kept in _layers.Values.SelectMany(layer => (Tensor[])[layer.Keys, layer.Values]))
+            kept.narrow(0, to, 1).narrow(2, 0, tokens).copy_(kept.narrow(0, from, 1).narrow(2, 0, tokens));
+    }
+
     public void Dispose()
     {
         foreach ((Tensor keys, Tensor values) in _layers.Values)

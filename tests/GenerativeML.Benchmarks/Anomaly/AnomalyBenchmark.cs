@@ -44,10 +44,10 @@ internal static class AnomalyBenchmark
         };
         Option<string> method = new("--method")
         {
-            Description = "autoencoder or vae.",
+            Description = "autoencoder, vae, realnvp or gmm.",
             DefaultValueFactory = _ => "autoencoder",
         };
-        method.AcceptOnlyFromAmong("autoencoder", "vae");
+        method.AcceptOnlyFromAmong("autoencoder", "vae", "realnvp", "gmm");
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Option<string[]> only = new("--only")
         {
@@ -80,6 +80,10 @@ internal static class AnomalyBenchmark
     /// <summary>A detector that is trained with the given options.</summary>
     private static Fit Fitting(string method, string options)
     {
+        if (method == "realnvp")
+            return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
+        if (method == "gmm")
+            return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
         if (method == "vae")
         {
             var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;
@@ -90,6 +94,8 @@ internal static class AnomalyBenchmark
             var changed = JsonSerializer.Deserialize<AutoencoderOptions>(options, OptionsJson)!;
             return (ml, rows) => ml.AnomalyDetection.Trainers.Autoencoder(changed).Fit(rows);
         }
+
+        T Changed<T>() => JsonSerializer.Deserialize<T>(options, OptionsJson)!;
     }
 
     private static int Run(

@@ -26,7 +26,7 @@ internal static class DecodeBenchmark
         Option<int> rounds = new("--rounds") { Description = "Rounds to measure.", DefaultValueFactory = _ => 7 };
         Option<bool> noPeer = new("--no-peer") { Description = "Leave Python out." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new("decode", "Tokens per second of the decoder in managed code, beside Python's.")
+        Command command = new("decode", "Tokens per second, beside Python's.")
         {
             config, threads, rounds, noPeer, json,
         };
@@ -42,9 +42,9 @@ internal static class DecodeBenchmark
         try
         {
             AtomicFile.Write(file, config.Write);
-            using TrainedGpt model = Load(file, config.Shape, threads);
+            using TrainedGpt model = config.Load(file, threads);
             using DecodePeer? peer =
-                withPeer ? new DecodePeer(file, config.Shape, new PeerSetting(threads, null)) : null;
+                withPeer ? new DecodePeer(file, config.Network.Options, new PeerSetting(threads, null)) : null;
             if (peer is not null && !Agree(model, peer, config))
                 return 1;
             return Measure(model, peer, config, threads, rounds, json);
@@ -59,25 +59,22 @@ internal static class DecodeBenchmark
         TrainedGpt model, DecodePeer? peer, DecodeConfiguration config, int threads, int rounds, FileInfo? json)
     {
         int tokens = config.Texts * config.Length;
-        List<double> ours = [], rounded = [], batched = [], scored = [], theirs = [], ratios = [];
+        List<double> ours = [], batched = [], scored = [], theirs = [], ratios = [];
         for (int round = -2; round < rounds; round++)
         {
-            double our = tokens / Seconds(() => OneByOne(model, config, bfloat16: false));
-            double halves = tokens / Seconds(() => OneByOne(model, config, bfloat16: true));
+            double our = tokens / Seconds(() => OneByOne(model, config));
             double many = 16 * config.Length / Seconds(() => Together(model, config, 16));
             double texts = 16 * config.Length / Seconds(() => Score(model, config, 16));
             double their = peer is null ? double.NaN : tokens / peer.Seconds(config.Texts, config.Length);
             if (round < 0)
                 continue; // warming up
             ours.Add(our);
-            rounded.Add(halves);
             batched.Add(many);
             scored.Add(texts);
             theirs.Add(their);
             ratios.Add(our / their);
         }
         Print("one sequence", ours);
-        Print("one sequence, bfloat16 weights", rounded);
         Print("sixteen sequences together", batched);
         Print("texts scored, sixteen of them", scored);
         long peak = ProcessMemory.Peak;
@@ -97,7 +94,6 @@ internal static class DecodeBenchmark
                 threads,
                 rounds,
                 tokens_per_second = Median(ours),
-                bfloat16_tokens_per_second = Median(rounded),
                 batch_of_16_tokens_per_second = Median(batched),
                 scored_tokens_per_second = Median(scored),
                 python_tokens_per_second = peer is null ? (double?)null : Median(theirs),
@@ -117,7 +113,7 @@ internal static class DecodeBenchmark
     {
         foreach (int token in (int[])[0, 7, 42])
         {
-            GenerationOptions greedy = Limited(0, config.Length, bfloat16: false);
+            GenerationOptions greedy = Limited(0, config.Length);
             int[] ours = [.. model.Stream([token], greedy).Select(t => t.Id)];
             int[] theirs = peer.Greedy(token, config.Length);
             if (!ours.SequenceEqual(theirs))
@@ -131,11 +127,11 @@ internal static class DecodeBenchmark
         return true;
     }
 
-    private static void OneByOne(TrainedGpt model, DecodeConfiguration config, bool bfloat16)
+    private static void OneByOne(TrainedGpt model, DecodeConfiguration config)
     {
         for (int text = 0; text < config.Texts; text++)
         {
-            int count = model.Stream([text], Limited(1, config.Length, bfloat16)).Count();
+            int count = model.Stream([text], Limited(1, config.Length)).Count();
             if (count != config.Length)
                 throw new InvalidOperationException($"A text has {count} tokens.");
         }
@@ -144,7 +140,7 @@ internal static class DecodeBenchmark
     private static void Together(TrainedGpt model, DecodeConfiguration config, int texts)
     {
         int[][] prompts = [.. Enumerable.Range(0, texts).Select(i => new[] { i })];
-        model.Generate(prompts, Limited(1, config.Length, bfloat16: false), (_, _) => true);
+        model.Generate(prompts, Limited(1, config.Length), (_, _) => true);
     }
 
     private static void Score(TrainedGpt model, DecodeConfiguration config, int texts)
@@ -153,14 +149,8 @@ internal static class DecodeBenchmark
         model.Evaluate([.. Enumerable.Repeat(text, texts)], new float[texts], default);
     }
 
-    private static GenerationOptions Limited(float temperature, int length, bool bfloat16) =>
-        new() { Temperature = temperature, MaxNewTokens = length, Seed = 1, BFloat16Weights = bfloat16 };
-
-    private static TrainedGpt Load(string file, GptShape shape, int threads)
-    {
-        using FileStream stream = File.OpenRead(file);
-        return new TrainedGpt(GptWeightFile.ReadForDecoding(stream, shape)) { Threads = threads };
-    }
+    private static GenerationOptions Limited(float temperature, int length) =>
+        new() { Temperature = temperature, MaxNewTokens = length, Seed = 1 };
 
     private static void Print(string what, List<double> rates) => Console.WriteLine(
         $"{what,-32} {Median(rates),9:F0} tokens/s ({rates.Min():F0} to {rates.Max():F0})");

@@ -4,10 +4,10 @@ using System.Text.Json;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>The same work in Python: <c>tests/peers/decode_peer.py</c>.</summary>
-internal sealed class DecodePeer(string weights, GptShape shape, PeerSetting setting) : IDisposable
+internal sealed class DecodePeer(string weights, GptOptions options, PeerSetting setting) : IDisposable
 {
     private readonly PeerProcess _process = new(
-        "decode_peer.py", setting, weights, Text(shape.Heads), shape.Gelu == GeluForm.Tanh ? "tanh" : "none",
+        "decode_peer.py", setting, weights, Text(options.Heads), options.Gelu == GeluForm.Tanh ? "tanh" : "none",
         Text(setting.Threads));
 
     /// <summary>The likeliest continuation of a token.</summary>

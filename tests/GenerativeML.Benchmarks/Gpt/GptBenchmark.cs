@@ -58,7 +58,7 @@ internal static class GptBenchmark
             return 2;
         }
         string text = File.ReadAllText(file.FullName);
-        GptTrainer.Options options = Options(config, recipe, precision, steps, text, cancellation);
+        GptOptions options = Options(config, recipe, precision, steps, text, cancellation);
         Console.WriteLine(
             $"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, precision {precision}, {steps} steps");
         var runs = new List<(double Loss, double Seconds, double Sampling)>();
@@ -91,15 +91,15 @@ internal static class GptBenchmark
         return 0;
     }
 
-    private static GptTrainer.Options Options(
+    private static GptOptions Options(
         string config, string recipe, Precision precision, int steps, string text, CancellationToken cancellation)
     {
         bool large = config == "base", nanogpt = recipe == "nanogpt";
         var shape = large
             ? (Layers: 6, Heads: 6, Width: 384, Context: 256, Batch: 8)
             : (Layers: 4, Heads: 4, Width: 128, Context: 64, Batch: 12);
-        var defaults = new GptTrainer.Options();
-        return new GptTrainer.Options
+        var defaults = new GptOptions();
+        return new GptOptions
         {
             Layers = shape.Layers,
             Heads = shape.Heads,
@@ -123,7 +123,7 @@ internal static class GptBenchmark
     }
 
     private static (double Loss, double Seconds, double Sampling) Measure(
-        string text, GptTrainer.Options options, int seed)
+        string text, GptOptions options, int seed)
     {
         int first = (int)(text.Length * TrainingShare);
         var ml = new MLContext(seed);

@@ -96,9 +96,12 @@ internal static class VaeBenchmark
         Console.WriteLine($"{recipe.Name}, {pixels} pixels, nats per image");
         var source = new DataViewRowSource(
             VectorRows.View(ml, train, width), ["Features"], recipe.Options.NonFiniteValues);
-        var context = new TrainingContext { Seed = 0, Device = ComputeDevice.Cpu, FallbackToCpu = false };
         var losses = new EpochLosses();
-        VariationalOptions options = recipe.Options with { Progress = losses, Epochs = epochs ?? recipe.Options.Epochs };
+        var context = new TrainingContext
+        {
+            Seed = 0, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = losses,
+        };
+        VariationalOptions options = recipe.Options with { Epochs = epochs ?? recipe.Options.Epochs };
         if (outliers is not null)
             options = options with { ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel" };
         using TrainedVector model = VectorFit.Fit(source, recipe.Family, options, context).Model;

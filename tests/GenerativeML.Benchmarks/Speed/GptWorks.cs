@@ -57,7 +57,7 @@ internal static class GptWorks
     {
         IDataView rows = ml.Data.LoadFromEnumerable(
             data.Text.Chunk(RowLength).Select(c => new TextRow { Text = new string(c) }).ToArray());
-        var options = new GptTrainer.Options
+        var options = new GptOptions
         {
             Layers = size.Layers,
             Heads = size.Heads,

@@ -15,7 +15,7 @@ internal sealed class SamplingWork : SpeedWork
     private readonly Lazy<TrainedGpt> _model;
     private readonly Dictionary<PeerSetting, DecodePeer> _peers = [];
 
-    public SamplingWork(SpeedData data, int threads) => (_data, _model) = (data, new(() => Load(threads)));
+    public SamplingWork(SpeedData data, int threads) => (_data, _model) = (data, new(() => _configuration.Load(WeightsFile(), threads)));
 
     /// <summary>The one that there is.</summary>
     public static SpeedWork Of(SpeedData data, int threads) => new SamplingWork(data, threads)
@@ -47,7 +47,7 @@ internal sealed class SamplingWork : SpeedWork
     public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16)
     {
         if (!_peers.TryGetValue(setting, out DecodePeer? decoder))
-            _peers.Add(setting, decoder = new DecodePeer(WeightsFile(), _configuration.Shape, setting));
+            _peers.Add(setting, decoder = new DecodePeer(WeightsFile(), _configuration.Network.Options, setting));
         double seconds = decoder.Seconds(_configuration.Texts, _configuration.Length);
         IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
             .SelectMany(token => decoder.Greedy(token, _configuration.Length)).Select(token => (double)token);
@@ -76,10 +76,4 @@ internal sealed class SamplingWork : SpeedWork
 
     private string WeightsFile() =>
         _data.File("gpt.safetensors", path => AtomicFile.Write(path, _configuration.Write));
-
-    private TrainedGpt Load(int threads)
-    {
-        using FileStream stream = File.OpenRead(WeightsFile());
-        return new TrainedGpt(GptWeightFile.ReadForDecoding(stream, _configuration.Shape)) { Threads = threads };
-    }
 }

@@ -50,14 +50,18 @@ internal static class Generators
             ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16],
             DiscriminatorStepsPerGeneratorStep = 1,
         }))),
+        Vectors("realnvp", (ml, t) => ml.Generative.RealNvp(t.On(new RealNvpOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], Couplings = 2, HiddenLayers = [16],
+        }))),
+        Vectors("gaussian mixture", (ml, t) => ml.Generative.GaussianMixture(
+            t.On(new GaussianMixtureOptions { Components = 3, Tolerance = 0 })), "Features"),
     ];
 
     private static GeneratorCase Vectors(
-        string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
-        name, make, LabelledVectors.Rows, ["Kind", "Features", "Large"],
-        (model, rows, seed) => model is IDataGenerator generator
-            ? generator.Generate(rows, seed)
-            : ((GeneratorTransformer)model).Generate(rows, seed));
+        string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make, params string[] columns) => new(
+        name, make, LabelledVectors.Rows, columns.Length > 0 ? columns : ["Kind", "Features", "Large"],
+        (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
 
     private static GeneratorCase Table(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(

@@ -5,7 +5,7 @@ public sealed class SequenceModelTests
 {
     private const int Context = 12, Vocabulary = 11;
 
-    private static readonly long[] Text = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3];
+    private static readonly int[] Text = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3];
 
     [TestMethod]
     [DataRow(false, 8)]
@@ -17,16 +17,19 @@ public sealed class SequenceModelTests
         using IDisposable? engine = torch ? NativeParts.Pretend(new DllNotFoundException(), null) : null;
         HostWeights weights = Weights(headWidth);
         using var model = Model(weights, headWidth);
-        using SequenceState state = model.Start(1);
+        using SequenceState state = model.Start(1, Context);
         for (int i = 0; i < Text.Length; i++)
-            AssertClose(Expected(weights, headWidth, Text[..(i + 1)]), state.Add(0, 1, Text.AsSpan(i, 1)));
-        Assert.AreEqual(Text.Length, state.Lengths[0]);
-
-        state.Lengths[0] = 0;
-        AssertClose(Expected(weights, headWidth, Text), state.Add(0, 1, Text));
-        state.Lengths[0] = 4; // what is behind is forgotten
-        AssertClose(Expected(weights, headWidth, Text[..7]), state.Add(0, 1, Text.AsSpan(4, 3)));
-        AssertClose(Expected(weights, headWidth, [.. Text[..7], 8, 8]), state.Add(0, 1, [8, 8]));
+        {
+            state.Read([Text[i]], [i]);
+            AssertClose(Expected(weights, headWidth, Text[..(i + 1)]), state);
+        }
+        state.Read(0, 0, Text, all: true);
+        for (int i = 0; i < Text.Length; i++)
+            AssertClose(Expected(weights, headWidth, Text[..(i + 1)]), state, i);
+        state.Read(0, 4, Text.AsSpan(4, 3), all: false); // what is behind is forgotten
+        AssertClose(Expected(weights, headWidth, Text[..7]), state);
+        state.Read(0, 7, [8, 8], all: false);
+        AssertClose(Expected(weights, headWidth, [.. Text[..7], 8, 8]), state);
     }
 
     [TestMethod]
@@ -37,25 +40,27 @@ public sealed class SequenceModelTests
         using IDisposable? engine = torch ? NativeParts.Pretend(new DllNotFoundException(), null) : null;
         HostWeights weights = Weights(8);
         using var model = Model(weights, 8);
-        using SequenceState state = model.Start(3);
-        long[][] texts = [[1, 2, 3, 4], [5], [6, 7]];
+        using SequenceState state = model.Start(3, Context - 2);
+        int[][] texts = [[1, 2, 3, 4], [5], [6, 7]];
         for (int i = 0; i < 3; i++)
-            AssertClose(Expected(weights, 8, texts[i]), state.Add(i, 1, texts[i]));
+        {
+            state.Read(i, 0, texts[i], all: false);
+            AssertClose(Expected(weights, 8, texts[i]), state);
+        }
         for (int step = 0; step < 3; step++)
         {
-            (int first, int count) = step == 1 ? (1, 2) : (0, 3);
-            long[] next = [.. Enumerable.Range(first, count).Select(i => (long)(i + step))];
-            ReadOnlySpan<float> found = state.Add(first, count, next);
+            int count = step == 1 ? 2 : 3;
+            int[] next = [.. Enumerable.Range(0, count).Select(i => i + step)];
+            state.Read(next, [.. texts.Take(count).Select(t => t.Length)]);
             for (int i = 0; i < count; i++)
             {
-                texts[first + i] = [.. texts[first + i], next[i]];
-                AssertClose(Expected(weights, 8, texts[first + i]), found.Slice(i * Vocabulary, Vocabulary));
+                texts[i] = [.. texts[i], next[i]];
+                AssertClose(Expected(weights, 8, texts[i]), state, i);
             }
         }
-        using SequenceState together = model.Start(2);
-        ReadOnlySpan<float> both = together.Add(0, 2, [1, 2, 3, 9, 8, 7]);
-        AssertClose(Expected(weights, 8, [1, 2, 3]), both[..Vocabulary]);
-        AssertClose(Expected(weights, 8, [9, 8, 7]), both[Vocabulary..]);
+        state.Copy(from: 2, to: 0, texts[2].Length);
+        state.Read(0, texts[2].Length, [9], all: false);
+        AssertClose(Expected(weights, 8, [.. texts[2], 9]), state);
     }
 
     [TestMethod]
@@ -63,35 +68,26 @@ public sealed class SequenceModelTests
     {
         HostWeights weights = Weights(8);
         using var model = Model(weights, 8);
-        using SequenceState one = model.Start(1), many = model.Start(16);
+        using SequenceState one = model.Start(1, Context), many = model.Start(16, Context);
         for (int i = 0; i < Text.Length; i++)
         {
-            float[] alone = one.Add(0, 1, [Text[i]]).ToArray();
-            long[] tokens = [.. Enumerable.Range(0, 16).Select(s => s == 5 ? Text[i] : s % Vocabulary)];
-            Assert.IsTrue(many.Add(0, 16, tokens).Slice(5 * Vocabulary, Vocabulary).SequenceEqual(alone));
+            one.Read([Text[i]], [i]);
+            int[] tokens = [.. Enumerable.Range(0, 16).Select(s => s == 5 ? Text[i] : s % Vocabulary)];
+            many.Read(tokens, [.. Enumerable.Repeat(i, 16)]);
+            Assert.IsTrue(many.Logits(5).SequenceEqual(one.Logits(0)));
         }
     }
 
-    [TestMethod]
-    public void What_does_not_fit_is_refused()
-    {
-        using var model = Model(Weights(8), 8);
-        using SequenceState state = model.Start(2);
-        Assert.ThrowsExactly<ArgumentException>(() => state.Add(0, 2, [1, 2, 3]).Length);
-        Assert.ThrowsExactly<ArgumentException>(() => state.Add(0, 1, new long[Context + 1]).Length);
-        state.Add(0, 1, [1]);
-        Assert.ThrowsExactly<ArgumentException>(() => state.Add(0, 2, [1, 2, 3, 4]).Length);
-    }
-
     private static SequenceModel Model(HostWeights weights, int headWidth) =>
-        new(new TinyGpt(headWidth), weights, Context, Vocabulary);
+        new(new TinyGpt(headWidth), weights, 2 * headWidth, Vocabulary);
 
     // Without a cache, by definition.
-    private static double[] Expected(HostWeights weights, int headWidth, long[] tokens)
+    private static double[] Expected(HostWeights weights, int headWidth, int[] tokens)
     {
         ReferenceTensor Row(Func<long, double> value) => ReferenceTensor.Of([1, tokens.Length], i => value(i[1]));
         return new TinyGpt(headWidth).Run(
-            new ReferenceOps(weights).Root, [Row(i => tokens[i]), Row(i => i)])[0].Values;
+            new ReferenceOps(weights).Root,
+            [Row(i => tokens[i]), Row(i => i), ReferenceTensor.Of([1], _ => tokens.Length - 1)])[1].Values;
     }
 
     private static HostWeights Weights(int headWidth)
@@ -114,8 +110,9 @@ public sealed class SequenceModelTests
         return weights;
     }
 
-    private static void AssertClose(double[] expected, ReadOnlySpan<float> found)
+    private static void AssertClose(double[] expected, SequenceState state, int result = 0)
     {
+        ReadOnlySpan<float> found = state.Logits(result);
         Assert.AreEqual(expected.Length, found.Length);
         for (int i = 0; i < expected.Length; i++)
             Assert.AreEqual(expected[i], found[i], 1e-5 * (1 + Math.Abs(expected[i])));
@@ -133,7 +130,8 @@ public sealed class SequenceModelTests
                 T packed = block.Linear("attn", block.LayerNorm("ln", x));
                 x += block.Linear("proj", block.Attention(packed, 2, headWidth));
             }
-            return [x.Slice(1, -1, 1).Squeeze(1).Linear(w["wte.weight"])];
+            T results = x.Reshape(-1, 2 * headWidth).Embed(inputs[2]);
+            return [results, results.Linear(w["wte.weight"])];
         }
     }
 }

@@ -97,12 +97,12 @@ public class VectorGenerationTests
     [TestMethod]
     public void Vectors_that_are_no_images_of_the_shape_are_refused_before_training()
     {
-        Refuses(new ConvolutionalVaeOptions(), "3 features, no square image");
-        Refuses(new ConvolutionalVaeOptions { ImageShape = new(1, 2, 2) }, "3 features, not the 4 of an image of 1 × 2 × 2");
+        Refuses(new(), "5 features, no square image");
+        Refuses(new() { ImageShape = new(1, 2, 2) }, "5 features, not the 4 of an image of 1 × 2 × 2");
 
         void Refuses(ConvolutionalVaeOptions options, string why) => StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(
-                () => _ml.Generative.ConvolutionalVae(options).Fit(LabelledVectors.Rows(20))).Message,
+                () => _ml.Generative.ConvolutionalVae(options).Fit(ConformanceData.Table(20, width: 5))).Message,
             why);
     }
 

@@ -37,7 +37,7 @@ public sealed class BytePairTrainingTests
     public void Learning_stops_where_no_pair_is_frequent_enough_and_when_told_to()
     {
         BytePairTokenizer few = BytePairTokenizer.Train(
-            ["ab ab cd"], new() { VocabularySize = 5000, LeastFrequency = 2 });
+            ["ab ab cd"], new() { VocabularySize = 5000, MinFrequency = 2 });
         CollectionAssert.AreEqual(new[] { "a b" }, few.Merges.ToArray());
         Assert.AreEqual(258, few.VocabularySize);
         Assert.AreEqual(257, BytePairTokenizer.Train([]).VocabularySize);

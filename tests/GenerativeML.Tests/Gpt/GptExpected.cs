@@ -42,8 +42,9 @@ internal sealed record GptExpected
         return JsonSerializer.Deserialize<GptExpected>(file, Format)!;
     }
 
-    public GptShape Shape(Case expected) => new()
+    public GptNetwork Network(Case expected, bool checkpointing = false) => new(new GptOptions
     {
+        GradientCheckpointing = checkpointing,
         VocabularySize = Vocabulary,
         ContextLength = Context,
         Layers = Layers,
@@ -51,14 +52,14 @@ internal sealed record GptExpected
         Width = Width,
         Biases = expected.Biases,
         Gelu = Enum.Parse<GeluForm>(expected.Gelu),
-    };
+    });
 
     /// <summary>The peer's weights: 0.3·sin(1.7·i + number of the tensor), one more for scales.</summary>
-    public static GptWeights Weights(GptShape shape)
+    public static HostWeights Weights(GptNetwork network)
     {
-        var weights = new GptWeights(shape);
+        var weights = new HostWeights(network.Tensors);
         int number = 0;
-        foreach ((string name, _) in shape.Tensors())
+        foreach (string name in network.Tensors.Select(t => t.Name))
         {
             bool scale = name.Contains("ln_", StringComparison.Ordinal)
                 && name.EndsWith("weight", StringComparison.Ordinal);

@@ -10,10 +10,10 @@ public class GptFitTests
     {
         int[] text = TinyGpt.Text(4000), shuffled = [.. text];
         new SplitMix64(1).Shuffle(shuffled.AsSpan());
-        var corpus = new GptCorpus(11);
+        var corpus = new TokenCorpus(11);
         corpus.Add(text);
-        GptFitResult fit = GptFit.Fit(corpus, Small(300), TinyGpt.Context());
-        using var model = new TrainedGpt(fit.Weights);
+        GptFit fit = TinyGpt.Fit(corpus, Small(300), TinyGpt.Context());
+        using var model = new TrainedGpt(fit.Network, fit.Weights);
         float[] losses = new float[2];
         model.Evaluate([text, shuffled], losses, default);
         // Without any knowledge it is ln 11 = 2.4; one token in eight is random, which leaves 0.66.
@@ -26,9 +26,9 @@ public class GptFitTests
     [DataRow(GptOptimizer.AdamW)]
     public void The_same_seed_gives_the_same_bits_and_another_seed_others(GptOptimizer optimizer)
     {
-        GptWeights Train(int seed) =>
-            GptFit.Fit(TinyGpt.Corpus(500), Dropping(optimizer), TinyGpt.Context(seed)).Weights;
-        GptWeights first = Train(1);
+        HostWeights Train(int seed) =>
+            TinyGpt.Fit(TinyGpt.Corpus(500), Dropping(optimizer), TinyGpt.Context(seed)).Weights;
+        HostWeights first = Train(1);
         TinyGpt.AssertSame(first, Train(1));
         CollectionAssert.AreNotEqual(first["wte.weight"], Train(2)["wte.weight"]);
     }
@@ -41,9 +41,9 @@ public class GptFitTests
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
-            GptWeights Train() =>
-                GptFit.Fit(TinyGpt.Corpus(300), Dropping(optimizer, folder), TinyGpt.Context()).Weights;
-            GptWeights whole = Train();
+            HostWeights Train() =>
+                TinyGpt.Fit(TinyGpt.Corpus(300), Dropping(optimizer, folder), TinyGpt.Context()).Weights;
+            HostWeights whole = Train();
             string[] files = [.. Directory.GetFiles(folder).Order()];
             Assert.HasCount(3, files); // after steps 3, 6 and 9
             foreach (string later in files[1..])
@@ -61,14 +61,14 @@ public class GptFitTests
     {
         using var stop = new CancellationTokenSource();
         stop.Cancel();
-        Assert.ThrowsExactly<OperationCanceledException>(() => GptFit.Fit(
+        Assert.ThrowsExactly<OperationCanceledException>(() => TinyGpt.Fit(
             TinyGpt.Corpus(300), Dropping(GptOptimizer.Muon, cancellation: stop.Token), TinyGpt.Context()));
     }
 
     [TestMethod]
     public void Accumulated_gradients_and_checkpointed_blocks_train_the_same_network()
     {
-        GptWeights Train(int parts, bool checkpointing) => GptFit.Fit(
+        HostWeights Train(int parts, bool checkpointing) => TinyGpt.Fit(
             TinyGpt.Corpus(300),
             new()
             {
@@ -76,8 +76,8 @@ public class GptFitTests
                 Optimizer = GptOptimizer.AdamW, GradientAccumulation = parts, GradientCheckpointing = checkpointing,
             },
             TinyGpt.Context()).Weights;
-        GptWeights plain = Train(1, false), parts = Train(3, false), both = Train(4, true);
-        foreach ((string name, _) in plain.Shape.Tensors())
+        HostWeights plain = Train(1, false), parts = Train(3, false), both = Train(4, true);
+        foreach (string name in plain.Specs.Select(t => t.Name))
         {
             for (int i = 0; i < plain[name].Length; i++)
             {
@@ -90,25 +90,16 @@ public class GptFitTests
     [TestMethod]
     public void Adapters_learn_a_text_and_leave_the_weights_as_they_were()
     {
-        GptWeights given = GptFit.Fit(TinyGpt.Corpus(2000), Small(150), TinyGpt.Context()).Weights;
-        GptWeights kept = Copy(given);
+        GptFit given = TinyGpt.Fit(TinyGpt.Corpus(2000), Small(150), TinyGpt.Context());
         // The same rule, but every token is one higher.
         int[] other = [.. TinyGpt.Text(2000).Select(t => (t + 1) % 11)];
-        var corpus = new GptCorpus(11);
-        corpus.Add(other);
-        GptFitResult fit = GptFit.Fit(
-            corpus,
-            new()
-            {
-                Layers = 2, Heads = 2, Width = 32, ContextLength = 16, Steps = 100, LearningRate = 1e-2,
-                Lora = new() { Rank = 4 },
-            },
-            TinyGpt.Context(), given);
-        TinyGpt.AssertSame(kept, given);
+        GptFit fit = WithFile(given, path => TinyGpt.Fit(
+            TinyGpt.Corpus(other),
+            Small(100) with { LearningRate = 1e-2, InitialWeights = path, Lora = new() { Rank = 4 } }));
         foreach (string embedding in new[] { "wte.weight", "wpe.weight", "ln_f.weight" })
-            CollectionAssert.AreEqual(given[embedding], fit.Weights[embedding]);
+            CollectionAssert.AreEqual(given.Weights[embedding], fit.Weights[embedding]);
         float[] before = new float[1], after = new float[1];
-        using TrainedGpt old = new(given), tuned = new(fit.Weights);
+        using TrainedGpt old = new(given.Network, given.Weights), tuned = new(fit.Network, fit.Weights);
         old.Evaluate([other], before, default);
         tuned.Evaluate([other], after, default);
         Assert.IsLessThan(before[0] - 0.5f, after[0]);
@@ -119,7 +110,7 @@ public class GptFitTests
     public void Validation_is_measured_and_the_best_weights_are_kept()
     {
         var heard = new List<TrainingProgress>();
-        GptFit.Fit(
+        TinyGpt.Fit(
             TinyGpt.Corpus(1000),
             new()
             {
@@ -137,54 +128,42 @@ public class GptFitTests
     [TestMethod]
     public void Fitting_leaves_no_tensor_behind()
     {
-        GptFit.Fit(TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context());
+        TinyGpt.Fit(TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context());
         long before = torch.Tensor.TotalCount;
-        GptFit.Fit(TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context());
+        TinyGpt.Fit(TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context());
         Assert.AreEqual(before, torch.Tensor.TotalCount);
     }
 
     [TestMethod]
     public void Texts_that_are_too_short_are_refused()
     {
-        Refused("is empty", () => GptFit.Fit(new GptCorpus(11), TinyGpt.Options(), TinyGpt.Context()));
-        Refused("8 tokens", () => GptFit.Fit(TinyGpt.Corpus(8), TinyGpt.Options(), TinyGpt.Context()));
-        GptFit.Fit(TinyGpt.Corpus(9), TinyGpt.Options(), TinyGpt.Context());
+        Refused("is empty", () => TinyGpt.Fit(new TokenCorpus(11), TinyGpt.Options(), TinyGpt.Context()));
+        Refused("8 tokens", () => TinyGpt.Fit(TinyGpt.Corpus(8), TinyGpt.Options(), TinyGpt.Context()));
+        TinyGpt.Fit(TinyGpt.Corpus(9), TinyGpt.Options(), TinyGpt.Context());
     }
 
     [TestMethod]
-    public void Weights_of_another_network_and_adapters_without_weights_are_refused()
+    [DataRow(true)]
+    [DataRow(false)]
+    public void Training_starts_from_the_weights_of_a_file_and_those_of_another_network_are_refused(bool tied)
     {
-        Refused("another network", () => GptFit.Fit(
-            TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context(), TinyGpt.Weights(TinyGpt.Shape(biases: false))));
-        Refused("Lora", () => GptFit.Fit(
-            TinyGpt.Corpus(300), new() { Lora = new() }, TinyGpt.Context()));
-    }
-
-    [TestMethod]
-    public void Training_starts_from_the_weights_of_a_file()
-    {
-        string path = Path.GetTempFileName();
-        try
+        var network = new GptNetwork(TinyGpt.Options() with { TieEmbeddings = tied });
+        GptFit given = new(network, TinyGpt.Weights(network), null, new(0, 0, false, false));
+        GptOptions options = TinyGpt.Options(steps: 1) with { LearningRate = 1e-6 };
+        WithFile(given, path =>
         {
-            GptWeights given = TinyGpt.Weights(TinyGpt.Shape());
-            AtomicFile.Write(path, file => GptWeightFile.Write(file, given, GptWeightLayout.Conv1D));
-            GptOptions options = new()
+            options = options with { InitialWeights = path };
+            options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0).Validate();
+            GptFit fit = TinyGpt.Fit(TinyGpt.Corpus(300), options);
+            Assert.AreEqual(tied, fit.Network.Options.TieEmbeddings);
+            foreach (string name in given.Weights.Specs.Select(t => t.Name))
             {
-                Layers = 2, Heads = 2, Width = 8, ContextLength = 8, BatchSize = 4, Biases = true, Steps = 1,
-                LearningRate = 1e-6, InitialWeights = path,
-            };
-            options.Validate();
-            GptWeights trained = GptFit.Fit(TinyGpt.Corpus(300), options, TinyGpt.Context()).Weights;
-            foreach ((string name, _) in given.Shape.Tensors())
-            {
-                for (int i = 0; i < given[name].Length; i++)
-                    Assert.AreEqual(given[name][i], trained[name][i], 2e-6, name);
+                for (int i = 0; i < given.Weights[name].Length; i++)
+                    Assert.AreEqual(given.Weights[name][i], fit.Weights[name][i], 2e-6, name);
             }
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+            return Assert.ThrowsExactly<FormatException>(
+                () => TinyGpt.Fit(TinyGpt.Corpus(300), options with { Biases = false }));
+        });
     }
 
     [TestMethod]
@@ -193,7 +172,7 @@ public class GptFitTests
         double Loss(Precision precision)
         {
             var heard = new List<TrainingProgress>();
-            GptFit.Fit(
+            TinyGpt.Fit(
                 TinyGpt.Corpus(1000),
                 new()
                 {
@@ -236,19 +215,27 @@ public class GptFitTests
         new() { Layers = 2, Heads = 2, Width = 32, ContextLength = 16, Steps = steps };
 
     private static GptOptions Dropping(
-        GptOptimizer optimizer, string? folder = null, CancellationToken cancellation = default) => new()
-    {
-        Layers = 2, Heads = 2, Width = 8, ContextLength = 8, BatchSize = 4, Biases = true, Steps = 10, Dropout = 0.2,
-        ValidationFraction = 0.1, GradientAccumulation = 2, GradientCheckpointing = true, Optimizer = optimizer,
-        CancellationToken = cancellation, Checkpoint = folder is null ? null : new(folder) { Every = 3, Keep = 10 },
-    };
+        GptOptimizer optimizer, string? folder = null, CancellationToken cancellation = default) =>
+        TinyGpt.Options(steps: 10) with
+        {
+            Dropout = 0.2, ValidationFraction = 0.1, GradientAccumulation = 2, GradientCheckpointing = true,
+            Optimizer = optimizer, CancellationToken = cancellation,
+            Checkpoint = folder is null ? null : new(folder) { Every = 3, Keep = 10 },
+        };
 
-    private static GptWeights Copy(GptWeights weights)
+    private static T WithFile<T>(GptFit fit, Func<string, T> use)
     {
-        var copy = new GptWeights(weights.Shape);
-        foreach ((string name, _) in weights.Shape.Tensors())
-            weights[name].CopyTo(copy[name], 0);
-        return copy;
+        string path = Path.GetTempFileName();
+        try
+        {
+            AtomicFile.Write(
+                path, file => GptWeightFile.Write(file, fit.Network, fit.Weights, GptWeightLayout.Conv1D));
+            return use(path);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private sealed class Listener(List<TrainingProgress> heard) : IProgress<TrainingProgress>

@@ -8,28 +8,34 @@ public class GptNetworkTests
     [TestMethod]
     public void The_cpu_configuration_has_the_published_number_of_weights()
     {
-        var options = new GptOptions();
-        Assert.AreEqual(804_096, GptFit.ShapeOf(options, 65).ParameterCount());
-        GptShape gpt2 = new()
+        Assert.AreEqual(804_096, new GptNetwork(new() { VocabularySize = 65 }).ParameterCount);
+        GptNetwork gpt2 = new(new()
         {
             VocabularySize = 50257, ContextLength = 1024, Layers = 12, Heads = 12, Width = 768, Biases = true,
             Gelu = GeluForm.Tanh,
-        };
-        Assert.AreEqual(124_439_808, gpt2.ParameterCount());
+        });
+        Assert.AreEqual(124_439_808, gpt2.ParameterCount);
     }
 
     [TestMethod]
-    public void The_networks_tensors_are_those_of_the_shape()
+    public void New_weights_are_those_that_the_network_names_and_of_GPT2s_sizes()
     {
         foreach (bool biases in new[] { true, false })
         {
-            GptShape shape = TinyGpt.Shape(biases);
+            GptNetwork network = RandomGpt.Network(layers: 2, width: 48, biases: biases, tied: biases);
             using DisposeScope scope = torch.NewDisposeScope();
-            using GptNetwork network = TinyGpt.Network(shape);
-            CollectionAssert.AreEquivalent(
-                shape.Tensors().Select(t => $"{t.Name} {string.Join('x', t.Shape)}").ToArray(),
-                network.NamedTensors().Select(t => $"{t.Name} {string.Join('x', t.Value.shape)}").ToArray());
-            TinyGpt.AssertSame(TinyGpt.Weights(shape), network.ToWeights());
+            using var random = new SeededRandom(torch.CPU, 3);
+            var tensors = network.Initialize(random).ToDictionary(t => t.Name, t => t.Value);
+            CollectionAssert.AreEqual(
+                network.Tensors.Select(t => $"{t.Name} {TensorSpec.Describe(t.Shape)}").ToArray(),
+                tensors.Select(t => $"{t.Key} {TensorSpec.Describe(t.Value.shape)}").ToArray());
+            Assert.AreEqual(0.02, Deviation("h.0.attn.c_attn.weight"), 0.002);
+            Assert.AreEqual(0.01, Deviation("h.1.mlp.c_proj.weight"), 0.001); // 0.02 / √(2·2)
+            Assert.AreEqual(0, Deviation("ln_f.weight"));
+            Assert.AreEqual(1, tensors["ln_f.weight"].mean().item<float>());
+
+            double Deviation(string name) =>
+                Math.Sqrt(TinyGpt.Values(tensors[name].sub(tensors[name].mean())).Average(v => (double)v * v));
         }
     }
 
@@ -37,12 +43,14 @@ public class GptNetworkTests
     public void A_token_changes_nothing_before_it_and_everything_from_it_on()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using GptNetwork network = TinyGpt.Network(TinyGpt.Shape());
+        GptNetwork network = TinyGpt.Network();
+        using NamedTensorModule module = TinyGpt.Module(network);
         torch.Tensor tokens = TinyGpt.Tokens(1, 8), other = tokens.clone();
         const int changed = 5;
         other.narrow(1, changed, 1).copy_(tokens.narrow(1, changed, 1).add(1).mul(-1).add(11));
         Assert.AreNotEqual(tokens[0, changed].item<long>(), other[0, changed].item<long>());
-        torch.Tensor before = network.Logits(tokens), after = network.Logits(other);
+        torch.Tensor before = TinyGpt.Forward(network, module.Tensors, tokens).Logits;
+        torch.Tensor after = TinyGpt.Forward(network, module.Tensors, other).Logits;
         for (int t = 0; t < 8; t++)
         {
             float[] a = TinyGpt.Values(before[0, t]), b = TinyGpt.Values(after[0, t]);
@@ -59,9 +67,10 @@ public class GptNetworkTests
     public void Every_weight_gets_a_gradient(double dropout)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using GptNetwork network = TinyGpt.Network(TinyGpt.Shape());
-        Backward(network, new GptOptions { Dropout = dropout });
-        foreach ((string name, torch.Tensor value) in network.NamedTensors())
+        var network = new GptNetwork(TinyGpt.Options() with { Dropout = dropout });
+        using NamedTensorModule module = TinyGpt.Module(network);
+        Backward(network, module);
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
         {
             float[] gradient = TinyGpt.Values(value.grad!);
             // Biases of keys shift all scores of a query alike, which softmax does not see.
@@ -72,14 +81,15 @@ public class GptNetworkTests
     }
 
     [TestMethod]
-    [DataRow(GeluForm.Erf)]
-    [DataRow(GeluForm.Tanh)]
-    public void Gradients_are_those_of_finite_differences(GeluForm gelu)
+    [DataRow(GeluForm.Erf, true)]
+    [DataRow(GeluForm.Tanh, false)]
+    public void Gradients_are_those_of_finite_differences(GeluForm gelu, bool tied)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using GptNetwork network = TinyGpt.Network(TinyGpt.Shape(biases: true, gelu));
-        Backward(network, new GptOptions());
-        foreach ((string name, torch.Tensor value) in network.NamedTensors())
+        var network = new GptNetwork(TinyGpt.Options(gelu: gelu) with { TieEmbeddings = tied });
+        using NamedTensorModule module = TinyGpt.Module(network);
+        Backward(network, module);
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
         {
             // Along the gradient, where the difference is largest in relation to rounding.
             float[] gradient = TinyGpt.Values(value.grad!);
@@ -88,9 +98,9 @@ public class GptNetworkTests
             using IDisposable noGradient = torch.no_grad();
             torch.Tensor direction = value.grad!.mul(step / size);
             value.add_(direction);
-            double above = Loss(network);
+            double above = Loss(network, module);
             value.sub_(direction).sub_(direction);
-            double below = Loss(network);
+            double below = Loss(network, module);
             value.add_(direction);
             Assert.AreEqual(size, (above - below) / (2 * step), (0.01 * size) + 1e-4, name);
         }
@@ -100,11 +110,12 @@ public class GptNetworkTests
     public void Checkpointed_blocks_leave_out_the_same_and_give_the_same_gradients()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using GptNetwork plain = TinyGpt.Network(TinyGpt.Shape()), checkpointed = TinyGpt.Network(TinyGpt.Shape());
-        Backward(plain, new GptOptions { Dropout = 0.3 });
-        Backward(checkpointed, new GptOptions { Dropout = 0.3, GradientCheckpointing = true });
-        foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in
-            plain.NamedTensors().Zip(checkpointed.NamedTensors()))
+        GptOptions options = TinyGpt.Options() with { Dropout = 0.3 };
+        GptNetwork plain = new(options), checkpointed = new(options with { GradientCheckpointing = true });
+        using NamedTensorModule one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
+        Backward(plain, one);
+        Backward(checkpointed, other);
+        foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in one.NamedTensors().Zip(other.NamedTensors()))
             CollectionAssert.AreEqual(TinyGpt.Values(a.grad!), TinyGpt.Values(b.grad!), name);
     }
 
@@ -113,41 +124,44 @@ public class GptNetworkTests
     {
         var lora = new LoraOptions { Rank = 3, Alpha = 5 };
         using DisposeScope scope = torch.NewDisposeScope();
-        using GptNetwork adapted = TinyGpt.Network(TinyGpt.Shape(), lora);
-        adapted.eval();
+        GptNetwork network = TinyGpt.Network(), adapted = new(TinyGpt.Options() with { Lora = lora });
+        using NamedTensorModule module = TinyGpt.Module(adapted);
         torch.Tensor tokens = TinyGpt.Tokens(3, 8);
-        float[] without = TinyGpt.Values(adapted.Logits(tokens));
+        float[] without = Logits(adapted, module);
+        CollectionAssert.AreEqual(Logits(network, module), without);
         using (torch.no_grad())
         {
-            foreach ((string name, torch.Tensor value) in
-                adapted.NamedTensors().Where(t => GptAdapters.IsAdapter(t.Name)))
+            foreach ((string name, torch.Tensor value) in module.NamedTensors().Where(t => t.Name.Contains("lora_")))
                 value.copy_(new SeededRandom(torch.CPU, (ulong)name.Length).Normal(value.shape, 0.3));
         }
-        float[] with = TinyGpt.Values(adapted.Logits(tokens));
+        float[] with = Logits(adapted, module);
         Assert.IsGreaterThan(0.01, without.Zip(with, (a, b) => Math.Abs(a - b)).Max());
 
-        GptAdapters adapters = GptAdapters.Of(adapted);
+        GptAdapters adapters = GptAdapters.Of(lora, module);
         Assert.HasCount(8, adapters.Layers);
         using var file = new MemoryStream();
         adapters.Save(file);
         file.Position = 0;
-        GptWeights merged = adapted.ToWeights();
-        GptAdapters.Load(file, merged.Shape).MergeInto(merged);
-        using GptNetwork plain = TinyGpt.Network(merged.Shape);
-        plain.Take(merged);
-        float[] together = TinyGpt.Values(plain.Logits(tokens));
+        HostWeights merged = TinyGpt.Weights(network);
+        GptAdapters.Load(file, network).MergeInto(merged);
+        using NamedTensorModule plain = TinyGpt.Module(network, merged);
+        float[] together = Logits(network, plain);
         for (int i = 0; i < with.Length; i++)
             Assert.AreEqual(with[i], together[i], 1e-5);
+
+        float[] Logits(GptNetwork of, NamedTensorModule tensors) => TinyGpt.Values(
+            TinyGpt.Forward(of, tensors.Tensors.Where(t => of == adapted || !t.Key.Contains("lora_")).ToDictionary(), tokens)
+                .Logits);
     }
 
-    private static void Backward(GptNetwork network, GptOptions options)
+    private static void Backward(GptNetwork network, NamedTensorModule module)
     {
         using var random = new SeededRandom(torch.CPU, 11);
-        var training = new GptTraining(network, options, bfloat16: false);
+        var objective = new GptObjective(network, module);
         StepContext context = new(0, 1, random, Seed: 11);
-        training.Backward(training.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);
+        objective.Backward(objective.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);
     }
 
-    private static double Loss(GptNetwork network) => new GptTraining(network, new GptOptions(), bfloat16: false)
+    private static double Loss(GptNetwork network, NamedTensorModule module) => new GptObjective(network, module)
         .ValidationLoss(new Batch([TinyGpt.Tokens(3, 9)], 3), default)[0].Value.item<float>();
 }

@@ -106,14 +106,14 @@ public sealed class GptPipelineTests
         TokenCodec codec = TokenCodec.For(
             new CharacterTokenizer("ab\n", UnknownCharacters.Error, endOfText: true), null, null);
         var column = new TextColumn(rows, "Text", "input", default);
-        GptCorpus documents = column.Read(codec, separator: null, long.MaxValue, sample: null);
+        TokenCorpus documents = column.Read(codec, separator: null, long.MaxValue);
         CollectionAssert.AreEqual(new long[] { 3, 1, 2, 3, 2, 3 }, Tokens(documents));
         CollectionAssert.AreEqual(new long[] { 0, 3 }, documents.Starts.ToArray());
-        GptCorpus joined = column.Read(codec, separator: "\n", long.MaxValue, sample: null);
+        TokenCorpus joined = column.Read(codec, separator: "\n", long.MaxValue);
         CollectionAssert.AreEqual(new long[] { 1, 2, 0, 0, 2, 0 }, Tokens(joined));
         Assert.HasCount(0, joined.Starts);
 
-        static long[] Tokens(GptCorpus corpus)
+        static long[] Tokens(TokenCorpus corpus)
         {
             var tokens = new long[corpus.Count];
             corpus.CopyTo(0, tokens);
@@ -125,7 +125,7 @@ public sealed class GptPipelineTests
     public void Samples_come_while_it_trains_and_leave_training_as_it_is()
     {
         var samples = new List<TrainingSample>();
-        GptTrainer.Options with = new()
+        GptOptions with = new()
         {
             SampleEvery = 4, Samples = new Listener(samples.Add), SamplePrompt = "port",
             Generation = new() { MaxNewTokens = 5 }, ScoreColumnName = "Score",
@@ -154,8 +154,43 @@ public sealed class GptPipelineTests
         string[] much = [.. Enumerable.Repeat(new string('a', 600_000), 3)];
         Refused("CacheBudgetBytes", Rows(much), new() { CacheBudgetBytes = 0 });
 
-        void Refused(string named, IDataView rows, GptTrainer.Options options) => StringAssert.Contains(
+        void Refused(string named, IDataView rows, GptOptions options) => StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => Fit(rows, options)).Message, named);
+    }
+
+    [TestMethod]
+    [DataRow(0.1)]
+    [DataRow(0.25)]
+    public void About_the_expected_share_of_fresh_rows_is_predicted(double contamination)
+    {
+        // Few rows, and a network that learns them by heart: on its own rows it would be far too sure.
+        const int fresh = 4000;
+        string[] lines = Sums(160 + fresh);
+        using GptTransformer detector = _ml.Generative.Gpt(new()
+        {
+            Layers = 2, Heads = 2, Width = 32, ContextLength = 16, Steps = 400, BatchSize = 16,
+            Contamination = contamination, GeneratedTextColumnName = null, ScoreColumnName = "Score",
+            PredictedLabelColumnName = "PredictedLabel",
+        }).Fit(Rows(lines[..160]));
+        double predicted = detector.Transform(Rows(lines[160..])).GetColumn<bool>("PredictedLabel").Count(p => p);
+        // The threshold is one of 40 scores: its rank among all has a beta distribution, whose deviation is this.
+        double deviation = Math.Sqrt(contamination * (1 - contamination) * (1 / 42.0 + 1.0 / fresh));
+        Assert.AreEqual(contamination, predicted / fresh, 3 * deviation);
+        int known = detector.Transform(Rows(lines[..160])).GetColumn<bool>("PredictedLabel").Count(p => p);
+        Assert.IsLessThan(0.7 * contamination * 160, known, "those that were trained on are less strange");
+    }
+
+    [TestMethod]
+    public void A_row_that_cannot_be_encoded_is_named_when_it_is_read()
+    {
+        using GptTransformer gpt = Fit(
+            Rows(Log(30)), new() { UnknownCharacters = UnknownCharacters.Error, ScoreColumnName = "Score" });
+        string[] rows = Log(100);
+        rows[77] = "port §";
+        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
+            () => gpt.Transform(Rows(rows)).GetColumn<float>("Score").ToArray());
+        StringAssert.Contains(error.Message, "Row 77 (counted from 0), column 'Text'");
+        StringAssert.Contains(error.Message, "'§' (U+00A7) at position 5");
     }
 
     [TestMethod]
@@ -171,7 +206,7 @@ public sealed class GptPipelineTests
         Refused("empty", new() { TextColumnName = " " });
         Refused("Temperature", new() { Generation = new() { Temperature = 0, TopK = 3 } });
 
-        void Refused(string named, GptTrainer.Options options) => StringAssert.Contains(
+        void Refused(string named, GptOptions options) => StringAssert.Contains(
             Assert.Throws<ArgumentException>(() => _ml.Generative.Gpt(options)).Message, named);
     }
 
@@ -190,15 +225,10 @@ public sealed class GptPipelineTests
             "Foreign");
     }
 
-    private GptTransformer Fit(IDataView rows, GptTrainer.Options options) =>
-        _ml.Generative.Gpt(new GptTrainer.Options
+    private GptTransformer Fit(IDataView rows, GptOptions options) =>
+        _ml.Generative.Gpt(options with
         {
             Layers = 1, Heads = 2, Width = 16, ContextLength = 24, BatchSize = 8, Steps = 8,
-            Tokenizer = options.Tokenizer, BytePairVocabulary = options.BytePairVocabulary,
-            VocabularySize = options.VocabularySize, Generation = options.Generation,
-            CacheBudgetBytes = options.CacheBudgetBytes, SampleEvery = options.SampleEvery, Samples = options.Samples,
-            SamplePrompt = options.SamplePrompt, ScoreColumnName = options.ScoreColumnName,
-            PerplexityColumnName = options.PerplexityColumnName, EmbeddingColumnName = options.EmbeddingColumnName,
         }).Fit(rows);
 
     private IDataView Rows(params string[] texts) =>
@@ -209,6 +239,14 @@ public sealed class GptPipelineTests
         .. Enumerable.Range(0, lines).Select(i => FormattableString.Invariant(
             $"port {i * 7 % 10} {s_verbs[i % 4]} by {(i % 3 == 0 ? "alice" : "bob")}")),
     ];
+
+    // Sums of random numbers: each line has digits that none could know.
+    private static string[] Sums(int lines)
+    {
+        var random = new SplitMix64(12);
+        return [.. Enumerable.Range(0, lines).Select(_ => FormattableString.Invariant(
+            $"{random.Next(10)}{random.Next(10)} + {random.Next(10)} = {random.Next(100)}"))];
+    }
 
     public sealed class Line
     {

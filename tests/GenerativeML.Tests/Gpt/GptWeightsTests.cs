@@ -73,7 +73,7 @@ public sealed class GptWeightsTests
 
     private static readonly CharacterTokenizer Characters = new(Words);
 
-    private static GptTrainer.Options Options(
+    private static GptOptions Options(
         string? weights = null, string? adapters = null, LoraOptions? lora = null,
         CharacterTokenizer? tokenizer = null) => new()
         {

@@ -18,7 +18,7 @@ public sealed class GptWithoutTorchTests
         var ml = new MLContext(1);
         IDataView corpus = ml.Data.LoadFromEnumerable(
             Enumerable.Range(0, 60).Select(i => new Line { Text = $"line {i} of the corpus, not the last" }));
-        using GptTransformer model = ml.Generative.Gpt(new GptTrainer.Options
+        using GptTransformer model = ml.Generative.Gpt(new GptOptions
         {
             Layers = 1,
             Heads = 2,

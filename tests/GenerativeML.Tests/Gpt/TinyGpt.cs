@@ -6,51 +6,67 @@ namespace GenerativeML.Tests;
 /// <summary>Small networks and texts for tests.</summary>
 internal static class TinyGpt
 {
-    public static GptShape Shape(bool biases = true, GeluForm gelu = GeluForm.Erf) => new()
+    /// <summary>Options of a small network and a short training.</summary>
+    public static GptOptions Options(int steps = 6, bool biases = true, GeluForm gelu = GeluForm.Erf) => new()
     {
         VocabularySize = 11,
-        ContextLength = 8,
-        Layers = 2,
-        Heads = 2,
-        Width = 8,
-        Biases = biases,
-        Gelu = gelu,
-    };
-
-    /// <summary>The options that ask for <see cref="Shape"/> and a short training.</summary>
-    public static GptOptions Options(int steps = 6) => new()
-    {
         Layers = 2,
         Heads = 2,
         Width = 8,
         ContextLength = 8,
         BatchSize = 4,
-        Biases = true,
+        Biases = biases,
+        Gelu = gelu,
         Steps = steps,
     };
 
-    /// <summary>A network with larger weights than training starts from, so that everything has an influence.</summary>
-    public static GptNetwork Network(GptShape shape, LoraOptions? adapters = null)
+    public static GptNetwork Network(bool biases = true, GeluForm gelu = GeluForm.Erf) =>
+        new(Options(biases: biases, gelu: gelu));
+
+    /// <summary>
+    /// A network's tensors, with larger weights than training starts from, so that everything has an influence.
+    /// </summary>
+    public static NamedTensorModule Module(GptNetwork network, HostWeights? weights = null)
     {
         using var random = new SeededRandom(torch.CPU, 3);
-        var network = new GptNetwork(shape, adapters, bfloat16: false, random);
-        network.Take(Weights(shape));
-        return network;
+        var module = new NamedTensorModule(network.Initialize(random));
+        module.LoadStateDict(weights ?? Weights(network));
+        return module;
     }
 
-    public static GptWeights Weights(GptShape shape, ulong seed = 5)
+    public static HostWeights Weights(GptNetwork network, ulong seed = 5)
     {
-        var weights = new GptWeights(shape);
+        var weights = new HostWeights(network.Tensors);
         var random = new SplitMix64(seed);
-        foreach ((string name, _) in shape.Tensors())
+        foreach (TensorSpec spec in network.Tensors)
         {
-            bool scale = name.Contains("ln_", StringComparison.Ordinal)
-                && name.EndsWith("weight", StringComparison.Ordinal);
-            float[] values = weights[name];
-            for (int i = 0; i < values.Length; i++)
-                values[i] = (float)((scale ? 1 : 0) + (0.6 * (random.NextDouble() - 0.5)));
+            bool scale = spec.Name.Contains("ln_", StringComparison.Ordinal)
+                && spec.Name.EndsWith("weight", StringComparison.Ordinal);
+            foreach (ref float value in weights[spec.Name].AsSpan())
+                value = (float)((scale ? 1 : 0) + (0.6 * (random.NextDouble() - 0.5)));
         }
         return weights;
+    }
+
+    /// <summary>Tokens (B, T) → hidden states and logits of each, by torch, all at once and without a cache.</summary>
+    public static (torch.Tensor Hidden, torch.Tensor Logits) Forward(
+        GptNetwork network, IReadOnlyDictionary<string, torch.Tensor> tensors, torch.Tensor tokens)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        Scope<TorchTensor> w = new TorchOps(tensors).Root;
+        TorchTensor hidden = network.Hidden<TorchTensor>(w, tokens, torch.arange(tokens.size(1)));
+        return (hidden, network.Logits(w, hidden));
+    }
+
+    /// <summary>The same of one sequence, as numbers.</summary>
+    public static (float[] Hidden, float[] Logits) Forward(
+        GptNetwork network, HostWeights weights, IReadOnlyList<int> tokens)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using NamedTensorModule module = Module(network, weights);
+        torch.Tensor input = HostTensors.Index([.. tokens.Select(t => (long)t)], torch.CPU).unsqueeze(0);
+        (torch.Tensor hidden, torch.Tensor logits) = Forward(network, module.Tensors, input);
+        return (Values(hidden), Values(logits));
     }
 
     /// <summary>Random tokens, (rows, length).</summary>
@@ -73,12 +89,18 @@ internal static class TinyGpt
         return text;
     }
 
-    public static GptCorpus Corpus(int length, ulong seed = 7)
+    public static TokenCorpus Corpus(int length, ulong seed = 7) => Corpus(Text(length, seed));
+
+    public static TokenCorpus Corpus(int[] tokens)
     {
-        var corpus = new GptCorpus(11);
-        corpus.Add(Text(length, seed));
+        var corpus = new TokenCorpus(11);
+        corpus.Add(tokens);
         return corpus;
     }
+
+    /// <summary>Trains on tokens from 0 to 10.</summary>
+    public static GptFit Fit(TokenCorpus corpus, GptOptions options, TrainingContext? context = null) => GptFit.Run(
+        corpus, options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0), context ?? Context());
 
     public static TrainingContext Context(int seed = 0) =>
         new() { Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false };
@@ -90,9 +112,9 @@ internal static class TinyGpt
         return values;
     }
 
-    public static void AssertSame(GptWeights expected, GptWeights actual)
+    public static void AssertSame(HostWeights expected, HostWeights actual)
     {
-        foreach ((string name, _) in expected.Shape.Tensors())
-            CollectionAssert.AreEqual(expected[name], actual[name], name);
+        foreach (TensorSpec spec in expected.Specs)
+            CollectionAssert.AreEqual(expected[spec.Name], actual[spec.Name], spec.Name);
     }
 }

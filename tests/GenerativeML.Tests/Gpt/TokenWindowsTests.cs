@@ -10,7 +10,7 @@ public class TokenWindowsTests
     [DataRow(70_000)]
     public void A_corpus_gives_back_what_was_added_over_pages_and_of_either_width(int vocabulary)
     {
-        var corpus = new GptCorpus(vocabulary);
+        var corpus = new TokenCorpus(vocabulary);
         int[] tokens = [.. Enumerable.Range(0, 1_300_000).Select(i => (int)(i * 7919L % vocabulary))];
         corpus.Add(tokens.AsSpan(0, 777));
         corpus.Add(tokens.AsSpan(777));
@@ -26,9 +26,9 @@ public class TokenWindowsTests
     [TestMethod]
     public void Tokens_beyond_the_vocabulary_and_texts_beyond_the_budget_are_refused()
     {
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GptCorpus(5).Add([4, 5]));
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GptCorpus(5).Add([-1]));
-        var corpus = new GptCorpus(5, budgetBytes: 3 << 20); // a page and a half
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenCorpus(5).Add([4, 5]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenCorpus(5).Add([-1]));
+        var corpus = new TokenCorpus(5, budgetBytes: 3 << 20); // a page and a half
         InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(
             () => corpus.Add(new int[1_100_000]));
         StringAssert.Contains(error.Message, "CacheBudgetBytes");
@@ -37,7 +37,7 @@ public class TokenWindowsTests
     [TestMethod]
     public void Validation_covers_each_token_of_the_end_once_and_training_stays_before_it()
     {
-        var corpus = new GptCorpus(1000);
+        var corpus = new TokenCorpus(1000);
         corpus.Add([.. Enumerable.Range(0, 1000)]);
         using var windows = new TokenWindows(corpus, 7, 0.1, 0, torch.CPU);
         List<long> targets = [];
@@ -82,7 +82,7 @@ public class TokenWindowsTests
     [TestMethod]
     public void Where_documents_start_about_half_of_the_windows_do()
     {
-        var corpus = new GptCorpus(10_000);
+        var corpus = new TokenCorpus(10_000);
         for (int document = 0; document < 100; document++)
         {
             corpus.StartDocument();

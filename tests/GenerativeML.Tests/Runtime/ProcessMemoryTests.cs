@@ -20,7 +20,7 @@ public sealed class ProcessMemoryTests
             Precision = Precision.Float32,
         };
         var memory = new ProcessMemory();
-        GptFit.Fit(TinyGpt.Corpus(20_000), options, Watched(memory));
+        TinyGpt.Fit(TinyGpt.Corpus(20_000), options, Watched(memory));
         memory.AssertFlat();
     }
 

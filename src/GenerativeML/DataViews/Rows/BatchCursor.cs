@@ -88,7 +88,16 @@ internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
         _end = 0;
         while (!_inputEnded && _queue.FreePlace is int place)
             Read(place);
-        if (_ended || _queue.Take() is not (int taken, int rows))
+        (int Place, int Rows)? next;
+        try
+        {
+            next = _ended ? null : _queue.Take();
+        }
+        catch (RowException wrong)
+        {
+            throw wrong.Of(_position + 1);
+        }
+        if (next is not (int taken, int rows))
         {
             _ended = true;
             _position = -1;

@@ -36,3 +36,15 @@ internal interface IBatchModel : IDisposable
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     void Run(RowBlock inputs, int rows, OutputBlock outputs);
 }
+
+/// <summary>What is wrong with one row of a batch.</summary>
+/// <param name="row">Its number in the batch.</param>
+/// <param name="column">The column that it is about.</param>
+/// <param name="cause">What is wrong.</param>
+internal sealed class RowException(int row, string column, Exception cause)
+    : InvalidOperationException($"column '{column}': {cause.Message}", cause)
+{
+    /// <summary>The same for whoever knows the number of the batch's first row.</summary>
+    public InvalidOperationException Of(long first) =>
+        new($"Row {first + row} (counted from 0), {Message}", InnerException);
+}

@@ -63,9 +63,9 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         VectorRows<TorchTensor> rows = step.Inputs;
-        if (options.InputNoise > 0)
+        if (options.InputNoise is double deviation and > 0)
         {
-            TorchTensor noise = step.Step.Random.Normal(step.Rows.shape, options.InputNoise);
+            TorchTensor noise = step.Step.Random.Normal(step.Rows.shape, deviation);
             rows = rows with { Features = rows.Features + noise * step.Weights["feature_mask"] };
         }
         return Mean(step.Weights, rows);

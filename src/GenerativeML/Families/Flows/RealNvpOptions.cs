@@ -37,9 +37,10 @@ public sealed record RealNvpOptions : DensityOptions
 
     /// <summary>
     /// The standard deviation of normal noise that is added to standardised rows in training: the density that is
-    /// learned is as smooth as that. Zero for continuous columns and many rows; more where there are few. Default 0.05.
+    /// learned is as smooth as that. Less for many rows of continuous columns; zero for none. Default: 0.5 to detect
+    /// anomalies, otherwise 0.05.
     /// </summary>
-    public double InputNoise { get; init; } = 0.05;
+    public double? InputNoise { get; init; }
 
     internal override VectorColumns Columns => base.Columns with
     {
@@ -48,11 +49,12 @@ public sealed record RealNvpOptions : DensityOptions
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
+        InputNoise = InputNoise ?? (PredictedLabelColumnName is null ? 0.05 : 0.5),
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 2e-3,
-        WeightDecay = WeightDecay ?? 1e-2,
-        // Some 2000 steps; more where there are the rows for it.
-        Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 1000),
+        WeightDecay = WeightDecay ?? 0.1,
+        // Some 2000 steps; fewer where so many would learn a few rows by heart.
+        Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 200),
     };
 
     /// <inheritdoc />
@@ -64,6 +66,6 @@ public sealed record RealNvpOptions : DensityOptions
         foreach (int width in HiddenLayers)
             OptionChecks.Within(width, 1, 1 << 16, nameof(HiddenLayers));
         OptionChecks.Defined(Activation);
-        OptionChecks.NonNegativeFinite(InputNoise);
+        OptionChecks.NonNegativeFinite(InputNoise ?? 0, nameof(InputNoise));
     }
 }

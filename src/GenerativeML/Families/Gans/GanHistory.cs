@@ -9,7 +9,7 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class GanHistory : VectorFollower
 {
-    private const int Figures = 8;
+    private const int Figures = 12;
     private const int NormEvery = 8; // steps between two looks at the gradients, which cost a call for each tensor
 
     // Rows that are compared at the end of a stage: their distances are a square table.
@@ -23,7 +23,7 @@ internal sealed class GanHistory : VectorFollower
     private readonly GanOptions _options;
     private readonly VectorRun _run;
     private readonly float[] _heldBack, _training;
-    private readonly torch.Tensor _figures; // (stages, figures of GanFigures)
+    private readonly torch.Tensor _figures; // (stages, figures): the last step, sums, comparisons
     private readonly torch.Tensor _sums; // (sums, networks)
 
     public GanHistory(GanNetwork network, GanOptions options, VectorRun run)
@@ -100,15 +100,11 @@ internal sealed class GanHistory : VectorFollower
             model.Generate(made, new float[count * _network.Input.ConditionWidth], count, seed, []);
             model.Features.Apply(made, made);
         }
-        (double distance, double discrepancy, double coverage) = Compare(made);
+        // Tensors of a run have to be finite: what was not measured becomes NaN only when it is read.
+        (double distance, double discrepancy, double coverage) = count > 0 ? Compare(made) : default;
         float[] sums = new float[8];
         HostTensors.CopyTo(_sums, sums);
-        // Nothing by nothing is NaN: what was not measured.
-        float[] row =
-        [
-            step.Step + 1, sums[0] / sums[2], sums[1] / sums[3], sums[4] / sums[6], sums[5] / sums[7],
-            (float)distance, (float)discrepancy, (float)coverage,
-        ];
+        float[] row = [step.Step + 1, .. sums, (float)distance, (float)discrepancy, (float)coverage];
         _figures.narrow(0, stage, 1).copy_(HostTensors.FromRows(row, 1, Figures, _run.Device));
         _sums.Fill(0);
         _options.StageEnded?.Invoke(new GanStage(step.Steps, Of(row), model));
@@ -130,15 +126,15 @@ internal sealed class GanHistory : VectorFollower
         return zeros;
     }
 
-    private static GanFigures Of(float[] row) => new()
+    private GanFigures Of(float[] row) => new()
     {
         Step = (long)row[0],
-        DiscriminatorLoss = row[1],
-        GeneratorLoss = row[2],
-        DiscriminatorGradientNorm = row[3],
-        GeneratorGradientNorm = row[4],
-        SlicedWasserstein = row[5],
-        MeanDiscrepancy = row[6],
-        Coverage = row[7],
+        DiscriminatorLoss = row[1] / row[3],
+        GeneratorLoss = row[2] / row[4],
+        DiscriminatorGradientNorm = row[5] / row[7],
+        GeneratorGradientNorm = row[6] / row[8],
+        SlicedWasserstein = _heldBack.Length > 0 ? row[9] : double.NaN,
+        MeanDiscrepancy = _heldBack.Length > 0 ? row[10] : double.NaN,
+        Coverage = _heldBack.Length > 0 ? row[11] : double.NaN,
     };
 }

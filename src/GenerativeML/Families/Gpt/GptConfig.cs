@@ -7,79 +7,71 @@ internal sealed class GptConfig
 {
     private readonly JsonElement _json;
 
-    private GptConfig(JsonElement json) => _json = json;
-
-    /// <summary>Reads it and makes sure that it describes a network that this package has.</summary>
-    /// <exception cref="FormatException">It does not; the message lists everything that stands against it.</exception>
-    public static GptConfig Parse(string json)
+    /// <exception cref="FormatException">It is no JSON object.</exception>
+    public GptConfig(string json)
     {
-        JsonElement root;
         try
         {
-            root = JsonDocument.Parse(json).RootElement;
+            _json = JsonDocument.Parse(json).RootElement;
         }
         catch (JsonException e)
         {
             throw new FormatException($"The configuration is not valid JSON: {e.Message}", e);
         }
-        if (root.ValueKind != JsonValueKind.Object)
+        if (_json.ValueKind != JsonValueKind.Object)
             throw new FormatException("The configuration is not a JSON object.");
-        var config = new GptConfig(root);
-        string[] faults = [.. config.Faults()];
-        return faults.Length == 0
-            ? config
-            : throw new FormatException($"The configuration is not one of a GPT-2: {string.Join("; ", faults)}.");
     }
 
-    public int Layers => Whole("n_layer")!.Value;
-
-    public int Heads => Whole("n_head")!.Value;
-
-    public int Width => Whole("n_embd")!.Value;
-
-    public int ContextLength => (Whole("n_positions") ?? Whole("n_ctx"))!.Value;
-
-    public double Dropout => Number("resid_pdrop") ?? 0;
-
-    public GeluForm Gelu => Text("activation_function") == "gelu" ? GeluForm.Erf : GeluForm.Tanh;
+    /// <summary>Options for the network that it describes.</summary>
+    /// <exception cref="FormatException">
+    /// It describes one that this package has not; the message lists everything that stands against it.
+    /// </exception>
+    public GptOptions ToOptions()
+    {
+        string[] faults = [.. Faults()];
+        if (faults.Length > 0)
+            throw new FormatException($"The configuration is not one of a GPT-2: {string.Join("; ", faults)}.");
+        return new GptOptions
+        {
+            Layers = Whole("n_layer")!.Value,
+            Heads = Whole("n_head")!.Value,
+            Width = Whole("n_embd")!.Value,
+            ContextLength = (Whole("n_positions") ?? Whole("n_ctx"))!.Value,
+            Biases = true,
+            Gelu = Text("activation_function") == "gelu" ? GeluForm.Erf : GeluForm.Tanh,
+            TieEmbeddings = Is("tie_word_embeddings", JsonValueKind.False) ? false : null,
+            Dropout = Number("resid_pdrop") ?? 0,
+        };
+    }
 
     private IEnumerable<string> Faults()
     {
-        foreach (string name in (string[])["n_layer", "n_head", "n_embd"])
+        foreach (string name in (string[])["n_layer", "n_head", "n_embd", "n_positions"])
         {
-            if (Whole(name) is null)
+            if (Whole(name) is null && !(name == "n_positions" && Whole("n_ctx") is not null))
                 yield return $"{name} is missing or no whole number";
         }
-        if ((Whole("n_positions") ?? Whole("n_ctx")) is null)
-            yield return "n_positions is missing or no whole number";
-        if (Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"))
-            yield return $"activation_function is {Raw("activation_function")}, and gelu or gelu_new is supported";
-        if (Number("layer_norm_epsilon") is double epsilon && (float)epsilon != GptShape.NormEpsilon)
-            yield return $"layer_norm_epsilon is {Raw("layer_norm_epsilon")}, and 1e-05 is supported";
-        if (Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"))
-            yield return $"n_inner is {inner}, and four times n_embd is supported";
-        foreach ((string name, bool supported) in ((string, bool)[])
-            [
-                ("tie_word_embeddings", true), ("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false),
-                ("add_cross_attention", false),
-            ])
-        {
-            JsonValueKind other = supported ? JsonValueKind.False : JsonValueKind.True;
-            if (_json.TryGetProperty(name, out JsonElement value) && value.ValueKind == other)
-                yield return $"{name} is {Raw(name)}, which is not supported";
-        }
+        (string Name, bool Differs, string Supported)[] others =
+        [
+            ("activation_function", Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"),
+                "gelu or gelu_new"),
+            ("layer_norm_epsilon", (float)(Number("layer_norm_epsilon") ?? 1e-5) != 1e-5f, "1e-05"),
+            ("n_inner", Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"), "four times n_embd"),
+            ("scale_attn_weights", Is("scale_attn_weights", JsonValueKind.False), "true"),
+            ("scale_attn_by_inverse_layer_idx", Is("scale_attn_by_inverse_layer_idx", JsonValueKind.True), "false"),
+            ("add_cross_attention", Is("add_cross_attention", JsonValueKind.True), "false"),
+        ];
+        foreach ((string name, _, string supported) in others.Where(o => o.Differs))
+            yield return $"{name} is {_json.GetProperty(name).GetRawText()}, and {supported} is supported";
     }
 
+    private bool Is(string name, JsonValueKind kind) =>
+        _json.TryGetProperty(name, out JsonElement value) && value.ValueKind == kind;
+
     private int? Whole(string name) =>
-        _json.TryGetProperty(name, out JsonElement v) && v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out int n)
-            ? n
-            : null;
+        Is(name, JsonValueKind.Number) && _json.GetProperty(name).TryGetInt32(out int n) ? n : null;
 
-    private double? Number(string name) =>
-        _json.TryGetProperty(name, out JsonElement v) && v.ValueKind == JsonValueKind.Number ? v.GetDouble() : null;
+    private double? Number(string name) => Is(name, JsonValueKind.Number) ? _json.GetProperty(name).GetDouble() : null;
 
-    private string? Text(string name) =>
-        _json.TryGetProperty(name, out JsonElement v) && v.ValueKind == JsonValueKind.String ? v.GetString() : null;
-
-    private string Raw(string name) => _json.GetProperty(name).GetRawText();
+    private string? Text(string name) => Is(name, JsonValueKind.String) ? _json.GetProperty(name).GetString() : null;
 }

@@ -1,113 +1,203 @@
 using TorchSharp;
-using TorchSharp.Modules;
-using static TorchSharp.torch.nn.functional;
 
 namespace GenerativeML;
 
 /// <summary>
-/// GPT-2's network (Radford 2019): token and position embeddings, blocks, a last normalisation; the output weights are
-/// the token embeddings. State dict keys are those of <see cref="GptShape.Tensors"/>.
+/// GPT-2's network (Radford 2019), without weights: token and position embeddings, blocks of attention and perceptron,
+/// a last normalisation; the output weights are the token embeddings, or matrices of their own. Names are GPT-2's own,
+/// without a prefix; matrices are (outputs, inputs), as torch.nn.Linear has them.
 /// </summary>
-internal sealed class GptNetwork : torch.nn.Module
+internal sealed class GptNetwork
 {
-    private readonly GptEmbedding wte;
-    private readonly GptEmbedding wpe;
-    private readonly ModuleList<GptBlock> h;
-    private readonly GptNorm ln_f;
+    /// <summary>The name of the token embeddings.</summary>
+    public const string Embeddings = "wte.weight";
 
-    /// <param name="shape">Its sizes.</param>
-    /// <param name="adapters">With adapters, they alone are trained; otherwise all weights.</param>
-    /// <param name="bfloat16">Whether linear layers compute in bfloat16 while training.</param>
-    /// <param name="random">Where initial weights come from, and where they are.</param>
-    public GptNetwork(GptShape shape, LoraOptions? adapters, bool bfloat16, SeededRandom random)
-        : base(nameof(GptNetwork))
+    /// <summary>The name of the output weights where they are not the token embeddings.</summary>
+    public const string Head = "lm_head.weight";
+
+    /// <summary>What names of adapters' matrices end in: (rank, inputs) and (outputs, rank).</summary>
+    public const string AdapterA = ".lora_A.weight", AdapterB = ".lora_B.weight";
+
+    // A span of bytes must be able to hold any tensor.
+    private const long MaxElements = int.MaxValue / sizeof(float);
+    private const double Deviation = 0.02;
+
+    // What adapters count; they are there in training only.
+    private readonly float _adapterScale;
+
+    /// <param name="options">Options of which the vocabulary's size is known.</param>
+    /// <exception cref="FormatException">The sizes are out of every sensible range.</exception>
+    public GptNetwork(GptOptions options)
     {
-        Shape = shape;
-        Adapters = adapters;
-        var build = new GptBuild(shape, adapters, bfloat16, random);
-        wte = new GptEmbedding(shape.VocabularySize, shape.Width, GptBuild.Deviation, random);
-        wpe = new GptEmbedding(shape.ContextLength, shape.Width, GptBuild.Deviation, random);
-        h = new ModuleList<GptBlock>([.. Enumerable.Range(0, shape.Layers).Select(_ => new GptBlock(shape, build))]);
-        ln_f = new GptNorm(shape.Width, shape.Biases, random.Device);
-        RegisterComponents();
-        foreach ((string name, torch.Tensor value) in this.NamedTensors())
-            value.requires_grad = adapters is null || GptAdapters.IsAdapter(name);
+        Options = options;
+        VocabularySize = options.VocabularySize!.Value;
+        if ((long)Math.Max(VocabularySize, options.ContextLength) * options.Width > MaxElements
+            || 4L * options.Width * options.Width > MaxElements)
+        {
+            throw new FormatException(
+                $"A GPT of {VocabularySize} tokens, context {options.ContextLength} and width {options.Width} has "
+                + $"tensors of more than {MaxElements} elements.");
+        }
+        if (options.Lora is LoraOptions lora)
+            _adapterScale = (float)(lora.Alpha / lora.Rank);
+        Tensors = AllTensors();
     }
 
-    public GptShape Shape { get; }
+    /// <summary>The options that it was made of.</summary>
+    public GptOptions Options { get; }
 
-    public LoraOptions? Adapters { get; }
+    /// <summary>Tokens that there are, V.</summary>
+    public int VocabularySize { get; }
 
-    /// <summary>The blocks, first to last.</summary>
-    public IReadOnlyList<GptBlock> Blocks => [.. h];
+    /// <summary>Every tensor but those of adapters, in the order of the computation.</summary>
+    public IReadOnlyList<TensorSpec> Tensors { get; }
 
-    /// <summary>Token embeddings and output weights, (V, C).</summary>
-    public torch.Tensor TokenWeight => wte.Weight;
+    /// <summary>The number of weights.</summary>
+    public long ParameterCount => Tensors.Sum(t => t.Length / sizeof(float));
 
-    /// <summary>Tokens (B, T) → hidden states (B, T, C) before the first block.</summary>
-    public torch.Tensor Embed(torch.Tensor tokens, GptDropout? dropout = null)
+    /// <summary>The matrices of a block, without <c>.weight</c>, and what adapts them.</summary>
+    public static IReadOnlyList<(string Name, LoraTargets Target)> Matrices { get; } =
+    [
+        ("attn.c_attn", LoraTargets.AttentionInput), ("attn.c_proj", LoraTargets.AttentionOutput),
+        ("mlp.c_fc", LoraTargets.PerceptronInput), ("mlp.c_proj", LoraTargets.PerceptronOutput),
+    ];
+
+    /// <summary>The name of the output weights.</summary>
+    public string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
+
+    /// <summary>Tokens and their positions → hidden states before the first block, (…) → (…, C).</summary>
+    public T Embed<T>(Scope<T> w, T tokens, T positions)
+        where T : struct, ITensor<T> =>
+        w.Dropout(w[Embeddings].Embed(tokens) + w["wpe.weight"].Embed(positions), Options.Dropout);
+
+    /// <summary>One block, (…, C) → (…, C).</summary>
+    public T Block<T>(Scope<T> w, int block, T x)
+        where T : struct, ITensor<T>
     {
-        dropout?.Begin(-1);
-        (long batch, long length) = (tokens.shape[0], tokens.shape[1]);
-        torch.Tensor x = wte.Weight.index_select(0, tokens.reshape(-1)).view(batch, length, Shape.Width)
-            .add(wpe.Weight.narrow(0, 0, length));
-        return dropout is null ? x : dropout.Apply(x);
+        w = w.Of($"h.{block}");
+        T queryKeyValue = Dense(w, "attn.c_attn", w.LayerNorm("ln_1", x));
+        T attended = w.Attention(queryKeyValue, Options.Heads, Options.Width / Options.Heads, Options.Dropout);
+        x += w.Dropout(Dense(w, "attn.c_proj", attended), Options.Dropout);
+        T hidden = Dense(w, "mlp.c_fc", w.LayerNorm("ln_2", x))
+            .Apply(Options.Gelu == GeluForm.Tanh ? Function.GeluTanh : Function.Gelu);
+        return x + w.Dropout(Dense(w, "mlp.c_proj", hidden), Options.Dropout);
     }
 
-    /// <summary>One block, (B, T, C) → (B, T, C).</summary>
-    public torch.Tensor Block(int block, torch.Tensor x, GptDropout? dropout = null)
+    /// <summary>What follows the last block: the hidden states that the output weights are applied to.</summary>
+    public static T Finish<T>(Scope<T> w, T x)
+        where T : struct, ITensor<T> => w.LayerNorm("ln_f", x);
+
+    /// <summary>Tokens and their positions → final hidden states, (…) → (…, C).</summary>
+    public T Hidden<T>(Scope<T> w, T tokens, T positions)
+        where T : struct, ITensor<T>
     {
-        dropout?.Begin(block);
-        return h[block].Forward(x, dropout);
+        T x = Embed(w, tokens, positions);
+        for (int block = 0; block < Options.Layers; block++)
+            x = Block(w, block, x);
+        return Finish(w, x);
     }
 
-    /// <summary>What follows the last block, (B, T, C) → (B, T, C).</summary>
-    public torch.Tensor Finish(torch.Tensor x) => ln_f.call(x);
+    /// <summary>Final hidden states → logits of the tokens that follow, (…, C) → (…, V).</summary>
+    public T Logits<T>(Scope<T> w, T hidden)
+        where T : struct, ITensor<T> => hidden.Linear(w[OutputWeights]);
 
-    /// <summary>Tokens (B, T) → the hidden states that the output weights are applied to, (B, T, C).</summary>
-    public torch.Tensor Hidden(torch.Tensor tokens, GptDropout? dropout = null)
+    /// <summary>
+    /// New tensors as GPT-2's training begins with them: matrices normal with 0.02, those whose results are added to the
+    /// hidden state smaller, so that many additions do not make it grow; adapters as nothing. Without adapters all are
+    /// trained, otherwise they alone.
+    /// </summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> Initialize(SeededRandom random)
     {
-        torch.Tensor x = Embed(tokens, dropout);
-        for (int i = 0; i < h.Count; i++)
-            x = Block(i, x, dropout);
-        return Finish(x);
+        foreach (TensorSpec spec in Tensors)
+        {
+            long[] shape = spec.Shape.ToArray();
+            double deviation = spec.Name.EndsWith("c_proj.weight", StringComparison.Ordinal)
+                ? Deviation / Math.Sqrt(2 * Options.Layers)
+                : Deviation;
+            torch.Tensor value = shape.Length > 1 ? random.Normal(shape, deviation)
+                : spec.Name.EndsWith(".bias", StringComparison.Ordinal) ? New(torch.zeros(shape))
+                : New(torch.ones(shape));
+            value.requires_grad = Options.Lora is null;
+            yield return (spec.Name, value);
+            string layer = spec.Name[..^".weight".Length];
+            if (Options.Lora is not LoraOptions lora || !IsAdapted(layer, lora))
+                continue;
+            yield return (layer + AdapterA,
+                random.Normal([lora.Rank, shape[1]], 1 / Math.Sqrt(shape[1])).requires_grad_());
+            yield return (layer + AdapterB, New(torch.zeros(shape[0], lora.Rank)).requires_grad_());
+        }
+
+        torch.Tensor New(torch.Tensor host) => HostTensors.OnDevice(host, random.Device);
     }
 
-    /// <summary>Tokens (B, T) → the logits of what follows each, (B, T, V).</summary>
-    public torch.Tensor Logits(torch.Tensor tokens) => linear(Hidden(tokens), wte.Weight);
+    private static bool IsAdapted(string layer, LoraOptions lora) =>
+        Matrices.Any(m => lora.Targets.HasFlag(m.Target) && layer.EndsWith("." + m.Name, StringComparison.Ordinal));
 
-    /// <summary>Tokens that follow on cached ones → their hidden states, as <see cref="Hidden"/> gives them.</summary>
-    public torch.Tensor Continue(DeviceTokens tokens)
+    // Low-rank adapters (Hu 2021) stand beside the weights while they are trained.
+    private T Dense<T>(Scope<T> w, string layer, T x)
+        where T : struct, ITensor<T>
     {
-        torch.Tensor x = wte.Weight.index_select(0, tokens.Tokens).add(wpe.Weight.index_select(0, tokens.Positions))
-            .view(tokens.Sequences, -1, Shape.Width);
-        for (int i = 0; i < h.Count; i++)
-            x = h[i].Continue(x, tokens, i);
-        return Finish(x);
+        T product = w.Linear(layer, x);
+        return w.Has(layer + AdapterA)
+            ? product + x.Linear(w[layer + AdapterA]).Linear(w[layer + AdapterB]) * _adapterScale
+            : product;
     }
 
-    /// <summary>Takes the weights; adapters stay as they are.</summary>
-    public void Take(GptWeights weights)
+    private List<TensorSpec> AllTensors()
+    {
+        long width = Options.Width;
+        List<TensorSpec> tensors = [];
+        Add(Embeddings, VocabularySize, width);
+        Add("wpe.weight", Options.ContextLength, width);
+        for (int i = 0; i < Options.Layers; i++)
+        {
+            Layer($"h.{i}.ln_1", width);
+            Layer($"h.{i}.attn.c_attn", 3 * width, width);
+            Layer($"h.{i}.attn.c_proj", width, width);
+            Layer($"h.{i}.ln_2", width);
+            Layer($"h.{i}.mlp.c_fc", 4 * width, width);
+            Layer($"h.{i}.mlp.c_proj", width, 4 * width);
+        }
+        Layer("ln_f", width);
+        if (Options.TieEmbeddings == false)
+            Add(Head, VocabularySize, width);
+        return tensors;
+
+        void Layer(string name, params long[] shape)
+        {
+            Add(name + ".weight", shape);
+            if (Options.Biases)
+                Add(name + ".bias", shape[0]);
+        }
+
+        void Add(string name, params long[] shape) => tensors.Add(new(name, TensorType.F32, shape));
+    }
+}
+
+/// <summary>A network's tensors by their names in the state dict, as the training loop wants them.</summary>
+internal sealed class NamedTensorModule : torch.nn.Module
+{
+    /// <param name="tensors">Belong to the module from now on, whatever dispose scope is open.</param>
+    public NamedTensorModule(IEnumerable<(string Name, torch.Tensor Value)> tensors)
+        : base(nameof(NamedTensorModule))
+    {
+        foreach ((string name, torch.Tensor value) in tensors)
+            register_buffer(name, value.DetachFromDisposeScope());
+    }
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors => named_buffers().ToDictionary(t => t.name, t => t.buffer);
+
+    /// <summary>Takes the values of weights; what they do not have stays.</summary>
+    public void LoadStateDict(HostWeights weights)
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in this.NamedTensors())
+        foreach ((string name, torch.Tensor value) in Tensors)
         {
-            if (GptAdapters.IsAdapter(name))
+            if (weights.Find(name) is null)
                 continue;
             using DisposeScope scope = torch.NewDisposeScope();
             value.view(-1).copy_(HostTensors.FromRows(weights[name], 1, value.numel(), value.device).view(-1));
         }
-    }
-
-    /// <summary>A copy of the weights, without the adapters.</summary>
-    public GptWeights ToWeights()
-    {
-        var weights = new GptWeights(Shape);
-        foreach ((string name, torch.Tensor value) in this.NamedTensors())
-        {
-            if (!GptAdapters.IsAdapter(name))
-                HostTensors.CopyTo(value, weights[name]);
-        }
-        return weights;
     }
 }

@@ -1,18 +1,15 @@
-
 namespace GenerativeML;
 
 /// <summary>
-/// The options of a GPT's network and of its training on a stream of tokens. A step trains on
+/// The options of a GPT: its network, and its training on a stream of tokens. A step trains on
 /// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
 /// </summary>
-/// <remarks>
-/// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
-/// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
-/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
-/// for text.
-/// </remarks>
-public record GptOptions : TrainingOptions
+/// <remarks><inheritdoc cref="TextOptions" path="/remarks"/></remarks>
+public sealed record GptOptions : TextOptions
 {
+    private const int DefaultBatchSize = 12, DefaultSteps = 2000;
+    private const int MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
+
     /// <summary>
     /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
     /// </summary>
@@ -24,7 +21,7 @@ public record GptOptions : TrainingOptions
     /// <summary>Attention heads in a block; divides <see cref="Width"/>. Default 4.</summary>
     public int Heads { get; init; } = 4;
 
-    /// <summary>Slots of a token's hidden state. From 1 to 65,536. Default 128.</summary>
+    /// <summary>Features of a token's hidden state. From 1 to 65,536. Default 128.</summary>
     public int Width { get; init; } = 128;
 
     /// <summary>The most tokens that are looked at together. From 1 to 1,048,576. Default 64.</summary>
@@ -37,7 +34,13 @@ public record GptOptions : TrainingOptions
     public GeluForm Gelu { get; init; } = GeluForm.Erf;
 
     /// <summary>
-    /// The share of hidden slots left out at random in a training step: of embeddings, attention weights and what each
+    /// Whether the output weights are the token embeddings, as GPT-2's are. Default: yes, unless
+    /// <see cref="InitialWeights"/> has output weights of its own, as minGPT's can.
+    /// </summary>
+    public bool? TieEmbeddings { get; init; }
+
+    /// <summary>
+    /// The share of hidden features left out at random in a training step: of embeddings, attention weights and what each
     /// half block adds. In [0, 1). Default 0.
     /// </summary>
     public double Dropout { get; init; }
@@ -104,52 +107,57 @@ public record GptOptions : TrainingOptions
 
     /// <summary>
     /// Options for the network that a <c>config.json</c> of GPT-2 describes (as Hugging Face writes it): sizes, biases,
-    /// the form of GELU and dropout. Everything else has its default.
+    /// the form of GELU and dropout. Everything else has its default, and can be changed by <c>with</c>.
     /// </summary>
-    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
     /// <param name="path">The file.</param>
     /// <exception cref="FormatException">
     /// It describes a network that this is not; the message lists what differs.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static TOptions FromConfig<TOptions>(string path)
-        where TOptions : GptOptions, new()
-    {
-        var config = GptConfig.Parse(File.ReadAllText(path));
-        return new TOptions
-        {
-            Layers = config.Layers,
-            Heads = config.Heads,
-            Width = config.Width,
-            ContextLength = config.ContextLength,
-            Biases = true,
-            Gelu = config.Gelu,
-            Dropout = config.Dropout,
-        };
-    }
+    public static GptOptions FromConfig(string path) => new GptConfig(File.ReadAllText(path)).ToOptions();
 
     /// <summary>
     /// Options for the network that a safetensors file of weights belongs to, as far as the file tells: layers, width,
-    /// context and biases are those of its tensors. Heads and the form of GELU are taken to be as in GPT-2, 64 slots to a
-    /// head and <see cref="GeluForm.Tanh"/>; where they are not, <see cref="FromConfig"/> is the way.
+    /// context and biases are those of its tensors. Heads and the form of GELU are taken to be as in GPT-2, 64 features
+    /// to a head and <see cref="GeluForm.Tanh"/>; where they are not, <see cref="FromConfig"/> is the way.
     /// </summary>
-    /// <typeparam name="TOptions">The kind of options that is wanted.</typeparam>
     /// <param name="path">The file.</param>
-    /// <exception cref="FormatException">It has no weights of a GPT, or heads of 64 slots do not fit its width.</exception>
+    /// <exception cref="FormatException">
+    /// It has no weights of a GPT, or heads of 64 features do not fit its width.
+    /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static TOptions FromWeights<TOptions>(string path)
-        where TOptions : GptOptions, new()
+    public static GptOptions FromWeights(string path)
     {
         using FileStream file = File.OpenRead(path);
-        GptShape shape = GptWeightFile.ShapeOf(file);
-        return new TOptions
+        return GptWeightFile.Describe(file);
+    }
+
+    /// <summary>The number format, the rates and all else that is left open, decided.</summary>
+    /// <param name="codec">The tokenizer.</param>
+    /// <param name="seed">The seed.</param>
+    internal GptOptions Resolve(TokenCodec codec, int seed)
+    {
+        bool given = InitialWeights is not null;
+        GptOptimizer optimizer = Lora is not null ? GptOptimizer.AdamW
+            : Optimizer ?? (given ? GptOptimizer.AdamW : GptOptimizer.Muon);
+        double rate = Lora is not null ? 5e-4
+            : given ? 1e-4
+            : Math.Min(0.5 / Width, optimizer == GptOptimizer.Muon ? 3e-3 : 4e-3);
+        return this with
         {
-            Layers = shape.Layers,
-            Heads = shape.Heads,
-            Width = shape.Width,
-            ContextLength = shape.ContextLength,
-            Biases = shape.Biases,
-            Gelu = shape.Gelu,
+            VocabularySize = codec.VocabularySize,
+            EndOfTextId = codec.EndOfText,
+            Tokenizer = codec.Tokenizer,
+            BytePairVocabulary = null,
+            Generation = Generation with { Seed = Generation.Seed ?? seed },
+            Seed = seed,
+            TieEmbeddings = TieEmbeddings ?? (given ? null : true),
+            BatchSize = BatchSize ?? DefaultBatchSize,
+            Steps = Steps ?? (Epochs is null ? DefaultSteps : null),
+            Optimizer = optimizer,
+            LearningRate = LearningRate ?? rate,
+            MatrixLearningRate = MatrixLearningRate ?? (given ? 1.5e-3 : 1.5e-2),
+            WeightDecay = WeightDecay ?? (Lora is not null ? 0 : 0.1),
         };
     }
 
@@ -157,20 +165,20 @@ public record GptOptions : TrainingOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(Layers, 1, GptShape.MostLayers);
-        OptionChecks.Within(Width, 1, GptShape.MostWidth);
+        OptionChecks.Within(Layers, 1, MaxLayers);
+        OptionChecks.Within(Width, 1, MaxWidth);
         OptionChecks.Within(Heads, 1, Width);
         if (Width % Heads != 0)
             throw new ArgumentOutOfRangeException(
                 nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
-        OptionChecks.Within(ContextLength, 1, GptShape.MostContext);
+        OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         if (Steps is int steps)
             OptionChecks.AtLeast(steps, 1, nameof(Steps));
         if (Steps is not null && Epochs is not null)
             throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
-        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? GptDefaults.BatchSize);
+        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
         if (Optimizer is GptOptimizer optimizer)
             OptionChecks.Defined(optimizer, nameof(Optimizer));
         if (MatrixLearningRate is double rate)

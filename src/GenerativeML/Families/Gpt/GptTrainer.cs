@@ -1,7 +1,5 @@
-using System.Text;
-using Microsoft.ML;
 using Microsoft.ML.Runtime;
-using Microsoft.ML.Tokenizers;
+using TorchSharp;
 
 namespace GenerativeML;
 
@@ -10,16 +8,16 @@ namespace GenerativeML;
 /// embeddings.
 /// </summary>
 /// <remarks>
-/// <para>To create this trainer, use <see cref="GenerativeCatalog.Gpt(Options)"/>.</para>
+/// <para>To create this trainer, use <see cref="Microsoft.ML.GenerativeCatalog.Gpt(GptOptions)"/>.</para>
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
 /// <item><term>Task</term><description>Text generation, anomaly detection, featurization; no label is
 /// read.</description></item>
 /// <item><term>Input</term><description>One column of text.</description></item>
 /// <item><term>Caching</term><description>The text's tokens are held in memory, two bytes each where the vocabulary has
-/// at most 65,536; the text itself is read row by row, twice.</description></item>
+/// at most 65,536; the text itself is read row by row, three times.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>Microsoft.ML.Tokenizers; for training, TorchSharp-cpu or
-/// TorchSharp-cuda. On the CPU, a trained model needs no torch.</description></item>
+/// TorchSharp-cuda; a trained model computes with Microsoft.ML.OnnxRuntime on the CPU.</description></item>
 /// </list>
 /// <para>Added columns, as far as the options name them:</para>
 /// <list type="table">
@@ -27,137 +25,144 @@ namespace GenerativeML;
 /// <item><term><c>GeneratedText</c></term><description>Text that continues the row's.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the
 /// higher, the stranger. NaN for a row without a token to score.</description></item>
-/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above that of all but
-/// the share <see cref="Options.Contamination"/> of the training rows.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above
+/// <see cref="TextTransformer.Threshold"/>, as that of the share <see cref="TextOptions.Contamination"/> of rows like
+/// those of training is.</description></item>
 /// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the
 /// score.</description></item>
 /// <item><term><c>Embedding</c></term><description>A vector: the mean of the tokens' final hidden
 /// states.</description></item>
 /// </list>
 /// </remarks>
-public sealed partial class GptTrainer : GenerativeEstimator<GptTransformer>
+public sealed class GptTrainer : TextTrainer<GptTransformer>
 {
-    // Enough to know a quantile by.
-    private const int CalibrationRows = 2048;
-    private const int CalibrationBatch = 64;
+    private readonly GptOptions _options;
 
-    private readonly Options _options;
-
-    internal GptTrainer(IHostEnvironment environment, Options options)
+    internal GptTrainer(IHostEnvironment environment, GptOptions options)
         : base(environment, nameof(GptTrainer), options) => _options = options;
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _options.Columns.Outputs(width: 1);
-
-    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
-        InputColumns.CheckText(inputSchema, _options.TextColumnName, parameter);
-
-    private protected override GptTransformer Train(IDataView input, string parameter, TrainingContext context)
+    private protected override GptTransformer Train(
+        TokenCorpus corpus, TokenCodec codec, TrainingContext context, Action<long, Func<TokenModel>>? afterStep)
     {
-        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
-        TokenCodec codec = CodecFor(column);
-        TextSample? sample = _options.PredictedLabelColumnName is null ? null : new(CalibrationRows, context.Seed);
-        GptCorpus corpus = column.Read(
-            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes, sample);
-        GptFitResult fit = GptFit.Fit(corpus, _options, context, afterStep: SamplesOf(codec, context.Seed));
-        var model = new TrainedGpt(fit.Weights, context.Device, context.FallbackToCpu);
-        float? threshold = sample is null ? null : Threshold(model, codec, sample.ToArray());
-        return Made(_options, model, codec, context.Seed, threshold, fit.Adapters);
+        GptFit fit = GptFit.Run(corpus, _options.Resolve(codec, context.Seed), context, afterStep: afterStep);
+        var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
+        return new GptTransformer(model, codec, adapters: fit.Adapters);
     }
 
     /// <summary>A transformer of the weights that options name, without training.</summary>
-    internal static GptTransformer Pretrained(IHostEnvironment environment, Options options)
+    internal static GptTransformer Pretrained(IHostEnvironment environment, GptOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        Tokenizer tokenizer = options.Tokenizer ?? throw new ArgumentException(
-            "Weights that were trained elsewhere need option Tokenizer.", nameof(options));
+        if (options.Tokenizer is null)
+            throw new ArgumentException("Weights that were trained elsewhere need option Tokenizer.", nameof(options));
         if (options.PredictedLabelColumnName is not null)
             throw new ArgumentException(
                 $"Option {nameof(options.PredictedLabelColumnName)} needs training rows to know the threshold by.",
                 nameof(options));
-        TokenCodec codec = TokenCodec.For(tokenizer, options.VocabularySize, options.EndOfTextId);
-        DecoderWeights weights = GptFit.ReadForDecoding(options, GptFit.ShapeOf(options, codec.VocabularySize))
+        TokenCodec codec = TokenCodec.For(options.Tokenizer, options.VocabularySize, options.EndOfTextId);
+        options = options.Resolve(codec, options.Seed ?? HostDefaults.Seed(environment));
+        (GptNetwork network, HostWeights weights) = GptFit.ReadInitial(options)
             ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
-        int seed = options.Seed ?? HostDefaults.Seed(environment);
-        var model = new TrainedGpt(weights, DeviceGpt.On(
-            options.Device ?? HostDefaults.Device(environment),
-            options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment), weights));
-        return Made(options, model, codec, seed, threshold: null, adapters: null);
+        var model = new TrainedGpt(
+            new GptNetwork(GptFit.Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
+            options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
+        return new GptTransformer(model, codec);
     }
+}
 
-    private static GptTransformer Made(
-        Options options, TrainedGpt model, TokenCodec codec, int seed, float? threshold, GptAdapters? adapters)
+/// <summary>What a GPT's training gives.</summary>
+/// <param name="Network">The network, without adapters, with options that a saved model keeps.</param>
+/// <param name="Weights">The weights, with adapters, if there are any, merged into them.</param>
+/// <param name="Adapters">The adapters by themselves; they belong to the weights that training started from.</param>
+/// <param name="Outcome">How training ended.</param>
+internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapters? Adapters, TrainingOutcome Outcome)
+{
+    /// <summary>Trains on a text, from new weights or from those that the options name.</summary>
+    /// <param name="corpus">The text.</param>
+    /// <param name="options">The network and its training, as <see cref="GptOptions.Resolve"/> gives them.</param>
+    /// <param name="context">What the surroundings decide.</param>
+    /// <param name="afterStep">
+    /// Told, after each step, how many there were, and how to get a model as it is then. Default: nobody.
+    /// </param>
+    /// <exception cref="InvalidOperationException">The text is shorter than a window.</exception>
+    /// <exception cref="FormatException">
+    /// The file of initial weights is not sound, or one of another network.
+    /// </exception>
+    public static GptFit Run(
+        TokenCorpus corpus, GptOptions options, TrainingContext context,
+        Action<long, Func<TokenModel>>? afterStep = null)
     {
-        var use = new GptUse
+        (GptNetwork Network, HostWeights Weights)? initial = ReadInitial(options);
+        GptNetwork network = initial?.Network ?? new GptNetwork(options);
+        options = network.Options;
+        torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, options.Width,
+            options.BatchSize!.Value * (long)options.ContextLength / options.GradientAccumulation);
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var data = new TokenWindows(
+            corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
+        using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
+        using var module = new NamedTensorModule(network.Initialize(random));
+        if (initial is not null)
+            module.LoadStateDict(initial.Value.Weights);
+
+        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
+        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
+        TrainingRun run = TrainingRun.Of(
+            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
+            options.LearningRate!.Value, options.WeightDecay!.Value, ("family", "gpt"), ("bfloat16", bfloat16),
+            (nameof(options.Steps), steps)) with
         {
-            Generation = WithSeed(options.Generation, seed),
-            Threshold = threshold,
+            Steps = steps,
+            Parts = options.GradientAccumulation,
+            RateFloor = options.FinalRateShare,
         };
-        return new GptTransformer(model, codec, options.Columns, use, adapters);
-    }
+        double? matrixRate =
+            options.Optimizer == GptOptimizer.Muon ? options.MatrixLearningRate / options.LearningRate : null;
+        var kept = new GptNetwork(Kept(options));
+        var objective = new GptObjective(
+            network, module, bfloat16, matrixRate,
+            afterStep is null ? null : count => afterStep(count, () => new TrainedGpt(kept, Copy().Weights)));
+        TrainingOutcome outcome = TrainingLoop.Run(objective, data, run, device);
+        (HostWeights weights, GptAdapters? adapters) = Copy();
+        return new GptFit(kept, weights, adapters, outcome);
 
-    /// <summary>What writes samples of text between steps; null where none are asked for.</summary>
-    private Action<long, Func<GptWeights>>? SamplesOf(TokenCodec codec, int seed)
-    {
-        if (_options is not { SampleEvery: int every, Samples: { } samples })
-            return null;
-        GenerationOptions generation = WithSeed(_options.Generation, seed);
-        generation.CheckTokens(codec.VocabularySize);
-        if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
-            throw new InvalidOperationException(
-                $"Option {nameof(Options.SamplePrompt)} is empty, and no token is the beginning of a document.");
-        return (steps, weights) =>
+        (HostWeights Weights, GptAdapters? Adapters) Copy()
         {
-            if (steps % every != 0)
-                return;
-            using var model = new TrainedGpt(weights());
-            string text = new TextGenerator(model, codec).Generate(_options.SamplePrompt, generation).Text;
-            samples.Report(new(steps, _options.SamplePrompt + text));
-        };
-    }
-
-    private static GenerationOptions WithSeed(GenerationOptions options, int seed) =>
-        options with { Seed = options.Seed ?? seed };
-
-    private TokenCodec CodecFor(TextColumn column)
-    {
-        Tokenizer tokenizer = _options.Tokenizer ?? (_options.BytePairVocabulary is int size
-            ? LearnPairs(column, size)
-            : LearnCharacters(column));
-        return TokenCodec.For(tokenizer, _options.VocabularySize, _options.EndOfTextId);
-    }
-
-    private CharacterTokenizer LearnCharacters(TextColumn column)
-    {
-        var characters = new HashSet<Rune>();
-        foreach (string text in column.Texts())
-            characters.UnionWith(text.EnumerateRunes());
-        if (characters.Count == 0)
-            throw column.Empty();
-        if (_options.JoinRows)
-            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
-        return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
-    }
-
-    private BytePairTokenizer LearnPairs(TextColumn column, int size) => BytePairTokenizer.Train(column.Texts(), new()
-    {
-        VocabularySize = size,
-        EndOfText = !_options.JoinRows,
-        CancellationToken = _options.CancellationToken,
-    });
-
-    /// <summary>The score that the expected share of training rows exceeds.</summary>
-    private float Threshold(TrainedGpt model, TokenCodec codec, string[] rows)
-    {
-        var scores = new float[rows.Length];
-        for (int start = 0; start < rows.Length; start += CalibrationBatch)
-        {
-            int count = Math.Min(CalibrationBatch, rows.Length - start);
-            GptBatchModel.Score(
-                model, codec, rows.AsSpan(start, count), scores.AsMemory(start, count), Memory<float>.Empty);
+            var weights = new HostWeights(kept.Tensors);
+            IReadOnlyDictionary<string, torch.Tensor> tensors = module.Tensors;
+            foreach (TensorSpec spec in kept.Tensors)
+                HostTensors.CopyTo(tensors[spec.Name], weights[spec.Name]);
+            GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, module) : null;
+            adapters?.MergeInto(weights);
+            return (weights, adapters);
         }
-        float[] known = [.. scores.Where(float.IsFinite).Order()];
-        int anomalies = (int)Math.Round(_options.Contamination * known.Length);
-        return known.Length == 0 ? float.MaxValue : known[Math.Max(0, known.Length - 1 - anomalies)];
     }
+
+    /// <summary>The weights that options name and the network that they belong to; null where they name none.</summary>
+    /// <exception cref="FormatException">A file is not sound, or one of another network.</exception>
+    public static (GptNetwork Network, HostWeights Weights)? ReadInitial(GptOptions options)
+    {
+        if (options.InitialWeights is null)
+            return null;
+        using FileStream file = File.OpenRead(options.InitialWeights);
+        (GptNetwork network, HostWeights weights) = GptWeightFile.Read(file, options);
+        if (options.InitialAdapters is not null)
+        {
+            using FileStream adapters = File.OpenRead(options.InitialAdapters);
+            GptAdapters.Load(adapters, network).MergeInto(weights);
+        }
+        return (network, weights);
+    }
+
+    /// <summary>What is kept of options: not where the weights came from.</summary>
+    public static GptOptions Kept(GptOptions options) => options with
+    {
+        InitialWeights = null,
+        InitialWeightsLayout = null,
+        InitialAdapters = null,
+        Lora = null,
+    };
 }

@@ -1,11 +1,12 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace GenerativeML;
 
 /// <summary>
 /// Weights of GPT-2, nanoGPT and minGPT in safetensors files, without torch. Names may have <c>transformer.</c> and its
-/// like before them; causal masks are passed over; <c>lm_head.weight</c> has to be the token embeddings.
+/// like before them; causal masks are passed over.
 /// </summary>
 internal static class GptWeightFile
 {
@@ -14,105 +15,101 @@ internal static class GptWeightFile
     // GPT-2's, in all its sizes.
     private const int HeadWidth = 64;
 
-    /// <summary>The shape that a file's tensors speak of, with heads and GELU as GPT-2 has them.</summary>
+    // What torch.compile, data parallelism, adapters and models with a head on top put before a name.
+    private static readonly string[] Prefixes = ["_orig_mod.", "module.", "base_model.model.", "transformer."];
+
+    /// <summary>The network that a file's tensors speak of, with heads and GELU as GPT-2 has them.</summary>
     /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
-    public static GptShape ShapeOf(Stream stream)
+    public static GptOptions Describe(Stream stream)
     {
-        var found = new Dictionary<string, long[]>(StringComparer.Ordinal);
-        foreach (TensorEntry entry in SafetensorsReader.Open(stream).Header.Tensors)
-            found[GptWeightNames.Canonical(entry.Spec.Name)] = [.. entry.Spec.Shape];
-        if (found.GetValueOrDefault("wte.weight") is not [long tokens, long width]
-            || found.GetValueOrDefault("wpe.weight") is not [long context, _])
+        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream).Header);
+        if (Shape(GptNetwork.Embeddings) is not [_, long width] || Shape("wpe.weight") is not [long context, _])
         {
             throw new FormatException(
-                "The file has no weights of a GPT: the matrices 'wte.weight' and 'wpe.weight' are not among its tensors.");
+                $"The file has no weights of a GPT: the matrices '{GptNetwork.Embeddings}' and 'wpe.weight' are not among "
+                + $"its tensors.{HeadAlone(found)}");
         }
         if (width % HeadWidth != 0)
             throw new FormatException(
-                $"The weights are {width} wide, and GPT-2's heads of {HeadWidth} slots do not fit: a config.json has to "
+                $"The weights are {width} wide, and GPT-2's heads of {HeadWidth} features do not fit: a config.json has to "
                 + "say how many heads there are.");
         int layers = 0;
         while (found.ContainsKey($"h.{layers}.ln_1.weight"))
             layers++;
-        var shape = new GptShape
+        var options = new GptOptions
         {
-            VocabularySize = (int)Math.Min(int.MaxValue, tokens),
-            ContextLength = (int)Math.Min(int.MaxValue, context),
             Layers = layers,
             Heads = (int)Math.Min(int.MaxValue, width / HeadWidth),
             Width = (int)Math.Min(int.MaxValue, width),
+            ContextLength = (int)Math.Min(int.MaxValue, context),
             Biases = found.ContainsKey("ln_f.bias"),
             Gelu = GeluForm.Tanh,
         };
-        shape.Check();
-        return shape;
+        try
+        {
+            options.Validate();
+        }
+        catch (ArgumentException e)
+        {
+            throw new FormatException($"The file has no weights of a GPT: {e.Message}", e);
+        }
+        return options;
+
+        long[] Shape(string name) => found.TryGetValue(name, out TensorEntry? entry) ? entry.Spec.Shape.ToArray() : [];
     }
 
-    /// <summary>Reads the weights of a network of a shape.</summary>
+    /// <summary>Reads the weights of the network that options ask for.</summary>
     /// <param name="stream">The file.</param>
-    /// <param name="shape">The shape that the weights must have.</param>
-    /// <param name="layout">
-    /// How matrices lie. Default: as that of the queries, keys and values does, which is
-    /// never square, as the one that mixes the heads is.
-    /// </param>
+    /// <param name="options">Options with <see cref="TextOptions.VocabularySize"/> known.</param>
+    /// <returns>
+    /// The network, with output weights of its own where the file has such, unless the options say otherwise; and its
+    /// weights.
+    /// </returns>
     /// <exception cref="FormatException">
-    /// The file is not sound, or tensors are missing, unexpected or of another shape: the message lists all of them.
+    /// The file is not sound; or tensors are missing, unexpected, of another shape, or hold what is no number: the
+    /// message lists all of them.
     /// </exception>
-    public static GptWeights Read(Stream stream, GptShape shape, GptWeightLayout? layout = null)
-    {
-        GptWeights? weights = null;
-        Read(stream, shape, layout, (name, row, length, values) =>
-            values.CopyTo((weights ??= new GptWeights(shape))[name], row * length));
-        return weights!;
-    }
-
-    /// <summary>The same, laid out for decoding: without a second copy in memory.</summary>
-    /// <inheritdoc cref="Read(Stream, GptShape, GptWeightLayout?)"/>
-    public static DecoderWeights ReadForDecoding(Stream stream, GptShape shape, GptWeightLayout? layout = null)
-    {
-        DecoderWeights? weights = null;
-        Read(stream, shape, layout, (name, row, _, values) =>
-            (weights ??= new DecoderWeights(shape)).Set(name, row, values));
-        return weights!;
-    }
-
-    /// <summary>
-    /// Gives rows of each tensor, as many at a time as are a few megabytes: the tensor's name, the number of the first
-    /// row, the length of a row, and the rows. Nothing is given before the whole file has been found to fit.
-    /// </summary>
-    private static void Read(
-        Stream stream, GptShape shape, GptWeightLayout? layout, Action<string, int, int, float[]> accept)
+    public static (GptNetwork Network, HostWeights Weights) Read(Stream stream, GptOptions options)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
-        Dictionary<string, TensorEntry> found = Match(reader.Header, shape, layout, out GptWeightLayout actual);
-        if (found.TryGetValue(GptWeightNames.Head, out TensorEntry? head))
-            RequireTied(reader, head, found["wte.weight"]);
-        foreach ((string name, long[] size) in shape.Tensors())
+        var tied = new GptNetwork(options with { TieEmbeddings = true });
+        Dictionary<string, TensorEntry> found = ByName(reader.Header);
+        GptWeightLayout layout = options.InitialWeightsLayout ?? (
+            found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? first)
+            && first.Spec.Shape.SequenceEqual([options.Width, 3L * options.Width])
+                ? GptWeightLayout.Conv1D : GptWeightLayout.Linear);
+        TensorSpec embeddings = tied.Tensors[0];
+        List<string> faults = Faults(
+            found, InFile(tied, layout), new TensorSpec(GptNetwork.Head, embeddings.Type, embeddings.Shape));
+        if (faults.Count > 0)
+            throw new FormatException(
+                $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
+                + HeadAlone(found));
+        bool differs = found.TryGetValue(GptNetwork.Head, out TensorEntry? head)
+            && Differ(reader, head, found[GptNetwork.Embeddings]);
+        if (differs && options.TieEmbeddings == true)
+            throw new FormatException(
+                $"The weights are not those of the network: '{GptNetwork.Head}' differs from '{GptNetwork.Embeddings}', "
+                + $"and option {nameof(options.TieEmbeddings)} says that they are the same.");
+        var network = new GptNetwork(options with { TieEmbeddings = options.TieEmbeddings ?? !differs });
+        var weights = new HostWeights(network.Tensors);
+        foreach (TensorSpec spec in network.Tensors)
         {
-            int length = size.Length > 1 ? (int)size[1] : 1;
-            if (actual == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name))
-            {
-                float[] turned = new float[size[0] * size[1]];
-                foreach ((int start, float[] piece) in Pieces(reader, found[name], (int)size[0]))
-                    Transpose(piece, start, length, (int)size[0], turned);
-                accept(name, 0, length, turned);
-                continue;
-            }
-            foreach ((int start, float[] piece) in Pieces(reader, found[name], length))
-                accept(name, start / length, length, piece);
+            TensorEntry entry = found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings];
+            ReadInto(weights[spec.Name], reader, entry, layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name));
         }
+        return (network, weights);
     }
 
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
-    public static void Write(Stream stream, GptWeights weights, GptWeightLayout layout)
+    public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout)
     {
-        IEnumerable<TensorSpec> tensors = weights.Shape.Tensors().Select(t => new TensorSpec(
-            t.Name, TensorType.F32, Transposed(t.Name) ? [t.Shape[1], t.Shape[0]] : t.Shape));
-        var writer = new SafetensorsWriter(stream, tensors, new Dictionary<string, string> { ["format"] = "pt" });
+        var writer = new SafetensorsWriter(
+            stream, InFile(network, layout), new Dictionary<string, string> { ["format"] = "pt" });
         foreach (TensorSpec spec in writer.Tensors)
         {
             float[] values = weights[spec.Name];
-            if (Transposed(spec.Name))
+            if (layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name))
             {
                 float[] turned = new float[values.Length];
                 Transpose(values, 0, (int)spec.Shape[1], (int)spec.Shape[0], turned);
@@ -121,84 +118,116 @@ internal static class GptWeightFile
             writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
         }
         writer.Complete();
-
-        bool Transposed(string name) => layout == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name);
     }
 
-    /// <summary>The file's tensors by our names; throws with everything that does not fit.</summary>
-    private static Dictionary<string, TensorEntry> Match(
-        SafetensorsHeader header, GptShape shape, GptWeightLayout? asked, out GptWeightLayout layout)
+    /// <summary>Whether a tensor is a matrix whose two layouts differ.</summary>
+    public static bool IsBlockMatrix(string canonical) =>
+        canonical.StartsWith("h.", StringComparison.Ordinal)
+        && GptNetwork.Matrices.Any(m => canonical.EndsWith($".{m.Name}.weight", StringComparison.Ordinal));
+
+    /// <summary>Reads a tensor's elements, as Single; those of a matrix turned, if asked for.</summary>
+    /// <exception cref="FormatException">Some are no numbers.</exception>
+    public static void ReadInto(float[] values, SafetensorsReader reader, TensorEntry entry, bool turned = false)
     {
-        var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
-        var expected = shape.Tensors().ToDictionary(t => t.Name, t => t.Shape, StringComparer.Ordinal);
-        List<string> faults = [], surplus = [];
-        foreach (TensorEntry entry in header.Tensors)
+        foreach ((int start, float[] piece) in Pieces(reader, entry))
         {
-            string name = GptWeightNames.Canonical(entry.Spec.Name);
-            if (GptWeightNames.IsMask(name))
-                continue;
-            if (!expected.ContainsKey(name) && name != GptWeightNames.Head)
-                surplus.Add(TensorSpec.Quote(entry.Spec.Name));
-            else if (!found.TryAdd(name, entry))
-                faults.Add($"{TensorSpec.Quote(name)} appears twice");
+            if (!Array.TrueForAll(piece, float.IsFinite))
+                throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
+            if (turned)
+                Transpose(piece, start, (int)entry.Spec.Shape[0], (int)entry.Spec.Shape[1], values);
+            else
+                piece.CopyTo(values, start);
         }
-        layout = asked ?? LayoutOf(found, shape);
-        string[] missing = [.. expected.Keys.Where(n => !found.ContainsKey(n)).Select(TensorSpec.Quote)];
-        if (missing.Length > 0)
-            faults.Add($"missing {string.Join(", ", missing)}");
-        if (surplus.Count > 0)
-            faults.Add($"unexpected {string.Join(", ", surplus)}");
-        foreach ((string name, TensorEntry entry) in found)
+    }
+
+    /// <summary>A file's tensors by our names, held against what is expected of it.</summary>
+    /// <param name="found">The file's tensors; causal masks are left out.</param>
+    /// <param name="expected">What has to be there.</param>
+    /// <param name="optional">What may be there.</param>
+    /// <returns>Everything that does not fit.</returns>
+    public static List<string> Faults(
+        Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
+    {
+        List<string> faults = [];
+        AddAll("missing", expected.Select(t => t.Name).Where(name => !found.ContainsKey(name)));
+        var known = expected.Concat(optional).ToDictionary(t => t.Name);
+        AddAll("unexpected", found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name));
+        foreach ((string name, TensorSpec wanted) in known)
         {
-            long[] size = name == GptWeightNames.Head ? expected["wte.weight"] : expected[name];
-            if (layout == GptWeightLayout.Conv1D && GptWeightNames.IsBlockMatrix(name))
-                size = [size[1], size[0]];
-            if (!entry.Spec.Shape.SequenceEqual(size))
+            if (!found.TryGetValue(name, out TensorEntry? entry))
+                continue;
+            if (!entry.Spec.Shape.SequenceEqual(wanted.Shape))
             {
-                string hint = name == "wte.weight" ? ", a row for each token of the vocabulary" : "";
+                string hint = name == GptNetwork.Embeddings ? ", a row for each token of the vocabulary" : "";
                 faults.Add(
-                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(size)}{hint}, " +
-                    $"and is {TensorSpec.Describe(entry.Spec.Shape)}");
+                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(wanted.Shape)}{hint}, and is "
+                    + TensorSpec.Describe(entry.Spec.Shape));
             }
             if (entry.Spec.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
                 faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
         }
-        return faults.Count == 0
-            ? found
-            : throw new FormatException(
-                $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}.");
-    }
+        return faults;
 
-    private static GptWeightLayout LayoutOf(Dictionary<string, TensorEntry> found, GptShape shape) =>
-        found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? entry)
-        && entry.Spec.Shape.SequenceEqual([shape.Width, 3L * shape.Width])
-            ? GptWeightLayout.Conv1D
-            : GptWeightLayout.Linear;
-
-    private static void RequireTied(SafetensorsReader reader, TensorEntry head, TensorEntry embeddings)
-    {
-        foreach (((_, float[] one), (_, float[] other)) in
-            Pieces(reader, head, rowLength: 1).Zip(Pieces(reader, embeddings, rowLength: 1)))
+        void AddAll(string what, IEnumerable<string> names)
         {
-            if (!one.AsSpan().SequenceEqual(other))
-                throw new FormatException(
-                    $"The weights are not those of the network: '{GptWeightNames.Head}' differs from 'wte.weight', " +
-                    "and the network's output weights are its token embeddings.");
+            if (names.Any())
+                faults.Add($"{what} {string.Join(", ", names.Select(TensorSpec.Quote))}");
         }
     }
 
-    /// <summary>
-    /// A tensor's elements as Single, whole rows at a time, each with the number of its first element.
-    /// </summary>
-    private static IEnumerable<(int Start, float[] Values)> Pieces(
-        SafetensorsReader reader, TensorEntry entry, int rowLength)
+    /// <summary>A file's tensors by our names, without causal masks.</summary>
+    /// <exception cref="FormatException">Two have the same name.</exception>
+    public static Dictionary<string, TensorEntry> ByName(SafetensorsHeader header)
+    {
+        var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
+        foreach (TensorEntry entry in header.Tensors)
+        {
+            string name = Canonical(entry.Spec.Name);
+            if (!IsMask(name) && !found.TryAdd(name, entry))
+                throw new FormatException($"{TensorSpec.Quote(name)} appears twice in the file.");
+        }
+        return found;
+    }
+
+    private static string Canonical(string name)
+    {
+        foreach (string prefix in Prefixes)
+        {
+            if (name.StartsWith(prefix, StringComparison.Ordinal))
+                name = name[prefix.Length..];
+        }
+        return name;
+    }
+
+    // Programs that write each of several equal tensors once can leave out the embeddings of a tied network.
+    private static string HeadAlone(Dictionary<string, TensorEntry> found) =>
+        found.ContainsKey(GptNetwork.Head) && !found.ContainsKey(GptNetwork.Embeddings)
+            ? $" It has '{GptNetwork.Head}': if that is the token embeddings, too, save it under both names."
+            : "";
+
+    private static TensorSpec[] InFile(GptNetwork network, GptWeightLayout layout) =>
+    [
+        .. network.Tensors.Select(t => layout == GptWeightLayout.Conv1D && IsBlockMatrix(t.Name)
+            ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0])
+            : t),
+    ];
+
+    private static bool IsMask(string canonical) =>
+        canonical.Split('.') is ["h", string block, "attn", "bias" or "masked_bias"]
+        && int.TryParse(block, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    private static bool Differ(SafetensorsReader reader, TensorEntry one, TensorEntry other) =>
+        Pieces(reader, one).Zip(Pieces(reader, other))
+            .Any(pair => !pair.First.Values.AsSpan().SequenceEqual(pair.Second.Values));
+
+    // A tensor's elements as Single, some at a time, each time with the number of the first.
+    private static IEnumerable<(int Start, float[] Values)> Pieces(SafetensorsReader reader, TensorEntry entry)
     {
         int size = entry.Spec.Type.Size();
         int count = (int)(entry.Spec.Length / size);
-        int most = Math.Max(1, PieceElements / rowLength) * rowLength;
-        for (int start = 0; start < count; start += most)
+        for (int start = 0; start < count; start += PieceElements)
         {
-            byte[] bytes = new byte[Math.Min(most, count - start) * size];
+            byte[] bytes = new byte[Math.Min(PieceElements, count - start) * size];
             reader.Read(entry, (long)start * size, bytes);
             yield return (start, Singles(bytes, entry.Spec.Type));
         }

@@ -11,7 +11,9 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
 {
     private readonly int _width = input.Width, _components = options.Components!.Value;
 
-    /// <summary>Whether components have matrices, not variances of single features.</summary>
+    private int Matrices => options.CovarianceType == CovarianceType.Tied ? 1 : _components;
+
+    /// <summary>Whether components have matrices, which stand one below the other, not variances of single features.</summary>
     public bool HasMatrices => options.CovarianceType is CovarianceType.Full or CovarianceType.Tied;
 
     /// <inheritdoc />
@@ -29,18 +31,20 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
     /// <inheritdoc />
     public override void Declare(Layers layers)
     {
-        int matrices = options.CovarianceType == CovarianceType.Tied ? 1 : _components;
-        long[] factor = HasMatrices ? [matrices, _width, _width] : [matrices, _width];
         layers.Parameter("weights", 0, _components);
         layers.Parameter("log_factors", 0, _components); // log πₖ − log √|2πΣₖ|
         layers.Parameter("means", 0, _components, _width);
-        layers.Parameter("factors", 0, factor);
-        layers.Parameter("inverse_factors", 0, factor);
+        layers.Parameter("white_means", 0, _components, _width); // L⁻¹·μ
+        layers.Parameter("factors", 0, HasMatrices ? Matrices * _width : _components, _width);
+        layers.Parameter("inverse_factors", 0, HasMatrices ? Matrices * _width : _components, _width);
     }
 
     /// <inheritdoc />
-    public VectorPasses Begin(RowStatistics rows, torch.Device device) =>
-        GaussianMixtureFit.Start(options, rows, device);
+    public VectorPasses Begin(RowStatistics rows, torch.Device device)
+    {
+        using torch.Tensor sample = VectorPasses.Sample(rows, device);
+        return GaussianMixtureFit.Start(options, rows, sample);
+    }
 
     /// <summary>The free numbers of the model with so many features that vary.</summary>
     public int FreeParameters(int features) => _components - 1 + _components * features + options.CovarianceType switch
@@ -55,8 +59,9 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
     public T Joint<T>(Scope<T> w, T x)
         where T : struct, ITensor<T>
     {
-        T away = x.Unsqueeze(1) - w["means"], inverse = w["inverse_factors"]; // (B, K, D)
-        T white = HasMatrices ? away.Transpose(1, 0, 2).Linear(inverse).Transpose(1, 0, 2) : away * inverse;
+        T inverse = w["inverse_factors"];
+        T white = (HasMatrices ? x.Linear(inverse).Reshape(-1, Matrices, _width) : x.Unsqueeze(1) * inverse)
+            - w["white_means"]; // (B, K, D)
         T distance = white.Apply(Function.Square).Reshape(-1, _width).Reduce(Reduction.Sum, 1).Reshape(-1, _components);
         return w["log_factors"] - distance * 0.5f;
     }
@@ -83,7 +88,7 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
             ? below
             : below - T.Concat(1, no, below.Slice(1, 0, _components - 1));
         T x = HasMatrices
-            ? normal.Unsqueeze(0).Linear(w["factors"]).Transpose(1, 0, 2)
+            ? normal.Linear(w["factors"]).Reshape(-1, Matrices, _width)
             : normal.Unsqueeze(1) * w["factors"]; // (B, K, D)
         return ((x + w["means"]) * chosen.Unsqueeze(2)).Reduce(Reduction.Sum, 1).Squeeze(1);
     }

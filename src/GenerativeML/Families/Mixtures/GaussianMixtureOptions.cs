@@ -41,22 +41,27 @@ public sealed record GaussianMixtureOptions : DensityOptions
     public int Starts { get; init; } = 5;
 
     /// <summary>
-    /// What is added to each variance of standardised features, so that a component of few or equal rows does not shrink
-    /// to a point of infinite density. 1e-9 to 1. Default 1e-3.
+    /// What is added to each variance of standardised features, so that no component shrinks to a point, of infinite
+    /// density, on few or equal rows. 1e-9 to 1. Default: 0.1 to detect anomalies, otherwise 1e-3.
     /// </summary>
-    public double Regularization { get; init; } = 1e-3;
+    public double? Regularization { get; init; }
 
     /// <summary>
     /// Iterations end when the mean log-likelihood of a row rises by less, in nats. Zero: never. Default 1e-5.
     /// </summary>
     public double Tolerance { get; init; } = 1e-5;
 
-    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    internal override VectorOptions Resolve(RowStatistics rows)
     {
-        BatchSize = BatchSize ?? 1024,
-        Epochs = Epochs ?? 200,
-        Components = (int)Math.Min(Components ?? GaussianMixtureFit.Choose(this, rows), rows.TrainingRows),
-    };
+        GaussianMixtureOptions decided = this with
+        {
+            BatchSize = BatchSize ?? 1024,
+            Epochs = Epochs ?? 200,
+            Regularization = Regularization ?? (PredictedLabelColumnName is null ? 1e-3 : 0.1),
+        };
+        int components = Components ?? GaussianMixtureFit.Choose(decided, rows);
+        return decided with { Components = (int)Math.Min(components, rows.TrainingRows) };
+    }
 
     /// <inheritdoc />
     public override void Validate()
@@ -66,7 +71,7 @@ public sealed record GaussianMixtureOptions : DensityOptions
         OptionChecks.Within(MaxComponents, 1, 1000);
         OptionChecks.Defined(CovarianceType);
         OptionChecks.Within(Starts, 1, 1000);
-        OptionChecks.Within(Regularization, 1e-9, 1);
+        OptionChecks.Within(Regularization ?? 1, 1e-9, 1, nameof(Regularization));
         OptionChecks.NonNegativeFinite(Tolerance);
     }
 }

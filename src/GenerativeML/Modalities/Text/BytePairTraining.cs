@@ -83,7 +83,7 @@ internal sealed class BytePairTraining(BytePairOptions options)
 
     private void Offer((int Left, int Right) pair, long count)
     {
-        if (count >= options.LeastFrequency)
+        if (count >= options.MinFrequency)
             _queue.Enqueue(pair, (-count, pair.Left, pair.Right));
     }
 

@@ -36,21 +36,26 @@ internal sealed class TextColumn
     /// <param name="codec">Makes the tokens.</param>
     /// <param name="separator">What joins the rows to one text; null where each is a document for itself.</param>
     /// <param name="budgetBytes">The most memory that the tokens may take.</param>
-    /// <param name="sample">Is shown each text; null for nobody.</param>
+    /// <param name="heldBack">Which of the rows that have a text are left out.</param>
+    /// <param name="held">Where their texts go.</param>
     /// <exception cref="InvalidOperationException">
     /// There is no text; or it has characters that the vocabulary cannot express; or it needs more memory.
     /// </exception>
-    public GptCorpus Read(ITokenCodec codec, string? separator, long budgetBytes, TextSample? sample)
+    public TokenCorpus Read(
+        TokenCodec codec, string? separator, long budgetBytes, ValidationRows? heldBack = null,
+        List<string>? held = null)
     {
-        var corpus = new GptCorpus(codec.VocabularySize, budgetBytes);
+        var corpus = new TokenCorpus(codec.VocabularySize, budgetBytes);
         ReadOnlySpan<int> end = codec.EndOfText is int token ? [token] : [];
-        long row = 0;
-        bool any = false;
+        long row = -1, filled = -1;
         foreach (string text in Texts())
         {
-            any |= text.Length > 0;
-            sample?.Add(text);
-            if (separator is not null)
+            row++;
+            if (text.Length > 0 && heldBack?.Contains(++filled) == true)
+            {
+                held!.Add(text);
+            }
+            else if (separator is not null)
             {
                 corpus.Add(Encode(codec, text + separator, row));
             }
@@ -60,20 +65,20 @@ internal sealed class TextColumn
                 corpus.Add(end);
                 corpus.Add(Encode(codec, text, row));
             }
-            row++;
         }
-        if (!any)
-            throw Empty();
         if (separator is null)
             corpus.Add(end);
         return corpus;
     }
 
-    /// <summary>The error for a column without text.</summary>
-    public InvalidOperationException Empty() =>
-        new($"There is no text to train on: column '{_column.Name}' is empty, or all its rows are.");
+    /// <summary>The rows that have a text.</summary>
+    /// <exception cref="InvalidOperationException">There are none.</exception>
+    public long Count() => Texts().LongCount(text => text.Length > 0) is > 0 and long count
+        ? count
+        : throw new InvalidOperationException(
+            $"There is no text to train on: column '{_column.Name}' is empty, or all its rows are.");
 
-    private int[] Encode(ITokenCodec codec, string text, long row)
+    private int[] Encode(TokenCodec codec, string text, long row)
     {
         try
         {

@@ -3,11 +3,13 @@ using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
 
-/// <summary>Any tokenizer as a GPT uses it.</summary>
+/// <summary>
+/// Any tokenizer as models use it: between text and numbers of tokens. Safe to use from several threads.
+/// </summary>
 /// <param name="tokenizer">The tokenizer.</param>
 /// <param name="vocabularySize">Tokens are below it.</param>
 /// <param name="endOfText">The token between documents, if there is one.</param>
-internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? endOfText) : ITokenCodec
+internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? endOfText)
 {
     /// <summary>A tokenizer with what it says of itself, or what is said of it.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
@@ -16,7 +18,7 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
     /// <exception cref="ArgumentException">
     /// They contradict each other, or the number of tokens is not known.
     /// </exception>
-    public static TokenCodec For(Tokenizer tokenizer, int? vocabularySize, int? endOfText)
+    public static TokenCodec For(Tokenizer tokenizer, int? vocabularySize = null, int? endOfText = null)
     {
         var own = tokenizer as GptTokenizer;
         int size = vocabularySize ?? own?.VocabularySize ?? throw new ArgumentException(
@@ -33,13 +35,16 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
     /// <summary>The tokenizer itself.</summary>
     public Tokenizer Tokenizer => tokenizer;
 
-    /// <inheritdoc/>
+    /// <summary>Tokens are below it.</summary>
     public int VocabularySize => vocabularySize;
 
-    /// <inheritdoc/>
+    /// <summary>The token that stands between documents; null where there is none.</summary>
     public int? EndOfText => endOfText;
 
-    /// <inheritdoc/>
+    /// <summary>A text's tokens; none for an empty text.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// The text has characters that the vocabulary cannot express.
+    /// </exception>
     public int[] Encode(string text)
     {
         int[] tokens = [.. tokenizer.EncodeToIds(text)];
@@ -52,27 +57,26 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
         return tokens;
     }
 
-    /// <inheritdoc/>
-    public ITextAssembler StartText(ReadOnlySpan<int> before) =>
-        tokenizer is GptTokenizer own ? new BytesToText(own) : new DecodedText(tokenizer, before);
+    /// <summary>
+    /// Starts to put together, from its tokens, the text that follows on those of <paramref name="before"/>, up to a
+    /// stop string.
+    /// </summary>
+    public TextInProgress StartText(ReadOnlySpan<int> before, IReadOnlyList<string> stopStrings) =>
+        new(tokenizer is GptTokenizer own ? new BytesToText(own) : new DecodedText(tokenizer, before), stopStrings);
 
-    /// <summary>Puts together the bytes of tokens.</summary>
+    /// <summary>Puts together the bytes of tokens. Those of a last character that is not complete are left out.</summary>
     private sealed class BytesToText(GptTokenizer tokenizer) : ITextAssembler
     {
         private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
 
-        public string Add(int token) =>
-            token < tokenizer.VocabularySize ? Decode(tokenizer.GetBytes(token), false) : "";
-
-        public string Finish() => Decode([], true);
-
-        private string Decode(ReadOnlySpan<byte> bytes, bool last)
+        public string Add(int token)
         {
-            Span<char> text = stackalloc char[Math.Min(256, bytes.Length + 4)];
-            if (text.Length < bytes.Length + 4)
-                text = new char[bytes.Length + 4];
-            return text[.._decoder.GetChars(bytes, text, last)].ToString();
+            ReadOnlySpan<byte> bytes = token < tokenizer.VocabularySize ? tokenizer.GetBytes(token) : [];
+            Span<char> text = bytes.Length < 256 ? stackalloc char[bytes.Length + 4] : new char[bytes.Length + 4];
+            return text[.._decoder.GetChars(bytes, text, flush: false)].ToString();
         }
+
+        public string Finish() => "";
     }
 
     /// <summary>
@@ -111,10 +115,71 @@ internal sealed class TokenCodec(Tokenizer tokenizer, int vocabularySize, int? e
             return piece;
         }
 
-        public string Finish() => NewOf(Text());
+        public string Finish() => NewOf(Text().TrimEnd(Incomplete));
 
         private string Text() => _tokens.Count == 0 ? "" : _tokenizer.Decode(_tokens);
 
         private string NewOf(string text) => text.Length > _known.Length ? text[_known.Length..] : "";
+    }
+}
+
+/// <summary>Puts a text together from its tokens, one by one; used by one thread at a time.</summary>
+internal interface ITextAssembler
+{
+    /// <summary>
+    /// Adds a token and says what text is certain now: whole characters only, and nothing while one is incomplete.
+    /// </summary>
+    string Add(int token);
+
+    /// <summary>Ends the text: what is left of it, without a character that is not complete.</summary>
+    string Finish();
+}
+
+/// <summary>
+/// A text while its tokens come in: whole characters, up to the first stop string. What could be the beginning of one
+/// is held back until it is certain.
+/// </summary>
+internal sealed class TextInProgress(ITextAssembler assembler, IReadOnlyList<string> stopStrings)
+{
+    private string _held = "";
+
+    /// <summary>Whether a stop string has ended the text.</summary>
+    public bool Stopped { get; private set; }
+
+    /// <summary>Adds a token and gives the text that is certain now.</summary>
+    public string Add(int token) => Filter(assembler.Add(token));
+
+    /// <summary>No more tokens come: the rest of the text.</summary>
+    public string End()
+    {
+        if (Stopped)
+            return "";
+        string rest = Filter(assembler.Finish());
+        return rest + _held;
+    }
+
+    private string Filter(string piece)
+    {
+        string text = _held + piece;
+        int[] stops = [.. stopStrings.Select(s => text.IndexOf(s, StringComparison.Ordinal)).Where(at => at >= 0)];
+        Stopped = stops.Length > 0;
+        int certain = Stopped ? stops.Min() : text.Length - LongestBeginning(text);
+        _held = Stopped ? "" : text[certain..];
+        return text[..certain];
+    }
+
+    // The longest end of the text that a stop string begins with.
+    private int LongestBeginning(string text)
+    {
+        int longest = 0;
+        foreach (string stop in stopStrings)
+        {
+            for (int length = Math.Min(stop.Length - 1, text.Length); length > longest; length--)
+            {
+                if (text.AsSpan(text.Length - length).SequenceEqual(stop.AsSpan(0, length)))
+                    longest = length;
+            }
+        }
+        return longest;
     }
 }

@@ -1,0 +1,102 @@
+using System.Text;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.Tokenizers;
+
+namespace GenerativeML;
+
+/// <summary>
+/// What the estimators have in common that train on a column of text: the tokenizer, the corpus, the threshold.
+/// </summary>
+/// <typeparam name="TTransformer">What training makes.</typeparam>
+public abstract class TextTrainer<TTransformer> : GenerativeEstimator<TTransformer>
+    where TTransformer : TextTransformer
+{
+    // Enough to know a quantile by.
+    private const int MaxHeldRows = 2048;
+
+    private readonly TextOptions _options;
+
+    private protected TextTrainer(IHostEnvironment environment, string name, TextOptions options)
+        : base(environment, name, options) => _options = options;
+
+    private protected sealed override IReadOnlyList<OutputColumn> PromisedColumns => _options.Outputs(width: 1);
+
+    private protected sealed override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        InputColumns.CheckText(inputSchema, _options.TextColumnName, parameter);
+
+    /// <summary>Trains on a text.</summary>
+    /// <param name="corpus">The text.</param>
+    /// <param name="codec">Its tokenizer.</param>
+    /// <param name="context">What the surroundings decide.</param>
+    /// <param name="afterStep">
+    /// Told, after each step, how many there were, and how to get a model as it is then. Null: nobody is.
+    /// </param>
+    private protected abstract TTransformer Train(
+        TokenCorpus corpus, TokenCodec codec, TrainingContext context, Action<long, Func<TokenModel>>? afterStep);
+
+    private protected sealed override TTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
+        long rows = column.Count();
+        TokenCodec codec = TokenCodec.For(Tokenizer(column), _options.VocabularySize, _options.EndOfTextId);
+        List<string> held = [];
+        TokenCorpus corpus = column.Read(
+            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
+            new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
+        TTransformer trained = Train(corpus, codec, context, Sampling(codec, context.Seed));
+        if (_options.PredictedLabelColumnName is not null)
+            trained.Calibrate(held, _options.Contamination);
+        return trained;
+    }
+
+    // Some twenty rows beyond the threshold tell well where it lies; but most rows are to train.
+    private double HeldShare(long rows)
+    {
+        if (_options.PredictedLabelColumnName is null || rows < 2)
+            return 0;
+        const double least = 0.1, most = 0.25;
+        return Math.Clamp(20 / _options.Contamination / rows, least, most);
+    }
+
+    // What writes samples of text between steps; null where none are asked for.
+    private Action<long, Func<TokenModel>>? Sampling(TokenCodec codec, int seed)
+    {
+        if (_options is not { SampleEvery: int every, Samples: { } samples })
+            return null;
+        GenerationOptions generation = _options.Generation with { Seed = _options.Generation.Seed ?? seed };
+        generation.CheckTokens(codec.VocabularySize);
+        if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
+            throw new InvalidOperationException(
+                $"Option {nameof(_options.SamplePrompt)} is empty, and no token is the beginning of a document.");
+        return (steps, current) =>
+        {
+            if (steps % every != 0)
+                return;
+            using TokenModel model = current();
+            string text = new TextGenerator(model, codec).Generate(_options.SamplePrompt, generation).Text;
+            samples.Report(new(steps, _options.SamplePrompt + text));
+        };
+    }
+
+    private Tokenizer Tokenizer(TextColumn column)
+    {
+        if (_options.Tokenizer is Tokenizer given)
+            return given;
+        if (_options.BytePairVocabulary is int size)
+        {
+            return BytePairTokenizer.Train(column.Texts(), new()
+            {
+                VocabularySize = size,
+                EndOfText = !_options.JoinRows,
+                CancellationToken = _options.CancellationToken,
+            });
+        }
+        var characters = new HashSet<Rune>();
+        foreach (string text in column.Texts())
+            characters.UnionWith(text.EnumerateRunes());
+        if (_options.JoinRows)
+            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
+        return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
+    }
+}
