@@ -19,7 +19,7 @@ internal static class TestData
     private static string BesideTheRepository()
     {
         string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "GenerativeML.slnx")))
+        while (folder is not null && !File.Exists(Path.Combine(folder, "GenerativeML.sln")))
             folder = Path.GetDirectoryName(folder);
         return Path.Combine(folder ?? ".", "..", "shared", "data");
     }

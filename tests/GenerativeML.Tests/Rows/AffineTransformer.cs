@@ -6,18 +6,21 @@ namespace GenerativeML.Tests.Rows;
 
 /// <summary>The smallest family there can be: an <see cref="AffineModel"/> in an estimator and a transformer.</summary>
 internal sealed class AffineEstimator(IHostEnvironment environment, AffineOptions options)
-    : VectorEstimator<AffineTransformer>(environment, nameof(AffineEstimator), options)
+    : GenerativeEstimator<AffineTransformer>(environment, nameof(AffineEstimator), options)
 {
-    private protected override IReadOnlyList<string> InputColumnNames => [options.Input];
-
     private protected override IReadOnlyList<OutputColumn> PromisedColumns => AffineModel.OutputsOf(1, options.Input);
 
     /// <summary>The context of the last run.</summary>
     public TrainingContext? Context { get; private set; }
 
-    private protected override AffineTransformer Train(DataViewRowSource rows, TrainingContext context)
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        InputColumns.Check(inputSchema, options.Input, parameter);
+
+    private protected override AffineTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         Context = context;
+        var rows = new DataViewRowSource(
+            input, [options.Input], options.NonFiniteValues, parameter, [], options.CancellationToken);
         using (IRowReader reader = rows.Open())
         {
             var block = new RowBlock(rows.Fields, 64);
