@@ -4,7 +4,7 @@
 #
 #   build/gpu-check.sh [TorchSharp's src/Native, at the version in Directory.Packages.props]
 #
-# Writes artifacts/gpu-check.tar.xz, of some 30 MB. Without the sources, the machine's PyTorch has to be of the version
+# Writes artifacts/gpu-check.tar.xz, of some 40 MB. Without the sources, the machine's PyTorch has to be of the version
 # that TorchSharp's own native part is made for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -89,7 +89,7 @@ def gan(work, device, prepare):
 
     size, generator, critic = work["Batch"], perceptron(8, 2), perceptron(2, 1)
     judge, make = (
-        torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0, 0.9), fused=device == "cuda")
+        torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.0, 0.9), fused=device == "cuda")
         for network in (critic, generator))
     angles = torch.randint(0, 8, (10 * size, 1), device=device) * (math.pi / 4)
     points = torch.cat([angles.cos(), angles.sin()], 1) + 0.05 * torch.rand(10 * size, 2, device=device)

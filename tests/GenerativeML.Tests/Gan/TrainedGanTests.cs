@@ -179,8 +179,8 @@ public class TrainedGanTests
     {
         VectorNetwork network = FitAndSearch();
         Assert.AreEqual(
-            Growth(() => new TorchLayers(network.Declare, TorchSharp.torch.CPU, seed: 1).Dispose()),
-            Growth(() => FitAndSearch()));
+            LiveTensors.Growth(() => new TorchLayers(network.Declare, TorchSharp.torch.CPU, seed: 1).Dispose()),
+            LiveTensors.Growth(() => FitAndSearch()));
 
         static VectorNetwork FitAndSearch()
         {
@@ -190,13 +190,6 @@ public class TrainedGanTests
             }).Model;
             Trained.Scores(model, [1, 2, 3, 4]);
             return model.Network;
-        }
-
-        static long Growth(Action action)
-        {
-            long before = TorchSharp.torch.Tensor.TotalCount;
-            action();
-            return TorchSharp.torch.Tensor.TotalCount - before;
         }
     }
 

@@ -175,7 +175,8 @@ public sealed class ConditionTests
             .GetColumn<double>("Gaps").All(double.IsNaN));
         using TabularTransformer few = ShuffledTable.Fit(
             new TableView(60).Add("Few", NumberDataViewType.Single, row => row % 3 == 0 ? float.NaN : row % 3));
-        float[] some = [.. few.Generate(50, where: new RowCondition().OneOf("Few", double.NaN, 2)).GetColumn<float>("Few")];
+        var either = new RowCondition().OneOf("Few", double.NaN, 2);
+        float[] some = [.. few.Generate(50, where: either).GetColumn<float>("Few")];
         Assert.IsTrue(some.All(v => float.IsNaN(v) || v == 2) && some.Any(float.IsNaN) && some.Contains(2));
         TableView twice = new TableView(50)
             .Add("V.0", NumberDataViewType.Single, row => (float)row).AddVector("V", 1, row => [row]);

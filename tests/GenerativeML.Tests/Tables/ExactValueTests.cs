@@ -100,7 +100,8 @@ public sealed class ExactValueTests
     {
         Refused("'Long'", new TableView(9).Add("Long", NumberDataViewType.Int64, row => (1L << 53) + 1 + row));
         Refused("'Negative'", new TableView(9).Add("Negative", NumberDataViewType.Int64, row => -(1L << 53) - 1 - row));
-        Refused("'Unsigned'", new TableView(9).Add("Unsigned", NumberDataViewType.UInt64, row => ulong.MaxValue - (ulong)row - 1));
+        Refused("'Unsigned'", new TableView(9).Add(
+            "Unsigned", NumberDataViewType.UInt64, row => ulong.MaxValue - (ulong)row - 1));
         Refused("'Ticks'", new TableView(9).Add(
             "Ticks", DateTimeDataViewType.Instance, row => new DateTime(1700, 1, 1).AddTicks(2 * row + 1)));
         Refused("'Zones'", new TableView(9).Add(
@@ -147,7 +148,7 @@ public sealed class ExactValueTests
                 TokenValues values = tokens.Columns[p].Values(
                     where?.Limits.FirstOrDefault(l => l.Column == tokens.Order[p]));
                 int[] allowed =
-                    [.. Enumerable.Range(0, tokens.Counts[p]).Where(t => values.Allowed is null || values.Allowed[t] > 0)];
+                    [.. Enumerable.Range(0, tokens.Counts[p]).Where(t => values.Allowed?[t] is not 0)];
                 for (int row = 0; row < count; row++)
                 {
                     var random = new SplitMix64(new SplitMix64(seed + (ulong)(first + row)).Next());

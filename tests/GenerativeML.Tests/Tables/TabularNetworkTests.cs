@@ -129,7 +129,8 @@ public sealed class TabularNetworkTests
         }
         Scope<TorchTensor> w = new TorchOps(layers.Tensors).Root;
         Loss().backward();
-        foreach (string name in new[] { "decoder.1.known.weight", "encoder.mu.weight", "smooth.2.decoder", "encoder.0.tokens" })
+        string[] names = ["decoder.1.known.weight", "encoder.mu.weight", "smooth.2.decoder", "encoder.0.tokens"];
+        foreach (string name in names)
         {
             torch.Tensor parameter = layers.Tensors[name];
             double norm = parameter.grad!.norm().item<float>();

@@ -169,7 +169,8 @@ public sealed class TokenTests
         var draw = new SplitMix64(12);
         double[] values =
         [
-            .. Enumerable.Range(0, 4000).Select(i => draw.Next(5000) + (i % 20 == 0 ? Math.Round(draw.NextDouble(), 2) : 0)),
+            .. Enumerable.Range(0, 4000).Select(
+                i => draw.Next(5000) + (i % 20 == 0 ? Math.Round(draw.NextDouble(), 2) : 0)),
         ];
         TableColumn column = ArrayTable.Number("x", values, 2);
         TokenColumn tokens = modes ? NumberModes.Learn(column, values) : NumberTokens.Learn(column, values, 64);

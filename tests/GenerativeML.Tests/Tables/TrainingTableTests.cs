@@ -37,7 +37,8 @@ public sealed class TrainingTableTests
         Assert.AreEqual(4, Categories("Key"));
         Assert.AreEqual(40, Categories("Bare"));
         Assert.AreEqual(true, shape.Columns.Single(c => c.Name == "Day").HasMissing);
-        Assert.AreEqual(198, shape.Columns.Where(c => c.Name == "Day").Select(c => (c.Max - c.Min) / TimeSpan.TicksPerDay).Single());
+        TableColumn day = shape.Columns.Single(c => c.Name == "Day");
+        Assert.AreEqual(198, (day.Max - day.Min) / TimeSpan.TicksPerDay);
         Assert.AreEqual(
             TimeSpan.FromMilliseconds(199 * 250).Ticks,
             shape.Columns.Where(c => c.Name == "Time").Select(c => c.Max - c.Min).Single());

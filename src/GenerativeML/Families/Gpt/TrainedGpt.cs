@@ -24,24 +24,14 @@ internal sealed class TrainedGpt(
     private const long MaxCacheBytes = 1L << 29;
 
     private readonly int _threads = threads ?? Environment.ProcessorCount;
-    private readonly SequenceModel _sequences = new(
-        new TokenPass(network), weights, network.Options.Width, network.VocabularySize, device, fallbackToCpu,
-        IsLarge(network) ? threads ?? Environment.ProcessorCount : 1,
-        borrow: network.ParameterCount * sizeof(float) > MaxPackedBytes);
+    private readonly Lock _opening = new();
+    private SequenceModel? _sequences;
 
     /// <summary>The network.</summary>
     public GptNetwork Network => network;
 
     /// <summary>Its weights.</summary>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public HostWeights Weights
-    {
-        get
-        {
-            CheckAlive();
-            return weights;
-        }
-    }
+    public HostWeights Weights => weights;
 
     public override int VocabularySize => network.VocabularySize;
 
@@ -51,7 +41,16 @@ internal sealed class TrainedGpt(
 
     public override int Decoders => IsLarge(network) || device != ComputeDevice.Cpu ? 1 : _threads;
 
-    public override ITokenDecoder NewDecoder(int slots, int capacity) => _sequences.Start(slots, capacity);
+    public override ITokenDecoder NewDecoder(int slots, int capacity)
+    {
+        lock (_opening)
+        {
+            _sequences ??= new SequenceModel(
+                new TokenPass(network), weights, network.Options.Width, network.VocabularySize, device, fallbackToCpu,
+                IsLarge(network) ? _threads : 1, borrow: network.ParameterCount * sizeof(float) > MaxPackedBytes);
+            return _sequences.Start(slots, capacity);
+        }
+    }
 
     public override int MaxSlots(int capacity)
     {
@@ -61,8 +60,11 @@ internal sealed class TrainedGpt(
 
     public override void Dispose()
     {
-        base.Dispose();
-        _sequences.Dispose();
+        lock (_opening)
+        {
+            _sequences?.Dispose();
+            _sequences = null;
+        }
     }
 
     private static bool IsLarge(GptNetwork network) => network.ParameterCount >= LargeParameterCount;

@@ -51,7 +51,7 @@ internal sealed class NumberModes : TokenColumn
         return new NumberModes(column, [.. modes.Select((mode, k) =>
         {
             int step = column.UsualStep([.. ofMode[k].Select(value => (value, 1.0))]);
-            double share = ofMode[k].Select(value => column.LevelOf(value) <= step ? 1.0 : 0).DefaultIfEmpty(1).Average();
+            double share = ofMode[k].Select(v => column.LevelOf(v) <= step ? 1.0 : 0).DefaultIfEmpty(1).Average();
             return mode with { Step = step, StepShare = share };
         })]);
     }

@@ -222,8 +222,8 @@ internal sealed class NumberTokens : TokenColumn
 
     /// <summary>
     /// How values are spread in an interval: repeated ones as they are, and each of the others somewhere between the
-    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where most
-    /// values of the column are multiples of a step, those of such a value's surroundings are, too.
+    /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where
+    /// most values of the column are multiples of a step, as many of those in the surroundings are, too.
     /// </summary>
     private static IEnumerable<NumberSegment> Segments(
         TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
@@ -242,7 +242,8 @@ internal sealed class NumberTokens : TokenColumn
                 ? distinct[to]
                 : Middle(distinct[to], distinct[interval[last + 1]]);
             double all = interval[first..(last + 1)].Sum(i => (double)counts[i]);
-            double asUsual = interval[first..(last + 1)].Sum(i => column.LevelOf(distinct[i]) <= usual ? counts[i] : 0.0);
+            double asUsual = interval[first..(last + 1)]
+                .Sum(i => column.LevelOf(distinct[i]) <= usual ? (double)counts[i] : 0);
             yield return new NumberSegment(low, high, all, asUsual / all);
         }
 

@@ -45,8 +45,8 @@ public abstract record TableConstraint
     }
 
     /// <summary>
-    /// One column's number, or time, is never greater than another's. Where one of the two is a Single, they are compared
-    /// as Singles.
+    /// One column's number, or time, is never greater than another's. Where one of the two is a Single, they are
+    /// compared as Singles.
     /// </summary>
     /// <param name="Lower">The column with the smaller value.</param>
     /// <param name="Upper">The column with the greater one; another than the first.</param>

@@ -64,8 +64,8 @@ internal abstract class TableNetwork(TokenTable tokens)
     }
 
     /// <summary>
-    /// Draws a position's tokens by their logits, (B, n), and uniform numbers, (B, 1), of those that a condition leaves:
-    /// the tokens, and what is left of their shares, both (B, 1).
+    /// Draws a position's tokens by their logits, (B, n), and uniform numbers, (B, 1), of those that a condition
+    /// leaves: the tokens, and what is left of their shares, both (B, 1).
     /// </summary>
     /// <param name="w">Gives constants.</param>
     /// <param name="position">The position.</param>

@@ -17,8 +17,8 @@ namespace GenerativeML;
 /// <item><term>Boolean, text, keys</term><description>As categories; up to 65,536 of them in a column, with a warning
 /// above 1000.</description></item>
 /// <item><term>DateTime, DateTimeOffset, TimeSpan</term><description>As numbers, in the coarsest unit from days to
-/// ticks in which all of the column are whole; DateTimeOffset with one offset for the whole column.</description></item>
-/// <item><term>Vectors of known size of these</term><description>Feature by feature, each like a column.</description></item>
+/// ticks in which all of the column are whole; DateTimeOffset with one offset for all rows.</description></item>
+/// <item><term>Vectors of known size of these</term><description>Feature by feature, like columns.</description></item>
 /// <item><term>NaN, empty text, missing keys, the least DateTime</term><description>As missing, and generated so.
 /// Infinite numbers are an error, or missing with <see cref="NonFiniteValues.Replace"/>.</description></item>
 /// </list>

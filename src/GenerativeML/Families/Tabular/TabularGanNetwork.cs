@@ -73,9 +73,10 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         if (update > 0)
         {
             torch.Tensor output = Generate<TorchTensor>(w, noise, condition);
+            torch.Tensor judged = Judge(WithCondition(Rows(output, step.Random)));
             return
             [
-                new LossTerm("generator", GanLoss.Generator(Objective, Judge(WithCondition(Rows(output, step.Random))))),
+                new LossTerm("generator", GanLoss.Generator(Objective, judged)),
                 new LossTerm("condition", ConditionLoss(output, condition)),
             ];
         }

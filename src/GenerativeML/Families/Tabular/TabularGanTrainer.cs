@@ -76,7 +76,9 @@ public sealed record TabularGanOptions : TabularOptions
     }
 }
 
-/// <summary>Learns a table of mixed columns with conditional generative adversarial networks, to generate rows like its own.</summary>
+/// <summary>
+/// Learns a table of mixed columns with conditional generative adversarial networks, to generate rows like its own.
+/// </summary>
 /// <remarks>
 /// <para>
 /// To create this trainer, use <see cref="GenerativeCatalog.TabularGan(string?, int?)"/> or

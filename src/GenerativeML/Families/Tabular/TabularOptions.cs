@@ -66,7 +66,10 @@ public abstract record TabularOptions : TrainingOptions
         if (LabelColumnName is not null && string.IsNullOrWhiteSpace(LabelColumnName))
             throw new ArgumentException($"Option {nameof(LabelColumnName)} is empty.");
         if (Precision == Precision.BFloat16)
-            throw new ArgumentException($"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
+        {
+            throw new ArgumentException(
+                $"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
+        }
         OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         TableConstraint.CheckTogether(Constraints ?? []);
     }

@@ -44,7 +44,8 @@ public sealed record TabularVaeOptions : TabularOptions
     public int? HiddenWidth { get; init; }
 
     /// <summary>
-    /// The weight β of the KL term (Higgins 2017): more keeps latent vectors closer to the prior. Zero or more. Default 1.
+    /// The weight β of the KL term (Higgins 2017): more keeps latent vectors closer to the prior. Zero or more.
+    /// Default 1.
     /// </summary>
     public double KlWeight { get; init; } = 1;
 

@@ -85,7 +85,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>All that it takes to make the tokens again, as numbers.</summary>
     public double[] Save() =>
     [
-        .. Columns.SelectMany(c => c.Save()), .. Frequencies.SelectMany(counts => counts).Select(count => (double)count),
+        .. Columns.SelectMany(c => c.Save()), .. Frequencies.SelectMany(counts => counts).Select(n => (double)n),
     ];
 
     /// <summary>The column of each position.</summary>
@@ -134,7 +134,9 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
     public IReadOnlyList<RowField> Fields { get; } =
     [
         new RowField("tokens", FieldKind.Int64, tokens.Columns.Count),
-        .. tokens.WithOffset.Count > 0 ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) } : [],
+        .. tokens.WithOffset.Count > 0
+            ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) }
+            : [],
     ];
 
     public long? RowCount => table.RowCount;

@@ -42,8 +42,8 @@ internal sealed class ConstraintScan
     /// <summary>How a field must be learned for the constraints' sake, or null.</summary>
     public FieldRule? RuleOf(int field)
     {
-        TableConstraint? rule = _constraints.Where((c, i) => c is not TableConstraint.InRange && _fields[i].Contains(field))
-            .FirstOrDefault();
+        TableConstraint? rule = _constraints.Zip(_fields).FirstOrDefault(
+            c => c.First is not TableConstraint.InRange && c.Second.Contains(field)).First;
         return rule is null ? null : rule is TableConstraint.AtMost ? FieldRule.Numbers : FieldRule.Categories;
     }
 

@@ -11,7 +11,8 @@ namespace GenerativeML;
 /// <code>
 /// where: new RowCondition().Equal("education", "Masters").Between("age", 30, 40)
 /// </code>
-/// Columns are named as in the data; a feature of a vector by its column and its own name or number, as <c>Features.3</c>.
+/// Columns are named as in the data; a feature of a vector by its column and its own name or number, as
+/// <c>Features.3</c>.
 /// Texts and keys are compared by their text, which is case-sensitive; keys of numbers, numbers and Booleans by value.
 /// Numbers are compared in the column's own type: 0.1 is the Single of that name. The ends of a range belong to it.
 /// Generated values do not leave the training rows' range, so what never occurred there cannot be asked for.

@@ -5,8 +5,8 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// The cells of one column of the row that a cursor stands on, as people read them: one for a scalar, one for each feature
-/// of a vector. Numbers and times are numbers, NaN where one is missing; Booleans, text and keys are text, empty where
+/// The cells of one column of the row that a cursor stands on, as people read them: one for a scalar, one for each
+/// feature of a vector. Numbers and times are numbers, NaN where one is missing; Booleans, text and keys are text, empty where
 /// one is missing.
 /// </summary>
 internal sealed class TableCells

@@ -276,9 +276,8 @@ internal sealed class MomentItem() : NumberItem<DateTimeOffset>(
         cells.Offsets[field] = value.TotalOffsetMinutes;
     }
 
-    protected override DateTimeOffset OfField(DateTimeOffset value, TableField field) => value == DateTimeOffset.MinValue
-        ? value
-        : value.ToOffset(TimeSpan.FromMinutes(field.OffsetMinutes));
+    protected override DateTimeOffset OfField(DateTimeOffset value, TableField field) =>
+        value == DateTimeOffset.MinValue ? value : value.ToOffset(TimeSpan.FromMinutes(field.OffsetMinutes));
 }
 
 /// <summary>Texts; the empty one is missing.</summary>

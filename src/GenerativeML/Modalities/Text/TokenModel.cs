@@ -38,7 +38,6 @@ internal interface ITokenDecoder : IDisposable
 /// </summary>
 internal abstract class TokenModel : IDisposable
 {
-    private volatile bool _disposed;
 
     /// <summary>Tokens that there are, V.</summary>
     public abstract int VocabularySize { get; }
@@ -129,7 +128,6 @@ internal abstract class TokenModel : IDisposable
     public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
     {
         ArgumentNullException.ThrowIfNull(sequences);
-        CheckAlive();
         foreach (IReadOnlyList<int> sequence in sequences)
             CheckTokens(sequence, nameof(sequences));
         int groups = Math.Min(Decoders, sequences.Count);
@@ -147,11 +145,8 @@ internal abstract class TokenModel : IDisposable
         });
     }
 
-    /// <summary>Lets go of the network. A second call does nothing.</summary>
-    public virtual void Dispose() => _disposed = true;
-
-    /// <summary>Does nothing as long as the model is there.</summary>
-    protected void CheckAlive() => ObjectDisposedException.ThrowIf(_disposed, this);
+    /// <summary>Lets go of what computes, with the device's memory; it is made anew if it is needed after all.</summary>
+    public abstract void Dispose();
 
     // The sum of −log p, and the mean hidden state where there is room for it.
     private double Evaluate(ITokenDecoder decoder, IReadOnlyList<int> tokens, bool loss, Span<float> pooled)
@@ -196,8 +191,7 @@ internal abstract class TokenModel : IDisposable
         while (open.Count > 0)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            CheckAlive();
-            // Prompts, and windows that have slid, by themselves; then the newest token of all together.
+                // Prompts, and windows that have slid, by themselves; then the newest token of all together.
             for (int slot = 0; slot < open.Count; slot++)
             {
                 TokenWindow window = open[slot].Window;
@@ -255,7 +249,6 @@ internal abstract class TokenModel : IDisposable
 
     private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
     {
-        CheckAlive();
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
