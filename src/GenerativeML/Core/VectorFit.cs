@@ -38,23 +38,43 @@ internal static class VectorFit
             VectorFitResult fit = Fit(plan.Training(0), plan.HeldBack(0), family, options, context);
             return fit with { Threshold = CalibrationPlan.Threshold(fit.HeldBackScores, share) };
         }
-        // Few rows: each is scored by a model that did not see it, and the model that is returned has seen all.
+        // Few rows: the model that is returned has seen all, and each is scored by another that did not see it.
+        VectorFitResult whole = Fit(source, source, family, options, context);
+        try
+        {
+            return Calibrated(whole, plan, share, family, options, context);
+        }
+        catch (OperationCanceledException) when (options.CancellationBehavior == CancellationBehavior.ReturnModel)
+        {
+            return whole with { Threshold = CalibrationPlan.Threshold(whole.HeldBackScores, share) };
+        }
+        catch
+        {
+            whole.Model.Dispose();
+            throw;
+        }
+    }
+
+    private static VectorFitResult Calibrated(
+        VectorFitResult whole, CalibrationPlan plan, double share, VectorFamily family, VectorOptions options,
+        TrainingContext context)
+    {
+        VectorOptions partly = options with { Checkpoint = null, CancellationBehavior = CancellationBehavior.Throw };
         var scores = new List<float>();
         var parts = new List<TrainedVector>();
         for (int fold = 0; fold < plan.Folds; fold++)
         {
             VectorFitResult part = Fit(
-                plan.Training(fold), plan.HeldBack(fold), family, options with { Checkpoint = null },
-                context with { Progress = null, Warning = null });
+                plan.Training(fold), plan.HeldBack(fold), family, partly, context with { Progress = null, Warning = null });
             scores.AddRange(part.HeldBackScores);
             parts.Add(part.Model);
         }
-        VectorFitResult whole = Fit(source, null, family, options, context);
         foreach (string name in whole.Model.Network.CalibratedTensors)
         {
             for (int i = 0; i < whole.Model.Weights[name].Length; i++)
                 whole.Model.Weights[name][i] = parts.Average(p => p.Weights[name][i]);
         }
+        whole.Model.Dispose(); // what computed with the weights as they were
         parts.ForEach(p => p.Dispose());
         return whole with { Threshold = CalibrationPlan.Threshold([.. scores], share) };
     }
