@@ -90,7 +90,7 @@ internal static class CommandLine
     private static readonly Option<int> Steps = Number("--steps", 1000, "Training steps.");
     private static readonly Option<int> Layers = Number("--layers", 4, "Blocks of the network.");
     private static readonly Option<int> Heads = Number("--heads", 4, "Attention heads.");
-    private static readonly Option<int> Width = Number("--width", 128, "Slots of a token's state.");
+    private static readonly Option<int> Width = Number("--width", 128, "Features of a token's state.");
     private static readonly Option<int> Context = Number("--context", 64, "Tokens that are looked at together.");
     private static readonly Option<int> SampleEvery = Number(
         "--sample-every", 250, "Steps between samples while training.");
