@@ -38,16 +38,4 @@ internal static class ModuleTensors
     /// <summary>The tensors that training moves.</summary>
     public static IReadOnlyList<torch.Tensor> TrainedTensors(this torch.nn.Module module) =>
         [.. module.NamedTensors().Select(t => t.Value).Where(t => t.requires_grad)];
-
-    /// <summary>
-    /// Takes a new module's parameters and buffers out of the dispose scope that they were made in: from here on they
-    /// live until the module is disposed.
-    /// </summary>
-    public static TModule OutliveScope<TModule>(this TModule module)
-        where TModule : torch.nn.Module
-    {
-        foreach ((_, torch.Tensor value) in module.NamedTensors())
-            value.DetachFromDisposeScope();
-        return module;
-    }
 }

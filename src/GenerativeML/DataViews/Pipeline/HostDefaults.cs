@@ -19,11 +19,6 @@ internal static class HostDefaults
         return device;
     }
 
-    /// <summary>The same as torch has it, for a model that is loaded.</summary>
-    /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
-    public static TorchSharp.torch.Device TorchDevice(IHostEnvironment environment) =>
-        TorchRuntime.Resolve(Device(environment), MLNetInternals.FallbackToCpuOf(environment));
-
     /// <summary>The seed of the <c>MLContext</c>, or 0: the same call gives the same model.</summary>
     public static int Seed(IHostEnvironment environment) => MLNetInternals.SeedOf(environment) ?? 0;
 }
