@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using GenerativeML.TestData;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -59,7 +60,7 @@ internal static class Stock
 
     private static Func<int, Tensor> Gpt(Work work, Device device)
     {
-        var network = new GptNetwork(work);
+        var network = new StockGpt(work.Vocabulary, work.Context, work.Layers, work.Heads, work.Width, biases: true);
         network.to(device);
         if (work.Precision == "bf16")
             network.to(bfloat16);
@@ -131,56 +132,5 @@ internal static class Stock
         optimizer.zero_grad();
         loss.backward();
         optimizer.step();
-    }
-
-    /// <summary>GPT-2 of stock modules.</summary>
-    private sealed class GptNetwork : nn.Module<Tensor, Tensor>
-    {
-        private readonly Embedding tokens, positions;
-        private readonly ModuleList<Block> blocks;
-        private readonly LayerNorm final;
-
-        public GptNetwork(Work work) : base(nameof(GptNetwork))
-        {
-            (tokens, positions) = (nn.Embedding(work.Vocabulary, work.Width), nn.Embedding(work.Context, work.Width));
-            blocks = new([.. Enumerable.Range(0, work.Layers).Select(_ => new Block(work.Width, work.Heads))]);
-            final = nn.LayerNorm(work.Width);
-            nn.init.normal_(tokens.weight!, 0, 0.02);
-            nn.init.normal_(positions.weight!, 0, 0.02);
-            RegisterComponents();
-        }
-
-        public override Tensor forward(Tensor input)
-        {
-            Tensor x = tokens.call(input) + positions.call(arange(input.shape[1], device: input.device));
-            foreach (Block block in blocks)
-                x = block.call(x);
-            return F.linear(final.call(x), tokens.weight!);
-        }
-    }
-
-    private sealed class Block : nn.Module<Tensor, Tensor>
-    {
-        private readonly LayerNorm norm1, norm2;
-        private readonly Linear attention, projection, hidden, output;
-        private readonly int _heads;
-
-        public Block(int width, int heads) : base(nameof(Block))
-        {
-            (norm1, norm2, _heads) = (nn.LayerNorm(width), nn.LayerNorm(width), heads);
-            (attention, projection) = (nn.Linear(width, 3 * width), nn.Linear(width, width));
-            (hidden, output) = (nn.Linear(width, 4 * width), nn.Linear(4 * width, width));
-            RegisterComponents();
-        }
-
-        public override Tensor forward(Tensor x)
-        {
-            long batch = x.shape[0], length = x.shape[1], width = x.shape[2];
-            Tensor[] qkv = [.. attention.call(norm1.call(x)).chunk(3, 2)
-                .Select(part => part.view(batch, length, _heads, width / _heads).transpose(1, 2))];
-            Tensor mixed = F.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], is_casual: true);
-            x = x + projection.call(mixed.transpose(1, 2).reshape(batch, length, width));
-            return x + output.call(F.gelu(hidden.call(norm2.call(x))));
-        }
     }
 }

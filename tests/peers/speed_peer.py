@@ -4,12 +4,14 @@
     speed_peer.py
 
 reads commands from its input, one in a line, as JSON, and answers each with a line of JSON. Every command has the
-names `work`, `threads`, `seed` and `bf16`, and what its work needs; most name a safetensors file under `data`.
+names `work`, `threads`, `seed` and `bf16`, and what its work needs; most name a safetensors file under `data` or
+`model`.
 
     about      versions, the BLAS that is loaded, and GFLOP/s of a product of two matrices of 1024 rows and columns
     gpt        training steps: seconds of a step after the first few, and every step's loss
     autoencoder, vae, gan       the same; of the autoencoder, seconds of one whole epoch
     score      seconds for a row, one at a time or in batches, and the first scores
+    decode     seconds for a token of one text after another, and the likeliest continuations of some tokens
 """
 
 import json
@@ -19,6 +21,7 @@ import time
 
 import torch
 
+import speed_decoding
 import speed_gpt
 import speed_scoring
 import speed_vectors
@@ -37,10 +40,13 @@ class Data:
         return self
 
     def __getitem__(self, name):
-        return self.keep(self.current, lambda: read(self.current)[0])[name]
+        return self.tensors(self.current)[name]
 
-    def detector(self, path):
-        return self.keep(path, lambda: speed_scoring.Detector(path))
+    def tensors(self, path):
+        return self.keep(path, lambda: read(path)[0])
+
+    def model(self, command, make):
+        return self.keep((command["work"], command["model"]), lambda: make(command, self.tensors(command["model"])))
 
     def keep(self, key, make):
         if key not in self.kept:
@@ -66,7 +72,7 @@ def about(command, data):
 
 WORKS = {
     "about": about, "gpt": speed_gpt.train, "autoencoder": speed_vectors.autoencoder, "vae": speed_vectors.vae,
-    "gan": speed_vectors.gan, "score": speed_scoring.score,
+    "gan": speed_vectors.gan, "score": speed_scoring.score, "decode": speed_decoding.decode,
 }
 
 

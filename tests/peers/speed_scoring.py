@@ -1,14 +1,11 @@
-"""Scores of an autoencoder that the C# side has trained and saved, for speed_peer.py: the same function in torch."""
+"""Scores by the weights of an autoencoder that the C# side has trained, for speed_peer.py: the same function in torch."""
 
-import json
 import math
 import time
-import zipfile
 
 import torch
 import torch.nn.functional as F
 
-from safetensors_peer import parse
 from speed_vectors import ACTIVATIONS
 
 NEAR, FAR, FAR_SHARE = 5, 128, 0.2  # neighbours that count, and the stored rows that are asked for many
@@ -17,29 +14,21 @@ NEAR, FAR, FAR_SHARE = 5, 128, 0.2  # neighbours that count, and the stored rows
 class Detector(torch.nn.Module):
     """Reconstruction error, and distances to stored rows, each part in units of its usual size."""
 
-    def __init__(self, path):
+    def __init__(self, command, weights):
         super().__init__()
-        with zipfile.ZipFile(path) as file:
-            names = file.namelist()
-            shape = json.loads(file.read(next(n for n in names if n.endswith("options.json"))))["options"]["shape"]
-            weights, _ = parse(file.read(next(n for n in names if n.endswith("weights.safetensors"))))
-        noise = shape["noise"]
-        self.activation = ACTIVATIONS[shape["activation"].lower()]
-        self.members = shape["members"]
-        self.level = math.log(noise["scoring"]) if noise["high"] > noise["low"] else None
-        self.masks = noise["masked"] > 0
+        self.activation = ACTIVATIONS[command["activation"]]
+        self.members, self.level, self.masks = command["members"], command["level"], command["masks"]
         self.mean, self.scale = weights["input_mean"], weights["input_scale"]
         self.part = weights["part_weight"].tolist()
-        self.slots = max(1, int((self.scale > 0).sum()))
         self.memory = weights["memory"]
         self.squares = self.memory.square().sum(1)
         self.few = self.memory[:FAR]
         # (M, outputs, inputs) → what baddbmm takes, or for one network what linear takes
-        count = sum(1 for name in weights if name.startswith("network.") and name.endswith(".weight"))
-        stacks = [f"network.{part}.{i}" for part in ("encoder", "decoder") for i in range(count // 2)]
+        stacks = [name.removesuffix(".weight") for part in ("encoder", "decoder")
+                  for name in sorted(weights) if name.startswith(part + ".") and name.endswith(".weight")]
         pairs = [(weights[name + ".weight"], weights[name + ".bias"]) for name in stacks]
         self.layers = [
-            (w.transpose(1, 2).contiguous(), b) if self.members > 1 else (w[0], b[0, 0]) for w, b in pairs]
+            (w.transpose(1, 2).contiguous(), b) if self.members > 1 else (w, b) for w, b in pairs]
 
     def dense(self, x, layer):
         return torch.baddbmm(layer[1], x, layer[0]) if self.members > 1 else F.linear(x, *layer)
@@ -68,7 +57,7 @@ class Detector(torch.nn.Module):
         error = (self.reconstructed(z) - z).square()
         if self.members > 1:
             error = error.mean(0)
-        score = error.sum(1) * (self.part[0] / self.slots)
+        score = error.sum(1) * self.part[0]
         if len(self.memory) == 0:
             return score
         distances = torch.addmm(self.squares, z, self.memory.t(), alpha=-2)
@@ -79,17 +68,17 @@ class Detector(torch.nn.Module):
             # A stored row that is the row itself does not count; without one, the farthest goes.
             itself = exact[:, 0] < 1e-6 * self.memory.shape[1]
             total = exact.sum(1) - torch.where(itself, exact[:, 0], exact[:, -1])
-            score = torch.add(score, total, alpha=self.part[1] / (near * self.slots))
+            score = torch.add(score, total, alpha=self.part[1] / near)
         far = math.ceil(FAR_SHARE * len(self.few))
         # The row's own square was left out of the distances: it is the same for all stored rows.
         total = distances[:, :len(self.few)].topk(far, dim=1, largest=False, sorted=False).values.mean(1)
         total = (total + z.square().sum(1)).clamp_min(0)
-        return torch.add(score, total, alpha=self.part[2] / self.slots)
+        return torch.add(score, total, alpha=self.part[2])
 
 
 def score(command, data):
     """Scores rows in batches; of one row, as a service would, with a result that is a number."""
-    model = data.detector(command["model"])
+    model = data.model(command, Detector)
     rows, batch = data["rows"][:command["count"]], command["batch"]
     with torch.inference_mode():
         if batch == 1:

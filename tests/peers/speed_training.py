@@ -34,9 +34,9 @@ class Recipe:
             {"params": [p for p in self.parameters if is_matrix(p)], "weight_decay": decay},
             {"params": [p for p in self.parameters if not is_matrix(p)], "weight_decay": 0.0},
         ] if decay > 0 else self.parameters
-        # One call for all parameters of a group, instead of a dozen for each.
+        # One call for all parameters of a group.
         self.optimizer = torch.optim.AdamW(
-            groups, lr=of["rate"], betas=tuple(of["betas"]), weight_decay=decay, foreach=True)
+            groups, lr=of["rate"], betas=tuple(float(b) for b in of["betas"]), weight_decay=decay, fused=True)
 
     def rate(self, step):
         """Linear warm-up, then constant or half a cosine down to the floor."""

@@ -55,7 +55,7 @@ def autoencoder(command, data):
     recipe = Recipe(flat(network), command)
     clock = Clock(0)
     batch = command["batch"]
-    for step, chosen in enumerate(torch.randperm(count).split(batch)):
+    for step, chosen in enumerate(torch.randperm(count).split(batch)[:command["steps"]]):
         clean = rows[chosen]
         shape = (members, *clean.shape) if several else clean.shape
         per_row = (*shape[:-1], 1)

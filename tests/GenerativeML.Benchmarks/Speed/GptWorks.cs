@@ -15,20 +15,19 @@ internal static class GptWorks
     public static IEnumerable<SpeedWork> All(SpeedData data) =>
     [
         Work(
-            data, "gpt-cpu", "GPT step, 4 layers, width 128, context 64, batch 12", 1.8, 1.1,
+            data, "gpt-cpu", "GPT step, 4 layers, width 128, context 64, batch 12", 1.1,
             new(4, 128, 4, 64, 12, Steps: 60, Skipped: 10)),
         Work(
-            data, "gpt-base", "GPT step, 6 layers, width 384, context 256, batch 8", 2.5, 1.0,
+            data, "gpt-base", "GPT step, 6 layers, width 384, context 256, batch 8", 1.1,
             new(6, 384, 6, 256, 8, Steps: 8, Skipped: 2)),
     ];
 
     private static TrainingWork Work(
-        SpeedData data, string name, string title, double wanted, double wantedBFloat16, Size size) => new()
+        SpeedData data, string name, string title, double wanted, Size size) => new()
         {
             Name = name,
             Title = title,
-            Wanted = wanted,
-            WantedBFloat16 = wantedBFloat16,
+            Wanted = TrainingWork.All(wanted, bfloat16: 1),
             Flops = Flops(size),
             Fit = (ml, clock) => Fit(ml, data, size, clock),
             Prepare = () => new JsonObject

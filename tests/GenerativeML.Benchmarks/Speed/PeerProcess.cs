@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 
@@ -13,8 +14,7 @@ internal sealed class PeerProcess : IDisposable
 
     public PeerProcess(string program, PeerSetting setting, params IEnumerable<string> arguments)
     {
-        string python = Environment.GetEnvironmentVariable("GENERATIVEML_PYTHON") ?? "/usr/bin/python3";
-        var start = new ProcessStartInfo(python, [Path.Combine(Folder(), program), .. arguments])
+        var start = new ProcessStartInfo(Python, [Path.Combine(Folder(), program), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -30,6 +30,27 @@ internal sealed class PeerProcess : IDisposable
             start.Environment["LD_LIBRARY_PATH"] = string.Join(':', places);
         _process = Process.Start(start)!;
     }
+
+    /// <summary>Whether there is a Python that has PyTorch.</summary>
+    public static bool IsThere
+    {
+        get
+        {
+            try
+            {
+                using Process process = Process.Start(
+                    new ProcessStartInfo(Python, ["-c", "import torch"]) { RedirectStandardError = true })!;
+                process.WaitForExit();
+                return process.ExitCode == 0;
+            }
+            catch (Win32Exception)
+            {
+                return false;
+            }
+        }
+    }
+
+    private static string Python => Environment.GetEnvironmentVariable("GENERATIVEML_PYTHON") ?? "/usr/bin/python3";
 
     /// <summary>Sends a line and gives the one that comes back.</summary>
     /// <exception cref="InvalidOperationException">The program has ended.</exception>

@@ -1,10 +1,10 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// Tokens of one text after another, from a GPT of random weights, in Python with a key-value cache: what the command
-/// <c>decode</c> measures, in this table.
+/// Tokens of one text after another, from a GPT of random weights, elsewhere with a key-value cache as well.
 /// </summary>
 internal sealed class SamplingWork : SpeedWork
 {
@@ -13,7 +13,6 @@ internal sealed class SamplingWork : SpeedWork
     private readonly DecodeConfiguration _configuration = DecodeConfiguration.Find("cpu");
     private readonly SpeedData _data;
     private readonly Lazy<TrainedGpt> _model;
-    private readonly Dictionary<PeerSetting, DecodePeer> _peers = [];
 
     public SamplingWork(SpeedData data, int threads) => (_data, _model) = (data, new(() => _configuration.Load(WeightsFile(), threads)));
 
@@ -22,7 +21,7 @@ internal sealed class SamplingWork : SpeedWork
     {
         Name = "sampling",
         Title = "a token of one text, GPT of 4 layers, width 128, with cache",
-        Wanted = 4,
+        Wanted = new Dictionary<string, double> { ["TorchSharp"] = 2, ["PyTorch"] = 8 },
     };
 
     /// <inheritdoc />
@@ -44,14 +43,19 @@ internal sealed class SamplingWork : SpeedWork
     }
 
     /// <inheritdoc />
-    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16)
+    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed)
     {
-        if (!_peers.TryGetValue(setting, out DecodePeer? decoder))
-            _peers.Add(setting, decoder = new DecodePeer(WeightsFile(), _configuration.Network.Options, setting));
-        double seconds = decoder.Seconds(_configuration.Texts, _configuration.Length);
-        IEnumerable<double> likeliest = Enumerable.Range(0, Compared)
-            .SelectMany(token => decoder.Greedy(token, _configuration.Length)).Select(token => (double)token);
-        return SpeedSample.Of(seconds / Tokens) with { Scores = [.. likeliest] };
+        var command = new JsonObject
+        {
+            ["work"] = "decode",
+            ["model"] = WeightsFile(),
+            ["heads"] = _configuration.Network.Options.Heads,
+            ["texts"] = _configuration.Texts,
+            ["length"] = _configuration.Length,
+            ["greedy"] = new JsonArray([.. Enumerable.Range(0, Compared).Select(token => (JsonNode)token)]),
+        };
+        SpeedAnswer answer = peer.Ask(command, setting, seed);
+        return SpeedSample.Of(answer.Seconds) with { Scores = answer.Scores };
     }
 
     /// <inheritdoc />
@@ -62,8 +66,6 @@ internal sealed class SamplingWork : SpeedWork
     /// <inheritdoc />
     public override void Dispose()
     {
-        foreach (DecodePeer peer in _peers.Values)
-            peer.Dispose();
         if (_model.IsValueCreated)
             _model.Value.Dispose();
         base.Dispose();

@@ -7,8 +7,8 @@ using System.Text.Json.Serialization;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// <c>speed</c>: the works that cost time, ours and PyTorch's in turns, with the same data, sizes and threads. Times
-/// are compared only where losses, or scores, agree.
+/// <c>speed</c>: the works that cost time, ours in turns with plain TorchSharp's and, where there is a Python that has
+/// it, PyTorch's, with the same data, sizes and threads. Times are compared only where losses, or scores, agree.
 /// </summary>
 internal static class SpeedBenchmark
 {
@@ -39,14 +39,14 @@ internal static class SpeedBenchmark
         };
         Option<int?> threads = new("--threads")
         {
-            Description = $"Threads for both. Default: {ThreadVariable}, or the machine's processors.",
+            Description = $"Threads for all. Default: {ThreadVariable}, or the machine's processors.",
         };
         Option<bool> bfloat16 = new("--bf16")
         {
             Description = "Measure PyTorch's mixed precision, too, even on a processor without AMX.",
         };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new(Name, "Ours and PyTorch in turns: training, scoring, sampling.")
+        Command command = new(Name, "Ours, plain TorchSharp and PyTorch in turns: training, scoring, sampling.")
         {
             only, rounds, threads, bfloat16, json,
         };
@@ -79,11 +79,13 @@ internal static class SpeedBenchmark
                 $"There is no work '{unknown}'; there are {string.Join(", ", works.Select(w => w.Name))}.");
             return 2;
         }
-        using var peer = new SpeedPeer(threads);
-        SpeedMachine machine = SpeedMachine.Look(peer, threads);
+        using var stock = new StockPeer(threads);
+        bool hasPyTorch = PeerProcess.IsThere;
+        using PyTorchPeer? single = hasPyTorch ? new(threads, bfloat16: false) : null;
+        SpeedMachine machine = SpeedMachine.Look(single, threads);
         Console.WriteLine(machine);
-        bool measuresBFloat16 = bfloat16 || machine.HasAmx;
-        if (!measuresBFloat16)
+        using PyTorchPeer? half = hasPyTorch && (bfloat16 || machine.HasAmx) ? new(threads, bfloat16: true) : null;
+        if (hasPyTorch && half is null)
             Console.WriteLine("No bf16 autocast: without AMX, as here, it is slower than fp32. --bf16 measures it.");
         Console.WriteLine($"\n{SpeedReport.Header}");
 
@@ -92,7 +94,7 @@ internal static class SpeedBenchmark
         {
             using (work)
             {
-                foreach (SpeedResult result in SpeedRounds.Measure(work, peer, rounds, threads, measuresBFloat16))
+                foreach (SpeedResult result in SpeedRounds.Measure(work, Peers(work), rounds))
                 {
                     results.Add(result);
                     Console.WriteLine(SpeedReport.Line(result));
@@ -103,6 +105,9 @@ internal static class SpeedBenchmark
             File.WriteAllText(
                 json.FullName, JsonSerializer.Serialize(new { machine, rounds, results }, Json) + "\n");
         return results.All(r => r.Agree) ? 0 : 1;
+
+        IEnumerable<SpeedPeer> Peers(SpeedWork work) =>
+            ((SpeedPeer?[])[stock, single, work.HasBFloat16 ? half : null]).OfType<SpeedPeer>();
     }
 
     /// <summary>

@@ -13,38 +13,38 @@ internal sealed record SpeedMachine
     /// <summary>What our side computes with.</summary>
     public required RuntimeDiagnostics Runtime { get; init; }
 
-    /// <summary>Threads that both sides may use.</summary>
+    /// <summary>Threads that all sides may use.</summary>
     public required int Threads { get; init; }
 
     /// <summary>Our billions of operations a second in a product of 1024 rows and columns, in float32.</summary>
     public required double GemmGflops { get; init; }
 
-    /// <summary>PyTorch's, in its best setting.</summary>
-    public required double PeerGemmGflops { get; init; }
+    /// <summary>PyTorch's, in its best setting; null without it.</summary>
+    public double? PeerGemmGflops { get; init; }
 
-    /// <summary>The version of PyTorch.</summary>
-    public required string? PeerTorch { get; init; }
+    /// <summary>The version of PyTorch; null without it.</summary>
+    public string? PeerTorch { get; init; }
 
     /// <summary>The library that PyTorch takes its products from.</summary>
-    public required IReadOnlyList<string> PeerBlas { get; init; }
+    public IReadOnlyList<string> PeerBlas { get; init; } = [];
 
     /// <summary>Whether the processor has instructions for products in bfloat16 that are worth while.</summary>
     public bool HasAmx => Runtime.InstructionSets.Contains("AMX BF16");
 
-    /// <summary>Looks at both sides.</summary>
-    public static SpeedMachine Look(SpeedPeer peer, int threads)
+    /// <summary>Looks at all sides.</summary>
+    public static SpeedMachine Look(PyTorchPeer? peer, int threads)
     {
         RuntimeDiagnostics runtime = new MLContext().Generative.Diagnostics();
-        SpeedAnswer best = PeerSetting.All(threads)
-            .Select(setting => peer.Ask(new JsonObject { ["work"] = "about" }, setting)).MaxBy(a => a.GemmGflops)!;
+        SpeedAnswer? best = peer?.Settings
+            .Select(setting => peer.Ask(new JsonObject { ["work"] = "about" }, setting, seed: 0)).MaxBy(a => a.GemmGflops);
         return new SpeedMachine
         {
             Runtime = runtime,
             Threads = threads,
             GemmGflops = Gemm(threads),
-            PeerGemmGflops = best.GemmGflops,
-            PeerTorch = best.Torch,
-            PeerBlas = best.Blas,
+            PeerGemmGflops = best?.GemmGflops,
+            PeerTorch = best?.Torch,
+            PeerBlas = best?.Blas ?? [],
         };
     }
 
@@ -52,9 +52,10 @@ internal sealed record SpeedMachine
     public override string ToString() =>
         $"""
         {Runtime}
-        PyTorch       {PeerTorch}, {string.Join(", ", PeerBlas.Select(Path.GetFileName))}
-        for both      threads: {Threads}
-        {Size} × {Size}   float32 product: ours {GemmGflops:F0}, PyTorch's {PeerGemmGflops:F0} GFLOP/s
+        PyTorch       {(PeerTorch is null ? "none: GENERATIVEML_PYTHON can name a Python that has it"
+            : $"{PeerTorch}, {string.Join(", ", PeerBlas.Select(Path.GetFileName))}, {PeerGemmGflops:F0} GFLOP/s")}
+        for all       threads: {Threads}
+        {Size} × {Size}   float32 product: {GemmGflops:F0} GFLOP/s
         """;
 
     private static double Gemm(int threads)

@@ -3,21 +3,57 @@ using System.Text.Json.Nodes;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary><c>tests/peers/speed_peer.py</c>, in as many processes as there are ways for threads to wait.</summary>
-internal sealed class SpeedPeer : IDisposable
+/// <summary>Somebody else who does the works: a side of the comparison.</summary>
+internal abstract class SpeedPeer : IDisposable
 {
-    private readonly Dictionary<string, PeerProcess> _processes = [];
-    private readonly int _threads;
+    /// <summary>What it is called in the table.</summary>
+    public abstract string Name { get; }
 
-    public SpeedPeer(int threads) => _threads = threads;
+    /// <summary>The ways to run it. What is best depends on the work: each is tried, and the best is measured.</summary>
+    public abstract IReadOnlyList<PeerSetting> Settings { get; }
 
     /// <summary>Does a work.</summary>
-    /// <param name="command">Its name and what it needs.</param>
+    /// <param name="command">Its name and what it needs; <c>tests/peers/speed_peer.py</c> says what there is.</param>
     /// <param name="setting">How.</param>
     /// <param name="seed">The seed of everything random.</param>
-    /// <param name="bfloat16">Whether under autocast.</param>
     /// <exception cref="InvalidOperationException">The program failed.</exception>
-    public SpeedAnswer Ask(JsonObject command, PeerSetting setting, int seed = 0, bool bfloat16 = false)
+    public abstract SpeedAnswer Ask(JsonObject command, PeerSetting setting, int seed = 0);
+
+    public virtual void Dispose() => GC.SuppressFinalize(this);
+}
+
+/// <summary>How another side is run.</summary>
+/// <param name="Threads">Its threads.</param>
+/// <param name="Waiting">The value of <c>OMP_WAIT_POLICY</c>, or null for OpenMP's own.</param>
+internal sealed record PeerSetting(int Threads, string? Waiting = null)
+{
+    /// <inheritdoc />
+    public override string ToString() =>
+        $"{Threads} thread{(Threads > 1 ? "s" : "")}{(Waiting is null ? "" : $", OMP_WAIT_POLICY={Waiting}")}";
+}
+
+/// <summary>
+/// PyTorch: <c>tests/peers/speed_peer.py</c>, in as many processes as there are ways for threads to wait.
+/// </summary>
+/// <param name="threads">The most threads.</param>
+/// <param name="bfloat16">Whether training is under autocast.</param>
+internal sealed class PyTorchPeer(int threads, bool bfloat16) : SpeedPeer
+{
+    private readonly Dictionary<string, PeerProcess> _processes = [];
+
+    /// <inheritdoc />
+    public override string Name => bfloat16 ? "PyTorch bf16" : "PyTorch";
+
+    /// <summary>
+    /// All threads or one, and with threads that wait for the next product by spinning for a while or by sleeping.
+    /// Those that spin for ever would take the processor from the other side.
+    /// </summary>
+    public override IReadOnlyList<PeerSetting> Settings => threads == 1
+        ? [new(1)]
+        : [new(threads), new(threads, "passive"), new(1)];
+
+    /// <inheritdoc />
+    public override SpeedAnswer Ask(JsonObject command, PeerSetting setting, int seed)
     {
         var whole = (JsonObject)command.DeepClone();
         whole["threads"] = setting.Threads;
@@ -27,20 +63,21 @@ internal sealed class SpeedPeer : IDisposable
         if (!_processes.TryGetValue(waiting, out PeerProcess? process))
         {
             // With all threads, whatever the first work asks for: PyTorch cannot have more later than it began with.
-            process = new PeerProcess("speed_peer.py", setting with { Threads = _threads });
+            process = new PeerProcess("speed_peer.py", setting with { Threads = threads });
             _processes.Add(waiting, process);
         }
         return JsonSerializer.Deserialize<SpeedAnswer>(process.Ask(whole.ToJsonString()), JsonSerializerOptions.Web)!;
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         foreach (PeerProcess process in _processes.Values)
             process.Dispose();
+        base.Dispose();
     }
 }
 
-/// <summary>What the program answers; of a work, only what belongs to it.</summary>
+/// <summary>What is answered; of a work, only what belongs to it.</summary>
 internal sealed record SpeedAnswer
 {
     /// <summary>Seconds for a unit of the work.</summary>
@@ -49,7 +86,7 @@ internal sealed record SpeedAnswer
     /// <summary>Each step's losses, by name.</summary>
     public IReadOnlyDictionary<string, double[]> Losses { get; init; } = new Dictionary<string, double[]>();
 
-    /// <summary>The first scores.</summary>
+    /// <summary>The first scores, or the likeliest tokens.</summary>
     public IReadOnlyList<double> Scores { get; init; } = [];
 
     /// <summary>The version of PyTorch.</summary>

@@ -5,17 +5,17 @@ internal static class SpeedReport
 {
     /// <summary>What is above the columns.</summary>
     public static string Header { get; } =
-        $"{"work",-20} {"against",-7} {"ours, median (least to most)",32} {"PyTorch",32}   "
+        $"{"work",-20} {"against",-12} {"ours, median (least to most)",32} {"theirs",32}   "
         + $"{"ratio (rounds)",-20} {"wanted",-10} GFLOP/s";
 
     /// <summary>One result, with what it was that did not agree.</summary>
     public static string Line(SpeedResult result)
     {
-        string times = $"{result.Work,-20} {result.Against,-7} {Times(result.Ours),32} {Times(result.Theirs),32}   ";
+        string times = $"{result.Work,-20} {result.Against,-12} {Times(result.Ours),32} {Times(result.Theirs),32}   ";
         if (result.Ratio is not Spread ratio)
         {
             IEnumerable<string> wrong = result.Agreements.Where(a => !a.Holds).Select(a =>
-                $"\n  {a.What}: ours {a.Ours:G5}, PyTorch's {a.Theirs:G5}, "
+                $"\n  {a.What}: ours {a.Ours:G5}, theirs {a.Theirs:G5}, "
                 + $"apart by {a.Difference:G3} where {a.Allowed:G3} is noise");
             return $"{times}NOT COMPARED: the two did not do the same{string.Concat(wrong)}";
         }
@@ -24,7 +24,7 @@ internal static class SpeedReport
         string spread = $"{ratio.Median:F2} ({ratio.Least:F2} to {ratio.Most:F2})";
         string by = string.Join(", ", result.Agreements.Select(a => $"{a.What} {a.Ours:G4} and {a.Theirs:G4}"));
         return $"{times}{spread,-20} {wanted,-10} {rate}".TrimEnd() + "\n"
-            + $"  {result.Title}; {by}; PyTorch with {result.PeerSetting}";
+            + $"  {result.Title}; {by}; the other with {result.PeerSetting}";
     }
 
     private static string Times(Spread seconds)

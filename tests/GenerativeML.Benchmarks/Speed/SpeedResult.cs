@@ -1,6 +1,6 @@
 namespace GenerativeML.Benchmarks;
 
-/// <summary>A line of the table: a work against PyTorch in one precision.</summary>
+/// <summary>A line of the table: a work against another side.</summary>
 internal sealed record SpeedResult
 {
     /// <summary>The work's name.</summary>
@@ -9,10 +9,10 @@ internal sealed record SpeedResult
     /// <summary>What it is.</summary>
     public required string Title { get; init; }
 
-    /// <summary>PyTorch's precision: <c>fp32</c>, or <c>bf16</c> under autocast. Ours is the default.</summary>
+    /// <summary>The other side: <c>TorchSharp</c>, <c>PyTorch</c>, or <c>PyTorch bf16</c> under autocast.</summary>
     public required string Against { get; init; }
 
-    /// <summary>How PyTorch was run: the setting that was fastest.</summary>
+    /// <summary>How the other was run: the setting that was fastest.</summary>
     public required string PeerSetting { get; init; }
 
     /// <summary>Whether the two did the same; no ratio is given otherwise.</summary>
@@ -24,10 +24,10 @@ internal sealed record SpeedResult
     /// <summary>Our seconds for a unit.</summary>
     public required Spread Ours { get; init; }
 
-    /// <summary>PyTorch's.</summary>
+    /// <summary>The other's.</summary>
     public required Spread Theirs { get; init; }
 
-    /// <summary>PyTorch's time over ours; null where they do not agree.</summary>
+    /// <summary>The other's time over ours; null where they do not agree.</summary>
     public required Spread? Ratio { get; init; }
 
     /// <summary>What the ratio ought to be, if anything.</summary>

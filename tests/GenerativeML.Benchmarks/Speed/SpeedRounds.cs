@@ -1,18 +1,13 @@
 namespace GenerativeML.Benchmarks;
 
-/// <summary>A work measured: a warm-up that finds PyTorch's best setting, and rounds in which the two alternate.</summary>
+/// <summary>A work measured: a warm-up that finds the others' best settings, and rounds in which the sides alternate.</summary>
 internal static class SpeedRounds
 {
-    /// <summary>Measures against PyTorch in float32, and in mixed precision on request.</summary>
-    public static IReadOnlyList<SpeedResult> Measure(
-        SpeedWork work, SpeedPeer peer, int rounds, int threads, bool bfloat16)
+    /// <summary>Measures against each of the others.</summary>
+    public static IReadOnlyList<SpeedResult> Measure(SpeedWork work, IEnumerable<SpeedPeer> peers, int rounds)
     {
-        work.Ours(seed: 0); // before the peer, which is compared with its steps
-        Opponent[] opponents =
-        [
-            .. (work.HasBFloat16 && bfloat16 ? new[] { false, true } : [false])
-                .Select(half => new Opponent(half, Best(work, peer, threads, half), [])),
-        ];
+        work.Ours(seed: 0); // before the peers, whose steps are compared with its
+        Opponent[] opponents = [.. peers.Select(peer => new Opponent(peer, Best(work, peer), []))];
         var ours = new List<SpeedSample>();
         for (int round = 1; round <= rounds; round++)
         {
@@ -20,19 +15,18 @@ internal static class SpeedRounds
             if (round % 2 == 1)
                 ours.Add(work.Ours(round));
             foreach (Opponent opponent in opponents)
-                opponent.Samples.Add(work.Theirs(peer, opponent.Setting, round, opponent.BFloat16));
+                opponent.Samples.Add(work.Theirs(opponent.Peer, opponent.Setting, round));
             if (round % 2 == 0)
                 ours.Add(work.Ours(round));
         }
         return [.. opponents.Select(o => Result(work, o, ours))];
     }
 
-    private static PeerSetting Best(SpeedWork work, SpeedPeer peer, int threads, bool bfloat16)
+    private static PeerSetting Best(SpeedWork work, SpeedPeer peer)
     {
-        IReadOnlyList<PeerSetting> settings = PeerSetting.All(threads);
-        foreach (PeerSetting setting in settings.DistinctBy(s => s.Waiting))
-            work.Probe(peer, setting, bfloat16); // a process's first time also reads files
-        return settings.MinBy(setting => work.Probe(peer, setting, bfloat16))!;
+        foreach (PeerSetting setting in peer.Settings.DistinctBy(s => s.Waiting))
+            work.Probe(peer, setting); // a process's first time also reads files
+        return peer.Settings.MinBy(setting => work.Probe(peer, setting))!;
     }
 
     private static SpeedResult Result(SpeedWork work, Opponent opponent, List<SpeedSample> ours)
@@ -44,16 +38,16 @@ internal static class SpeedRounds
         {
             Work = work.Name,
             Title = work.Title,
-            Against = opponent.BFloat16 ? "bf16" : "fp32",
+            Against = opponent.Peer.Name,
             PeerSetting = opponent.Setting.ToString(),
             Agreements = agreements,
             Ours = spread,
             Theirs = Spread.Of(their),
             Ratio = agreements.All(a => a.Holds) ? Spread.Ratio(our, their) : null,
-            Wanted = opponent.BFloat16 ? work.WantedBFloat16 : work.Wanted,
+            Wanted = work.Wanted.TryGetValue(opponent.Peer.Name, out double wanted) ? wanted : null,
             Gflops = work.Flops / spread.Median / 1e9,
         };
     }
 
-    private sealed record Opponent(bool BFloat16, PeerSetting Setting, List<SpeedSample> Samples);
+    private sealed record Opponent(SpeedPeer Peer, PeerSetting Setting, List<SpeedSample> Samples);
 }

@@ -1,6 +1,6 @@
 namespace GenerativeML.Benchmarks;
 
-/// <summary>A work that both sides do: a line of the table.</summary>
+/// <summary>A work that all sides do: a line of the table.</summary>
 internal abstract class SpeedWork : IDisposable
 {
     /// <summary>What it is called on the command line.</summary>
@@ -9,35 +9,31 @@ internal abstract class SpeedWork : IDisposable
     /// <summary>What it is, in a few words.</summary>
     public required string Title { get; init; }
 
-    /// <summary>How many times as fast as PyTorch it ought to be, if anything is asked.</summary>
-    public double? Wanted { get; init; }
-
-    /// <summary>The same against PyTorch with bfloat16, where the processor is made for that.</summary>
-    public double? WantedBFloat16 { get; init; }
+    /// <summary>How many times as fast as another side it ought to be, by the other's name; where anything is asked.</summary>
+    public required IReadOnlyDictionary<string, double> Wanted { get; init; }
 
     /// <summary>Operations of a unit, in floating point; null where nobody counts them.</summary>
     public double? Flops { get; init; }
 
-    /// <summary>Whether the other side can do it in mixed precision.</summary>
+    /// <summary>Whether PyTorch can do it in mixed precision.</summary>
     public virtual bool HasBFloat16 => false;
 
     /// <summary>Does it by this package.</summary>
     /// <param name="seed">The seed of everything random.</param>
     public abstract SpeedSample Ours(int seed);
 
-    /// <summary>Does it in Python.</summary>
-    /// <param name="peer">The program.</param>
+    /// <summary>Has it done by another side.</summary>
+    /// <param name="peer">The other side.</param>
     /// <param name="setting">How it is run.</param>
     /// <param name="seed">The seed of everything random.</param>
-    /// <param name="bfloat16">Whether in mixed precision.</param>
-    public abstract SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16);
+    public abstract SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed);
 
     /// <summary>
-    /// Seconds for a unit in Python, to find the best setting by; for less of it than is measured where that suffices.
+    /// Another side's seconds for a unit, to find the best setting by; for less of it than is measured where that
+    /// suffices.
     /// </summary>
     /// <inheritdoc cref="Theirs"/>
-    public virtual double Probe(SpeedPeer peer, PeerSetting setting, bool bfloat16) =>
-        Theirs(peer, setting, seed: 0, bfloat16).Seconds;
+    public virtual double Probe(SpeedPeer peer, PeerSetting setting) => Theirs(peer, setting, seed: 0).Seconds;
 
     /// <summary>What tells whether the two did the same.</summary>
     public virtual IReadOnlyList<Agreement> Compare(

@@ -3,7 +3,7 @@ using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary>Training by the package's own estimators, and the same steps in Python.</summary>
+/// <summary>Training by the package's own estimators, and the same steps by others.</summary>
 internal sealed class TrainingWork : SpeedWork
 {
     private TrainingClock? _last;
@@ -26,6 +26,15 @@ internal sealed class TrainingWork : SpeedWork
 
     private JsonObject Command => _command ??= Prepare();
 
+    /// <summary>What is wanted against everybody; against mixed precision only where it is given.</summary>
+    public static IReadOnlyDictionary<string, double> All(double wanted, double? bfloat16 = null)
+    {
+        var all = new Dictionary<string, double> { ["TorchSharp"] = wanted, ["PyTorch"] = wanted };
+        if (bfloat16 is { } half)
+            all.Add("PyTorch bf16", half);
+        return all;
+    }
+
     /// <inheritdoc />
     public override SpeedSample Ours(int seed)
     {
@@ -37,20 +46,22 @@ internal sealed class TrainingWork : SpeedWork
     }
 
     /// <inheritdoc />
-    public override double Probe(SpeedPeer peer, PeerSetting setting, bool bfloat16)
+    public override double Probe(SpeedPeer peer, PeerSetting setting)
     {
         var command = (JsonObject)Command.DeepClone();
         // The steps that are skipped otherwise, and half as many before them.
         if (command["skipped"]?.GetValue<int>() is int timed)
             (command["skipped"], command["steps"]) = (timed / 2, timed / 2 + timed);
-        return peer.Ask(command, setting, seed: 0, bfloat16).Seconds;
+        return peer.Ask(command, setting).Seconds;
     }
 
     /// <inheritdoc />
-    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed, bool bfloat16)
+    public override SpeedSample Theirs(SpeedPeer peer, PeerSetting setting, int seed)
     {
-        SpeedAnswer answer = peer.Ask(Command, setting, seed, bfloat16);
         TrainingClock ours = _last ?? throw new InvalidOperationException("Ours has not run yet.");
+        var command = (JsonObject)Command.DeepClone();
+        command["steps"] = (int)ours.Steps; // fewer than an epoch where ours holds rows back to calibrate by
+        SpeedAnswer answer = peer.Ask(command, setting, seed);
         int steps = answer.Losses[Losses[0]].Length;
         if (steps != ours.Steps)
             throw new InvalidOperationException($"{Name}: ours made {ours.Steps} steps, and theirs {steps}.");

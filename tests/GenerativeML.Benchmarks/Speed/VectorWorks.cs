@@ -23,7 +23,7 @@ internal static class VectorWorks
         {
             Name = "autoencoder",
             Title = "autoencoder 32-128-16-128-32, batch 256, epoch of 100,000 rows with reading them",
-            Wanted = 2,
+            Wanted = TrainingWork.All(1.5),
             TakesAll = true,
             Flops = Flops.Step(TableRows, SpeedData.Columns, Hidden, Latent, Hidden, SpeedData.Columns),
             Fit = (ml, clock) => ml.Generative.AutoencoderFeaturizer("Code", Features, new AutoencoderOptions
@@ -52,7 +52,7 @@ internal static class VectorWorks
         {
             Name = "detector",
             Title = "the default detector: two of 65-128-128-128-32, noise and masking, the same epoch",
-            Wanted = 2,
+            Wanted = TrainingWork.All(1.5),
             TakesAll = true,
             Flops = Members * Flops.Step(TableRows, Inputs, Hidden, Hidden, Hidden, SpeedData.Columns),
             Fit = (ml, clock) => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions
@@ -96,7 +96,7 @@ internal static class VectorWorks
         {
             Name = "vae",
             Title = "VAE 784-400-20 step, batch 128",
-            Wanted = 1.2,
+            Wanted = TrainingWork.All(1.2),
             // The decoder begins with codes, whose gradient is needed.
             Flops = Flops.Step(Batch, SpeedData.Pixels, Hidden, 2 * Latent)
                 + (3 * Flops.Forward(Batch, Latent, Hidden, SpeedData.Pixels)),
@@ -130,7 +130,7 @@ internal static class VectorWorks
         {
             Name = "wgan-gp",
             Title = "WGAN-GP step, ring, 8-128-128-2 and 2-128-128-1, batch 128, a generator's step in three",
-            Wanted = 1.3,
+            Wanted = TrainingWork.All(1.2),
             Losses = ["discriminator", "gradient penalty"],
             Flops = Flops.Forward(Batch, generator) + Flops.Step(2 * Batch, critic)
                 + Flops.GradientPenalty(Batch, critic)

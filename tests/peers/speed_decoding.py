@@ -1,30 +1,15 @@
-#!/usr/bin/env python3
-"""Generates from a GPT with PyTorch, one sequence at a time, with a preallocated key-value cache, for the benchmark of
-the decoder in managed code. Weights come from a safetensors file with GPT-2's names.
+"""Texts from a GPT for speed_peer.py, one at a time, with a preallocated key-value cache."""
 
-    decode_peer.py WEIGHTS HEADS GELU THREADS
-
-then reads commands from its input, one in a line, and answers each with a line of JSON:
-
-    greedy TOKEN COUNT       the likeliest continuation of a token
-    time TEXTS COUNT         seconds for TEXTS texts of COUNT tokens each, drawn at temperature 1
-"""
-
-import json
 import math
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-from safetensors_peer import read
-
 
 class Decoder:
-    def __init__(self, weights, heads, gelu):
-        self.heads = heads
-        self.gelu = gelu
+    def __init__(self, command, weights):
+        self.heads = command["heads"]
         self.tokens = weights["wte.weight"]
         self.positions = weights["wpe.weight"]
         self.context, self.width = self.positions.shape
@@ -32,7 +17,7 @@ class Decoder:
         parts = ["ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"]
         layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("h."))
         self.blocks = [[self.pair(weights, f"h.{i}.{part}") for part in parts] for i in range(layers)]
-        size = (layers, heads, self.context, self.width // heads)
+        size = (layers, self.heads, self.context, self.width // self.heads)
         self.keys = torch.zeros(size)
         self.values = torch.zeros(size)
 
@@ -53,7 +38,7 @@ class Decoder:
             self.values[i, :, at] = v[:, 0]
             scores = q @ self.keys[i, :, :at + 1].transpose(1, 2) * scale
             x = x + F.linear((scores.softmax(-1) @ self.values[i, :, :at + 1]).view(self.width), *out)
-            y = F.gelu(F.linear(self.norm(x, norm2), *hidden), approximate=self.gelu)
+            y = F.gelu(F.linear(self.norm(x, norm2), *hidden))
             x = x + F.linear(y, *hidden_out)
         return F.linear(self.norm(x, self.final), self.tokens)
 
@@ -73,21 +58,14 @@ def likeliest(logits):
     return logits.argmax().item()
 
 
-def main(path, heads, gelu, threads):
-    torch.set_num_threads(int(threads))
-    decoder = Decoder(read(path)[0], int(heads), gelu)
-    for line in sys.stdin:
-        command, *numbers = line.split()
-        with torch.inference_mode():
-            if command == "greedy":
-                answer = decoder.text(int(numbers[0]), int(numbers[1]), likeliest)
-            else:
-                start = time.perf_counter()
-                for i in range(int(numbers[0])):
-                    decoder.text(i % len(decoder.tokens), int(numbers[1]), draw)
-                answer = time.perf_counter() - start
-        print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def decode(command, data):
+    decoder = data.model(command, Decoder)
+    texts, length = command["texts"], command["length"]
+    with torch.inference_mode():
+        decoder.text(0, length, draw)
+        start = time.perf_counter()
+        for token in range(texts):
+            decoder.text(token, length, draw)
+        seconds = time.perf_counter() - start
+        greedy = [token for first in command["greedy"] for token in decoder.text(first, length, likeliest)]
+    return {"seconds": seconds / (texts * length), "scores": greedy}
