@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
@@ -19,13 +20,13 @@ public sealed class AugmentingEstimator<TTransformer> : IEstimator<TTransformer>
 {
     private readonly IHost _host;
     private readonly IEstimator<TTransformer> _estimator;
-    private readonly Func<IDataView, IRowGenerator> _learn;
+    private readonly Func<IDataView, IDataGenerator> _learn;
     private readonly AugmentationOptions _options;
 
     internal AugmentingEstimator(
         IHostEnvironment environment,
         IEstimator<TTransformer> estimator,
-        Func<IDataView, IRowGenerator> learn,
+        Func<IDataView, IDataGenerator> learn,
         AugmentationOptions options)
     {
         ArgumentNullException.ThrowIfNull(estimator);
@@ -49,14 +50,15 @@ public sealed class AugmentingEstimator<TTransformer> : IEstimator<TTransformer>
         AugmentationPlan plan = AugmentationPlan.Of(input, _options);
         if (plan.Parts.Count == 0)
             return _estimator.Fit(input);
-        using IRowGenerator generator = _learn(input);
+        IDataGenerator generator = _learn(input);
+        using var held = generator as IDisposable;
         using IChannel channel = _host.Start("Augmentation");
         long added = plan.Parts.Sum(part => part.Rows);
         channel.Info(
             MessageSensitivity.None,
             FormattableString.Invariant($"{added} synthetic rows are added to {plan.RealRows} real ones."));
         List<(IDataView, long)> views = [(input, plan.RealRows)];
-        foreach ((long rows, ColumnValue? where) in plan.Parts)
+        foreach ((long rows, RowCondition? where) in plan.Parts)
             views.Add((generator.Generate(rows, _options.Seed + views.Count, where), rows));
         return _estimator.Fit(new MixedDataView(generator.GeneratedSchema, views));
     }
@@ -64,4 +66,121 @@ public sealed class AugmentingEstimator<TTransformer> : IEstimator<TTransformer>
     /// <summary>Says which columns the transformer will add: those of the other estimator.</summary>
     /// <param name="inputSchema">What is known of the columns that come in.</param>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _estimator.GetOutputSchema(inputSchema);
+}
+
+/// <summary>How many synthetic rows <see cref="AugmentingEstimator{TTransformer}"/> adds.</summary>
+public sealed class AugmentationOptions
+{
+    /// <summary>
+    /// Synthetic rows for each real one, above zero. Default 1, where <see cref="BalancedColumnName"/> names no column;
+    /// only one of the two can be set.
+    /// </summary>
+    public double? Ratio { get; init; }
+
+    /// <summary>
+    /// A column of text, keys, Booleans or numbers, usually the label: each of its values gets as many synthetic rows
+    /// as it takes to occur as often as the most frequent one. Missing values are left as they are. Default: none.
+    /// </summary>
+    public string? BalancedColumnName { get; init; }
+
+    /// <summary>The seed of the synthetic rows; the same seed gives the same ones. Default 0.</summary>
+    public int Seed { get; init; }
+
+    internal void Validate()
+    {
+        if (Ratio is double ratio)
+            OptionChecks.PositiveFinite(ratio, nameof(Ratio));
+        if (BalancedColumnName is not null && string.IsNullOrWhiteSpace(BalancedColumnName))
+            throw new ArgumentException($"Option {nameof(BalancedColumnName)} is empty.");
+        if (Ratio is not null && BalancedColumnName is not null)
+        {
+            throw new ArgumentException(
+                $"Options {nameof(Ratio)} ({Ratio}) and {nameof(BalancedColumnName)} ('{BalancedColumnName}') are both "
+                + "set: the number of synthetic rows follows from one of them.");
+        }
+    }
+}
+
+/// <summary>How many synthetic rows of which kind are added to how many real ones.</summary>
+/// <param name="RealRows">The number of real rows.</param>
+/// <param name="Parts">The synthetic rows: how many, and what they have in common.</param>
+internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows, RowCondition? Where)> Parts)
+{
+    private const int MostValues = 1000;
+
+    /// <summary>Reads the column that is to be balanced; where there is none, the rows are only counted.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of the wrong type.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or too many values to balance.</exception>
+    public static AugmentationPlan Of(IDataView data, AugmentationOptions options)
+    {
+        if (options.BalancedColumnName is string name)
+            return Balanced(data, name);
+        long rows = data.GetRowCount() ?? Count(data);
+        long added = (long)Math.Round(rows * (options.Ratio ?? 1), MidpointRounding.AwayFromZero);
+        return rows == 0 ? throw Empty() : new(rows, added == 0 ? [] : [(added, null)]);
+    }
+
+    private static AugmentationPlan Balanced(IDataView data, string name)
+    {
+        if (data.Schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(data),
+                $"Column '{name}', which is to be balanced, is missing; the data has the columns "
+                + $"{string.Join(", ", data.Schema.Where(c => !c.IsHidden).Take(20).Select(c => $"'{c.Name}'"))}.");
+        }
+        if (column.Type is VectorDataViewType)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(data),
+                $"Column '{name}', which is to be balanced, is a vector: expected a scalar, found {column.Type}.");
+        }
+        TableCells.AreNumbers(column, nameof(data));
+        Dictionary<object, long> counts = [];
+        long rows = 0;
+        using (DataViewRowCursor cursor = data.GetRowCursor([column]))
+        {
+            TableCells cells = new(cursor, column);
+            for (; cursor.MoveNext(); rows++)
+            {
+                cells.Read();
+                if (cells.Value(0) is not object value)
+                    continue;
+                counts[value] = counts.GetValueOrDefault(value) + 1;
+                if (counts.Count > MostValues)
+                {
+                    throw new InvalidOperationException(
+                        $"Column '{name}' has more than {MostValues} different values: too many to balance.");
+                }
+            }
+        }
+        if (rows == 0)
+            throw Empty();
+        long most = counts.Values.DefaultIfEmpty(0).Max();
+        return new(
+            rows,
+            [
+                .. counts.Where(pair => pair.Value < most)
+                    .OrderBy(pair => Convert.ToString(pair.Key, CultureInfo.InvariantCulture), StringComparer.Ordinal)
+                    .Select(pair => (most - pair.Value, (RowCondition?)Equal(pair.Key))),
+            ]);
+
+        RowCondition Equal(object value) => value switch
+        {
+            double number => new RowCondition().Equal(name, number),
+            bool flag => new RowCondition().Equal(name, flag),
+            _ => new RowCondition().Equal(name, (string)value), // a key goes by its text, too
+        };
+    }
+
+    private static long Count(IDataView data)
+    {
+        using DataViewRowCursor cursor = data.GetRowCursor([]);
+        long rows = 0;
+        while (cursor.MoveNext())
+            rows++;
+        return rows;
+    }
+
+    private static InvalidOperationException Empty() => new("There are no rows to learn from.");
 }

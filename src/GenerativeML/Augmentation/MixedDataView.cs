@@ -73,21 +73,20 @@ internal sealed class MixedDataView : IDataView
         return found;
     }
 
-    private sealed class Cursor(MixedDataView view, bool[] active, DataViewRowCursor[] parts) : DataViewRowCursor
+    private sealed class Cursor(MixedDataView view, bool[] active, DataViewRowCursor[] parts)
+        : RowCursor(view.Schema, active)
     {
         private readonly long[] _taken = new long[parts.Length];
         private readonly bool[] _ended = new bool[parts.Length];
         private int _current = -1;
-        private long _position = -1;
-
-        public override DataViewSchema Schema => view.Schema;
-
-        public override long Position => _position;
 
         public override long Batch => 0;
 
+        public override ValueGetter<DataViewRowId> GetIdGetter() =>
+            (ref DataViewRowId id) => id = new DataViewRowId((ulong)Position, 0);
+
         /// <summary>Takes the next row of the view that is furthest behind.</summary>
-        public override bool MoveNext()
+        protected override bool Advance()
         {
             while (Behind() is int part and >= 0)
             {
@@ -95,40 +94,25 @@ internal sealed class MixedDataView : IDataView
                 {
                     _taken[part]++;
                     _current = part;
-                    _position++;
                     return true;
                 }
                 _ended[part] = true;
             }
-            _current = -1;
-            _position = -1;
             return false;
         }
 
-        public override bool IsColumnActive(DataViewSchema.Column column) =>
-            column.Index < active.Length && active[column.Index];
-
-        public override ValueGetter<DataViewRowId> GetIdGetter() =>
-            (ref DataViewRowId id) => id = new DataViewRowId((ulong)_position, 0);
-
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+        protected override Delegate Getter<TValue>(int column)
         {
-            if (!IsColumnActive(column))
-                throw ActiveColumns.Inactive(column);
             ValueGetter<TValue>[] getters =
-                [.. parts.Select((part, p) => part.GetGetter<TValue>(view._columns[p][column.Index]))];
-            return (ref TValue value) => getters[_current >= 0
-                ? _current
-                : throw new InvalidOperationException("The cursor stands on no row.")](ref value);
+                [.. parts.Select((part, p) => part.GetGetter<TValue>(view._columns[p][column]))];
+            return (ValueGetter<TValue>)((ref TValue value) =>
+                (Position >= 0 ? getters[_current] : throw NoRow)(ref value));
         }
 
         protected override void Dispose(bool disposing)
         {
             if (disposing)
             {
-                Array.Fill(_ended, true);
-                _current = -1;
-                _position = -1;
                 foreach (DataViewRowCursor part in parts)
                     part.Dispose();
             }

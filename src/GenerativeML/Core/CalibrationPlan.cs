@@ -115,8 +115,6 @@ internal sealed class CalibrationPlan
     {
         public IReadOnlyList<RowField> Fields => source.Fields;
 
-        public long? RowCount => null;
-
         public IRowReader Open() => new Reader(source, contains);
     }
 

@@ -6,9 +6,6 @@ internal interface IRowSource
     /// <summary>What a row holds.</summary>
     IReadOnlyList<RowField> Fields { get; }
 
-    /// <summary>The number of rows where it is known without reading them.</summary>
-    long? RowCount { get; }
-
     /// <summary>Starts a pass over all rows.</summary>
     IRowReader Open();
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
@@ -17,9 +18,6 @@ internal static class ModelFile
     /// <summary>No honest options come near this; it bounds what a hostile file can make us read.</summary>
     private const long MaxOptionsBytes = 64L << 20;
 
-    private static readonly ModelHeader s_header = new(
-        "GENMLNET", 0x00010001, ModelLoader.LoaderSignature, typeof(ModelFile).Assembly.FullName!);
-
     /// <summary>
     /// Writes a model: <paramref name="options"/> the value of the JSON property of that name, <paramref name="weights"/>
     /// a safetensors file.
@@ -28,7 +26,7 @@ internal static class ModelFile
         ModelSaveContext context, string family, Action<Utf8JsonWriter> options, Action<Stream> weights)
     {
         ArgumentNullException.ThrowIfNull(context);
-        MLNetInternals.WriteHeader(context, s_header);
+        MLNetInternals.WriteHeader(context);
         MLNetInternals.WriteEntry(context, OptionsEntry, stream =>
         {
             using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
@@ -48,7 +46,7 @@ internal static class ModelFile
     /// </exception>
     public static ITransformer Load(IHostEnvironment environment, object loadContext)
     {
-        MLNetInternals.CheckHeader(loadContext, s_header);
+        MLNetInternals.CheckHeader(loadContext);
         ModelFamily? family = null;
         JsonElement options = default;
         ITransformer? model = null;
@@ -90,6 +88,117 @@ internal static class ModelFile
         catch (JsonException invalid)
         {
             throw new FormatException($"'{OptionsEntry}' of the saved model is damaged: {invalid.Message}");
+        }
+    }
+}
+
+/// <summary>
+/// The one class by which ML.NET loads any model of this package; <c>mlContext.Model.Load</c> finds it by the
+/// assembly's attribute and calls <see cref="Create"/>.
+/// </summary>
+internal static class ModelLoader
+{
+    /// <summary>The name in the head of each saved model. Changing it would orphan them all.</summary>
+    public const string LoaderSignature = "GenerativeML";
+
+    /// <param name="env">A child of the environment that loads.</param>
+    /// <param name="ctx">A <c>ModelLoadContext</c>, a type that is internal to ML.NET.</param>
+    /// <exception cref="FormatException">The saved model is damaged, or no model of this package.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Torch, or the device that the environment names, is not there.
+    /// </exception>
+    public static ITransformer Create(IHostEnvironment env, object ctx)
+    {
+        try
+        {
+            return ModelFile.Load(env, ctx);
+        }
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        {
+            // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
+            throw env.Process(error);
+        }
+    }
+}
+
+/// <summary>A kind of model that can be saved and loaded.</summary>
+/// <param name="Name">What the file calls it; never changes.</param>
+/// <param name="Load">Makes the transformer from its options and from a stream of safetensors.</param>
+internal sealed record ModelFamily(string Name, Func<IHostEnvironment, JsonElement, Stream, ITransformer> Load);
+
+/// <summary>All families that can be loaded.</summary>
+internal static class ModelFamilies
+{
+    private static readonly Dictionary<string, ModelFamily> s_known = new()
+    {
+        [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
+        [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
+        [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
+        [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
+        [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
+        [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
+    };
+
+    /// <summary>Finds a family by the name that a file gives it.</summary>
+    /// <exception cref="FormatException">There is none of that name in this version.</exception>
+    public static ModelFamily Find(string name)
+    {
+        lock (s_known)
+        {
+            return s_known.GetValueOrDefault(name) ?? throw new FormatException(
+                $"The saved model is of the family '{name}', which this version does not know.");
+        }
+    }
+
+    /// <summary>Adds a family that is not the package's own, as tests do.</summary>
+    public static void Add(ModelFamily family)
+    {
+        lock (s_known)
+            s_known.Add(family.Name, family);
+    }
+}
+
+/// <summary>Reads saved options strictly: nothing missing, nothing null that must not be, nothing unknown.</summary>
+internal static class ModelJson
+{
+    /// <summary>How options are written and read. Nulls are written, too: an option's default may be another.</summary>
+    public static JsonSerializerOptions Options { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        IgnoreReadOnlyProperties = true,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <summary>Reads the property <paramref name="name"/> of a JSON object.</summary>
+    /// <exception cref="FormatException">It is missing, or is no <typeparamref name="T"/>.</exception>
+    public static T Read<T>(JsonElement parent, string name)
+    {
+        if (parent.ValueKind != JsonValueKind.Object || !parent.TryGetProperty(name, out JsonElement value))
+            throw new FormatException($"The saved model's options have no '{name}'.");
+        return Read<T>(value);
+    }
+
+    /// <summary>Reads a JSON value.</summary>
+    /// <exception cref="FormatException">It is no <typeparamref name="T"/>.</exception>
+    public static T Read<T>(JsonElement value) => (T)Read(value, typeof(T));
+
+    /// <summary>Reads a JSON value of a type that is known only now.</summary>
+    /// <exception cref="FormatException">It is no <paramref name="type"/>.</exception>
+    public static object Read(JsonElement value, Type type)
+    {
+        try
+        {
+            return value.Deserialize(type, Options)
+                ?? throw new FormatException("A saved option is null that must not be.");
+        }
+        catch (JsonException invalid)
+        {
+            throw new FormatException($"The saved options cannot be read: {invalid.Message}");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
@@ -67,7 +68,48 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         CheckInput(inputSchema, nameof(inputSchema));
-        Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
-        return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
+        SchemaShape added = OutputAnnotations.Promise(PromisedColumns);
+        return new SchemaShape(inputSchema.Where(c => added.All(a => a.Name != c.Name)).Concat(added));
+    }
+}
+
+/// <summary>What the <c>MLContext</c> says where options say nothing.</summary>
+internal static class HostDefaults
+{
+    /// <summary>The CUDA device that <c>MLContext.GpuDeviceId</c> names, or the CPU where it names none.</summary>
+    public static ComputeDevice Device(IHostEnvironment environment) =>
+        MLNetInternals.GpuDeviceIdOf(environment) is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
+
+    /// <summary>The same for a model that is loaded, which computes later: whether the device is there is said now.</summary>
+    /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
+    public static ComputeDevice LoadingDevice(IHostEnvironment environment)
+    {
+        ComputeDevice device = Device(environment);
+        if (device != ComputeDevice.Cpu)
+            TorchRuntime.FindCuda(device, MLNetInternals.FallbackToCpuOf(environment));
+        return device;
+    }
+
+    /// <summary>The seed of the <c>MLContext</c>, or 0: the same call gives the same model.</summary>
+    public static int Seed(IHostEnvironment environment) => MLNetInternals.SeedOf(environment) ?? 0;
+}
+
+/// <summary>
+/// Hands progress on to its listener and now and then writes a line to <c>MLContext.Log</c>: the first report, then one
+/// every few seconds, then the last.
+/// </summary>
+internal sealed class LoggedProgress(IChannel channel, IProgress<TrainingProgress>? listener) : IProgress<TrainingProgress>
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(5);
+
+    private long? _logged;
+
+    public void Report(TrainingProgress value)
+    {
+        listener?.Report(value);
+        if (_logged is long last && !value.IsLast && Stopwatch.GetElapsedTime(last) < s_interval)
+            return;
+        _logged = Stopwatch.GetTimestamp();
+        channel.Info(MessageSensitivity.None, value.ToString());
     }
 }

@@ -3,14 +3,6 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>Where a reader of a batch stands.</summary>
-internal interface IBatchPosition
-{
-    /// <summary>The row of the batch that getters answer for; its outputs are there once this returns.</summary>
-    /// <exception cref="InvalidOperationException">There is no current row.</exception>
-    int Row { get; }
-}
-
 /// <summary>The way of batches through the model: input rows in, a computation each, getters for the outputs.</summary>
 /// <remarks>
 /// Belongs to one cursor or row. Rows of all batches are counted on: the first row of the second batch follows the last
@@ -26,17 +18,26 @@ internal sealed class BatchComputation
     private readonly OutputBlock[] _parts;
     private readonly bool[] _unknown;
 
-    /// <summary>
-    /// Makes room for some batches of <paramref name="capacity"/> rows: one reader for each of the model's input
-    /// fields; for each of its outputs, whether anybody wants it.
-    /// </summary>
-    public BatchComputation(IBatchModel model, FieldReader[] readers, bool[] wanted, int capacity, int batches = 1)
+    /// <summary>Makes room for some batches of <paramref name="capacity"/> rows.</summary>
+    /// <param name="mapper">What is computed.</param>
+    /// <param name="input">What stands on the rows that go in.</param>
+    /// <param name="active">Which columns of the output schema somebody wants.</param>
+    /// <param name="capacity">Rows of a batch.</param>
+    /// <param name="batches">How many there are.</param>
+    /// <param name="getter">A getter for an input column, by its number, where not of the input itself.</param>
+    public BatchComputation(
+        BatchRowMapper mapper, DataViewRow input, bool[] active, int capacity, int batches = 1,
+        Func<int, Delegate?>? getter = null)
     {
-        _model = model;
-        _readers = readers;
+        _model = mapper.Model;
         _capacity = capacity;
-        _inputs = [.. Enumerable.Range(0, batches).Select(_ => new RowBlock(model.Inputs, capacity))];
-        _outputs = new OutputBlock(model.Outputs, wanted, batches * capacity);
+        _readers =
+        [
+            .. mapper.ModelInputs.Zip(_model.Inputs, (column, field) => FieldReaders.Open(
+                input, input.Schema[column.Index], field, getter?.Invoke(column.Index))),
+        ];
+        _inputs = [.. Enumerable.Range(0, batches).Select(_ => new RowBlock(_model.Inputs, capacity))];
+        _outputs = new OutputBlock(_model.Outputs, active[mapper.InputSchema.Count..], batches * capacity);
         _parts = [.. Enumerable.Range(0, batches).Select(b => _outputs.Part(b * capacity, capacity))];
         _unknown = new bool[batches * capacity];
     }
@@ -45,10 +46,11 @@ internal sealed class BatchComputation
     public void ReadRow(int batch, int row)
     {
         RowBlock inputs = _inputs[batch];
-        _unknown[batch * _capacity + row] = false;
+        ref bool unknown = ref _unknown[batch * _capacity + row];
+        unknown = false;
         for (int f = 0; f < _readers.Length; f++)
         {
-            if (_readers[f].Read(inputs, f, row))
+            if (_readers[f](inputs, f, row))
                 continue;
             Span<float> values = inputs.SingleRow(f, row);
             if (_model.Replacement is NonFiniteReplacement replacement)
@@ -59,7 +61,7 @@ internal sealed class BatchComputation
             {
                 // The model sees harmless zeros instead, which keeps the row from disturbing its neighbours.
                 values.Clear();
-                _unknown[batch * _capacity + row] = true;
+                unknown = true;
             }
         }
     }
@@ -69,10 +71,9 @@ internal sealed class BatchComputation
     {
         OutputBlock outputs = _parts[batch];
         _model.Run(_inputs[batch], rows, outputs);
-        ReadOnlySpan<bool> unknown = _unknown.AsSpan(batch * _capacity, rows);
-        for (int row = unknown.IndexOf(true); row >= 0 && row < rows; row++)
+        for (int row = 0; row < rows; row++)
         {
-            if (unknown[row])
+            if (_unknown[batch * _capacity + row])
                 outputs.SetUnknown(row);
         }
     }
@@ -82,4 +83,95 @@ internal sealed class BatchComputation
     /// names, counted over all batches.
     /// </summary>
     public Delegate Getter(int output, IBatchPosition at) => _outputs.Getter(output, at);
+}
+
+/// <summary>Host memory for the outputs of rows: a dense, row-major array for each output that somebody asked for.</summary>
+internal sealed class OutputBlock
+{
+    private readonly IReadOnlyList<OutputColumn> _columns;
+    private readonly Array?[] _storage;
+    private readonly int _capacity;
+    private readonly int _first; // the row of the storage that is the first one here
+
+    public OutputBlock(IReadOnlyList<OutputColumn> columns, IReadOnlyList<bool> wanted, int capacity)
+    {
+        _columns = columns;
+        _capacity = capacity;
+        _storage = [.. columns.Select((column, i) => wanted[i] ? Allocate(column.Kind, checked(capacity * WidthOf(i))) : null)];
+    }
+
+    private OutputBlock(OutputBlock whole, int first, int capacity)
+    {
+        _storage = whole._storage;
+        _first = whole._first + first;
+        _columns = whole._columns;
+        _capacity = capacity;
+    }
+
+    /// <summary>Whether output <paramref name="column"/> is to be computed.</summary>
+    public bool IsWanted(int column) => _storage[column] is not null;
+
+    /// <summary>Some neighbouring rows, in the same memory.</summary>
+    public OutputBlock Part(int first, int rows) => new(this, first, rows);
+
+    /// <summary>The values of a wanted Single output, (rows × width).</summary>
+    public Span<float> Singles(int column) => Values<float>(column).Span;
+
+    /// <summary>The same, for work that is split among threads.</summary>
+    public Memory<float> SingleMemory(int column) => Values<float>(column);
+
+    /// <summary>The values of a wanted Boolean output, (rows × width).</summary>
+    public Span<bool> Booleans(int column) => Values<bool>(column).Span;
+
+    /// <summary>The values of a wanted Text output, (rows × width).</summary>
+    public Span<string> Texts(int column) => Values<string>(column).Span;
+
+    /// <summary>Gives one row the outputs that say "not known": NaN, empty text, and what a Boolean says then.</summary>
+    public void SetUnknown(int row)
+    {
+        for (int i = 0; i < _storage.Length; i++)
+        {
+            int width = WidthOf(i), at = (_first + row) * width;
+            if (_storage[i] is float[] singles)
+                Array.Fill(singles, float.NaN, at, width);
+            else if (_storage[i] is bool[] booleans)
+                Array.Fill(booleans, _columns[i].IfUnknown, at, width);
+            else if (_storage[i] is string[] texts)
+                Array.Fill(texts, "", at, width);
+        }
+    }
+
+    /// <summary>
+    /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
+    /// names.
+    /// </summary>
+    public Delegate Getter(int output, IBatchPosition at)
+    {
+        int width = _columns[output].Width;
+        return (_storage[output], width > 0) switch
+        {
+            (float[] singles, false) => (ValueGetter<float>)((ref float value) => value = singles[_first + at.Row]),
+            (bool[] booleans, false) => (ValueGetter<bool>)((ref bool value) => value = booleans[_first + at.Row]),
+            (string[] texts, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+                value = texts[_first + at.Row].AsMemory()),
+            (float[] singles, true) => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
+                VBuffer<float>.Copy(singles, (_first + at.Row) * width, ref value, width)),
+            _ => throw new NotSupportedException($"Output column '{_columns[output].Name}' is a vector of no numbers."),
+        };
+    }
+
+    private static Array Allocate(OutputKind kind, int size) => kind switch
+    {
+        OutputKind.Single => new float[size],
+        OutputKind.Boolean => new bool[size],
+        _ => new string[size],
+    };
+
+    private int WidthOf(int column) => Math.Max(1, _columns[column].Width);
+
+    private Memory<T> Values<T>(int column)
+    {
+        int width = WidthOf(column);
+        return ((T[])_storage[column]!).AsMemory(_first * width, _capacity * width);
+    }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -41,11 +43,10 @@ internal sealed class DataViewRowSource : IRowSource
         _cancellation = cancellation;
         Fields =
         [
-            .. columns.Select(name => InputColumns.Describe(data.Schema, name, parameter)),
-            .. (labels ?? []).Select(name => InputColumns.DescribeLabel(data.Schema, name, parameter)),
+            .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
+            .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
         ];
         _columns = [.. Fields.Select(field => InputColumns.Find(data.Schema, field, parameter))];
-        RowCount = policy == NonFiniteValues.DropRow ? null : data.GetRowCount();
     }
 
     /// <inheritdoc/>
@@ -53,10 +54,6 @@ internal sealed class DataViewRowSource : IRowSource
 
     /// <summary>The columns that the fields are read from.</summary>
     public IReadOnlyList<DataViewSchema.Column> Columns => _columns;
-
-    /// <inheritdoc/>
-    /// <remarks>Always known after the first pass.</remarks>
-    public long? RowCount { get; private set; }
 
     /// <summary>
     /// What takes the place of NaN and infinity; known once the rows have been opened, where
@@ -70,12 +67,9 @@ internal sealed class DataViewRowSource : IRowSource
     /// </summary>
     public void FindCategories()
     {
-        var values = new Dictionary<int, SortedSet<float>>();
-        for (int f = 0; f < Fields.Count; f++)
-        {
-            if (Fields[f].IsLabel && _columns[f].Type is NumberDataViewType)
-                values[f] = [];
-        }
+        Dictionary<int, SortedSet<float>> values = Enumerable.Range(0, Fields.Count)
+            .Where(f => Fields[f].IsLabel && _columns[f].Type is NumberDataViewType)
+            .ToDictionary(f => f, _ => new SortedSet<float>());
         if (values.Count == 0)
             return;
         using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => _columns[f])))
@@ -84,8 +78,7 @@ internal sealed class DataViewRowSource : IRowSource
                 f => f, f => cursor.GetGetter<float>(_columns[f]));
             for (float value = 0; values.Count > 0 && cursor.MoveNext();)
             {
-                if ((cursor.Position & 1023) == 0)
-                    _cancellation.ThrowIfCancellationRequested();
+                StopIfCancelled(cursor.Position);
                 foreach ((int f, SortedSet<float> seen) in values)
                 {
                     getters[f](ref value);
@@ -112,8 +105,13 @@ internal sealed class DataViewRowSource : IRowSource
     {
         if (_policy == NonFiniteValues.Replace && Replacement is null)
             Replacement = LearnReplacement();
-        DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
-        return new Reader(this, cursor, readers);
+        return new Reader(this, OpenCursor(out FieldReader[] readers), readers);
+    }
+
+    private void StopIfCancelled(long row)
+    {
+        if ((row & 1023) == 0)
+            _cancellation.ThrowIfCancellationRequested();
     }
 
     private NonFiniteReplacement LearnReplacement()
@@ -124,11 +122,10 @@ internal sealed class DataViewRowSource : IRowSource
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         for (long row = 0; cursor.MoveNext(); row++)
         {
-            if ((row & 1023) == 0)
-                _cancellation.ThrowIfCancellationRequested();
+            StopIfCancelled(row);
             for (int f = 0; f < readers.Length; f++)
             {
-                readers[f].Read(block, f, 0);
+                readers[f](block, f, 0);
                 ranges[f].Add(block.SingleRow(f, 0));
             }
         }
@@ -140,7 +137,7 @@ internal sealed class DataViewRowSource : IRowSource
         DataViewRowCursor cursor = _data.GetRowCursor(_columns);
         try
         {
-            readers = [.. _columns.Zip(Fields, (c, field) => FieldReader.Open(cursor, c, field))];
+            readers = [.. _columns.Zip(Fields, (c, field) => FieldReaders.Open(cursor, c, field))];
             return cursor;
         }
         catch
@@ -166,7 +163,6 @@ internal sealed class DataViewRowSource : IRowSource
             throw new InvalidOperationException(
                 $"There are no rows to train on: every row holds NaN or infinity. {scan.Describe()}");
         }
-        RowCount = _policy == NonFiniteValues.DropRow ? scan.Rows - scan.BadRows : scan.Rows;
         _judged = true;
     }
 
@@ -198,10 +194,10 @@ internal sealed class DataViewRowSource : IRowSource
         private bool ReadRow(RowBlock block, int row)
         {
             bool allFinite = true;
-            _scan?.NextRow();
+            _scan?.Rows += 1;
             for (int f = 0; f < fields.Length; f++)
             {
-                if (fields[f].Read(block, f, row))
+                if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
                 allFinite = false;
@@ -212,5 +208,54 @@ internal sealed class DataViewRowSource : IRowSource
         }
 
         public void Dispose() => cursor.Dispose();
+    }
+}
+
+/// <summary>What one pass over the training rows finds that is not finite.</summary>
+internal sealed class RowScan(IReadOnlyList<RowField> fields)
+{
+    private readonly long[] _badRows = new long[fields.Count];
+    private readonly long[] _badValues = new long[fields.Count];
+    private readonly (long Row, int Slot, float Value)?[] _first = new (long, int, float)?[fields.Count];
+    private long _rowInDoubt = -1;
+
+    /// <summary>All rows seen.</summary>
+    public long Rows { get; set; }
+
+    /// <summary>Rows in which at least one value of one field is not finite.</summary>
+    public long BadRows { get; private set; }
+
+    /// <summary>Counts what is not finite in a field of the newest row.</summary>
+    public void AddBad(int field, ReadOnlySpan<float> values)
+    {
+        if (_rowInDoubt != Rows)
+        {
+            _rowInDoubt = Rows;
+            BadRows++;
+        }
+        _badRows[field]++;
+        for (int slot = 0; slot < values.Length; slot++)
+        {
+            if (float.IsFinite(values[slot]))
+                continue;
+            _badValues[field]++;
+            _first[field] ??= (Rows - 1, slot, values[slot]);
+        }
+    }
+
+    /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
+    public string Describe()
+    {
+        var text = new StringBuilder();
+        for (int f = 0; f < fields.Count; f++)
+        {
+            if (_first[f] is not (long row, int slot, float value))
+                continue;
+            text.Append(CultureInfo.InvariantCulture,
+                $"Column '{fields[f].Name}' holds {_badValues[f]} values that are NaN or infinite, in {_badRows[f]} of ")
+                .Append(CultureInfo.InvariantCulture, $"{Rows} rows; the first is {value} in slot {slot} of row {row} ")
+                .Append("(both counted from 0). ");
+        }
+        return text.ToString().TrimEnd();
     }
 }

@@ -1,3 +1,7 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
 namespace GenerativeML;
 
 /// <summary>The type of an output column's elements.</summary>
@@ -38,4 +42,89 @@ internal sealed record ScoreAnnotation(string ColumnKind, string ValueKind)
     public static ScoreAnnotation AnomalyScore { get; } = new("AnomalyDetection", "Score");
 
     public static ScoreAnnotation AnomalyLabel { get; } = new("AnomalyDetection", "PredictedLabel");
+}
+
+/// <summary>The types and annotations of output columns.</summary>
+internal static class OutputAnnotations
+{
+    private const string SlotNames = "SlotNames";
+    private const string ScoreColumnSetId = "ScoreColumnSetId";
+
+    private static readonly KeyDataViewType s_setIdType = new(typeof(uint), int.MaxValue);
+
+    /// <summary>The columns as an estimator promises them: as they would be delivered.</summary>
+    public static SchemaShape Promise(IReadOnlyList<OutputColumn> columns)
+    {
+        var schema = new DataViewSchema.Builder();
+        Deliver(schema, columns, input: null);
+        return MLNetInternals.ShapeOf(schema.ToSchema());
+    }
+
+    /// <summary>Adds the columns to a schema whose other columns are those of <paramref name="input"/>.</summary>
+    public static void Deliver(DataViewSchema.Builder schema, IReadOnlyList<OutputColumn> columns, DataViewSchema? input)
+    {
+        uint setId = NextSetId(input);
+        foreach (OutputColumn column in columns)
+        {
+            var annotations = new DataViewSchema.Annotations.Builder();
+            if (column.SlotNamesFrom is string source)
+            {
+                ReadOnlyMemory<char>[] names = NamesOf(input?[source], column.Width);
+                annotations.Add(
+                    SlotNames,
+                    new VectorDataViewType(TextDataViewType.Instance, column.Width),
+                    (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                        VBuffer<ReadOnlyMemory<char>>.Copy(names, 0, ref value, names.Length));
+            }
+            if (column.Score is ScoreAnnotation score)
+            {
+                annotations.AddPrimitiveValue(ScoreColumnSetId, s_setIdType, setId);
+                annotations.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, score.ColumnKind.AsMemory());
+                annotations.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, score.ValueKind.AsMemory());
+            }
+            PrimitiveDataViewType item = column.Kind switch
+            {
+                OutputKind.Single => NumberDataViewType.Single,
+                OutputKind.Boolean => BooleanDataViewType.Instance,
+                _ => TextDataViewType.Instance,
+            };
+            DataViewType type = column.Width > 0 ? new VectorDataViewType(item, column.Width) : item;
+            schema.AddColumn(column.Name, type, annotations.ToAnnotations());
+        }
+    }
+
+    /// <summary>The number that joins the columns of one score: one that no score in a schema has yet.</summary>
+    private static uint NextSetId(IEnumerable<DataViewSchema.Column>? schema)
+    {
+        uint largest = 0;
+        foreach (DataViewSchema.Column column in schema ?? [])
+        {
+            DataViewType? type = column.Annotations.Schema.GetColumnOrNull(ScoreColumnSetId)?.Type;
+            if (type is not KeyDataViewType || type.RawType != typeof(uint))
+                continue;
+            uint id = 0;
+            column.Annotations.GetValue(ScoreColumnSetId, ref id);
+            largest = Math.Max(largest, id);
+        }
+        return largest + 1;
+    }
+
+    /// <summary>
+    /// The slot names of a vector column; where a slot has none, the column's name and the slot's number.
+    /// </summary>
+    private static ReadOnlyMemory<char>[] NamesOf(DataViewSchema.Column? column, int width)
+    {
+        VBuffer<ReadOnlyMemory<char>> given = default;
+        if (column?.HasSlotNames() == true)
+            column.Value.GetSlotNames(ref given);
+        var names = new ReadOnlyMemory<char>[width];
+        if (given.Length == width)
+            given.CopyTo(names);
+        for (int i = 0; i < width; i++)
+        {
+            if (names[i].IsEmpty)
+                names[i] = string.Create(CultureInfo.InvariantCulture, $"{column?.Name}.{i}").AsMemory();
+        }
+        return names;
+    }
 }

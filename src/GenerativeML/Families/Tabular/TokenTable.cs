@@ -139,8 +139,6 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
             : [],
     ];
 
-    public long? RowCount => table.RowCount;
-
     /// <summary>How often each token of each position was seen.</summary>
     public IReadOnlyList<long[]> Frequencies { get; } = [.. tokens.Counts.Select(n => new long[n])];
 
