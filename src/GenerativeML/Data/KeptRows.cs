@@ -4,7 +4,7 @@ using TorchSharp;
 namespace GenerativeML;
 
 /// <summary>A growing number of rows in host memory, turned into tensors at the end.</summary>
-internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
+internal sealed class KeptRows(IReadOnlyList<RowField> fields)
 {
     private const int MostChunkRows = 4096;
     private const long ChunkElements = 1 << 20;
@@ -26,17 +26,14 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
         }
     }
 
-    public void Clear()
-    {
-        _chunks.Clear();
-        Rows = 0;
-    }
+    /// <summary>Gives the rows up.</summary>
+    public void Clear() => _chunks.Clear();
 
     /// <summary>
     /// One tensor (Rows, Width) for each field, detached from any dispose scope: on the device if there is room,
     /// otherwise on the CPU. The rows are given up on the way, so that they are not held twice.
     /// </summary>
-    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device, RowTransform? transform = null)
+    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device, RowTransform? transform)
     {
         torch.Tensor[] tensors = [.. fields.Select(f => HostTensors.Empty(f, Rows).DetachFromDisposeScope())];
         for (int c = 0; c < _chunks.Count; c++)
@@ -45,13 +42,11 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
             int count = (int)Math.Min(_chunkRows, Rows - at);
             _chunks[c]!.Apply(transform, count);
             for (int f = 0; f < tensors.Length; f++)
-                HostTensors.Write(_chunks[c]!, f, 0, count, tensors[f], at);
+                HostTensors.Write(_chunks[c]!, f, count, tensors[f], at);
             _chunks[c] = null;
         }
         return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);
     }
-
-    public void Dispose() => Clear();
 
     private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)
     {
@@ -70,5 +65,37 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IDisposable
         foreach (torch.Tensor t in host)
             t.Dispose();
         return [.. moved];
+    }
+}
+
+/// <summary>
+/// Which rows are held back from training: of every 1/fraction rows in a row one, drawn at random, so that the choice
+/// is spread evenly, depends on nothing but the seed and the row's number, and needs no count of the rows.
+/// </summary>
+/// <param name="fraction">The share of rows, 0 to 0.5.</param>
+/// <param name="seed">The seed of the training run.</param>
+/// <param name="most">No more rows than this are held back; the rest trains.</param>
+internal sealed class ValidationRows(double fraction, int seed, long most)
+{
+    private readonly double _stride = 1 / fraction;
+    private long _block, _next = -1, _taken;
+
+    /// <summary>Whether a row is held back. Rows are asked for in ascending order.</summary>
+    public bool Contains(long row)
+    {
+        if (fraction == 0 || _taken >= most)
+            return false;
+        while (_next < row)
+            _next = Math.Max(_next, Draw(_block++)); // two neighbouring draws can fall on one row
+        if (_next > row)
+            return false;
+        _taken++;
+        return true;
+    }
+
+    private long Draw(long block)
+    {
+        double u = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Validation, block)).NextDouble();
+        return (long)((block + u) * _stride);
     }
 }

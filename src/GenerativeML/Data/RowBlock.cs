@@ -1,34 +1,77 @@
 namespace GenerativeML;
 
+/// <summary>The element type of a field of a row.</summary>
+internal enum FieldKind
+{
+    /// <summary>32-bit floating point: features, images, encoded tables.</summary>
+    Single,
+
+    /// <summary>64-bit integers: class numbers, tokens.</summary>
+    Int64,
+
+    /// <summary>A text, of any length; the field is one wide.</summary>
+    Text,
+}
+
+/// <summary>One named, fixed-width part of a row, as a network sees it.</summary>
+/// <param name="Name">What errors call it: the column's name.</param>
+/// <param name="Kind">The element type.</param>
+/// <param name="Width">How many elements each row has; at least one.</param>
+internal sealed record RowField(string Name, FieldKind Kind, int Width)
+{
+    /// <summary>
+    /// Whether the column is no vector but a label, one value in each row: a number or a truth value, in one slot, or a
+    /// key, with a slot for each of its values, of which one is 1. All are zero where the key is missing.
+    /// </summary>
+    public bool IsLabel { get; init; }
+
+    /// <summary>
+    /// The values of a number that is a category, ascending: each has a slot, as those of a key have. All slots are zero
+    /// for any other value. Null for what is no such number.
+    /// </summary>
+    public IReadOnlyList<float>? Categories { get; init; }
+}
+
+/// <summary>Rows that can be read again and again, always the same and in the same order.</summary>
+internal interface IRowSource
+{
+    /// <summary>What a row holds.</summary>
+    IReadOnlyList<RowField> Fields { get; }
+
+    /// <summary>Starts a pass over all rows.</summary>
+    IRowReader Open();
+}
+
+/// <summary>One pass over the rows of an <see cref="IRowSource"/>; used by one thread at a time.</summary>
+internal interface IRowReader : IDisposable
+{
+    /// <summary>
+    /// Reads up to <paramref name="count"/> rows into <paramref name="block"/>, from row
+    /// <paramref name="start"/> of it on.
+    /// </summary>
+    /// <returns>The number of rows read; less than asked for, and then zero, only at the end.</returns>
+    int Read(RowBlock block, int start, int count);
+}
+
+/// <summary>Turns rows of a Single field, (rows × width), into what networks see of them, in place.</summary>
+internal delegate void RowTransform(int field, Span<float> rows);
+
 /// <summary>
 /// Host memory for a number of rows, field by field: each field is one dense, row-major array of
 /// <see cref="Capacity"/> × <see cref="RowField.Width"/> elements.
 /// </summary>
-internal sealed class RowBlock
+internal sealed class RowBlock(IReadOnlyList<RowField> fields, int capacity)
 {
-    private readonly Array[] _storage;
-
-    /// <summary>Allocates room for <paramref name="capacity"/> rows of <paramref name="fields"/>.</summary>
-    public RowBlock(IReadOnlyList<RowField> fields, int capacity)
-    {
-        ArgumentNullException.ThrowIfNull(fields);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
-        Fields = fields;
-        Capacity = capacity;
-        _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];
-    }
+    private readonly Array[] _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];
 
     /// <summary>The fields, in order.</summary>
-    public IReadOnlyList<RowField> Fields { get; }
+    public IReadOnlyList<RowField> Fields => fields;
 
     /// <summary>The number of rows there is room for.</summary>
-    public int Capacity { get; }
+    public int Capacity => capacity;
 
     /// <summary>The whole array of a <see cref="FieldKind.Single"/> field, (Capacity × Width).</summary>
     public Span<float> Singles(int field) => (float[])_storage[field];
-
-    /// <summary>The same, for work that is split among threads.</summary>
-    public Memory<float> SingleMemory(int field) => (float[])_storage[field];
 
     /// <summary>The whole array of a <see cref="FieldKind.Int64"/> field, (Capacity × Width).</summary>
     public Span<long> Int64s(int field) => (long[])_storage[field];
@@ -45,10 +88,9 @@ internal sealed class RowBlock
     /// <summary>Copies one row, all fields, to a row of another block with the same fields.</summary>
     public void CopyRow(int from, RowBlock target, int to)
     {
-        ArgumentNullException.ThrowIfNull(target);
         for (int f = 0; f < _storage.Length; f++)
         {
-            int width = Fields[f].Width;
+            int width = fields[f].Width;
             Array.Copy(_storage[f], from * width, target._storage[f], to * width, width);
         }
     }
@@ -56,12 +98,10 @@ internal sealed class RowBlock
     /// <summary>Turns the first rows of all Single fields into what networks see of them; null: leaves them.</summary>
     public void Apply(RowTransform? transform, int rows)
     {
-        if (transform is null)
-            return;
         for (int f = 0; f < _storage.Length; f++)
         {
-            if (Fields[f].Kind == FieldKind.Single)
-                transform(f, Singles(f)[..(rows * Fields[f].Width)]);
+            if (fields[f].Kind == FieldKind.Single)
+                transform?.Invoke(f, Singles(f)[..(rows * fields[f].Width)]);
         }
     }
 
@@ -74,7 +114,7 @@ internal sealed class RowBlock
 
     private Span<T> Row<T>(int field, int row)
     {
-        int width = Fields[field].Width;
+        int width = fields[field].Width;
         return ((T[])_storage[field]).AsSpan(row * width, width);
     }
 }

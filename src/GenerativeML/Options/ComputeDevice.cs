@@ -30,11 +30,6 @@ public readonly record struct ComputeDevice
         return new("cuda", index);
     }
 
-    /// <summary>
-    /// A device that is neither, by the number of its type in torch: what assumes the CPU fails on it.
-    /// </summary>
-    internal static ComputeDevice OfType(int type) => new("other", type);
-
     /// <summary><c>cpu</c>, <c>cuda</c> or <c>auto</c>.</summary>
     public string Kind => _kind ?? "cpu";
 

@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 
 namespace GenerativeML;
@@ -128,4 +130,158 @@ public abstract record TrainingOptions
         OptionChecks.Defined(CancellationBehavior);
         Checkpoint?.Validate();
     }
+}
+
+/// <summary>How the learning rate moves from its peak over the steps of a training run.</summary>
+public enum LearningRateSchedule
+{
+    /// <summary>It stays at its peak.</summary>
+    Constant,
+
+    /// <summary>It falls in a straight line to a hundredth of its peak.</summary>
+    Linear,
+
+    /// <summary>It falls along half a cosine to a hundredth of its peak (Loshchilov and Hutter 2017).</summary>
+    Cosine,
+}
+
+/// <summary>The number format of matrix products while training.</summary>
+public enum Precision
+{
+    /// <summary>
+    /// <see cref="BFloat16"/> where such products are clearly faster on this device, as CPUs with AMX and a probe made
+    /// once per process tell, and the network's are large enough to gain by it; <see cref="Float32"/> otherwise. The
+    /// default.
+    /// </summary>
+    Auto,
+
+    /// <summary>32-bit floating point throughout.</summary>
+    Float32,
+
+    /// <summary>
+    /// Matrix products in bfloat16 (8 bits of exponent, 8 of precision), with weights, sums, losses and optimizer state
+    /// in 32 bits. Fast on CPUs with AMX and on recent GPUs, slower than 32 bits elsewhere.
+    /// </summary>
+    BFloat16,
+}
+
+/// <summary>What Fit does with a row that holds NaN or infinity.</summary>
+public enum NonFiniteValues
+{
+    /// <summary>Refuse the data, saying how many such rows there are and which is the first. The default.</summary>
+    Error,
+
+    /// <summary>
+    /// Replace NaN by the column's mean over the finite values, and ±infinity by its largest or smallest finite value.
+    /// The same is done when scoring.
+    /// </summary>
+    Replace,
+
+    /// <summary>Leave the row out of training. When scoring, such a row gets the score NaN.</summary>
+    DropRow,
+}
+
+/// <summary>What Fit does when its <see cref="CancellationToken"/> is cancelled.</summary>
+public enum CancellationBehavior
+{
+    /// <summary>
+    /// Write a checkpoint, if checkpoints are on, and throw <see cref="OperationCanceledException"/>. The default.
+    /// </summary>
+    Throw,
+
+    /// <summary>
+    /// Return a model with the best weights so far; before the first step there are none, and Fit throws.
+    /// </summary>
+    ReturnModel,
+}
+
+/// <summary>
+/// Where and how often a training run writes down all that it needs to go on after it was stopped or killed.
+/// </summary>
+/// <remarks>
+/// The same Fit call with the same folder continues from the newest checkpoint there and, on a CPU, ends with the same
+/// bits as a run that was never interrupted. A checkpoint of other options or of other data is refused,
+/// and none is written of a run whose loss or weights are no longer finite.
+/// </remarks>
+public sealed class CheckpointOptions
+{
+    /// <summary>Checkpoints in <paramref name="folder"/>, which is made if it does not exist.</summary>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is empty.</exception>
+    public CheckpointOptions(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        Folder = folder;
+    }
+
+    /// <summary>The folder; one training run to a folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Optimizer steps between two checkpoints. Default 500.</summary>
+    public int Every { get; init; } = 500;
+
+    /// <summary>
+    /// How many of the newest checkpoints stay. Older ones are deleted only after a newer one is safely on disk.
+    /// Default 2.
+    /// </summary>
+    public int Keep { get; init; } = 2;
+
+    internal void Validate()
+    {
+        OptionChecks.AtLeast(Every, 1, "Checkpoint.Every");
+        OptionChecks.AtLeast(Keep, 1, "Checkpoint.Keep");
+    }
+}
+
+/// <summary>The range checks of options: each error names the option, the range and the value.</summary>
+internal static class OptionChecks
+{
+    public static void AtLeast<T>(T value, T least, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T>
+    {
+        if (!(value >= least))
+            throw Out(option, value, $"at least {least}");
+    }
+
+    /// <summary>Both ends belong to the range.</summary>
+    public static void Within<T>(
+        T value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T>
+    {
+        if (!(value >= least && value <= most))
+            throw Out(option, value, $"between {least} and {most}");
+    }
+
+    /// <summary>The lower end belongs to the range, the upper does not.</summary>
+    public static void WithinHalfOpen<T>(
+        T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T>
+    {
+        if (!(value >= least && value < below))
+            throw Out(option, value, $"at least {least} and below {below}");
+    }
+
+    public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
+    {
+        if (!(value > 0 && double.IsFinite(value)))
+            throw Out(option, value, $"positive and finite");
+    }
+
+    public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
+    {
+        if (!(value >= 0 && double.IsFinite(value)))
+            throw Out(option, value, $"zero or positive, and finite");
+    }
+
+    public static void Defined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+            throw Out(option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
+    }
+
+    // The range is formattable for the same reason as the rest: 0.5 is written so in every culture.
+    private static ArgumentOutOfRangeException Out(string option, object value, FormattableString range) => new(
+        option,
+        value,
+        FormattableString.Invariant($"Option {option} must be {FormattableString.Invariant(range)}, but is {value}."));
 }

@@ -1,6 +1,12 @@
+using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 using System.Text;
+using System.Text.RegularExpressions;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -158,4 +164,168 @@ public sealed record DeviceDiagnostics(ComputeDevice Device, bool IsBFloat16Fast
     /// <summary>In words.</summary>
     public override string ToString() =>
         $"{Device}, bfloat16 {(IsBFloat16Faster ? "faster than" : "no faster than")} float32";
+}
+
+/// <summary>What can be told from the native libraries that a process has loaded.</summary>
+/// <param name="Paths">Their files.</param>
+internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
+{
+    // The first that fits wins: OpenBLAS comes under the names of the reference library, too.
+    private static readonly (string Part, string Name)[] Known =
+    [
+        ("openblas", "OpenBLAS"), ("mkl_core", "MKL"), ("mkl_rt", "MKL"), ("libblis", "BLIS"),
+        ("vecLib", "Accelerate"), ("libblas", "BLAS"),
+    ];
+
+    /// <summary>Of this process; none where the system does not tell.</summary>
+    public static NativeLibraries Loaded()
+    {
+        try
+        {
+            using Process self = Process.GetCurrentProcess();
+            return new([.. self.Modules.Cast<ProcessModule>().Select(m => m.FileName).Where(f => f.Length > 0)]);
+        }
+        catch (Exception e) when (e is Win32Exception or InvalidOperationException or NotSupportedException)
+        {
+            return new([]);
+        }
+    }
+
+    /// <summary>
+    /// The library of linear algebra that matrix products are taken from, with the kind of threads that it has, or
+    /// null: builds of libtorch that bring their own have it inside.
+    /// </summary>
+    public string? Blas
+    {
+        get
+        {
+            foreach ((string part, string name) in Known)
+            {
+                if (Paths.FirstOrDefault(p => p.Contains(part, StringComparison.OrdinalIgnoreCase)) is string path)
+                    return name + Threads(path);
+            }
+            return null;
+        }
+    }
+
+    /// <summary>The version of libtorch, where its file's name has it, or null.</summary>
+    public string? LibTorchVersion =>
+        Paths.Select(p => Versioned().Match(p)).FirstOrDefault(m => m.Success)?.Groups[1].Value;
+
+    // Debian names the folder after them.
+    private static string Threads(string path) =>
+        path.Contains("openmp", StringComparison.OrdinalIgnoreCase) ? " with OpenMP threads"
+        : path.Contains("pthread", StringComparison.OrdinalIgnoreCase) ? " with threads of its own"
+        : path.Contains("serial", StringComparison.OrdinalIgnoreCase) ? " without threads"
+        : "";
+
+    [GeneratedRegex(@"libtorch_cpu\.so\.(\d+\.\d+(\.\d+)?)")]
+    private static partial Regex Versioned();
+}
+
+/// <summary>Which allocator libtorch takes the memory of tensors from.</summary>
+internal static class NativeAllocator
+{
+    private static readonly (string Part, string Name)[] Known =
+    [
+        ("tcmalloc", "tcmalloc"), ("jemalloc", "jemalloc"), ("mimalloc", "mimalloc"), ("ld-musl", "musl"),
+        ("libc.so.6", "glibc"), ("libc-2.", "glibc"),
+    ];
+
+    /// <summary>
+    /// That of the library whose <c>malloc</c> all others are bound to; null where the system does not tell.
+    /// </summary>
+    public static string? Name()
+    {
+        if (!OperatingSystem.IsLinux()
+            || !NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "malloc", out nint malloc))
+            return null;
+        try
+        {
+            return FileAt(malloc, File.ReadLines("/proc/self/maps")) is string path ? NameOf(path) : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The allocator whose library's file this is; the file's name where it is none of the known.</summary>
+    internal static string NameOf(string path) =>
+        Known.FirstOrDefault(k => path.Contains(k.Part, StringComparison.Ordinal)).Name ?? Path.GetFileName(path);
+
+    /// <summary>The file that an address belongs to, by the lines of <c>/proc/self/maps</c>.</summary>
+    internal static string? FileAt(nint address, IEnumerable<string> maps)
+    {
+        foreach (string line in maps)
+        {
+            // 7f12a0000000-7f12a0021000 r-xp 00000000 08:01 123    /usr/lib/libc.so.6
+            int dash = line.IndexOf('-', StringComparison.Ordinal), end = line.IndexOf(' ', StringComparison.Ordinal);
+            int file = line.IndexOf('/', StringComparison.Ordinal);
+            ulong from = Hex(line.AsSpan(0, dash)), below = Hex(line.AsSpan(dash + 1, end - dash - 1));
+            if (from <= (ulong)address && (ulong)address < below)
+                return file < 0 ? null : line[file..];
+        }
+        return null;
+
+        static ulong Hex(ReadOnlySpan<char> digits) =>
+            ulong.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    }
+}
+
+/// <summary>What the processor is and can do.</summary>
+internal static class Processor
+{
+    /// <summary>Tiles of bfloat16, as <see cref="InstructionSets"/> names it.</summary>
+    public const string AmxBFloat16 = "AMX BF16";
+
+    private const string Description = "/proc/cpuinfo";
+
+    // .NET has no classes for these, and libtorch uses them all the same: Linux tells of them.
+    private static readonly (string Flag, string Name)[] OnlyInFlags =
+    [
+        ("avx512_bf16", "AVX-512 BF16"), ("amx_tile", "AMX"), ("amx_bf16", AmxBFloat16), ("amx_int8", "AMX INT8"),
+        ("bf16", "Arm BF16"),
+    ];
+
+    /// <summary>Its name, or its architecture where the system does not tell more.</summary>
+    public static string Name() =>
+        Value("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
+
+    /// <summary>The instruction sets that matter for speed, widest first within each kind.</summary>
+    public static IReadOnlyList<string> InstructionSets()
+    {
+        (bool Is, string Name)[] known =
+        [
+            (Avx2.IsSupported, "AVX2"),
+            (Fma.IsSupported, "FMA"),
+            (Avx512F.IsSupported, "AVX-512F"),
+            (Avx512BW.IsSupported, "AVX-512BW"),
+            (AvxVnni.IsSupported, "AVX-VNNI"),
+            (Avx10v1.IsSupported, "AVX10.1"),
+            (Avx10v2.IsSupported, "AVX10.2"),
+            (AdvSimd.IsSupported, "AdvSIMD"),
+            (Dp.IsSupported, "Arm DP"),
+        ];
+        string[] flags = (Value("flags") ?? Value("Features") ?? "").Split(' ');
+        return
+        [
+            .. known.Where(k => k.Is).Select(k => k.Name),
+            .. OnlyInFlags.Where(f => flags.Contains(f.Flag)).Select(f => f.Name),
+        ];
+    }
+
+    private static string? Value(string name)
+    {
+        try
+        {
+            string? line = File.ReadLines(Description)
+                .FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal) && l.Contains(':'));
+            return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // another system than Linux
+        }
+    }
 }

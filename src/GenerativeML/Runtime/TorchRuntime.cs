@@ -68,8 +68,6 @@ internal static partial class TorchRuntime
         EnsureLoaded();
         if (device == ComputeDevice.Cpu)
             return torch.CPU;
-        if (device == ComputeDevice.OfType(device.Index))
-            return new torch.Device((DeviceType)device.Index, 0);
         int devices = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         int index = Math.Max(0, device.Index);
         if (index < devices)

@@ -14,9 +14,6 @@ internal static partial class TorchThreads
     // costs more than it brings, all the more for the smaller operations between the products.
     private const double LeastProduct = 1 << 23;
 
-    // With the way back three times as much: some 0.1 ms, and three meetings of all threads.
-    private const double LeastManaged = 1 << 21;
-
     private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
 
     /// <summary>
@@ -50,18 +47,6 @@ internal static partial class TorchThreads
         if (threads != before)
             torch.set_num_threads(threads);
         return new Restoring(threads == before ? null : before);
-    }
-
-    /// <summary>
-    /// How many threads pay for a training step in managed code. Fewer than torch has where the variables say so.
-    /// </summary>
-    /// <param name="multiplyAdds">What the step's way forward takes.</param>
-    public static int Managed(double multiplyAdds)
-    {
-        int most = Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v)))
-            ? torch.get_num_threads()
-            : Environment.ProcessorCount;
-        return (int)Math.Clamp(multiplyAdds / LeastManaged, 1, most);
     }
 
     /// <summary>

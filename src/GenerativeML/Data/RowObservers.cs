@@ -1,0 +1,117 @@
+namespace GenerativeML;
+
+/// <summary>Sees every training row once, in the source's order, before training begins.</summary>
+internal interface IRowObserver
+{
+    /// <summary>
+    /// Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="count"/> − 1 of a block.
+    /// </summary>
+    void Observe(RowBlock block, int start, int count);
+}
+
+/// <summary>Which slots of a Single field hold nothing but zeros and ones in the training rows.</summary>
+internal sealed class BinarySlots(int field, int width) : IRowObserver
+{
+    private readonly bool[] _other = new bool[width];
+
+    /// <summary>Whether slot <paramref name="slot"/> has held nothing else.</summary>
+    public bool this[int slot] => !_other[slot];
+
+    /// <inheritdoc />
+    public void Observe(RowBlock block, int start, int count)
+    {
+        for (int i = start; i < start + count; i++)
+        {
+            ReadOnlySpan<float> row = block.SingleRow(field, i);
+            for (int j = 0; j < row.Length; j++)
+                _other[j] |= row[j] is not (0 or 1);
+        }
+    }
+}
+
+/// <summary>Mean, deviation and range of each slot of a Single field over the training rows.</summary>
+internal sealed class ColumnMoments(int field, int width) : IRowObserver
+{
+    private readonly double[] _squares = new double[width];
+
+    /// <summary>Rows seen.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>The mean of each slot, (Width).</summary>
+    public double[] Mean { get; } = new double[width];
+
+    /// <summary>The population standard deviation of each slot, (Width); zero for a constant one.</summary>
+    public double[] Deviation => [.. Enumerable.Range(0, width).Select(j =>
+        Maximum[j] > Minimum[j] ? Math.Sqrt(_squares[j] / Count) : 0)];
+
+    /// <summary>The smallest value of each slot, (Width).</summary>
+    public float[] Minimum { get; } = [.. Enumerable.Repeat(float.PositiveInfinity, width)];
+
+    /// <summary>The largest value of each slot, (Width).</summary>
+    public float[] Maximum { get; } = [.. Enumerable.Repeat(float.NegativeInfinity, width)];
+
+    /// <inheritdoc />
+    public void Observe(RowBlock block, int start, int count)
+    {
+        for (int i = start; i < start + count; i++)
+        {
+            Count++;
+            ReadOnlySpan<float> row = block.SingleRow(field, i);
+            for (int j = 0; j < row.Length; j++)
+            {
+                // Welford's update: sums of squares of large values would cancel.
+                double distance = row[j] - Mean[j];
+                Mean[j] += distance / Count;
+                _squares[j] += distance * (row[j] - Mean[j]);
+                Minimum[j] = Math.Min(Minimum[j], row[j]);
+                Maximum[j] = Math.Max(Maximum[j], row[j]);
+            }
+        }
+    }
+}
+
+/// <summary>
+/// A bounded random sample of the rows of a Single field, every row equally likely, in one pass (Vitter's algorithm R
+/// 1985). With no more rows than its size it holds them all, in their order.
+/// </summary>
+internal sealed class RowSample(int field, int width, int size, int seed) : IRowObserver
+{
+    private readonly List<float[]> _rows = [];
+    private SplitMix64 _random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
+    private long _seen;
+
+    /// <summary>Slots of a row.</summary>
+    public int Width => width;
+
+    /// <summary>The number of rows in the sample.</summary>
+    public int Count => _rows.Count;
+
+    /// <summary>The rows, row-major, (Count × Width).</summary>
+    public float[] ToArray()
+    {
+        float[] all = new float[_rows.Count * width];
+        for (int i = 0; i < _rows.Count; i++)
+            _rows[i].CopyTo(all, i * width);
+        return all;
+    }
+
+    /// <inheritdoc />
+    public void Observe(RowBlock block, int start, int count)
+    {
+        for (int i = start; i < start + count; i++)
+        {
+            ReadOnlySpan<float> row = block.SingleRow(field, i);
+            if (_rows.Count < size)
+            {
+                _rows.Add(row.ToArray());
+            }
+            else
+            {
+                ulong at = _random.Next() % (ulong)(_seen + 1);
+                if (at < (ulong)size)
+                    row.CopyTo(_rows[(int)at]);
+            }
+            _seen++;
+        }
+    }
+}
