@@ -24,16 +24,12 @@ internal sealed class MixedDataView : IDataView
         Schema = builder.ToSchema();
     }
 
-    /// <inheritdoc/>
     public bool CanShuffle => false;
 
-    /// <inheritdoc/>
     public DataViewSchema Schema { get; }
 
-    /// <inheritdoc/>
     public long? GetRowCount() => _parts.Sum(part => part.Rows);
 
-    /// <inheritdoc/>
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
@@ -52,7 +48,6 @@ internal sealed class MixedDataView : IDataView
         }
     }
 
-    /// <inheritdoc/>
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];

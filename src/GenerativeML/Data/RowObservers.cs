@@ -9,30 +9,13 @@ internal interface IRowObserver
     void Observe(RowBlock block, int start, int count);
 }
 
-/// <summary>Which slots of a Single field hold nothing but zeros and ones in the training rows.</summary>
-internal sealed class BinarySlots(int field, int width) : IRowObserver
-{
-    private readonly bool[] _other = new bool[width];
-
-    /// <summary>Whether slot <paramref name="slot"/> has held nothing else.</summary>
-    public bool this[int slot] => !_other[slot];
-
-    /// <inheritdoc />
-    public void Observe(RowBlock block, int start, int count)
-    {
-        for (int i = start; i < start + count; i++)
-        {
-            ReadOnlySpan<float> row = block.SingleRow(field, i);
-            for (int j = 0; j < row.Length; j++)
-                _other[j] |= row[j] is not (0 or 1);
-        }
-    }
-}
-
 /// <summary>Mean, deviation and range of each slot of a Single field over the training rows.</summary>
 internal sealed class ColumnMoments(int field, int width) : IRowObserver
 {
     private readonly double[] _squares = new double[width];
+
+    /// <summary>Which slots hold nothing but zeros and ones, (Width).</summary>
+    public bool[] IsBinary { get; } = [.. Enumerable.Repeat(true, width)];
 
     /// <summary>Rows seen.</summary>
     public long Count { get; private set; }
@@ -50,7 +33,6 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
     /// <summary>The largest value of each slot, (Width).</summary>
     public float[] Maximum { get; } = [.. Enumerable.Repeat(float.NegativeInfinity, width)];
 
-    /// <inheritdoc />
     public void Observe(RowBlock block, int start, int count)
     {
         for (int i = start; i < start + count; i++)
@@ -65,6 +47,7 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
                 _squares[j] += distance * (row[j] - Mean[j]);
                 Minimum[j] = Math.Min(Minimum[j], row[j]);
                 Maximum[j] = Math.Max(Maximum[j], row[j]);
+                IsBinary[j] &= row[j] is 0 or 1;
             }
         }
     }
@@ -95,7 +78,6 @@ internal sealed class RowSample(int field, int width, int size, int seed) : IRow
         return all;
     }
 
-    /// <inheritdoc />
     public void Observe(RowBlock block, int start, int count)
     {
         for (int i = start; i < start + count; i++)

@@ -52,7 +52,7 @@ public sealed record RuntimeDiagnostics
 
     /// <summary>
     /// The allocator that tensors get their memory from: <c>glibc</c>, <c>tcmalloc</c>, <c>jemalloc</c>,
-    /// <c>mimalloc</c>, <c>musl</c>, or a library's name; null where the system does not tell, as outside Linux.
+    /// <c>mimalloc</c> or <c>musl</c>; null where the system does not tell, as outside Linux.
     /// </summary>
     /// <remarks>
     /// An allocator made for many large blocks makes training steps that are bound by allocation faster, by 10 to 25 %
@@ -100,7 +100,7 @@ public sealed record RuntimeDiagnostics
             LibTorchError = error is null ? null : TorchRuntime.Describe(error),
             TorchSharpWarning = TorchRuntime.VersionWarning,
             Blas = error is null ? libraries.Blas : null,
-            Allocator = NativeAllocator.Name(),
+            Allocator = libraries.Allocator,
             TorchThreads = error is null ? torch.get_num_threads() : null,
             Processors = Environment.ProcessorCount,
             Variables = ThreadVariables
@@ -170,11 +170,18 @@ public sealed record DeviceDiagnostics(ComputeDevice Device, bool IsBFloat16Fast
 /// <param name="Paths">Their files.</param>
 internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
 {
-    // The first that fits wins: OpenBLAS comes under the names of the reference library, too.
-    private static readonly (string Part, string Name)[] Known =
+    // Of each, the first that fits wins: OpenBLAS comes under the names of the reference library, too, and an allocator
+    // that is loaded beside the system's own takes its place.
+    private static readonly (string Part, string Name)[] s_blas =
     [
         ("openblas", "OpenBLAS"), ("mkl_core", "MKL"), ("mkl_rt", "MKL"), ("libblis", "BLIS"),
         ("vecLib", "Accelerate"), ("libblas", "BLAS"),
+    ];
+
+    private static readonly (string Part, string Name)[] s_allocators =
+    [
+        ("tcmalloc", "tcmalloc"), ("jemalloc", "jemalloc"), ("mimalloc", "mimalloc"), ("ld-musl", "musl"),
+        ("libc.so.6", "glibc"), ("libc-2.", "glibc"),
     ];
 
     /// <summary>Of this process; none where the system does not tell.</summary>
@@ -191,86 +198,21 @@ internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
         }
     }
 
-    /// <summary>
-    /// The library of linear algebra that matrix products are taken from, with the kind of threads that it has, or
-    /// null: builds of libtorch that bring their own have it inside.
-    /// </summary>
-    public string? Blas
-    {
-        get
-        {
-            foreach ((string part, string name) in Known)
-            {
-                if (Paths.FirstOrDefault(p => p.Contains(part, StringComparison.OrdinalIgnoreCase)) is string path)
-                    return name + Threads(path);
-            }
-            return null;
-        }
-    }
+    /// <summary>See <see cref="RuntimeDiagnostics.Blas"/>; builds of libtorch that bring their own have it inside.</summary>
+    public string? Blas => Find(s_blas);
+
+    /// <summary>See <see cref="RuntimeDiagnostics.Allocator"/>.</summary>
+    public string? Allocator => Find(s_allocators);
 
     /// <summary>The version of libtorch, where its file's name has it, or null.</summary>
     public string? LibTorchVersion =>
         Paths.Select(p => Versioned().Match(p)).FirstOrDefault(m => m.Success)?.Groups[1].Value;
 
-    // Debian names the folder after them.
-    private static string Threads(string path) =>
-        path.Contains("openmp", StringComparison.OrdinalIgnoreCase) ? " with OpenMP threads"
-        : path.Contains("pthread", StringComparison.OrdinalIgnoreCase) ? " with threads of its own"
-        : path.Contains("serial", StringComparison.OrdinalIgnoreCase) ? " without threads"
-        : "";
+    private string? Find((string Part, string Name)[] known) => known.FirstOrDefault(
+        k => Paths.Any(p => p.Contains(k.Part, StringComparison.OrdinalIgnoreCase))).Name;
 
     [GeneratedRegex(@"libtorch_cpu\.so\.(\d+\.\d+(\.\d+)?)")]
     private static partial Regex Versioned();
-}
-
-/// <summary>Which allocator libtorch takes the memory of tensors from.</summary>
-internal static class NativeAllocator
-{
-    private static readonly (string Part, string Name)[] Known =
-    [
-        ("tcmalloc", "tcmalloc"), ("jemalloc", "jemalloc"), ("mimalloc", "mimalloc"), ("ld-musl", "musl"),
-        ("libc.so.6", "glibc"), ("libc-2.", "glibc"),
-    ];
-
-    /// <summary>
-    /// That of the library whose <c>malloc</c> all others are bound to; null where the system does not tell.
-    /// </summary>
-    public static string? Name()
-    {
-        if (!OperatingSystem.IsLinux()
-            || !NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "malloc", out nint malloc))
-            return null;
-        try
-        {
-            return FileAt(malloc, File.ReadLines("/proc/self/maps")) is string path ? NameOf(path) : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>The allocator whose library's file this is; the file's name where it is none of the known.</summary>
-    internal static string NameOf(string path) =>
-        Known.FirstOrDefault(k => path.Contains(k.Part, StringComparison.Ordinal)).Name ?? Path.GetFileName(path);
-
-    /// <summary>The file that an address belongs to, by the lines of <c>/proc/self/maps</c>.</summary>
-    internal static string? FileAt(nint address, IEnumerable<string> maps)
-    {
-        foreach (string line in maps)
-        {
-            // 7f12a0000000-7f12a0021000 r-xp 00000000 08:01 123    /usr/lib/libc.so.6
-            int dash = line.IndexOf('-', StringComparison.Ordinal), end = line.IndexOf(' ', StringComparison.Ordinal);
-            int file = line.IndexOf('/', StringComparison.Ordinal);
-            ulong from = Hex(line.AsSpan(0, dash)), below = Hex(line.AsSpan(dash + 1, end - dash - 1));
-            if (from <= (ulong)address && (ulong)address < below)
-                return file < 0 ? null : line[file..];
-        }
-        return null;
-
-        static ulong Hex(ReadOnlySpan<char> digits) =>
-            ulong.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-    }
 }
 
 /// <summary>What the processor is and can do.</summary>

@@ -59,20 +59,15 @@ internal sealed class GeneratedDataView : IDataView
         _rows = rows;
     }
 
-    /// <inheritdoc/>
     public bool CanShuffle => true;
 
-    /// <inheritdoc/>
     public DataViewSchema Schema => _source.Schema;
 
-    /// <inheritdoc/>
     public long? GetRowCount() => _rows;
 
-    /// <inheritdoc/>
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
         GetRowCursorSet(columnsNeeded, 1, rand)[0];
 
-    /// <inheritdoc/>
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
     {
@@ -99,10 +94,8 @@ internal sealed class GeneratedCursor(
     private int[] _rows = [];
     private int _at = -1;
 
-    /// <inheritdoc/>
     public override long Batch => Position < 0 ? 0 : _place;
 
-    /// <inheritdoc/>
     public int Row
     {
         get
@@ -120,7 +113,6 @@ internal sealed class GeneratedCursor(
 
     private int CurrentRow => Position >= 0 ? _rows[_at] : throw NoRow;
 
-    /// <inheritdoc/>
     /// <remarks>A row's id is its number in the unshuffled view.</remarks>
     public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) =>
         value = new DataViewRowId((ulong)_block * (ulong)source.BlockRows + (ulong)CurrentRow, 0);

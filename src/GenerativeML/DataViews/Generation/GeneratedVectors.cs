@@ -20,13 +20,10 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
 
     private readonly float[] _given = VectorCondition.Resolve(where, state);
 
-    /// <inheritdoc/>
     public DataViewSchema Schema => schema;
 
-    /// <inheritdoc/>
     public int BlockRows { get; } = Math.Clamp(MostValues / state.Fields.Sum(f => f.Width), LeastRows, MostRows);
 
-    /// <inheritdoc/>
     public IGeneratedBlock Open() => new Block(this, state, seed);
 
     private sealed class Block(GeneratedVectors source, VectorModelState state, int seed) : IGeneratedBlock
@@ -153,5 +150,5 @@ internal static class VectorCondition
         return number >= 1 && number <= int.MaxValue && number % 1 == 0 ? (int)number - 1 : -1;
     }
 
-    private static ArgumentException Impossible(string message) => new(message, "where");
+    private static ArgumentException Impossible(string message) => new(message);
 }

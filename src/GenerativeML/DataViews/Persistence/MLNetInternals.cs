@@ -79,17 +79,13 @@ namespace GenerativeML
                 ?? throw Missing("IInternalCatalog.Environment");
         }
 
-        /// <summary>The seed that the <c>MLContext</c> was made with.</summary>
-        public static int? SeedOf(IHostEnvironment environment) =>
-            (int?)Property(environment, "IHostEnvironmentInternal", "Seed");
-
-        /// <summary>The value of <c>MLContext.GpuDeviceId</c>.</summary>
-        public static int? GpuDeviceIdOf(IHostEnvironment environment) =>
-            (int?)Property(environment, "IHostEnvironmentInternal", "GpuDeviceId");
-
         /// <summary>The value of <c>MLContext.FallbackToCpu</c>.</summary>
         public static bool FallbackToCpuOf(IHostEnvironment environment) =>
-            (bool?)Property(environment, "IHostEnvironmentInternal", "FallbackToCpu") ?? false;
+            (bool?)SettingOf(environment, "FallbackToCpu") ?? false;
+
+        /// <summary>What an <c>MLContext</c> was made with, such as its seed.</summary>
+        public static object? SettingOf(IHostEnvironment environment, string name) =>
+            Property(environment, "IHostEnvironmentInternal", name);
 
         private static object NewVersionInfo(params object?[] arguments)
         {

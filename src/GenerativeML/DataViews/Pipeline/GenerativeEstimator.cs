@@ -78,7 +78,7 @@ internal static class HostDefaults
 {
     /// <summary>The CUDA device that <c>MLContext.GpuDeviceId</c> names, or the CPU where it names none.</summary>
     public static ComputeDevice Device(IHostEnvironment environment) =>
-        MLNetInternals.GpuDeviceIdOf(environment) is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
+        MLNetInternals.SettingOf(environment, "GpuDeviceId") is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
 
     /// <summary>The same for a model that is loaded, which computes later: whether the device is there is said now.</summary>
     /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
@@ -91,7 +91,7 @@ internal static class HostDefaults
     }
 
     /// <summary>The seed of the <c>MLContext</c>, or 0: the same call gives the same model.</summary>
-    public static int Seed(IHostEnvironment environment) => MLNetInternals.SeedOf(environment) ?? 0;
+    public static int Seed(IHostEnvironment environment) => (int?)MLNetInternals.SettingOf(environment, "Seed") ?? 0;
 }
 
 /// <summary>

@@ -43,25 +43,19 @@ internal sealed class VectorBatchModel : IBatchModel
         BatchesAhead = requiresTorch ? 0 : Math.Clamp(MostValuesAhead / (BatchSize * width), 1, MostAhead);
     }
 
-    /// <inheritdoc/>
     public IReadOnlyList<RowField> Inputs { get; }
 
-    /// <inheritdoc/>
     public IReadOnlyList<OutputColumn> Outputs { get; }
 
-    /// <inheritdoc/>
     public int BatchSize { get; }
 
-    /// <inheritdoc/>
     public int BatchesAhead { get; }
 
-    /// <inheritdoc/>
     public NonFiniteReplacement? Replacement { get; }
 
     /// <summary>The label is whether the score is above it.</summary>
     public float Threshold { get; set; }
 
-    /// <inheritdoc/>
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         Memory<float> scores = Values(_score);
@@ -93,7 +87,6 @@ internal sealed class VectorBatchModel : IBatchModel
             : default;
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _model.Dispose();
 
     /// <summary>The number of an output; −1 for none of that name.</summary>

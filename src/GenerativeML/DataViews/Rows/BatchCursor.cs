@@ -54,13 +54,10 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
             mapper, input, active, _capacity, _places, column => _passThrough[column]?.Getter(_filling));
     }
 
-    /// <inheritdoc/>
     public override long Batch => _row < 0 ? 0 : _batches[_row];
 
-    /// <inheritdoc/>
     public int Row => _row >= 0 ? _row : throw NoRow;
 
-    /// <inheritdoc/>
     public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) => value = _ids[Row];
 
     protected override bool Advance()
@@ -97,7 +94,6 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
         ? _passThrough[column]!.Getter(this)
         : _computation.Getter(column - _passThrough.Length, this);
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

@@ -28,10 +28,8 @@ internal sealed class BatchRowMapper : IRowToRowMapper
 
     public IBatchModel Model { get; }
 
-    /// <inheritdoc/>
     public DataViewSchema InputSchema { get; }
 
-    /// <inheritdoc/>
     /// <remarks>One object for the mapper's whole life: ML.NET compares schemas by reference.</remarks>
     public DataViewSchema OutputSchema { get; }
 
@@ -48,11 +46,9 @@ internal sealed class BatchRowMapper : IRowToRowMapper
         return InputSchema.Where(c => active[c.Index] || inputs.Contains(c.Index));
     }
 
-    /// <inheritdoc/>
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
         Required(ActiveColumns.Of(OutputSchema, dependingColumns));
 
-    /// <inheritdoc/>
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -65,23 +61,18 @@ internal sealed class BatchRowMapper : IRowToRowMapper
 /// <summary>A data view with a model's outputs beside it, computed batch by batch while somebody reads.</summary>
 internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : IDataView
 {
-    /// <inheritdoc/>
     public bool CanShuffle => source.CanShuffle;
 
-    /// <inheritdoc/>
     public DataViewSchema Schema => mapper.OutputSchema;
 
-    /// <inheritdoc/>
     public long? GetRowCount() => source.GetRowCount();
 
-    /// <inheritdoc/>
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
         return Wrap([source.GetRowCursor(mapper.Required(active), rand)], active)[0];
     }
 
-    /// <inheritdoc/>
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
     {
@@ -111,17 +102,14 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
 internal sealed class PassThroughCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active)
     : RowCursor(mapper.OutputSchema, active)
 {
-    /// <inheritdoc/>
     public override long Batch => input.Batch;
 
-    /// <inheritdoc/>
     public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
 
     protected override bool Advance() => input.MoveNext();
 
     protected override Delegate Getter<TValue>(int column) => input.GetGetter<TValue>(input.Schema[column]);
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -141,16 +129,12 @@ internal sealed class MappedRow(BatchRowMapper mapper, DataViewRow input, bool[]
 
     private long? _computedAt;
 
-    /// <inheritdoc/>
     public override DataViewSchema Schema => mapper.OutputSchema;
 
-    /// <inheritdoc/>
     public override long Position => input.Position;
 
-    /// <inheritdoc/>
     public override long Batch => input.Batch;
 
-    /// <inheritdoc/>
     public int Row
     {
         get
@@ -167,19 +151,15 @@ internal sealed class MappedRow(BatchRowMapper mapper, DataViewRow input, bool[]
         }
     }
 
-    /// <inheritdoc/>
     public override bool IsColumnActive(DataViewSchema.Column column) => active.Has(column);
 
-    /// <inheritdoc/>
     public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
 
-    /// <inheritdoc/>
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
         active.Getter<TValue>(column, index => index < input.Schema.Count
             ? input.GetGetter<TValue>(input.Schema[index])
             : _computation!.Getter(index - input.Schema.Count, this));
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -18,7 +17,6 @@ internal sealed class DataViewRowSource : IRowSource
     private const float MaxCategory = 1 << 24; // beyond it not every whole number is a Single
 
     private readonly IDataView _data;
-    private readonly DataViewSchema.Column[] _columns;
     private readonly NonFiniteValues _policy;
     private readonly CancellationToken _cancellation;
     private bool _judged;
@@ -27,16 +25,10 @@ internal sealed class DataViewRowSource : IRowSource
     /// Binds columns of <paramref name="data"/>, by name for the last time; errors call it <paramref name="parameter"/>.
     /// The <paramref name="labels"/> follow the vectors.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// A column is missing or is no vector of Single of known size, or none of the types that a label may have.
-    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or of none of the types that it may have.</exception>
     public DataViewRowSource(
-        IDataView data,
-        IReadOnlyList<string> columns,
-        NonFiniteValues policy,
-        string parameter = "input",
-        IReadOnlyList<string>? labels = null,
-        CancellationToken cancellation = default)
+        IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
+        IReadOnlyList<string>? labels = null, CancellationToken cancellation = default)
     {
         _data = data;
         _policy = policy;
@@ -46,14 +38,13 @@ internal sealed class DataViewRowSource : IRowSource
             .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
             .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
         ];
-        _columns = [.. Fields.Select(field => InputColumns.Find(data.Schema, field, parameter))];
+        Columns = [.. Fields.Select(field => data.Schema[field.Name])];
     }
 
-    /// <inheritdoc/>
     public IReadOnlyList<RowField> Fields { get; private set; }
 
     /// <summary>The columns that the fields are read from.</summary>
-    public IReadOnlyList<DataViewSchema.Column> Columns => _columns;
+    public IReadOnlyList<DataViewSchema.Column> Columns { get; }
 
     /// <summary>
     /// What takes the place of NaN and infinity; known once the rows have been opened, where
@@ -68,17 +59,16 @@ internal sealed class DataViewRowSource : IRowSource
     public void FindCategories()
     {
         Dictionary<int, SortedSet<float>> values = Enumerable.Range(0, Fields.Count)
-            .Where(f => Fields[f].IsLabel && _columns[f].Type is NumberDataViewType)
+            .Where(f => Fields[f].IsLabel && Columns[f].Type is NumberDataViewType)
             .ToDictionary(f => f, _ => new SortedSet<float>());
         if (values.Count == 0)
             return;
-        using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => _columns[f])))
+        using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => Columns[f])))
         {
             Dictionary<int, ValueGetter<float>> getters = values.Keys.ToDictionary(
-                f => f, f => cursor.GetGetter<float>(_columns[f]));
-            for (float value = 0; values.Count > 0 && cursor.MoveNext();)
+                f => f, f => cursor.GetGetter<float>(Columns[f]));
+            for (float value = 0; values.Count > 0 && MoveNext(cursor);)
             {
-                StopIfCancelled(cursor.Position);
                 foreach ((int f, SortedSet<float> seen) in values)
                 {
                     getters[f](ref value);
@@ -98,9 +88,10 @@ internal sealed class DataViewRowSource : IRowSource
         ];
     }
 
-    /// <inheritdoc/>
-    /// <remarks>The reader of the first pass throws <see cref="InvalidOperationException"/> at the end of rows that
-    /// cannot be trained on: none at all, or with NaN and infinity that the policy does not allow.</remarks>
+    /// <remarks>
+    /// The reader of the first pass throws <see cref="InvalidOperationException"/> at the end of rows that cannot be
+    /// trained on: none at all, or with NaN and infinity that the policy does not allow.
+    /// </remarks>
     public IRowReader Open()
     {
         if (_policy == NonFiniteValues.Replace && Replacement is null)
@@ -108,21 +99,13 @@ internal sealed class DataViewRowSource : IRowSource
         return new Reader(this, OpenCursor(out FieldReader[] readers), readers);
     }
 
-    private void StopIfCancelled(long row)
-    {
-        if ((row & 1023) == 0)
-            _cancellation.ThrowIfCancellationRequested();
-    }
-
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges =
-            [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
-        for (long row = 0; cursor.MoveNext(); row++)
+        while (MoveNext(cursor))
         {
-            StopIfCancelled(row);
             for (int f = 0; f < readers.Length; f++)
             {
                 readers[f](block, f, 0);
@@ -132,12 +115,19 @@ internal sealed class DataViewRowSource : IRowSource
         return new([.. ranges.Select(r => r.Finish())]);
     }
 
+    private bool MoveNext(DataViewRowCursor cursor)
+    {
+        if ((cursor.Position & 1023) == 0)
+            _cancellation.ThrowIfCancellationRequested();
+        return cursor.MoveNext();
+    }
+
     private DataViewRowCursor OpenCursor(out FieldReader[] readers)
     {
-        DataViewRowCursor cursor = _data.GetRowCursor(_columns);
+        DataViewRowCursor cursor = _data.GetRowCursor(Columns);
         try
         {
-            readers = [.. _columns.Zip(Fields, (c, field) => FieldReaders.Open(cursor, c, field))];
+            readers = [.. Columns.Zip(Fields, (c, field) => FieldReaders.Open(cursor, c, field))];
             return cursor;
         }
         catch
@@ -149,9 +139,11 @@ internal sealed class DataViewRowSource : IRowSource
 
     private void Judge(RowScan scan)
     {
-        string columns = string.Join(", ", Fields.Select(f => $"'{f.Name}'"));
         if (scan.Rows == 0)
-            throw new InvalidOperationException($"There are no rows to train on: column {columns} is empty.");
+        {
+            throw new InvalidOperationException(
+                $"There are no rows to train on: column {string.Join(", ", Fields.Select(f => $"'{f.Name}'"))} is empty.");
+        }
         if (_policy == NonFiniteValues.Error && scan.BadRows > 0)
         {
             throw new InvalidOperationException(scan.Describe()
@@ -169,7 +161,6 @@ internal sealed class DataViewRowSource : IRowSource
     private sealed class Reader(DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields) : IRowReader
     {
         private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields);
-        private readonly bool _drop = source._policy == NonFiniteValues.DropRow;
         private bool _ended;
 
         public int Read(RowBlock block, int start, int count)
@@ -183,7 +174,7 @@ internal sealed class DataViewRowSource : IRowSource
                     if (_scan is not null)
                         source.Judge(_scan);
                 }
-                else if (ReadRow(block, start + read) || !_drop)
+                else if (ReadRow(block, start + read) || source._policy != NonFiniteValues.DropRow)
                 {
                     read++;
                 }
@@ -191,71 +182,56 @@ internal sealed class DataViewRowSource : IRowSource
             return read;
         }
 
+        public void Dispose() => cursor.Dispose();
+
         private bool ReadRow(RowBlock block, int row)
         {
             bool allFinite = true;
-            _scan?.Rows += 1;
             for (int f = 0; f < fields.Length; f++)
             {
                 if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
+                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1], isFirst: allFinite);
                 allFinite = false;
-                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1]);
                 source.Replacement?.Apply(f, values);
             }
+            _scan?.Rows += 1;
             return allFinite;
         }
-
-        public void Dispose() => cursor.Dispose();
-    }
-}
-
-/// <summary>What one pass over the training rows finds that is not finite.</summary>
-internal sealed class RowScan(IReadOnlyList<RowField> fields)
-{
-    private readonly long[] _badRows = new long[fields.Count];
-    private readonly long[] _badValues = new long[fields.Count];
-    private readonly (long Row, int Slot, float Value)?[] _first = new (long, int, float)?[fields.Count];
-    private long _rowInDoubt = -1;
-
-    /// <summary>All rows seen.</summary>
-    public long Rows { get; set; }
-
-    /// <summary>Rows in which at least one value of one field is not finite.</summary>
-    public long BadRows { get; private set; }
-
-    /// <summary>Counts what is not finite in a field of the newest row.</summary>
-    public void AddBad(int field, ReadOnlySpan<float> values)
-    {
-        if (_rowInDoubt != Rows)
-        {
-            _rowInDoubt = Rows;
-            BadRows++;
-        }
-        _badRows[field]++;
-        for (int slot = 0; slot < values.Length; slot++)
-        {
-            if (float.IsFinite(values[slot]))
-                continue;
-            _badValues[field]++;
-            _first[field] ??= (Rows - 1, slot, values[slot]);
-        }
     }
 
-    /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
-    public string Describe()
+    /// <summary>What one pass over the training rows finds that is not finite.</summary>
+    private sealed class RowScan(IReadOnlyList<RowField> fields)
     {
-        var text = new StringBuilder();
-        for (int f = 0; f < fields.Count; f++)
+        private readonly (long Rows, long Values, string First)[] _bad = new (long, long, string)[fields.Count];
+
+        /// <summary>All rows seen.</summary>
+        public long Rows { get; set; }
+
+        /// <summary>Rows in which at least one value of one field is not finite.</summary>
+        public long BadRows { get; private set; }
+
+        /// <summary>Counts what is not finite in a field of the newest row, the first of that row or not.</summary>
+        public void AddBad(int field, ReadOnlySpan<float> values, bool isFirst)
         {
-            if (_first[f] is not (long row, int slot, float value))
-                continue;
-            text.Append(CultureInfo.InvariantCulture,
-                $"Column '{fields[f].Name}' holds {_badValues[f]} values that are NaN or infinite, in {_badRows[f]} of ")
-                .Append(CultureInfo.InvariantCulture, $"{Rows} rows; the first is {value} in slot {slot} of row {row} ")
-                .Append("(both counted from 0). ");
+            BadRows += isFirst ? 1 : 0;
+            ref (long Rows, long Values, string First) bad = ref _bad[field];
+            bad.Rows++;
+            for (int slot = 0; slot < values.Length; slot++)
+            {
+                if (float.IsFinite(values[slot]))
+                    continue;
+                bad.Values++;
+                bad.First ??= string.Create(CultureInfo.InvariantCulture, $"{values[slot]} in slot {slot} of row {Rows}");
+            }
         }
-        return text.ToString().TrimEnd();
+
+        /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
+        public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
+            pair => string.Create(
+                CultureInfo.InvariantCulture,
+                $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
+                + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0).")));
     }
 }

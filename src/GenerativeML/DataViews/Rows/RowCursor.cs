@@ -57,17 +57,14 @@ internal abstract class RowCursor(DataViewSchema schema, bool[] active) : DataVi
     private long _position = -1;
     private bool _ended;
 
-    /// <inheritdoc/>
     public override DataViewSchema Schema => schema;
 
-    /// <inheritdoc/>
     public override long Position => _position;
 
     /// <summary>The error for a value that is asked for where there is none.</summary>
     protected static InvalidOperationException NoRow =>
         new("The cursor stands on no row: MoveNext was not called, or returned false.");
 
-    /// <inheritdoc/>
     public override bool MoveNext()
     {
         if (!_ended && Advance())
@@ -79,10 +76,8 @@ internal abstract class RowCursor(DataViewSchema schema, bool[] active) : DataVi
         return false;
     }
 
-    /// <inheritdoc/>
     public override bool IsColumnActive(DataViewSchema.Column column) => active.Has(column);
 
-    /// <inheritdoc/>
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
         active.Getter<TValue>(column, Getter<TValue>);
 
@@ -92,7 +87,6 @@ internal abstract class RowCursor(DataViewSchema schema, bool[] active) : DataVi
     /// <summary>A <see cref="ValueGetter{TValue}"/> for an active column of the schema, by its number.</summary>
     protected abstract Delegate Getter<TValue>(int column);
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
