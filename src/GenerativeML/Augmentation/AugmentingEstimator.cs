@@ -101,9 +101,7 @@ public sealed class AugmentationOptions
     }
 }
 
-/// <summary>How many synthetic rows of which kind are added to how many real ones.</summary>
-/// <param name="RealRows">The number of real rows.</param>
-/// <param name="Parts">The synthetic rows: how many, and what they have in common.</param>
+/// <summary>How many synthetic rows, having what in common, are added to how many real ones.</summary>
 internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows, RowCondition? Where)> Parts)
 {
     private const int MostValues = 1000;
@@ -122,36 +120,26 @@ internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows,
 
     private static AugmentationPlan Balanced(IDataView data, string name)
     {
+        const string expected = "a scalar to be balanced";
         if (data.Schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(data),
-                $"Column '{name}', which is to be balanced, is missing; the data has the columns "
-                + $"{string.Join(", ", data.Schema.Where(c => !c.IsHidden).Take(20).Select(c => $"'{c.Name}'"))}.");
-        }
+            throw InputColumns.Missing(name, expected, data.Schema, nameof(data));
         if (column.Type is VectorDataViewType)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(data),
-                $"Column '{name}', which is to be balanced, is a vector: expected a scalar, found {column.Type}.");
-        }
+            throw InputColumns.Mismatch(name, expected, $"{column.Type}", unknownSize: false, nameof(data));
         TableCells.AreNumbers(column, nameof(data));
         Dictionary<object, long> counts = [];
         long rows = 0;
-        using (DataViewRowCursor cursor = data.GetRowCursor([column]))
+        using DataViewRowCursor cursor = data.GetRowCursor([column]);
+        TableCells cells = new(cursor, column);
+        for (; cursor.MoveNext(); rows++)
         {
-            TableCells cells = new(cursor, column);
-            for (; cursor.MoveNext(); rows++)
+            cells.Read();
+            if (cells.Value(0) is not object value)
+                continue;
+            counts[value] = counts.GetValueOrDefault(value) + 1;
+            if (counts.Count > MostValues)
             {
-                cells.Read();
-                if (cells.Value(0) is not object value)
-                    continue;
-                counts[value] = counts.GetValueOrDefault(value) + 1;
-                if (counts.Count > MostValues)
-                {
-                    throw new InvalidOperationException(
-                        $"Column '{name}' has more than {MostValues} different values: too many to balance.");
-                }
+                throw new InvalidOperationException(
+                    $"Column '{name}' has more than {MostValues} different values: too many to balance.");
             }
         }
         if (rows == 0)

@@ -36,8 +36,7 @@ public sealed class GenerativeCatalog
     /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
     /// </param>
     /// <param name="options">The options; its columns are not used. Default: all defaults.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="AutoencoderFeaturizer(string, string?, AutoencoderOptions?)" path="/exception"/>
     public AutoencoderTrainer AutoencoderDenoiser(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
         new(
@@ -60,8 +59,7 @@ public sealed class GenerativeCatalog
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public VaeTrainer Vae(string featureColumnName = "Features", int? latentDimension = null, int? epochs = null) =>
         Vae(new() { FeatureColumnName = featureColumnName, LatentDimension = latentDimension, Epochs = epochs });
 
@@ -89,8 +87,7 @@ public sealed class GenerativeCatalog
     /// The images' shape, which has as many numbers. Default: square, of one channel or three.
     /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="ConvolutionalVae(ConvolutionalVaeOptions)" path="/exception"/>
     public ConvolutionalVaeTrainer ConvolutionalVae(
         string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
         ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
@@ -100,10 +97,7 @@ public sealed class GenerativeCatalog
     /// another that the options name in its place.
     /// </summary>
     /// <param name="options">The options.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">
-    /// A column's name is empty, or two columns would be added under one name.
-    /// </exception>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -114,8 +108,7 @@ public sealed class GenerativeCatalog
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="objective">The game that generator and discriminator play.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
     public GanTrainer Gan(
         string featureColumnName = "Features",
         GanObjective objective = GanObjective.WassersteinGradientPenalty,
@@ -124,10 +117,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>Creates a <see cref="GanTrainer"/> with all its options.</summary>
     /// <param name="options">The options.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">
-    /// A column's name is empty, or two columns would be added under one name.
-    /// </exception>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
     /// <summary>Creates a <see cref="GaussianMixtureTrainer"/>, which learns to score, generate and cluster rows.</summary>
@@ -146,7 +136,7 @@ public sealed class GenerativeCatalog
     /// </summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
     public TabularGanTrainer TabularGan(string? label = null, int? epochs = null) =>
         TabularGan(new TabularGanOptions { LabelColumnName = label, Epochs = epochs });
 
@@ -163,7 +153,7 @@ public sealed class GenerativeCatalog
     /// </summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <inheritdoc cref="TabularVae(TabularVaeOptions)" path="/exception"/>
     public TabularVaeTrainer TabularVae(string? label = null, int? epochs = null) =>
         TabularVae(new TabularVaeOptions { LabelColumnName = label, Epochs = epochs });
 
@@ -183,8 +173,7 @@ public sealed class GenerativeCatalog
     /// <param name="width">Features of a token's hidden state.</param>
     /// <param name="contextLength">The most tokens that are looked at together.</param>
     /// <param name="steps">Optimizer steps. Default: 2000.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="Gpt(GptOptions)" path="/exception"/>
     public GptTrainer Gpt(
         string textColumnName = "Text",
         string generatedTextColumnName = "GeneratedText",

@@ -3,10 +3,9 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>Rows on the device, one tensor (Rows × Width) for each field of the source.</summary>
-/// <param name="fields">The tensors.</param>
-/// <param name="rows">Their rows.</param>
-/// <param name="weight">What the batch counts in a mean over batches. Default: its rows.</param>
+/// <summary>
+/// Rows on the device, one tensor (Rows × Width) for each field; they count as their number unless told.
+/// </summary>
 internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double? weight = null) : IDisposable
 {
     /// <summary>The tensor of field <paramref name="field"/>, (Rows, Width).</summary>
@@ -21,9 +20,7 @@ internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double
     /// <summary>What the batch counts in a mean over batches.</summary>
     public double Weight => weight ?? rows;
 
-    /// <summary>
-    /// The rows in so many parts of about the same size, or fewer where there are fewer rows; views of this batch.
-    /// </summary>
+    /// <summary>The rows in so many parts of about the same size, or fewer where there are fewer rows; views.</summary>
     public IEnumerable<Batch> Split(int parts)
     {
         parts = Math.Min(parts, rows);

@@ -69,12 +69,10 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
 }
 
 /// <summary>
-/// Which rows are held back from training: of every 1/fraction rows in a row one, drawn at random, so that the choice
-/// is spread evenly, depends on nothing but the seed and the row's number, and needs no count of the rows.
+/// Which rows are held back from training, at most so many: of every 1/fraction rows in a row one, drawn at random, so
+/// that the choice is spread evenly, depends on nothing but the seed and the row's number, and needs no count of the
+/// rows.
 /// </summary>
-/// <param name="fraction">The share of rows, 0 to 0.5.</param>
-/// <param name="seed">The seed of the training run.</param>
-/// <param name="most">No more rows than this are held back; the rest trains.</param>
 internal sealed class ValidationRows(double fraction, int seed, long most)
 {
     private readonly double _stride = 1 / fraction;

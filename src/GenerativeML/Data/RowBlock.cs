@@ -14,9 +14,6 @@ internal enum FieldKind
 }
 
 /// <summary>One named, fixed-width part of a row, as a network sees it.</summary>
-/// <param name="Name">What errors call it: the column's name.</param>
-/// <param name="Kind">The element type.</param>
-/// <param name="Width">How many elements each row has; at least one.</param>
 internal sealed record RowField(string Name, FieldKind Kind, int Width)
 {
     /// <summary>
@@ -46,20 +43,15 @@ internal interface IRowSource
 internal interface IRowReader : IDisposable
 {
     /// <summary>
-    /// Reads up to <paramref name="count"/> rows into <paramref name="block"/>, from row
-    /// <paramref name="start"/> of it on.
+    /// Reads up to so many rows into a block, from one of its rows on; fewer, and then none, only at the end.
     /// </summary>
-    /// <returns>The number of rows read; less than asked for, and then zero, only at the end.</returns>
     int Read(RowBlock block, int start, int count);
 }
 
 /// <summary>Turns rows of a Single field, (rows × width), into what networks see of them, in place.</summary>
 internal delegate void RowTransform(int field, Span<float> rows);
 
-/// <summary>
-/// Host memory for a number of rows, field by field: each field is one dense, row-major array of
-/// <see cref="Capacity"/> × <see cref="RowField.Width"/> elements.
-/// </summary>
+/// <summary>Host memory for rows: each field is one dense, row-major array, (Capacity × Width).</summary>
 internal sealed class RowBlock(IReadOnlyList<RowField> fields, int capacity)
 {
     private readonly Array[] _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];

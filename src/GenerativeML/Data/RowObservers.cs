@@ -3,9 +3,7 @@ namespace GenerativeML;
 /// <summary>Sees every training row once, in the source's order, before training begins.</summary>
 internal interface IRowObserver
 {
-    /// <summary>
-    /// Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="count"/> − 1 of a block.
-    /// </summary>
+    /// <summary>So many rows of a block, from one on.</summary>
     void Observe(RowBlock block, int start, int count);
 }
 

@@ -23,8 +23,7 @@ internal abstract class TrainingData(
     public long ValidationRows { get; private protected set; }
 
     /// <summary>
-    /// A hash of each field's values over all rows, by which a checkpoint knows its data again; empty for runs without
-    /// checkpoints.
+    /// A hash of each field over all rows, by which a checkpoint knows its data again; empty without checkpoints.
     /// </summary>
     public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
 
@@ -128,9 +127,7 @@ internal abstract class TrainingData(
     /// </summary>
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 
-    /// <summary>
-    /// The validation rows in the source's order; their tensors are views or copies that the caller disposes.
-    /// </summary>
+    /// <summary>The validation rows in the source's order; the caller disposes their tensors.</summary>
     public virtual IEnumerable<Batch> Validation(int batchSize)
     {
         if (validation is null)

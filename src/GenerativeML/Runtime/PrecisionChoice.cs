@@ -21,10 +21,9 @@ internal static class PrecisionChoice
 
     private static readonly ConcurrentDictionary<string, bool> Probed = new();
 
-    /// <param name="precision">What the options say.</param>
-    /// <param name="device">Where the products are made.</param>
-    /// <param name="width">The width of the network's widest layer.</param>
-    /// <param name="rows">The rows that pass through it in a step: of a text, its tokens.</param>
+    /// <summary>
+    /// Decides for a network's widest layer, and the rows that pass through it in a step: of a text, its tokens.
+    /// </summary>
     public static bool UseBFloat16(Precision precision, torch.Device device, int width, long rows = 256) =>
         precision switch
         {

@@ -10,8 +10,6 @@ internal static class RunningComputations
     // A step may take long; whoever ends a process will not wait for ever.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private static readonly Lock Gate = new();
-    private static readonly ManualResetEventSlim Quiet = new(initialState: true);
     private static int s_threads;
     private static volatile bool s_exiting;
 
@@ -29,7 +27,7 @@ internal static class RunningComputations
     {
         StopIfExiting();
         if (t_depth++ == 0)
-            Count(1);
+            Interlocked.Increment(ref s_threads);
         return new Leaving();
     }
 
@@ -50,27 +48,15 @@ internal static class RunningComputations
     private static void Leave()
     {
         if (t_depth > 0)
-            Count(-1);
+            Interlocked.Decrement(ref s_threads);
         t_depth = 0;
-    }
-
-    private static void Count(int change)
-    {
-        lock (Gate)
-        {
-            s_threads += change;
-            if (s_threads == 0)
-                Quiet.Set();
-            else
-                Quiet.Reset();
-        }
     }
 
     private static void Drain()
     {
         s_exiting = true;
         Leave(); // the process may be ended by the thread that computes
-        Quiet.Wait(Patience);
+        SpinWait.SpinUntil(() => Volatile.Read(ref s_threads) == 0, Patience);
     }
 
     private sealed class Leaving : IDisposable
@@ -78,7 +64,7 @@ internal static class RunningComputations
         public void Dispose()
         {
             if (t_depth > 0 && --t_depth == 0)
-                Count(-1);
+                Interlocked.Decrement(ref s_threads);
         }
     }
 }

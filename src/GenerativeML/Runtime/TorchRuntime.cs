@@ -11,18 +11,14 @@ internal static partial class TorchRuntime
 
     private static readonly Lazy<Exception?> LoadError = new(Load);
 
-    /// <summary>
-    /// Why torch's native library cannot be used, or null where it can; loads it if that has not happened yet.
-    /// </summary>
+    /// <summary>Why torch's native library, which this loads, cannot be used; null where it can.</summary>
     public static Exception? LoadFailure => LoadError.Value;
 
     /// <summary>What to know of the version of TorchSharp that is in use; null where it is the one tested.</summary>
     public static string? VersionWarning => WarningOf(typeof(torch).Assembly.GetName().Version);
 
     /// <summary>Loads torch's native library if that has not happened yet.</summary>
-    /// <exception cref="InvalidOperationException">
-    /// It is missing, or of a version that cannot work, or the system is too old for it.
-    /// </exception>
+    /// <exception cref="InvalidOperationException">It is missing, does not fit, or the system is too old.</exception>
     public static void EnsureLoaded()
     {
         if (LoadError.Value is PlatformNotSupportedException old)
@@ -59,9 +55,7 @@ internal static partial class TorchRuntime
     [GeneratedRegex(@"(?<file>[^\s:]+): version `?'?(?<version>(GLIBCXX|CXXABI|GLIBC)_[0-9.]+)'? not found")]
     private static partial Regex VersionNotFound();
 
-    /// <summary>The torch device for a choice.</summary>
-    /// <param name="device">The choice.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+    /// <summary>The torch device for a choice; the CPU may stand in for a CUDA device that is not there.</summary>
     /// <exception cref="InvalidOperationException">The CUDA device is not there.</exception>
     public static torch.Device Resolve(ComputeDevice device, bool fallbackToCpu)
     {
@@ -83,10 +77,6 @@ internal static partial class TorchRuntime
     }
 
     /// <summary>The CUDA device for a choice; null for the CPU, where trained models compute without torch.</summary>
-    /// <param name="device">The choice.</param>
-    /// <param name="fallbackToCpu">
-    /// Whether the CPU may stand in for a CUDA device, or for torch, that is not there.
-    /// </param>
     /// <exception cref="InvalidOperationException">The device, or torch itself, is not there.</exception>
     public static torch.Device? FindCuda(ComputeDevice device, bool fallbackToCpu)
     {
@@ -140,5 +130,70 @@ internal static partial class TorchRuntime
             // TorchSharp looks in more places, and says where.
         }
         return null;
+    }
+}
+
+/// <summary>
+/// How many threads torch computes with. The usual variables win: with <c>OMP_NUM_THREADS</c>,
+/// <c>MKL_NUM_THREADS</c> or <c>OPENBLAS_NUM_THREADS</c> set, torch keeps the number that it starts with, and
+/// <c>OMP_WAIT_POLICY</c> stays what it is.
+/// </summary>
+internal static partial class TorchThreads
+{
+    // Below some 8 million multiply-adds a product takes less than 0.1 ms: waking a second thread, some 10 µs, then
+    // costs more than it brings, all the more for the smaller operations between the products.
+    private const double LeastProduct = 1 << 23;
+
+    private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
+
+    /// <summary>
+    /// Before torch's native library is loaded: threads that wait are to sleep. By default they spin, and take the
+    /// processor from the threads that read rows and from every other process on a shared machine.
+    /// </summary>
+    public static void Prepare()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        try
+        {
+            // OpenMP reads the C library's environment, which Environment.SetEnvironmentVariable does not reach.
+            _ = SetVariable("OMP_WAIT_POLICY", "passive", overwrite: 0);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // A C library by another name: torch works as well, it only spins.
+        }
+    }
+
+    /// <summary>
+    /// One thread where the work's typical products are small, all where they are large, until disposed.
+    /// </summary>
+    public static IDisposable For(double multiplyAdds)
+    {
+        int before = torch.get_num_threads();
+        bool given = Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v)));
+        int threads = given ? before : Choose(multiplyAdds, before, Environment.ProcessorCount);
+        if (threads != before)
+            torch.set_num_threads(threads);
+        return new Restoring(threads == before ? null : before);
+    }
+
+    /// <summary>
+    /// Torch starts with the machine's cores, hyperthreads left out, which is right unless the process may use fewer.
+    /// Some builds start with one thread on every machine, and say nothing by that.
+    /// </summary>
+    internal static int Choose(double multiplyAdds, int started, int processors) =>
+        multiplyAdds < LeastProduct ? 1 : started <= 1 ? processors : Math.Min(started, processors);
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetVariable(string name, string value, int overwrite);
+
+    private sealed class Restoring(int? threads) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (threads is int before)
+                torch.set_num_threads(before);
+        }
     }
 }

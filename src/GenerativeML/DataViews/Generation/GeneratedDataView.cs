@@ -5,8 +5,7 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// What a family gives <see cref="GeneratedDataView"/>: rows in blocks of a fixed size, any of which can be made at any
-/// time. Calls come from any number of threads at once.
+/// Rows in blocks of a fixed size, any of which can be made at any time, on any number of threads at once.
 /// </summary>
 internal interface IGeneratedRows
 {
@@ -34,24 +33,20 @@ internal interface IGeneratedBlock
     int Compute(long number, int row, int wanted);
 
     /// <summary>
-    /// A <see cref="ValueGetter{TValue}"/> for an active column, by its index in the schema, of the row of the block
-    /// that <paramref name="at"/> names.
+    /// A getter for a column, by its number in the schema, of the row of the block where a reader stands.
     /// </summary>
     Delegate Getter(int column, IBatchPosition at);
 }
 
 /// <summary>
-/// Rows that exist only while somebody reads them: made block by block as a cursor moves, always the same ones.
+/// Rows that exist only while somebody reads them: made block by block as a cursor moves, always the same.
 /// </summary>
-/// <remarks>
-/// Shuffled cursors read the blocks in another order, and the rows within each; nothing is held for it.
-/// </remarks>
 internal sealed class GeneratedDataView : IDataView
 {
     private readonly IGeneratedRows _source;
     private readonly long _rows;
 
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="rows"/> is negative.</exception>
+    /// <summary>So many rows of a source; negative numbers are an error.</summary>
     public GeneratedDataView(IGeneratedRows source, long rows)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
@@ -80,9 +75,8 @@ internal sealed class GeneratedDataView : IDataView
 }
 
 /// <summary>
-/// Moves through generated rows: through the blocks in places <paramref name="first"/>, that plus
-/// <paramref name="cursors"/>, … A block is made when the first of its values is asked for, so that skipping rows costs
-/// nothing.
+/// Moves through generated rows, every so-many-th block of them from the first on. A block is made when the first of
+/// its values is asked for, so that skipping rows costs nothing.
 /// </summary>
 internal sealed class GeneratedCursor(
     IGeneratedRows source, GeneratedOrder order, bool[] active, int first, int cursors)
@@ -134,8 +128,8 @@ internal sealed class GeneratedCursor(
 }
 
 /// <summary>
-/// The order in which blocks are read, and the rows within each: as they are, or shuffled by a permutation that is
-/// computed and not held, whatever the number of rows.
+/// The order in which blocks, of which the last may be shorter, and their rows are read: as they are, or shuffled by a
+/// permutation that is computed and not held, whatever the number of rows.
 /// </summary>
 internal sealed class GeneratedOrder
 {
@@ -147,9 +141,6 @@ internal sealed class GeneratedOrder
     private readonly bool _shuffled;
     private readonly int _halfBits;
 
-    /// <param name="rows">The number of rows.</param>
-    /// <param name="blockRows">Rows of a block; the last one may have fewer.</param>
-    /// <param name="shuffle">Where the shuffled order comes from, or null for the rows' own.</param>
     public GeneratedOrder(long rows, int blockRows, Random? shuffle)
     {
         _rows = rows;

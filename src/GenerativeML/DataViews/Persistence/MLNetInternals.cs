@@ -13,11 +13,11 @@ using Microsoft.ML.Runtime;
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: LoadableClassStub::Microsoft.ML.LoadableClass(
     typeof(ITransformer),
-    typeof(ModelLoader),
+    typeof(ModelFile),
     null,
     typeof(LoadableClassStub::Microsoft.ML.SignatureLoadModel),
     "GenerativeML model",
-    ModelLoader.LoaderSignature)]
+    ModelFile.LoaderSignature)]
 
 namespace System.Runtime.CompilerServices
 {
@@ -31,10 +31,7 @@ namespace System.Runtime.CompilerServices
 
 namespace GenerativeML
 {
-    /// <summary>
-    /// Everything of ML.NET that this package needs and that is not public, in one place: saving and loading, what
-    /// estimators promise of a schema, and what an environment knows.
-    /// </summary>
+    /// <summary>Everything of ML.NET that this package needs and that is not public, in one place.</summary>
     internal static class MLNetInternals
     {
         private const BindingFlags Members = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
@@ -42,8 +39,8 @@ namespace GenerativeML
         // Eight characters that name the kind of model, and the version of its format: that of our own files stands in
         // options.json, and this one never changes.
         private static readonly object s_header = NewVersionInfo(
-            "GENMLNET", 0x00010001u, 0x00010001u, 0x00010001u, typeof(ModelLoader).Assembly.FullName,
-            ModelLoader.LoaderSignature, null);
+            "GENMLNET", 0x00010001u, 0x00010001u, 0x00010001u, typeof(ModelFile).Assembly.FullName,
+            ModelFile.LoaderSignature, null);
 
         /// <summary>Writes the header by which ML.NET finds the loader again.</summary>
         public static void WriteHeader(ModelSaveContext context) => Call(context, "SetVersionInfo", s_header);

@@ -11,6 +11,9 @@ namespace GenerativeML;
 /// </summary>
 internal static class ModelFile
 {
+    /// <summary>The loader's name in the head of each saved model. Changing it would orphan them all.</summary>
+    public const string LoaderSignature = "GenerativeML";
+
     private const string OptionsEntry = "options.json";
     private const string WeightsEntry = "weights.safetensors";
     private const int Format = 2;
@@ -18,10 +21,7 @@ internal static class ModelFile
     /// <summary>No honest options come near this; it bounds what a hostile file can make us read.</summary>
     private const long MaxOptionsBytes = 64L << 20;
 
-    /// <summary>
-    /// Writes a model: <paramref name="options"/> the value of the JSON property of that name, <paramref name="weights"/>
-    /// a safetensors file.
-    /// </summary>
+    /// <summary>Writes a model: what stands under <c>options</c> in the JSON, and a safetensors file.</summary>
     public static void Save(
         ModelSaveContext context, string family, Action<Utf8JsonWriter> options, Action<Stream> weights)
     {
@@ -40,19 +40,29 @@ internal static class ModelFile
         MLNetInternals.WriteEntry(context, WeightsEntry, weights);
     }
 
-    /// <summary>Reads a model.</summary>
-    /// <exception cref="FormatException">
-    /// The file is truncated, altered, of another kind or of a newer version.
-    /// </exception>
-    public static ITransformer Load(IHostEnvironment environment, object loadContext)
+    /// <summary>
+    /// Reads a model from a <c>ModelLoadContext</c>, a type that is internal to ML.NET, which finds this by the assembly's
+    /// attribute and calls it.
+    /// </summary>
+    /// <exception cref="FormatException">The file is damaged, of another kind or of a newer version.</exception>
+    /// <exception cref="InvalidOperationException">Torch, or the environment's device, is not there.</exception>
+    public static ITransformer Create(IHostEnvironment env, object ctx)
     {
-        MLNetInternals.CheckHeader(loadContext);
-        ModelFamily? family = null;
-        JsonElement options = default;
-        ITransformer? model = null;
-        MLNetInternals.ReadEntry(loadContext, OptionsEntry, stream => (family, options) = ReadOptions(stream));
-        MLNetInternals.ReadEntry(loadContext, WeightsEntry, stream => model = family!.Load(environment, options, stream));
-        return model!;
+        try
+        {
+            MLNetInternals.CheckHeader(ctx);
+            ModelFamily? family = null;
+            JsonElement options = default;
+            ITransformer? model = null;
+            MLNetInternals.ReadEntry(ctx, OptionsEntry, stream => (family, options) = ReadOptions(stream));
+            MLNetInternals.ReadEntry(ctx, WeightsEntry, stream => model = family!.Load(env, options, stream));
+            return model!;
+        }
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        {
+            // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
+            throw env.Process(error);
+        }
     }
 
     /// <summary>Reads <c>options.json</c>: the family, and what the family wrote of itself.</summary>
@@ -88,35 +98,6 @@ internal static class ModelFile
         catch (JsonException invalid)
         {
             throw new FormatException($"'{OptionsEntry}' of the saved model is damaged: {invalid.Message}");
-        }
-    }
-}
-
-/// <summary>
-/// The one class by which ML.NET loads any model of this package; <c>mlContext.Model.Load</c> finds it by the
-/// assembly's attribute and calls <see cref="Create"/>.
-/// </summary>
-internal static class ModelLoader
-{
-    /// <summary>The name in the head of each saved model. Changing it would orphan them all.</summary>
-    public const string LoaderSignature = "GenerativeML";
-
-    /// <param name="env">A child of the environment that loads.</param>
-    /// <param name="ctx">A <c>ModelLoadContext</c>, a type that is internal to ML.NET.</param>
-    /// <exception cref="FormatException">The saved model is damaged, or no model of this package.</exception>
-    /// <exception cref="InvalidOperationException">
-    /// Torch, or the device that the environment names, is not there.
-    /// </exception>
-    public static ITransformer Create(IHostEnvironment env, object ctx)
-    {
-        try
-        {
-            return ModelFile.Load(env, ctx);
-        }
-        catch (Exception error) when (error is FormatException or InvalidOperationException)
-        {
-            // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
-            throw env.Process(error);
         }
     }
 }

@@ -95,8 +95,7 @@ internal static class HostDefaults
 }
 
 /// <summary>
-/// Hands progress on to its listener and now and then writes a line to <c>MLContext.Log</c>: the first report, then one
-/// every few seconds, then the last.
+/// Hands progress on, and writes a line to <c>MLContext.Log</c>: first and last, and every few seconds.
 /// </summary>
 internal sealed class LoggedProgress(IChannel channel, IProgress<TrainingProgress>? listener) : IProgress<TrainingProgress>
 {

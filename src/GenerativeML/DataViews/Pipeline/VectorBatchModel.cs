@@ -3,7 +3,7 @@ using System.Buffers;
 namespace GenerativeML;
 
 /// <summary>
-/// Between the row mapper and a trained model of vectors: which output goes to which column, and a label by a threshold.
+/// Between the row mapper and a model of vectors: which output goes where, and a label by a threshold.
 /// </summary>
 internal sealed class VectorBatchModel : IBatchModel
 {

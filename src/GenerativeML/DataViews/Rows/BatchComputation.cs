@@ -3,11 +3,49 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>The way of batches through the model: input rows in, a computation each, getters for the outputs.</summary>
-/// <remarks>
-/// Belongs to one cursor or row. Rows of all batches are counted on: the first row of the second batch follows the last
-/// one that there is room for in the first. Different batches may be in different threads' hands.
-/// </remarks>
+/// <summary>A function over batches of rows, with the columns that go in and come out; called on any thread.</summary>
+internal interface IBatchModel : IDisposable
+{
+    /// <summary>The input columns, by name, with the element type and width that the model was trained on.</summary>
+    IReadOnlyList<RowField> Inputs { get; }
+
+    /// <summary>The output columns, in the order in which they are added to the schema.</summary>
+    IReadOnlyList<OutputColumn> Outputs { get; }
+
+    /// <summary>How many rows are worth computing at once.</summary>
+    int BatchSize { get; }
+
+    /// <summary>
+    /// How many batches may be computed before anybody asks for their rows; none where they cost too much.
+    /// </summary>
+    int BatchesAhead => 0;
+
+    /// <summary>
+    /// What takes the place of NaN and infinity; null: such rows are not computed, see <see
+    /// cref="OutputBlock.SetUnknown"/>.
+    /// </summary>
+    NonFiniteReplacement? Replacement { get; }
+
+    /// <summary>
+    /// Computes the wanted outputs of the first rows, each from that row alone. All inputs are finite.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    void Run(RowBlock inputs, int rows, OutputBlock outputs);
+}
+
+/// <summary>What is wrong with one row of a batch, by its number there, and which column it is about.</summary>
+internal sealed class RowException(int row, string column, Exception cause)
+    : InvalidOperationException($"column '{column}': {cause.Message}", cause)
+{
+    /// <summary>The same for whoever knows the number of the batch's first row.</summary>
+    public InvalidOperationException Of(long first) =>
+        new($"Row {first + row} (counted from 0), {Message}", InnerException);
+}
+
+/// <summary>
+/// The way of batches through the model: input rows in, a computation each, getters for the outputs. Rows of all
+/// batches are counted on; different batches may be in different threads' hands.
+/// </summary>
 internal sealed class BatchComputation
 {
     private readonly IBatchModel _model;
@@ -18,13 +56,9 @@ internal sealed class BatchComputation
     private readonly OutputBlock[] _parts;
     private readonly bool[] _unknown;
 
-    /// <summary>Makes room for some batches of <paramref name="capacity"/> rows.</summary>
-    /// <param name="mapper">What is computed.</param>
-    /// <param name="input">What stands on the rows that go in.</param>
-    /// <param name="active">Which columns of the output schema somebody wants.</param>
-    /// <param name="capacity">Rows of a batch.</param>
-    /// <param name="batches">How many there are.</param>
-    /// <param name="getter">A getter for an input column, by its number, where not of the input itself.</param>
+    /// <summary>
+    /// Room for some batches; inputs are read by getters of another's where those are given, by column number.
+    /// </summary>
     public BatchComputation(
         BatchRowMapper mapper, DataViewRow input, bool[] active, int capacity, int batches = 1,
         Func<int, Delegate?>? getter = null)
@@ -78,10 +112,7 @@ internal sealed class BatchComputation
         }
     }
 
-    /// <summary>
-    /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
-    /// names, counted over all batches.
-    /// </summary>
+    /// <summary>A getter for an output of the row, counted over all batches, where a reader stands.</summary>
     public Delegate Getter(int output, IBatchPosition at) => _outputs.Getter(output, at);
 }
 

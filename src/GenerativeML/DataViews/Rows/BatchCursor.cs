@@ -31,10 +31,7 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
     private bool _inputEnded;
     private volatile bool _disposed;
 
-    /// <param name="mapper">What is computed.</param>
-    /// <param name="input">The rows that go in; this cursor disposes of it.</param>
-    /// <param name="active">Which columns somebody wants.</param>
-    /// <param name="ahead">Whether batches may be computed on other threads before they are needed.</param>
+    /// <summary>Disposes of the input; computes on other threads only where it may do so ahead.</summary>
     public BatchCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active, bool ahead)
         : base(mapper.OutputSchema, active)
     {

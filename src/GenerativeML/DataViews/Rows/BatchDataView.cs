@@ -10,9 +10,7 @@ namespace GenerativeML;
 /// <remarks>Columns are known by index from here on: an output may hide an input column of the same name.</remarks>
 internal sealed class BatchRowMapper : IRowToRowMapper
 {
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// An input column is missing from <paramref name="inputSchema"/> or is not what the model was trained on.
-    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of another type.</exception>
     public BatchRowMapper(DataViewSchema inputSchema, IBatchModel model)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);

@@ -5,12 +5,9 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass.
+/// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass. The
+/// first pass counts what is not finite; an error is thrown at its end, so that it tells of all such rows.
 /// </summary>
-/// <remarks>
-/// The first pass, which the training loop makes before it trains, counts everything that is not finite. Where that is
-/// an error, it is thrown at the end of this pass, so that it tells of all such rows and not only of the first.
-/// </remarks>
 internal sealed class DataViewRowSource : IRowSource
 {
     private const int MaxCategories = 20;
@@ -47,14 +44,12 @@ internal sealed class DataViewRowSource : IRowSource
     public IReadOnlyList<DataViewSchema.Column> Columns { get; }
 
     /// <summary>
-    /// What takes the place of NaN and infinity; known once the rows have been opened, where
-    /// <see cref="NonFiniteValues.Replace"/> asks for it.
+    /// What takes the place of NaN and infinity, known once the rows have been opened; null: nothing does.
     /// </summary>
     public NonFiniteReplacement? Replacement { get; private set; }
 
     /// <summary>
-    /// Takes labels that are numbers for categories where few values, all of them whole, occur in all rows. It is a pass
-    /// over these columns alone, which ends as soon as none of them can be one.
+    /// Takes labels that are numbers for categories where few values, all of them whole, occur in all rows.
     /// </summary>
     public void FindCategories()
     {
@@ -88,10 +83,7 @@ internal sealed class DataViewRowSource : IRowSource
         ];
     }
 
-    /// <remarks>
-    /// The reader of the first pass throws <see cref="InvalidOperationException"/> at the end of rows that cannot be
-    /// trained on: none at all, or with NaN and infinity that the policy does not allow.
-    /// </remarks>
+    /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open()
     {
         if (_policy == NonFiniteValues.Replace && Replacement is null)
@@ -233,5 +225,62 @@ internal sealed class DataViewRowSource : IRowSource
                 CultureInfo.InvariantCulture,
                 $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
                 + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0).")));
+    }
+}
+
+/// <summary>
+/// What takes the place of NaN and infinity in a row: of NaN the mean, of ±infinity the largest and smallest of the
+/// finite values that the slot had in training. Zero for a slot that never had a finite value.
+/// </summary>
+/// <param name="Fields">One entry for each field.</param>
+internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.SlotRange> Fields)
+{
+    /// <summary>Replaces in place what is not finite in one row of field <paramref name="field"/>.</summary>
+    public void Apply(int field, Span<float> row)
+    {
+        SlotRange range = Fields[field];
+        for (int i = 0; i < row.Length; i++)
+        {
+            row[i] = row[i] switch
+            {
+                float.NaN => range.Mean[i],
+                float.PositiveInfinity => range.Max[i],
+                float.NegativeInfinity => range.Min[i],
+                float finite => finite,
+            };
+        }
+    }
+
+    /// <summary>Whether this fits <paramref name="fields"/> and holds nothing but finite values.</summary>
+    public bool Fits(IReadOnlyList<RowField> fields) => Fields.Count == fields.Count
+        && Fields.Zip(fields).All(pair => new[] { pair.First.Mean, pair.First.Min, pair.First.Max }.All(
+            values => values?.Length == pair.Second.Width && values.All(float.IsFinite)));
+
+    /// <summary>The finite values of each slot of a field, in three numbers.</summary>
+    internal sealed record SlotRange(float[] Mean, float[] Min, float[] Max);
+
+    /// <summary>Gathers the ranges of one field, row by row.</summary>
+    internal sealed class Collector(int width)
+    {
+        private readonly double[] _sum = new double[width];
+        private readonly long[] _count = new long[width];
+        private readonly float[] _min = new float[width], _max = new float[width];
+
+        public void Add(ReadOnlySpan<float> row)
+        {
+            for (int i = 0; i < row.Length; i++)
+            {
+                float x = row[i];
+                if (!float.IsFinite(x))
+                    continue;
+                _min[i] = _count[i] == 0 ? x : Math.Min(_min[i], x);
+                _max[i] = _count[i] == 0 ? x : Math.Max(_max[i], x);
+                _sum[i] += x;
+                _count[i]++;
+            }
+        }
+
+        public SlotRange Finish() =>
+            new([.. _sum.Zip(_count, (sum, n) => n == 0 ? 0f : (float)(sum / n))], _min, _max);
     }
 }

@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Numerics.Tensors;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
@@ -18,8 +20,7 @@ internal enum InputKind
 }
 
 /// <summary>
-/// Finds a model's input columns in a schema, and says what is wrong where a column is missing or of another type:
-/// which column, what was expected, what was found.
+/// Finds a model's input columns in a schema, and says which is wrong, what was expected, what was found.
 /// </summary>
 internal static class InputColumns
 {
@@ -80,7 +81,7 @@ internal static class InputColumns
         DataViewSchema schema, string name, InputKind kind, string expected, string parameter)
     {
         if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
-            throw Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
+            throw Missing(name, expected, schema, parameter);
         int width = Width(column.Type, kind);
         bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
         return width > 0
@@ -106,6 +107,11 @@ internal static class InputColumns
         _ => "a text",
     };
 
+    /// <summary>The error for a column that a schema lacks.</summary>
+    public static ArgumentOutOfRangeException Missing(
+        string name, string expected, DataViewSchema schema, string parameter) =>
+        Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
+
     private static ArgumentOutOfRangeException Missing(
         string name, string expected, IEnumerable<string> present, string parameter)
     {
@@ -114,7 +120,8 @@ internal static class InputColumns
             + (columns.Length == 0 ? "no columns." : $"the columns {columns}."));
     }
 
-    private static ArgumentOutOfRangeException Mismatch(
+    /// <summary>The error for a column of the wrong type.</summary>
+    public static ArgumentOutOfRangeException Mismatch(
         string name, string expected, string found, bool unknownSize, string parameter) =>
         new(parameter, $"Column '{name}' is of the wrong type: expected {expected}, found {found}"
             + (unknownSize
@@ -126,8 +133,6 @@ internal static class InputColumns
 internal static class ColumnNames
 {
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
-    /// <param name="read">The columns that are read.</param>
-    /// <param name="added">The columns that are added; null for those that are not.</param>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public static void Check(IEnumerable<string> read, IEnumerable<string?> added)
     {
@@ -143,4 +148,96 @@ internal static class ColumnNames
 
         static string? Twice(string[] names) => names.GroupBy(n => n).FirstOrDefault(g => g.Count() > 1)?.Key;
     }
+}
+
+/// <summary>Copies a column's current value into a row of a field, and says whether all of it is finite.</summary>
+internal delegate bool FieldReader(RowBlock block, int field, int row);
+
+/// <summary>Reads columns of the row that a cursor stands on into the slots of fields.</summary>
+internal static class FieldReaders
+{
+    /// <summary>
+    /// A reader for a column, which gets its values by another getter than the input's where one is given.
+    /// </summary>
+    public static FieldReader Open(
+        DataViewRow input, DataViewSchema.Column column, RowField field, Delegate? getter = null)
+    {
+        return column.Type switch
+        {
+            VectorDataViewType => Vector(Getter<VBuffer<float>>(), column.Name),
+            TextDataViewType => Text(Getter<ReadOnlyMemory<char>>()),
+            BooleanDataViewType => Number(Getter<bool>(), value => value ? 1 : 0),
+            KeyDataViewType key when key.RawType == typeof(byte) => Key(Getter<byte>()),
+            KeyDataViewType key when key.RawType == typeof(ushort) => Key(Getter<ushort>()),
+            KeyDataViewType key when key.RawType == typeof(uint) => Key(Getter<uint>()),
+            KeyDataViewType => Key(Getter<ulong>()),
+            _ when field.Categories is { } categories => Category(Getter<float>(), [.. categories]),
+            _ => Number(Getter<float>(), value => value),
+        };
+
+        ValueGetter<T> Getter<T>() => (ValueGetter<T>?)getter ?? input.GetGetter<T>(column);
+    }
+
+    /// <summary>A vector of Single; sparse ones become dense.</summary>
+    private static FieldReader Vector(ValueGetter<VBuffer<float>> getter, string column)
+    {
+        VBuffer<float> buffer = default;
+        return (block, field, row) =>
+        {
+            Span<float> values = block.SingleRow(field, row);
+            getter(ref buffer);
+            if (buffer.Length != values.Length)
+            {
+                throw new InvalidOperationException(
+                    $"Column '{column}' promises {values.Length} values in each row, but a row has {buffer.Length}.");
+            }
+            buffer.CopyTo(values);
+            return float.IsFinite(TensorPrimitives.MaxMagnitude<float>(values)); // NaN if there is one
+        };
+    }
+
+    private static FieldReader Number<T>(ValueGetter<T> getter, Func<T, float> convert) => (block, field, row) =>
+    {
+        T value = default!;
+        getter(ref value);
+        float number = block.SingleRow(field, row)[0] = convert(value);
+        return float.IsFinite(number);
+    };
+
+    /// <summary>One slot for each value that is known; none is set for others.</summary>
+    private static FieldReader Category(ValueGetter<float> getter, float[] categories) => (block, field, row) =>
+    {
+        float value = 0;
+        getter(ref value);
+        // NaN, so that a replacement, which is each slot's mean, is each category's share.
+        block.SingleRow(field, row).Fill(float.IsFinite(value) ? 0 : float.NaN);
+        if (Array.IndexOf(categories, value) is >= 0 and int category)
+            block.SingleRow(field, row)[category] = 1;
+        return float.IsFinite(value);
+    };
+
+    private static FieldReader Text(ValueGetter<ReadOnlyMemory<char>> getter)
+    {
+        ReadOnlyMemory<char> value = default;
+        return (block, field, row) =>
+        {
+            getter(ref value);
+            block.Texts(field)[row] = value.ToString();
+            return true;
+        };
+    }
+
+    /// <summary>One slot for each value of the key; keys count from one, and zero is a missing one.</summary>
+    private static FieldReader Key<T>(ValueGetter<T> getter)
+        where T : struct, IBinaryInteger<T> => (block, field, row) =>
+        {
+            Span<float> slots = block.SingleRow(field, row);
+            T value = T.Zero;
+            getter(ref value);
+            ulong key = ulong.CreateTruncating(value);
+            slots.Clear();
+            if (key > 0 && key <= (ulong)slots.Length)
+                slots[(int)key - 1] = 1;
+            return true;
+        };
 }

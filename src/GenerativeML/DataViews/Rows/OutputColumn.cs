@@ -12,21 +12,16 @@ internal enum OutputKind
     Text,
 }
 
-/// <summary>A column that a model adds to each row.</summary>
-/// <param name="Name">The column's name.</param>
-/// <param name="Kind">The type of its elements.</param>
-/// <param name="Width">Zero for a scalar, otherwise the vector's known size.</param>
+/// <summary>A column that a model adds to each row: a scalar of width zero, or a vector.</summary>
 internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 {
     /// <summary>
-    /// The input column whose slot names this vector carries as its own, or null. A slot without a name there is
-    /// named by the input column and its number: <c>Features.3</c>.
+    /// The input column whose slot names this vector carries; a slot without one is called <c>Features.3</c>.
     /// </summary>
     public string? SlotNamesFrom { get; init; }
 
     /// <summary>
-    /// What a Boolean says of a row that cannot be computed, since it holds NaN or infinity: a predicted label says that
-    /// such a row is an anomaly. Numbers are NaN then, and texts empty.
+    /// What a Boolean says of a row with NaN or infinity: a predicted label says that it is an anomaly.
     /// </summary>
     public bool IfUnknown { get; init; }
 
@@ -34,9 +29,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     public ScoreAnnotation? Score { get; init; }
 }
 
-/// <summary>The annotations of a column that belongs to a score.</summary>
-/// <param name="ColumnKind">The task: the value of <c>ScoreColumnKind</c>, as <c>AnomalyDetection</c>.</param>
-/// <param name="ValueKind">The column's part in it: the value of <c>ScoreValueKind</c>, as <c>Score</c>.</param>
+/// <summary>
+/// The annotations <c>ScoreColumnKind</c>, the task, and <c>ScoreValueKind</c>, the column's part in it.
+/// </summary>
 internal sealed record ScoreAnnotation(string ColumnKind, string ValueKind)
 {
     public static ScoreAnnotation AnomalyScore { get; } = new("AnomalyDetection", "Score");
@@ -109,9 +104,7 @@ internal static class OutputAnnotations
         return largest + 1;
     }
 
-    /// <summary>
-    /// The slot names of a vector column; where a slot has none, the column's name and the slot's number.
-    /// </summary>
+    /// <summary>The slot names of a column; where a slot has none, the column's name and the slot's number.</summary>
     private static ReadOnlyMemory<char>[] NamesOf(DataViewSchema.Column? column, int width)
     {
         VBuffer<ReadOnlyMemory<char>> given = default;
