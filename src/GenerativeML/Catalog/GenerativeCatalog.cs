@@ -14,9 +14,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>Creates an <see cref="AutoencoderTrainer"/> that turns a wide vector into a short latent one.</summary>
     /// <param name="outputColumnName">The column for the latent vector.</param>
-    /// <param name="inputColumnName">
-    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
-    /// </param>
+    /// <param name="inputColumnName">A vector of <see cref="float"/> of known size. Default: the output's name.</param>
     /// <param name="options">
     /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>; its columns are not used. Default: all
     /// defaults.
@@ -32,9 +30,7 @@ public sealed class GenerativeCatalog
     /// undone as far as other features tell what was there.
     /// </summary>
     /// <param name="outputColumnName">The column for the reconstruction, a vector as wide as the input.</param>
-    /// <param name="inputColumnName">
-    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
-    /// </param>
+    /// <param name="inputColumnName">A vector of <see cref="float"/> of known size. Default: the output's name.</param>
     /// <param name="options">The options; its columns are not used. Default: all defaults.</param>
     /// <inheritdoc cref="AutoencoderFeaturizer(string, string?, AutoencoderOptions?)" path="/exception"/>
     public AutoencoderTrainer AutoencoderDenoiser(
@@ -53,9 +49,7 @@ public sealed class GenerativeCatalog
         LatentColumnName = null,
     };
 
-    /// <summary>
-    /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.
-    /// </summary>
+    /// <summary>Creates a <see cref="VaeTrainer"/>, which learns to generate and to encode rows of vectors.</summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
@@ -79,8 +73,7 @@ public sealed class GenerativeCatalog
     }
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate images that are vectors and to encode
-    /// them.
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate and to encode images that are vectors.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="imageShape">
@@ -131,9 +124,7 @@ public sealed class GenerativeCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
 
-    /// <summary>
-    /// Creates a <see cref="TabularGanTrainer"/>, which learns any mixed columns and generates rows like theirs.
-    /// </summary>
+    /// <summary>Creates a <see cref="TabularGanTrainer"/>, which learns to generate rows of mixed columns.</summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
@@ -148,9 +139,7 @@ public sealed class GenerativeCatalog
     /// </exception>
     public TabularGanTrainer TabularGan(TabularGanOptions options) => new(_environment, options);
 
-    /// <summary>
-    /// Creates a <see cref="TabularVaeTrainer"/>, which learns any mixed columns and generates rows like theirs.
-    /// </summary>
+    /// <summary>Creates a <see cref="TabularVaeTrainer"/>, which learns to generate rows of mixed columns.</summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <inheritdoc cref="TabularVae(TabularVaeOptions)" path="/exception"/>
@@ -159,10 +148,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>Creates a <see cref="TabularVaeTrainer"/> with all its options.</summary>
     /// <param name="options">The options.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">
-    /// A column's name is empty or given twice, or constraints contradict each other.
-    /// </exception>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
     public TabularVaeTrainer TabularVae(TabularVaeOptions options) => new(_environment, options);
 
     /// <summary>Creates a <see cref="GptTrainer"/>, which learns from a column of text to continue texts.</summary>

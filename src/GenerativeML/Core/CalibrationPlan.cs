@@ -62,7 +62,7 @@ internal sealed class CalibrationPlan
         ForEach(source, (block, row) =>
         {
             foreach (RowSample sample in samples)
-                sample.Observe(block, row, 1);
+                sample.Observe(block, row);
         });
         return samples;
     }

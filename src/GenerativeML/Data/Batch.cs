@@ -3,9 +3,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Rows on the device, one tensor (Rows × Width) for each field; they count as their number unless told.
-/// </summary>
+/// <summary>Rows on the device, one tensor (Rows × Width) for each field.</summary>
 internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double? weight = null) : IDisposable
 {
     /// <summary>The tensor of field <paramref name="field"/>, (Rows, Width).</summary>
@@ -46,9 +44,7 @@ internal static class HostTensors
 {
     /// <summary>An uninitialised tensor (rows, width) of a field, on the CPU.</summary>
     public static torch.Tensor Empty(RowField field, long rows) =>
-        torch.empty(
-            rows, (long)field.Width,
-            field.Kind == FieldKind.Single ? torch.ScalarType.Float32 : torch.ScalarType.Int64);
+        torch.empty([rows, field.Width], field.Kind == FieldKind.Single ? torch.float32 : torch.int64);
 
     /// <summary>Copies the first rows of a block over rows of a contiguous CPU tensor, from number at on.</summary>
     public static void Write(RowBlock block, int field, int count, torch.Tensor target, long at)

@@ -14,24 +14,20 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
 
     public long Rows { get; private set; }
 
-    public void Add(RowBlock block, int start, int count)
+    public void Add(RowBlock block, int row)
     {
-        for (int i = 0; i < count; i++)
-        {
-            int at = (int)(Rows % _chunkRows);
-            if (at == 0)
-                _chunks.Add(new RowBlock(fields, _chunkRows));
-            block.CopyRow(start + i, _chunks[^1]!, at);
-            Rows++;
-        }
+        int at = (int)(Rows++ % _chunkRows);
+        if (at == 0)
+            _chunks.Add(new RowBlock(fields, _chunkRows));
+        block.CopyRow(row, _chunks[^1]!, at);
     }
 
     /// <summary>Gives the rows up.</summary>
     public void Clear() => _chunks.Clear();
 
     /// <summary>
-    /// One tensor (Rows, Width) for each field, detached from any dispose scope: on the device if there is room,
-    /// otherwise on the CPU. The rows are given up on the way, so that they are not held twice.
+    /// One tensor (Rows, Width) for each field, in no dispose scope: on the device if there is room, otherwise on the
+    /// CPU. The rows are given up on the way.
     /// </summary>
     public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device, RowTransform? transform)
     {
@@ -50,28 +46,23 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
 
     private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)
     {
-        var moved = new List<torch.Tensor>();
+        using DisposeScope scope = torch.NewDisposeScope();
         try
         {
-            foreach (torch.Tensor t in host)
-                moved.Add(t.to(device).DetachFromDisposeScope());
+            torch.Tensor[] moved = [.. host.Select(t => t.to(device))];
+            Array.ForEach(host, t => t.Dispose());
+            return Array.ConvertAll(moved, t => t.DetachFromDisposeScope());
         }
-        catch (ExternalException) // the device's memory is full: each batch is moved when its turn comes
+        catch (ExternalException)
         {
-            foreach (torch.Tensor t in moved)
-                t.Dispose();
-            return host;
+            return host; // the device's memory is full: each batch is moved when its turn comes
         }
-        foreach (torch.Tensor t in host)
-            t.Dispose();
-        return [.. moved];
     }
 }
 
 /// <summary>
-/// Which rows are held back from training, at most so many: of every 1/fraction rows in a row one, drawn at random, so
-/// that the choice is spread evenly, depends on nothing but the seed and the row's number, and needs no count of the
-/// rows.
+/// Which rows are held back from training: of every 1/fraction rows one, drawn at random, so that the choice is spread
+/// evenly and follows from the seed and the row's number; at most so many.
 /// </summary>
 internal sealed class ValidationRows(double fraction, int seed, long most)
 {

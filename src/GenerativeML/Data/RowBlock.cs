@@ -1,15 +1,10 @@
 namespace GenerativeML;
 
-/// <summary>The element type of a field of a row.</summary>
+/// <summary>The element type of a field of a row; a text is of any length, and its field one wide.</summary>
 internal enum FieldKind
 {
-    /// <summary>32-bit floating point: features, images, encoded tables.</summary>
     Single,
-
-    /// <summary>64-bit integers: class numbers, tokens.</summary>
     Int64,
-
-    /// <summary>A text, of any length; the field is one wide.</summary>
     Text,
 }
 
@@ -17,15 +12,11 @@ internal enum FieldKind
 internal sealed record RowField(string Name, FieldKind Kind, int Width)
 {
     /// <summary>
-    /// Whether the column is no vector but a label, one value in each row: a number or a truth value, in one slot, or a
-    /// key, with a slot for each of its values, of which one is 1. All are zero where the key is missing.
+    /// Whether it is one value in each row: a number or truth value, or a key, with a slot for each of its values.
     /// </summary>
     public bool IsLabel { get; init; }
 
-    /// <summary>
-    /// The values of a number that is a category, ascending: each has a slot, as those of a key have. All slots are zero
-    /// for any other value. Null for what is no such number.
-    /// </summary>
+    /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
     public IReadOnlyList<float>? Categories { get; init; }
 }
 
@@ -42,9 +33,7 @@ internal interface IRowSource
 /// <summary>One pass over the rows of an <see cref="IRowSource"/>; used by one thread at a time.</summary>
 internal interface IRowReader : IDisposable
 {
-    /// <summary>
-    /// Reads up to so many rows into a block, from one of its rows on; fewer, and then none, only at the end.
-    /// </summary>
+    /// <summary>Reads up to so many rows into a block, from one on; fewer, and then none, only at the end.</summary>
     int Read(RowBlock block, int start, int count);
 }
 

@@ -1,10 +1,13 @@
+using System.Globalization;
+using System.Numerics;
+
 namespace GenerativeML;
 
 /// <summary>Sees every training row once, in the source's order, before training begins.</summary>
 internal interface IRowObserver
 {
-    /// <summary>So many rows of a block, from one on.</summary>
-    void Observe(RowBlock block, int start, int count);
+    /// <summary>One row of a block.</summary>
+    void Observe(RowBlock block, int row);
 }
 
 /// <summary>Mean, deviation and range of each slot of a Single field over the training rows.</summary>
@@ -31,22 +34,19 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
     /// <summary>The largest value of each slot, (Width).</summary>
     public float[] Maximum { get; } = [.. Enumerable.Repeat(float.NegativeInfinity, width)];
 
-    public void Observe(RowBlock block, int start, int count)
+    public void Observe(RowBlock block, int row)
     {
-        for (int i = start; i < start + count; i++)
+        Count++;
+        ReadOnlySpan<float> values = block.SingleRow(field, row);
+        for (int j = 0; j < values.Length; j++)
         {
-            Count++;
-            ReadOnlySpan<float> row = block.SingleRow(field, i);
-            for (int j = 0; j < row.Length; j++)
-            {
-                // Welford's update: sums of squares of large values would cancel.
-                double distance = row[j] - Mean[j];
-                Mean[j] += distance / Count;
-                _squares[j] += distance * (row[j] - Mean[j]);
-                Minimum[j] = Math.Min(Minimum[j], row[j]);
-                Maximum[j] = Math.Max(Maximum[j], row[j]);
-                IsBinary[j] &= row[j] is 0 or 1;
-            }
+            // Welford's update: sums of squares of large values would cancel.
+            double distance = values[j] - Mean[j];
+            Mean[j] += distance / Count;
+            _squares[j] += distance * (values[j] - Mean[j]);
+            Minimum[j] = Math.Min(Minimum[j], values[j]);
+            Maximum[j] = Math.Max(Maximum[j], values[j]);
+            IsBinary[j] &= values[j] is 0 or 1;
         }
     }
 }
@@ -76,22 +76,71 @@ internal sealed class RowSample(int field, int width, int size, int seed) : IRow
         return all;
     }
 
-    public void Observe(RowBlock block, int start, int count)
+    public void Observe(RowBlock block, int row)
     {
-        for (int i = start; i < start + count; i++)
+        ReadOnlySpan<float> values = block.SingleRow(field, row);
+        _seen++;
+        if (_rows.Count < size)
+            _rows.Add(values.ToArray());
+        else if (_random.Next() % (ulong)_seen is ulong at && at < (ulong)size)
+            values.CopyTo(_rows[(int)at]);
+    }
+}
+
+/// <summary>A hash of values in their order, by which data is known again: quick rather than safe.</summary>
+internal struct Fingerprint()
+{
+    private const ulong Factor = 0x9E3779B97F4A7C15;
+
+    private ulong _state = Factor;
+
+    public void Add(ulong value) => _state = BitOperations.RotateLeft((_state ^ value) * Factor, 29);
+
+    public void Add(ReadOnlySpan<float> values)
+    {
+        foreach (float value in values)
+            Add(BitConverter.SingleToUInt32Bits(value));
+    }
+
+    public void Add(ReadOnlySpan<long> values)
+    {
+        foreach (long value in values)
+            Add((ulong)value);
+    }
+
+    public void Add(string text)
+    {
+        Add((ulong)text.Length);
+        foreach (char c in text)
+            Add(c);
+    }
+
+    /// <summary>16 hexadecimal digits.</summary>
+    public override readonly string ToString() =>
+        new SplitMix64(_state).Next().ToString("x16", CultureInfo.InvariantCulture);
+}
+
+/// <summary>The fingerprint of each field of rows, whatever the blocks in which they are read.</summary>
+internal sealed class RowFingerprint(IReadOnlyList<RowField> fields)
+{
+    private readonly Fingerprint[] _fields = [.. fields.Select(_ => new Fingerprint())];
+
+    /// <summary>Adds the first <paramref name="count"/> rows of a block.</summary>
+    public void Add(RowBlock block, int count)
+    {
+        for (int f = 0; f < _fields.Length; f++)
         {
-            ReadOnlySpan<float> row = block.SingleRow(field, i);
-            if (_rows.Count < size)
-            {
-                _rows.Add(row.ToArray());
-            }
+            int values = count * fields[f].Width;
+            if (fields[f].Kind == FieldKind.Single)
+                _fields[f].Add(block.Singles(f)[..values]);
+            else if (fields[f].Kind == FieldKind.Int64)
+                _fields[f].Add(block.Int64s(f)[..values]);
             else
-            {
-                ulong at = _random.Next() % (ulong)(_seen + 1);
-                if (at < (ulong)size)
-                    row.CopyTo(_rows[(int)at]);
-            }
-            _seen++;
+                foreach (string text in block.Texts(f)[..values])
+                    _fields[f].Add(text);
         }
     }
+
+    /// <summary>One for each field.</summary>
+    public IReadOnlyList<string> Values => [.. _fields.Select(f => f.ToString())];
 }

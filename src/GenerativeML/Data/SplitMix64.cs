@@ -1,8 +1,7 @@
 namespace GenerativeML;
 
 /// <summary>
-/// SplitMix64 (Steele, Lea and Flood 2014): a small generator whose whole state is one number, so that anything drawn
-/// from it can be drawn again from a seed and a purpose.
+/// SplitMix64 (Steele, Lea and Flood 2014): its state is one number, so that draws can be repeated from a seed.
 /// </summary>
 internal struct SplitMix64(ulong seed)
 {

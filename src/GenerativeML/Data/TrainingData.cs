@@ -10,7 +10,8 @@ namespace GenerativeML;
 /// number and the rows, so that training can go on in the middle of one.
 /// </summary>
 internal abstract class TrainingData(
-    IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor>? validation) : IDisposable
+    IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor>? validation)
+    : IDisposable
 {
     private const int ReadRows = 1024;
 
@@ -22,9 +23,7 @@ internal abstract class TrainingData(
     /// <summary>Rows held back.</summary>
     public long ValidationRows { get; private protected set; }
 
-    /// <summary>
-    /// A hash of each field over all rows, by which a checkpoint knows its data again; empty without checkpoints.
-    /// </summary>
+    /// <summary>A hash of each field over all rows, by which checkpoints know their data; empty without.</summary>
     public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
 
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
@@ -35,18 +34,9 @@ internal abstract class TrainingData(
     protected int Seed => seed;
 
     /// <summary>
-    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
+    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget. The
+    /// transform follows from their number, and says how rows become what networks see; null: they stay as they are.
     /// </summary>
-    /// <param name="source">The rows.</param>
-    /// <param name="options">The budget, and the share of rows that is held back.</param>
-    /// <param name="seed">The seed of the choice of rows that are held back, and of their order.</param>
-    /// <param name="device">Where batches are wanted.</param>
-    /// <param name="observers">See the training rows as the source has them.</param>
-    /// <param name="transform">
-    /// Given the number of training rows after the first pass, says how rows become what networks see. Default: they
-    /// stay as they are.
-    /// </param>
-    /// <exception cref="InvalidOperationException">There are no rows.</exception>
     public static TrainingData Prepare(
         IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers,
         Func<long, RowTransform>? transform = null)
@@ -72,18 +62,13 @@ internal abstract class TrainingData(
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
                 fingerprint?.Add(block, n);
-                int from = 0; // the rows [from, i) train and are not yet handed on
-                for (int i = 0; i <= n; i++)
+                for (int i = 0; i < n; i++)
                 {
-                    if (i < n && !held.Contains(rows + i))
-                        continue;
-                    if (i > from)
-                        Train(block, from, i - from);
-                    if (i < n)
-                        heldBack.Add(block, i, 1);
-                    from = i + 1;
+                    if (held.Contains(rows++))
+                        heldBack.Add(block, i);
+                    else
+                        Train(block, i);
                 }
-                rows += n;
             }
         }
         if (training == 0)
@@ -103,18 +88,15 @@ internal abstract class TrainingData(
         data.Fingerprints = fingerprint?.Values ?? [];
         return data;
 
-        void Train(RowBlock block, int start, int count)
+        void Train(RowBlock block, int row)
         {
             foreach (IRowObserver observer in watching)
-                observer.Observe(block, start, count);
-            training += count;
-            if (fits && training > budgetRows)
-            {
-                fits = false;
-                kept.Clear();
-            }
+                observer.Observe(block, row);
+            fits = ++training <= budgetRows;
             if (fits)
-                kept.Add(block, start, count);
+                kept.Add(block, row);
+            else
+                kept.Clear();
         }
     }
 
@@ -122,8 +104,8 @@ internal abstract class TrainingData(
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
 
     /// <summary>
-    /// The batches of an epoch in its shuffled order, from batch number <paramref name="skip"/> on. A batch's tensors
-    /// belong to this object, or to the dispose scope that is open when it is fetched: they are gone with the next one.
+    /// The batches of an epoch in its shuffled order, without the first ones of a resumed one. Their tensors are gone
+    /// with the next batch.
     /// </summary>
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
@@ -232,56 +233,79 @@ public sealed class CheckpointOptions
     }
 }
 
+/// <summary>Where a network is trained and evaluated.</summary>
+/// <remarks>
+/// Without a device in the options, <c>MLContext.GpuDeviceId</c> decides, as it does for ML.NET's own trainers: a
+/// number means that CUDA device, null means the CPU.
+/// </remarks>
+public readonly record struct ComputeDevice
+{
+    // Zero means the CPU, so that it is what default gives; −1 means auto, other numbers are one more than the index.
+    private readonly int _number;
+
+    private ComputeDevice(int number) => _number = number;
+
+    /// <summary>The CPU.</summary>
+    public static ComputeDevice Cpu => default;
+
+    /// <summary>The first CUDA device if this process has one, otherwise the CPU.</summary>
+    public static ComputeDevice Auto => new(-1);
+
+    /// <summary>A CUDA device.</summary>
+    /// <param name="index">Its number, counted from zero.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="index"/> is negative.</exception>
+    public static ComputeDevice Cuda(int index = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return new(index + 1);
+    }
+
+    /// <summary><c>cpu</c>, <c>cuda</c> or <c>auto</c>.</summary>
+    public string Kind => _number switch { 0 => "cpu", < 0 => "auto", _ => "cuda" };
+
+    /// <summary>The number of the CUDA device; −1 where there is none to name.</summary>
+    public int Index => _number > 0 ? _number - 1 : -1;
+
+    /// <summary><c>cpu</c>, <c>auto</c> or <c>cuda:0</c>, as torch writes it.</summary>
+    public override string ToString() =>
+        Index < 0 ? Kind : string.Create(CultureInfo.InvariantCulture, $"{Kind}:{Index}");
+}
+
 /// <summary>The range checks of options: each error names the option, the range and the value.</summary>
 internal static class OptionChecks
 {
     public static void AtLeast<T>(T value, T least, [CallerArgumentExpression(nameof(value))] string option = "")
-        where T : INumber<T>
-    {
-        if (!(value >= least))
-            throw Out(option, value, $"at least {least}");
-    }
+        where T : INumber<T> => Require(value >= least, option, value, $"at least {least}");
 
     /// <summary>Both ends belong to the range.</summary>
     public static void Within<T>(
         T value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
-        where T : INumber<T>
-    {
-        if (!(value >= least && value <= most))
-            throw Out(option, value, $"between {least} and {most}");
-    }
+        where T : INumber<T> =>
+        Require(value >= least && value <= most, option, value, $"between {least} and {most}");
 
     /// <summary>The lower end belongs to the range, the upper does not.</summary>
     public static void WithinHalfOpen<T>(
         T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
-        where T : INumber<T>
-    {
-        if (!(value >= least && value < below))
-            throw Out(option, value, $"at least {least} and below {below}");
-    }
+        where T : INumber<T> =>
+        Require(value >= least && value < below, option, value, $"at least {least} and below {below}");
 
-    public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
-    {
-        if (!(value > 0 && double.IsFinite(value)))
-            throw Out(option, value, $"positive and finite");
-    }
+    public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        Require(value > 0 && double.IsFinite(value), option, value, $"positive and finite");
 
-    public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "")
-    {
-        if (!(value >= 0 && double.IsFinite(value)))
-            throw Out(option, value, $"zero or positive, and finite");
-    }
+    public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        Require(value >= 0 && double.IsFinite(value), option, value, $"zero or positive, and finite");
 
     public static void Defined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
-        where T : struct, Enum
-    {
-        if (!Enum.IsDefined(value))
-            throw Out(option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
-    }
+        where T : struct, Enum =>
+        Require(Enum.IsDefined(value), option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
 
     // The range is formattable for the same reason as the rest: 0.5 is written so in every culture.
-    private static ArgumentOutOfRangeException Out(string option, object value, FormattableString range) => new(
-        option,
-        value,
-        FormattableString.Invariant($"Option {option} must be {FormattableString.Invariant(range)}, but is {value}."));
+    private static void Require(bool fits, string option, object value, FormattableString range)
+    {
+        if (fits)
+            return;
+        string wanted = FormattableString.Invariant(range);
+        throw new ArgumentOutOfRangeException(
+            option, value, FormattableString.Invariant($"Option {option} must be {wanted}, but is {value}."));
+    }
 }

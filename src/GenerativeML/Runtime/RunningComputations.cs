@@ -19,8 +19,7 @@ internal static class RunningComputations
     static RunningComputations() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Drain();
 
     /// <summary>
-    /// This thread computes until the result is disposed: a training run, say. While it does, it is to call
-    /// <see cref="StopIfExiting"/> now and then.
+    /// This thread computes until the result is disposed, and calls <see cref="StopIfExiting"/> meanwhile.
     /// </summary>
     /// <exception cref="OperationCanceledException">The process is about to end.</exception>
     public static IDisposable Enter()
@@ -28,7 +27,11 @@ internal static class RunningComputations
         StopIfExiting();
         if (t_depth++ == 0)
             Interlocked.Increment(ref s_threads);
-        return new Leaving();
+        return new OnDispose(() =>
+        {
+            if (t_depth > 0 && --t_depth == 0)
+                Interlocked.Decrement(ref s_threads);
+        });
     }
 
     /// <summary>Does nothing, unless the process is about to end: then the thread waits for that.</summary>
@@ -58,13 +61,10 @@ internal static class RunningComputations
         Leave(); // the process may be ended by the thread that computes
         SpinWait.SpinUntil(() => Volatile.Read(ref s_threads) == 0, Patience);
     }
+}
 
-    private sealed class Leaving : IDisposable
-    {
-        public void Dispose()
-        {
-            if (t_depth > 0 && --t_depth == 0)
-                Interlocked.Decrement(ref s_threads);
-        }
-    }
+/// <summary>Does something when it is disposed.</summary>
+internal sealed class OnDispose(Action action) : IDisposable
+{
+    public void Dispose() => action();
 }

@@ -198,7 +198,7 @@ internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
         }
     }
 
-    /// <summary>See <see cref="RuntimeDiagnostics.Blas"/>; builds of libtorch that bring their own have it inside.</summary>
+    /// <summary>See <see cref="RuntimeDiagnostics.Blas"/>; builds of libtorch often have their own inside.</summary>
     public string? Blas => Find(s_blas);
 
     /// <summary>See <see cref="RuntimeDiagnostics.Allocator"/>.</summary>
@@ -239,15 +239,9 @@ internal static class Processor
     {
         (bool Is, string Name)[] known =
         [
-            (Avx2.IsSupported, "AVX2"),
-            (Fma.IsSupported, "FMA"),
-            (Avx512F.IsSupported, "AVX-512F"),
-            (Avx512BW.IsSupported, "AVX-512BW"),
-            (AvxVnni.IsSupported, "AVX-VNNI"),
-            (Avx10v1.IsSupported, "AVX10.1"),
-            (Avx10v2.IsSupported, "AVX10.2"),
-            (AdvSimd.IsSupported, "AdvSIMD"),
-            (Dp.IsSupported, "Arm DP"),
+            (Avx2.IsSupported, "AVX2"), (Fma.IsSupported, "FMA"), (Avx512F.IsSupported, "AVX-512F"),
+            (Avx512BW.IsSupported, "AVX-512BW"), (AvxVnni.IsSupported, "AVX-VNNI"), (Avx10v1.IsSupported, "AVX10.1"),
+            (Avx10v2.IsSupported, "AVX10.2"), (AdvSimd.IsSupported, "AdvSIMD"), (Dp.IsSupported, "Arm DP"),
         ];
         string[] flags = (Value("flags") ?? Value("Features") ?? "").Split(' ');
         return

@@ -6,14 +6,11 @@ using Values = System.Runtime.Intrinsics.Vector512<float>;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Random tensors on a device, drawn from a seed and from nothing else: torch's own random state is neither read nor
-/// moved.
-/// </summary>
+/// <summary>Random tensors on a device, drawn from a seed alone: torch's own random state is not touched.</summary>
 /// <remarks>
-/// They are drawn on the CPU, whatever the device, so that a run draws the same numbers on every one; TorchSharp has
-/// generators for no other. And they are drawn here: torch's generator for the CPU takes two to three times as long for
-/// uniform and normal numbers, and fifty times for ones that say which units dropout keeps.
+/// They are drawn on the CPU, whatever the device, so that a run draws the same numbers on every one. And they are
+/// drawn here: torch's generator takes two to three times as long for uniform and normal numbers, and fifty times for
+/// ones that say which units dropout keeps.
 /// </remarks>
 internal sealed class SeededRandom
 {

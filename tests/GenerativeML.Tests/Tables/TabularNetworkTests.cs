@@ -249,7 +249,8 @@ public sealed class TabularNetworkTests
         var block = new RowBlock(source.Fields, rows);
         using (IRowReader reader = source.Open())
             Assert.AreEqual(rows, reader.Read(block, 0, rows));
-        source.Observe(block, 0, rows);
+        for (int row = 0; row < rows; row++)
+            source.Observe(block, row);
         var network = (TNetwork)options.CreateNetwork(tokens with { Frequencies = source.Frequencies });
         var layers = new TorchLayers(network.Declare, torch.CPU, 1);
         HostWeights weights = layers.ToHost(TableNetwork.Specs(network.Declare));

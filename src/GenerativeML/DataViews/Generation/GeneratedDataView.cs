@@ -4,9 +4,7 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Rows in blocks of a fixed size, any of which can be made at any time, on any number of threads at once.
-/// </summary>
+/// <summary>Rows in blocks of a fixed size, any of which can be made at any time, on any thread.</summary>
 internal interface IGeneratedRows
 {
     /// <summary>The columns; always the same object, since ML.NET compares schemas by reference.</summary>
@@ -23,40 +21,23 @@ internal interface IGeneratedRows
 internal interface IGeneratedBlock
 {
     /// <summary>
-    /// Makes rows of block <paramref name="number"/>, from the first at least to <paramref name="row"/>; those that it
-    /// has made already stay. They have the same bits however many are made at once, and in views of any length.
+    /// Makes rows of a block, from the first at least to the one that is wanted now, and says how many there are; those
+    /// that it has made stay. They have the same bits however many are made at once, and in views of any length.
     /// </summary>
-    /// <param name="number">The number of the block.</param>
-    /// <param name="row">The row that is wanted now.</param>
-    /// <param name="wanted">The rows of the block that will be wanted, from the first.</param>
-    /// <returns>How many rows there are now, from the first.</returns>
     int Compute(long number, int row, int wanted);
 
-    /// <summary>
-    /// A getter for a column, by its number in the schema, of the row of the block where a reader stands.
-    /// </summary>
+    /// <summary>A getter for a column, by its number, of the row of the block where a reader stands.</summary>
     Delegate Getter(int column, IBatchPosition at);
 }
 
-/// <summary>
-/// Rows that exist only while somebody reads them: made block by block as a cursor moves, always the same.
-/// </summary>
-internal sealed class GeneratedDataView : IDataView
+/// <summary>Rows that exist only while somebody reads them: made block by block, always the same.</summary>
+internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDataView
 {
-    private readonly IGeneratedRows _source;
-    private readonly long _rows;
-
-    /// <summary>So many rows of a source; negative numbers are an error.</summary>
-    public GeneratedDataView(IGeneratedRows source, long rows)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(rows);
-        _source = source;
-        _rows = rows;
-    }
+    private readonly long _rows = rows >= 0 ? rows : throw new ArgumentOutOfRangeException(nameof(rows));
 
     public bool CanShuffle => true;
 
-    public DataViewSchema Schema => _source.Schema;
+    public DataViewSchema Schema => source.Schema;
 
     public long? GetRowCount() => _rows;
 
@@ -68,9 +49,9 @@ internal sealed class GeneratedDataView : IDataView
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
-        var order = new GeneratedOrder(_rows, _source.BlockRows, rand);
+        var order = new GeneratedOrder(_rows, source.BlockRows, rand);
         int cursors = (int)Math.Clamp(order.Blocks, 1, n);
-        return [.. Enumerable.Range(0, cursors).Select(k => new GeneratedCursor(_source, order, active, k, cursors))];
+        return [.. Enumerable.Range(0, cursors).Select(k => new GeneratedCursor(source, order, active, k, cursors))];
     }
 }
 
@@ -131,38 +112,24 @@ internal sealed class GeneratedCursor(
 /// The order in which blocks, of which the last may be shorter, and their rows are read: as they are, or shuffled by a
 /// permutation that is computed and not held, whatever the number of rows.
 /// </summary>
-internal sealed class GeneratedOrder
+internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
 {
     private const int Rounds = 4;
 
-    private readonly long _rows;
-    private readonly int _blockRows;
-    private readonly int _seed;
-    private readonly bool _shuffled;
-    private readonly int _halfBits;
-
-    public GeneratedOrder(long rows, int blockRows, Random? shuffle)
-    {
-        _rows = rows;
-        _blockRows = blockRows;
-        Blocks = rows / blockRows + (rows % blockRows > 0 ? 1 : 0);
-        _shuffled = shuffle is not null;
-        _seed = shuffle?.Next() ?? 0;
-        _halfBits = (64 - BitOperations.LeadingZeroCount((ulong)Math.Max(Blocks - 1, 1)) + 1) / 2;
-    }
+    private readonly int? _seed = shuffle?.Next();
 
     /// <summary>The number of blocks.</summary>
-    public long Blocks { get; }
+    public long Blocks { get; } = rows / blockRows + (rows % blockRows > 0 ? 1 : 0);
 
     /// <summary>The block that is read in place <paramref name="place"/>.</summary>
     public long Block(long place)
     {
-        if (!_shuffled)
+        if (_seed is not int seed)
             return place;
         // A Feistel network permutes the next power of four; what falls outside goes round again, and so comes back in.
         ulong block = (ulong)place;
         do
-            block = Permute(block);
+            block = Permute(block, seed);
         while (block >= (ulong)Blocks);
         return (long)block;
     }
@@ -170,21 +137,22 @@ internal sealed class GeneratedOrder
     /// <summary>The rows of a block in the order in which they are read.</summary>
     public int[] Rows(long block)
     {
-        int[] rows = [.. Enumerable.Range(0, (int)Math.Min(_blockRows, _rows - block * _blockRows))];
-        if (_shuffled)
-            new SplitMix64(SplitMix64.Derive(_seed, RandomPurpose.Order, block)).Shuffle(rows.AsSpan());
-        return rows;
+        int[] order = [.. Enumerable.Range(0, (int)Math.Min(blockRows, rows - block * blockRows))];
+        if (_seed is int seed)
+            new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Order, block)).Shuffle(order.AsSpan());
+        return order;
     }
 
-    private ulong Permute(ulong block)
+    private ulong Permute(ulong block, int seed)
     {
-        ulong mask = (1UL << _halfBits) - 1;
-        ulong left = block >> _halfBits, right = block & mask;
+        int halfBits = (64 - BitOperations.LeadingZeroCount((ulong)Math.Max(Blocks - 1, 1)) + 1) / 2;
+        ulong mask = (1UL << halfBits) - 1;
+        ulong left = block >> halfBits, right = block & mask;
         for (int round = 0; round < Rounds; round++)
         {
-            ulong mixed = SplitMix64.Derive(_seed, RandomPurpose.Order, (long)(right * Rounds) + round) & mask;
+            ulong mixed = SplitMix64.Derive(seed, RandomPurpose.Order, (long)(right * Rounds) + round) & mask;
             (left, right) = (right, left ^ mixed);
         }
-        return left << _halfBits | right;
+        return left << halfBits | right;
     }
 }

@@ -6,7 +6,6 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>The rows of one call of Generate on a generator of vectors: one seed, one condition.</summary>
-/// <exception cref="ArgumentException">No row can meet the condition; the message says why.</exception>
 internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
     : IGeneratedRows
 {
@@ -72,7 +71,6 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
 internal static class VectorCondition
 {
     /// <summary>The conditions that all rows have, slot by slot: NaN where they are free. Empty for none.</summary>
-    /// <exception cref="ArgumentException">No row can meet the condition; the message says why.</exception>
     public static float[] Resolve(RowCondition? where, VectorModelState state)
     {
         if (where is null || where.Columns.Length == 0)
@@ -94,14 +92,18 @@ internal static class VectorCondition
             if (condition.Values is not SomeValues { Values: [object wanted] })
             {
                 throw Impossible(
-                    $"The condition {condition} is none that this model knows: conditions on its label columns are single values.");
+                    $"The condition {condition} is none that this model knows: conditions on its label columns are "
+                    + "single values.");
             }
             int first = fields[1..column].Sum(f => f.Width), width = fields[column].Width;
             Span<float> target = slots.AsSpan(first, width);
             float[] asked = Slots(
                 state.Schema.Columns[column], fields[column], condition, wanted, means.AsSpan(first, width));
             if (!float.IsNaN(target[0]) && !target.SequenceEqual(asked))
-                throw Impossible($"No row can meet the condition {where}: it asks for two values of column '{condition.Column}'.");
+            {
+                throw Impossible(
+                    $"No row can meet the condition {where}: it asks for two values of column '{condition.Column}'.");
+            }
             asked.CopyTo(target);
         }
         return slots;
@@ -184,7 +186,6 @@ internal sealed record VectorSchema
     }.ToSchema();
 
     /// <summary>Checks a schema that came from a file against the fields of the model that came with it.</summary>
-    /// <exception cref="FormatException">It does not fit them.</exception>
     public void Check(IReadOnlyList<RowField> fields)
     {
         foreach (VectorSchemaColumn column in Columns)

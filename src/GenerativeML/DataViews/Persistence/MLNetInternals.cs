@@ -46,7 +46,6 @@ namespace GenerativeML
         public static void WriteHeader(ModelSaveContext context) => Call(context, "SetVersionInfo", s_header);
 
         /// <summary>Checks that a saved model begins with that header.</summary>
-        /// <exception cref="FormatException">It is the header of something else, or of a newer version.</exception>
         public static void CheckHeader(object loadContext) => Call(loadContext, "CheckAtModel", s_header);
 
         /// <summary>Writes a file of the given name into the model's folder of the zip.</summary>
@@ -54,7 +53,6 @@ namespace GenerativeML
             Call(context, "SaveBinaryStream", name, (Action<BinaryWriter>)(writer => write(writer.BaseStream)));
 
         /// <summary>Reads a file of the model's folder; the stream can seek and knows its length.</summary>
-        /// <exception cref="FormatException">There is no such file.</exception>
         public static void ReadEntry(object loadContext, string name, Action<Stream> read)
         {
             Action<BinaryReader> reader = r => read(r.BaseStream);

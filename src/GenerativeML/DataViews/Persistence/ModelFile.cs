@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
@@ -41,8 +42,7 @@ internal static class ModelFile
     }
 
     /// <summary>
-    /// Reads a model from a <c>ModelLoadContext</c>, a type that is internal to ML.NET, which finds this by the assembly's
-    /// attribute and calls it.
+    /// Reads a model from a <c>ModelLoadContext</c>, a type that is internal to ML.NET, which calls this.
     /// </summary>
     /// <exception cref="FormatException">The file is damaged, of another kind or of a newer version.</exception>
     /// <exception cref="InvalidOperationException">Torch, or the environment's device, is not there.</exception>
@@ -66,7 +66,6 @@ internal static class ModelFile
     }
 
     /// <summary>Reads <c>options.json</c>: the family, and what the family wrote of itself.</summary>
-    /// <exception cref="FormatException">The file is truncated, altered, or of a newer version.</exception>
     public static (ModelFamily Family, JsonElement Options) ReadOptions(Stream stream)
     {
         using JsonDocument document = Parse(stream);
@@ -110,7 +109,7 @@ internal sealed record ModelFamily(string Name, Func<IHostEnvironment, JsonEleme
 /// <summary>All families that can be loaded.</summary>
 internal static class ModelFamilies
 {
-    private static readonly Dictionary<string, ModelFamily> s_known = new()
+    private static readonly ConcurrentDictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
         [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
@@ -123,22 +122,12 @@ internal static class ModelFamilies
     };
 
     /// <summary>Finds a family by the name that a file gives it.</summary>
-    /// <exception cref="FormatException">There is none of that name in this version.</exception>
-    public static ModelFamily Find(string name)
-    {
-        lock (s_known)
-        {
-            return s_known.GetValueOrDefault(name) ?? throw new FormatException(
-                $"The saved model is of the family '{name}', which this version does not know.");
-        }
-    }
+    public static ModelFamily Find(string name) =>
+        s_known.GetValueOrDefault(name) ?? throw new FormatException(
+            $"The saved model is of the family '{name}', which this version does not know.");
 
     /// <summary>Adds a family that is not the package's own, as tests do.</summary>
-    public static void Add(ModelFamily family)
-    {
-        lock (s_known)
-            s_known.Add(family.Name, family);
-    }
+    public static void Add(ModelFamily family) => s_known[family.Name] = family;
 }
 
 /// <summary>Reads saved options strictly: nothing missing, nothing null that must not be, nothing unknown.</summary>
@@ -156,7 +145,6 @@ internal static class ModelJson
     };
 
     /// <summary>Reads the property <paramref name="name"/> of a JSON object.</summary>
-    /// <exception cref="FormatException">It is missing, or is no <typeparamref name="T"/>.</exception>
     public static T Read<T>(JsonElement parent, string name)
     {
         if (parent.ValueKind != JsonValueKind.Object || !parent.TryGetProperty(name, out JsonElement value))
@@ -165,11 +153,9 @@ internal static class ModelJson
     }
 
     /// <summary>Reads a JSON value.</summary>
-    /// <exception cref="FormatException">It is no <typeparamref name="T"/>.</exception>
     public static T Read<T>(JsonElement value) => (T)Read(value, typeof(T));
 
     /// <summary>Reads a JSON value of a type that is known only now.</summary>
-    /// <exception cref="FormatException">It is no <paramref name="type"/>.</exception>
     public static object Read(JsonElement value, Type type)
     {
         try

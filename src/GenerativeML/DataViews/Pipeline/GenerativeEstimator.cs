@@ -28,7 +28,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
 
     /// <summary>
-    /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
+    /// The columns that are added. A width above zero promises a vector, of whatever width data tells.
     /// </summary>
     private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
 
@@ -94,9 +94,7 @@ internal static class HostDefaults
     public static int Seed(IHostEnvironment environment) => (int?)MLNetInternals.SettingOf(environment, "Seed") ?? 0;
 }
 
-/// <summary>
-/// Hands progress on, and writes a line to <c>MLContext.Log</c>: first and last, and every few seconds.
-/// </summary>
+/// <summary>Hands progress on, and writes first, last and every few seconds a line to <c>MLContext.Log</c>.</summary>
 internal sealed class LoggedProgress(IChannel channel, IProgress<TrainingProgress>? listener) : IProgress<TrainingProgress>
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(5);

@@ -2,9 +2,7 @@ using System.Buffers;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Between the row mapper and a model of vectors: which output goes where, and a label by a threshold.
-/// </summary>
+/// <summary>Between the row mapper and a model of vectors: which output goes where, labels by a threshold.</summary>
 internal sealed class VectorBatchModel : IBatchModel
 {
     // Enough rows to make the cost of operator calls small, few enough for a CPU's caches; fewer where rows are wide.

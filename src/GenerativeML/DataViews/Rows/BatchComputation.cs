@@ -15,21 +15,13 @@ internal interface IBatchModel : IDisposable
     /// <summary>How many rows are worth computing at once.</summary>
     int BatchSize { get; }
 
-    /// <summary>
-    /// How many batches may be computed before anybody asks for their rows; none where they cost too much.
-    /// </summary>
+    /// <summary>How many batches may be computed before anybody asks for them; none where they cost much.</summary>
     int BatchesAhead => 0;
 
-    /// <summary>
-    /// What takes the place of NaN and infinity; null: such rows are not computed, see <see
-    /// cref="OutputBlock.SetUnknown"/>.
-    /// </summary>
+    /// <summary>What takes the place of NaN and infinity; null: the outputs of such rows say "not known".</summary>
     NonFiniteReplacement? Replacement { get; }
 
-    /// <summary>
-    /// Computes the wanted outputs of the first rows, each from that row alone. All inputs are finite.
-    /// </summary>
-    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    /// <summary>Computes the wanted outputs of so many rows, each from that row alone. Inputs are finite.</summary>
     void Run(RowBlock inputs, int rows, OutputBlock outputs);
 }
 
@@ -42,45 +34,33 @@ internal sealed class RowException(int row, string column, Exception cause)
         new($"Row {first + row} (counted from 0), {Message}", InnerException);
 }
 
-/// <summary>
-/// The way of batches through the model: input rows in, a computation each, getters for the outputs. Rows of all
-/// batches are counted on; different batches may be in different threads' hands.
-/// </summary>
-internal sealed class BatchComputation
+/// <summary>Batches through the model: rows in, a computation each, getters; rows of all are counted on.</summary>
+internal sealed class BatchComputation(
+    BatchRowMapper mapper, DataViewRow input, bool[] active, int capacity, int batches = 1,
+    Func<int, Delegate?>? getter = null)
 {
-    private readonly IBatchModel _model;
-    private readonly FieldReader[] _readers;
-    private readonly int _capacity;
-    private readonly RowBlock[] _inputs; // of each batch
-    private readonly OutputBlock _outputs; // of all batches
-    private readonly OutputBlock[] _parts;
-    private readonly bool[] _unknown;
+    private readonly IBatchModel _model = mapper.Model;
 
-    /// <summary>
-    /// Room for some batches; inputs are read by getters of another's where those are given, by column number.
-    /// </summary>
-    public BatchComputation(
-        BatchRowMapper mapper, DataViewRow input, bool[] active, int capacity, int batches = 1,
-        Func<int, Delegate?>? getter = null)
-    {
-        _model = mapper.Model;
-        _capacity = capacity;
-        _readers =
-        [
-            .. mapper.ModelInputs.Zip(_model.Inputs, (column, field) => FieldReaders.Open(
-                input, input.Schema[column.Index], field, getter?.Invoke(column.Index))),
-        ];
-        _inputs = [.. Enumerable.Range(0, batches).Select(_ => new RowBlock(_model.Inputs, capacity))];
-        _outputs = new OutputBlock(_model.Outputs, active[mapper.InputSchema.Count..], batches * capacity);
-        _parts = [.. Enumerable.Range(0, batches).Select(b => _outputs.Part(b * capacity, capacity))];
-        _unknown = new bool[batches * capacity];
-    }
+    // Values come from other getters than the input's where those are given, by column.
+    private readonly FieldReader[] _readers =
+    [
+        .. mapper.ModelInputs.Zip(mapper.Model.Inputs, (column, field) => FieldReaders.Open(
+            input, input.Schema[column.Index], field, getter?.Invoke(column.Index))),
+    ];
+
+    private readonly RowBlock[] _inputs =
+        [.. Enumerable.Range(0, batches).Select(_ => new RowBlock(mapper.Model.Inputs, capacity))];
+
+    private readonly OutputBlock _outputs =
+        new(mapper.Model.Outputs, active[mapper.InputSchema.Count..], batches * capacity);
+
+    private readonly bool[] _unknown = new bool[batches * capacity];
 
     /// <summary>Reads the model's inputs into row <paramref name="row"/> of a batch.</summary>
     public void ReadRow(int batch, int row)
     {
         RowBlock inputs = _inputs[batch];
-        ref bool unknown = ref _unknown[batch * _capacity + row];
+        ref bool unknown = ref _unknown[batch * capacity + row];
         unknown = false;
         for (int f = 0; f < _readers.Length; f++)
         {
@@ -103,11 +83,11 @@ internal sealed class BatchComputation
     /// <summary>Computes all wanted outputs of the first <paramref name="rows"/> rows of a batch.</summary>
     public void Run(int batch, int rows)
     {
-        OutputBlock outputs = _parts[batch];
+        OutputBlock outputs = _outputs.Part(batch * capacity, capacity);
         _model.Run(_inputs[batch], rows, outputs);
         for (int row = 0; row < rows; row++)
         {
-            if (_unknown[batch * _capacity + row])
+            if (_unknown[batch * capacity + row])
                 outputs.SetUnknown(row);
         }
     }
@@ -116,34 +96,29 @@ internal sealed class BatchComputation
     public Delegate Getter(int output, IBatchPosition at) => _outputs.Getter(output, at);
 }
 
-/// <summary>Host memory for the outputs of rows: a dense, row-major array for each output that somebody asked for.</summary>
+/// <summary>Host memory for the outputs of rows: a dense, row-major array for each that somebody asked for.</summary>
 internal sealed class OutputBlock
 {
     private readonly IReadOnlyList<OutputColumn> _columns;
     private readonly Array?[] _storage;
-    private readonly int _capacity;
-    private readonly int _first; // the row of the storage that is the first one here
+    private readonly int _first, _capacity; // the row of the storage that is the first one here, and how many there are
 
     public OutputBlock(IReadOnlyList<OutputColumn> columns, IReadOnlyList<bool> wanted, int capacity)
+        : this(
+            columns,
+            [.. columns.Select((c, i) => wanted[i] ? Allocate(c.Kind, checked(capacity * WidthOf(c))) : null)],
+            0, capacity)
     {
-        _columns = columns;
-        _capacity = capacity;
-        _storage = [.. columns.Select((column, i) => wanted[i] ? Allocate(column.Kind, checked(capacity * WidthOf(i))) : null)];
     }
 
-    private OutputBlock(OutputBlock whole, int first, int capacity)
-    {
-        _storage = whole._storage;
-        _first = whole._first + first;
-        _columns = whole._columns;
-        _capacity = capacity;
-    }
+    private OutputBlock(IReadOnlyList<OutputColumn> columns, Array?[] storage, int first, int capacity) =>
+        (_columns, _storage, _first, _capacity) = (columns, storage, first, capacity);
 
     /// <summary>Whether output <paramref name="column"/> is to be computed.</summary>
     public bool IsWanted(int column) => _storage[column] is not null;
 
     /// <summary>Some neighbouring rows, in the same memory.</summary>
-    public OutputBlock Part(int first, int rows) => new(this, first, rows);
+    public OutputBlock Part(int first, int rows) => new(_columns, _storage, _first + first, rows);
 
     /// <summary>The values of a wanted Single output, (rows × width).</summary>
     public Span<float> Singles(int column) => Values<float>(column).Span;
@@ -162,7 +137,7 @@ internal sealed class OutputBlock
     {
         for (int i = 0; i < _storage.Length; i++)
         {
-            int width = WidthOf(i), at = (_first + row) * width;
+            int width = WidthOf(_columns[i]), at = (_first + row) * width;
             if (_storage[i] is float[] singles)
                 Array.Fill(singles, float.NaN, at, width);
             else if (_storage[i] is bool[] booleans)
@@ -172,10 +147,7 @@ internal sealed class OutputBlock
         }
     }
 
-    /// <summary>
-    /// A <see cref="ValueGetter{TValue}"/> for output <paramref name="output"/> of the row that <paramref name="at"/>
-    /// names.
-    /// </summary>
+    /// <summary>A getter for an output of the row where a reader stands.</summary>
     public Delegate Getter(int output, IBatchPosition at)
     {
         int width = _columns[output].Width;
@@ -198,11 +170,11 @@ internal sealed class OutputBlock
         _ => new string[size],
     };
 
-    private int WidthOf(int column) => Math.Max(1, _columns[column].Width);
+    private static int WidthOf(OutputColumn column) => Math.Max(1, column.Width);
 
     private Memory<T> Values<T>(int column)
     {
-        int width = WidthOf(column);
+        int width = WidthOf(_columns[column]);
         return ((T[])_storage[column]!).AsMemory(_first * width, _capacity * width);
     }
 }

@@ -38,13 +38,14 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
         _input = input;
         _idGetter = input.GetIdGetter();
         _capacity = mapper.Model.BatchSize;
-        _places = ahead && CanKeep(mapper.InputSchema.Where(active.Has)) ? 1 + mapper.Model.BatchesAhead : 1;
+        _places = ahead && CanKeep([.. mapper.InputSchema.Where(active.Has)]) ? 1 + mapper.Model.BatchesAhead : 1;
         int rows = checked(_places * _capacity);
         _ids = new DataViewRowId[rows];
         _batches = new long[rows];
         _passThrough =
         [
-            .. mapper.InputSchema.Select(c => active.Has(c) ? ColumnBuffer.Create(input, input.Schema[c.Index], rows) : null),
+            .. mapper.InputSchema.Select(
+                c => active.Has(c) ? ColumnBuffer.Create(input, input.Schema[c.Index], rows) : null),
         ];
         // Columns are computed when they are read, so one that passes through as well is read only once.
         _computation = new BatchComputation(
@@ -150,18 +151,10 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
         return true;
     }
 
-    private bool CanKeep(IEnumerable<DataViewSchema.Column> columns)
-    {
-        long values = 0;
-        foreach (DataViewSchema.Column column in columns)
-        {
-            // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
-            if (!column.Type.RawType.IsValueType || column.Type is VectorDataViewType { IsKnownSize: false })
-                return false;
-            values += (column.Type as VectorDataViewType)?.Size ?? 1;
-        }
-        return values * _capacity <= MostValuesKept;
-    }
+    // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
+    private bool CanKeep(DataViewSchema.Column[] columns) =>
+        columns.All(c => c.Type.RawType.IsValueType && c.Type is not VectorDataViewType { IsKnownSize: false })
+        && columns.Sum(c => (long)((c.Type as VectorDataViewType)?.Size ?? 1)) * _capacity <= MostValuesKept;
 
     /// <summary>The row of the batch that is being read.</summary>
     private sealed class FillPosition : IBatchPosition

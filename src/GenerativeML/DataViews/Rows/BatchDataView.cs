@@ -96,7 +96,7 @@ internal sealed class BatchDataView(BatchRowMapper mapper, IDataView source) : I
     }
 }
 
-/// <summary>The cursor for readers that ask for none of the model's outputs: the input's own rows, nothing computed.</summary>
+/// <summary>The cursor for readers that ask for none of the model's outputs: the input's own rows.</summary>
 internal sealed class PassThroughCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active)
     : RowCursor(mapper.OutputSchema, active)
 {
@@ -117,8 +117,7 @@ internal sealed class PassThroughCursor(BatchRowMapper mapper, DataViewRowCursor
 }
 
 /// <summary>
-/// A single row with the model's outputs beside it, as a <c>PredictionEngine</c> reads it: computed when the first
-/// output is asked for, and again whenever the input's position has moved.
+/// A row with the model's outputs, for a <c>PredictionEngine</c>: computed anew where the input has moved.
 /// </summary>
 internal sealed class MappedRow(BatchRowMapper mapper, DataViewRow input, bool[] active) : DataViewRow, IBatchPosition
 {

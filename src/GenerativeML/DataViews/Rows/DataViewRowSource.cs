@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -8,49 +7,32 @@ namespace GenerativeML;
 /// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass. The
 /// first pass counts what is not finite; an error is thrown at its end, so that it tells of all such rows.
 /// </summary>
-internal sealed class DataViewRowSource : IRowSource
+internal sealed class DataViewRowSource(
+    IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
+    IReadOnlyList<string>? labels = null, CancellationToken cancellation = default) : IRowSource
 {
     private const int MaxCategories = 20;
     private const float MaxCategory = 1 << 24; // beyond it not every whole number is a Single
 
-    private readonly IDataView _data;
-    private readonly NonFiniteValues _policy;
-    private readonly CancellationToken _cancellation;
     private bool _judged;
 
-    /// <summary>
-    /// Binds columns of <paramref name="data"/>, by name for the last time; errors call it <paramref name="parameter"/>.
-    /// The <paramref name="labels"/> follow the vectors.
-    /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or of none of the types that it may have.</exception>
-    public DataViewRowSource(
-        IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
-        IReadOnlyList<string>? labels = null, CancellationToken cancellation = default)
-    {
-        _data = data;
-        _policy = policy;
-        _cancellation = cancellation;
-        Fields =
-        [
-            .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
-            .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
-        ];
-        Columns = [.. Fields.Select(field => data.Schema[field.Name])];
-    }
+    private bool Drops => policy == NonFiniteValues.DropRow;
 
-    public IReadOnlyList<RowField> Fields { get; private set; }
+    /// <summary>What is read: the vectors before the labels.</summary>
+    public IReadOnlyList<RowField> Fields { get; private set; } =
+    [
+        .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
+        .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
+    ];
 
     /// <summary>The columns that the fields are read from.</summary>
-    public IReadOnlyList<DataViewSchema.Column> Columns { get; }
+    public IReadOnlyList<DataViewSchema.Column> Columns { get; } =
+        [.. columns.Concat(labels ?? []).Select(name => data.Schema[name])];
 
-    /// <summary>
-    /// What takes the place of NaN and infinity, known once the rows have been opened; null: nothing does.
-    /// </summary>
+    /// <summary>What takes the place of NaN and infinity, known once rows have been opened; null: nothing.</summary>
     public NonFiniteReplacement? Replacement { get; private set; }
 
-    /// <summary>
-    /// Takes labels that are numbers for categories where few values, all of them whole, occur in all rows.
-    /// </summary>
+    /// <summary>Takes numeric labels for categories where few values, all of them whole, occur in all rows.</summary>
     public void FindCategories()
     {
         Dictionary<int, SortedSet<float>> values = Enumerable.Range(0, Fields.Count)
@@ -58,7 +40,7 @@ internal sealed class DataViewRowSource : IRowSource
             .ToDictionary(f => f, _ => new SortedSet<float>());
         if (values.Count == 0)
             return;
-        using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => Columns[f])))
+        using (DataViewRowCursor cursor = data.GetRowCursor(values.Keys.Select(f => Columns[f])))
         {
             Dictionary<int, ValueGetter<float>> getters = values.Keys.ToDictionary(
                 f => f, f => cursor.GetGetter<float>(Columns[f]));
@@ -86,7 +68,7 @@ internal sealed class DataViewRowSource : IRowSource
     /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open()
     {
-        if (_policy == NonFiniteValues.Replace && Replacement is null)
+        if (policy == NonFiniteValues.Replace && Replacement is null)
             Replacement = LearnReplacement();
         return new Reader(this, OpenCursor(out FieldReader[] readers), readers);
     }
@@ -110,13 +92,13 @@ internal sealed class DataViewRowSource : IRowSource
     private bool MoveNext(DataViewRowCursor cursor)
     {
         if ((cursor.Position & 1023) == 0)
-            _cancellation.ThrowIfCancellationRequested();
+            cancellation.ThrowIfCancellationRequested();
         return cursor.MoveNext();
     }
 
     private DataViewRowCursor OpenCursor(out FieldReader[] readers)
     {
-        DataViewRowCursor cursor = _data.GetRowCursor(Columns);
+        DataViewRowCursor cursor = data.GetRowCursor(Columns);
         try
         {
             readers = [.. Columns.Zip(Fields, (c, field) => FieldReaders.Open(cursor, c, field))];
@@ -133,16 +115,16 @@ internal sealed class DataViewRowSource : IRowSource
     {
         if (scan.Rows == 0)
         {
-            throw new InvalidOperationException(
-                $"There are no rows to train on: column {string.Join(", ", Fields.Select(f => $"'{f.Name}'"))} is empty.");
+            string names = string.Join(", ", Fields.Select(f => $"'{f.Name}'"));
+            throw new InvalidOperationException($"There are no rows to train on: column {names} is empty.");
         }
-        if (_policy == NonFiniteValues.Error && scan.BadRows > 0)
+        if (policy == NonFiniteValues.Error && scan.BadRows > 0)
         {
             throw new InvalidOperationException(scan.Describe()
                 + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
         }
-        if (_policy == NonFiniteValues.DropRow && scan.BadRows == scan.Rows)
+        if (Drops && scan.BadRows == scan.Rows)
         {
             throw new InvalidOperationException(
                 $"There are no rows to train on: every row holds NaN or infinity. {scan.Describe()}");
@@ -166,7 +148,7 @@ internal sealed class DataViewRowSource : IRowSource
                     if (_scan is not null)
                         source.Judge(_scan);
                 }
-                else if (ReadRow(block, start + read) || source._policy != NonFiniteValues.DropRow)
+                else if (ReadRow(block, start + read) || !source.Drops)
                 {
                     read++;
                 }
@@ -215,16 +197,14 @@ internal sealed class DataViewRowSource : IRowSource
                 if (float.IsFinite(values[slot]))
                     continue;
                 bad.Values++;
-                bad.First ??= string.Create(CultureInfo.InvariantCulture, $"{values[slot]} in slot {slot} of row {Rows}");
+                bad.First ??= FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
             }
         }
 
         /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
         public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
-            pair => string.Create(
-                CultureInfo.InvariantCulture,
-                $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
-                + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0).")));
+            pair => $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
+                + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0)."));
     }
 }
 

@@ -6,36 +6,31 @@ using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace GenerativeML;
 
-/// <summary>What a model takes a column for.</summary>
+/// <summary>
+/// What a model takes a column for: a vector of Single of known size; a label, in each row one Single, Boolean or key
+/// of known cardinality; or a text.
+/// </summary>
 internal enum InputKind
 {
-    /// <summary>A vector of Single of known size.</summary>
     Vector,
-
-    /// <summary>One value in each row: Single, Boolean, or a key of known cardinality.</summary>
     Label,
-
-    /// <summary>A text.</summary>
     Text,
 }
 
-/// <summary>
-/// Finds a model's input columns in a schema, and says which is wrong, what was expected, what was found.
-/// </summary>
+/// <summary>Finds a model's input columns; errors say which is wrong, what was expected and what was found.</summary>
 internal static class InputColumns
 {
     private const int MostKeys = 1 << 20;
 
     /// <summary>Finds the column <paramref name="name"/>, of any width.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
     public static RowField Describe(DataViewSchema schema, string name, InputKind kind, string parameter) =>
         Describe(schema, name, kind, Expected(kind), parameter);
 
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
-        InputKind kind = field.Kind == FieldKind.Text ? InputKind.Text : field.IsLabel ? InputKind.Label : InputKind.Vector;
+        InputKind kind = field.IsLabel ? InputKind.Label
+            : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
         string vector = $"Vector<Single, {field.Width}>";
         RowField found = Describe(
             schema, field.Name, kind, kind == InputKind.Vector ? vector : Expected(kind), parameter);
@@ -55,7 +50,6 @@ internal static class InputColumns
     }
 
     /// <summary>Checks what is known of a column before any data is there: all but a vector's size.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
     public static void Check(SchemaShape shape, string name, InputKind kind, string parameter)
     {
         foreach (SchemaShape.Column column in shape.Where(c => c.Name == name))
@@ -84,8 +78,9 @@ internal static class InputColumns
             throw Missing(name, expected, schema, parameter);
         int width = Width(column.Type, kind);
         bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
+        FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
-            ? new(name, kind == InputKind.Text ? FieldKind.Text : FieldKind.Single, width) { IsLabel = kind == InputKind.Label }
+            ? new(name, field, width) { IsLabel = kind == InputKind.Label }
             : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
@@ -133,7 +128,6 @@ internal static class InputColumns
 internal static class ColumnNames
 {
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
-    /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public static void Check(IEnumerable<string> read, IEnumerable<string?> added)
     {
         string[] inputs = [.. read], outputs = [.. added.OfType<string>()];
@@ -156,9 +150,7 @@ internal delegate bool FieldReader(RowBlock block, int field, int row);
 /// <summary>Reads columns of the row that a cursor stands on into the slots of fields.</summary>
 internal static class FieldReaders
 {
-    /// <summary>
-    /// A reader for a column, which gets its values by another getter than the input's where one is given.
-    /// </summary>
+    /// <summary>A reader for a column, whose values come from another getter where one is given.</summary>
     public static FieldReader Open(
         DataViewRow input, DataViewSchema.Column column, RowField field, Delegate? getter = null)
     {

@@ -15,23 +15,17 @@ internal enum OutputKind
 /// <summary>A column that a model adds to each row: a scalar of width zero, or a vector.</summary>
 internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 {
-    /// <summary>
-    /// The input column whose slot names this vector carries; a slot without one is called <c>Features.3</c>.
-    /// </summary>
+    /// <summary>The input column whose slot names this vector carries; a nameless slot is <c>Features.3</c>.</summary>
     public string? SlotNamesFrom { get; init; }
 
-    /// <summary>
-    /// What a Boolean says of a row with NaN or infinity: a predicted label says that it is an anomaly.
-    /// </summary>
+    /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
 
     /// <summary>What ML.NET's evaluators and tools need to know of a score; null for other columns.</summary>
     public ScoreAnnotation? Score { get; init; }
 }
 
-/// <summary>
-/// The annotations <c>ScoreColumnKind</c>, the task, and <c>ScoreValueKind</c>, the column's part in it.
-/// </summary>
+/// <summary>The annotations <c>ScoreColumnKind</c>, the task, and <c>ScoreValueKind</c>, the part in it.</summary>
 internal sealed record ScoreAnnotation(string ColumnKind, string ValueKind)
 {
     public static ScoreAnnotation AnomalyScore { get; } = new("AnomalyDetection", "Score");
@@ -56,7 +50,8 @@ internal static class OutputAnnotations
     }
 
     /// <summary>Adds the columns to a schema whose other columns are those of <paramref name="input"/>.</summary>
-    public static void Deliver(DataViewSchema.Builder schema, IReadOnlyList<OutputColumn> columns, DataViewSchema? input)
+    public static void Deliver(
+        DataViewSchema.Builder schema, IReadOnlyList<OutputColumn> columns, DataViewSchema? input)
     {
         uint setId = NextSetId(input);
         foreach (OutputColumn column in columns)
@@ -74,8 +69,9 @@ internal static class OutputAnnotations
             if (column.Score is ScoreAnnotation score)
             {
                 annotations.AddPrimitiveValue(ScoreColumnSetId, s_setIdType, setId);
-                annotations.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, score.ColumnKind.AsMemory());
-                annotations.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, score.ValueKind.AsMemory());
+                TextDataViewType text = TextDataViewType.Instance;
+                annotations.AddPrimitiveValue("ScoreColumnKind", text, score.ColumnKind.AsMemory());
+                annotations.AddPrimitiveValue("ScoreValueKind", text, score.ValueKind.AsMemory());
             }
             PrimitiveDataViewType item = column.Kind switch
             {
@@ -91,14 +87,13 @@ internal static class OutputAnnotations
     /// <summary>The number that joins the columns of one score: one that no score in a schema has yet.</summary>
     private static uint NextSetId(IEnumerable<DataViewSchema.Column>? schema)
     {
-        uint largest = 0;
-        foreach (DataViewSchema.Column column in schema ?? [])
+        uint largest = 0, id = 0;
+        foreach (DataViewSchema.Annotations annotations in (schema ?? []).Select(c => c.Annotations))
         {
-            DataViewType? type = column.Annotations.Schema.GetColumnOrNull(ScoreColumnSetId)?.Type;
+            DataViewType? type = annotations.Schema.GetColumnOrNull(ScoreColumnSetId)?.Type;
             if (type is not KeyDataViewType || type.RawType != typeof(uint))
                 continue;
-            uint id = 0;
-            column.Annotations.GetValue(ScoreColumnSetId, ref id);
+            annotations.GetValue(ScoreColumnSetId, ref id);
             largest = Math.Max(largest, id);
         }
         return largest + 1;

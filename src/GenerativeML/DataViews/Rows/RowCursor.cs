@@ -28,8 +28,6 @@ internal static class ActiveColumns
         column.Index < active.Length && active[column.Index];
 
     /// <summary>The getter that <paramref name="open"/> gives for an active column, as the caller wants it.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is not active.</exception>
-    /// <exception cref="InvalidOperationException">The column's values are of another type.</exception>
     public static ValueGetter<TValue> Getter<TValue>(
         this bool[] active, DataViewSchema.Column column, Func<int, Delegate> open)
     {
@@ -47,7 +45,6 @@ internal static class ActiveColumns
 internal interface IBatchPosition
 {
     /// <summary>The row of the block that getters answer for; its values are there once this returns.</summary>
-    /// <exception cref="InvalidOperationException">There is no current row.</exception>
     int Row { get; }
 }
 

@@ -144,14 +144,11 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
 
     public IRowReader Open() => new Reader(tokens, table.Open());
 
-    public void Observe(RowBlock block, int start, int count)
+    public void Observe(RowBlock block, int row)
     {
-        for (int row = start; row < start + count; row++)
-        {
-            ReadOnlySpan<long> values = block.Int64Row(0, row);
-            for (int position = 0; position < values.Length; position++)
-                Frequencies[position][values[position]]++;
-        }
+        ReadOnlySpan<long> values = block.Int64Row(0, row);
+        for (int position = 0; position < values.Length; position++)
+            Frequencies[position][values[position]]++;
     }
 
     private sealed class Reader(TokenTable tokens, ITableReader rows) : IRowReader
