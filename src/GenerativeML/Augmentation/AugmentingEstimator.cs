@@ -172,8 +172,7 @@ internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows,
 }
 
 /// <summary>
-/// The rows of several data views, spread evenly among each other: a trainer that takes rows in their order sees at any
-/// point as large a share of each as at any other. Nothing is held.
+/// The rows of several data views, spread evenly among each other: at any point as large a share of each.
 /// </summary>
 internal sealed class MixedDataView : IDataView
 {

@@ -3,9 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>
-/// The estimators of this package that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.
-/// </summary>
+/// <summary>The estimators that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.</summary>
 public sealed class GenerativeCatalog
 {
     private readonly IHostEnvironment _environment;

@@ -4,9 +4,8 @@ namespace GenerativeML;
 internal static class ConditionDraws
 {
     /// <summary>
-    /// Writes conditions of rows, (count × C), drawn from those of training rows, (any × C), in the units of the data.
-    /// Free slots, NaN in what all rows have or all where that is empty, come from a stored row that shares the others,
-    /// or from any where none does.
+    /// Writes conditions of rows, (count × C), as stored ones of training rows, (any × C). Free slots, NaN in what all
+    /// rows have or all where that is empty, come from a stored row that shares the others, or from any.
     /// </summary>
     public static void Draw(
         ReadOnlySpan<float> stored, int width, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)

@@ -52,8 +52,7 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
 }
 
 /// <summary>
-/// A bounded random sample of the rows of a Single field, every row equally likely, in one pass (Vitter's algorithm R
-/// 1985). With no more rows than its size it holds them all, in their order.
+/// A random sample of rows of a Single field, in one pass (Vitter's algorithm R 1985); of few, all in their order.
 /// </summary>
 internal sealed class RowSample(int field, int width, int size, int seed) : IRowObserver
 {

@@ -16,9 +16,7 @@ public abstract record TrainingOptions
     /// </summary>
     public int? Seed { get; init; }
 
-    /// <summary>
-    /// Passes over the training rows. Default: as many as the family's own rule gives for the number of rows.
-    /// </summary>
+    /// <summary>Passes over the training rows. Default: by the family's own rule for the number of rows.</summary>
     public int? Epochs { get; init; }
 
     /// <summary>
@@ -190,15 +188,11 @@ public enum CancellationBehavior
     /// </summary>
     Throw,
 
-    /// <summary>
-    /// Return a model with the best weights so far; before the first step there are none, and Fit throws.
-    /// </summary>
+    /// <summary>Return the best model so far; before the first step there is none, and Fit throws.</summary>
     ReturnModel,
 }
 
-/// <summary>
-/// Where and how often a training run writes down all that it needs to go on after it was stopped or killed.
-/// </summary>
+/// <summary>Where and how often a run writes down what it needs to go on after it was stopped or killed.</summary>
 /// <remarks>
 /// The same Fit call with the same folder continues from the newest checkpoint there and, on a CPU, ends with the same
 /// bits as a run that was never interrupted. A checkpoint of other options or of other data is refused,

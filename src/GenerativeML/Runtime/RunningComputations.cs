@@ -1,9 +1,8 @@
 namespace GenerativeML;
 
 /// <summary>
-/// The threads that compute by native code. A process that ends while one of them does would crash: the native
-/// libraries are taken down under it. So its end waits until each has come to a place where it can stop, and there it
-/// stays.
+/// The threads in native code. A process that ended meanwhile would crash, so that its end waits until each has come to
+/// a place where it can stop, and there it stays.
 /// </summary>
 internal static class RunningComputations
 {

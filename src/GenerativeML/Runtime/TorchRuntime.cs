@@ -145,8 +145,8 @@ internal static partial class TorchThreads
     private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
 
     /// <summary>
-    /// Before torch's native library is loaded: threads that wait are to sleep. By default they spin, and take the
-    /// processor from the threads that read rows and from every other process on a shared machine.
+    /// Before the native library is loaded: waiting threads are to sleep, since spinning takes the processor from those
+    /// that read rows and from other processes.
     /// </summary>
     public static void Prepare()
     {

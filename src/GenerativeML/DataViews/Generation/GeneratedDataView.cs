@@ -56,8 +56,7 @@ internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDat
 }
 
 /// <summary>
-/// Moves through generated rows, every so-many-th block of them from the first on. A block is made when the first of
-/// its values is asked for, so that skipping rows costs nothing.
+/// Reads every so-many-th block. One is made when its first value is asked for: skipping costs nothing.
 /// </summary>
 internal sealed class GeneratedCursor(
     IGeneratedRows source, GeneratedOrder order, bool[] active, int first, int cursors)
@@ -109,8 +108,7 @@ internal sealed class GeneratedCursor(
 }
 
 /// <summary>
-/// The order in which blocks, of which the last may be shorter, and their rows are read: as they are, or shuffled by a
-/// permutation that is computed and not held, whatever the number of rows.
+/// The order of blocks and of the rows in each: their own, or shuffled by what is computed and not held.
 /// </summary>
 internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
 {

@@ -4,9 +4,7 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What all estimators of this package have in common: schema checks before any work, and training that is logged.
-/// </summary>
+/// <summary>What all estimators of this package share: schema checks before any work, and logged training.</summary>
 /// <typeparam name="TTransformer">What training makes.</typeparam>
 public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransformer>
     where TTransformer : class, ITransformer
@@ -37,9 +35,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
 
     /// <summary>Trains a model.</summary>
     /// <param name="input">The training rows.</param>
-    /// <returns>
-    /// The transformer that applies it. Dispose it when it is no longer needed: it holds memory of the device.
-    /// </returns>
+    /// <returns>The transformer that applies it. Dispose it when it is not needed: it holds device memory.</returns>
     /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of the wrong type.</exception>
     /// <exception cref="InvalidOperationException">
     /// There are no rows; or some hold NaN or infinity and the options say that this is an error; or torch cannot be

@@ -5,13 +5,10 @@ namespace GenerativeML;
 
 /// <summary>
 /// Reads as many rows as the model likes to compute at once, computes them together, and hands them out one by one: the
-/// same rows in the same order, with the same ids and batch numbers. While they are handed out, the next ones may be
-/// computed on other threads already. The input is read on the reader's own thread.
+/// same rows in the same order, with the same ids and batch numbers. Later ones may be computed on other threads
+/// meanwhile: none at first, then ever further ahead, so that who reads a few does not make the model compute many. The
+/// input is read on the reader's own thread.
 /// </summary>
-/// <remarks>
-/// At first a batch is computed when it is asked for, and later ones ever further ahead, so that who reads a few rows
-/// does not make the model compute many.
-/// </remarks>
 internal sealed class BatchCursor : RowCursor, IBatchPosition
 {
     // Columns that pass through are kept with the rows; where they are large, there is no room for batches ahead.

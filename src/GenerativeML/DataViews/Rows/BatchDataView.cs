@@ -4,10 +4,9 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// A model bound to the schema of the rows that come in: which columns it reads, and what the rows look like that
-/// come out. All columns of the input pass through, the model's outputs follow them.
+/// A model bound to the schema of the rows that come in, all columns of which pass through; its outputs follow them.
+/// Columns are known by index from here on: an output may hide an input column of the same name.
 /// </summary>
-/// <remarks>Columns are known by index from here on: an output may hide an input column of the same name.</remarks>
 internal sealed class BatchRowMapper : IRowToRowMapper
 {
     /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of another type.</exception>

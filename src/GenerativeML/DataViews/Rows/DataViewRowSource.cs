@@ -209,10 +209,9 @@ internal sealed class DataViewRowSource(
 }
 
 /// <summary>
-/// What takes the place of NaN and infinity in a row: of NaN the mean, of ±infinity the largest and smallest of the
-/// finite values that the slot had in training. Zero for a slot that never had a finite value.
+/// For each field, the mean, which takes the place of NaN, and the smallest and largest finite value in training, which
+/// take that of infinity. Zero for a slot without any.
 /// </summary>
-/// <param name="Fields">One entry for each field.</param>
 internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.SlotRange> Fields)
 {
     /// <summary>Replaces in place what is not finite in one row of field <paramref name="field"/>.</summary>
