@@ -3,10 +3,8 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-/// <summary>
-/// The estimators of this package that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.
-/// </summary>
-public sealed partial class GenerativeCatalog
+/// <summary>The estimators that belong to none of ML.NET's own catalogs: <c>mlContext.Generative</c>.</summary>
+public sealed class GenerativeCatalog
 {
     private readonly IHostEnvironment _environment;
 
@@ -14,9 +12,7 @@ public sealed partial class GenerativeCatalog
 
     /// <summary>Creates an <see cref="AutoencoderTrainer"/> that turns a wide vector into a short latent one.</summary>
     /// <param name="outputColumnName">The column for the latent vector.</param>
-    /// <param name="inputColumnName">
-    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
-    /// </param>
+    /// <param name="inputColumnName">A vector of <see cref="float"/> of known size. Default: the output's name.</param>
     /// <param name="options">
     /// The options, among them <see cref="AutoencoderOptions.LatentDimension"/>; its columns are not used. Default: all
     /// defaults.
@@ -32,12 +28,9 @@ public sealed partial class GenerativeCatalog
     /// undone as far as other features tell what was there.
     /// </summary>
     /// <param name="outputColumnName">The column for the reconstruction, a vector as wide as the input.</param>
-    /// <param name="inputColumnName">
-    /// The input: a vector of <see cref="float"/> of known size. Default: the output's name.
-    /// </param>
+    /// <param name="inputColumnName">A vector of <see cref="float"/> of known size. Default: the output's name.</param>
     /// <param name="options">The options; its columns are not used. Default: all defaults.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="AutoencoderFeaturizer(string, string?, AutoencoderOptions?)" path="/exception"/>
     public AutoencoderTrainer AutoencoderDenoiser(
         string outputColumnName, string? inputColumnName = null, AutoencoderOptions? options = null) =>
         new(
@@ -54,14 +47,11 @@ public sealed partial class GenerativeCatalog
         LatentColumnName = null,
     };
 
-    /// <summary>
-    /// Creates a <see cref="VaeTrainer"/>, which learns to generate rows of vectors and to encode them.
-    /// </summary>
+    /// <summary>Creates a <see cref="VaeTrainer"/>, which learns to generate and to encode rows of vectors.</summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public VaeTrainer Vae(string featureColumnName = "Features", int? latentDimension = null, int? epochs = null) =>
         Vae(new() { FeatureColumnName = featureColumnName, LatentDimension = latentDimension, Epochs = epochs });
 
@@ -81,16 +71,14 @@ public sealed partial class GenerativeCatalog
     }
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate images that are vectors and to encode
-    /// them.
+    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate and to encode images that are vectors.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="imageShape">
     /// The images' shape, which has as many numbers. Default: square, of one channel or three.
     /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="ConvolutionalVae(ConvolutionalVaeOptions)" path="/exception"/>
     public ConvolutionalVaeTrainer ConvolutionalVae(
         string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
         ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
@@ -100,10 +88,7 @@ public sealed partial class GenerativeCatalog
     /// another that the options name in its place.
     /// </summary>
     /// <param name="options">The options.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">
-    /// A column's name is empty, or two columns would be added under one name.
-    /// </exception>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -114,8 +99,7 @@ public sealed partial class GenerativeCatalog
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="objective">The game that generator and discriminator play.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
     public GanTrainer Gan(
         string featureColumnName = "Features",
         GanObjective objective = GanObjective.WassersteinGradientPenalty,
@@ -124,11 +108,114 @@ public sealed partial class GenerativeCatalog
 
     /// <summary>Creates a <see cref="GanTrainer"/> with all its options.</summary>
     /// <param name="options">The options.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public GanTrainer Gan(GanOptions options) => new(_environment, options);
+
+    /// <summary>Creates a <see cref="GaussianMixtureTrainer"/>, which learns to score, generate and cluster rows.</summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public GaussianMixtureTrainer GaussianMixture(GaussianMixtureOptions? options = null) =>
+        new(_environment, options.Scoring());
+
+    /// <summary>Creates a <see cref="RealNvpTrainer"/>, which learns to score, generate and encode rows.</summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
+
+    /// <summary>Creates a <see cref="TabularGanTrainer"/>, which learns to generate rows of mixed columns.</summary>
+    /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
+    public TabularGanTrainer TabularGan(string? label = null, int? epochs = null) =>
+        TabularGan(new TabularGanOptions { LabelColumnName = label, Epochs = epochs });
+
+    /// <summary>Creates a <see cref="TabularGanTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">
-    /// A column's name is empty, or two columns would be added under one name.
+    /// A column's name is empty or given twice, or constraints contradict each other.
     /// </exception>
-    public GanTrainer Gan(GanOptions options) => new(_environment, options);
+    public TabularGanTrainer TabularGan(TabularGanOptions options) => new(_environment, options);
+
+    /// <summary>Creates a <see cref="TabularVaeTrainer"/>, which learns to generate rows of mixed columns.</summary>
+    /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="TabularVae(TabularVaeOptions)" path="/exception"/>
+    public TabularVaeTrainer TabularVae(string? label = null, int? epochs = null) =>
+        TabularVae(new TabularVaeOptions { LabelColumnName = label, Epochs = epochs });
+
+    /// <summary>Creates a <see cref="TabularVaeTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
+    public TabularVaeTrainer TabularVae(TabularVaeOptions options) => new(_environment, options);
+
+    /// <summary>Creates a <see cref="GptTrainer"/>, which learns from a column of text to continue texts.</summary>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>
+    /// <param name="layers">Blocks of attention and perceptron.</param>
+    /// <param name="heads">Attention heads in a block; divides <paramref name="width"/>.</param>
+    /// <param name="width">Features of a token's hidden state.</param>
+    /// <param name="contextLength">The most tokens that are looked at together.</param>
+    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <inheritdoc cref="Gpt(GptOptions)" path="/exception"/>
+    public GptTrainer Gpt(
+        string textColumnName = "Text",
+        string generatedTextColumnName = "GeneratedText",
+        int layers = 4,
+        int heads = 4,
+        int width = 128,
+        int contextLength = 64,
+        int? steps = null) => Gpt(new GptOptions
+        {
+            TextColumnName = textColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Layers = layers,
+            Heads = heads,
+            Width = width,
+            ContextLength = contextLength,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="GptTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public GptTrainer Gpt(GptOptions options) => new(_environment, options);
+
+    /// <summary>
+    /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="TextOptions.Tokenizer"/> that belongs
+    /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Options are missing, or contradict each other.</exception>
+    /// <exception cref="FormatException">
+    /// The weights are not those of the network that the options describe, or do not match the vocabulary; the message
+    /// lists all that differs.
+    /// </exception>
+    public GptTransformer PretrainedGpt(GptOptions options) => GptTrainer.Pretrained(_environment, options);
+
+    /// <summary>
+    /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
+    /// and on synthetic ones.
+    /// </summary>
+    /// <typeparam name="TTransformer">What the estimator makes.</typeparam>
+    /// <param name="estimator">An estimator or a whole chain of them, such as a classifier with its features.</param>
+    /// <param name="generator">What learns the training rows and makes more of them.</param>
+    /// <param name="options">How many. Default: as many as there are real rows.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Two options contradict each other.</exception>
+    public AugmentingEstimator<TTransformer> Augment<TTransformer>(
+        IEstimator<TTransformer> estimator, TabularEstimator generator, AugmentationOptions? options = null)
+        where TTransformer : class, ITransformer
+    {
+        ArgumentNullException.ThrowIfNull(estimator);
+        ArgumentNullException.ThrowIfNull(generator);
+        return new(_environment, estimator, generator.Fit, options ?? new());
+    }
 
     /// <summary>
     /// Says what this process computes with: versions, native libraries, threads, processor and devices. It never fails:

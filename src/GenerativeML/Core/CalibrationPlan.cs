@@ -62,7 +62,7 @@ internal sealed class CalibrationPlan
         ForEach(source, (block, row) =>
         {
             foreach (RowSample sample in samples)
-                sample.Observe(block, row, 1);
+                sample.Observe(block, row);
         });
         return samples;
     }
@@ -114,8 +114,6 @@ internal sealed class CalibrationPlan
     private sealed class Part(IRowSource source, Func<ulong, bool> contains) : IRowSource
     {
         public IReadOnlyList<RowField> Fields => source.Fields;
-
-        public long? RowCount => null;
 
         public IRowReader Open() => new Reader(source, contains);
     }

@@ -5,12 +5,13 @@ namespace GenerativeML;
 /// <param name="Fields">The columns: the vector first.</param>
 /// <param name="Moments">Of each field.</param>
 /// <param name="Samples">Of each field, all of the same rows.</param>
-/// <param name="Binary">Which features of the vector hold nothing but zeros and ones.</param>
 /// <param name="TrainingRows">Rows to train on.</param>
 internal sealed record RowStatistics(
-    VectorInput Input, IReadOnlyList<RowField> Fields, ColumnMoments[] Moments, RowSample[] Samples,
-    BinarySlots Binary, long TrainingRows)
+    VectorInput Input, IReadOnlyList<RowField> Fields, ColumnMoments[] Moments, RowSample[] Samples, long TrainingRows)
 {
+    /// <summary>Which features of the vector hold nothing but zeros and ones.</summary>
+    public bool[] Binary => Moments[0].IsBinary;
+
     /// <summary>The epochs after which at least so many rows were presented, within limits.</summary>
     public int EpochsFor(long presented, int least, int most) =>
         (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);

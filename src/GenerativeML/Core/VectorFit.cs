@@ -87,14 +87,13 @@ internal static class VectorFit
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
         RowSample[] samples = Samples(source, context.Seed);
-        var binary = new BinarySlots(0, source.Fields[0].Width);
 
         RowStatistics? statistics = null;
         VectorNetwork? network = null;
         HostWeights? scales = null;
         using DisposeScope scope = torch.NewDisposeScope();
         using TrainingData data = TrainingData.Prepare(
-            source, options, context.Seed, device, [.. moments, .. samples, binary], Scaling);
+            source, options, context.Seed, device, [.. moments, .. samples], Scaling);
         (TrainedVector trained, JsonElement? extra) =
             Train(network!, options, scales!, statistics!, source, data, device, context);
         try
@@ -128,7 +127,7 @@ internal static class VectorFit
                 ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
                 Seed = context.Seed,
             };
-            statistics = new(input, source.Fields, moments, samples, binary, trainingRows);
+            statistics = new(input, source.Fields, moments, samples, trainingRows);
             options = options.Resolve(statistics);
             network = family.Create(options, input);
             scales = new HostWeights(network.Tensors());

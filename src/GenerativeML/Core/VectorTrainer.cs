@@ -24,9 +24,9 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter)
     {
-        InputColumns.Check(inputSchema, _columns.Features, parameter);
+        InputColumns.Check(inputSchema, _columns.Features, InputKind.Vector, parameter);
         foreach (string name in _columns.Conditions)
-            InputColumns.CheckLabel(inputSchema, name, parameter);
+            InputColumns.Check(inputSchema, name, InputKind.Label, parameter);
     }
 
     private protected override TTransformer Train(IDataView input, string parameter, TrainingContext context)

@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// A trained model of vectors as a step of a pipeline: adds scores, latent vectors or reconstructions to rows.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public class VectorTransformer : NetworkTransformer, IAnomalyDetector
+public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
 {
     private readonly VectorModelState _state;
     private readonly VectorBatchModel _rows;
@@ -52,9 +52,31 @@ public class VectorTransformer : NetworkTransformer, IAnomalyDetector
 
     private protected override void WriteWeights(Stream stream) => _state.Model.Save(stream);
 
-    private protected override void ExportWeights(Stream stream) => _state.Model.ExportWeights(stream);
+    /// <summary>
+    /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them: the
+    /// <c>weight</c> of a dense layer is (outputs, inputs).
+    /// </summary>
+    /// <param name="path">The file; it appears under this name when it is complete.</param>
+    public void SaveWeights(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        AtomicFile.Write(path, _state.Model.ExportWeights);
+    }
 
-    private protected override void ImportWeights(Stream stream) => _state.Model.ImportWeights(stream);
+    /// <summary>
+    /// Takes the networks' weights from a file such as <see cref="SaveWeights"/> writes. All else that was learned, such
+    /// as the scale of the inputs and a threshold, stays.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="FormatException">
+    /// The file is damaged, or does not hold exactly the weights of networks of this shape; nothing has changed then.
+    /// </exception>
+    public void LoadWeights(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        using FileStream file = File.OpenRead(path);
+        _state.Model.ImportWeights(file);
+    }
 }
 
 /// <summary>A trained model of vectors that also generates rows like those that it was trained on.</summary>
@@ -75,9 +97,7 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     {
         if (rows < 0)
             throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
-        float[] given = VectorCondition.Resolve(where, State.Schema, State.Fields, State.Model.ConditionMeans);
-        return new GeneratedDataView(
-            new GeneratedVectors(State.Model.Generate, State.Schema, GeneratedSchema, State.Fields, seed, given), rows);
+        return new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where), rows);
     }
 }
 
@@ -163,42 +183,4 @@ internal sealed record VectorModelState(
 
         public JsonElement? Extra { get; init; }
     }
-}
-
-/// <summary>Between the row mapper and a trained model of vectors: which output goes to which column.</summary>
-internal sealed class VectorBatchModel : TrainedBatchModel<TrainedVector>
-{
-    private readonly int _featureScore, _reconstruction, _latent, _deviation;
-    private readonly bool _requiresTorch;
-
-    public VectorBatchModel(VectorModelState state)
-        : base(
-            state.Model, state.Fields,
-            state.Options.Columns.Outputs(
-                state.Model.Network.Input.Width, (state.Model.Network as IEncoder)?.LatentDimension ?? 1),
-            state.Replacement, state.Options.Columns.Score, state.Options.Columns.PredictedLabel, state.Threshold)
-    {
-        VectorColumns columns = state.Options.Columns;
-        _featureScore = IndexOf(columns.FeatureScore);
-        _reconstruction = IndexOf(columns.Reconstruction);
-        _latent = IndexOf(columns.Latent);
-        _deviation = IndexOf(columns.LatentDeviation);
-        _requiresTorch = state.Model.Network.RequiresTorch(VectorOutputs.Score)
-            || columns.Reconstruction is not null && state.Model.Network.RequiresTorch(VectorOutputs.Reconstruction);
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>What torch computes with gradients takes long, and it uses all threads.</remarks>
-    public override int BatchesAhead => _requiresTorch ? 0 : base.BatchesAhead;
-
-    protected override void Compute(
-        TrainedVector model, RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores) => model.Compute(
-            inputs, rows, new VectorResults
-            {
-                Score = scores,
-                FeatureScore = Values(outputs, rows, _featureScore),
-                Reconstruction = Values(outputs, rows, _reconstruction),
-                Latent = Values(outputs, rows, _latent),
-                LatentDeviation = Values(outputs, rows, _deviation),
-            });
 }

@@ -3,16 +3,10 @@ namespace GenerativeML;
 /// <summary>Conditions of rows that are to be made, drawn from those of training rows.</summary>
 internal static class ConditionDraws
 {
-    /// <summary>Draws the conditions of so many rows.</summary>
-    /// <param name="stored">Those of training rows, (any × width), in the units of the data.</param>
-    /// <param name="width">Slots of all conditions together, C.</param>
-    /// <param name="conditions">Where they are written, (count × C).</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="seed">The seed of the draws.</param>
-    /// <param name="where">
-    /// What all rows have, (C): NaN in slots that are free. Empty: all are. Free ones come from a stored row that shares
-    /// the others, or from any where none does.
-    /// </param>
+    /// <summary>
+    /// Writes conditions of rows, (count × C), as stored ones of training rows, (any × C). Free slots, NaN in what all
+    /// rows have or all where that is empty, come from a stored row that shares the others, or from any.
+    /// </summary>
     public static void Draw(
         ReadOnlySpan<float> stored, int width, Span<float> conditions, int count, ulong seed, ReadOnlySpan<float> where)
     {

@@ -1,34 +1,58 @@
 namespace GenerativeML;
 
-/// <summary>
-/// Host memory for a number of rows, field by field: each field is one dense, row-major array of
-/// <see cref="Capacity"/> × <see cref="RowField.Width"/> elements.
-/// </summary>
-internal sealed class RowBlock
+/// <summary>The element type of a field of a row; a text is of any length, and its field one wide.</summary>
+internal enum FieldKind
 {
-    private readonly Array[] _storage;
+    Single,
+    Int64,
+    Text,
+}
 
-    /// <summary>Allocates room for <paramref name="capacity"/> rows of <paramref name="fields"/>.</summary>
-    public RowBlock(IReadOnlyList<RowField> fields, int capacity)
-    {
-        ArgumentNullException.ThrowIfNull(fields);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
-        Fields = fields;
-        Capacity = capacity;
-        _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];
-    }
+/// <summary>One named, fixed-width part of a row, as a network sees it.</summary>
+internal sealed record RowField(string Name, FieldKind Kind, int Width)
+{
+    /// <summary>
+    /// Whether it is one value in each row: a number or truth value, or a key, with a slot for each of its values.
+    /// </summary>
+    public bool IsLabel { get; init; }
+
+    /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
+    public IReadOnlyList<float>? Categories { get; init; }
+}
+
+/// <summary>Rows that can be read again and again, always the same and in the same order.</summary>
+internal interface IRowSource
+{
+    /// <summary>What a row holds.</summary>
+    IReadOnlyList<RowField> Fields { get; }
+
+    /// <summary>Starts a pass over all rows.</summary>
+    IRowReader Open();
+}
+
+/// <summary>One pass over the rows of an <see cref="IRowSource"/>; used by one thread at a time.</summary>
+internal interface IRowReader : IDisposable
+{
+    /// <summary>Reads up to so many rows into a block, from one on; fewer, and then none, only at the end.</summary>
+    int Read(RowBlock block, int start, int count);
+}
+
+/// <summary>Turns rows of a Single field, (rows × width), into what networks see of them, in place.</summary>
+internal delegate void RowTransform(int field, Span<float> rows);
+
+/// <summary>Host memory for rows: each field is one dense, row-major array, (Capacity × Width).</summary>
+internal sealed class RowBlock(IReadOnlyList<RowField> fields, int capacity)
+{
+    private readonly Array[] _storage = [.. fields.Select(f => Allocate(f.Kind, checked(capacity * f.Width)))];
 
     /// <summary>The fields, in order.</summary>
-    public IReadOnlyList<RowField> Fields { get; }
+    public IReadOnlyList<RowField> Fields => fields;
 
     /// <summary>The number of rows there is room for.</summary>
-    public int Capacity { get; }
+    public int Capacity => capacity;
 
     /// <summary>The whole array of a <see cref="FieldKind.Single"/> field, (Capacity × Width).</summary>
     public Span<float> Singles(int field) => (float[])_storage[field];
-
-    /// <summary>The same, for work that is split among threads.</summary>
-    public Memory<float> SingleMemory(int field) => (float[])_storage[field];
 
     /// <summary>The whole array of a <see cref="FieldKind.Int64"/> field, (Capacity × Width).</summary>
     public Span<long> Int64s(int field) => (long[])_storage[field];
@@ -45,10 +69,9 @@ internal sealed class RowBlock
     /// <summary>Copies one row, all fields, to a row of another block with the same fields.</summary>
     public void CopyRow(int from, RowBlock target, int to)
     {
-        ArgumentNullException.ThrowIfNull(target);
         for (int f = 0; f < _storage.Length; f++)
         {
-            int width = Fields[f].Width;
+            int width = fields[f].Width;
             Array.Copy(_storage[f], from * width, target._storage[f], to * width, width);
         }
     }
@@ -56,12 +79,10 @@ internal sealed class RowBlock
     /// <summary>Turns the first rows of all Single fields into what networks see of them; null: leaves them.</summary>
     public void Apply(RowTransform? transform, int rows)
     {
-        if (transform is null)
-            return;
         for (int f = 0; f < _storage.Length; f++)
         {
-            if (Fields[f].Kind == FieldKind.Single)
-                transform(f, Singles(f)[..(rows * Fields[f].Width)]);
+            if (fields[f].Kind == FieldKind.Single)
+                transform?.Invoke(f, Singles(f)[..(rows * fields[f].Width)]);
         }
     }
 
@@ -74,7 +95,7 @@ internal sealed class RowBlock
 
     private Span<T> Row<T>(int field, int row)
     {
-        int width = Fields[field].Width;
+        int width = fields[field].Width;
         return ((T[])_storage[field]).AsSpan(row * width, width);
     }
 }

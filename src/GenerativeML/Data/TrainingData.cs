@@ -1,29 +1,22 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML;
 
 /// <summary>
-/// The rows of a training run, as batches on the device: read once and kept where they fit into the memory budget,
-/// otherwise read anew, in the background, for each epoch. The order of an epoch depends only on the seed, the epoch's
-/// number and the rows, so that training can go on in the middle of one.
+/// The rows of a training run, as batches on the device: kept where they fit into the memory budget, otherwise read
+/// anew, in the background, for each epoch. Its order follows from seed, epoch and rows, so that training can go on in
+/// the middle.
 /// </summary>
-internal abstract class TrainingData : IDisposable
+internal abstract class TrainingData(
+    IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor>? validation)
+    : IDisposable
 {
     private const int ReadRows = 1024;
 
-    private protected TrainingData(
-        IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor>? validation)
-    {
-        Fields = fields;
-        Device = device;
-        Seed = seed;
-        _validation = validation;
-    }
-
-    private readonly IReadOnlyList<torch.Tensor>? _validation;
-
-    public IReadOnlyList<RowField> Fields { get; }
+    public IReadOnlyList<RowField> Fields => fields;
 
     /// <summary>Rows to train on.</summary>
     public long TrainingRows { get; private protected set; }
@@ -31,32 +24,20 @@ internal abstract class TrainingData : IDisposable
     /// <summary>Rows held back.</summary>
     public long ValidationRows { get; private protected set; }
 
-    /// <summary>
-    /// A hash of each field's values over all rows, by which a checkpoint knows its data again; empty for runs without
-    /// checkpoints.
-    /// </summary>
+    /// <summary>A hash of each field over all rows, by which checkpoints know their data; empty without.</summary>
     public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
 
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
 
-    protected torch.Device Device { get; }
+    protected torch.Device Device => device;
 
-    protected int Seed { get; }
+    protected int Seed => seed;
 
     /// <summary>
-    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
+    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget. The
+    /// transform follows from their number, and says how rows become what networks see; null: they stay as they are.
     /// </summary>
-    /// <param name="source">The rows.</param>
-    /// <param name="options">The budget, and the share of rows that is held back.</param>
-    /// <param name="seed">The seed of the choice of rows that are held back, and of their order.</param>
-    /// <param name="device">Where batches are wanted.</param>
-    /// <param name="observers">See the training rows as the source has them.</param>
-    /// <param name="transform">
-    /// Given the number of training rows after the first pass, says how rows become what networks see. Default: they
-    /// stay as they are.
-    /// </param>
-    /// <exception cref="InvalidOperationException">There are no rows.</exception>
     public static TrainingData Prepare(
         IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers,
         Func<long, RowTransform>? transform = null)
@@ -69,8 +50,8 @@ internal abstract class TrainingData : IDisposable
         // Validation rows are always kept, so they may not take more than their share of the budget.
         long mostValidation = Math.Max(1, budgetRows / 4);
         var held = new ValidationRows(options.ValidationFraction, seed, mostValidation);
-        using var kept = new KeptRows(source.Fields);
-        using var heldBack = new KeptRows(source.Fields);
+        var kept = new KeptRows(source.Fields);
+        var heldBack = new KeptRows(source.Fields);
         bool fits = true;
         long rows = 0, training = 0;
         RowFingerprint? fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
@@ -82,18 +63,13 @@ internal abstract class TrainingData : IDisposable
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
                 fingerprint?.Add(block, n);
-                int from = 0; // the rows [from, i) train and are not yet handed on
-                for (int i = 0; i <= n; i++)
+                for (int i = 0; i < n; i++)
                 {
-                    if (i < n && !held.Contains(rows + i))
-                        continue;
-                    if (i > from)
-                        Train(block, from, i - from);
-                    if (i < n)
-                        heldBack.Add(block, i, 1);
-                    from = i + 1;
+                    if (held.Contains(rows++))
+                        heldBack.Add(block, i);
+                    else
+                        Train(block, i);
                 }
-                rows += n;
             }
         }
         if (training == 0)
@@ -104,60 +80,51 @@ internal abstract class TrainingData : IDisposable
         }
 
         RowTransform? apply = transform?.Invoke(training);
-        IReadOnlyList<torch.Tensor>? validation = heldBack.Rows > 0 ? heldBack.ToTensors(device, apply) : null;
+        IReadOnlyList<torch.Tensor>? validated = heldBack.Rows > 0 ? heldBack.ToTensors(device, apply) : null;
         TrainingData data = fits
-            ? new CachedTrainingData(source.Fields, device, seed, kept.ToTensors(device, apply), validation)
-            : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validation, apply);
+            ? new CachedTrainingData(source.Fields, device, seed, kept.ToTensors(device, apply), validated)
+            : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validated, apply);
         data.TrainingRows = training;
         data.ValidationRows = heldBack.Rows;
         data.Fingerprints = fingerprint?.Values ?? [];
         return data;
 
-        void Train(RowBlock block, int start, int count)
+        void Train(RowBlock block, int row)
         {
             foreach (IRowObserver observer in watching)
-                observer.Observe(block, start, count);
-            training += count;
-            if (fits && training > budgetRows)
-            {
-                fits = false;
-                kept.Clear();
-            }
+                observer.Observe(block, row);
+            fits = ++training <= budgetRows;
             if (fits)
-                kept.Add(block, start, count);
+                kept.Add(block, row);
+            else
+                kept.Clear();
         }
     }
 
     /// <summary>The number of batches in an epoch.</summary>
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
 
-    /// <summary>The epochs after which at least so many rows were presented, within limits.</summary>
-    public int EpochsFor(long presented, int least, int most) =>
-        (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);
-
     /// <summary>
-    /// The batches of an epoch in its shuffled order, from batch number <paramref name="skip"/> on. A batch's tensors
-    /// belong to this object, or to the dispose scope that is open when it is fetched: they are gone with the next one.
+    /// The batches of an epoch in its shuffled order, without the first ones of a resumed one. Their tensors are gone
+    /// with the next batch.
     /// </summary>
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 
-    /// <summary>
-    /// The validation rows in the source's order; their tensors are views or copies that the caller disposes.
-    /// </summary>
+    /// <summary>The validation rows in the source's order; the caller disposes their tensors.</summary>
     public virtual IEnumerable<Batch> Validation(int batchSize)
     {
-        if (_validation is null)
+        if (validation is null)
             yield break;
         for (long start = 0; start < ValidationRows; start += batchSize)
         {
             int n = (int)Math.Min(batchSize, ValidationRows - start);
-            yield return new Batch([.. _validation.Select(t => HostTensors.OnDevice(t.narrow(0, start, n), Device))], n);
+            yield return new Batch([.. validation.Select(t => HostTensors.OnDevice(t.narrow(0, start, n), Device))], n);
         }
     }
 
     public virtual void Dispose()
     {
-        foreach (torch.Tensor t in _validation ?? [])
+        foreach (torch.Tensor t in validation ?? [])
             t.Dispose();
     }
 
@@ -171,5 +138,259 @@ internal abstract class TrainingData : IDisposable
     }
 }
 
-/// <summary>Turns rows of a Single field, (rows × width), into what networks see of them, in place.</summary>
-internal delegate void RowTransform(int field, Span<float> rows);
+/// <summary>Training rows that fit into memory: each epoch is a full random permutation of them.</summary>
+internal sealed class CachedTrainingData(
+    IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor> rows,
+    IReadOnlyList<torch.Tensor>? validation) : TrainingData(fields, device, seed, validation)
+{
+    // Gathering rows for several batches at once costs one operator call instead of one for each batch.
+    private const int GatheredRows = 16_384;
+
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
+    {
+        long[] order = new long[TrainingRows];
+        for (long i = 0; i < order.LongLength; i++)
+            order[i] = i;
+        new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch)).Shuffle(order.AsSpan());
+
+        long gather = Math.Max(1, GatheredRows / batchSize) * (long)batchSize;
+        for (long chunk = skip * batchSize; chunk < TrainingRows; chunk += gather)
+        {
+            int size = (int)Math.Min(gather, TrainingRows - chunk);
+            using Batch gathered = Timed(() => Gather(order.AsSpan((int)chunk, size)));
+            for (int start = 0; start < size; start += batchSize)
+            {
+                int n = Math.Min(batchSize, size - start);
+                using var batch = new Batch(
+                    [.. gathered.Fields.Select(t => t.narrow(0, start, n).DetachFromDisposeScope())], n);
+                yield return batch;
+            }
+        }
+    }
+
+    public override void Dispose()
+    {
+        foreach (torch.Tensor t in rows)
+            t.Dispose();
+        base.Dispose();
+    }
+
+    private Batch Gather(ReadOnlySpan<long> numbers)
+    {
+        using torch.Tensor index = HostTensors.Index(numbers, rows[0].device);
+        return new Batch(
+            [.. rows.Select(t => HostTensors.OnDevice(t.index_select(0, index), Device).DetachFromDisposeScope())],
+            numbers.Length);
+    }
+}
+
+/// <summary>
+/// Training rows that are read anew for each epoch by a background thread, which shuffles them through a buffer and
+/// keeps a few batches ahead of the device.
+/// </summary>
+internal sealed class StreamedTrainingData(
+    IRowSource source, TrainingOptions options, torch.Device device, int seed, long mostValidation, long rowBytes,
+    IReadOnlyList<torch.Tensor>? validation, RowTransform? transform)
+    : TrainingData(source.Fields, device, seed, validation)
+{
+    private const int BatchesAhead = 4;
+    private const int ReadRows = 256;
+
+    private readonly int _bufferRows =
+        (int)Math.Clamp(options.CacheBudgetBytes / rowBytes, 1, options.ShuffleBufferRows);
+
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var ready = new BlockingCollection<(RowBlock Block, int Rows)>(BatchesAhead);
+        Task reading = Task.Factory.StartNew(
+            () => Read(Batches(epoch, batchSize, skip, stop.Token), ready, stop.Token),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            // A cancelled run ends the reading; what that gives, the loop decides, which sees the token itself.
+            (RowBlock? Block, int Rows) next = default;
+            while (Timed(() => ready.TryTake(out next!, Timeout.Infinite)))
+            {
+                using Batch batch = HostTensors.ToBatch(next.Block!, next.Rows, Device);
+                foreach (torch.Tensor t in batch.Fields)
+                    t.DetachFromDisposeScope();
+                yield return batch;
+            }
+        }
+        finally
+        {
+            stop.Cancel();
+            reading.ContinueWith(_ => { }, TaskScheduler.Default).Wait(CancellationToken.None);
+        }
+        reading.GetAwaiter().GetResult(); // an error of the source, as it was thrown
+    }
+
+    private static void Read(
+        IEnumerable<(RowBlock, int)> batches, BlockingCollection<(RowBlock, int)> ready, CancellationToken stop)
+    {
+        try
+        {
+            foreach ((RowBlock, int) batch in batches)
+                ready.Add(batch, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody waits for more.
+        }
+        finally
+        {
+            ready.CompleteAdding();
+        }
+    }
+
+    /// <summary>The epoch's batches, but for the first ones of a resumed one; their memory is used in turns.</summary>
+    private IEnumerable<(RowBlock Block, int Rows)> Batches(
+        int epoch, int batchSize, long skip, CancellationToken stop)
+    {
+        // Some are ready, one before them is being taken over, and one behind them is being filled.
+        var blocks = new RowBlock?[BatchesAhead + 2];
+        long skipRows = skip * batchSize;
+        int turn = 0, rows = 0;
+        foreach ((RowBlock from, int row) in Shuffled(epoch, stop))
+        {
+            if (skipRows-- > 0)
+                continue;
+            RowBlock block = blocks[turn] ??= new RowBlock(Fields, batchSize);
+            from.CopyRow(row, block, rows++);
+            if (rows < batchSize)
+                continue;
+            block.Apply(transform, rows);
+            yield return (block, rows);
+            turn = (turn + 1) % blocks.Length;
+            rows = 0;
+        }
+        if (rows > 0)
+        {
+            blocks[turn]!.Apply(transform, rows);
+            yield return (blocks[turn]!, rows);
+        }
+    }
+
+    /// <summary>The training rows in the epoch's order, each as a row of the block that it is in for now.</summary>
+    private IEnumerable<(RowBlock Block, int Row)> Shuffled(int epoch, CancellationToken stop)
+    {
+        var random = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch));
+        var held = new ValidationRows(options.ValidationFraction, Seed, mostValidation);
+        RowBlock buffer = new(Fields, _bufferRows), block = new(Fields, ReadRows);
+        int filled = 0;
+        long row = 0;
+        using IRowReader reader = source.Open();
+        for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+        {
+            stop.ThrowIfCancellationRequested();
+            for (int i = 0; i < n; i++)
+            {
+                if (held.Contains(row++))
+                    continue;
+                int place = filled;
+                if (filled < _bufferRows)
+                {
+                    filled++;
+                }
+                else
+                {
+                    // A full buffer gives a random row and takes the new one in its place.
+                    place = random.Next(_bufferRows);
+                    yield return (buffer, place);
+                }
+                block.CopyRow(i, buffer, place);
+            }
+        }
+        int[] rest = [.. Enumerable.Range(0, filled)];
+        random.Shuffle<int>(rest);
+        foreach (int place in rest)
+            yield return (buffer, place);
+    }
+}
+
+/// <summary>A growing number of rows in host memory, turned into tensors at the end.</summary>
+internal sealed class KeptRows(IReadOnlyList<RowField> fields)
+{
+    private const int MostChunkRows = 4096;
+    private const long ChunkElements = 1 << 20;
+
+    private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MostChunkRows);
+    private readonly List<RowBlock?> _chunks = [];
+
+    public long Rows { get; private set; }
+
+    public void Add(RowBlock block, int row)
+    {
+        int at = (int)(Rows++ % _chunkRows);
+        if (at == 0)
+            _chunks.Add(new RowBlock(fields, _chunkRows));
+        block.CopyRow(row, _chunks[^1]!, at);
+    }
+
+    /// <summary>Gives the rows up.</summary>
+    public void Clear() => _chunks.Clear();
+
+    /// <summary>
+    /// One tensor (Rows, Width) for each field, in no dispose scope: on the device if there is room, otherwise on the
+    /// CPU. The rows are given up on the way.
+    /// </summary>
+    public IReadOnlyList<torch.Tensor> ToTensors(torch.Device device, RowTransform? transform)
+    {
+        torch.Tensor[] tensors = [.. fields.Select(f => HostTensors.Empty(f, Rows).DetachFromDisposeScope())];
+        for (int c = 0; c < _chunks.Count; c++)
+        {
+            long at = (long)c * _chunkRows;
+            int count = (int)Math.Min(_chunkRows, Rows - at);
+            _chunks[c]!.Apply(transform, count);
+            for (int f = 0; f < tensors.Length; f++)
+                HostTensors.Write(_chunks[c]!, f, count, tensors[f], at);
+            _chunks[c] = null;
+        }
+        return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);
+    }
+
+    private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        try
+        {
+            torch.Tensor[] moved = [.. host.Select(t => t.to(device))];
+            Array.ForEach(host, t => t.Dispose());
+            return Array.ConvertAll(moved, t => t.DetachFromDisposeScope());
+        }
+        catch (ExternalException)
+        {
+            return host; // the device's memory is full: each batch is moved when its turn comes
+        }
+    }
+}
+
+/// <summary>
+/// Which rows are held back from training: of every 1/fraction rows one, drawn at random, so that the choice is spread
+/// evenly and follows from the seed and the row's number; at most so many.
+/// </summary>
+internal sealed class ValidationRows(double fraction, int seed, long most)
+{
+    private readonly double _stride = 1 / fraction;
+    private long _block, _next = -1, _taken;
+
+    /// <summary>Whether a row is held back. Rows are asked for in ascending order.</summary>
+    public bool Contains(long row)
+    {
+        if (fraction == 0 || _taken >= most)
+            return false;
+        while (_next < row)
+            _next = Math.Max(_next, Draw(_block++)); // two neighbouring draws can fall on one row
+        if (_next > row)
+            return false;
+        _taken++;
+        return true;
+    }
+
+    private long Draw(long block)
+    {
+        double u = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Validation, block)).NextDouble();
+        return (long)((block + u) * _stride);
+    }
+}

@@ -27,7 +27,7 @@ internal static class SpectralNorm
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, seed);
+        var random = new SeededRandom(torch.CPU, seed);
         (float[] left, float[] right) = (weights[name + ".weight_u"], weights[name + ".weight_v"]);
         torch.Tensor u = random.Normal([left.Length]), v = random.Normal([right.Length]);
         torch.Tensor weight = HostTensors.FromRows(weights[name + ".weight"], left.Length, right.Length, torch.CPU);

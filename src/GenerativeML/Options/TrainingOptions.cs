@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 
 namespace GenerativeML;
@@ -13,9 +16,7 @@ public abstract record TrainingOptions
     /// </summary>
     public int? Seed { get; init; }
 
-    /// <summary>
-    /// Passes over the training rows. Default: as many as the family's own rule gives for the number of rows.
-    /// </summary>
+    /// <summary>Passes over the training rows. Default: by the family's own rule for the number of rows.</summary>
     public int? Epochs { get; init; }
 
     /// <summary>
@@ -127,5 +128,178 @@ public abstract record TrainingOptions
         OptionChecks.AtLeast(ShuffleBufferRows, 1);
         OptionChecks.Defined(CancellationBehavior);
         Checkpoint?.Validate();
+    }
+}
+
+/// <summary>How the learning rate moves from its peak over the steps of a training run.</summary>
+public enum LearningRateSchedule
+{
+    /// <summary>It stays at its peak.</summary>
+    Constant,
+
+    /// <summary>It falls in a straight line to a hundredth of its peak.</summary>
+    Linear,
+
+    /// <summary>It falls along half a cosine to a hundredth of its peak (Loshchilov and Hutter 2017).</summary>
+    Cosine,
+}
+
+/// <summary>The number format of matrix products while training.</summary>
+public enum Precision
+{
+    /// <summary>
+    /// <see cref="BFloat16"/> where such products are clearly faster on this device, as CPUs with AMX and a probe made
+    /// once per process tell, and the network's are large enough to gain by it; <see cref="Float32"/> otherwise. The
+    /// default.
+    /// </summary>
+    Auto,
+
+    /// <summary>32-bit floating point throughout.</summary>
+    Float32,
+
+    /// <summary>
+    /// Matrix products in bfloat16 (8 bits of exponent, 8 of precision), with weights, sums, losses and optimizer state
+    /// in 32 bits. Fast on CPUs with AMX and on recent GPUs, slower than 32 bits elsewhere.
+    /// </summary>
+    BFloat16,
+}
+
+/// <summary>What Fit does with a row that holds NaN or infinity.</summary>
+public enum NonFiniteValues
+{
+    /// <summary>Refuse the data, saying how many such rows there are and which is the first. The default.</summary>
+    Error,
+
+    /// <summary>
+    /// Replace NaN by the column's mean over the finite values, and ±infinity by its largest or smallest finite value.
+    /// The same is done when scoring.
+    /// </summary>
+    Replace,
+
+    /// <summary>Leave the row out of training. When scoring, such a row gets the score NaN.</summary>
+    DropRow,
+}
+
+/// <summary>What Fit does when its <see cref="CancellationToken"/> is cancelled.</summary>
+public enum CancellationBehavior
+{
+    /// <summary>
+    /// Write a checkpoint, if checkpoints are on, and throw <see cref="OperationCanceledException"/>. The default.
+    /// </summary>
+    Throw,
+
+    /// <summary>Return the best model so far; before the first step there is none, and Fit throws.</summary>
+    ReturnModel,
+}
+
+/// <summary>Where and how often a run writes down what it needs to go on after it was stopped or killed.</summary>
+/// <remarks>
+/// The same Fit call with the same folder continues from the newest checkpoint there and, on a CPU, ends with the same
+/// bits as a run that was never interrupted. A checkpoint of other options or of other data is refused,
+/// and none is written of a run whose loss or weights are no longer finite.
+/// </remarks>
+public sealed class CheckpointOptions
+{
+    /// <summary>Checkpoints in <paramref name="folder"/>, which is made if it does not exist.</summary>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is empty.</exception>
+    public CheckpointOptions(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        Folder = folder;
+    }
+
+    /// <summary>The folder; one training run to a folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Optimizer steps between two checkpoints. Default 500.</summary>
+    public int Every { get; init; } = 500;
+
+    /// <summary>
+    /// How many of the newest checkpoints stay. Older ones are deleted only after a newer one is safely on disk.
+    /// Default 2.
+    /// </summary>
+    public int Keep { get; init; } = 2;
+
+    internal void Validate()
+    {
+        OptionChecks.AtLeast(Every, 1, "Checkpoint.Every");
+        OptionChecks.AtLeast(Keep, 1, "Checkpoint.Keep");
+    }
+}
+
+/// <summary>Where a network is trained and evaluated.</summary>
+/// <remarks>
+/// Without a device in the options, <c>MLContext.GpuDeviceId</c> decides, as it does for ML.NET's own trainers: a
+/// number means that CUDA device, null means the CPU.
+/// </remarks>
+public readonly record struct ComputeDevice
+{
+    // Zero means the CPU, so that it is what default gives; −1 means auto, other numbers are one more than the index.
+    private readonly int _number;
+
+    private ComputeDevice(int number) => _number = number;
+
+    /// <summary>The CPU.</summary>
+    public static ComputeDevice Cpu => default;
+
+    /// <summary>The first CUDA device if this process has one, otherwise the CPU.</summary>
+    public static ComputeDevice Auto => new(-1);
+
+    /// <summary>A CUDA device.</summary>
+    /// <param name="index">Its number, counted from zero.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="index"/> is negative.</exception>
+    public static ComputeDevice Cuda(int index = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return new(index + 1);
+    }
+
+    /// <summary><c>cpu</c>, <c>cuda</c> or <c>auto</c>.</summary>
+    public string Kind => _number switch { 0 => "cpu", < 0 => "auto", _ => "cuda" };
+
+    /// <summary>The number of the CUDA device; −1 where there is none to name.</summary>
+    public int Index => _number > 0 ? _number - 1 : -1;
+
+    /// <summary><c>cpu</c>, <c>auto</c> or <c>cuda:0</c>, as torch writes it.</summary>
+    public override string ToString() =>
+        Index < 0 ? Kind : string.Create(CultureInfo.InvariantCulture, $"{Kind}:{Index}");
+}
+
+/// <summary>The range checks of options: each error names the option, the range and the value.</summary>
+internal static class OptionChecks
+{
+    public static void AtLeast<T>(T value, T least, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T> => Require(value >= least, option, value, $"at least {least}");
+
+    /// <summary>Both ends belong to the range.</summary>
+    public static void Within<T>(
+        T value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T> =>
+        Require(value >= least && value <= most, option, value, $"between {least} and {most}");
+
+    /// <summary>The lower end belongs to the range, the upper does not.</summary>
+    public static void WithinHalfOpen<T>(
+        T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : INumber<T> =>
+        Require(value >= least && value < below, option, value, $"at least {least} and below {below}");
+
+    public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        Require(value > 0 && double.IsFinite(value), option, value, $"positive and finite");
+
+    public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        Require(value >= 0 && double.IsFinite(value), option, value, $"zero or positive, and finite");
+
+    public static void Defined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, Enum =>
+        Require(Enum.IsDefined(value), option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
+
+    // The range is formattable for the same reason as the rest: 0.5 is written so in every culture.
+    private static void Require(bool fits, string option, object value, FormattableString range)
+    {
+        if (fits)
+            return;
+        string wanted = FormattableString.Invariant(range);
+        throw new ArgumentOutOfRangeException(
+            option, value, FormattableString.Invariant($"Option {option} must be {wanted}, but is {value}."));
     }
 }

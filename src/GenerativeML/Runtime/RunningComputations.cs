@@ -1,17 +1,14 @@
 namespace GenerativeML;
 
 /// <summary>
-/// The threads that compute by native code. A process that ends while one of them does would crash: the native
-/// libraries are taken down under it. So its end waits until each has come to a place where it can stop, and there it
-/// stays.
+/// The threads in native code. A process that ended meanwhile would crash, so that its end waits until each has come to
+/// a place where it can stop, and there it stays.
 /// </summary>
 internal static class RunningComputations
 {
     // A step may take long; whoever ends a process will not wait for ever.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private static readonly Lock Gate = new();
-    private static readonly ManualResetEventSlim Quiet = new(initialState: true);
     private static int s_threads;
     private static volatile bool s_exiting;
 
@@ -21,16 +18,19 @@ internal static class RunningComputations
     static RunningComputations() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Drain();
 
     /// <summary>
-    /// This thread computes until the result is disposed: a training run, say. While it does, it is to call
-    /// <see cref="StopIfExiting"/> now and then.
+    /// This thread computes until the result is disposed, and calls <see cref="StopIfExiting"/> meanwhile.
     /// </summary>
     /// <exception cref="OperationCanceledException">The process is about to end.</exception>
     public static IDisposable Enter()
     {
         StopIfExiting();
         if (t_depth++ == 0)
-            Count(1);
-        return new Leaving();
+            Interlocked.Increment(ref s_threads);
+        return new OnDispose(() =>
+        {
+            if (t_depth > 0 && --t_depth == 0)
+                Interlocked.Decrement(ref s_threads);
+        });
     }
 
     /// <summary>Does nothing, unless the process is about to end: then the thread waits for that.</summary>
@@ -50,35 +50,20 @@ internal static class RunningComputations
     private static void Leave()
     {
         if (t_depth > 0)
-            Count(-1);
+            Interlocked.Decrement(ref s_threads);
         t_depth = 0;
-    }
-
-    private static void Count(int change)
-    {
-        lock (Gate)
-        {
-            s_threads += change;
-            if (s_threads == 0)
-                Quiet.Set();
-            else
-                Quiet.Reset();
-        }
     }
 
     private static void Drain()
     {
         s_exiting = true;
         Leave(); // the process may be ended by the thread that computes
-        Quiet.Wait(Patience);
+        SpinWait.SpinUntil(() => Volatile.Read(ref s_threads) == 0, Patience);
     }
+}
 
-    private sealed class Leaving : IDisposable
-    {
-        public void Dispose()
-        {
-            if (t_depth > 0 && --t_depth == 0)
-                Count(-1);
-        }
-    }
+/// <summary>Does something when it is disposed.</summary>
+internal sealed class OnDispose(Action action) : IDisposable
+{
+    public void Dispose() => action();
 }

@@ -1,6 +1,12 @@
+using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 using System.Text;
+using System.Text.RegularExpressions;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -46,7 +52,7 @@ public sealed record RuntimeDiagnostics
 
     /// <summary>
     /// The allocator that tensors get their memory from: <c>glibc</c>, <c>tcmalloc</c>, <c>jemalloc</c>,
-    /// <c>mimalloc</c>, <c>musl</c>, or a library's name; null where the system does not tell, as outside Linux.
+    /// <c>mimalloc</c> or <c>musl</c>; null where the system does not tell, as outside Linux.
     /// </summary>
     /// <remarks>
     /// An allocator made for many large blocks makes training steps that are bound by allocation faster, by 10 to 25 %
@@ -94,7 +100,7 @@ public sealed record RuntimeDiagnostics
             LibTorchError = error is null ? null : TorchRuntime.Describe(error),
             TorchSharpWarning = TorchRuntime.VersionWarning,
             Blas = error is null ? libraries.Blas : null,
-            Allocator = NativeAllocator.Name(),
+            Allocator = libraries.Allocator,
             TorchThreads = error is null ? torch.get_num_threads() : null,
             Processors = Environment.ProcessorCount,
             Variables = ThreadVariables
@@ -158,4 +164,104 @@ public sealed record DeviceDiagnostics(ComputeDevice Device, bool IsBFloat16Fast
     /// <summary>In words.</summary>
     public override string ToString() =>
         $"{Device}, bfloat16 {(IsBFloat16Faster ? "faster than" : "no faster than")} float32";
+}
+
+/// <summary>What can be told from the native libraries that a process has loaded.</summary>
+/// <param name="Paths">Their files.</param>
+internal sealed partial record NativeLibraries(IReadOnlyList<string> Paths)
+{
+    // Of each, the first that fits wins: OpenBLAS comes under the names of the reference library, too, and an allocator
+    // that is loaded beside the system's own takes its place.
+    private static readonly (string Part, string Name)[] s_blas =
+    [
+        ("openblas", "OpenBLAS"), ("mkl_core", "MKL"), ("mkl_rt", "MKL"), ("libblis", "BLIS"),
+        ("vecLib", "Accelerate"), ("libblas", "BLAS"),
+    ];
+
+    private static readonly (string Part, string Name)[] s_allocators =
+    [
+        ("tcmalloc", "tcmalloc"), ("jemalloc", "jemalloc"), ("mimalloc", "mimalloc"), ("ld-musl", "musl"),
+        ("libc.so.6", "glibc"), ("libc-2.", "glibc"),
+    ];
+
+    /// <summary>Of this process; none where the system does not tell.</summary>
+    public static NativeLibraries Loaded()
+    {
+        try
+        {
+            using Process self = Process.GetCurrentProcess();
+            return new([.. self.Modules.Cast<ProcessModule>().Select(m => m.FileName).Where(f => f.Length > 0)]);
+        }
+        catch (Exception e) when (e is Win32Exception or InvalidOperationException or NotSupportedException)
+        {
+            return new([]);
+        }
+    }
+
+    /// <summary>See <see cref="RuntimeDiagnostics.Blas"/>; builds of libtorch often have their own inside.</summary>
+    public string? Blas => Find(s_blas);
+
+    /// <summary>See <see cref="RuntimeDiagnostics.Allocator"/>.</summary>
+    public string? Allocator => Find(s_allocators);
+
+    /// <summary>The version of libtorch, where its file's name has it, or null.</summary>
+    public string? LibTorchVersion =>
+        Paths.Select(p => Versioned().Match(p)).FirstOrDefault(m => m.Success)?.Groups[1].Value;
+
+    private string? Find((string Part, string Name)[] known) => known.FirstOrDefault(
+        k => Paths.Any(p => p.Contains(k.Part, StringComparison.OrdinalIgnoreCase))).Name;
+
+    [GeneratedRegex(@"libtorch_cpu\.so\.(\d+\.\d+(\.\d+)?)")]
+    private static partial Regex Versioned();
+}
+
+/// <summary>What the processor is and can do.</summary>
+internal static class Processor
+{
+    /// <summary>Tiles of bfloat16, as <see cref="InstructionSets"/> names it.</summary>
+    public const string AmxBFloat16 = "AMX BF16";
+
+    private const string Description = "/proc/cpuinfo";
+
+    // .NET has no classes for these, and libtorch uses them all the same: Linux tells of them.
+    private static readonly (string Flag, string Name)[] OnlyInFlags =
+    [
+        ("avx512_bf16", "AVX-512 BF16"), ("amx_tile", "AMX"), ("amx_bf16", AmxBFloat16), ("amx_int8", "AMX INT8"),
+        ("bf16", "Arm BF16"),
+    ];
+
+    /// <summary>Its name, or its architecture where the system does not tell more.</summary>
+    public static string Name() =>
+        Value("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
+
+    /// <summary>The instruction sets that matter for speed, widest first within each kind.</summary>
+    public static IReadOnlyList<string> InstructionSets()
+    {
+        (bool Is, string Name)[] known =
+        [
+            (Avx2.IsSupported, "AVX2"), (Fma.IsSupported, "FMA"), (Avx512F.IsSupported, "AVX-512F"),
+            (Avx512BW.IsSupported, "AVX-512BW"), (AvxVnni.IsSupported, "AVX-VNNI"), (Avx10v1.IsSupported, "AVX10.1"),
+            (Avx10v2.IsSupported, "AVX10.2"), (AdvSimd.IsSupported, "AdvSIMD"), (Dp.IsSupported, "Arm DP"),
+        ];
+        string[] flags = (Value("flags") ?? Value("Features") ?? "").Split(' ');
+        return
+        [
+            .. known.Where(k => k.Is).Select(k => k.Name),
+            .. OnlyInFlags.Where(f => flags.Contains(f.Flag)).Select(f => f.Name),
+        ];
+    }
+
+    private static string? Value(string name)
+    {
+        try
+        {
+            string? line = File.ReadLines(Description)
+                .FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal) && l.Contains(':'));
+            return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null; // another system than Linux
+        }
+    }
 }

@@ -6,16 +6,13 @@ using Values = System.Runtime.Intrinsics.Vector512<float>;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Random tensors on a device, drawn from a seed and from nothing else: torch's own random state is neither read nor
-/// moved.
-/// </summary>
+/// <summary>Random tensors on a device, drawn from a seed alone: torch's own random state is not touched.</summary>
 /// <remarks>
-/// They are drawn on the CPU, whatever the device, so that a run draws the same numbers on every one; TorchSharp has
-/// generators for no other. And they are drawn here: torch's generator for the CPU takes two to three times as long for
-/// uniform and normal numbers, and fifty times for ones that say which units dropout keeps.
+/// They are drawn on the CPU, whatever the device, so that a run draws the same numbers on every one. And they are
+/// drawn here: torch's generator takes two to three times as long for uniform and normal numbers, and fifty times for
+/// ones that say which units dropout keeps.
 /// </remarks>
-internal sealed class SeededRandom : IDisposable
+internal sealed class SeededRandom
 {
     private const int Width = 16;
     private const int Block = 64; // vectors of numbers at a time: they stay in the processor's nearest cache
@@ -84,11 +81,6 @@ internal sealed class SeededRandom : IDisposable
             foreach (ref Values u in units)
                 u = Vector512.ConditionalSelect(Vector512.LessThan(u, limit), Values.One, Values.Zero);
         });
-    }
-
-    /// <summary>Nothing native is held; callers that dispose it need not know.</summary>
-    public void Dispose()
-    {
     }
 
     /// <summary>Draws numbers in [0, 1) and makes of them, block by block, what is wanted.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using TorchSharp;
@@ -11,18 +13,13 @@ internal static partial class TorchRuntime
 
     private static readonly Lazy<Exception?> LoadError = new(Load);
 
-    /// <summary>
-    /// Why torch's native library cannot be used, or null where it can; loads it if that has not happened yet.
-    /// </summary>
+    /// <summary>Why torch's native library, which this loads, cannot be used; null where it can.</summary>
     public static Exception? LoadFailure => LoadError.Value;
 
     /// <summary>What to know of the version of TorchSharp that is in use; null where it is the one tested.</summary>
     public static string? VersionWarning => WarningOf(typeof(torch).Assembly.GetName().Version);
 
     /// <summary>Loads torch's native library if that has not happened yet.</summary>
-    /// <exception cref="InvalidOperationException">
-    /// It is missing, or of a version that cannot work, or the system is too old for it.
-    /// </exception>
     public static void EnsureLoaded()
     {
         if (LoadError.Value is PlatformNotSupportedException old)
@@ -59,17 +56,12 @@ internal static partial class TorchRuntime
     [GeneratedRegex(@"(?<file>[^\s:]+): version `?'?(?<version>(GLIBCXX|CXXABI|GLIBC)_[0-9.]+)'? not found")]
     private static partial Regex VersionNotFound();
 
-    /// <summary>The torch device for a choice.</summary>
-    /// <param name="device">The choice.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-    /// <exception cref="InvalidOperationException">The CUDA device is not there.</exception>
+    /// <summary>The torch device for a choice; the CPU may stand in for a CUDA device that is not there.</summary>
     public static torch.Device Resolve(ComputeDevice device, bool fallbackToCpu)
     {
         EnsureLoaded();
         if (device == ComputeDevice.Cpu)
             return torch.CPU;
-        if (device == ComputeDevice.OfType(device.Index))
-            return new torch.Device((DeviceType)device.Index, 0);
         int devices = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         int index = Math.Max(0, device.Index);
         if (index < devices)
@@ -85,11 +77,6 @@ internal static partial class TorchRuntime
     }
 
     /// <summary>The CUDA device for a choice; null for the CPU, where trained models compute without torch.</summary>
-    /// <param name="device">The choice.</param>
-    /// <param name="fallbackToCpu">
-    /// Whether the CPU may stand in for a CUDA device, or for torch, that is not there.
-    /// </param>
-    /// <exception cref="InvalidOperationException">The device, or torch itself, is not there.</exception>
     public static torch.Device? FindCuda(ComputeDevice device, bool fallbackToCpu)
     {
         try
@@ -122,8 +109,7 @@ internal static partial class TorchRuntime
     }
 
     /// <summary>
-    /// Before TorchSharp loads the library: it does not tell why that fails, copies half a gigabyte of files to try
-    /// again, and writes its trace to the console.
+    /// Before TorchSharp loads the library, since it would not tell, and copies half a gigabyte to try again.
     /// </summary>
     private static PlatformNotSupportedException? TooOld()
     {
@@ -142,5 +128,132 @@ internal static partial class TorchRuntime
             // TorchSharp looks in more places, and says where.
         }
         return null;
+    }
+}
+
+/// <summary>
+/// How many threads torch computes with. The usual variables win: with <c>OMP_NUM_THREADS</c>,
+/// <c>MKL_NUM_THREADS</c> or <c>OPENBLAS_NUM_THREADS</c> set, torch keeps the number that it starts with, and
+/// <c>OMP_WAIT_POLICY</c> stays what it is.
+/// </summary>
+internal static partial class TorchThreads
+{
+    // Below some 8 million multiply-adds a product takes less than 0.1 ms: waking a second thread, some 10 µs, then
+    // costs more than it brings, all the more for the smaller operations between the products.
+    private const double LeastProduct = 1 << 23;
+
+    private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
+
+    /// <summary>
+    /// Before the native library is loaded: waiting threads are to sleep, since spinning takes the processor from those
+    /// that read rows and from other processes.
+    /// </summary>
+    public static void Prepare()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        try
+        {
+            // OpenMP reads the C library's environment, which Environment.SetEnvironmentVariable does not reach.
+            _ = SetVariable("OMP_WAIT_POLICY", "passive", overwrite: 0);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // A C library by another name: torch works as well, it only spins.
+        }
+    }
+
+    /// <summary>One thread where typical products are small, all where they are large, until disposed.</summary>
+    public static IDisposable For(double multiplyAdds)
+    {
+        int before = torch.get_num_threads();
+        bool given = Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v)));
+        int threads = given ? before : Choose(multiplyAdds, before, Environment.ProcessorCount);
+        if (threads != before)
+            torch.set_num_threads(threads);
+        return new OnDispose(() =>
+        {
+            if (threads != before)
+                torch.set_num_threads(before);
+        });
+    }
+
+    /// <summary>
+    /// Torch starts with the machine's cores, hyperthreads left out, which is right unless the process may use fewer.
+    /// Some builds start with one thread on every machine, and say nothing by that.
+    /// </summary>
+    internal static int Choose(double multiplyAdds, int started, int processors) =>
+        multiplyAdds < LeastProduct ? 1 : started <= 1 ? processors : Math.Min(started, processors);
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetVariable(string name, string value, int overwrite);
+}
+
+/// <summary>Decides whether matrix products are made in bfloat16.</summary>
+internal static class PrecisionChoice
+{
+    // Of a linear layer forward and back, casts included, on a CPU with AMX: with 128 columns, bfloat16 gains a sixth
+    // at 768 rows and a third at 2048; with 256 columns, a fifth at 128 rows and a factor of 2 at 768; below both limits
+    // it loses. Limits rather than a measurement of the very size, for that would now and then answer otherwise: the
+    // same seed would give another model, and a checkpoint would be refused.
+    private const int LeastWidth = 128;
+    private const long LeastProduct = 1 << 23;
+
+    // GPUs gain a factor of 2 to 6 in large products, CPUs without AMX lose one or gain little; in between lies next to
+    // nothing, so that the answer does not change from run to run.
+    private const double LeastGain = 1.5;
+    private const int Rounds = 12;
+
+    private static readonly ConcurrentDictionary<string, bool> Probed = new();
+
+    /// <summary>Decides for a network's widest layer and the rows, of a text its tokens, of a step.</summary>
+    public static bool UseBFloat16(Precision precision, torch.Device device, int width, long rows = 256) =>
+        precision switch
+        {
+            Precision.Float32 => false,
+            Precision.BFloat16 => true,
+            _ => IsLarge(width, rows) && IsBFloat16Faster(device),
+        };
+
+    /// <summary>Whether a layer's products are large enough to gain where large ones do.</summary>
+    internal static bool IsLarge(int width, long rows) =>
+        width >= LeastWidth && rows >= LeastProduct / ((long)width * width);
+
+    /// <summary>Whether a device's products are clearly faster in bfloat16, as known or measured once.</summary>
+    public static bool IsBFloat16Faster(torch.Device device) =>
+        Probed.GetOrAdd(device.ToString(), _ => IsFaster(device));
+
+    private static bool IsFaster(torch.Device device)
+    {
+        if (device.type == DeviceType.CPU && Processor.InstructionSets().Contains(Processor.AmxBFloat16))
+            return true;
+        using IDisposable threads = TorchThreads.For(0); // several would measure who else uses the machine
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGradient = torch.no_grad();
+        torch.Tensor a = torch.ones(512, 512, torch.ScalarType.Float32, device);
+        torch.Tensor b = a.to(torch.ScalarType.BFloat16);
+        try
+        {
+            double full = double.PositiveInfinity, half = double.PositiveInfinity;
+            for (int i = 0; i < Rounds; i++)
+            {
+                full = Math.Min(full, Seconds(a, device));
+                half = Math.Min(half, Seconds(b, device));
+            }
+            return full > LeastGain * half;
+        }
+        catch (ExternalException)
+        {
+            return false; // this device has no such product
+        }
+    }
+
+    private static double Seconds(torch.Tensor x, torch.Device device)
+    {
+        long start = Stopwatch.GetTimestamp();
+        x.matmul(x).Dispose();
+        if (device.type == DeviceType.CUDA)
+            torch.cuda.synchronize(device);
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 }

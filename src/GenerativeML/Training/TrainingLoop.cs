@@ -74,7 +74,6 @@ internal sealed class TrainingLoop : IDisposable
             optimizer.Dispose();
         _best?.Dispose();
         _losses.Dispose();
-        _random.Dispose();
     }
 
     private TrainingOutcome Run()

@@ -41,10 +41,10 @@ public sealed class AugmentingEstimatorTests : IDisposable
     {
         Seen(new() { BalancedColumnName = "class", Seed = 5 });
         CollectionAssert.AreEqual(
-            new[] { (4L, 6, new ColumnValue("class", "b")), (6L, 7, new ColumnValue("class", "c")) }, _generator.Asked);
+            new[] { (4L, 6, "'class' = 'b'"), (6L, 7, "'class' = 'c'") }, _generator.Asked);
         _generator.Asked.Clear();
         Seen(new() { BalancedColumnName = "flag" });
-        CollectionAssert.AreEqual(new[] { (10L, 1, new ColumnValue("flag", true)) }, _generator.Asked);
+        CollectionAssert.AreEqual(new[] { (10L, 1, "'flag' = True") }, _generator.Asked);
     }
 
     [TestMethod]
@@ -113,9 +113,9 @@ public sealed class AugmentingEstimatorTests : IDisposable
         where T : class, ITransformer => new(_ml, wrapped, _generator.Learn, options);
 
     /// <summary>Makes rows with x = −1, −2, …</summary>
-    private sealed class FakeGenerator : IRowGenerator
+    private sealed class FakeGenerator : IDataGenerator, IDisposable
     {
-        public List<(long Rows, int Seed, ColumnValue? Where)> Asked { get; } = [];
+        public List<(long Rows, int Seed, string? Where)> Asked { get; } = [];
 
         public int Learned { get; private set; }
 
@@ -123,15 +123,15 @@ public sealed class AugmentingEstimatorTests : IDisposable
 
         public DataViewSchema GeneratedSchema => Rows(0).Schema;
 
-        public IRowGenerator Learn(IDataView data)
+        public IDataGenerator Learn(IDataView data)
         {
             Learned++;
             return this;
         }
 
-        public IDataView Generate(long rows, int seed, ColumnValue? where)
+        public IDataView Generate(long rows, int seed, RowCondition? where)
         {
-            Asked.Add((rows, seed, where));
+            Asked.Add((rows, seed, where?.ToString()));
             return Rows((int)rows);
         }
 

@@ -23,7 +23,7 @@ internal static class LossGradients
             weights(host);
             layers.LoadStateDict(host);
         }
-        using var random = new SeededRandom(torch.CPU);
+        var random = new SeededRandom(torch.CPU);
         int width = network.Input.Width, conditions = network.Input.ConditionWidth;
         torch.Tensor input = HostTensors.FromRows(
             rows ?? [.. Enumerable.Range(0, Rows * width).Select(i => MathF.Sin(1.7f * i) - 0.2f * i % 0.9f)], Rows, width, torch.CPU);

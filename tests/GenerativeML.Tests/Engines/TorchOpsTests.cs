@@ -70,7 +70,7 @@ public sealed class TorchOpsTests
         Dictionary<string, Tensor> Named(Func<Tensor, Tensor> form) => weights
             .Where(w => w.Value.dim() == 1).ToDictionary(w => "n." + w.Key, w => form(w.Value.clone()));
         Dictionary<string, Tensor> one = Named(w => w), many = Named(w => w.view(1, 1, 3).repeat(2, 1, 1));
-        using var random = new SeededRandom(CPU);
+        var random = new SeededRandom(CPU);
         for (int step = 0; step < 3; step++)
         {
             Tensor x = randn(8, 3).Scaled(2).Plus(step), y = randn(8, 3);
@@ -95,7 +95,7 @@ public sealed class TorchOpsTests
     {
         Tensor x = ones(1000, 100);
         byte[] before = get_rng_state().bytes.ToArray();
-        using var random = new SeededRandom(CPU, 3);
+        var random = new SeededRandom(CPU, 3);
         var training = new TorchOps(new Dictionary<string, Tensor>()) { Random = random };
 
         Tensor first = training.Dropout(x, 0.25).Value;
@@ -115,7 +115,7 @@ public sealed class TorchOpsTests
     {
         var weights = new Dictionary<string, Tensor> { ["l.weight"] = randn(4, 8), ["l.bias"] = randn(4) };
         Tensor x = randn(3, 8);
-        using var random = new SeededRandom(CPU);
+        var random = new SeededRandom(CPU);
         Tensor rounded = x.to(ScalarType.BFloat16).matmul(weights["l.weight"].t().to(ScalarType.BFloat16));
 
         Tensor training = new TorchOps(weights) { Random = random, BFloat16 = true }.Root.Linear("l", x);
@@ -130,7 +130,7 @@ public sealed class TorchOpsTests
     public void Attention_with_dropout_is_attention_on_average()
     {
         Tensor x = randn(2, 5, 3 * 2 * 4);
-        using var random = new SeededRandom(CPU, 1);
+        var random = new SeededRandom(CPU, 1);
         var none = new Dictionary<string, Tensor> { ["any"] = zeros(1) };
         Tensor expected = new TorchOps(none).Root.Attention(x, 2, 4);
         Tensor sum = zeros_like(expected);

@@ -69,7 +69,7 @@ public class GanTruthTests
     public void The_gradient_penalty_of_a_linear_discriminator_is_its_closed_form()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 3);
+        var random = new SeededRandom(torch.CPU, 3);
         torch.Tensor weight = torch.tensor([3f, 4f], [2, 1]).requires_grad_();
         torch.Tensor real = torch.tensor([1f, 2f, 0f, 1f], [2, 2]), made = torch.tensor([0f, 0f, 5f, 1f], [2, 2]);
         torch.Tensor penalty = GanLoss.GradientPenalty(x => x.mm(weight), real, made, 1, random);

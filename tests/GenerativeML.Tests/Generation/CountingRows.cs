@@ -27,7 +27,7 @@ internal sealed class CountingRows : IGeneratedRows
     /// <summary>What the next block fails with, once.</summary>
     public Exception? Failure { get; set; }
 
-    public IGeneratedBlock Open(bool[] active) => new Block(this);
+    public IGeneratedBlock Open() => new Block(this);
 
     private sealed class Block(CountingRows source) : IGeneratedBlock
     {

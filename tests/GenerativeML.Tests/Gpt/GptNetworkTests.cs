@@ -24,7 +24,7 @@ public class GptNetworkTests
         {
             GptNetwork network = RandomGpt.Network(layers: 2, width: 48, biases: biases, tied: biases);
             using DisposeScope scope = torch.NewDisposeScope();
-            using var random = new SeededRandom(torch.CPU, 3);
+            var random = new SeededRandom(torch.CPU, 3);
             var tensors = network.Initialize(random).ToDictionary(t => t.Name, t => t.Value);
             CollectionAssert.AreEqual(
                 network.Tensors.Select(t => $"{t.Name} {TensorSpec.Describe(t.Shape)}").ToArray(),
@@ -156,7 +156,7 @@ public class GptNetworkTests
 
     private static void Backward(GptNetwork network, NamedTensorModule module)
     {
-        using var random = new SeededRandom(torch.CPU, 11);
+        var random = new SeededRandom(torch.CPU, 11);
         var objective = new GptObjective(network, module);
         StepContext context = new(0, 1, random, Seed: 11);
         objective.Backward(objective.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);

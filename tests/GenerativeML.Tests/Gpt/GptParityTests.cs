@@ -103,7 +103,7 @@ public class GptParityTests
 
     private static double Backward(GptNetwork network, NamedTensorModule module, int parts)
     {
-        using var random = new SeededRandom(torch.CPU);
+        var random = new SeededRandom(torch.CPU);
         var objective = new GptObjective(network, module);
         double loss = 0;
         foreach (Batch part in new Batch([Tokens()], 3).Split(parts))

@@ -28,7 +28,7 @@ internal static class TinyGpt
     /// </summary>
     public static NamedTensorModule Module(GptNetwork network, HostWeights? weights = null)
     {
-        using var random = new SeededRandom(torch.CPU, 3);
+        var random = new SeededRandom(torch.CPU, 3);
         var module = new NamedTensorModule(network.Initialize(random));
         module.LoadStateDict(weights ?? Weights(network));
         return module;

@@ -14,7 +14,7 @@ internal sealed class AffineEstimator(IHostEnvironment environment, AffineOption
     public TrainingContext? Context { get; private set; }
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
-        InputColumns.Check(inputSchema, options.Input, parameter);
+        InputColumns.Check(inputSchema, options.Input, InputKind.Vector, parameter);
 
     private protected override AffineTransformer Train(IDataView input, string parameter, TrainingContext context)
     {

@@ -253,6 +253,34 @@ public sealed class BatchCursorTests
     }
 
     [TestMethod]
+    public void Who_leaves_waits_for_a_batch_that_is_being_computed()
+    {
+        using var begun = new ManualResetEventSlim();
+        using var go = new ManualResetEventSlim();
+        var model = new AffineModel(batchSize: 4)
+        {
+            BatchesAhead = 3,
+            Computing = first =>
+            {
+                if (first < 8)
+                    return;
+                begun.Set();
+                go.Wait();
+            },
+        };
+        DataViewRowCursor cursor = Cursors(View(Table(100), model))[0];
+        for (int row = 0; row < 5; row++)
+            Assert.IsTrue(cursor.MoveNext());
+        Assert.IsTrue(begun.Wait(TimeSpan.FromMinutes(1)), "nobody computes ahead");
+        var left = new Thread(cursor.Dispose);
+        left.Start();
+        Assert.IsFalse(left.Join(50), "it did not wait");
+        go.Set();
+        Assert.IsTrue(left.Join(TimeSpan.FromMinutes(1)));
+        Assert.AreEqual(3, model.Calls, "a batch was computed for nobody");
+    }
+
+    [TestMethod]
     [DataRow(0)]
     [DataRow(3)]
     public void An_error_comes_after_all_rows_before_its_batch_and_spoils_no_other_batch(int ahead)

@@ -15,7 +15,6 @@ public sealed class DataViewRowSourceTests
         var source = new DataViewRowSource(Table(100), ["Features"], NonFiniteValues.Error);
         for (int pass = 0; pass < 2; pass++)
             CollectionAssert.AreEqual(Enumerable.Range(0, 100).Select(r => (float)r).ToArray(), ReadFirstSlots(source, count));
-        Assert.AreEqual(100, source.RowCount);
     }
 
     [TestMethod]
@@ -54,9 +53,7 @@ public sealed class DataViewRowSourceTests
     public void Rows_that_are_not_finite_can_be_dropped()
     {
         var source = new DataViewRowSource(Spoiled(), ["Features"], NonFiniteValues.DropRow);
-        Assert.IsNull(source.RowCount, "nobody can know before the first pass");
         CollectionAssert.AreEqual(new float[] { 0, 1, 3, 4, 6, 7, 8 }, ReadFirstSlots(source, 4));
-        Assert.AreEqual(7, source.RowCount);
         CollectionAssert.AreEqual(new float[] { 0, 1, 3, 4, 6, 7, 8 }, ReadFirstSlots(source, 1));
     }
 

@@ -150,29 +150,13 @@ public sealed class SchemaTests
         return builder.ToSchema();
     }
 
-    internal static SchemaShape Shape(DataViewSchema schema) => new(schema.Where(c => !c.IsHidden).Select(c =>
-        ShapeOf(c.Name, c.Type, new SchemaShape(c.Annotations.Schema.Select(a => ShapeOf(a.Name, a.Type, null))))));
+    internal static SchemaShape Shape(DataViewSchema schema) => MLNetInternals.ShapeOf(schema);
 
     internal static string[] Describe(SchemaShape shape) =>
     [
         .. shape.Select(c => $"{c.Name} {c.Kind} {c.ItemType} {c.IsKey} ["
             + string.Join(", ", Describe(c.Annotations).Order(StringComparer.Ordinal)) + "]"),
     ];
-
-    private static SchemaShape.Column ShapeOf(string name, DataViewType type, SchemaShape? annotations)
-    {
-        var vector = type as VectorDataViewType;
-        DataViewType item = vector?.ItemType ?? type;
-        bool isKey = item is KeyDataViewType;
-        item = !isKey ? item : item.RawType == typeof(uint) ? NumberDataViewType.UInt32 : NumberDataViewType.UInt64;
-        return MLNetInternals.NewShape(
-            name,
-            vector is null ? SchemaShape.Column.VectorKind.Scalar
-                : vector.IsKnownSize ? SchemaShape.Column.VectorKind.Vector : SchemaShape.Column.VectorKind.VariableVector,
-            item,
-            isKey,
-            annotations);
-    }
 
     private static string[] SlotNames(DataViewSchema input)
     {

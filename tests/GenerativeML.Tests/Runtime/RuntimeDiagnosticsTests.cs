@@ -44,15 +44,24 @@ public sealed class RuntimeDiagnosticsTests
     }
 
     [TestMethod]
-    [DataRow("/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblasp-r0.3.21.so", "OpenBLAS with OpenMP threads")]
-    [DataRow("/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3", "OpenBLAS with threads of its own")]
-    [DataRow("/usr/lib/x86_64-linux-gnu/openblas-serial/libblas.so.3", "OpenBLAS without threads")]
+    [DataRow("/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblasp-r0.3.21.so", "OpenBLAS")]
     [DataRow("/opt/intel/lib/libmkl_core.so.2", "MKL")]
     [DataRow("/usr/lib/libopenblas.so.0", "OpenBLAS")]
     [DataRow("/usr/lib/x86_64-linux-gnu/blas/libblas.so.3.11.0", "BLAS")]
     [DataRow("/usr/lib/x86_64-linux-gnu/libtorch_cpu.so.1.13.0", null)]
     public void The_library_of_products_is_known_by_its_file(string path, string? blas) =>
         Assert.AreEqual(blas, new NativeLibraries(["/lib/libc.so.6", path]).Blas);
+
+    [TestMethod]
+    [DataRow("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", "jemalloc")]
+    [DataRow("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4.5.10", "tcmalloc")]
+    [DataRow("/usr/lib/libtorch_cpu.so", "glibc")]
+    public void The_allocator_is_known_by_its_file(string path, string allocator)
+    {
+        Assert.AreEqual(allocator, new NativeLibraries(["/usr/lib/libc.so.6", path]).Allocator);
+        Assert.IsNull(new NativeLibraries([]).Allocator);
+        Assert.AreEqual(OperatingSystem.IsLinux(), RuntimeDiagnostics.Describe().Allocator is not null);
+    }
 
     [TestMethod]
     [DataRow("/usr/lib/x86_64-linux-gnu/libtorch_cpu.so.1.13.0", "1.13.0")]

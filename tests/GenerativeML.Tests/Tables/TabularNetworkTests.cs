@@ -99,7 +99,7 @@ public sealed class TabularNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         (TabularVaeNetwork network, TorchLayers layers, Batch rows) = Training(
             new TabularVaeOptions { LatentDimension = 3, HiddenWidth = 8, Dropout = 0 }, 300);
-        using var random = new SeededRandom(torch.CPU, 3);
+        var random = new SeededRandom(torch.CPU, 3);
         Scope<TorchTensor> w = new TorchOps(layers.Tensors).Root;
 
         network.NegativeElbo(w, rows[0], random, 0).Reconstruction.backward();
@@ -123,7 +123,7 @@ public sealed class TabularNetworkTests
         // Larger than at the beginning of training, so that each weight matters.
         using (torch.no_grad())
         {
-            using var random = new SeededRandom(torch.CPU, 9);
+            var random = new SeededRandom(torch.CPU, 9);
             foreach (torch.Tensor parameter in layers.Parameters())
                 parameter.copy_(random.Normal(parameter.shape, 0.4));
         }
@@ -152,7 +152,7 @@ public sealed class TabularNetworkTests
 
         torch.Tensor Loss()
         {
-            using var random = new SeededRandom(torch.CPU, 4);
+            var random = new SeededRandom(torch.CPU, 4);
             (torch.Tensor reconstruction, torch.Tensor kl) = network.NegativeElbo(w, rows[0], random, 0);
             return reconstruction.add(kl.sum());
         }
@@ -164,7 +164,7 @@ public sealed class TabularNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         (TabularVaeNetwork network, TorchLayers layers, Batch rows) = Training(
             new TabularVaeOptions { LatentDimension = 2, HiddenWidth = 4 }, 2000);
-        using var random = new SeededRandom(torch.CPU, 3);
+        var random = new SeededRandom(torch.CPU, 3);
         using (torch.no_grad())
         {
             foreach ((string name, torch.Tensor value) in layers.Tensors.Where(
@@ -208,7 +208,7 @@ public sealed class TabularNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         (TabularGanNetwork network, TorchLayers layers, Batch batch) = Training<TabularGanNetwork>(
             new TabularGanOptions { Dropout = 0, NoiseDimension = 6, HiddenLayers = [8, 8] }, 300);
-        using var random = new SeededRandom(torch.CPU, 5);
+        var random = new SeededRandom(torch.CPU, 5);
         Scope<TorchTensor> w = new TorchOps(layers.Tensors) { Random = random }.Root;
         var step = new StepContext(0, 10, random);
         IReadOnlyList<UpdateRule> updates = network.Updates(layers);
@@ -249,7 +249,8 @@ public sealed class TabularNetworkTests
         var block = new RowBlock(source.Fields, rows);
         using (IRowReader reader = source.Open())
             Assert.AreEqual(rows, reader.Read(block, 0, rows));
-        source.Observe(block, 0, rows);
+        for (int row = 0; row < rows; row++)
+            source.Observe(block, row);
         var network = (TNetwork)options.CreateNetwork(tokens with { Frequencies = source.Frequencies });
         var layers = new TorchLayers(network.Declare, torch.CPU, 1);
         HostWeights weights = layers.ToHost(TableNetwork.Specs(network.Declare));
@@ -336,7 +337,7 @@ public sealed class TabularNetworkTests
     private static double[,,] Joint(HostWeights weights, int vectors)
     {
         using IDisposable noGradient = torch.no_grad();
-        using var random = new SeededRandom(torch.CPU, 4);
+        var random = new SeededRandom(torch.CPU, 4);
         Dictionary<string, torch.Tensor> w = weights.Specs.ToDictionary(
             s => s.Name, s => torch.tensor(weights[s.Name]).reshape(s.Shape.ToArray()));
         torch.Tensor z = random.Normal([vectors, 2]);

@@ -60,7 +60,7 @@ public class FlatAdamWTests
     public void Steps_are_those_of_torchs_own_AdamW()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 5);
+        var random = new SeededRandom(torch.CPU, 5);
         torch.Tensor inputs = random.Normal([16, 7]), targets = random.Normal([16, 3]);
         torch.Tensor start = random.Normal([3, 7]);
         var ours = new Parameter(start.clone());
@@ -202,7 +202,7 @@ public class FlatAdamWTests
 
     private static torch.Tensor Numbers(int count, ulong seed)
     {
-        using var random = new SeededRandom(torch.CPU, seed);
+        var random = new SeededRandom(torch.CPU, seed);
         return random.Normal([count], 1);
     }
 

@@ -35,7 +35,7 @@ public class FlatMuonTests
     public void A_step_is_the_orthogonalised_momentum_and_AdamW_for_the_rest()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 2);
+        var random = new SeededRandom(torch.CPU, 2);
         torch.Tensor stacked = random.Normal([6, 2]).requires_grad_(); // three of 2 × 2
         torch.Tensor tall = random.Normal([8, 2]).requires_grad_();
         torch.Tensor bias = random.Normal([3]).requires_grad_();

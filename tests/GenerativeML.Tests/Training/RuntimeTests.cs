@@ -106,7 +106,7 @@ public class RuntimeTests
     {
         var seeds = new SplitMix64(9);
         uint[] words = [.. Enumerable.Range(0, 32).Select(_ => seeds.Next()).SelectMany(w => new[] { (uint)w, (uint)(w >> 32) })];
-        using var random = new SeededRandom(torch.CPU, 9);
+        var random = new SeededRandom(torch.CPU, 9);
         using torch.Tensor drawn = random.Uniform([16 * 3], 0, 1);
         float[] values = drawn.data<float>().ToArray();
         for (int lane = 0; lane < 16; lane++)
@@ -130,7 +130,7 @@ public class RuntimeTests
     public void Random_tensors_follow_their_distributions_and_their_seed_alone()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using var random = new SeededRandom(torch.CPU, 3);
+        var random = new SeededRandom(torch.CPU, 3);
         const int Count = 100_000;
         float[] uniform = random.Uniform([Count], -1, 3).data<float>().ToArray();
         Assert.IsTrue(uniform.All(u => u is >= -1 and < 3));

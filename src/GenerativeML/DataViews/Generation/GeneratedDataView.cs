@@ -1,47 +1,156 @@
+using System.Numerics;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Rows that exist only while somebody reads them: made block by block as a cursor moves, always the same ones.
-/// </summary>
-/// <remarks>
-/// Shuffled cursors read the blocks in another order, and the rows within each; nothing is held for it.
-/// </remarks>
-internal sealed class GeneratedDataView : IDataView
+/// <summary>Rows in blocks of a fixed size, any of which can be made at any time, on any thread.</summary>
+internal interface IGeneratedRows
 {
-    private readonly IGeneratedRows _source;
-    private readonly long _rows;
+    /// <summary>The columns; always the same object, since ML.NET compares schemas by reference.</summary>
+    DataViewSchema Schema { get; }
 
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="rows"/> is negative.</exception>
-    public GeneratedDataView(IGeneratedRows source, long rows)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(rows);
-        _source = source;
-        _rows = rows;
-    }
+    /// <summary>Rows of a block, always the same number.</summary>
+    int BlockRows { get; }
 
-    /// <inheritdoc/>
+    /// <summary>Memory for one block.</summary>
+    IGeneratedBlock Open();
+}
+
+/// <summary>One block of generated rows at a time; belongs to one cursor, and so to one thread at a time.</summary>
+internal interface IGeneratedBlock
+{
+    /// <summary>
+    /// Makes rows of a block, from the first at least to the one that is wanted now, and says how many there are; those
+    /// that it has made stay. They have the same bits however many are made at once, and in views of any length.
+    /// </summary>
+    int Compute(long number, int row, int wanted);
+
+    /// <summary>A getter for a column, by its number, of the row of the block where a reader stands.</summary>
+    Delegate Getter(int column, IBatchPosition at);
+}
+
+/// <summary>Rows that exist only while somebody reads them: made block by block, always the same.</summary>
+internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDataView
+{
+    private readonly long _rows = rows >= 0 ? rows : throw new ArgumentOutOfRangeException(nameof(rows));
+
     public bool CanShuffle => true;
 
-    /// <inheritdoc/>
-    public DataViewSchema Schema => _source.Schema;
+    public DataViewSchema Schema => source.Schema;
 
-    /// <inheritdoc/>
     public long? GetRowCount() => _rows;
 
-    /// <inheritdoc/>
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
         GetRowCursorSet(columnsNeeded, 1, rand)[0];
 
-    /// <inheritdoc/>
     public DataViewRowCursor[] GetRowCursorSet(
         IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
-        var order = new GeneratedOrder(_rows, _source.BlockRows, rand);
+        var order = new GeneratedOrder(_rows, source.BlockRows, rand);
         int cursors = (int)Math.Clamp(order.Blocks, 1, n);
-        return [.. Enumerable.Range(0, cursors).Select(k => new GeneratedCursor(_source, order, active, k, cursors))];
+        return [.. Enumerable.Range(0, cursors).Select(k => new GeneratedCursor(source, order, active, k, cursors))];
+    }
+}
+
+/// <summary>
+/// Reads every so-many-th block. One is made when its first value is asked for: skipping costs nothing.
+/// </summary>
+internal sealed class GeneratedCursor(
+    IGeneratedRows source, GeneratedOrder order, bool[] active, int first, int cursors)
+    : RowCursor(source.Schema, active), IBatchPosition
+{
+    private readonly IGeneratedBlock? _values = active.Contains(true) ? source.Open() : null;
+    private long _place = first - cursors, _block, _computed = -1;
+    private int _ready; // rows of the computed block
+    private int[] _rows = [];
+    private int _at = -1;
+
+    public override long Batch => Position < 0 ? 0 : _place;
+
+    public int Row
+    {
+        get
+        {
+            int row = CurrentRow;
+            if (_computed != _block || row >= _ready)
+            {
+                _computed = -1; // a failed computation must not leave half a block behind
+                _ready = _values!.Compute(_block, row, _rows.Length);
+                _computed = _block;
+            }
+            return row;
+        }
+    }
+
+    private int CurrentRow => Position >= 0 ? _rows[_at] : throw NoRow;
+
+    /// <remarks>A row's id is its number in the unshuffled view.</remarks>
+    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) =>
+        value = new DataViewRowId((ulong)_block * (ulong)source.BlockRows + (ulong)CurrentRow, 0);
+
+    protected override bool Advance()
+    {
+        if (++_at < _rows.Length)
+            return true;
+        _place += cursors;
+        if (_place >= order.Blocks)
+            return false;
+        _block = order.Block(_place);
+        _rows = order.Rows(_block);
+        _at = 0;
+        return true;
+    }
+
+    protected override Delegate Getter<TValue>(int column) => _values!.Getter(column, this);
+}
+
+/// <summary>
+/// The order of blocks and of the rows in each: their own, or shuffled by what is computed and not held.
+/// </summary>
+internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
+{
+    private const int Rounds = 4;
+
+    private readonly int? _seed = shuffle?.Next();
+
+    /// <summary>The number of blocks.</summary>
+    public long Blocks { get; } = rows / blockRows + (rows % blockRows > 0 ? 1 : 0);
+
+    /// <summary>The block that is read in place <paramref name="place"/>.</summary>
+    public long Block(long place)
+    {
+        if (_seed is not int seed)
+            return place;
+        // A Feistel network permutes the next power of four; what falls outside goes round again, and so comes back in.
+        ulong block = (ulong)place;
+        do
+            block = Permute(block, seed);
+        while (block >= (ulong)Blocks);
+        return (long)block;
+    }
+
+    /// <summary>The rows of a block in the order in which they are read.</summary>
+    public int[] Rows(long block)
+    {
+        int[] order = [.. Enumerable.Range(0, (int)Math.Min(blockRows, rows - block * blockRows))];
+        if (_seed is int seed)
+            new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Order, block)).Shuffle(order.AsSpan());
+        return order;
+    }
+
+    private ulong Permute(ulong block, int seed)
+    {
+        int halfBits = (64 - BitOperations.LeadingZeroCount((ulong)Math.Max(Blocks - 1, 1)) + 1) / 2;
+        ulong mask = (1UL << halfBits) - 1;
+        ulong left = block >> halfBits, right = block & mask;
+        for (int round = 0; round < Rounds; round++)
+        {
+            ulong mixed = SplitMix64.Derive(seed, RandomPurpose.Order, (long)(right * Rounds) + round) & mask;
+            (left, right) = (right, left ^ mixed);
+        }
+        return left << halfBits | right;
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -5,75 +6,46 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>The rows of one call of Generate on a generator of vectors: one seed, one condition.</summary>
-internal sealed class GeneratedVectors : IGeneratedRows
+internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
+    : IGeneratedRows
 {
     private const int MostRows = 1024;
     private const int LeastRows = 16;
     private const int MostValues = 1 << 20;
 
-    private readonly VectorGeneration _generate;
-    private readonly VectorSchema _columns;
-    private readonly IReadOnlyList<RowField> _fields;
-    private readonly int _seed;
-    private readonly float[] _where;
+    private readonly float[] _given = VectorCondition.Resolve(where, state);
 
-    /// <param name="generate">Makes rows.</param>
-    /// <param name="columns">Its columns.</param>
-    /// <param name="schema">The same as ML.NET sees them.</param>
-    /// <param name="fields">What the generator knows of them.</param>
-    /// <param name="seed">The seed of all rows.</param>
-    /// <param name="where">The conditions that all rows have, NaN where they are free; empty for none.</param>
-    public GeneratedVectors(
-        VectorGeneration generate, VectorSchema columns, DataViewSchema schema,
-        IReadOnlyList<RowField> fields, int seed, float[] where)
+    public DataViewSchema Schema => schema;
+
+    public int BlockRows { get; } = Math.Clamp(MostValues / state.Fields.Sum(f => f.Width), LeastRows, MostRows);
+
+    public IGeneratedBlock Open() => new Block(this, state, seed);
+
+    private sealed class Block(GeneratedVectors source, VectorModelState state, int seed) : IGeneratedBlock
     {
-        _generate = generate;
-        _columns = columns;
-        Schema = schema;
-        _fields = fields;
-        _seed = seed;
-        _where = where;
-        BlockRows = Math.Clamp(MostValues / fields.Sum(f => f.Width), LeastRows, MostRows);
-    }
-
-    /// <inheritdoc/>
-    public DataViewSchema Schema { get; }
-
-    /// <inheritdoc/>
-    public int BlockRows { get; }
-
-    /// <inheritdoc/>
-    public IGeneratedBlock Open(bool[] active) => new Block(this);
-
-    private sealed class Block(GeneratedVectors source) : IGeneratedBlock
-    {
-        private readonly int _conditionWidth = source._fields.Skip(1).Sum(f => f.Width);
-        private readonly float[] _rows = new float[source.BlockRows * source._fields[0].Width];
-        private readonly float[] _conditions =
-            new float[source.BlockRows * source._fields.Skip(1).Sum(f => f.Width)];
+        private readonly int _conditionWidth = state.Fields.Skip(1).Sum(f => f.Width);
+        private readonly float[] _rows = new float[source.BlockRows * state.Fields[0].Width];
+        private readonly float[] _conditions = new float[source.BlockRows * state.Fields.Skip(1).Sum(f => f.Width)];
 
         public int Compute(long number, int row, int wanted)
         {
-            source._generate(
-                _rows, _conditions, source.BlockRows,
-                SplitMix64.Derive(source._seed, RandomPurpose.Generation, number), source._where);
+            state.Model.Generate(
+                _rows, _conditions, source.BlockRows, SplitMix64.Derive(seed, RandomPurpose.Generation, number),
+                source._given);
             return source.BlockRows;
         }
 
         public Delegate Getter(int column, IBatchPosition at)
         {
-            int field = source._columns.Order[column];
-            int width = source._fields[field].Width;
-            if (field == 0)
+            int number = state.Schema.Order[column];
+            RowField field = state.Fields[number];
+            int width = field.Width;
+            if (number == 0)
             {
                 return (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
-                {
-                    VBufferEditor<float> editor = VBufferEditor.Create(ref value, width);
-                    _rows.AsSpan(at.Row * width, width).CopyTo(editor.Values);
-                    value = editor.Commit();
-                });
+                    VBuffer<float>.Copy(_rows, at.Row * width, ref value, width));
             }
-            int first = source._fields.Skip(1).Take(field - 1).Sum(f => f.Width);
+            int first = state.Fields.Skip(1).Take(number - 1).Sum(f => f.Width);
             return source.Schema[column].Type switch
             {
                 BooleanDataViewType => (ValueGetter<bool>)((ref bool value) => value = Slots()[0] >= 0.5f),
@@ -81,7 +53,7 @@ internal sealed class GeneratedVectors : IGeneratedRows
                 KeyDataViewType key when key.RawType == typeof(ushort) => Key<ushort>(),
                 KeyDataViewType key when key.RawType == typeof(uint) => Key<uint>(),
                 KeyDataViewType => Key<ulong>(),
-                _ when source._fields[field].Categories is { } categories => (ValueGetter<float>)((ref float value) =>
+                _ when field.Categories is { } categories => (ValueGetter<float>)((ref float value) =>
                     value = Slots().IndexOf(1f) is >= 0 and int category ? categories[category] : float.NaN),
                 _ => (ValueGetter<float>)((ref float value) => value = Slots()[0]),
             };
@@ -95,8 +67,166 @@ internal sealed class GeneratedVectors : IGeneratedRows
     }
 }
 
-/// <summary>
-/// Makes rows (count × D) and their conditions (count × C), the same for the same seed, number and condition.
-/// </summary>
-internal delegate void VectorGeneration(
-    Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where);
+/// <summary>Turns a condition on columns into what a generator of vectors is given.</summary>
+internal static class VectorCondition
+{
+    /// <summary>The conditions that all rows have, slot by slot: NaN where they are free. Empty for none.</summary>
+    public static float[] Resolve(RowCondition? where, VectorModelState state)
+    {
+        if (where is null || where.Columns.Length == 0)
+            return [];
+        RowField[] fields = [.. state.Fields];
+        float[] means = state.Model.ConditionMeans, slots = new float[means.Length];
+        Array.Fill(slots, float.NaN);
+        foreach (ColumnCondition condition in where.Columns)
+        {
+            int column = Array.FindLastIndex(fields, f => f.Name == condition.Column);
+            if (column < 1)
+            {
+                throw Impossible(
+                    $"The condition {condition} cannot be met: this model has "
+                    + (fields.Length > 1
+                        ? $"the condition columns {string.Join(", ", fields.Skip(1).Select(f => $"'{f.Name}'"))}."
+                        : "no condition columns; train it with the option ConditionColumnNames."));
+            }
+            if (condition.Values is not SomeValues { Values: [object wanted] })
+            {
+                throw Impossible(
+                    $"The condition {condition} is none that this model knows: conditions on its label columns are "
+                    + "single values.");
+            }
+            int first = fields[1..column].Sum(f => f.Width), width = fields[column].Width;
+            Span<float> target = slots.AsSpan(first, width);
+            float[] asked = Slots(
+                state.Schema.Columns[column], fields[column], condition, wanted, means.AsSpan(first, width));
+            if (!float.IsNaN(target[0]) && !target.SequenceEqual(asked))
+            {
+                throw Impossible(
+                    $"No row can meet the condition {where}: it asks for two values of column '{condition.Column}'.");
+            }
+            asked.CopyTo(target);
+        }
+        return slots;
+    }
+
+    private static float[] Slots(
+        VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
+    {
+        bool category = field.Categories is not null && wanted is double;
+        if (category || column.Type.KeyCount > 0)
+        {
+            int key = category
+                ? field.Categories!.Select(value => (double)value).ToList().IndexOf((double)wanted)
+                : KeyOf(column, wanted);
+            if (key < 0 || key >= field.Width || means[key] == 0)
+                throw Unseen();
+            float[] slots = new float[field.Width];
+            slots[key] = 1;
+            return slots;
+        }
+        return (column.Type.Item, wanted) switch
+        {
+            ("Boolean", bool truth) when means[0] != (truth ? 0 : 1) => [truth ? 1 : 0],
+            ("Boolean", bool) => throw Unseen(),
+            ("Single", double number) when float.IsFinite((float)number) => [(float)number],
+            _ => throw Impossible($"The condition {condition} cannot be met: the column holds {column.Type.ToType()}."),
+        };
+
+        ArgumentException Unseen() =>
+            Impossible($"The condition {condition} cannot be met: no training row has this value.");
+    }
+
+    /// <summary>The number of a key's value, counted from zero; −1 for none.</summary>
+    private static int KeyOf(VectorSchemaColumn column, object wanted)
+    {
+        if (wanted is string text)
+            return column.Keys?.Texts?.ToList().IndexOf(text) ?? -1;
+        double number = Convert.ToDouble(wanted, CultureInfo.InvariantCulture);
+        if (column.Keys is TableValues keys)
+            return keys.Numbers?.ToList().IndexOf(number) ?? -1;
+        // Without values, keys are told by their own numbers, counted from one.
+        return number >= 1 && number <= int.MaxValue && number % 1 == 0 ? (int)number - 1 : -1;
+    }
+
+    private static ArgumentException Impossible(string message) => new(message);
+}
+
+/// <summary>The columns that a generator of vectors was trained on, as ML.NET sees them.</summary>
+internal sealed record VectorSchema
+{
+    /// <summary>The vector first, then the conditions.</summary>
+    public required IReadOnlyList<VectorSchemaColumn> Columns { get; init; }
+
+    /// <summary>For each place in the generated schema, the number of the column there.</summary>
+    public required IReadOnlyList<int> Order { get; init; }
+
+    /// <summary>Takes the columns of the training data, the vector first.</summary>
+    public static VectorSchema Of(IReadOnlyList<DataViewSchema.Column> columns) => new()
+    {
+        Columns =
+        [
+            .. columns.Select(c => new VectorSchemaColumn
+            {
+                Name = c.Name,
+                Type = TableType.Of(c.Type)!,
+                Annotations = TableAnnotation.All(c.Annotations),
+            }),
+        ],
+        Order = [.. Enumerable.Range(0, columns.Count).OrderBy(c => columns[c].Index)],
+    };
+
+    /// <summary>The schema of generated rows, type for type and annotation for annotation.</summary>
+    public DataViewSchema ToSchema() => new TableSchema
+    {
+        Columns =
+        [
+            .. Order.Select(c => Columns[c]).Select(c =>
+                new TableSchemaColumn { Name = c.Name, Type = c.Type, Annotations = c.Annotations, Fields = [] }),
+        ],
+    }.ToSchema();
+
+    /// <summary>Checks a schema that came from a file against the fields of the model that came with it.</summary>
+    public void Check(IReadOnlyList<RowField> fields)
+    {
+        foreach (VectorSchemaColumn column in Columns)
+        {
+            column.Type.Check();
+            foreach (TableAnnotation annotation in column.Annotations)
+                annotation.Check();
+        }
+        bool sound = Columns.Count == fields.Count
+            && Columns.Zip(fields).All(pair => pair.First.Fits(pair.Second))
+            && Order.Order().SequenceEqual(Enumerable.Range(0, Columns.Count));
+        if (!sound)
+            throw new FormatException("The saved model's columns do not fit its networks.");
+    }
+}
+
+/// <summary>A column of a <see cref="VectorSchema"/>.</summary>
+internal sealed record VectorSchemaColumn
+{
+    private const string KeyValues = "KeyValues";
+
+    public required string Name { get; init; }
+
+    public required TableType Type { get; init; }
+
+    public required IReadOnlyList<TableAnnotation> Annotations { get; init; }
+
+    /// <summary>The values of a key, where they are known.</summary>
+    public TableValues? Keys => Type.KeyCount > 0
+        ? Annotations.FirstOrDefault(a => a.Name == KeyValues && (ulong)a.Values.Count == Type.KeyCount)?.Values
+        : null;
+
+    /// <summary>Whether a model's field is what is read of such a column.</summary>
+    public bool Fits(RowField field)
+    {
+        bool vector = Type.Dimensions is not null;
+        bool number = Type.KeyCount == 0 && Type.Item is "Single" || !vector && Type.Item == "Boolean";
+        long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
+            : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
+            : Type.Size;
+        return Name == field.Name && vector != field.IsLabel && (number || !vector && Type.KeyCount > 0)
+            && slots == field.Width;
+    }
+}

@@ -13,11 +13,11 @@ using Microsoft.ML.Runtime;
 [assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: LoadableClassStub::Microsoft.ML.LoadableClass(
     typeof(ITransformer),
-    typeof(ModelLoader),
+    typeof(ModelFile),
     null,
     typeof(LoadableClassStub::Microsoft.ML.SignatureLoadModel),
     "GenerativeML model",
-    ModelLoader.LoaderSignature)]
+    ModelFile.LoaderSignature)]
 
 namespace System.Runtime.CompilerServices
 {
@@ -31,63 +31,34 @@ namespace System.Runtime.CompilerServices
 
 namespace GenerativeML
 {
-    /// <summary>
-    /// Everything of ML.NET that this package needs and that is not public, in one place: saving and loading, the
-    /// constructor of a schema promise, and what an environment knows.
-    /// </summary>
+    /// <summary>Everything of ML.NET that this package needs and that is not public, in one place.</summary>
     internal static class MLNetInternals
     {
         private const BindingFlags Members = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
 
-        private static readonly Assembly s_core = typeof(ModelSaveContext).Assembly;
-        private static readonly Type s_loadContext = TypeOf("Microsoft.ML.ModelLoadContext");
-        private static readonly Type s_versionInfo = TypeOf("Microsoft.ML.VersionInfo");
-
-        private static readonly ConstructorInfo s_newVersionInfo = s_versionInfo.GetConstructor(
-            Members,
-            [typeof(string), typeof(uint), typeof(uint), typeof(uint), typeof(string), typeof(string), typeof(string)])
-            ?? throw Missing("VersionInfo");
-
-        private static readonly MethodInfo s_setVersionInfo =
-            MethodOf(typeof(ModelSaveContext), "SetVersionInfo", s_versionInfo);
-
-        private static readonly MethodInfo s_saveBinaryStream =
-            MethodOf(typeof(ModelSaveContext), "SaveBinaryStream", typeof(string), typeof(Action<BinaryWriter>));
-
-        private static readonly MethodInfo s_checkAtModel = MethodOf(s_loadContext, "CheckAtModel", s_versionInfo);
-
-        private static readonly MethodInfo s_tryLoadBinaryStream =
-            MethodOf(s_loadContext, "TryLoadBinaryStream", typeof(string), typeof(Action<BinaryReader>));
+        // Eight characters that name the kind of model, and the version of its format: that of our own files stands in
+        // options.json, and this one never changes.
+        private static readonly object s_header = NewVersionInfo(
+            "GENMLNET", 0x00010001u, 0x00010001u, 0x00010001u, typeof(ModelFile).Assembly.FullName,
+            ModelFile.LoaderSignature, null);
 
         /// <summary>Writes the header by which ML.NET finds the loader again.</summary>
-        public static void WriteHeader(ModelSaveContext context, ModelHeader header) =>
-            Call(s_setVersionInfo, context, VersionInfo(header));
+        public static void WriteHeader(ModelSaveContext context) => Call(context, "SetVersionInfo", s_header);
 
         /// <summary>Checks that a saved model begins with that header.</summary>
-        /// <exception cref="FormatException">It is the header of something else, or of a newer version.</exception>
-        public static void CheckHeader(object loadContext, ModelHeader header) =>
-            Call(s_checkAtModel, loadContext, VersionInfo(header));
+        public static void CheckHeader(object loadContext) => Call(loadContext, "CheckAtModel", s_header);
 
         /// <summary>Writes a file of the given name into the model's folder of the zip.</summary>
         public static void WriteEntry(ModelSaveContext context, string name, Action<Stream> write) =>
-            Call(s_saveBinaryStream, context, name, (Action<BinaryWriter>)(writer => write(writer.BaseStream)));
+            Call(context, "SaveBinaryStream", name, (Action<BinaryWriter>)(writer => write(writer.BaseStream)));
 
         /// <summary>Reads a file of the model's folder; the stream can seek and knows its length.</summary>
-        /// <exception cref="FormatException">There is no such file.</exception>
         public static void ReadEntry(object loadContext, string name, Action<Stream> read)
         {
-            if (!(bool)Call(s_tryLoadBinaryStream, loadContext, name, (Action<BinaryReader>)(r => read(r.BaseStream)))!)
+            Action<BinaryReader> reader = r => read(r.BaseStream);
+            if (!(bool)Call(loadContext, "TryLoadBinaryStream", name, reader)!)
                 throw new FormatException($"The saved model has no file '{name}'.");
         }
-
-        /// <summary>A column of a schema promise.</summary>
-        [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
-        public static extern SchemaShape.Column NewShape(
-            string name,
-            SchemaShape.Column.VectorKind kind,
-            DataViewType itemType,
-            bool isKey = false,
-            SchemaShape? annotations = null);
 
         /// <summary>What is known of a schema, in the form in which estimators promise columns.</summary>
         public static SchemaShape ShapeOf(DataViewSchema schema) => CreateShape(null, schema);
@@ -103,45 +74,37 @@ namespace GenerativeML
                 ?? throw Missing("IInternalCatalog.Environment");
         }
 
-        /// <summary>The seed that the <c>MLContext</c> was made with.</summary>
-        public static int? SeedOf(IHostEnvironment environment) =>
-            (int?)Property(environment, "IHostEnvironmentInternal", "Seed");
-
-        /// <summary>The value of <c>MLContext.GpuDeviceId</c>.</summary>
-        public static int? GpuDeviceIdOf(IHostEnvironment environment) =>
-            (int?)Property(environment, "IHostEnvironmentInternal", "GpuDeviceId");
-
         /// <summary>The value of <c>MLContext.FallbackToCpu</c>.</summary>
         public static bool FallbackToCpuOf(IHostEnvironment environment) =>
-            (bool?)Property(environment, "IHostEnvironmentInternal", "FallbackToCpu") ?? false;
+            (bool?)SettingOf(environment, "FallbackToCpu") ?? false;
 
-        // The version of our own files stands in options.json; this one never changes.
-        private static object VersionInfo(ModelHeader header) => s_newVersionInfo.Invoke(
-        [
-            header.Signature, header.Version, header.Version, 0x00010001u, header.LoaderAssembly,
-            header.LoaderSignature, null,
-        ]);
+        /// <summary>What an <c>MLContext</c> was made with, such as its seed.</summary>
+        public static object? SettingOf(IHostEnvironment environment, string name) =>
+            Property(environment, "IHostEnvironmentInternal", name);
+
+        private static object NewVersionInfo(params object?[] arguments)
+        {
+            const string name = "Microsoft.ML.VersionInfo";
+            Type[] types = [.. arguments.Select(a => a?.GetType() ?? typeof(string))];
+            return typeof(ModelSaveContext).Assembly.GetType(name)?.GetConstructor(Members, types)?.Invoke(arguments)
+                ?? throw Missing(name);
+        }
 
         private static object? Property(object target, string interfaceName, string property) =>
             target.GetType().GetInterface(interfaceName)?.GetProperty(property)?.GetValue(target);
 
         // Exceptions travel as they are, not wrapped: FormatException stays FormatException.
-        private static object? Call(MethodInfo method, object target, params object?[] arguments) =>
-            method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+        private static object? Call(object target, string name, params object[] arguments)
+        {
+            MethodInfo method = target.GetType().GetMethod(name, Members, [.. arguments.Select(a => a.GetType())])
+                ?? throw Missing($"{target.GetType().Name}.{name}");
+            return method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+        }
 
-        private static Type TypeOf(string name) => s_core.GetType(name) ?? throw Missing(name);
-
-        private static MethodInfo MethodOf(Type type, string name, params Type[] parameters) =>
-            type.GetMethod(name, Members, parameters) ?? throw Missing($"{type.Name}.{name}");
-
-        private static NotSupportedException Missing(string member) => new(
-            $"{s_core.GetName().Name} {s_core.GetName().Version} has no {member}: this version of ML.NET is not supported.");
+        private static NotSupportedException Missing(string member)
+        {
+            AssemblyName core = typeof(ModelSaveContext).Assembly.GetName();
+            return new($"{core.Name} {core.Version} has no {member}: this version of ML.NET is not supported.");
+        }
     }
-
-    /// <summary>What ML.NET writes at the head of a saved model.</summary>
-    /// <param name="Signature">The kind of model; exactly eight characters.</param>
-    /// <param name="Version">The version of the format.</param>
-    /// <param name="LoaderSignature">The name of the loader; at most 24 characters.</param>
-    /// <param name="LoaderAssembly">The full name of the assembly that the loader lives in.</param>
-    internal sealed record ModelHeader(string Signature, uint Version, string LoaderSignature, string LoaderAssembly);
 }

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
@@ -10,6 +12,9 @@ namespace GenerativeML;
 /// </summary>
 internal static class ModelFile
 {
+    /// <summary>The loader's name in the head of each saved model. Changing it would orphan them all.</summary>
+    public const string LoaderSignature = "GenerativeML";
+
     private const string OptionsEntry = "options.json";
     private const string WeightsEntry = "weights.safetensors";
     private const int Format = 2;
@@ -17,18 +22,12 @@ internal static class ModelFile
     /// <summary>No honest options come near this; it bounds what a hostile file can make us read.</summary>
     private const long MaxOptionsBytes = 64L << 20;
 
-    private static readonly ModelHeader s_header = new(
-        "GENMLNET", 0x00010001, ModelLoader.LoaderSignature, typeof(ModelFile).Assembly.FullName!);
-
-    /// <summary>
-    /// Writes a model: <paramref name="options"/> the value of the JSON property of that name, <paramref name="weights"/>
-    /// a safetensors file.
-    /// </summary>
+    /// <summary>Writes a model: what stands under <c>options</c> in the JSON, and a safetensors file.</summary>
     public static void Save(
         ModelSaveContext context, string family, Action<Utf8JsonWriter> options, Action<Stream> weights)
     {
         ArgumentNullException.ThrowIfNull(context);
-        MLNetInternals.WriteHeader(context, s_header);
+        MLNetInternals.WriteHeader(context);
         MLNetInternals.WriteEntry(context, OptionsEntry, stream =>
         {
             using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
@@ -42,23 +41,31 @@ internal static class ModelFile
         MLNetInternals.WriteEntry(context, WeightsEntry, weights);
     }
 
-    /// <summary>Reads a model.</summary>
-    /// <exception cref="FormatException">
-    /// The file is truncated, altered, of another kind or of a newer version.
-    /// </exception>
-    public static ITransformer Load(IHostEnvironment environment, object loadContext)
+    /// <summary>
+    /// Reads a model from a <c>ModelLoadContext</c>, a type that is internal to ML.NET, which calls this.
+    /// </summary>
+    /// <exception cref="FormatException">The file is damaged, of another kind or of a newer version.</exception>
+    /// <exception cref="InvalidOperationException">Torch, or the environment's device, is not there.</exception>
+    public static ITransformer Create(IHostEnvironment env, object ctx)
     {
-        MLNetInternals.CheckHeader(loadContext, s_header);
-        ModelFamily? family = null;
-        JsonElement options = default;
-        ITransformer? model = null;
-        MLNetInternals.ReadEntry(loadContext, OptionsEntry, stream => (family, options) = ReadOptions(stream));
-        MLNetInternals.ReadEntry(loadContext, WeightsEntry, stream => model = family!.Load(environment, options, stream));
-        return model!;
+        try
+        {
+            MLNetInternals.CheckHeader(ctx);
+            ModelFamily? family = null;
+            JsonElement options = default;
+            ITransformer? model = null;
+            MLNetInternals.ReadEntry(ctx, OptionsEntry, stream => (family, options) = ReadOptions(stream));
+            MLNetInternals.ReadEntry(ctx, WeightsEntry, stream => model = family!.Load(env, options, stream));
+            return model!;
+        }
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        {
+            // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
+            throw env.Process(error);
+        }
     }
 
     /// <summary>Reads <c>options.json</c>: the family, and what the family wrote of itself.</summary>
-    /// <exception cref="FormatException">The file is truncated, altered, or of a newer version.</exception>
     public static (ModelFamily Family, JsonElement Options) ReadOptions(Stream stream)
     {
         using JsonDocument document = Parse(stream);
@@ -90,6 +97,75 @@ internal static class ModelFile
         catch (JsonException invalid)
         {
             throw new FormatException($"'{OptionsEntry}' of the saved model is damaged: {invalid.Message}");
+        }
+    }
+}
+
+/// <summary>A kind of model that can be saved and loaded.</summary>
+/// <param name="Name">What the file calls it; never changes.</param>
+/// <param name="Load">Makes the transformer from its options and from a stream of safetensors.</param>
+internal sealed record ModelFamily(string Name, Func<IHostEnvironment, JsonElement, Stream, ITransformer> Load);
+
+/// <summary>All families that can be loaded.</summary>
+internal static class ModelFamilies
+{
+    private static readonly ConcurrentDictionary<string, ModelFamily> s_known = new()
+    {
+        [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
+        [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
+        [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
+        [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
+        [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
+        [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
+    };
+
+    /// <summary>Finds a family by the name that a file gives it.</summary>
+    public static ModelFamily Find(string name) =>
+        s_known.GetValueOrDefault(name) ?? throw new FormatException(
+            $"The saved model is of the family '{name}', which this version does not know.");
+
+    /// <summary>Adds a family that is not the package's own, as tests do.</summary>
+    public static void Add(ModelFamily family) => s_known[family.Name] = family;
+}
+
+/// <summary>Reads saved options strictly: nothing missing, nothing null that must not be, nothing unknown.</summary>
+internal static class ModelJson
+{
+    /// <summary>How options are written and read. Nulls are written, too: an option's default may be another.</summary>
+    public static JsonSerializerOptions Options { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        IgnoreReadOnlyProperties = true,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <summary>Reads the property <paramref name="name"/> of a JSON object.</summary>
+    public static T Read<T>(JsonElement parent, string name)
+    {
+        if (parent.ValueKind != JsonValueKind.Object || !parent.TryGetProperty(name, out JsonElement value))
+            throw new FormatException($"The saved model's options have no '{name}'.");
+        return Read<T>(value);
+    }
+
+    /// <summary>Reads a JSON value.</summary>
+    public static T Read<T>(JsonElement value) => (T)Read(value, typeof(T));
+
+    /// <summary>Reads a JSON value of a type that is known only now.</summary>
+    public static object Read(JsonElement value, Type type)
+    {
+        try
+        {
+            return value.Deserialize(type, Options)
+                ?? throw new FormatException("A saved option is null that must not be.");
+        }
+        catch (JsonException invalid)
+        {
+            throw new FormatException($"The saved options cannot be read: {invalid.Message}");
         }
     }
 }

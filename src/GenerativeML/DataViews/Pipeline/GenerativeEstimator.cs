@@ -1,11 +1,10 @@
+using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What all estimators of this package have in common: schema checks before any work, and training that is logged.
-/// </summary>
+/// <summary>What all estimators of this package share: schema checks before any work, and logged training.</summary>
 /// <typeparam name="TTransformer">What training makes.</typeparam>
 public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransformer>
     where TTransformer : class, ITransformer
@@ -27,7 +26,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
 
     /// <summary>
-    /// The columns that are added. A width above zero promises a vector; how wide it is, only data can tell.
+    /// The columns that are added. A width above zero promises a vector, of whatever width data tells.
     /// </summary>
     private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
 
@@ -36,9 +35,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
 
     /// <summary>Trains a model.</summary>
     /// <param name="input">The training rows.</param>
-    /// <returns>
-    /// The transformer that applies it. Dispose it when it is no longer needed: it holds memory of the device.
-    /// </returns>
+    /// <returns>The transformer that applies it. Dispose it when it is not needed: it holds device memory.</returns>
     /// <exception cref="ArgumentOutOfRangeException">An input column is missing or of the wrong type.</exception>
     /// <exception cref="InvalidOperationException">
     /// There are no rows; or some hold NaN or infinity and the options say that this is an error; or torch cannot be
@@ -67,7 +64,45 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         CheckInput(inputSchema, nameof(inputSchema));
-        Dictionary<string, SchemaShape.Column> added = PromisedColumns.ToDictionary(c => c.Name, OutputAnnotations.Promise);
-        return new SchemaShape(inputSchema.Where(c => !added.ContainsKey(c.Name)).Concat(added.Values));
+        SchemaShape added = OutputAnnotations.Promise(PromisedColumns);
+        return new SchemaShape(inputSchema.Where(c => added.All(a => a.Name != c.Name)).Concat(added));
+    }
+}
+
+/// <summary>What the <c>MLContext</c> says where options say nothing.</summary>
+internal static class HostDefaults
+{
+    /// <summary>The CUDA device that <c>MLContext.GpuDeviceId</c> names, or the CPU where it names none.</summary>
+    public static ComputeDevice Device(IHostEnvironment environment) =>
+        MLNetInternals.SettingOf(environment, "GpuDeviceId") is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
+
+    /// <summary>The same for a model that is loaded, which computes later: whether the device is there is said now.</summary>
+    /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
+    public static ComputeDevice LoadingDevice(IHostEnvironment environment)
+    {
+        ComputeDevice device = Device(environment);
+        if (device != ComputeDevice.Cpu)
+            TorchRuntime.FindCuda(device, MLNetInternals.FallbackToCpuOf(environment));
+        return device;
+    }
+
+    /// <summary>The seed of the <c>MLContext</c>, or 0: the same call gives the same model.</summary>
+    public static int Seed(IHostEnvironment environment) => (int?)MLNetInternals.SettingOf(environment, "Seed") ?? 0;
+}
+
+/// <summary>Hands progress on, and writes first, last and every few seconds a line to <c>MLContext.Log</c>.</summary>
+internal sealed class LoggedProgress(IChannel channel, IProgress<TrainingProgress>? listener) : IProgress<TrainingProgress>
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(5);
+
+    private long? _logged;
+
+    public void Report(TrainingProgress value)
+    {
+        listener?.Report(value);
+        if (_logged is long last && !value.IsLast && Stopwatch.GetElapsedTime(last) < s_interval)
+            return;
+        _logged = Stopwatch.GetTimestamp();
+        channel.Info(MessageSensitivity.None, value.ToString());
     }
 }

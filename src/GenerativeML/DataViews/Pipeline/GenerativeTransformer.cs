@@ -11,8 +11,9 @@ namespace GenerativeML;
 /// <remarks>
 /// Rows out are rows in, in order. A row with NaN or infinity in an input column gets NaN or empty text in the added
 /// columns, and is predicted to be an anomaly, unless the model was trained with
-/// <see cref="NonFiniteValues.Replace"/>; its neighbours are not affected. A transformer may be used from several threads at once. Disposing it frees the memory of its device, and
-/// native memory; it can be used all the same, and makes anew what it needs.
+/// <see cref="NonFiniteValues.Replace"/>; its neighbours are not affected. A transformer may be used from several
+/// threads at once. Disposing it frees the memory of its device, and native memory; it can be used all the same, and
+/// makes anew what it needs.
 /// </remarks>
 public abstract class GenerativeTransformer : ITransformer, IDisposable
 {
@@ -42,9 +43,7 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
 
     /// <summary>Adds the model's columns to rows. Nothing is computed before the result is read.</summary>
     /// <param name="input">The rows.</param>
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// An input column is missing, of the wrong type, or of another size than in training.
-    /// </exception>
+    /// <inheritdoc cref="GetOutputSchema" path="/exception"/>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -52,16 +51,11 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     }
 
     /// <inheritdoc/>
-    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema)
-    {
-        return new BatchRowMapper(inputSchema, _model);
-    }
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new BatchRowMapper(inputSchema, _model);
 
     /// <inheritdoc/>
-    void ICanSaveModel.Save(ModelSaveContext ctx)
-    {
-        ModelFile.Save(ctx, Family, WriteOptions, WriteWeights);
-    }
+    void ICanSaveModel.Save(ModelSaveContext ctx) => ModelFile.Save(ctx, Family, WriteOptions, WriteWeights);
 
     /// <summary>
     /// Frees what computes, with the memory of its device. The transformer stays usable, since engines and chains

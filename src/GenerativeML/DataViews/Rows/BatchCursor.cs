@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -6,194 +5,205 @@ namespace GenerativeML;
 
 /// <summary>
 /// Reads as many rows as the model likes to compute at once, computes them together, and hands them out one by one: the
-/// same rows in the same order, with the same ids and batch numbers. While they are handed out, the next ones may be
-/// computed on other threads already. The input is read on the reader's own thread.
+/// same rows in the same order, with the same ids and batch numbers. Later ones may be computed on other threads
+/// meanwhile: none at first, then ever further ahead, so that who reads a few does not make the model compute many. The
+/// input is read on the reader's own thread.
 /// </summary>
-internal sealed class BatchCursor : DataViewRowCursor, IBatchPosition
+internal sealed class BatchCursor : RowCursor, IBatchPosition
 {
     // Columns that pass through are kept with the rows; where they are large, there is no room for batches ahead.
     private const long MostValuesKept = 1 << 20;
 
-    private readonly BatchRowMapper _mapper;
     private readonly DataViewRowCursor _input;
-    private readonly bool[] _active;
-    private readonly int _capacity; // rows of a batch
     private readonly ColumnBuffer?[] _passThrough;
     private readonly BatchComputation _computation;
-    private readonly BatchQueue _queue;
     private readonly ValueGetter<DataViewRowId> _idGetter;
     private readonly DataViewRowId[] _ids; // of the rows of all batches, one batch's after the other's
     private readonly long[] _batches;
+    private readonly Queue<(int Place, int Rows, Task Computation)> _read = [];
+    private readonly int _capacity, _places; // rows of a batch, and the batches that there is room for
     private readonly FillPosition _filling = new();
+    private int _nextPlace, _limit = 1;
     private int _row = -1, _end; // of the batch that is handed out
-    private long _position = -1;
-    private bool _inputEnded, _ended;
+    private bool _inputEnded;
+    private volatile bool _disposed;
 
-    /// <param name="mapper">What is computed.</param>
-    /// <param name="input">The rows that go in; this cursor disposes of it.</param>
-    /// <param name="active">Which columns somebody wants.</param>
-    /// <param name="ahead">Whether batches may be computed on other threads before they are needed.</param>
+    /// <summary>Disposes of the input; computes on other threads only where it may do so ahead.</summary>
     public BatchCursor(BatchRowMapper mapper, DataViewRowCursor input, bool[] active, bool ahead)
+        : base(mapper.OutputSchema, active)
     {
-        _mapper = mapper;
         _input = input;
-        _active = active;
+        _idGetter = input.GetIdGetter();
         _capacity = mapper.Model.BatchSize;
-        int passed = mapper.InputSchema.Count;
-        bool keeps = ahead && CanKeep(mapper.InputSchema.Where(c => active[c.Index]));
-        int batches = keeps ? 1 + mapper.Model.BatchesAhead : 1;
-        int rows = checked(batches * _capacity);
+        _places = ahead && CanKeep([.. mapper.InputSchema.Where(active.Has)]) ? 1 + mapper.Model.BatchesAhead : 1;
+        int rows = checked(_places * _capacity);
         _ids = new DataViewRowId[rows];
         _batches = new long[rows];
-        _idGetter = input.GetIdGetter();
-
-        _passThrough = new ColumnBuffer?[passed];
-        for (int c = 0; c < passed; c++)
-        {
-            if (active[c])
-                _passThrough[c] = ColumnBuffer.Create(input, input.Schema[c], rows);
-        }
+        _passThrough =
+        [
+            .. mapper.InputSchema.Select(
+                c => active.Has(c) ? ColumnBuffer.Create(input, input.Schema[c.Index], rows) : null),
+        ];
         // Columns are computed when they are read, so one that passes through as well is read only once.
-        FieldReader[] readers = [.. mapper.ModelInputs.Zip(mapper.Model.Inputs, (c, field) => FieldReader.Open(
-            input, input.Schema[c.Index], field, _passThrough[c.Index]?.Getter(_filling)))];
-        _computation = new BatchComputation(mapper.Model, readers, active[passed..], _capacity, batches);
-        _queue = new BatchQueue(batches, _computation.Run);
+        _computation = new BatchComputation(
+            mapper, input, active, _capacity, _places, column => _passThrough[column]?.Getter(_filling));
     }
 
-    /// <inheritdoc/>
-    public override DataViewSchema Schema => _mapper.OutputSchema;
-
-    /// <inheritdoc/>
-    public override long Position => _position;
-
-    /// <inheritdoc/>
     public override long Batch => _row < 0 ? 0 : _batches[_row];
 
-    /// <inheritdoc/>
-    public int Row => _row >= 0
-        ? _row
-        : throw new InvalidOperationException("The cursor stands on no row: MoveNext was not called, or returned false.");
+    public int Row => _row >= 0 ? _row : throw NoRow;
 
-    /// <inheritdoc/>
-    public override bool MoveNext()
+    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) => value = _ids[Row];
+
+    protected override bool Advance()
     {
         if (_row + 1 < _end)
         {
             _row++;
-            _position++;
             return true;
         }
         // Not on a row until a whole batch is there: a failed read or computation must not leave half of one behind.
         _row = -1;
         _end = 0;
-        while (!_inputEnded && _queue.FreePlace is int place)
-            Read(place);
-        (int Place, int Rows)? next;
+        while (!_inputEnded && _read.Count < _limit)
+            ReadBatch();
+        if (!_read.TryDequeue(out (int Place, int Rows, Task Computation) next))
+            return false;
+        _limit = Math.Min(2 * _limit, _places);
+        if (next.Computation.Status == TaskStatus.Created)
+            next.Computation.RunSynchronously(TaskScheduler.Default);
         try
         {
-            next = _ended ? null : _queue.Take();
+            next.Computation.GetAwaiter().GetResult();
         }
         catch (RowException wrong)
         {
-            throw wrong.Of(_position + 1);
+            throw wrong.Of(Position + 1);
         }
-        if (next is not (int taken, int rows))
-        {
-            _ended = true;
-            _position = -1;
-            return false;
-        }
-        _row = taken * _capacity;
-        _end = _row + rows;
-        _position++;
+        _row = next.Place * _capacity;
+        _end = _row + next.Rows;
         return true;
     }
 
-    private void Read(int place)
-    {
-        try
-        {
-            int rows = ReadRows(place);
-            if (rows > 0)
-                _queue.Add(rows);
-        }
-        catch (Exception e)
-        {
-            // The batches before this one come first.
-            _queue.Add(0, ExceptionDispatchInfo.Capture(e));
-        }
-    }
+    protected override Delegate Getter<TValue>(int column) => column < _passThrough.Length
+        ? _passThrough[column]!.Getter(this)
+        : _computation.Getter(column - _passThrough.Length, this);
 
-    private int ReadRows(int place)
-    {
-        int row = 0;
-        for (int at = place * _capacity; row < _capacity; row++, at++)
-        {
-            _filling.Row = at;
-            if (!_input.MoveNext())
-            {
-                _inputEnded = true;
-                break;
-            }
-            foreach (ColumnBuffer? buffer in _passThrough)
-                buffer?.Fill(at);
-            _idGetter(ref _ids[at]);
-            _batches[at] = _input.Batch;
-            _computation.ReadRow(place, row);
-        }
-        return row;
-    }
-
-    private bool CanKeep(IEnumerable<DataViewSchema.Column> columns)
-    {
-        long values = 0;
-        foreach (DataViewSchema.Column column in columns)
-        {
-            // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
-            if (!column.Type.RawType.IsValueType || column.Type is VectorDataViewType { IsKnownSize: false })
-                return false;
-            values += (column.Type as VectorDataViewType)?.Size ?? 1;
-        }
-        return values * _capacity <= MostValuesKept;
-    }
-
-    /// <inheritdoc/>
-    public override bool IsColumnActive(DataViewSchema.Column column) =>
-        column.Index < _active.Length && _active[column.Index];
-
-    /// <inheritdoc/>
-    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId value) => value = _ids[Row];
-
-    /// <inheritdoc/>
-    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
-    {
-        if (!IsColumnActive(column))
-            throw ActiveColumns.Inactive(column);
-        int index = column.Index;
-        Delegate getter = index < _passThrough.Length
-            ? _passThrough[index]!.Getter(this)
-            : _computation.Getter(index - _passThrough.Length, this);
-        return ActiveColumns.Cast<TValue>(getter, Schema[index]);
-    }
-
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
-            _inputEnded = _ended = true;
+            _disposed = true;
             _row = -1;
-            _end = 0;
-            _position = -1;
-            _queue.Dispose();
+            // Who computes uses the model; what nobody has begun is not computed any more.
+            foreach ((_, _, Task computation) in _read)
+            {
+                if (computation.Status != TaskStatus.Created)
+                    computation.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing).GetAwaiter().GetResult();
+            }
+            _read.Clear();
             _input.Dispose();
         }
         base.Dispose(disposing);
     }
 
+    private void ReadBatch()
+    {
+        int place = _nextPlace, rows = 0;
+        try
+        {
+            while (rows < _capacity && ReadRow(place, rows))
+                rows++;
+            if (rows == 0)
+                return;
+            var computation = new Task(() =>
+            {
+                if (!_disposed)
+                    _computation.Run(place, rows);
+            });
+            if (_limit > 1)
+                computation.Start(TaskScheduler.Default);
+            _read.Enqueue((place, rows, computation));
+        }
+        catch (Exception e)
+        {
+            _read.Enqueue((place, 0, Task.FromException(e))); // the batches before this one come first
+        }
+        _nextPlace = (place + 1) % _places;
+    }
+
+    private bool ReadRow(int place, int row)
+    {
+        if (!_input.MoveNext())
+        {
+            _inputEnded = true;
+            return false;
+        }
+        int at = _filling.Row = place * _capacity + row;
+        foreach (ColumnBuffer? buffer in _passThrough)
+            buffer?.Fill(at);
+        _idGetter(ref _ids[at]);
+        _batches[at] = _input.Batch;
+        _computation.ReadRow(place, row);
+        return true;
+    }
+
+    // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
+    private bool CanKeep(DataViewSchema.Column[] columns) =>
+        columns.All(c => c.Type.RawType.IsValueType && c.Type is not VectorDataViewType { IsKnownSize: false })
+        && columns.Sum(c => (long)((c.Type as VectorDataViewType)?.Size ?? 1)) * _capacity <= MostValuesKept;
+
     /// <summary>The row of the batch that is being read.</summary>
     private sealed class FillPosition : IBatchPosition
     {
         public int Row { get; set; }
+    }
+}
+
+/// <summary>Keeps the values that a column passes through, for each row of all batches.</summary>
+internal abstract class ColumnBuffer
+{
+    /// <summary>Keeps the value of the row that the input stands on as that of row <paramref name="row"/>.</summary>
+    public abstract void Fill(int row);
+
+    /// <summary>A <see cref="ValueGetter{TValue}"/> for the row that <paramref name="at"/> names.</summary>
+    public abstract Delegate Getter(IBatchPosition at);
+
+    /// <summary>A buffer for <paramref name="capacity"/> values of a column of <paramref name="input"/>.</summary>
+    public static ColumnBuffer Create(DataViewRow input, DataViewSchema.Column column, int capacity)
+    {
+        Type buffer = column.Type is VectorDataViewType vector
+            ? typeof(VectorBuffer<>).MakeGenericType(vector.ItemType.RawType)
+            : typeof(ValueBuffer<>).MakeGenericType(column.Type.RawType);
+        return (ColumnBuffer)Activator.CreateInstance(buffer, input, column, capacity)!;
+    }
+
+    private sealed class ValueBuffer<T>(DataViewRow input, DataViewSchema.Column column, int capacity) : ColumnBuffer
+    {
+        private readonly T[] _values = new T[capacity];
+        private readonly ValueGetter<T> _getter = input.GetGetter<T>(column);
+
+        public override void Fill(int row)
+        {
+            // A getter may reuse or dispose the object it is handed (images do); the one of an earlier batch may still
+            // be in somebody's hands.
+            if (!typeof(T).IsValueType)
+                _values[row] = default!;
+            _getter(ref _values[row]);
+        }
+
+        public override Delegate Getter(IBatchPosition at) =>
+            (ValueGetter<T>)((ref T value) => value = _values[at.Row]);
+    }
+
+    private sealed class VectorBuffer<T>(DataViewRow input, DataViewSchema.Column column, int capacity) : ColumnBuffer
+    {
+        private readonly VBuffer<T>[] _values = new VBuffer<T>[capacity];
+        private readonly ValueGetter<VBuffer<T>> _getter = input.GetGetter<VBuffer<T>>(column);
+
+        public override void Fill(int row) => _getter(ref _values[row]);
+
+        public override Delegate Getter(IBatchPosition at) =>
+            (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => _values[at.Row].CopyTo(ref value));
     }
 }

@@ -4,88 +4,48 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>
-/// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass.
+/// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass. The
+/// first pass counts what is not finite; an error is thrown at its end, so that it tells of all such rows.
 /// </summary>
-/// <remarks>
-/// The first pass, which the training loop makes before it trains, counts everything that is not finite. Where that is
-/// an error, it is thrown at the end of this pass, so that it tells of all such rows and not only of the first.
-/// </remarks>
-internal sealed class DataViewRowSource : IRowSource
+internal sealed class DataViewRowSource(
+    IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
+    IReadOnlyList<string>? labels = null, CancellationToken cancellation = default) : IRowSource
 {
     private const int MaxCategories = 20;
     private const float MaxCategory = 1 << 24; // beyond it not every whole number is a Single
 
-    private readonly IDataView _data;
-    private readonly DataViewSchema.Column[] _columns;
-    private readonly NonFiniteValues _policy;
-    private readonly CancellationToken _cancellation;
     private bool _judged;
 
-    /// <summary>
-    /// Binds columns of <paramref name="data"/>, by name for the last time; errors call it <paramref name="parameter"/>.
-    /// The <paramref name="labels"/> follow the vectors.
-    /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// A column is missing or is no vector of Single of known size, or none of the types that a label may have.
-    /// </exception>
-    public DataViewRowSource(
-        IDataView data,
-        IReadOnlyList<string> columns,
-        NonFiniteValues policy,
-        string parameter = "input",
-        IReadOnlyList<string>? labels = null,
-        CancellationToken cancellation = default)
-    {
-        _data = data;
-        _policy = policy;
-        _cancellation = cancellation;
-        Fields =
-        [
-            .. columns.Select(name => InputColumns.Describe(data.Schema, name, parameter)),
-            .. (labels ?? []).Select(name => InputColumns.DescribeLabel(data.Schema, name, parameter)),
-        ];
-        _columns = [.. Fields.Select(field => InputColumns.Find(data.Schema, field, parameter))];
-        RowCount = policy == NonFiniteValues.DropRow ? null : data.GetRowCount();
-    }
+    private bool Drops => policy == NonFiniteValues.DropRow;
 
-    /// <inheritdoc/>
-    public IReadOnlyList<RowField> Fields { get; private set; }
+    /// <summary>What is read: the vectors before the labels.</summary>
+    public IReadOnlyList<RowField> Fields { get; private set; } =
+    [
+        .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
+        .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
+    ];
 
     /// <summary>The columns that the fields are read from.</summary>
-    public IReadOnlyList<DataViewSchema.Column> Columns => _columns;
+    public IReadOnlyList<DataViewSchema.Column> Columns { get; } =
+        [.. columns.Concat(labels ?? []).Select(name => data.Schema[name])];
 
-    /// <inheritdoc/>
-    /// <remarks>Always known after the first pass.</remarks>
-    public long? RowCount { get; private set; }
-
-    /// <summary>
-    /// What takes the place of NaN and infinity; known once the rows have been opened, where
-    /// <see cref="NonFiniteValues.Replace"/> asks for it.
-    /// </summary>
+    /// <summary>What takes the place of NaN and infinity, known once rows have been opened; null: nothing.</summary>
     public NonFiniteReplacement? Replacement { get; private set; }
 
-    /// <summary>
-    /// Takes labels that are numbers for categories where few values, all of them whole, occur in all rows. It is a pass
-    /// over these columns alone, which ends as soon as none of them can be one.
-    /// </summary>
+    /// <summary>Takes numeric labels for categories where few values, all of them whole, occur in all rows.</summary>
     public void FindCategories()
     {
-        var values = new Dictionary<int, SortedSet<float>>();
-        for (int f = 0; f < Fields.Count; f++)
-        {
-            if (Fields[f].IsLabel && _columns[f].Type is NumberDataViewType)
-                values[f] = [];
-        }
+        Dictionary<int, SortedSet<float>> values = Enumerable.Range(0, Fields.Count)
+            .Where(f => Fields[f].IsLabel && Columns[f].Type is NumberDataViewType)
+            .ToDictionary(f => f, _ => new SortedSet<float>());
         if (values.Count == 0)
             return;
-        using (DataViewRowCursor cursor = _data.GetRowCursor(values.Keys.Select(f => _columns[f])))
+        using (DataViewRowCursor cursor = data.GetRowCursor(values.Keys.Select(f => Columns[f])))
         {
             Dictionary<int, ValueGetter<float>> getters = values.Keys.ToDictionary(
-                f => f, f => cursor.GetGetter<float>(_columns[f]));
-            for (float value = 0; values.Count > 0 && cursor.MoveNext();)
+                f => f, f => cursor.GetGetter<float>(Columns[f]));
+            for (float value = 0; values.Count > 0 && MoveNext(cursor);)
             {
-                if ((cursor.Position & 1023) == 0)
-                    _cancellation.ThrowIfCancellationRequested();
                 foreach ((int f, SortedSet<float> seen) in values)
                 {
                     getters[f](ref value);
@@ -105,42 +65,43 @@ internal sealed class DataViewRowSource : IRowSource
         ];
     }
 
-    /// <inheritdoc/>
-    /// <remarks>The reader of the first pass throws <see cref="InvalidOperationException"/> at the end of rows that
-    /// cannot be trained on: none at all, or with NaN and infinity that the policy does not allow.</remarks>
+    /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open()
     {
-        if (_policy == NonFiniteValues.Replace && Replacement is null)
+        if (policy == NonFiniteValues.Replace && Replacement is null)
             Replacement = LearnReplacement();
-        DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
-        return new Reader(this, cursor, readers);
+        return new Reader(this, OpenCursor(out FieldReader[] readers), readers);
     }
 
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges =
-            [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
-        for (long row = 0; cursor.MoveNext(); row++)
+        while (MoveNext(cursor))
         {
-            if ((row & 1023) == 0)
-                _cancellation.ThrowIfCancellationRequested();
             for (int f = 0; f < readers.Length; f++)
             {
-                readers[f].Read(block, f, 0);
+                readers[f](block, f, 0);
                 ranges[f].Add(block.SingleRow(f, 0));
             }
         }
         return new([.. ranges.Select(r => r.Finish())]);
     }
 
+    private bool MoveNext(DataViewRowCursor cursor)
+    {
+        if ((cursor.Position & 1023) == 0)
+            cancellation.ThrowIfCancellationRequested();
+        return cursor.MoveNext();
+    }
+
     private DataViewRowCursor OpenCursor(out FieldReader[] readers)
     {
-        DataViewRowCursor cursor = _data.GetRowCursor(_columns);
+        DataViewRowCursor cursor = data.GetRowCursor(Columns);
         try
         {
-            readers = [.. _columns.Zip(Fields, (c, field) => FieldReader.Open(cursor, c, field))];
+            readers = [.. Columns.Zip(Fields, (c, field) => FieldReaders.Open(cursor, c, field))];
             return cursor;
         }
         catch
@@ -152,28 +113,28 @@ internal sealed class DataViewRowSource : IRowSource
 
     private void Judge(RowScan scan)
     {
-        string columns = string.Join(", ", Fields.Select(f => $"'{f.Name}'"));
         if (scan.Rows == 0)
-            throw new InvalidOperationException($"There are no rows to train on: column {columns} is empty.");
-        if (_policy == NonFiniteValues.Error && scan.BadRows > 0)
+        {
+            string names = string.Join(", ", Fields.Select(f => $"'{f.Name}'"));
+            throw new InvalidOperationException($"There are no rows to train on: column {names} is empty.");
+        }
+        if (policy == NonFiniteValues.Error && scan.BadRows > 0)
         {
             throw new InvalidOperationException(scan.Describe()
                 + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
         }
-        if (_policy == NonFiniteValues.DropRow && scan.BadRows == scan.Rows)
+        if (Drops && scan.BadRows == scan.Rows)
         {
             throw new InvalidOperationException(
                 $"There are no rows to train on: every row holds NaN or infinity. {scan.Describe()}");
         }
-        RowCount = _policy == NonFiniteValues.DropRow ? scan.Rows - scan.BadRows : scan.Rows;
         _judged = true;
     }
 
     private sealed class Reader(DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields) : IRowReader
     {
         private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields);
-        private readonly bool _drop = source._policy == NonFiniteValues.DropRow;
         private bool _ended;
 
         public int Read(RowBlock block, int start, int count)
@@ -187,7 +148,7 @@ internal sealed class DataViewRowSource : IRowSource
                     if (_scan is not null)
                         source.Judge(_scan);
                 }
-                else if (ReadRow(block, start + read) || !_drop)
+                else if (ReadRow(block, start + read) || !source.Drops)
                 {
                     read++;
                 }
@@ -195,22 +156,110 @@ internal sealed class DataViewRowSource : IRowSource
             return read;
         }
 
+        public void Dispose() => cursor.Dispose();
+
         private bool ReadRow(RowBlock block, int row)
         {
             bool allFinite = true;
-            _scan?.NextRow();
             for (int f = 0; f < fields.Length; f++)
             {
-                if (fields[f].Read(block, f, row))
+                if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
+                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1], isFirst: allFinite);
                 allFinite = false;
-                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1]);
                 source.Replacement?.Apply(f, values);
             }
+            _scan?.Rows += 1;
             return allFinite;
         }
+    }
 
-        public void Dispose() => cursor.Dispose();
+    /// <summary>What one pass over the training rows finds that is not finite.</summary>
+    private sealed class RowScan(IReadOnlyList<RowField> fields)
+    {
+        private readonly (long Rows, long Values, string First)[] _bad = new (long, long, string)[fields.Count];
+
+        /// <summary>All rows seen.</summary>
+        public long Rows { get; set; }
+
+        /// <summary>Rows in which at least one value of one field is not finite.</summary>
+        public long BadRows { get; private set; }
+
+        /// <summary>Counts what is not finite in a field of the newest row, the first of that row or not.</summary>
+        public void AddBad(int field, ReadOnlySpan<float> values, bool isFirst)
+        {
+            BadRows += isFirst ? 1 : 0;
+            ref (long Rows, long Values, string First) bad = ref _bad[field];
+            bad.Rows++;
+            for (int slot = 0; slot < values.Length; slot++)
+            {
+                if (float.IsFinite(values[slot]))
+                    continue;
+                bad.Values++;
+                bad.First ??= FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
+            }
+        }
+
+        /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
+        public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
+            pair => $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
+                + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0)."));
+    }
+}
+
+/// <summary>
+/// For each field, the mean, which takes the place of NaN, and the smallest and largest finite value in training, which
+/// take that of infinity. Zero for a slot without any.
+/// </summary>
+internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.SlotRange> Fields)
+{
+    /// <summary>Replaces in place what is not finite in one row of field <paramref name="field"/>.</summary>
+    public void Apply(int field, Span<float> row)
+    {
+        SlotRange range = Fields[field];
+        for (int i = 0; i < row.Length; i++)
+        {
+            row[i] = row[i] switch
+            {
+                float.NaN => range.Mean[i],
+                float.PositiveInfinity => range.Max[i],
+                float.NegativeInfinity => range.Min[i],
+                float finite => finite,
+            };
+        }
+    }
+
+    /// <summary>Whether this fits <paramref name="fields"/> and holds nothing but finite values.</summary>
+    public bool Fits(IReadOnlyList<RowField> fields) => Fields.Count == fields.Count
+        && Fields.Zip(fields).All(pair => new[] { pair.First.Mean, pair.First.Min, pair.First.Max }.All(
+            values => values?.Length == pair.Second.Width && values.All(float.IsFinite)));
+
+    /// <summary>The finite values of each slot of a field, in three numbers.</summary>
+    internal sealed record SlotRange(float[] Mean, float[] Min, float[] Max);
+
+    /// <summary>Gathers the ranges of one field, row by row.</summary>
+    internal sealed class Collector(int width)
+    {
+        private readonly double[] _sum = new double[width];
+        private readonly long[] _count = new long[width];
+        private readonly float[] _min = new float[width], _max = new float[width];
+
+        public void Add(ReadOnlySpan<float> row)
+        {
+            for (int i = 0; i < row.Length; i++)
+            {
+                float x = row[i];
+                if (!float.IsFinite(x))
+                    continue;
+                _min[i] = _count[i] == 0 ? x : Math.Min(_min[i], x);
+                _max[i] = _count[i] == 0 ? x : Math.Max(_max[i], x);
+                _sum[i] += x;
+                _count[i]++;
+            }
+        }
+
+        public SlotRange Finish() =>
+            new([.. _sum.Zip(_count, (sum, n) => n == 0 ? 0f : (float)(sum / n))], _min, _max);
     }
 }

@@ -1,92 +1,39 @@
+using System.Numerics;
+using System.Numerics.Tensors;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace GenerativeML;
 
 /// <summary>
-/// Finds a model's input columns in a schema, and says what is wrong where a column is missing or of another type:
-/// which column, what was expected, what was found.
+/// What a model takes a column for: a vector of Single of known size; a label, in each row one Single, Boolean or key
+/// of known cardinality; or a text.
 /// </summary>
+internal enum InputKind
+{
+    Vector,
+    Label,
+    Text,
+}
+
+/// <summary>Finds a model's input columns; errors say which is wrong, what was expected and what was found.</summary>
 internal static class InputColumns
 {
     private const int MostKeys = 1 << 20;
-    private const string Text = "a text";
-    private const string Label = "a label, which is a Single, a Boolean or a key of known cardinality,";
 
-    /// <summary>Finds the vector-of-Single column <paramref name="name"/>, of any known size.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static RowField Describe(DataViewSchema schema, string name, string parameter)
-    {
-        DataViewSchema.Column column = Find(schema, name, width: null, parameter);
-        return new(name, FieldKind.Single, ((VectorDataViewType)column.Type).Size);
-    }
-
-    /// <summary>Finds the label column <paramref name="name"/>: Single, Boolean, or a key of known cardinality.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static RowField DescribeLabel(DataViewSchema schema, string name, string parameter)
-    {
-        if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
-            throw Missing(name, Label, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
-        int width = LabelWidth(column.Type);
-        return width > 0
-            ? new(name, FieldKind.Single, width) { IsLabel = true }
-            : throw Mismatch(name, Label, column.Type.ToString()!, unknownSize: false, parameter);
-    }
-
-    /// <summary>Checks what is known of a label column before any data is there.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static void CheckLabel(SchemaShape shape, string name, string parameter)
-    {
-        foreach (SchemaShape.Column column in shape)
-        {
-            if (column.Name != name)
-                continue;
-            bool scalar = column.Kind == SchemaShape.Column.VectorKind.Scalar;
-            if (scalar && (column.IsKey || column.ItemType is BooleanDataViewType
-                || NumberDataViewType.Single.Equals(column.ItemType)))
-            {
-                return;
-            }
-            throw Mismatch(name, Label, $"{column.Kind} of {column.ItemType}", unknownSize: false, parameter);
-        }
-        throw Missing(name, Label, shape.Select(c => c.Name), parameter);
-    }
-
-    /// <summary>Finds the text column <paramref name="name"/>.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static RowField DescribeText(DataViewSchema schema, string name, string parameter)
-    {
-        if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
-            throw Missing(name, Text, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
-        return column.Type is TextDataViewType
-            ? new(name, FieldKind.Text, Width: 1)
-            : throw Mismatch(name, Text, column.Type.ToString()!, unknownSize: false, parameter);
-    }
-
-    /// <summary>Checks what is known of a text column before any data is there.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static void CheckText(SchemaShape shape, string name, string parameter)
-    {
-        foreach (SchemaShape.Column column in shape)
-        {
-            if (column.Name != name)
-                continue;
-            if (column is { Kind: SchemaShape.Column.VectorKind.Scalar, IsKey: false, ItemType: TextDataViewType })
-                return;
-            throw Mismatch(name, Text, $"{column.Kind} of {column.ItemType}", unknownSize: false, parameter);
-        }
-        throw Missing(name, Text, shape.Select(c => c.Name), parameter);
-    }
+    /// <summary>Finds the column <paramref name="name"/>, of any width.</summary>
+    public static RowField Describe(DataViewSchema schema, string name, InputKind kind, string parameter) =>
+        Describe(schema, name, kind, Expected(kind), parameter);
 
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
-        if (field.Kind == FieldKind.Text)
-            return schema[DescribeText(schema, field.Name, parameter).Name];
-        if (!field.IsLabel)
-            return Find(schema, field.Name, field.Width, parameter);
-        RowField found = DescribeLabel(schema, field.Name, parameter);
+        InputKind kind = field.IsLabel ? InputKind.Label
+            : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
+        string vector = $"Vector<Single, {field.Width}>";
+        RowField found = Describe(
+            schema, field.Name, kind, kind == InputKind.Vector ? vector : Expected(kind), parameter);
         DataViewSchema.Column column = schema[field.Name];
         bool fits = field.Categories is null
             ? found.Width == field.Width
@@ -95,56 +42,70 @@ internal static class InputColumns
             ? column
             : throw Mismatch(
                 field.Name,
-                field.Categories is not null ? "Single"
+                kind == InputKind.Vector ? vector
+                    : field.Categories is not null ? "Single"
                     : field.Width > 1 ? $"a key with {field.Width} values"
                     : "Single or Boolean",
                 column.Type.ToString()!, unknownSize: false, parameter);
     }
 
     /// <summary>Checks what is known of a column before any data is there: all but a vector's size.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such column.</exception>
-    public static void Check(SchemaShape shape, string name, string parameter)
+    public static void Check(SchemaShape shape, string name, InputKind kind, string parameter)
     {
-        foreach (SchemaShape.Column column in shape)
+        foreach (SchemaShape.Column column in shape.Where(c => c.Name == name))
         {
-            if (column.Name != name)
-                continue;
-            bool isVector = column.Kind == SchemaShape.Column.VectorKind.Vector;
-            if (isVector && !column.IsKey && NumberDataViewType.Single.Equals(column.ItemType))
+            bool single = NumberDataViewType.Single.Equals(column.ItemType);
+            bool scalar = column.Kind == VectorKind.Scalar;
+            bool fits = kind switch
+            {
+                InputKind.Vector => column.Kind == VectorKind.Vector && !column.IsKey && single,
+                InputKind.Label => scalar && (column.IsKey || single || column.ItemType is BooleanDataViewType),
+                _ => scalar && !column.IsKey && column.ItemType is TextDataViewType,
+            };
+            if (fits)
                 return;
-            bool unknownSize = column.Kind == SchemaShape.Column.VectorKind.VariableVector;
             string item = column.IsKey ? $"Key<{column.ItemType}>" : column.ItemType.ToString()!;
-            string found = isVector || unknownSize ? $"Vector<{item}>" : item;
-            throw Mismatch(name, Expected(null), found, unknownSize, parameter);
+            bool unknownSize = kind == InputKind.Vector && column.Kind == VectorKind.VariableVector;
+            throw Mismatch(name, Expected(kind), scalar ? item : $"Vector<{item}>", unknownSize, parameter);
         }
-        throw Missing(name, Expected(null), shape.Select(c => c.Name), parameter);
+        throw Missing(name, Expected(kind), shape.Select(c => c.Name), parameter);
     }
 
-    private static DataViewSchema.Column Find(DataViewSchema schema, string name, int? width, string parameter)
+    private static RowField Describe(
+        DataViewSchema schema, string name, InputKind kind, string expected, string parameter)
     {
         if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
-            throw Missing(name, Expected(width), schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
-
-        var vector = column.Type as VectorDataViewType;
-        if (vector is not null && vector.IsKnownSize
-            && NumberDataViewType.Single.Equals(vector.ItemType)
-            && (width is null || vector.Size == width))
-        {
-            return column;
-        }
-        throw Mismatch(name, Expected(width), column.Type.ToString()!, vector is { IsKnownSize: false }, parameter);
+            throw Missing(name, expected, schema, parameter);
+        int width = Width(column.Type, kind);
+        bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
+        FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
+        return width > 0
+            ? new(name, field, width) { IsLabel = kind == InputKind.Label }
+            : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
-    /// <summary>The slots that a label of a type takes; zero for types that are none.</summary>
-    private static int LabelWidth(DataViewType type) => type switch
+    /// <summary>The slots that a column of a type takes; zero for types that do not fit.</summary>
+    private static int Width(DataViewType type, InputKind kind) => (kind, type) switch
     {
-        KeyDataViewType key => key.Count is > 0 and <= MostKeys ? (int)key.Count : 0,
-        BooleanDataViewType => 1,
-        _ => NumberDataViewType.Single.Equals(type) ? 1 : 0,
+        (InputKind.Vector, VectorDataViewType vector) =>
+            NumberDataViewType.Single.Equals(vector.ItemType) ? vector.Size : 0,
+        (InputKind.Label, KeyDataViewType key) => key.Count is > 0 and <= MostKeys ? (int)key.Count : 0,
+        (InputKind.Label, BooleanDataViewType) or (InputKind.Text, TextDataViewType) => 1,
+        (InputKind.Label, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
+        _ => 0,
     };
 
-    private static string Expected(int? width) =>
-        width is int n ? $"Vector<Single, {n}>" : "a vector of Single of known size";
+    private static string Expected(InputKind kind) => kind switch
+    {
+        InputKind.Vector => "a vector of Single of known size",
+        InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
+        _ => "a text",
+    };
+
+    /// <summary>The error for a column that a schema lacks.</summary>
+    public static ArgumentOutOfRangeException Missing(
+        string name, string expected, DataViewSchema schema, string parameter) =>
+        Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
 
     private static ArgumentOutOfRangeException Missing(
         string name, string expected, IEnumerable<string> present, string parameter)
@@ -154,10 +115,121 @@ internal static class InputColumns
             + (columns.Length == 0 ? "no columns." : $"the columns {columns}."));
     }
 
-    private static ArgumentOutOfRangeException Mismatch(
+    /// <summary>The error for a column of the wrong type.</summary>
+    public static ArgumentOutOfRangeException Mismatch(
         string name, string expected, string found, bool unknownSize, string parameter) =>
         new(parameter, $"Column '{name}' is of the wrong type: expected {expected}, found {found}"
             + (unknownSize
                 ? ", whose size may differ from row to row. A float[] property gets a size from [VectorType(n)]."
                 : "."));
+}
+
+/// <summary>Checks the names of columns that options give.</summary>
+internal static class ColumnNames
+{
+    /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
+    public static void Check(IEnumerable<string> read, IEnumerable<string?> added)
+    {
+        string[] inputs = [.. read], outputs = [.. added.OfType<string>()];
+        if (inputs.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException("The name of the input column is empty.");
+        if (outputs.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException("The name of an added column is empty.");
+        if (Twice(inputs) is string readTwice)
+            throw new ArgumentException($"Column '{readTwice}' is named twice as input.");
+        if (Twice(outputs) is string addedTwice)
+            throw new ArgumentException($"Two columns would be added under the name '{addedTwice}'.");
+
+        static string? Twice(string[] names) => names.GroupBy(n => n).FirstOrDefault(g => g.Count() > 1)?.Key;
+    }
+}
+
+/// <summary>Copies a column's current value into a row of a field, and says whether all of it is finite.</summary>
+internal delegate bool FieldReader(RowBlock block, int field, int row);
+
+/// <summary>Reads columns of the row that a cursor stands on into the slots of fields.</summary>
+internal static class FieldReaders
+{
+    /// <summary>A reader for a column, whose values come from another getter where one is given.</summary>
+    public static FieldReader Open(
+        DataViewRow input, DataViewSchema.Column column, RowField field, Delegate? getter = null)
+    {
+        return column.Type switch
+        {
+            VectorDataViewType => Vector(Getter<VBuffer<float>>(), column.Name),
+            TextDataViewType => Text(Getter<ReadOnlyMemory<char>>()),
+            BooleanDataViewType => Number(Getter<bool>(), value => value ? 1 : 0),
+            KeyDataViewType key when key.RawType == typeof(byte) => Key(Getter<byte>()),
+            KeyDataViewType key when key.RawType == typeof(ushort) => Key(Getter<ushort>()),
+            KeyDataViewType key when key.RawType == typeof(uint) => Key(Getter<uint>()),
+            KeyDataViewType => Key(Getter<ulong>()),
+            _ when field.Categories is { } categories => Category(Getter<float>(), [.. categories]),
+            _ => Number(Getter<float>(), value => value),
+        };
+
+        ValueGetter<T> Getter<T>() => (ValueGetter<T>?)getter ?? input.GetGetter<T>(column);
+    }
+
+    /// <summary>A vector of Single; sparse ones become dense.</summary>
+    private static FieldReader Vector(ValueGetter<VBuffer<float>> getter, string column)
+    {
+        VBuffer<float> buffer = default;
+        return (block, field, row) =>
+        {
+            Span<float> values = block.SingleRow(field, row);
+            getter(ref buffer);
+            if (buffer.Length != values.Length)
+            {
+                throw new InvalidOperationException(
+                    $"Column '{column}' promises {values.Length} values in each row, but a row has {buffer.Length}.");
+            }
+            buffer.CopyTo(values);
+            return float.IsFinite(TensorPrimitives.MaxMagnitude<float>(values)); // NaN if there is one
+        };
+    }
+
+    private static FieldReader Number<T>(ValueGetter<T> getter, Func<T, float> convert) => (block, field, row) =>
+    {
+        T value = default!;
+        getter(ref value);
+        float number = block.SingleRow(field, row)[0] = convert(value);
+        return float.IsFinite(number);
+    };
+
+    /// <summary>One slot for each value that is known; none is set for others.</summary>
+    private static FieldReader Category(ValueGetter<float> getter, float[] categories) => (block, field, row) =>
+    {
+        float value = 0;
+        getter(ref value);
+        // NaN, so that a replacement, which is each slot's mean, is each category's share.
+        block.SingleRow(field, row).Fill(float.IsFinite(value) ? 0 : float.NaN);
+        if (Array.IndexOf(categories, value) is >= 0 and int category)
+            block.SingleRow(field, row)[category] = 1;
+        return float.IsFinite(value);
+    };
+
+    private static FieldReader Text(ValueGetter<ReadOnlyMemory<char>> getter)
+    {
+        ReadOnlyMemory<char> value = default;
+        return (block, field, row) =>
+        {
+            getter(ref value);
+            block.Texts(field)[row] = value.ToString();
+            return true;
+        };
+    }
+
+    /// <summary>One slot for each value of the key; keys count from one, and zero is a missing one.</summary>
+    private static FieldReader Key<T>(ValueGetter<T> getter)
+        where T : struct, IBinaryInteger<T> => (block, field, row) =>
+        {
+            Span<float> slots = block.SingleRow(field, row);
+            T value = T.Zero;
+            getter(ref value);
+            ulong key = ulong.CreateTruncating(value);
+            slots.Clear();
+            if (key > 0 && key <= (ulong)slots.Length)
+                slots[(int)key - 1] = 1;
+            return true;
+        };
 }

@@ -1,3 +1,7 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
 namespace GenerativeML;
 
 /// <summary>The type of an output column's elements.</summary>
@@ -8,34 +12,107 @@ internal enum OutputKind
     Text,
 }
 
-/// <summary>A column that a model adds to each row.</summary>
-/// <param name="Name">The column's name.</param>
-/// <param name="Kind">The type of its elements.</param>
-/// <param name="Width">Zero for a scalar, otherwise the vector's known size.</param>
+/// <summary>A column that a model adds to each row: a scalar of width zero, or a vector.</summary>
 internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 {
-    /// <summary>
-    /// The input column whose slot names this vector carries as its own, or null. A slot without a name there is
-    /// named by the input column and its number: <c>Features.3</c>.
-    /// </summary>
+    /// <summary>The input column whose slot names this vector carries; a nameless slot is <c>Features.3</c>.</summary>
     public string? SlotNamesFrom { get; init; }
 
-    /// <summary>
-    /// What a Boolean says of a row that cannot be computed, since it holds NaN or infinity: a predicted label says that
-    /// such a row is an anomaly. Numbers are NaN then, and texts empty.
-    /// </summary>
+    /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
 
     /// <summary>What ML.NET's evaluators and tools need to know of a score; null for other columns.</summary>
     public ScoreAnnotation? Score { get; init; }
 }
 
-/// <summary>The annotations of a column that belongs to a score.</summary>
-/// <param name="ColumnKind">The task: the value of <c>ScoreColumnKind</c>, as <c>AnomalyDetection</c>.</param>
-/// <param name="ValueKind">The column's part in it: the value of <c>ScoreValueKind</c>, as <c>Score</c>.</param>
+/// <summary>The annotations <c>ScoreColumnKind</c>, the task, and <c>ScoreValueKind</c>, the part in it.</summary>
 internal sealed record ScoreAnnotation(string ColumnKind, string ValueKind)
 {
     public static ScoreAnnotation AnomalyScore { get; } = new("AnomalyDetection", "Score");
 
     public static ScoreAnnotation AnomalyLabel { get; } = new("AnomalyDetection", "PredictedLabel");
+}
+
+/// <summary>The types and annotations of output columns.</summary>
+internal static class OutputAnnotations
+{
+    private const string SlotNames = "SlotNames";
+    private const string ScoreColumnSetId = "ScoreColumnSetId";
+
+    private static readonly KeyDataViewType s_setIdType = new(typeof(uint), int.MaxValue);
+
+    /// <summary>The columns as an estimator promises them: as they would be delivered.</summary>
+    public static SchemaShape Promise(IReadOnlyList<OutputColumn> columns)
+    {
+        var schema = new DataViewSchema.Builder();
+        Deliver(schema, columns, input: null);
+        return MLNetInternals.ShapeOf(schema.ToSchema());
+    }
+
+    /// <summary>Adds the columns to a schema whose other columns are those of <paramref name="input"/>.</summary>
+    public static void Deliver(
+        DataViewSchema.Builder schema, IReadOnlyList<OutputColumn> columns, DataViewSchema? input)
+    {
+        uint setId = NextSetId(input);
+        foreach (OutputColumn column in columns)
+        {
+            var annotations = new DataViewSchema.Annotations.Builder();
+            if (column.SlotNamesFrom is string source)
+            {
+                ReadOnlyMemory<char>[] names = NamesOf(input?[source], column.Width);
+                annotations.Add(
+                    SlotNames,
+                    new VectorDataViewType(TextDataViewType.Instance, column.Width),
+                    (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                        VBuffer<ReadOnlyMemory<char>>.Copy(names, 0, ref value, names.Length));
+            }
+            if (column.Score is ScoreAnnotation score)
+            {
+                annotations.AddPrimitiveValue(ScoreColumnSetId, s_setIdType, setId);
+                TextDataViewType text = TextDataViewType.Instance;
+                annotations.AddPrimitiveValue("ScoreColumnKind", text, score.ColumnKind.AsMemory());
+                annotations.AddPrimitiveValue("ScoreValueKind", text, score.ValueKind.AsMemory());
+            }
+            PrimitiveDataViewType item = column.Kind switch
+            {
+                OutputKind.Single => NumberDataViewType.Single,
+                OutputKind.Boolean => BooleanDataViewType.Instance,
+                _ => TextDataViewType.Instance,
+            };
+            DataViewType type = column.Width > 0 ? new VectorDataViewType(item, column.Width) : item;
+            schema.AddColumn(column.Name, type, annotations.ToAnnotations());
+        }
+    }
+
+    /// <summary>The number that joins the columns of one score: one that no score in a schema has yet.</summary>
+    private static uint NextSetId(IEnumerable<DataViewSchema.Column>? schema)
+    {
+        uint largest = 0, id = 0;
+        foreach (DataViewSchema.Annotations annotations in (schema ?? []).Select(c => c.Annotations))
+        {
+            DataViewType? type = annotations.Schema.GetColumnOrNull(ScoreColumnSetId)?.Type;
+            if (type is not KeyDataViewType || type.RawType != typeof(uint))
+                continue;
+            annotations.GetValue(ScoreColumnSetId, ref id);
+            largest = Math.Max(largest, id);
+        }
+        return largest + 1;
+    }
+
+    /// <summary>The slot names of a column; where a slot has none, the column's name and the slot's number.</summary>
+    private static ReadOnlyMemory<char>[] NamesOf(DataViewSchema.Column? column, int width)
+    {
+        VBuffer<ReadOnlyMemory<char>> given = default;
+        if (column?.HasSlotNames() == true)
+            column.Value.GetSlotNames(ref given);
+        var names = new ReadOnlyMemory<char>[width];
+        if (given.Length == width)
+            given.CopyTo(names);
+        for (int i = 0; i < width; i++)
+        {
+            if (names[i].IsEmpty)
+                names[i] = string.Create(CultureInfo.InvariantCulture, $"{column?.Name}.{i}").AsMemory();
+        }
+        return names;
+    }
 }

@@ -251,7 +251,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
     private torch.Tensor BestCandidate(Scope<TorchTensor> w, VectorRows<TorchTensor> rows)
     {
         torch.Tensor given = rows.Features;
-        using var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
+        var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
         torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
         torch.Tensor? best = null, least = null;
         for (int c = 0; c < Candidates; c++)

@@ -103,7 +103,7 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
-        using var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
+        var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
         using var module = new NamedTensorModule(network.Initialize(random));
         if (initial is not null)
             module.LoadStateDict(initial.Value.Weights);

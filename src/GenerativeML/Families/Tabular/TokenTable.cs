@@ -139,21 +139,16 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
             : [],
     ];
 
-    public long? RowCount => table.RowCount;
-
     /// <summary>How often each token of each position was seen.</summary>
     public IReadOnlyList<long[]> Frequencies { get; } = [.. tokens.Counts.Select(n => new long[n])];
 
     public IRowReader Open() => new Reader(tokens, table.Open());
 
-    public void Observe(RowBlock block, int start, int count)
+    public void Observe(RowBlock block, int row)
     {
-        for (int row = start; row < start + count; row++)
-        {
-            ReadOnlySpan<long> values = block.Int64Row(0, row);
-            for (int position = 0; position < values.Length; position++)
-                Frequencies[position][values[position]]++;
-        }
+        ReadOnlySpan<long> values = block.Int64Row(0, row);
+        for (int position = 0; position < values.Length; position++)
+            Frequencies[position][values[position]]++;
     }
 
     private sealed class Reader(TokenTable tokens, ITableReader rows) : IRowReader

@@ -24,7 +24,7 @@ internal sealed class GeneratedTable(
 
     public int BlockRows => Rows;
 
-    public IGeneratedBlock Open(bool[] active) => new Block(this);
+    public IGeneratedBlock Open() => new Block(this);
 
     /// <summary>Makes sure that a row meets the condition.</summary>
     /// <exception cref="InvalidOperationException">None of many does.</exception>

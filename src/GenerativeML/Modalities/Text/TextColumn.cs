@@ -14,7 +14,7 @@ internal sealed class TextColumn
     public TextColumn(IDataView data, string name, string parameter, CancellationToken cancellation)
     {
         _data = data;
-        _column = InputColumns.Find(data.Schema, InputColumns.DescribeText(data.Schema, name, parameter), parameter);
+        _column = InputColumns.Find(data.Schema, new RowField(name, FieldKind.Text, Width: 1), parameter);
         _cancellation = cancellation;
     }
 

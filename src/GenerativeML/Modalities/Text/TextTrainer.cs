@@ -23,7 +23,7 @@ public abstract class TextTrainer<TTransformer> : GenerativeEstimator<TTransform
     private protected sealed override IReadOnlyList<OutputColumn> PromisedColumns => _options.Outputs(width: 1);
 
     private protected sealed override void CheckInput(SchemaShape inputSchema, string parameter) =>
-        InputColumns.CheckText(inputSchema, _options.TextColumnName, parameter);
+        InputColumns.Check(inputSchema, _options.TextColumnName, InputKind.Text, parameter);
 
     /// <summary>Trains on a text.</summary>
     /// <param name="corpus">The text.</param>

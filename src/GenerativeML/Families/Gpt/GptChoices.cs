@@ -1,5 +1,44 @@
 namespace GenerativeML;
 
+/// <summary>What moves a GPT's weights.</summary>
+public enum GptOptimizer
+{
+    /// <summary>
+    /// Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for the matrices of the blocks: momentum, made
+    /// orthogonal by a few Newton–Schulz steps; AdamW for embeddings, biases and scales. Reaches the same loss in far
+    /// fewer steps.
+    /// </summary>
+    Muon,
+
+    /// <summary>AdamW (Loshchilov and Hutter 2019) for all.</summary>
+    AdamW,
+}
+
+/// <summary>
+/// How GELU (Hendrycks and Gimpel 2016) is computed. Weights belong to the form they were trained with.
+/// </summary>
+public enum GeluForm
+{
+    /// <summary>x·Φ(x), with the normal distribution's own function: torch's default, and nanoGPT's.</summary>
+    Erf,
+
+    /// <summary>
+    /// x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the approximation that GPT-2's released weights were trained with
+    /// (<c>gelu_new</c>).
+    /// </summary>
+    Tanh,
+}
+
+/// <summary>How the matrices of a GPT's blocks lie in a file.</summary>
+public enum GptWeightLayout
+{
+    /// <summary>(outputs, inputs), as torch.nn.Linear has them: nanoGPT, minGPT.</summary>
+    Linear,
+
+    /// <summary>(inputs, outputs), as GPT-2's released weights and Hugging Face's Conv1D have them.</summary>
+    Conv1D,
+}
+
 /// <summary>
 /// Low-rank adapters (Hu 2021, arXiv:2106.09685): the given weights W stay, and each chosen matrix becomes
 /// W + <see cref="Alpha"/>/<see cref="Rank"/>·B·A, of which only the small A and B are trained.

@@ -1,0 +1,137 @@
+using GenerativeML;
+
+namespace Microsoft.ML;
+
+/// <summary>Autoencoders among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class AutoencoderCatalog
+{
+    /// <summary>Creates an <see cref="AutoencoderTrainer"/>, which scores rows by how strange they are.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
+    /// <param name="latentDimension">The width of the innermost layer. Default: by the family's own rule.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static AutoencoderTrainer Autoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog,
+        string featureColumnName = "Features",
+        double contamination = 0.1,
+        int? latentDimension = null,
+        int? epochs = null) => catalog.Autoencoder(new AutoencoderOptions
+        {
+            FeatureColumnName = featureColumnName,
+            Contamination = contamination,
+            LatentDimension = latentDimension,
+            Epochs = epochs,
+        });
+
+    /// <summary>Creates an <see cref="AutoencoderTrainer"/> with all its options.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public static AutoencoderTrainer Autoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, AutoencoderOptions options) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options);
+}
+
+/// <summary>Variational autoencoders among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class VaeCatalog
+{
+    /// <summary>Creates a <see cref="VaeTrainer"/> that scores rows by how unlike the training rows they are.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
+    /// <param name="latentDimension">Features of a latent vector. Default: by the family's own rule.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static VaeTrainer VariationalAutoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog,
+        string featureColumnName = "Features",
+        double contamination = 0.1,
+        int? latentDimension = null,
+        int? epochs = null) => catalog.VariationalAutoencoder(new VaeOptions
+        {
+            FeatureColumnName = featureColumnName,
+            Contamination = contamination,
+            LatentDimension = latentDimension,
+            Epochs = epochs,
+        });
+
+    /// <summary>
+    /// Creates a <see cref="VaeTrainer"/> that detects anomalies: it adds the columns <c>Score</c> and
+    /// <c>PredictedLabel</c>, or others that the options name in their place.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public static VaeTrainer VariationalAutoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, VaeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(MLNetInternals.EnvironmentOf(catalog), options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
+        });
+    }
+}
+
+/// <summary>Models of densities among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class DensityCatalog
+{
+    /// <summary>Creates a <see cref="GaussianMixtureTrainer"/> that detects anomalies: rows that are improbable.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public static GaussianMixtureTrainer GaussianMixture(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, GaussianMixtureOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+
+    /// <summary>Creates a <see cref="RealNvpTrainer"/> that detects anomalies: rows that are improbable.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public static RealNvpTrainer RealNvp(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RealNvpOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+}
+
+/// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class GptCatalog
+{
+    /// <summary>
+    /// Creates a <see cref="GptTrainer"/> that scores texts, such as lines of a log, by how unlikely they are: the
+    /// columns <c>Score</c> and <c>PredictedLabel</c>. All options are those of
+    /// <see cref="GenerativeCatalog.Gpt(GptOptions)"/>.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
+    /// <param name="contextLength">The most tokens that are looked at together.</param>
+    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static GptTrainer Gpt(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog,
+        string textColumnName = "Text",
+        double contamination = 0.1,
+        int contextLength = 64,
+        int? steps = null) => new(MLNetInternals.EnvironmentOf(catalog), new GptOptions
+        {
+            TextColumnName = textColumnName,
+            Contamination = contamination,
+            ContextLength = contextLength,
+            Steps = steps,
+            GeneratedTextColumnName = null,
+            ScoreColumnName = "Score",
+            PredictedLabelColumnName = "PredictedLabel",
+        });
+}

@@ -1,0 +1,92 @@
+using System.Buffers;
+
+namespace GenerativeML;
+
+/// <summary>Between the row mapper and a model of vectors: which output goes where, labels by a threshold.</summary>
+internal sealed class VectorBatchModel : IBatchModel
+{
+    // Enough rows to make the cost of operator calls small, few enough for a CPU's caches; fewer where rows are wide.
+    private const int MostRows = 256;
+    private const int MostValues = 1 << 18;
+    private const int LeastRows = 16;
+
+    // Enough batches that threads seldom wait for each other; fewer where rows are wide, which take longer anyway.
+    private const int MostAhead = 15;
+    private const int MostValuesAhead = 1 << 19;
+
+    private readonly TrainedVector _model;
+    private readonly int _score, _label, _featureScore, _reconstruction, _latent, _deviation;
+
+    public VectorBatchModel(VectorModelState state)
+    {
+        VectorNetwork network = state.Model.Network;
+        VectorColumns columns = state.Options.Columns;
+        _model = state.Model;
+        Inputs = state.Fields;
+        Outputs = columns.Outputs(network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1);
+        Replacement = state.Replacement;
+        Threshold = state.Threshold;
+        _score = IndexOf(columns.Score);
+        _label = IndexOf(columns.PredictedLabel);
+        _featureScore = IndexOf(columns.FeatureScore);
+        _reconstruction = IndexOf(columns.Reconstruction);
+        _latent = IndexOf(columns.Latent);
+        _deviation = IndexOf(columns.LatentDeviation);
+
+        int width = Inputs.Sum(f => f.Width);
+        BatchSize = Math.Clamp(MostValues / width, LeastRows, MostRows);
+        // What torch computes with gradients takes long, and it uses all threads.
+        bool requiresTorch = network.RequiresTorch(VectorOutputs.Score)
+            || _reconstruction >= 0 && network.RequiresTorch(VectorOutputs.Reconstruction);
+        BatchesAhead = requiresTorch ? 0 : Math.Clamp(MostValuesAhead / (BatchSize * width), 1, MostAhead);
+    }
+
+    public IReadOnlyList<RowField> Inputs { get; }
+
+    public IReadOnlyList<OutputColumn> Outputs { get; }
+
+    public int BatchSize { get; }
+
+    public int BatchesAhead { get; }
+
+    public NonFiniteReplacement? Replacement { get; }
+
+    /// <summary>The label is whether the score is above it.</summary>
+    public float Threshold { get; set; }
+
+    public void Run(RowBlock inputs, int rows, OutputBlock outputs)
+    {
+        Memory<float> scores = Values(_score);
+        bool label = _label >= 0 && outputs.IsWanted(_label);
+        float[] rented = ArrayPool<float>.Shared.Rent(label && scores.IsEmpty ? rows : 0);
+        try
+        {
+            if (label && scores.IsEmpty)
+                scores = rented.AsMemory(0, rows);
+            _model.Compute(inputs, rows, new VectorResults
+            {
+                Score = scores,
+                FeatureScore = Values(_featureScore),
+                Reconstruction = Values(_reconstruction),
+                Latent = Values(_latent),
+                LatentDeviation = Values(_deviation),
+            });
+            for (int row = 0; label && row < rows; row++)
+                outputs.Booleans(_label)[row] = scores.Span[row] > Threshold;
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(rented);
+        }
+
+        // Where an output of these rows goes; empty for one that is not wanted.
+        Memory<float> Values(int column) => column >= 0 && outputs.IsWanted(column)
+            ? outputs.SingleMemory(column)[..(rows * Math.Max(1, Outputs[column].Width))]
+            : default;
+    }
+
+    public void Dispose() => _model.Dispose();
+
+    /// <summary>The number of an output; −1 for none of that name.</summary>
+    private int IndexOf(string? name) => Array.FindIndex([.. Outputs], column => column.Name == name);
+}
