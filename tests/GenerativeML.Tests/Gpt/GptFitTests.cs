@@ -148,7 +148,7 @@ public class GptFitTests
     public void Training_starts_from_the_weights_of_a_file_and_those_of_another_network_are_refused(bool tied)
     {
         var network = new GptNetwork(TinyGpt.Options() with { TieEmbeddings = tied });
-        GptFit given = new(network, TinyGpt.Weights(network), null, new(0, 0, false, false));
+        GptFit given = new(network, TinyGpt.Weights(network), null);
         GptOptions options = TinyGpt.Options(steps: 1) with { LearningRate = 1e-6 };
         WithFile(given, path =>
         {

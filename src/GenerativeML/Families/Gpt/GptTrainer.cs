@@ -44,7 +44,7 @@ public sealed class GptTrainer : TextTrainer<GptTransformer>
     private protected override GptTransformer Train(
         TokenCorpus corpus, TokenCodec codec, TrainingContext context, Action<long, Func<TokenModel>>? afterStep)
     {
-        GptFit fit = GptFit.Run(corpus, _options.Resolve(codec, context.Seed), context, afterStep: afterStep);
+        GptFit fit = GptFit.Run(corpus, _options.Resolve(codec, context.Seed), context, afterStep);
         var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
         return new GptTransformer(model, codec, adapters: fit.Adapters);
     }
@@ -75,8 +75,7 @@ public sealed class GptTrainer : TextTrainer<GptTransformer>
 /// <param name="Network">The network, without adapters, with options that a saved model keeps.</param>
 /// <param name="Weights">The weights, with adapters, if there are any, merged into them.</param>
 /// <param name="Adapters">The adapters by themselves; they belong to the weights that training started from.</param>
-/// <param name="Outcome">How training ended.</param>
-internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapters? Adapters, TrainingOutcome Outcome)
+internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapters? Adapters)
 {
     /// <summary>Trains on a text, from new weights or from those that the options name.</summary>
     /// <param name="corpus">The text.</param>
@@ -125,19 +124,15 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         var objective = new GptObjective(
             network, module, bfloat16, matrixRate,
             afterStep is null ? null : count => afterStep(count, () => new TrainedGpt(kept, Copy().Weights)));
-        TrainingOutcome outcome = TrainingLoop.Run(objective, data, run, device);
-        (HostWeights weights, GptAdapters? adapters) = Copy();
-        return new GptFit(kept, weights, adapters, outcome);
+        TrainingLoop.Run(objective, data, run, device);
+        return Copy();
 
-        (HostWeights Weights, GptAdapters? Adapters) Copy()
+        GptFit Copy()
         {
-            var weights = new HostWeights(kept.Tensors);
-            IReadOnlyDictionary<string, torch.Tensor> tensors = module.Tensors;
-            foreach (TensorSpec spec in kept.Tensors)
-                HostTensors.CopyTo(tensors[spec.Name], weights[spec.Name]);
-            GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, module) : null;
+            HostWeights all = module.ToHost(), weights = all.Select(t => GptAdapters.LayerOf(t.Name) is null ? t : null);
+            GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
-            return (weights, adapters);
+            return new GptFit(kept, weights, adapters);
         }
     }
 

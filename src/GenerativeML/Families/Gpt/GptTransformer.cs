@@ -19,7 +19,8 @@ public sealed class GptTransformer : TextTransformer
 
     internal GptTransformer(
         TrainedGpt model, TokenCodec codec, float threshold = float.PositiveInfinity, GptAdapters? adapters = null)
-        : base(model, codec, model.Network.Options, threshold) => (_model, _adapters) = (model, adapters);
+        : base(new TextModel(model, codec, model.Network.Options) { Threshold = threshold }) =>
+        (_model, _adapters) = (model, adapters);
 
     /// <summary>The number of weights.</summary>
     public long ParameterCount => _model.Network.ParameterCount;
@@ -72,5 +73,30 @@ public sealed class GptTransformer : TextTransformer
             network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
             MLNetInternals.FallbackToCpuOf(environment));
         return new GptTransformer(model, codec, threshold);
+    }
+}
+
+/// <summary>A trained GPT: its network and weights, and what computes with them.</summary>
+internal sealed class TrainedGpt(
+    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
+    int? threads = null)
+    : TokenModel(
+        new TokenPass(network), weights, network.VocabularySize, network.Options.ContextLength, network.Options.Width,
+        network.Options.Layers, device, fallbackToCpu, threads)
+{
+    public GptNetwork Network { get; } = network;
+
+    public HostWeights Weights { get; } = weights;
+
+    /// <summary>Tokens, positions and the numbers of wanted results → their hidden states and logits.</summary>
+    private sealed class TokenPass(GptNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T all = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width);
+            T hidden = all.Embed(inputs[2]);
+            return [hidden, network.Logits(w, hidden)];
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
 
@@ -10,8 +9,6 @@ namespace GenerativeML;
 /// </summary>
 internal static class GptWeightFile
 {
-    private const int PieceElements = 1 << 20;
-
     // GPT-2's, in all its sizes.
     private const int HeadWidth = 64;
 
@@ -22,7 +19,7 @@ internal static class GptWeightFile
     /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
     public static GptOptions Describe(Stream stream)
     {
-        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream).Header);
+        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream));
         if (Shape(GptNetwork.Embeddings) is not [_, long width] || Shape("wpe.weight") is not [long context, _])
         {
             throw new FormatException(
@@ -73,7 +70,7 @@ internal static class GptWeightFile
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         var tied = new GptNetwork(options with { TieEmbeddings = true });
-        Dictionary<string, TensorEntry> found = ByName(reader.Header);
+        Dictionary<string, TensorEntry> found = ByName(reader);
         GptWeightLayout layout = options.InitialWeightsLayout ?? (
             found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? first)
             && first.Spec.Shape.SequenceEqual([options.Width, 3L * options.Width])
@@ -86,57 +83,56 @@ internal static class GptWeightFile
                 $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
                 + HeadAlone(found));
         bool differs = found.TryGetValue(GptNetwork.Head, out TensorEntry? head)
-            && Differ(reader, head, found[GptNetwork.Embeddings]);
+            && !Read(reader, head).AsSpan().SequenceEqual(Read(reader, found[GptNetwork.Embeddings]));
         if (differs && options.TieEmbeddings == true)
             throw new FormatException(
                 $"The weights are not those of the network: '{GptNetwork.Head}' differs from '{GptNetwork.Embeddings}', "
                 + $"and option {nameof(options.TieEmbeddings)} says that they are the same.");
         var network = new GptNetwork(options with { TieEmbeddings = options.TieEmbeddings ?? !differs });
-        var weights = new HostWeights(network.Tensors);
-        foreach (TensorSpec spec in network.Tensors)
+        return (network, HostWeights.Of(network.Tensors.Select(spec =>
         {
-            TensorEntry entry = found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings];
-            ReadInto(weights[spec.Name], reader, entry, layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name));
-        }
-        return (network, weights);
+            float[] values = Read(reader, found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings]);
+            return (spec, IsTurned(spec.Name, layout) ? Transpose(values, spec.Shape[1], spec.Shape[0]) : values);
+        })));
     }
 
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
-    public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout)
-    {
-        var writer = new SafetensorsWriter(
-            stream, InFile(network, layout), new Dictionary<string, string> { ["format"] = "pt" });
-        foreach (TensorSpec spec in writer.Tensors)
-        {
-            float[] values = weights[spec.Name];
-            if (layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name))
+    public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout) =>
+        SafetensorsWriter.Write(
+            stream, InFile(network, layout),
+            (spec, write) =>
             {
-                float[] turned = new float[values.Length];
-                Transpose(values, 0, (int)spec.Shape[1], (int)spec.Shape[0], turned);
-                values = turned;
-            }
-            writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
-        }
-        writer.Complete();
-    }
+                float[] values = weights[spec.Name];
+                write(MemoryMarshal.AsBytes<float>(
+                    IsTurned(spec.Name, layout) ? Transpose(values, spec.Shape[1], spec.Shape[0]) : values));
+            },
+            new Dictionary<string, string> { ["format"] = "pt" });
 
     /// <summary>Whether a tensor is a matrix whose two layouts differ.</summary>
     public static bool IsBlockMatrix(string canonical) =>
         canonical.StartsWith("h.", StringComparison.Ordinal)
         && GptNetwork.Matrices.Any(m => canonical.EndsWith($".{m.Name}.weight", StringComparison.Ordinal));
 
-    /// <summary>Reads a tensor's elements, as Single; those of a matrix turned, if asked for.</summary>
+    /// <summary>Reads a tensor's elements, as Single.</summary>
     /// <exception cref="FormatException">Some are no numbers.</exception>
-    public static void ReadInto(float[] values, SafetensorsReader reader, TensorEntry entry, bool turned = false)
+    public static float[] Read(SafetensorsReader reader, TensorEntry entry)
     {
-        foreach ((int start, float[] piece) in Pieces(reader, entry))
+        float[] values = entry.Spec.Type switch
         {
-            if (!Array.TrueForAll(piece, float.IsFinite))
-                throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
-            if (turned)
-                Transpose(piece, start, (int)entry.Spec.Shape[0], (int)entry.Spec.Shape[1], values);
-            else
-                piece.CopyTo(values, start);
+            TensorType.F32 => Elements<float>(),
+            TensorType.F16 => Array.ConvertAll(Elements<Half>(), half => (float)half),
+            _ => Array.ConvertAll(Elements<ushort>(), bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)),
+        };
+        return Array.TrueForAll(values, float.IsFinite)
+            ? values
+            : throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
+
+        T[] Elements<T>()
+            where T : unmanaged
+        {
+            var elements = new T[entry.Spec.Length / entry.Spec.Type.Size()];
+            reader.Read(entry, 0, MemoryMarshal.AsBytes(elements.AsSpan()));
+            return elements;
         }
     }
 
@@ -148,10 +144,14 @@ internal static class GptWeightFile
     public static List<string> Faults(
         Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
     {
-        List<string> faults = [];
-        AddAll("missing", expected.Select(t => t.Name).Where(name => !found.ContainsKey(name)));
         var known = expected.Concat(optional).ToDictionary(t => t.Name);
-        AddAll("unexpected", found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name));
+        IEnumerable<string> missing = expected.Select(t => t.Name).Where(name => !found.ContainsKey(name));
+        IEnumerable<string> surplus = found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name);
+        List<string> faults =
+        [
+            .. SafetensorsReader.List("missing", missing, int.MaxValue),
+            .. SafetensorsReader.List("unexpected", surplus, int.MaxValue),
+        ];
         foreach ((string name, TensorSpec wanted) in known)
         {
             if (!found.TryGetValue(name, out TensorEntry? entry))
@@ -167,20 +167,14 @@ internal static class GptWeightFile
                 faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
         }
         return faults;
-
-        void AddAll(string what, IEnumerable<string> names)
-        {
-            if (names.Any())
-                faults.Add($"{what} {string.Join(", ", names.Select(TensorSpec.Quote))}");
-        }
     }
 
     /// <summary>A file's tensors by our names, without causal masks.</summary>
     /// <exception cref="FormatException">Two have the same name.</exception>
-    public static Dictionary<string, TensorEntry> ByName(SafetensorsHeader header)
+    public static Dictionary<string, TensorEntry> ByName(SafetensorsReader reader)
     {
         var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
-        foreach (TensorEntry entry in header.Tensors)
+        foreach (TensorEntry entry in reader.Tensors)
         {
             string name = Canonical(entry.Spec.Name);
             if (!IsMask(name) && !found.TryAdd(name, entry))
@@ -207,56 +201,26 @@ internal static class GptWeightFile
 
     private static TensorSpec[] InFile(GptNetwork network, GptWeightLayout layout) =>
     [
-        .. network.Tensors.Select(t => layout == GptWeightLayout.Conv1D && IsBlockMatrix(t.Name)
-            ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0])
-            : t),
+        .. network.Tensors.Select(t =>
+            IsTurned(t.Name, layout) ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0]) : t),
     ];
+
+    private static bool IsTurned(string canonical, GptWeightLayout layout) =>
+        layout == GptWeightLayout.Conv1D && IsBlockMatrix(canonical);
 
     private static bool IsMask(string canonical) =>
         canonical.Split('.') is ["h", string block, "attn", "bias" or "masked_bias"]
         && int.TryParse(block, NumberStyles.None, CultureInfo.InvariantCulture, out _);
 
-    private static bool Differ(SafetensorsReader reader, TensorEntry one, TensorEntry other) =>
-        Pieces(reader, one).Zip(Pieces(reader, other))
-            .Any(pair => !pair.First.Values.AsSpan().SequenceEqual(pair.Second.Values));
-
-    // A tensor's elements as Single, some at a time, each time with the number of the first.
-    private static IEnumerable<(int Start, float[] Values)> Pieces(SafetensorsReader reader, TensorEntry entry)
+    // (rows, columns) → (columns, rows)
+    private static float[] Transpose(float[] source, long rows, long columns)
     {
-        int size = entry.Spec.Type.Size();
-        int count = (int)(entry.Spec.Length / size);
-        for (int start = 0; start < count; start += PieceElements)
+        float[] target = new float[source.Length];
+        for (long row = 0; row < rows; row++)
         {
-            byte[] bytes = new byte[Math.Min(PieceElements, count - start) * size];
-            reader.Read(entry, (long)start * size, bytes);
-            yield return (start, Singles(bytes, entry.Spec.Type));
+            for (long column = 0; column < columns; column++)
+                target[column * rows + row] = source[row * columns + column];
         }
-    }
-
-    private static float[] Singles(byte[] bytes, TensorType type)
-    {
-        if (type == TensorType.F32)
-            return MemoryMarshal.Cast<byte, float>(bytes).ToArray();
-        float[] values = new float[bytes.Length / sizeof(ushort)];
-        for (int i = 0; i < values.Length; i++)
-        {
-            ushort bits = BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)));
-            values[i] = type == TensorType.F16
-                ? (float)BitConverter.UInt16BitsToHalf(bits)
-                : BitConverter.UInt32BitsToSingle((uint)bits << 16);
-        }
-        return values;
-    }
-
-    // Elements from 'start' on of a matrix (rows, columns), to their places in (columns, rows).
-    private static void Transpose(ReadOnlySpan<float> source, int start, int rows, int columns, Span<float> target)
-    {
-        (int row, int column) = Math.DivRem(start, columns);
-        foreach (float value in source)
-        {
-            target[(column * rows) + row] = value;
-            if (++column == columns)
-                (row, column) = (row + 1, 0);
-        }
+        return target;
     }
 }

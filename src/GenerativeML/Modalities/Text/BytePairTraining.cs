@@ -4,6 +4,36 @@ using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
 
+/// <summary>How a byte-pair vocabulary is learned.</summary>
+public sealed record BytePairOptions
+{
+    /// <summary>
+    /// The most tokens, the 256 for single bytes among them. From 257 to 1,000,000. Fewer come out where no pair is
+    /// frequent enough. Default 4096.
+    /// </summary>
+    public int VocabularySize { get; init; } = 4096;
+
+    /// <summary>How often a pair must occur to become a token. At least 1. Default 2.</summary>
+    public long MinFrequency { get; init; } = 2;
+
+    /// <summary>
+    /// Whether the last token is <c>&lt;|endoftext|&gt;</c>, which stands between documents. Default: yes.
+    /// </summary>
+    public bool EndOfText { get; init; } = true;
+
+    /// <summary>Told the share of the vocabulary that has been learned, from 0 to 1, now and then.</summary>
+    public IProgress<double>? Progress { get; init; }
+
+    /// <summary>Stops the learning.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
+    internal void Validate()
+    {
+        OptionChecks.Within(VocabularySize, 257, 1_000_000);
+        OptionChecks.AtLeast(MinFrequency, 1);
+    }
+}
+
 /// <summary>
 /// Learns which pairs of neighbours to join (Sennrich 2016): always the most frequent, of equally frequent ones the one
 /// with the lower numbers. Each different word is kept once, with how often it occurs; a merge touches only the words
@@ -39,9 +69,6 @@ internal sealed class BytePairTraining(BytePairOptions options)
 
     private void CountWords(IEnumerable<string> texts)
     {
-        var tokens = new int[Bytes];
-        for (int i = 0; i < Bytes; i++)
-            tokens[ByteCharacters.Order[i]] = i;
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> lookup =
             counts.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -52,7 +79,7 @@ internal sealed class BytePairTraining(BytePairOptions options)
                 CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(offset, length), out _)++;
         }
         foreach ((string word, long count) in counts)
-            _words.Add(new([.. Encoding.UTF8.GetBytes(word).Select(b => tokens[b])], count));
+            _words.Add(new([.. Encoding.UTF8.GetBytes(word).Select(b => ByteCharacters.Bytes.IndexOf(b))], count));
     }
 
     private void CountPairs()

@@ -5,57 +5,67 @@ using System.Runtime.ExceptionServices;
 namespace GenerativeML;
 
 /// <summary>
-/// Runs a network over the tokens of sequences. Each sequence has a slot, which remembers its earlier tokens. Used by
-/// one thread at a time.
-/// </summary>
-internal interface ITokenDecoder : IDisposable
-{
-    /// <summary>The most tokens that <see cref="Read(int, int, ReadOnlySpan{int}, bool)"/> gives all results of.</summary>
-    int MaxResults { get; }
-
-    /// <summary>
-    /// Reads tokens of one slot, which stand at <paramref name="position"/> and after it. Afterwards there are results
-    /// of all of them, or only of the last.
-    /// </summary>
-    void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all);
-
-    /// <summary>Reads a token of each of the first slots, at its position. Afterwards there are results of each.</summary>
-    void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions);
-
-    /// <summary>A result's logits of the token that follows, (V). May be written to.</summary>
-    Span<float> Logits(int result);
-
-    /// <summary>A result's final hidden state, (C).</summary>
-    ReadOnlySpan<float> Hidden(int result);
-
-    /// <summary>Gives a slot what another one remembers of its first tokens.</summary>
-    void Copy(int from, int to, int tokens);
-}
-
-/// <summary>
 /// A trained model of tokens: continues sequences, tells how likely they are, and gives their embeddings. Safe to use
-/// from several threads.
+/// from several threads. The engine is chosen, and its form of the weights made, when it is first needed.
 /// </summary>
-internal abstract class TokenModel : IDisposable
+/// <param name="pass">The forward pass: see <see cref="SequenceModel"/>.</param>
+/// <param name="weights">Its weights; they have to stay as they are.</param>
+/// <param name="vocabularySize">Tokens that there are, V.</param>
+/// <param name="contextLength">The most tokens that are looked at together.</param>
+/// <param name="width">Features of a final hidden state, C, and of a key and a value.</param>
+/// <param name="layers">Layers that keep keys and values.</param>
+/// <param name="device">Where to compute.</param>
+/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
+/// <param name="threads">The most threads that one call uses. Default: the processors.</param>
+internal class TokenModel(
+    IForwardPass pass, HostWeights weights, int vocabularySize, int contextLength, int width, int layers,
+    ComputeDevice device, bool fallbackToCpu, int? threads) : IDisposable
 {
+    // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
+    private const long LargeBytes = 1L << 26;
 
-    /// <summary>Tokens that there are, V.</summary>
-    public abstract int VocabularySize { get; }
+    // Above it, weights are neither copied nor packed, for 1.3 times the time.
+    private const long MaxPackedBytes = 1L << 30;
 
-    /// <summary>The most tokens that are looked at together.</summary>
-    public abstract int ContextLength { get; }
+    // Texts that are stepped on together: each takes memory for keys and values.
+    private const int MaxTexts = 64;
+    private const long MaxCacheBytes = 1L << 29;
 
-    /// <summary>Features of a final hidden state, C.</summary>
-    public abstract int Width { get; }
+    private readonly Lock _opening = new();
+    private readonly int _threads = threads ?? Environment.ProcessorCount;
+    private readonly long _bytes = weights.Specs.Sum(t => t.Length);
+    private SequenceModel? _sequences;
 
-    /// <summary>Decoders that are worth running at once.</summary>
-    public abstract int Decoders { get; }
+    public int VocabularySize => vocabularySize;
+
+    public int ContextLength => contextLength;
+
+    public int Width => width;
+
+    // Decoders that are worth running at once.
+    private int Decoders => _bytes >= LargeBytes || device != ComputeDevice.Cpu ? 1 : _threads;
 
     /// <summary>A decoder for some sequences of at most so many tokens.</summary>
-    public abstract ITokenDecoder NewDecoder(int slots, int capacity);
+    public SequenceState NewDecoder(int slots, int capacity)
+    {
+        lock (_opening)
+        {
+            _sequences ??= new SequenceModel(
+                pass, weights, width, vocabularySize, device, fallbackToCpu, _bytes >= LargeBytes ? _threads : 1,
+                borrow: _bytes > MaxPackedBytes);
+            return _sequences.Start(slots, capacity);
+        }
+    }
 
-    /// <summary>The most slots that a decoder should have.</summary>
-    public abstract int MaxSlots(int capacity);
+    /// <summary>Lets go of what computes, with the device's memory; it is made anew if it is needed after all.</summary>
+    public void Dispose()
+    {
+        lock (_opening)
+        {
+            _sequences?.Dispose();
+            _sequences = null;
+        }
+    }
 
     /// <summary>Continues a sequence of at least one token, token by token, as they are asked for.</summary>
     /// <exception cref="ArgumentException">
@@ -92,7 +102,9 @@ internal abstract class TokenModel : IDisposable
     {
         Check(prompts, options);
         var reasons = new FinishReason[prompts.Count];
-        int most = MaxSlots(Capacity(prompts.Select(p => p.Count).DefaultIfEmpty().Max(), options));
+        long cached = 2L * sizeof(float) * layers * width
+            * Capacity(prompts.Select(p => p.Count).DefaultIfEmpty().Max(), options);
+        int most = (int)Math.Clamp(MaxCacheBytes / cached, 1, MaxTexts);
         // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
         int groups = Math.Min(prompts.Count, Math.Max(Decoders, (prompts.Count + most - 1) / most));
         ForEach(groups, group =>
@@ -134,7 +146,7 @@ internal abstract class TokenModel : IDisposable
         int longest = sequences.Select(s => s.Count).DefaultIfEmpty().Max();
         ForEach(groups, group =>
         {
-            using ITokenDecoder decoder = NewDecoder(1, Math.Clamp(longest, 1, ContextLength));
+            using SequenceState decoder = NewDecoder(1, Math.Clamp(longest, 1, ContextLength));
             for (int i = group; i < sequences.Count; i += groups)
             {
                 Span<float> pooled = embeddings.IsEmpty ? [] : embeddings.Span.Slice(i * Width, Width);
@@ -145,11 +157,8 @@ internal abstract class TokenModel : IDisposable
         });
     }
 
-    /// <summary>Lets go of what computes, with the device's memory; it is made anew if it is needed after all.</summary>
-    public abstract void Dispose();
-
     // The sum of −log p, and the mean hidden state where there is room for it.
-    private double Evaluate(ITokenDecoder decoder, IReadOnlyList<int> tokens, bool loss, Span<float> pooled)
+    private double Evaluate(SequenceState decoder, IReadOnlyList<int> tokens, bool loss, Span<float> pooled)
     {
         var window = new TokenWindow(ContextLength);
         pooled.Clear();
@@ -187,11 +196,11 @@ internal abstract class TokenModel : IDisposable
         IEnumerable<Continuation> texts, GenerationOptions options, CancellationToken cancellationToken)
     {
         List<Continuation> open = [.. texts];
-        using ITokenDecoder decoder = NewDecoder(open.Count, Capacity(open.Max(t => t.Window.Count), options));
+        using SequenceState decoder = NewDecoder(open.Count, Capacity(open.Max(t => t.Window.Count), options));
         while (open.Count > 0)
         {
             cancellationToken.ThrowIfCancellationRequested();
-                // Prompts, and windows that have slid, by themselves; then the newest token of all together.
+            // Prompts, and windows that have slid, by themselves; then the newest token of all together.
             for (int slot = 0; slot < open.Count; slot++)
             {
                 TokenWindow window = open[slot].Window;

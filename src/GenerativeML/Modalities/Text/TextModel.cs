@@ -1,0 +1,191 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A model of tokens with its tokenizer: continues and scores texts as <see cref="TextTransformer"/> says, and knows
+/// which output goes to which column. Safe to use from several threads.
+/// </summary>
+internal sealed class TextModel(TokenModel model, TokenCodec codec, TextOptions options) : IBatchModel
+{
+    /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
+    public float Threshold { get; set; } = float.PositiveInfinity;
+
+    public TokenCodec Codec => codec;
+
+    public TokenModel Tokens => model;
+
+    public IReadOnlyList<RowField> Inputs { get; } =
+        [new RowField(options.TextColumnName, FieldKind.Text, Width: 1)];
+
+    public IReadOnlyList<OutputColumn> Outputs { get; } = options.Outputs(model.Width);
+
+    public int BatchSize => 64;
+
+    public NonFiniteReplacement? Replacement => null;
+
+    /// <summary>Continues prompts of any lengths. What one becomes does not depend on the others.</summary>
+    public IReadOnlyList<GeneratedText> Generate(
+        IReadOnlyList<string> prompts, GenerationOptions? generation = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        return Generate([.. prompts.Select(Encode)], generation, cancellationToken);
+    }
+
+    /// <summary>Continues a prompt, piece by piece, as they are asked for.</summary>
+    public IEnumerable<string> Stream(
+        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
+    {
+        generation = Complete(generation);
+        int[] tokens = Encode(prompt);
+        return Pieces(model.Stream(tokens, generation, cancellationToken));
+
+        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
+        {
+            var text = new TextInProgress(codec.Tokenizer, tokens, generation.StopStrings);
+            foreach (GeneratedToken token in generated)
+            {
+                string piece = text.Add(token.Id);
+                if (piece.Length > 0)
+                    yield return piece;
+                if (text.Stopped)
+                    yield break;
+            }
+            string last = text.End();
+            if (last.Length > 0)
+                yield return last;
+        }
+    }
+
+    /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
+    public IAsyncEnumerable<string> StreamAsync(
+        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
+    {
+        return Pieces(Stream(prompt, generation, cancellationToken), cancellationToken);
+
+        static async IAsyncEnumerable<string> Pieces(
+            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            using IEnumerator<string> enumerator = pieces.GetEnumerator();
+            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
+                yield return enumerator.Current;
+        }
+    }
+
+    /// <summary>
+    /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
+    /// beginning of one, and its first token counts too. NaN for a text without a token that counts.
+    /// </summary>
+    public void Score(IReadOnlyList<int[]> texts, Memory<float> scores, Memory<float> embeddings) => model.Evaluate(
+        codec.EndOfText is int start ? [.. texts.Select(t => (int[])[start, .. t])] : texts, scores, embeddings);
+
+    public void Run(RowBlock inputs, int rows, OutputBlock outputs)
+    {
+        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(EncodeRow)];
+        int label = Wanted(options.PredictedLabelColumnName), score = Wanted(options.ScoreColumnName);
+        int perplexity = Wanted(options.PerplexityColumnName), text = Wanted(options.GeneratedTextColumnName);
+        int embedding = Wanted(options.EmbeddingColumnName);
+        float[] scores = new float[Math.Max(label, Math.Max(score, perplexity)) >= 0 ? rows : 0];
+        float[] embeddings = new float[embedding >= 0 ? rows * model.Width : 0];
+        if (scores.Length + embeddings.Length > 0)
+            Score(texts, scores, embeddings);
+        if (score >= 0)
+            scores.CopyTo(outputs.Singles(score));
+        if (embedding >= 0)
+            embeddings.CopyTo(outputs.Singles(embedding));
+        for (int row = 0; row < scores.Length; row++)
+        {
+            if (perplexity >= 0)
+                outputs.Singles(perplexity)[row] = MathF.Exp(scores[row]);
+            if (label >= 0)
+                outputs.Booleans(label)[row] = scores[row] > Threshold;
+        }
+        if (text >= 0)
+            Generate(texts, outputs.Texts(text));
+
+        // The number of an output; −1 where there is none of that name, or nobody wants it.
+        int Wanted(string? name)
+        {
+            int column = Outputs.Count - 1;
+            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
+                column--;
+            return column;
+        }
+    }
+
+    public void Dispose() => model.Dispose();
+
+    // The texts that follow on rows'. Without a token to begin from, nothing follows on nothing.
+    private void Generate(int[][] prompts, Span<string> texts)
+    {
+        int[] start = codec.EndOfText is int token ? [token] : [];
+        int[] rows = [.. Enumerable.Range(0, prompts.Length).Where(row => prompts[row].Length + start.Length > 0)];
+        GeneratedText[] generated =
+            Generate([.. rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start)], options.Generation, default);
+        texts[..prompts.Length].Fill("");
+        for (int i = 0; i < rows.Length; i++)
+            texts[rows[i]] = generated[i].Text;
+    }
+
+    private GeneratedText[] Generate(int[][] prompts, GenerationOptions? generation, CancellationToken cancellationToken)
+    {
+        generation = Complete(generation);
+        TextInProgress[] texts =
+            [.. prompts.Select(p => new TextInProgress(codec.Tokenizer, p, generation.StopStrings))];
+        StringBuilder[] whole = [.. prompts.Select(_ => new StringBuilder())];
+        List<GeneratedToken>[] tokens = [.. prompts.Select(_ => new List<GeneratedToken>())];
+        FinishReason[] reasons = model.Generate(
+            prompts, generation,
+            (number, token) =>
+            {
+                tokens[number].Add(token);
+                whole[number].Append(texts[number].Add(token.Id));
+                return !texts[number].Stopped;
+            },
+            cancellationToken);
+        return
+        [
+            .. texts.Select((text, i) =>
+            {
+                string all = whole[i].Append(text.End()).ToString(); // the end can bring a stop string
+                return new GeneratedText(all, tokens[i], text.Stopped ? FinishReason.StopString : reasons[i]);
+            }),
+        ];
+    }
+
+    private GenerationOptions Complete(GenerationOptions? generation)
+    {
+        generation ??= new GenerationOptions();
+        generation.Validate();
+        return codec.EndOfText is int end
+            ? generation with { StopTokens = [.. generation.StopTokens, end] }
+            : generation;
+    }
+
+    private int[] Encode(string prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        int[] tokens = codec.Encode(prompt);
+        if (tokens.Length > 0)
+            return tokens;
+        return codec.EndOfText is int start
+            ? [start]
+            : throw new ArgumentException(
+                "The prompt is empty, and the tokenizer has no token for the beginning of a document to start from.",
+                nameof(prompt));
+    }
+
+    private int[] EncodeRow(string text, int row)
+    {
+        try
+        {
+            return codec.Encode(text);
+        }
+        catch (InvalidOperationException unknown)
+        {
+            throw new RowException(row, Inputs[0].Name, unknown);
+        }
+    }
+}
