@@ -152,7 +152,7 @@ public sealed class TextGeneratorTests
         Assert.HasCount(1, pieces);
     }
 
-    private static TextModel Generator(TokenModel model, TokenCodec codec) => new(model, codec, new GptOptions());
+    private static TextModel Generator(TrainedGpt model, TokenCodec codec) => new(model, codec, new GptOptions());
 
     private static TokenCodec Bytes(bool endOfText = true) =>
         TokenCodec.For(new ByteTokenizer(endOfText), vocabularySize: 257);

@@ -1,4 +1,5 @@
-using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
 
@@ -6,11 +7,16 @@ namespace GenerativeML;
 /// The options of a GPT: its network, and its training on a stream of tokens. A step trains on
 /// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
 /// </summary>
-/// <remarks><inheritdoc cref="TextOptions" path="/remarks"/></remarks>
-public sealed record GptOptions : TextOptions
+/// <remarks>
+/// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
+/// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
+/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
+/// for text.
+/// </remarks>
+public sealed record GptOptions : TrainingOptions
 {
     private const int DefaultBatchSize = 12, DefaultSteps = 2000;
-    private const int MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
+    private const int MaxVocabulary = 1 << 24, MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
 
     /// <summary>
     /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
@@ -107,6 +113,93 @@ public sealed record GptOptions : TextOptions
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>The input: a column of text. Default <c>Text</c>.</summary>
+    public string TextColumnName { get; init; } = "Text";
+
+    /// <summary>
+    /// Whether the rows are lines of one text. Default: no; each row is a document, a beginning and an end of its own.
+    /// </summary>
+    public bool JoinRows { get; init; }
+
+    /// <summary>What stands after each row of one text. Default: a line feed.</summary>
+    public string RowSeparator { get; init; } = "\n";
+
+    /// <summary>
+    /// Turns text into tokens. Default: a <see cref="CharacterTokenizer"/> for the characters of the training text. Any
+    /// tokenizer of Microsoft.ML.Tokenizers can be given; one that is no <see cref="GptTokenizer"/> can be used, but not
+    /// saved inside the model.
+    /// </summary>
+    [JsonIgnore]
+    public Tokenizer? Tokenizer { get; init; }
+
+    /// <summary>
+    /// Learns a byte-pair vocabulary of at most so many tokens from the training text, in place of characters. From 257
+    /// to 1,000,000. Default: none is learned.
+    /// </summary>
+    public int? BytePairVocabulary { get; init; }
+
+    /// <summary>
+    /// What is done with characters that the training text did not have, where its characters are the tokens. Default:
+    /// they are replaced by U+FFFD.
+    /// </summary>
+    public UnknownCharacters UnknownCharacters { get; init; }
+
+    /// <summary>
+    /// The number of tokens. Has to be given with a tokenizer that is no <see cref="GptTokenizer"/>, which does not tell
+    /// it; may be given to make it larger than the tokenizer's. Default: the tokenizer's.
+    /// </summary>
+    public int? VocabularySize { get; init; }
+
+    /// <summary>
+    /// The token that stands between documents. Default: <see cref="GptTokenizer.EndOfTextId"/>, or none.
+    /// </summary>
+    public int? EndOfTextId { get; init; }
+
+    /// <summary>How the column for generated text is made, and samples while training. Default: all defaults.</summary>
+    [JsonIgnore]
+    public GenerationOptions Generation { get; init; } = new();
+
+    /// <summary>
+    /// The share of rows like those of training that are to be predicted as anomalies, for
+    /// <see cref="PredictedLabelColumnName"/>. In (0, 0.5]. Default 0.1. Some of the training rows, a tenth to a quarter
+    /// and at most 2,048, are held back from training to know by them which scores such rows get.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
+
+    /// <summary>
+    /// The column for the text that continues the row's. Default <c>GeneratedText</c>; null: none is added.
+    /// </summary>
+    public string? GeneratedTextColumnName { get; init; } = "GeneratedText";
+
+    /// <summary>The column for the score, the mean of −log p over the row's tokens. Default: none is added.</summary>
+    public string? ScoreColumnName { get; init; }
+
+    /// <summary>The column for the perplexity, the exponential of the score. Default: none is added.</summary>
+    public string? PerplexityColumnName { get; init; }
+
+    /// <summary>The column for the predicted label, whether the row is an anomaly. Default: none is added.</summary>
+    public string? PredictedLabelColumnName { get; init; }
+
+    /// <summary>
+    /// The column for the embedding, the mean of the tokens' final hidden states. Default: none is added.
+    /// </summary>
+    public string? EmbeddingColumnName { get; init; }
+
+    /// <summary>Steps between samples of text while training. Default: none are made.</summary>
+    [JsonIgnore]
+    public int? SampleEvery { get; init; }
+
+    /// <summary>Told the samples of text, on the thread that trains.</summary>
+    [JsonIgnore]
+    public IProgress<TrainingSample>? Samples { get; init; }
+
+    /// <summary>
+    /// What samples continue. Default: nothing, which is the beginning of a document; a text of joined rows has none, so
+    /// that it needs a prompt.
+    /// </summary>
+    [JsonIgnore]
+    public string SamplePrompt { get; init; } = "";
+
     /// <summary>
     /// Options for the network that a <c>config.json</c> of GPT-2 describes (as Hugging Face writes it): sizes, biases,
     /// the form of GELU and dropout. Everything else has its default, and can be changed by <c>with</c>.
@@ -163,10 +256,55 @@ public sealed record GptOptions : TextOptions
         };
     }
 
+    /// <summary>The added columns, in the order of the schema, for embeddings of a width.</summary>
+    internal IReadOnlyList<OutputColumn> Outputs(int width)
+    {
+        OutputColumn?[] columns =
+        [
+            PredictedLabelColumnName is string label
+                ? new(label, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel } : null,
+            ScoreColumnName is string score
+                ? new(score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore } : null,
+            PerplexityColumnName is string perplexity ? new(perplexity, OutputKind.Single) : null,
+            GeneratedTextColumnName is string text ? new(text, OutputKind.Text) : null,
+            EmbeddingColumnName is string embedding ? new(embedding, OutputKind.Single, width) : null,
+        ];
+        return [.. columns.OfType<OutputColumn>()];
+    }
+
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
+        ColumnNames.Check(
+            [TextColumnName],
+            [
+                PredictedLabelColumnName, ScoreColumnName, PerplexityColumnName, GeneratedTextColumnName,
+                EmbeddingColumnName,
+            ]);
+        ArgumentNullException.ThrowIfNull(RowSeparator);
+        ArgumentNullException.ThrowIfNull(Generation);
+        Generation.Validate();
+        OptionChecks.Defined(UnknownCharacters);
+        ArgumentNullException.ThrowIfNull(SamplePrompt);
+        if (SampleEvery is int every)
+            OptionChecks.AtLeast(every, 1, nameof(SampleEvery));
+        if (SampleEvery is null != Samples is null)
+            throw new ArgumentException(
+                $"Options {nameof(SampleEvery)} and {nameof(Samples)} belong together: set both or none.");
+        OptionChecks.Within(Contamination, double.Epsilon, 0.5);
+        if (BytePairVocabulary is int pairs)
+            OptionChecks.Within(pairs, 257, 1_000_000, nameof(BytePairVocabulary));
+        if (VocabularySize is int size)
+            OptionChecks.Within(size, 1, MaxVocabulary, nameof(VocabularySize));
+        if (BytePairVocabulary is not null && Tokenizer is not null)
+            throw new ArgumentException(
+                $"Option {nameof(BytePairVocabulary)} learns a tokenizer and option {nameof(Tokenizer)} gives one: "
+                + "set one of them.");
+        if (Tokenizer is null && (VocabularySize is not null || EndOfTextId is not null))
+            throw new ArgumentException(
+                $"Options {nameof(VocabularySize)} and {nameof(EndOfTextId)} belong to option {nameof(Tokenizer)}, "
+                + "which is not set.");
         OptionChecks.Within(Layers, 1, MaxLayers);
         OptionChecks.Within(Width, 1, MaxWidth);
         OptionChecks.Within(Heads, 1, Width);
@@ -203,77 +341,4 @@ public sealed record GptOptions : TextOptions
         if (path is not null && !File.Exists(path))
             throw new FileNotFoundException($"Option {option} names the file {path}, which is not there.", path);
     }
-}
-
-/// <summary>A <c>config.json</c> of GPT-2 as Hugging Face writes it.</summary>
-internal sealed class GptConfig
-{
-    private readonly JsonElement _json;
-
-    private GptConfig(JsonElement json) => _json = json;
-
-    /// <summary>Options for the network that it describes.</summary>
-    /// <exception cref="FormatException">
-    /// It describes one that this package has not; the message lists everything that stands against it.
-    /// </exception>
-    public static GptOptions Read(string text)
-    {
-        JsonElement json;
-        try
-        {
-            json = JsonElement.Parse(text);
-        }
-        catch (JsonException e)
-        {
-            throw new FormatException($"The configuration is not valid JSON: {e.Message}", e);
-        }
-        if (json.ValueKind != JsonValueKind.Object)
-            throw new FormatException("The configuration is not a JSON object.");
-        var config = new GptConfig(json);
-        string[] faults = [.. config.Faults()];
-        if (faults.Length > 0)
-            throw new FormatException($"The configuration is not one of a GPT-2: {string.Join("; ", faults)}.");
-        return new GptOptions
-        {
-            Layers = config.Whole("n_layer")!.Value,
-            Heads = config.Whole("n_head")!.Value,
-            Width = config.Whole("n_embd")!.Value,
-            ContextLength = (config.Whole("n_positions") ?? config.Whole("n_ctx"))!.Value,
-            Biases = true,
-            Gelu = config.Text("activation_function") == "gelu" ? GeluForm.Erf : GeluForm.Tanh,
-            TieEmbeddings = config.Is("tie_word_embeddings", JsonValueKind.False) ? false : null,
-            Dropout = config.Number("resid_pdrop") ?? 0,
-        };
-    }
-
-    private IEnumerable<string> Faults()
-    {
-        foreach (string name in (string[])["n_layer", "n_head", "n_embd", "n_positions"])
-        {
-            if (Whole(name) is null && !(name == "n_positions" && Whole("n_ctx") is not null))
-                yield return $"{name} is missing or no whole number";
-        }
-        (string Name, bool Differs, string Supported)[] others =
-        [
-            ("activation_function", Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"),
-                "gelu or gelu_new"),
-            ("layer_norm_epsilon", (float)(Number("layer_norm_epsilon") ?? 1e-5) != 1e-5f, "1e-05"),
-            ("n_inner", Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"), "four times n_embd"),
-            ("scale_attn_weights", Is("scale_attn_weights", JsonValueKind.False), "true"),
-            ("scale_attn_by_inverse_layer_idx", Is("scale_attn_by_inverse_layer_idx", JsonValueKind.True), "false"),
-            ("add_cross_attention", Is("add_cross_attention", JsonValueKind.True), "false"),
-        ];
-        foreach ((string name, _, string supported) in others.Where(o => o.Differs))
-            yield return $"{name} is {_json.GetProperty(name).GetRawText()}, and {supported} is supported";
-    }
-
-    private bool Is(string name, JsonValueKind kind) =>
-        _json.TryGetProperty(name, out JsonElement value) && value.ValueKind == kind;
-
-    private int? Whole(string name) =>
-        Is(name, JsonValueKind.Number) && _json.GetProperty(name).TryGetInt32(out int n) ? n : null;
-
-    private double? Number(string name) => Is(name, JsonValueKind.Number) ? _json.GetProperty(name).GetDouble() : null;
-
-    private string? Text(string name) => Is(name, JsonValueKind.String) ? _json.GetProperty(name).GetString() : null;
 }

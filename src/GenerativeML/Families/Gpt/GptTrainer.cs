@@ -1,4 +1,7 @@
+using System.Text;
+using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Tokenizers;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -26,7 +29,7 @@ namespace GenerativeML;
 /// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the
 /// higher, the stranger. NaN for a row without a token to score.</description></item>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above
-/// <see cref="TextTransformer.Threshold"/>, as that of the share <see cref="TextOptions.Contamination"/> of rows like
+/// <see cref="GptTransformer.Threshold"/>, as that of the share <see cref="GptOptions.Contamination"/> of rows like
 /// those of training is.</description></item>
 /// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the
 /// score.</description></item>
@@ -34,20 +37,20 @@ namespace GenerativeML;
 /// states.</description></item>
 /// </list>
 /// </remarks>
-public sealed class GptTrainer : TextTrainer<GptTransformer>
+public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
 {
+    // Enough to know a quantile by.
+    private const int MaxHeldRows = 2048;
+
     private readonly GptOptions _options;
 
     internal GptTrainer(IHostEnvironment environment, GptOptions options)
         : base(environment, nameof(GptTrainer), options) => _options = options;
 
-    private protected override GptTransformer Train(
-        TokenCorpus corpus, TokenCodec codec, TrainingContext context, Action<long, Func<TokenModel>>? afterStep)
-    {
-        GptFit fit = GptFit.Run(corpus, _options.Resolve(codec, context.Seed), context, afterStep);
-        var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
-        return new GptTransformer(model, codec, adapters: fit.Adapters);
-    }
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _options.Outputs(width: 1);
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        InputColumns.CheckText(inputSchema, _options.TextColumnName, parameter);
 
     /// <summary>A transformer of the weights that options name, without training.</summary>
     internal static GptTransformer Pretrained(IHostEnvironment environment, GptOptions options)
@@ -68,6 +71,74 @@ public sealed class GptTrainer : TextTrainer<GptTransformer>
             new GptNetwork(GptFit.Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
             options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
         return new GptTransformer(model, codec);
+    }
+
+    private protected override GptTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
+        long rows = column.Count();
+        TokenCodec codec = TokenCodec.For(Tokenizer(column), _options.VocabularySize, _options.EndOfTextId);
+        List<string> held = [];
+        TokenCorpus corpus = column.Read(
+            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
+            new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
+        GptFit fit = GptFit.Run(
+            corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
+        var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
+        var trained = new GptTransformer(model, codec, adapters: fit.Adapters);
+        if (_options.PredictedLabelColumnName is not null)
+            trained.Calibrate(held, _options.Contamination);
+        return trained;
+    }
+
+    // Some twenty rows beyond the threshold tell well where it lies; but most rows are to train.
+    private double HeldShare(long rows)
+    {
+        if (_options.PredictedLabelColumnName is null || rows < 2)
+            return 0;
+        const double least = 0.1, most = 0.25;
+        return Math.Clamp(20 / _options.Contamination / rows, least, most);
+    }
+
+    // What writes samples of text between steps; null where none are asked for.
+    private Action<long, Func<TrainedGpt>>? Sampling(TokenCodec codec, int seed)
+    {
+        if (_options is not { SampleEvery: int every, Samples: { } samples })
+            return null;
+        GenerationOptions generation = _options.Generation with { Seed = _options.Generation.Seed ?? seed };
+        generation.CheckTokens(codec.VocabularySize);
+        if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
+            throw new InvalidOperationException(
+                $"Option {nameof(_options.SamplePrompt)} is empty, and no token is the beginning of a document.");
+        return (steps, current) =>
+        {
+            if (steps % every != 0)
+                return;
+            using TrainedGpt model = current();
+            GeneratedText text = new TextModel(model, codec, _options).Generate([_options.SamplePrompt], generation)[0];
+            samples.Report(new(steps, _options.SamplePrompt + text));
+        };
+    }
+
+    private Tokenizer Tokenizer(TextColumn column)
+    {
+        if (_options.Tokenizer is Tokenizer given)
+            return given;
+        if (_options.BytePairVocabulary is int size)
+        {
+            return BytePairTokenizer.Train(column.Texts(), new()
+            {
+                VocabularySize = size,
+                EndOfText = !_options.JoinRows,
+                CancellationToken = _options.CancellationToken,
+            });
+        }
+        var characters = new HashSet<Rune>();
+        foreach (string text in column.Texts())
+            characters.UnionWith(text.EnumerateRunes());
+        if (_options.JoinRows)
+            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
+        return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
     }
 }
 
@@ -90,7 +161,7 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
     /// </exception>
     public static GptFit Run(
         TokenCorpus corpus, GptOptions options, TrainingContext context,
-        Action<long, Func<TokenModel>>? afterStep = null)
+        Action<long, Func<TrainedGpt>>? afterStep = null)
     {
         (GptNetwork Network, HostWeights Weights)? initial = ReadInitial(options);
         GptNetwork network = initial?.Network ?? new GptNetwork(options);

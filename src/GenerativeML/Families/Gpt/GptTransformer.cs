@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
 
@@ -9,18 +10,94 @@ namespace GenerativeML;
 /// there, torch does.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class GptTransformer : TextTransformer
+public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("gpt", Load);
 
     private readonly TrainedGpt _model;
+    private readonly TextModel _text;
     private readonly GptAdapters? _adapters;
 
     internal GptTransformer(
         TrainedGpt model, TokenCodec codec, float threshold = float.PositiveInfinity, GptAdapters? adapters = null)
-        : base(new TextModel(model, codec, model.Network.Options) { Threshold = threshold }) =>
-        (_model, _adapters) = (model, adapters);
+        : this(model, new TextModel(model, codec, model.Network.Options) { Threshold = threshold }) =>
+        _adapters = adapters;
+
+    private GptTransformer(TrainedGpt model, TextModel text)
+        : base(text) => (_model, _text) = (model, text);
+
+    /// <summary>What turns text into tokens and back.</summary>
+    public Tokenizer Tokenizer => _text.Codec.Tokenizer;
+
+    /// <summary>Tokens that there are.</summary>
+    public int VocabularySize => _model.VocabularySize;
+
+    /// <summary>The most tokens that are looked at together.</summary>
+    public int ContextLength => _model.ContextLength;
+
+    /// <summary>Features of an embedding.</summary>
+    public int Width => _model.Width;
+
+    /// <inheritdoc/>
+    public float Threshold
+    {
+        get => _text.Threshold;
+        set => _text.Threshold = float.IsNaN(value)
+            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
+            : value;
+    }
+
+    /// <summary>Continues a text.</summary>
+    /// <param name="prompt">
+    /// What to continue. An empty one is the beginning of a document, where the vocabulary has a token for that.
+    /// </param>
+    /// <param name="options">How. Default: all defaults.</param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <exception cref="ArgumentException">
+    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
+    /// error; or options are out of range or contradict each other.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
+    public GeneratedText Generate(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        _text.Generate([prompt], options, cancellationToken)[0];
+
+    /// <summary>Continues several texts, of any lengths. What one becomes does not depend on the others.</summary>
+    /// <param name="prompts">The texts to continue.</param>
+    /// <param name="options">How. Default: all defaults.</param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
+    public IReadOnlyList<GeneratedText> Generate(
+        IReadOnlyList<string> prompts, GenerationOptions? options = null,
+        CancellationToken cancellationToken = default) =>
+        _text.Generate(prompts, options, cancellationToken);
+
+    /// <summary>
+    /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
+    /// nothing of a stop string.
+    /// </summary>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
+    public IEnumerable<string> Stream(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        _text.Stream(prompt, options, cancellationToken);
+
+    /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
+    public IAsyncEnumerable<string> StreamAsync(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        _text.StreamAsync(prompt, options, cancellationToken);
+
+    /// <summary>Sets the threshold to what a share of texts that were not trained on exceeds.</summary>
+    internal void Calibrate(IReadOnlyList<string> texts, double share)
+    {
+        float[] scores = new float[texts.Count];
+        _text.Score([.. texts.Select(_text.Codec.Encode)], scores, default);
+        Threshold = CalibrationPlan.Threshold([.. scores.Where(float.IsFinite)], share);
+    }
 
     /// <summary>The number of weights.</summary>
     public long ParameterCount => _model.Network.ParameterCount;
@@ -61,13 +138,29 @@ public sealed class GptTransformer : TextTransformer
 
     private protected override string Family => SavedFamily.Name;
 
-    private protected override void WriteOptions(Utf8JsonWriter writer) => WriteOptions(writer, _model.Network.Options);
+    private protected override void WriteOptions(Utf8JsonWriter writer)
+    {
+        if (Tokenizer is not GptTokenizer tokenizer)
+            throw new InvalidOperationException(
+                $"The model's tokenizer is a {Tokenizer.GetType().Name}, which cannot be saved inside a model. "
+                + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
+        JsonSerializer.Serialize(
+            writer,
+            new SavedGpt
+            {
+                Options = _model.Network.Options,
+                Generation = _model.Network.Options.Generation,
+                Tokenizer = tokenizer.ToSaved(),
+                Threshold = float.IsFinite(Threshold) ? Threshold : null,
+            },
+            ModelJson.Options);
+    }
 
     private protected override void WriteWeights(Stream stream) => _model.Weights.Save(stream);
 
     private static GptTransformer Load(IHostEnvironment environment, JsonElement options, Stream weights)
     {
-        (GptOptions read, TokenCodec codec, float threshold) = SavedText<GptOptions>.Read(options);
+        (GptOptions read, TokenCodec codec, float threshold) = SavedGpt.Read(options);
         var network = new GptNetwork(read with { VocabularySize = codec.VocabularySize });
         var model = new TrainedGpt(
             network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
@@ -76,27 +169,42 @@ public sealed class GptTransformer : TextTransformer
     }
 }
 
-/// <summary>A trained GPT: its network and weights, and what computes with them.</summary>
-internal sealed class TrainedGpt(
-    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
-    int? threads = null)
-    : TokenModel(
-        new TokenPass(network), weights, network.VocabularySize, network.Options.ContextLength, network.Options.Width,
-        network.Options.Layers, device, fallbackToCpu, threads)
+/// <summary>What <c>options.json</c> holds of a model of text.</summary>
+internal sealed record SavedGpt
 {
-    public GptNetwork Network { get; } = network;
+    public required GptOptions Options { get; init; }
 
-    public HostWeights Weights { get; } = weights;
+    /// <summary>With a seed, so that rows repeat themselves.</summary>
+    public required GenerationOptions Generation { get; init; }
 
-    /// <summary>Tokens, positions and the numbers of wanted results → their hidden states and logits.</summary>
-    private sealed class TokenPass(GptNetwork network) : IForwardPass
+    public required SavedTokenizer Tokenizer { get; init; }
+
+    /// <summary>Null: no row is an anomaly.</summary>
+    public float? Threshold { get; init; }
+
+    /// <summary>Reads it, and checks all that it says.</summary>
+    /// <exception cref="FormatException">Something is missing or out of its range.</exception>
+    public static (GptOptions Options, TokenCodec Codec, float Threshold) Read(JsonElement json)
     {
-        public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T>
+        SavedGpt saved = ModelJson.Read<SavedGpt>(json);
+        try
         {
-            T all = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width);
-            T hidden = all.Embed(inputs[2]);
-            return [hidden, network.Logits(w, hidden)];
+            GptTokenizer tokenizer = saved.Tokenizer.Restore();
+            // The tokenizer is there, whichever way it was come by.
+            GptOptions options = saved.Options with
+            {
+                Tokenizer = tokenizer,
+                BytePairVocabulary = null,
+                Generation = saved.Generation,
+            };
+            options.Validate();
+            TokenCodec codec = TokenCodec.For(tokenizer, options.VocabularySize, options.EndOfTextId);
+            options.Generation.CheckTokens(codec.VocabularySize);
+            return (options, codec, saved.Threshold ?? float.PositiveInfinity);
+        }
+        catch (ArgumentException invalid)
+        {
+            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
         }
     }
 }

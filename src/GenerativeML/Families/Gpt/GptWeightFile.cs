@@ -57,7 +57,7 @@ internal static class GptWeightFile
 
     /// <summary>Reads the weights of the network that options ask for.</summary>
     /// <param name="stream">The file.</param>
-    /// <param name="options">Options with <see cref="TextOptions.VocabularySize"/> known.</param>
+    /// <param name="options">Options with <see cref="GptOptions.VocabularySize"/> known.</param>
     /// <returns>
     /// The network, with output weights of its own where the file has such, unless the options say otherwise; and its
     /// weights.

@@ -5,21 +5,17 @@ using System.Runtime.ExceptionServices;
 namespace GenerativeML;
 
 /// <summary>
-/// A trained model of tokens: continues sequences, tells how likely they are, and gives their embeddings. Safe to use
-/// from several threads. The engine is chosen, and its form of the weights made, when it is first needed.
+/// A trained GPT: continues sequences of tokens, tells how likely they are, and gives their embeddings. Safe to use from
+/// several threads. The engine is chosen, and its form of the weights made, when it is first needed.
 /// </summary>
-/// <param name="pass">The forward pass: see <see cref="SequenceModel"/>.</param>
+/// <param name="network">The network.</param>
 /// <param name="weights">Its weights; they have to stay as they are.</param>
-/// <param name="vocabularySize">Tokens that there are, V.</param>
-/// <param name="contextLength">The most tokens that are looked at together.</param>
-/// <param name="width">Features of a final hidden state, C, and of a key and a value.</param>
-/// <param name="layers">Layers that keep keys and values.</param>
 /// <param name="device">Where to compute.</param>
 /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
 /// <param name="threads">The most threads that one call uses. Default: the processors.</param>
-internal class TokenModel(
-    IForwardPass pass, HostWeights weights, int vocabularySize, int contextLength, int width, int layers,
-    ComputeDevice device, bool fallbackToCpu, int? threads) : IDisposable
+internal sealed class TrainedGpt(
+    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
+    int? threads = null) : IDisposable
 {
     // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
     private const long LargeBytes = 1L << 26;
@@ -33,14 +29,18 @@ internal class TokenModel(
 
     private readonly Lock _opening = new();
     private readonly int _threads = threads ?? Environment.ProcessorCount;
-    private readonly long _bytes = weights.Specs.Sum(t => t.Length);
+    private readonly long _bytes = network.ParameterCount * sizeof(float);
     private SequenceModel? _sequences;
 
-    public int VocabularySize => vocabularySize;
+    public GptNetwork Network => network;
 
-    public int ContextLength => contextLength;
+    public HostWeights Weights => weights;
 
-    public int Width => width;
+    public int VocabularySize => network.VocabularySize;
+
+    public int ContextLength => network.Options.ContextLength;
+
+    public int Width => network.Options.Width;
 
     // Decoders that are worth running at once.
     private int Decoders => _bytes >= LargeBytes || device != ComputeDevice.Cpu ? 1 : _threads;
@@ -51,8 +51,8 @@ internal class TokenModel(
         lock (_opening)
         {
             _sequences ??= new SequenceModel(
-                pass, weights, width, vocabularySize, device, fallbackToCpu, _bytes >= LargeBytes ? _threads : 1,
-                borrow: _bytes > MaxPackedBytes);
+                new TokenPass(network), weights, Width, VocabularySize, device, fallbackToCpu,
+                _bytes >= LargeBytes ? _threads : 1, borrow: _bytes > MaxPackedBytes);
             return _sequences.Start(slots, capacity);
         }
     }
@@ -102,7 +102,7 @@ internal class TokenModel(
     {
         Check(prompts, options);
         var reasons = new FinishReason[prompts.Count];
-        long cached = 2L * sizeof(float) * layers * width
+        long cached = 2L * sizeof(float) * network.Options.Layers * Width
             * Capacity(prompts.Select(p => p.Count).DefaultIfEmpty().Max(), options);
         int most = (int)Math.Clamp(MaxCacheBytes / cached, 1, MaxTexts);
         // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
@@ -298,6 +298,18 @@ internal class TokenModel(
         return most + MathF.Log(sum);
     }
 
+    /// <summary>Tokens, positions and the numbers of wanted results → their hidden states and logits.</summary>
+    private sealed class TokenPass(GptNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T all = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width);
+            T hidden = all.Embed(inputs[2]);
+            return [hidden, network.Logits(w, hidden)];
+        }
+    }
+
     /// <summary>
     /// The tokens of one sequence that a model looks at. When the window is full and a token is added, only the newest
     /// half stays, the new one included, and is read anew from position 0: positions are part of what keys and values
@@ -339,7 +351,7 @@ internal class TokenModel(
         private readonly TokenSampler _sampler;
         private int _generated;
 
-        public Continuation(TokenModel model, int number, IReadOnlyList<int> prompt, GenerationOptions options)
+        public Continuation(TrainedGpt model, int number, IReadOnlyList<int> prompt, GenerationOptions options)
         {
             Number = number;
             _options = options;

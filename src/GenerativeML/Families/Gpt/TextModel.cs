@@ -4,17 +4,15 @@ using System.Text;
 namespace GenerativeML;
 
 /// <summary>
-/// A model of tokens with its tokenizer: continues and scores texts as <see cref="TextTransformer"/> says, and knows
+/// A model of tokens with its tokenizer: continues and scores texts as <see cref="GptTransformer"/> says, and knows
 /// which output goes to which column. Safe to use from several threads.
 /// </summary>
-internal sealed class TextModel(TokenModel model, TokenCodec codec, TextOptions options) : IBatchModel
+internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions options) : IBatchModel
 {
     /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
     public float Threshold { get; set; } = float.PositiveInfinity;
 
     public TokenCodec Codec => codec;
-
-    public TokenModel Tokens => model;
 
     public IReadOnlyList<RowField> Inputs { get; } =
         [new RowField(options.TextColumnName, FieldKind.Text, Width: 1)];
