@@ -25,7 +25,6 @@ internal sealed class HostWeights
     /// <summary>Tensors of Single with these elements, row by row.</summary>
     public static HostWeights Of(IEnumerable<(TensorSpec Spec, float[] Values)> tensors) => new(tensors);
 
-    /// <summary>What the tensors are.</summary>
     public IEnumerable<TensorSpec> Specs => _tensors.Values.Select(t => t.Spec);
 
     /// <summary>What a tensor is; null where there is none of this name.</summary>
@@ -35,9 +34,9 @@ internal sealed class HostWeights
     public float[] this[string name] => _tensors[name].Values;
 
     /// <summary>
-    /// Some of the tensors under other names or in other shapes; the elements are the same, not copies.
+    /// Some of the tensors, other than those renamed to null, under other names or in other shapes; the elements are the
+    /// same, not copies.
     /// </summary>
-    /// <param name="rename">What a tensor is called there; null for one that is left out.</param>
     public HostWeights Select(Func<TensorSpec, TensorSpec?> rename) =>
         new(_tensors.Values.Select(t => (Spec: rename(t.Spec)!, t.Values)).Where(t => t.Spec is not null));
 
@@ -60,9 +59,7 @@ internal sealed class HostWeights
     }
 
     /// <summary>Reads a file that holds exactly these tensors.</summary>
-    /// <exception cref="FormatException">
-    /// The file is not sound or holds other tensors; the message says which.
-    /// </exception>
+    /// <exception cref="FormatException">The file is not sound or holds other tensors.</exception>
     public static HostWeights Load(Stream stream, IReadOnlyList<TensorSpec> specs)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);

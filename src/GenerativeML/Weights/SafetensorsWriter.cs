@@ -17,13 +17,10 @@ internal static class SafetensorsWriter
 
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    /// <summary>Writes a file.</summary>
-    /// <param name="stream">Where the file goes. It stays the caller's, and open.</param>
-    /// <param name="tensors">What the file holds, in any order.</param>
-    /// <param name="content">
-    /// Gives a tensor's bytes, little-endian, row-major, in pieces of any size; asked for each in turn.
-    /// </param>
-    /// <param name="metadata">Notes of the writer, text by text.</param>
+    /// <summary>
+    /// Writes a file. <paramref name="content"/> is asked for each tensor in turn and gives its bytes, little-endian,
+    /// row-major, in pieces of any size.
+    /// </summary>
     /// <exception cref="ArgumentException">
     /// A name appears twice, is <c>__metadata__</c> or not valid Unicode, or there is more than a header holds.
     /// </exception>

@@ -45,9 +45,7 @@ internal static class TensorFile
     /// Nothing is changed before the whole file was read; until then its content is held a second time on the CPU.
     /// </summary>
     /// <returns>The notes.</returns>
-    /// <exception cref="FormatException">
-    /// The file is not sound or holds other tensors; the message says which.
-    /// </exception>
+    /// <exception cref="FormatException">The file is not sound or holds other tensors.</exception>
     public static IReadOnlyDictionary<string, string> Load(
         Stream stream, IReadOnlyCollection<(string Name, torch.Tensor Value)> tensors)
     {

@@ -31,12 +31,7 @@ internal sealed class TensorSpec
 
     private readonly long[] _shape;
 
-    /// <param name="name">The name in the state dict, such as <c>encoder.0.weight</c>.</param>
-    /// <param name="type">The element type.</param>
-    /// <param name="shape">The size of each dimension, outermost first; empty for a scalar.</param>
-    /// <exception cref="ArgumentException">
-    /// The shape has too many dimensions, a negative one, or more bytes than a 64-bit number counts.
-    /// </exception>
+    /// <exception cref="ArgumentException">There can be no tensor of this shape.</exception>
     public TensorSpec(string name, TensorType type, params ReadOnlySpan<long> shape)
     {
         if (!TryGetLength(type, shape, out long length))
@@ -47,6 +42,7 @@ internal sealed class TensorSpec
         _shape = shape.ToArray();
     }
 
+    /// <summary>The name in the state dict, such as <c>encoder.0.weight</c>.</summary>
     public string Name { get; }
 
     public TensorType Type { get; }

@@ -7,7 +7,6 @@ internal static class HostileSafetensors
     /// <summary>The reader, to the last byte of every tensor.</summary>
     public static HostileRun Reader() => new("safetensors", Mutator().Damage, Load)
     {
-        // For small files; the promise for large ones is SafetensorsReader.Allowance.
         AllocationPerByte = 16,
         FixedAllocation = 64 << 10,
     };

@@ -6,9 +6,6 @@ namespace GenerativeML;
 /// Trained low-rank adapters, apart from the weights that they belong to: for each adapted layer matrices A, (rank,
 /// inputs), and B, (outputs, rank), under the names <c>h.0.attn.c_attn.lora_A.weight</c> and so on.
 /// </summary>
-/// <param name="rank">The rank of the products.</param>
-/// <param name="alpha">What products count, before they are divided by the rank.</param>
-/// <param name="matrices">The matrices.</param>
 internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
 {
     private const string AlphaNote = "lora_alpha", RankNote = "r";
@@ -50,9 +47,7 @@ internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
     });
 
     /// <summary>Reads adapters of a network: what <see cref="Save"/> wrote, or another program.</summary>
-    /// <exception cref="FormatException">
-    /// The file is not sound, or does not hold whole adapters of this network; the message lists what is wrong.
-    /// </exception>
+    /// <exception cref="FormatException">It does not hold whole adapters of this network.</exception>
     public static GptAdapters Load(Stream stream, GptNetwork network)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);

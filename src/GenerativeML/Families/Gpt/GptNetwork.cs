@@ -9,10 +9,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class GptNetwork
 {
-    /// <summary>The name of the token embeddings.</summary>
     public const string Embeddings = "wte.weight";
 
-    /// <summary>The name of the output weights where they are not the token embeddings.</summary>
+    /// <summary>The output weights where they are not the token embeddings.</summary>
     public const string Head = "lm_head.weight";
 
     /// <summary>What names of adapters' matrices end in: (rank, inputs) and (outputs, rank).</summary>
@@ -45,13 +44,11 @@ internal sealed class GptNetwork
 
     public GptOptions Options { get; }
 
-    /// <summary>Tokens that there are, V.</summary>
     public int VocabularySize { get; }
 
     /// <summary>Every tensor but those of adapters, in the order of the computation.</summary>
     public IReadOnlyList<TensorSpec> Tensors { get; }
 
-    /// <summary>The number of weights.</summary>
     public long ParameterCount => Tensors.Sum(t => t.Length / sizeof(float));
 
     /// <summary>The matrices of a block, without <c>.weight</c>, and what adapts them.</summary>
@@ -61,7 +58,6 @@ internal sealed class GptNetwork
         ("mlp.c_fc", LoraTargets.PerceptronInput), ("mlp.c_proj", LoraTargets.PerceptronOutput),
     ];
 
-    /// <summary>The name of the output weights.</summary>
     public string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
 
     /// <summary>Tokens and their positions → hidden states before the first block, (…) → (…, C).</summary>

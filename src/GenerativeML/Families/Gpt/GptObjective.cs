@@ -17,13 +17,10 @@ internal sealed class GptObjective : ITrainable
     private readonly Scope<TorchTensor> _inference;
     private readonly Action<long>? _afterStep;
 
-    /// <param name="network">The network.</param>
-    /// <param name="module">Its tensors.</param>
-    /// <param name="bfloat16">Whether products are made in bfloat16 while training.</param>
-    /// <param name="matrixRate">
-    /// The learning rate of Muon, in shares of AdamW's; without it AdamW moves all weights.
-    /// </param>
-    /// <param name="afterStep">Told the number of steps made, after each.</param>
+    /// <summary>
+    /// Products are made in bfloat16 while training, if asked for; <paramref name="matrixRate"/> is the learning rate of
+    /// Muon, in shares of AdamW's, which moves all weights without it.
+    /// </summary>
     public GptObjective(
         GptNetwork network, NamedTensorModule module, bool bfloat16 = false, double? matrixRate = null,
         Action<long>? afterStep = null)
@@ -95,15 +92,10 @@ internal sealed class GptObjective : ITrainable
 
     /// <summary>
     /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, in nats. Logits exist
-    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph.
+    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. The gradient of the
+    /// hidden states, times <paramref name="share"/>, goes to <paramref name="gradient"/>, if it is there, and that of the
+    /// output weights is added to theirs.
     /// </summary>
-    /// <param name="hidden">The hidden states.</param>
-    /// <param name="batch">The tokens, (B, T + 1).</param>
-    /// <param name="bfloat16">Whether products are made in bfloat16.</param>
-    /// <param name="share">What gradients are multiplied by.</param>
-    /// <param name="gradient">
-    /// Where that of the hidden states goes; that of the output weights is then added to theirs. Null: not computed.
-    /// </param>
     private LossTerm CrossEntropy(
         torch.Tensor hidden, Batch batch, bool bfloat16, double share = 1, torch.Tensor? gradient = null)
     {

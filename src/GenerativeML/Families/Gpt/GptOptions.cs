@@ -227,9 +227,7 @@ public sealed record GptOptions : TrainingOptions
         return GptWeightFile.Describe(file);
     }
 
-    /// <summary>The number format, the rates and all else that is left open, decided.</summary>
-    /// <param name="codec">The tokenizer.</param>
-    /// <param name="seed">The seed.</param>
+    /// <summary>The rates and all else that is left open, decided.</summary>
     internal GptOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
@@ -287,16 +285,13 @@ public sealed record GptOptions : TrainingOptions
         Generation.Validate();
         OptionChecks.Defined(UnknownCharacters);
         ArgumentNullException.ThrowIfNull(SamplePrompt);
-        if (SampleEvery is int every)
-            OptionChecks.AtLeast(every, 1, nameof(SampleEvery));
+        OptionChecks.AtLeast(SampleEvery ?? 1, 1, nameof(SampleEvery));
         if (SampleEvery is null != Samples is null)
             throw new ArgumentException(
                 $"Options {nameof(SampleEvery)} and {nameof(Samples)} belong together: set both or none.");
         OptionChecks.Within(Contamination, double.Epsilon, 0.5);
-        if (BytePairVocabulary is int pairs)
-            OptionChecks.Within(pairs, 257, 1_000_000, nameof(BytePairVocabulary));
-        if (VocabularySize is int size)
-            OptionChecks.Within(size, 1, MaxVocabulary, nameof(VocabularySize));
+        OptionChecks.Within(BytePairVocabulary ?? 257, 257, 1_000_000, nameof(BytePairVocabulary));
+        OptionChecks.Within(VocabularySize ?? 1, 1, MaxVocabulary, nameof(VocabularySize));
         if (BytePairVocabulary is not null && Tokenizer is not null)
             throw new ArgumentException(
                 $"Option {nameof(BytePairVocabulary)} learns a tokenizer and option {nameof(Tokenizer)} gives one: "
@@ -314,21 +309,17 @@ public sealed record GptOptions : TrainingOptions
         OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        if (Steps is int steps)
-            OptionChecks.AtLeast(steps, 1, nameof(Steps));
+        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
         if (Steps is not null && Epochs is not null)
             throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
         OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
-        if (Optimizer is GptOptimizer optimizer)
-            OptionChecks.Defined(optimizer, nameof(Optimizer));
-        if (MatrixLearningRate is double rate)
-            OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
+        OptionChecks.Defined(Optimizer ?? default, nameof(Optimizer));
+        OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
         Lora?.Validate(Width);
         RequireFile(InitialWeights, nameof(InitialWeights));
         RequireFile(InitialAdapters, nameof(InitialAdapters));
-        if (InitialWeightsLayout is GptWeightLayout layout)
-            OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
+        OptionChecks.Defined(InitialWeightsLayout ?? default, nameof(InitialWeightsLayout));
         if (InitialWeights is null && (Lora is not null || InitialAdapters is not null))
         {
             string option = Lora is not null ? nameof(Lora) : nameof(InitialAdapters);

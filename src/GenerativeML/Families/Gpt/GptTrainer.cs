@@ -65,10 +65,10 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
                 nameof(options));
         TokenCodec codec = TokenCodec.For(options.Tokenizer, options.VocabularySize, options.EndOfTextId);
         options = options.Resolve(codec, options.Seed ?? HostDefaults.Seed(environment));
-        (GptNetwork network, HostWeights weights) = GptFit.ReadInitial(options)
+        (GptNetwork network, HostWeights weights) = ReadInitial(options)
             ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
         var model = new TrainedGpt(
-            new GptNetwork(GptFit.Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
+            new GptNetwork(Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
             options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
         return new GptTransformer(model, codec);
     }
@@ -82,10 +82,8 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         TokenCorpus corpus = column.Read(
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
             new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
-        GptFit fit = GptFit.Run(
-            corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
-        var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
-        var trained = new GptTransformer(model, codec, adapters: fit.Adapters);
+        TrainedGpt model = Train(corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
+        var trained = new GptTransformer(model, codec);
         if (_options.PredictedLabelColumnName is not null)
             trained.Calibrate(held, _options.Contamination);
         return trained;
@@ -140,26 +138,12 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             characters.UnionWith(_options.RowSeparator.EnumerateRunes());
         return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
     }
-}
 
-/// <summary>What a GPT's training gives.</summary>
-/// <param name="Network">The network, without adapters, with options that a saved model keeps.</param>
-/// <param name="Weights">The weights, with adapters, if there are any, merged into them.</param>
-/// <param name="Adapters">The adapters by themselves; they belong to the weights that training started from.</param>
-internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapters? Adapters)
-{
-    /// <summary>Trains on a text, from new weights or from those that the options name.</summary>
-    /// <param name="corpus">The text.</param>
-    /// <param name="options">The network and its training, as <see cref="GptOptions.Resolve"/> gives them.</param>
-    /// <param name="context">What the surroundings decide.</param>
-    /// <param name="afterStep">
-    /// Told, after each step, how many there were, and how to get a model as it is then. Default: nobody.
-    /// </param>
-    /// <exception cref="InvalidOperationException">The text is shorter than a window.</exception>
-    /// <exception cref="FormatException">
-    /// The file of initial weights is not sound, or one of another network.
-    /// </exception>
-    public static GptFit Run(
+    /// <summary>
+    /// Trains on a text, from new weights or from those that the options name, which <see cref="GptOptions.Resolve"/>
+    /// gave. After each step, <paramref name="afterStep"/> is told how many there were, and how to get a model as it is.
+    /// </summary>
+    internal static TrainedGpt Train(
         TokenCorpus corpus, GptOptions options, TrainingContext context,
         Action<long, Func<TrainedGpt>>? afterStep = null)
     {
@@ -194,22 +178,21 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         var kept = new GptNetwork(Kept(options));
         var objective = new GptObjective(
             network, module, bfloat16, matrixRate,
-            afterStep is null ? null : count => afterStep(count, () => new TrainedGpt(kept, Copy().Weights)));
+            afterStep is null ? null : count => afterStep(count, Copy));
         TrainingLoop.Run(objective, data, run, device);
         return Copy();
 
-        GptFit Copy()
+        TrainedGpt Copy()
         {
             HostWeights all = module.ToHost(), weights = all.Select(t => GptAdapters.LayerOf(t.Name) is null ? t : null);
             GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
-            return new GptFit(kept, weights, adapters);
+            return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };
         }
     }
 
-    /// <summary>The weights that options name and the network that they belong to; null where they name none.</summary>
-    /// <exception cref="FormatException">A file is not sound, or one of another network.</exception>
-    public static (GptNetwork Network, HostWeights Weights)? ReadInitial(GptOptions options)
+    // The weights that options name and the network that they belong to; null where they name none.
+    private static (GptNetwork Network, HostWeights Weights)? ReadInitial(GptOptions options)
     {
         if (options.InitialWeights is null)
             return null;
@@ -223,8 +206,8 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         return (network, weights);
     }
 
-    /// <summary>What is kept of options: not where the weights came from.</summary>
-    public static GptOptions Kept(GptOptions options) => options with
+    // What is kept of options: not where the weights came from.
+    private static GptOptions Kept(GptOptions options) => options with
     {
         InitialWeights = null,
         InitialWeightsLayout = null,

@@ -17,12 +17,11 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
 
     private readonly TrainedGpt _model;
     private readonly TextModel _text;
-    private readonly GptAdapters? _adapters;
 
-    internal GptTransformer(
-        TrainedGpt model, TokenCodec codec, float threshold = float.PositiveInfinity, GptAdapters? adapters = null)
-        : this(model, new TextModel(model, codec, model.Network.Options) { Threshold = threshold }) =>
-        _adapters = adapters;
+    internal GptTransformer(TrainedGpt model, TokenCodec codec, float threshold = float.PositiveInfinity)
+        : this(model, new TextModel(model, codec, model.Network.Options) { Threshold = threshold })
+    {
+    }
 
     private GptTransformer(TrainedGpt model, TextModel text)
         : base(text) => (_model, _text) = (model, text);
@@ -114,8 +113,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         OptionChecks.Defined(layout);
-        HostWeights weights = _model.Weights;
-        AtomicFile.Write(path, file => GptWeightFile.Write(file, _model.Network, weights, layout));
+        AtomicFile.Write(path, file => GptWeightFile.Write(file, _model.Network, _model.Weights, layout));
     }
 
     /// <summary>
@@ -130,10 +128,9 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     public void SaveAdapters(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        if (_adapters is null)
-            throw new InvalidOperationException(
-                "There are no adapters to save: the model was not trained with option Lora, or was loaded.");
-        AtomicFile.Write(path, _adapters.Save);
+        GptAdapters adapters = _model.Adapters ?? throw new InvalidOperationException(
+            "There are no adapters to save: the model was not trained with option Lora, or was loaded.");
+        AtomicFile.Write(path, adapters.Save);
     }
 
     private protected override string Family => SavedFamily.Name;
@@ -158,18 +155,37 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
 
     private protected override void WriteWeights(Stream stream) => _model.Weights.Save(stream);
 
-    private static GptTransformer Load(IHostEnvironment environment, JsonElement options, Stream weights)
+    private static GptTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
-        (GptOptions read, TokenCodec codec, float threshold) = SavedGpt.Read(options);
-        var network = new GptNetwork(read with { VocabularySize = codec.VocabularySize });
-        var model = new TrainedGpt(
-            network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
-            MLNetInternals.FallbackToCpuOf(environment));
-        return new GptTransformer(model, codec, threshold);
+        SavedGpt saved = ModelJson.Read<SavedGpt>(json);
+        try
+        {
+            GptTokenizer tokenizer = saved.Tokenizer.Restore();
+            TokenCodec codec = TokenCodec.For(tokenizer, saved.Options.VocabularySize, saved.Options.EndOfTextId);
+            // The tokenizer is there, whichever way it was come by.
+            GptOptions options = saved.Options with
+            {
+                Tokenizer = tokenizer,
+                BytePairVocabulary = null,
+                VocabularySize = codec.VocabularySize,
+                Generation = saved.Generation,
+            };
+            options.Validate();
+            options.Generation.CheckTokens(codec.VocabularySize);
+            var network = new GptNetwork(options);
+            var model = new TrainedGpt(
+                network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
+                MLNetInternals.FallbackToCpuOf(environment));
+            return new GptTransformer(model, codec, saved.Threshold ?? float.PositiveInfinity);
+        }
+        catch (ArgumentException invalid)
+        {
+            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
+        }
     }
 }
 
-/// <summary>What <c>options.json</c> holds of a model of text.</summary>
+/// <summary>What <c>options.json</c> holds of a GPT.</summary>
 internal sealed record SavedGpt
 {
     public required GptOptions Options { get; init; }
@@ -181,30 +197,4 @@ internal sealed record SavedGpt
 
     /// <summary>Null: no row is an anomaly.</summary>
     public float? Threshold { get; init; }
-
-    /// <summary>Reads it, and checks all that it says.</summary>
-    /// <exception cref="FormatException">Something is missing or out of its range.</exception>
-    public static (GptOptions Options, TokenCodec Codec, float Threshold) Read(JsonElement json)
-    {
-        SavedGpt saved = ModelJson.Read<SavedGpt>(json);
-        try
-        {
-            GptTokenizer tokenizer = saved.Tokenizer.Restore();
-            // The tokenizer is there, whichever way it was come by.
-            GptOptions options = saved.Options with
-            {
-                Tokenizer = tokenizer,
-                BytePairVocabulary = null,
-                Generation = saved.Generation,
-            };
-            options.Validate();
-            TokenCodec codec = TokenCodec.For(tokenizer, options.VocabularySize, options.EndOfTextId);
-            options.Generation.CheckTokens(codec.VocabularySize);
-            return (options, codec, saved.Threshold ?? float.PositiveInfinity);
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
-    }
 }

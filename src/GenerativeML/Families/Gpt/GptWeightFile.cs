@@ -55,16 +55,12 @@ internal static class GptWeightFile
         long[] Shape(string name) => found.TryGetValue(name, out TensorEntry? entry) ? entry.Spec.Shape.ToArray() : [];
     }
 
-    /// <summary>Reads the weights of the network that options ask for.</summary>
-    /// <param name="stream">The file.</param>
-    /// <param name="options">Options with <see cref="GptOptions.VocabularySize"/> known.</param>
-    /// <returns>
-    /// The network, with output weights of its own where the file has such, unless the options say otherwise; and its
-    /// weights.
-    /// </returns>
+    /// <summary>
+    /// Reads the weights of the network that options ask for. It has output weights of its own where the file has such,
+    /// unless the options say otherwise.
+    /// </summary>
     /// <exception cref="FormatException">
-    /// The file is not sound; or tensors are missing, unexpected, of another shape, or hold what is no number: the
-    /// message lists all of them.
+    /// The file is not sound, or its tensors do not fit: the message lists all of them.
     /// </exception>
     public static (GptNetwork Network, HostWeights Weights) Read(Stream stream, GptOptions options)
     {
@@ -136,11 +132,7 @@ internal static class GptWeightFile
         }
     }
 
-    /// <summary>A file's tensors by our names, held against what is expected of it.</summary>
-    /// <param name="found">The file's tensors; causal masks are left out.</param>
-    /// <param name="expected">What has to be there.</param>
-    /// <param name="optional">What may be there.</param>
-    /// <returns>Everything that does not fit.</returns>
+    /// <summary>Everything that does not fit of a file's tensors by our names.</summary>
     public static List<string> Faults(
         Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
     {

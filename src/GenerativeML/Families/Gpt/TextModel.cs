@@ -38,22 +38,18 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
     {
         generation = Complete(generation);
         int[] tokens = Encode(prompt);
-        return Pieces(model.Stream(tokens, generation, cancellationToken));
+        return Pieces(model.Stream(tokens, generation, cancellationToken)).Where(piece => piece.Length > 0);
 
         IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
         {
             var text = new TextInProgress(codec.Tokenizer, tokens, generation.StopStrings);
             foreach (GeneratedToken token in generated)
             {
-                string piece = text.Add(token.Id);
-                if (piece.Length > 0)
-                    yield return piece;
+                yield return text.Add(token.Id);
                 if (text.Stopped)
                     yield break;
             }
-            string last = text.End();
-            if (last.Length > 0)
-                yield return last;
+            yield return text.End();
         }
     }
 
@@ -76,7 +72,7 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
     /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
     /// beginning of one, and its first token counts too. NaN for a text without a token that counts.
     /// </summary>
-    public void Score(IReadOnlyList<int[]> texts, Memory<float> scores, Memory<float> embeddings) => model.Evaluate(
+    public void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) => model.Evaluate(
         codec.EndOfText is int start ? [.. texts.Select(t => (int[])[start, .. t])] : texts, scores, embeddings);
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
@@ -130,25 +126,27 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
     private GeneratedText[] Generate(int[][] prompts, GenerationOptions? generation, CancellationToken cancellationToken)
     {
         generation = Complete(generation);
-        TextInProgress[] texts =
-            [.. prompts.Select(p => new TextInProgress(codec.Tokenizer, p, generation.StopStrings))];
-        StringBuilder[] whole = [.. prompts.Select(_ => new StringBuilder())];
-        List<GeneratedToken>[] tokens = [.. prompts.Select(_ => new List<GeneratedToken>())];
+        (TextInProgress Text, StringBuilder Whole, List<GeneratedToken> Tokens)[] runs =
+        [
+            .. prompts.Select(p =>
+                (new TextInProgress(codec.Tokenizer, p, generation.StopStrings), new StringBuilder(), new List<GeneratedToken>())),
+        ];
         FinishReason[] reasons = model.Generate(
             prompts, generation,
             (number, token) =>
             {
-                tokens[number].Add(token);
-                whole[number].Append(texts[number].Add(token.Id));
-                return !texts[number].Stopped;
+                (TextInProgress text, StringBuilder whole, List<GeneratedToken> tokens) = runs[number];
+                tokens.Add(token);
+                whole.Append(text.Add(token.Id));
+                return !text.Stopped;
             },
             cancellationToken);
         return
         [
-            .. texts.Select((text, i) =>
+            .. runs.Select((run, i) =>
             {
-                string all = whole[i].Append(text.End()).ToString(); // the end can bring a stop string
-                return new GeneratedText(all, tokens[i], text.Stopped ? FinishReason.StopString : reasons[i]);
+                string all = run.Whole.Append(run.Text.End()).ToString(); // the end can bring a stop string
+                return new GeneratedText(all, run.Tokens, run.Text.Stopped ? FinishReason.StopString : reasons[i]);
             }),
         ];
     }

@@ -8,11 +8,6 @@ namespace GenerativeML;
 /// A trained GPT: continues sequences of tokens, tells how likely they are, and gives their embeddings. Safe to use from
 /// several threads. The engine is chosen, and its form of the weights made, when it is first needed.
 /// </summary>
-/// <param name="network">The network.</param>
-/// <param name="weights">Its weights; they have to stay as they are.</param>
-/// <param name="device">Where to compute.</param>
-/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-/// <param name="threads">The most threads that one call uses. Default: the processors.</param>
 internal sealed class TrainedGpt(
     GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
     int? threads = null) : IDisposable
@@ -34,7 +29,11 @@ internal sealed class TrainedGpt(
 
     public GptNetwork Network => network;
 
+    /// <summary>The weights, with adapters, if there are any, merged into them; they have to stay as they are.</summary>
     public HostWeights Weights => weights;
+
+    /// <summary>The adapters that training made, which belong to the weights that it started from.</summary>
+    public GptAdapters? Adapters { get; init; }
 
     public int VocabularySize => network.VocabularySize;
 
@@ -68,25 +67,12 @@ internal sealed class TrainedGpt(
     }
 
     /// <summary>Continues a sequence of at least one token, token by token, as they are asked for.</summary>
-    /// <exception cref="ArgumentException">
-    /// The prompt is empty, too long where the options say that this is an error, or has a token that does not exist;
-    /// or the options are not sound.
-    /// </exception>
     public IEnumerable<GeneratedToken> Stream(
-        IReadOnlyList<int> prompt, GenerationOptions options, CancellationToken cancellationToken = default)
+        int[] prompt, GenerationOptions options, CancellationToken cancellationToken = default)
     {
         Check([prompt], options);
-        return Tokens();
-
-        IEnumerable<GeneratedToken> Tokens()
-        {
-            Continuation[] alone = [new Continuation(this, 0, prompt, options)];
-            foreach (Continuation text in Steps(alone, options, cancellationToken))
-            {
-                if (text.Newest is { } token)
-                    yield return token;
-            }
-        }
+        IEnumerable<Continuation> alone = new[] { prompt }.Select((p, i) => new Continuation(this, i, p, options));
+        return Steps(alone, options, cancellationToken).Select(text => text.Newest).OfType<GeneratedToken>();
     }
 
     /// <summary>
@@ -95,25 +81,21 @@ internal sealed class TrainedGpt(
     /// whether to go on with it; for different sequences it may be called at once from different threads.
     /// </summary>
     /// <returns>Why each sequence ended; <see cref="FinishReason.StopString"/> where it was not to go on.</returns>
-    /// <exception cref="ArgumentException">As for <see cref="Stream"/>.</exception>
     public FinishReason[] Generate(
-        IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options, Func<int, GeneratedToken, bool> accept,
+        int[][] prompts, GenerationOptions options, Func<int, GeneratedToken, bool> accept,
         CancellationToken cancellationToken = default)
     {
         Check(prompts, options);
-        var reasons = new FinishReason[prompts.Count];
+        var reasons = new FinishReason[prompts.Length];
         long cached = 2L * sizeof(float) * network.Options.Layers * Width
-            * Capacity(prompts.Select(p => p.Count).DefaultIfEmpty().Max(), options);
+            * Capacity(prompts.Select(p => p.Length).DefaultIfEmpty().Max(), options);
         int most = (int)Math.Clamp(MaxCacheBytes / cached, 1, MaxTexts);
         // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
-        int groups = Math.Min(prompts.Count, Math.Max(Decoders, (prompts.Count + most - 1) / most));
+        int groups = Math.Min(prompts.Length, Math.Max(Decoders, (prompts.Length + most - 1) / most));
         ForEach(groups, group =>
         {
-            Continuation[] texts =
-            [
-                .. Enumerable.Range(0, prompts.Count).Where(i => i % groups == group)
-                    .Select(i => new Continuation(this, i, prompts[i], options)),
-            ];
+            IEnumerable<Continuation> texts = Enumerable.Range(0, prompts.Length).Where(i => i % groups == group)
+                .Select(i => new Continuation(this, i, prompts[i], options));
             foreach (Continuation text in Steps(texts, options, cancellationToken))
             {
                 if (text.Newest is { } token && !accept(text.Number, token))
@@ -125,50 +107,39 @@ internal sealed class TrainedGpt(
     }
 
     /// <summary>
-    /// Looks at sequences of any lengths, each for itself. An empty span is not computed. One that is longer than the
-    /// window is looked at as if it were generated.
+    /// Looks at sequences of any lengths, each for itself; at one that is longer than the window as if it were generated.
+    /// Losses, (sequences), are the mean of −log p over all tokens but the first, NaN without a second; embeddings,
+    /// (sequences × width), the mean of the tokens' final hidden states, NaN without one. What is empty is not computed.
     /// </summary>
-    /// <param name="sequences">The sequences.</param>
-    /// <param name="losses">
-    /// (sequences): the mean of −log p over all tokens but the first, each after those before it in the window; NaN
-    /// without a second token.
-    /// </param>
-    /// <param name="embeddings">
-    /// (sequences × width): the mean of the tokens' final hidden states; NaN without a token.
-    /// </param>
-    /// <exception cref="ArgumentOutOfRangeException">A token does not exist.</exception>
-    public void Evaluate(IReadOnlyList<IReadOnlyList<int>> sequences, Memory<float> losses, Memory<float> embeddings)
+    public void Evaluate(int[][] sequences, Memory<float> losses, Memory<float> embeddings)
     {
-        ArgumentNullException.ThrowIfNull(sequences);
-        foreach (IReadOnlyList<int> sequence in sequences)
-            CheckTokens(sequence, nameof(sequences));
-        int groups = Math.Min(Decoders, sequences.Count);
-        int longest = sequences.Select(s => s.Count).DefaultIfEmpty().Max();
+        int groups = Math.Min(Decoders, sequences.Length);
+        int longest = sequences.Select(s => s.Length).DefaultIfEmpty().Max();
         ForEach(groups, group =>
         {
             using SequenceState decoder = NewDecoder(1, Math.Clamp(longest, 1, ContextLength));
-            for (int i = group; i < sequences.Count; i += groups)
+            for (int i = group; i < sequences.Length; i += groups)
             {
                 Span<float> pooled = embeddings.IsEmpty ? [] : embeddings.Span.Slice(i * Width, Width);
                 double sum = Evaluate(decoder, sequences[i], !losses.IsEmpty, pooled);
                 if (!losses.IsEmpty)
-                    losses.Span[i] = (float)(sum / Math.Max(0, sequences[i].Count - 1));
+                    losses.Span[i] = (float)(sum / Math.Max(0, sequences[i].Length - 1));
             }
         });
     }
 
     // The sum of −log p, and the mean hidden state where there is room for it.
-    private double Evaluate(SequenceState decoder, IReadOnlyList<int> tokens, bool loss, Span<float> pooled)
+    private double Evaluate(SequenceState decoder, int[] tokens, bool loss, Span<float> pooled)
     {
         var window = new TokenWindow(ContextLength);
         pooled.Clear();
         double sum = 0;
-        for (int next = 0; next < tokens.Count;)
+        for (int next = 0; next < tokens.Length;)
         {
             int first = next;
             do
                 window.Add(tokens[next++]);
-            while (next < tokens.Count && window.Count < ContextLength);
+            while (next < tokens.Length && window.Count < ContextLength);
 
             // What slid along in the window was counted before: those rows come first.
             int row = next - window.Pending.Length;
@@ -180,14 +151,14 @@ internal sealed class TrainedGpt(
                 {
                     if (!pooled.IsEmpty)
                         TensorPrimitives.Add(pooled, decoder.Hidden(i), pooled);
-                    if (loss && row + i + 1 < tokens.Count)
+                    if (loss && row + i + 1 < tokens.Length)
                         sum += LogSumExp(decoder.Logits(i)) - decoder.Logits(i)[tokens[row + i + 1]];
                 }
                 row += part.Length;
                 window.Advance(part.Length);
             }
         }
-        TensorPrimitives.Divide(pooled, tokens.Count, pooled);
+        TensorPrimitives.Divide(pooled, tokens.Length, pooled);
         return sum;
     }
 
@@ -256,34 +227,13 @@ internal sealed class TrainedGpt(
         }
     }
 
-    private void Check(IReadOnlyList<IReadOnlyList<int>> prompts, GenerationOptions options)
+    private void Check(int[][] prompts, GenerationOptions options)
     {
-        ArgumentNullException.ThrowIfNull(prompts);
-        ArgumentNullException.ThrowIfNull(options);
-        options.Validate();
         options.CheckTokens(VocabularySize);
-        foreach (IReadOnlyList<int> prompt in prompts)
-        {
-            ArgumentNullException.ThrowIfNull(prompt);
-            if (prompt.Count == 0)
-                throw new ArgumentException(
-                    "The prompt is empty: a model continues from at least one token.", nameof(prompts));
-            if (options.LongPrompts == LongPrompts.Error && prompt.Count > ContextLength)
-                throw new ArgumentException(
-                    $"The prompt has {prompt.Count} tokens, and the model looks at {ContextLength}. With "
-                    + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
-            CheckTokens(prompt, nameof(prompts));
-        }
-    }
-
-    private void CheckTokens(IReadOnlyList<int> tokens, string parameter)
-    {
-        foreach (int token in tokens)
-        {
-            if (token < 0 || token >= VocabularySize)
-                throw new ArgumentOutOfRangeException(
-                    parameter, token, $"There is no token {token}: the model has tokens 0 to {VocabularySize - 1}.");
-        }
+        if (options.LongPrompts == LongPrompts.Error && Array.Find(prompts, p => p.Length > ContextLength) is { } prompt)
+            throw new ArgumentException(
+                $"The prompt has {prompt.Length} tokens, and the model looks at {ContextLength}. With "
+                + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
     }
 
     private static float LogSumExp(ReadOnlySpan<float> x)
@@ -304,8 +254,7 @@ internal sealed class TrainedGpt(
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            T all = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width);
-            T hidden = all.Embed(inputs[2]);
+            T hidden = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width).Embed(inputs[2]);
             return [hidden, network.Logits(w, hidden)];
         }
     }
@@ -319,7 +268,6 @@ internal sealed class TrainedGpt(
     {
         private readonly int[] _tokens = new int[context];
 
-        /// <summary>Tokens in the window.</summary>
         public int Count { get; private set; }
 
         /// <summary>Where the first token stands that was not read yet.</summary>
@@ -328,7 +276,6 @@ internal sealed class TrainedGpt(
         /// <summary>The tokens that were not read yet.</summary>
         public ReadOnlySpan<int> Pending => _tokens.AsSpan(Position, Count - Position);
 
-        /// <summary>Adds a token, to be read.</summary>
         public void Add(int token)
         {
             if (Count == context)
@@ -351,32 +298,27 @@ internal sealed class TrainedGpt(
         private readonly TokenSampler _sampler;
         private int _generated;
 
-        public Continuation(TrainedGpt model, int number, IReadOnlyList<int> prompt, GenerationOptions options)
+        public Continuation(TrainedGpt model, int number, int[] prompt, GenerationOptions options)
         {
-            Number = number;
-            _options = options;
+            (Number, _options, Window) = (number, options, new TokenWindow(model.ContextLength));
             _sampler = new TokenSampler(options, model.VocabularySize, options.Seed ?? Random.Shared.Next());
-            Window = new TokenWindow(model.ContextLength);
             foreach (int token in prompt)
                 _sampler.AddPrompt(token);
             // Of a long prompt, what is left of it in a full window: earlier tokens would never be looked at.
-            foreach (int token in prompt.Skip(prompt.Count - model.ContextLength))
+            foreach (int token in prompt.TakeLast(model.ContextLength))
                 Window.Add(token);
         }
 
-        /// <summary>Which of the sequences it is.</summary>
         public int Number { get; }
 
-        /// <summary>The tokens that are looked at.</summary>
         public TokenWindow Window { get; }
 
         /// <summary>The token that the last step has added to the text, if it has added one.</summary>
         public GeneratedToken? Newest { get; private set; }
 
-        /// <summary>Whether no more tokens follow.</summary>
         public bool IsFinished { get; private set; }
 
-        /// <summary>Why not, where that is so.</summary>
+        /// <summary>Why no more tokens follow, where that is so.</summary>
         public FinishReason Reason { get; private set; }
 
         /// <summary>Ends the text because of what is in it.</summary>
@@ -386,31 +328,23 @@ internal sealed class TrainedGpt(
         public void Draw(Span<float> logits)
         {
             // The sampler changes logits: what the model thought of a token must be read before.
-            bool asked = _options.LogProbabilities;
-            float logSum = asked ? LogSumExp(logits) : float.NaN;
-            TokenAlternative[] alternatives = _options.Alternatives > 0 ? Alternatives(logits, logSum) : [];
-            float[] before = asked ? logits.ToArray() : [];
+            float[] before = _options.LogProbabilities ? [.. logits] : [];
+            float logSum = _options.LogProbabilities ? LogSumExp(before) : float.NaN;
             int token = _sampler.Next(logits);
             if (_options.StopTokens.Contains(token))
             {
                 (Newest, IsFinished, Reason) = (null, true, FinishReason.StopToken);
                 return;
             }
-            Newest = new GeneratedToken(token, asked ? before[token] - logSum : float.NaN, alternatives);
+            float logProbability = _options.LogProbabilities ? before[token] - logSum : float.NaN;
+            TokenAlternative[] alternatives = _options.Alternatives == 0 ? [] :
+            [
+                .. before.Select((logit, id) => new TokenAlternative(id, logit - logSum))
+                    .OrderByDescending(a => before[a.Id]).ThenBy(a => a.Id).Take(_options.Alternatives),
+            ];
+            Newest = new(token, logProbability, alternatives);
             Window.Add(token);
             (IsFinished, Reason) = (++_generated == _options.MaxNewTokens, FinishReason.Length);
-        }
-
-        private TokenAlternative[] Alternatives(ReadOnlySpan<float> logits, float logSum)
-        {
-            var all = new Candidate[logits.Length];
-            for (int token = 0; token < all.Length; token++)
-                all[token] = new(token, logits[token]);
-            return
-            [
-                .. TokenSampler.Largest(all, Math.Min(_options.Alternatives, all.Length)).ToArray()
-                    .Select(c => new TokenAlternative(c.Token, c.Weight - logSum)),
-            ];
         }
     }
 }

@@ -11,10 +11,7 @@ namespace GenerativeML;
 /// <param name="EndOfText">The token between documents, if there is one.</param>
 internal sealed record TokenCodec(Tokenizer Tokenizer, int VocabularySize, int? EndOfText)
 {
-    /// <summary>A tokenizer with what it says of itself, or what is said of it.</summary>
-    /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="vocabularySize">How many tokens there are; null: as many as the tokenizer has.</param>
-    /// <param name="endOfText">The token between documents; null: the tokenizer's, if it has one.</param>
+    /// <summary>A tokenizer with what is said of it, or, where that is null, what it says of itself.</summary>
     /// <exception cref="ArgumentException">
     /// They contradict each other, or the number of tokens is not known.
     /// </exception>
@@ -64,9 +61,7 @@ internal sealed class TextInProgress
     private readonly List<int> _tokens; // the last of them, where only the tokenizer can tell their text
     private string _known, _held = "";
 
-    /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="before">The tokens that the text follows on.</param>
-    /// <param name="stopStrings">What ends the text.</param>
+    /// <summary>A text that follows on that of the tokens <paramref name="before"/>.</summary>
     public TextInProgress(Tokenizer tokenizer, ReadOnlySpan<int> before, IReadOnlyList<string> stopStrings)
     {
         (_tokenizer, _stopStrings) = (tokenizer, stopStrings);
@@ -117,7 +112,9 @@ internal sealed class TextInProgress
         string text = _held + piece;
         int[] stops = [.. _stopStrings.Select(s => text.IndexOf(s, StringComparison.Ordinal)).Where(at => at >= 0)];
         Stopped = stops.Length > 0;
-        int certain = Stopped ? stops.Min() : text.Length - _stopStrings.Select(s => Beginning(text, s)).DefaultIfEmpty().Max();
+        int certain = Stopped
+            ? stops.Min()
+            : text.Length - _stopStrings.Select(s => Beginning(text, s)).DefaultIfEmpty().Max();
         _held = Stopped ? "" : text[certain..];
         return text[..certain];
     }

@@ -9,27 +9,17 @@ namespace GenerativeML;
 /// <summary>
 /// The tokens of a text, in the order in which they are read: two bytes each where the vocabulary allows it, else four.
 /// </summary>
-internal sealed class TokenCorpus
+/// <param name="vocabularySize">Tokens are below it.</param>
+/// <param name="budgetBytes">The most memory that they may take.</param>
+internal sealed class TokenCorpus(int vocabularySize, long budgetBytes = long.MaxValue)
 {
     // Pages, so that a growing text is never copied as a whole.
     private const int PageBits = 20;
     private const int PageLength = 1 << PageBits;
 
-    private readonly bool _narrow;
-    private readonly long _budget;
+    private readonly bool _narrow = vocabularySize <= 1 << 16;
     private readonly List<Array> _pages = [];
     private readonly List<long> _starts = [];
-
-    /// <param name="vocabularySize">Tokens are below it.</param>
-    /// <param name="budgetBytes">The most memory that they may take.</param>
-    public TokenCorpus(int vocabularySize, long budgetBytes = long.MaxValue)
-    {
-        VocabularySize = vocabularySize;
-        _narrow = vocabularySize <= 1 << 16;
-        _budget = budgetBytes;
-    }
-
-    public int VocabularySize { get; }
 
     /// <summary>The number of tokens.</summary>
     public long Count { get; private set; }
@@ -44,15 +34,11 @@ internal sealed class TokenCorpus
     public void StartDocument() => _starts.Add(Count);
 
     /// <summary>Adds tokens at the end.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">A token is not of the vocabulary.</exception>
     /// <exception cref="InvalidOperationException">The text needs more memory than it may take.</exception>
     public void Add(ReadOnlySpan<int> tokens)
     {
         foreach (int token in tokens)
         {
-            if ((uint)token >= (uint)VocabularySize)
-                throw new ArgumentOutOfRangeException(
-                    nameof(tokens), token, $"Token {token} is not one of the vocabulary's {VocabularySize}.");
             int at = (int)(Count & (PageLength - 1));
             if (at == 0)
                 AddPage();
@@ -67,8 +53,6 @@ internal sealed class TokenCorpus
     /// <summary>Copies tokens out, from number <paramref name="start"/> on.</summary>
     public void CopyTo(long start, Span<long> target)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(start + target.Length, Count, nameof(start));
         for (int done = 0; done < target.Length;)
         {
             Array page = _pages[(int)((start + done) >> PageBits)];
@@ -87,51 +71,33 @@ internal sealed class TokenCorpus
     {
         long bytes = (_pages.Count + 1L) * PageLength * (_narrow ? sizeof(ushort) : sizeof(int));
         // A text of one page is small enough for anyone.
-        if (_pages.Count > 0 && bytes > _budget)
+        if (_pages.Count > 0 && bytes > budgetBytes)
             throw new InvalidOperationException(
                 $"The text has more than {Count} tokens, which need more memory than option CacheBudgetBytes allows, " +
-                $"{_budget}. Raise it, or train on less text.");
+                $"{budgetBytes}. Raise it, or train on less text.");
         _pages.Add(_narrow ? new ushort[PageLength] : new int[PageLength]);
     }
 }
 
 /// <summary>A text column of training rows: read as often as it takes, never held as a whole.</summary>
-internal sealed class TextColumn
+internal sealed class TextColumn(IDataView data, string name, string parameter, CancellationToken cancellation)
 {
-    private readonly IDataView _data;
-    private readonly DataViewSchema.Column _column;
-    private readonly CancellationToken _cancellation;
-
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or is no text.</exception>
-    public TextColumn(IDataView data, string name, string parameter, CancellationToken cancellation)
-    {
-        _data = data;
-        _column = InputColumns.Find(data.Schema, InputColumns.DescribeText(data.Schema, name, parameter), parameter);
-        _cancellation = cancellation;
-    }
+    private readonly DataViewSchema.Column _column =
+        InputColumns.Find(data.Schema, InputColumns.DescribeText(data.Schema, name, parameter), parameter);
 
     /// <summary>The rows' texts, in order.</summary>
-    public IEnumerable<string> Texts()
+    public IEnumerable<string> Texts() => data.GetColumn<string>(_column).Select(text =>
     {
-        using DataViewRowCursor cursor = _data.GetRowCursor([_column]);
-        ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(_column);
-        ReadOnlyMemory<char> value = default;
-        while (cursor.MoveNext())
-        {
-            _cancellation.ThrowIfCancellationRequested();
-            getter(ref value);
-            yield return value.ToString();
-        }
-    }
+        cancellation.ThrowIfCancellationRequested();
+        return text;
+    });
 
-    /// <summary>All texts as tokens.</summary>
-    /// <param name="codec">Makes the tokens.</param>
-    /// <param name="separator">What joins the rows to one text; null where each is a document for itself.</param>
-    /// <param name="budgetBytes">The most memory that the tokens may take.</param>
-    /// <param name="heldBack">Which of the rows that have a text are left out.</param>
-    /// <param name="held">Where their texts go.</param>
+    /// <summary>
+    /// All texts as tokens, in one text where there is a <paramref name="separator"/>, otherwise each a document.
+    /// Rows with a text that are to be <paramref name="heldBack"/> go to <paramref name="held"/>.
+    /// </summary>
     /// <exception cref="InvalidOperationException">
-    /// There is no text; or it has characters that the vocabulary cannot express; or it needs more memory.
+    /// The text has characters that the vocabulary cannot express, or needs more memory.
     /// </exception>
     public TokenCorpus Read(
         TokenCodec codec, string? separator, long budgetBytes, ValidationRows? heldBack = null,
@@ -168,7 +134,7 @@ internal sealed class TextColumn
     public long Count() => Texts().LongCount(text => text.Length > 0) is > 0 and long count
         ? count
         : throw new InvalidOperationException(
-            $"There is no text to train on: column '{_column.Name}' is empty, or all its rows are.");
+            $"There is no text to train on: column '{name}' is empty, or all its rows are.");
 
     private int[] Encode(TokenCodec codec, string text, long row)
     {
@@ -179,7 +145,7 @@ internal sealed class TextColumn
         catch (InvalidOperationException unknown)
         {
             throw new InvalidOperationException(
-                $"Row {row} of column '{_column.Name}' (counted from 0) cannot be encoded. {unknown.Message}", unknown);
+                $"Row {row} of column '{name}' (counted from 0) cannot be encoded. {unknown.Message}", unknown);
         }
     }
 }
@@ -195,17 +161,11 @@ internal sealed class TokenWindows : TrainingData
     private readonly long _trained; // the first so many tokens train
     private readonly int _documents; // the first so many documents start among them, with a whole window to follow
 
-    /// <param name="corpus">The text.</param>
-    /// <param name="context">The length of a window, T.</param>
-    /// <param name="validationFraction">The share of tokens, at the end, that are held back.</param>
-    /// <param name="seed">The seed of the windows' places.</param>
-    /// <param name="device">Where the batches are.</param>
     /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
     public TokenWindows(TokenCorpus corpus, int context, double validationFraction, int seed, torch.Device device)
         : base([new RowField("Tokens", FieldKind.Int64, context + 1)], device, seed, null)
     {
-        _corpus = corpus;
-        _context = context;
+        (_corpus, _context) = (corpus, context);
         long held = (long)Math.Ceiling(corpus.Count * validationFraction);
         _trained = corpus.Count - held;
         if (corpus.Count == 0)
