@@ -173,7 +173,7 @@ public class GptWeightFileTests
              "n_inner": 9, "scale_attn_weights": false, "add_cross_attention": true}
             """));
         foreach (string part in new[]
-            { "n_positions", "\"relu\"", "layer_norm_epsilon is 1e-06", "n_inner is 9", "scale_attn_weights", "add_cross_attention" })
+            { "n_positions", "\"relu\"", "layer_norm_epsilon is 1E-06", "n_inner is 9", "scale_attn_weights", "add_cross_attention" })
             StringAssert.Contains(error.Message, part);
     }
 

@@ -136,7 +136,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             characters.UnionWith(text.EnumerateRunes());
         if (_options.JoinRows)
             characters.UnionWith(_options.RowSeparator.EnumerateRunes());
-        return new CharacterTokenizer(characters, _options.UnknownCharacters, endOfText: !_options.JoinRows);
+        return new CharacterTokenizer(string.Concat(characters), _options.UnknownCharacters, endOfText: !_options.JoinRows);
     }
 
     /// <summary>

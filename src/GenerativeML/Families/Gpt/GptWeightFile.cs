@@ -33,24 +33,24 @@ internal static class GptWeightFile
         int layers = 0;
         while (found.ContainsKey($"h.{layers}.ln_1.weight"))
             layers++;
-        var options = new GptOptions
-        {
-            Layers = layers,
-            Heads = (int)Math.Min(int.MaxValue, width / HeadWidth),
-            Width = (int)Math.Min(int.MaxValue, width),
-            ContextLength = (int)Math.Min(int.MaxValue, context),
-            Biases = found.ContainsKey("ln_f.bias"),
-            Gelu = GeluForm.Tanh,
-        };
         try
         {
+            var options = new GptOptions
+            {
+                Layers = layers,
+                Heads = checked((int)(width / HeadWidth)),
+                Width = checked((int)width),
+                ContextLength = checked((int)context),
+                Biases = found.ContainsKey("ln_f.bias"),
+                Gelu = GeluForm.Tanh,
+            };
             options.Validate();
+            return options;
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or OverflowException)
         {
             throw new FormatException($"The file has no weights of a GPT: {e.Message}", e);
         }
-        return options;
 
         long[] Shape(string name) => found.TryGetValue(name, out TensorEntry? entry) ? entry.Spec.Shape.ToArray() : [];
     }

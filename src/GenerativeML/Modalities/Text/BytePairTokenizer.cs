@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -21,14 +22,15 @@ public sealed class BytePairTokenizer : GptTokenizer
     private readonly BpeTokenizer _library;
     private readonly string[] _tokens, _merges;
 
-    private BytePairTokenizer(string[] tokens, string[] merges)
+    /// <summary>A tokenizer of tokens in the order of their numbers.</summary>
+    internal BytePairTokenizer(string[] tokens, string[] merges)
         : base(
             [.. tokens.Select(token => token == EndOfText ? [] : ByteCharacters.Read(token))],
             Array.IndexOf(tokens, EndOfText) is >= 0 and int end ? end : null)
     {
         (_tokens, _merges) = (tokens, merges);
         Check();
-        _library = BpeTokenizer.Create(new BpeOptions(tokens.Select((token, id) => KeyValuePair.Create(token, id)))
+        _library = BpeTokenizer.Create(new BpeOptions(tokens.Select(KeyValuePair.Create))
         {
             Merges = merges,
             ByteLevel = true,
@@ -115,7 +117,7 @@ public sealed class BytePairTokenizer : GptTokenizer
         }
         if (options.EndOfText)
             tokens.Add(EndOfText);
-        return Create(tokens, merges);
+        return new([.. tokens], [.. merges]);
     }
 
     /// <summary>Writes <c>vocab.json</c> and <c>merges.txt</c> as GPT-2's are.</summary>
@@ -125,28 +127,13 @@ public sealed class BytePairTokenizer : GptTokenizer
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(vocabularyPath);
         ArgumentException.ThrowIfNullOrWhiteSpace(mergesPath);
-        AtomicFile.Write(vocabularyPath, stream =>
-        {
-            // Readable by people: the characters for bytes stand as themselves.
-            using var writer = new Utf8JsonWriter(
-                stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-            writer.WriteStartObject();
-            for (int id = 0; id < _tokens.Length; id++)
-                writer.WriteNumber(_tokens[id], id);
-            writer.WriteEndObject();
-        });
-        AtomicFile.Write(mergesPath, stream =>
-        {
-            using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
-            writer.WriteLine("#version: 0.2");
-            foreach (string merge in _merges)
-                writer.WriteLine(merge);
-        });
+        // Readable by people: the characters for bytes stand as themselves.
+        var format = new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        var vocabulary = new OrderedDictionary<string, int>(_tokens.Select(KeyValuePair.Create));
+        AtomicFile.Write(vocabularyPath, stream => JsonSerializer.Serialize(stream, vocabulary, format));
+        string merges = string.Join('\n', ["#version: 0.2", .. _merges, ""]);
+        AtomicFile.Write(mergesPath, stream => stream.Write(Encoding.UTF8.GetBytes(merges)));
     }
-
-    /// <summary>A tokenizer of tokens in the order of their numbers.</summary>
-    internal static BytePairTokenizer Create(IReadOnlyList<string> tokens, IReadOnlyList<string> merges) =>
-        new([.. tokens], [.. merges]);
 
     /// <inheritdoc/>
     protected override EncodeResults<EncodedToken> EncodeToTokens(
@@ -177,31 +164,20 @@ public sealed class BytePairTokenizer : GptTokenizer
     internal override SavedTokenizer ToSaved() =>
         new() { Kind = TokenizerKind.BytePairs, Tokens = _tokens, Merges = _merges };
 
-    /// <summary>
-    /// The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.
-    /// </summary>
-    private static string Whole(string? text, ReadOnlySpan<char> span)
-    {
-        text ??= span.ToString();
-        return text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')
-            ? Encoding.Unicode.GetString(Encoding.Unicode.GetBytes(text))
-            : text;
-    }
+    // The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.
+    private static string Whole(string? text, ReadOnlySpan<char> span) =>
+        Encoding.Unicode.GetString(MemoryMarshal.AsBytes(text is null ? span : text));
 
     // The library passes in silence over what its vocabulary lacks; here it is an error.
     private void Check()
     {
-        var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (string token in _tokens)
-        {
-            if (!known.Add(token))
-                throw new ArgumentException($"Token '{token}' is there twice.");
-        }
+        HashSet<string> known = [], made = [];
+        if (Array.Find(_tokens, token => !known.Add(token)) is string twice)
+            throw new ArgumentException($"Token '{twice}' is there twice.");
         string[] missing = [.. ByteCharacters.InOrder.Select(c => c.ToString()).Except(known)];
         if (missing.Length > 0)
             throw new ArgumentException(
                 $"The vocabulary lacks {missing.Length} of the 256 single bytes, the first is '{missing[0]}'.");
-        var made = new HashSet<string>(StringComparer.Ordinal);
         foreach (string merge in _merges)
         {
             string[] pair = merge?.Split(' ') ?? [];

@@ -52,25 +52,18 @@ public abstract class GptTokenizer : Tokenizer
     {
         ArgumentNullException.ThrowIfNull(ids);
         idsConsumed = charsWritten = 0;
-        var pending = new ArrayBufferWriter<byte>();
+        Decoder decoder = Encoding.UTF8.GetDecoder();
         int read = 0;
         foreach (int id in ids)
         {
             if (!Has(id))
                 return OperationStatus.InvalidData;
-            read++;
-            pending.Write(_bytes[id]);
-            // Bytes that are no UTF-8 never will be a whole character.
-            if (Rune.DecodeLastFromUtf8(pending.WrittenSpan, out _, out _) == OperationStatus.NeedMoreData
-                && pending.WrittenCount > 0)
-            {
-                continue;
-            }
-            if (!Encoding.UTF8.TryGetChars(pending.WrittenSpan, destination[charsWritten..], out int written))
+            if (decoder.GetCharCount(_bytes[id], flush: false) > destination.Length - charsWritten)
                 return OperationStatus.DestinationTooSmall;
-            charsWritten += written;
-            idsConsumed = read;
-            pending.Clear();
+            charsWritten += decoder.GetChars(_bytes[id], destination[charsWritten..], flush: false);
+            read++;
+            if (decoder.GetCharCount([], flush: true) == 0) // no character is incomplete
+                idsConsumed = read;
         }
         return OperationStatus.Done;
     }
@@ -197,18 +190,11 @@ public sealed class CharacterTokenizer : ScalarTokenizer
     /// <exception cref="ArgumentException">The text is empty.</exception>
     public CharacterTokenizer(
         string text, UnknownCharacters unknown = UnknownCharacters.Replace, bool endOfText = false)
-        : this(text?.EnumerateRunes() ?? throw new ArgumentNullException(nameof(text)), unknown, endOfText)
-    {
-    }
-
-    internal CharacterTokenizer(IEnumerable<Rune> characters, UnknownCharacters unknown, bool endOfText)
-        : this([.. characters.Distinct().Order()], unknown, endOfText)
+        : this(Sorted(text), unknown, endOfText)
     {
         if (!Enum.IsDefined(unknown))
             throw new ArgumentOutOfRangeException(
                 nameof(unknown), unknown, "There is no such treatment of characters.");
-        if (Characters.Length == 0)
-            throw new ArgumentException("A vocabulary of characters needs one at least.", nameof(characters));
     }
 
     private CharacterTokenizer(Rune[] sorted, UnknownCharacters unknown, bool endOfText)
@@ -227,6 +213,12 @@ public sealed class CharacterTokenizer : ScalarTokenizer
         Unknown = Unknown,
         EndOfText = EndOfTextId is not null,
     };
+
+    private static Rune[] Sorted(string text)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(text);
+        return [.. text.EnumerateRunes().Distinct().Order()];
+    }
 }
 
 /// <summary>What a <see cref="CharacterTokenizer"/> does with a character that its vocabulary does not have.</summary>
@@ -299,7 +291,7 @@ internal sealed record SavedTokenizer
                 { Kind: TokenizerKind.Characters, Characters: string characters, Unknown: UnknownCharacters unknown } =>
                     new CharacterTokenizer(characters, unknown, EndOfText),
                 { Kind: TokenizerKind.BytePairs, Tokens: { } tokens, Merges: { } merges } =>
-                    BytePairTokenizer.Create(tokens, merges),
+                    new BytePairTokenizer([.. tokens], [.. merges]),
                 _ => throw new FormatException("The saved tokenizer lacks its vocabulary."),
             };
         }

@@ -94,12 +94,8 @@ internal sealed class TextInProgress
         if (text.EndsWith(Incomplete))
             return "";
         string piece = NewOf(text);
-        if (_tokens.Count > 2 * Context)
-        {
-            _tokens.RemoveRange(0, _tokens.Count - Context);
-            text = Decoded();
-        }
-        _known = text;
+        _tokens.RemoveRange(0, Math.Max(0, _tokens.Count - Context));
+        _known = Decoded();
         return piece;
     }
 
