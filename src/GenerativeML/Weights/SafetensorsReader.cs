@@ -35,7 +35,7 @@ internal sealed class SafetensorsReader
     {
         _stream = stream;
         _dataStart = stream.Position;
-        (Dictionary<string, TensorEntry> byName, Metadata) = SafetensorsHeader.Read(json);
+        (Dictionary<string, TensorEntry> byName, Metadata) = HeaderReader.Read(json);
         (ByName, Tensors) = (byName, [.. byName.Values.OrderBy(t => t.Offset).ThenBy(t => t.Spec.Length)]);
         long end = 0;
         foreach (TensorEntry tensor in Tensors)
@@ -69,8 +69,7 @@ internal sealed class SafetensorsReader
     {
         long rest = stream.Length - stream.Position - PrefixLength;
         if (rest < 0)
-            throw Unsound(
-                $"it has {rest + PrefixLength} bytes, fewer than the {PrefixLength} of the header's length");
+            throw Unsound($"it has {rest + PrefixLength} bytes, fewer than the {PrefixLength} of the header's length");
         Span<byte> prefix = stackalloc byte[PrefixLength];
         ReadExactly(stream, prefix);
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
@@ -136,159 +135,154 @@ internal sealed class SafetensorsReader
         if (stream.ReadAtLeast(destination, destination.Length, throwOnEndOfStream: false) < destination.Length)
             throw Unsound("it ends earlier than its length said");
     }
-}
 
-/// <summary>Reads the JSON of a safetensors header, token by token and nothing but what the format allows.</summary>
-internal ref struct SafetensorsHeader
-{
-    private static readonly TensorType[] s_types = Enum.GetValues<TensorType>();
-
-    private Utf8JsonReader _json;
-
-    private SafetensorsHeader(ReadOnlySpan<byte> json) => _json = new(json, new JsonReaderOptions { MaxDepth = 8 });
-
-    /// <summary>The tensors and the notes of a header.</summary>
-    /// <exception cref="FormatException">It is not sound; the message says why, and for which tensor.</exception>
-    public static (Dictionary<string, TensorEntry> Tensors, Dictionary<string, string> Metadata) Read(
-        ReadOnlySpan<byte> json)
+    /// <summary>Reads the JSON of a header, token by token and nothing but what the format allows.</summary>
+    private ref struct HeaderReader
     {
-        if (json.IsEmpty || json[0] != (byte)'{')
-            throw SafetensorsReader.Unsound("the header does not start with '{'");
-        if (!Utf8.IsValid(json))
-            throw SafetensorsReader.Unsound("the header is not valid UTF-8");
-        try
-        {
-            return new SafetensorsHeader(json).Read();
-        }
-        catch (JsonException e)
-        {
-            throw SafetensorsReader.Unsound(
-                $"the header is not valid JSON (at byte {e.BytePositionInLine} of line {e.LineNumber})", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            // An escape such as \ud800 that stands alone.
-            throw SafetensorsReader.Unsound("a text in the header is not valid Unicode", e);
-        }
-    }
+        private static readonly TensorType[] s_types = Enum.GetValues<TensorType>();
 
-    private (Dictionary<string, TensorEntry> Tensors, Dictionary<string, string> Metadata) Read()
-    {
-        var tensors = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
-        Dictionary<string, string>? metadata = null;
-        Expect(JsonTokenType.StartObject, "the header");
-        while (NextField())
+        private Utf8JsonReader _json;
+
+        private HeaderReader(ReadOnlySpan<byte> json) => _json = new(json, new JsonReaderOptions { MaxDepth = 8 });
+
+        /// <summary>The tensors and the notes of a header.</summary>
+        /// <exception cref="FormatException">It is not sound; the message says why, and for which tensor.</exception>
+        public static (Dictionary<string, TensorEntry> Tensors, Dictionary<string, string> Metadata) Read(
+            ReadOnlySpan<byte> json)
         {
-            string key = _json.GetString()!;
-            if (key != SafetensorsReader.MetadataKey)
+            if (json.IsEmpty || json[0] != (byte)'{')
+                throw Unsound("the header does not start with '{'");
+            if (!Utf8.IsValid(json))
+                throw Unsound("the header is not valid UTF-8");
+            try
             {
-                if (!tensors.TryAdd(key, ReadTensor(key)))
-                    throw SafetensorsReader.Unsound($"tensor {TensorSpec.Quote(key)} appears twice");
+                return new HeaderReader(json).Read();
             }
-            else
+            catch (JsonException e)
             {
-                metadata = metadata is null ? ReadMetadata() : throw SafetensorsReader.Unsound($"{key} appears twice");
+                throw Unsound(
+                    $"the header is not valid JSON (at byte {e.BytePositionInLine} of line {e.LineNumber})", e);
+            }
+            catch (InvalidOperationException e)
+            {
+                // An escape such as \ud800 that stands alone.
+                throw Unsound("a text in the header is not valid Unicode", e);
             }
         }
-        _json.Read(); // an error where something but white space follows
-        return (tensors, metadata ?? []);
-    }
 
-    private Dictionary<string, string> ReadMetadata()
-    {
-        Expect(JsonTokenType.StartObject, SafetensorsReader.MetadataKey);
-        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-        while (NextField())
+        private (Dictionary<string, TensorEntry> Tensors, Dictionary<string, string> Metadata) Read()
         {
-            string key = _json.GetString()!;
-            Expect(JsonTokenType.String, SafetensorsReader.MetadataKey, key);
-            if (!metadata.TryAdd(key, _json.GetString()!))
-                throw SafetensorsReader.Unsound($"{Describe(SafetensorsReader.MetadataKey, key)} appears twice");
-        }
-        return metadata;
-    }
-
-    // Exactly dtype, shape and data_offsets, in any order.
-    private TensorEntry ReadTensor(string name)
-    {
-        Expect(JsonTokenType.StartObject, "tensor", name);
-        TensorType? type = null;
-        Span<long> dimensions = stackalloc long[TensorSpec.MaximumRank], offsets = stackalloc long[2];
-        int rank = -1, ends = -1;
-        while (NextField())
-        {
-            if (type is null && _json.ValueTextEquals("dtype"u8))
-                type = ReadType(name);
-            else if (rank < 0 && _json.ValueTextEquals("shape"u8))
-                rank = ReadNumbers(dimensions, "the shape of tensor", name);
-            else if (ends < 0 && _json.ValueTextEquals("data_offsets"u8))
-                ends = ReadNumbers(offsets, "data_offsets of tensor", name);
-            else
-                throw SafetensorsReader.Unsound(
-                    $"tensor {TensorSpec.Quote(name)} has a field that is unknown or appears twice");
-        }
-        if (type is null || rank < 0 || ends != 2)
-            throw SafetensorsReader.Unsound($"tensor {TensorSpec.Quote(name)} needs dtype, shape and two data_offsets");
-        ReadOnlySpan<long> shape = dimensions[..rank];
-        if (!TensorSpec.TryGetLength(type.Value, shape, out long length))
-            throw SafetensorsReader.Unsound(
-                $"the shape {TensorSpec.Describe(shape)} of tensor {TensorSpec.Quote(name)} is too large");
-        // Both are at least zero, so that the difference cannot overflow.
-        if (offsets[1] - offsets[0] != length)
-            throw SafetensorsReader.Unsound(
-                $"tensor {TensorSpec.Quote(name)} is {type} {TensorSpec.Describe(shape)}, {length} bytes, "
-                + $"and its data_offsets are {offsets[0]} to {offsets[1]}");
-        return new TensorEntry(new TensorSpec(name, type.Value, shape), offsets[0]);
-    }
-
-    private TensorType ReadType(string name)
-    {
-        Expect(JsonTokenType.String, "dtype of tensor", name);
-        foreach (TensorType type in s_types)
-        {
-            if (_json.ValueTextEquals(type.ToString()))
-                return type;
-        }
-        throw SafetensorsReader.Unsound(
-            $"dtype {TensorSpec.Quote(_json.GetString()!)} of tensor {TensorSpec.Quote(name)} is unknown");
-    }
-
-    private int ReadNumbers(scoped Span<long> numbers, string what, string name)
-    {
-        Expect(JsonTokenType.StartArray, what, name);
-        int count = 0;
-        for (_json.Read(); _json.TokenType != JsonTokenType.EndArray; _json.Read())
-        {
-            if (count == numbers.Length)
-                throw SafetensorsReader.Unsound($"{Describe(what, name)} has more than {numbers.Length} numbers");
-            // "-0" would pass for zero.
-            if (_json.TokenType != JsonTokenType.Number || _json.ValueSpan[0] == (byte)'-'
-                || !_json.TryGetInt64(out numbers[count++]))
+            var tensors = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
+            Dictionary<string, string>? metadata = null;
+            Expect(JsonTokenType.StartObject, "the header");
+            while (NextField())
             {
-                throw SafetensorsReader.Unsound(
-                    $"{Describe(what, name)} holds something other than whole numbers from 0 to 2^63 - 1");
+                string key = _json.GetString()!;
+                if (key != MetadataKey)
+                {
+                    if (!tensors.TryAdd(key, ReadTensor(key)))
+                        throw Unsound($"tensor {TensorSpec.Quote(key)} appears twice");
+                }
+                else
+                {
+                    metadata = metadata is null ? ReadMetadata() : throw Unsound($"{key} appears twice");
+                }
             }
+            _json.Read(); // an error where something but white space follows
+            return (tensors, metadata ?? []);
         }
-        return count;
-    }
 
-    private bool NextField() => _json.Read() && _json.TokenType == JsonTokenType.PropertyName;
-
-    // What is expected comes in parts, so that text is put together only for a message.
-    private void Expect(JsonTokenType type, string what, string? name = null)
-    {
-        _json.Read();
-        if (_json.TokenType == type)
-            return;
-        string kind = type switch
+        private Dictionary<string, string> ReadMetadata()
         {
-            JsonTokenType.StartObject => "an object",
-            JsonTokenType.StartArray => "an array",
-            _ => "a text",
-        };
-        throw SafetensorsReader.Unsound($"{Describe(what, name)} is not {kind}");
-    }
+            Expect(JsonTokenType.StartObject, MetadataKey);
+            var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+            while (NextField())
+            {
+                string key = _json.GetString()!;
+                Expect(JsonTokenType.String, MetadataKey, key);
+                if (!metadata.TryAdd(key, _json.GetString()!))
+                    throw Unsound($"{Describe(MetadataKey, key)} appears twice");
+            }
+            return metadata;
+        }
 
-    private static string Describe(string what, string? name) =>
-        name is null ? what : $"{what} {TensorSpec.Quote(name)}";
+        // Exactly dtype, shape and data_offsets, in any order.
+        private TensorEntry ReadTensor(string name)
+        {
+            Expect(JsonTokenType.StartObject, "tensor", name);
+            TensorType? type = null;
+            Span<long> dimensions = stackalloc long[TensorSpec.MaximumRank], offsets = stackalloc long[2];
+            int rank = -1, ends = -1;
+            while (NextField())
+            {
+                if (type is null && _json.ValueTextEquals("dtype"u8))
+                    type = ReadType(name);
+                else if (rank < 0 && _json.ValueTextEquals("shape"u8))
+                    rank = ReadNumbers(dimensions, "the shape of tensor", name);
+                else if (ends < 0 && _json.ValueTextEquals("data_offsets"u8))
+                    ends = ReadNumbers(offsets, "data_offsets of tensor", name);
+                else
+                    throw Unsound($"tensor {TensorSpec.Quote(name)} has a field that is unknown or appears twice");
+            }
+            if (type is null || rank < 0 || ends != 2)
+                throw Unsound($"tensor {TensorSpec.Quote(name)} needs dtype, shape and two data_offsets");
+            ReadOnlySpan<long> shape = dimensions[..rank];
+            if (!TensorSpec.TryGetLength(type.Value, shape, out long length))
+                throw Unsound(
+                    $"the shape {TensorSpec.Describe(shape)} of tensor {TensorSpec.Quote(name)} is too large");
+            // Both are at least zero, so that the difference cannot overflow.
+            if (offsets[1] - offsets[0] != length)
+                throw Unsound(
+                    $"tensor {TensorSpec.Quote(name)} is {type} {TensorSpec.Describe(shape)}, {length} bytes, "
+                    + $"and its data_offsets are {offsets[0]} to {offsets[1]}");
+            return new TensorEntry(new TensorSpec(name, type.Value, shape), offsets[0]);
+        }
+
+        private TensorType ReadType(string name)
+        {
+            Expect(JsonTokenType.String, "dtype of tensor", name);
+            foreach (TensorType type in s_types)
+            {
+                if (_json.ValueTextEquals(type.ToString()))
+                    return type;
+            }
+            throw Unsound(
+                $"dtype {TensorSpec.Quote(_json.GetString()!)} of tensor {TensorSpec.Quote(name)} is unknown");
+        }
+
+        private int ReadNumbers(scoped Span<long> numbers, string what, string name)
+        {
+            Expect(JsonTokenType.StartArray, what, name);
+            int count = 0;
+            for (_json.Read(); _json.TokenType != JsonTokenType.EndArray; _json.Read())
+            {
+                if (count == numbers.Length)
+                    throw Unsound($"{Describe(what, name)} has more than {numbers.Length} numbers");
+                // "-0" would pass for zero.
+                if (_json.TokenType != JsonTokenType.Number || _json.ValueSpan[0] == (byte)'-'
+                    || !_json.TryGetInt64(out numbers[count++]))
+                {
+                    throw Unsound(
+                        $"{Describe(what, name)} holds something other than whole numbers from 0 to 2^63 - 1");
+                }
+            }
+            return count;
+        }
+
+        private bool NextField() => _json.Read() && _json.TokenType == JsonTokenType.PropertyName;
+
+        // What is expected comes in parts, so that text is put together only for a message.
+        private void Expect(JsonTokenType type, string what, string? name = null)
+        {
+            _json.Read();
+            if (_json.TokenType == type)
+                return;
+            string kind =
+                type == JsonTokenType.StartObject ? "an object" : type == JsonTokenType.StartArray ? "an array" : "a text";
+            throw Unsound($"{Describe(what, name)} is not {kind}");
+        }
+
+        private static string Describe(string what, string? name) =>
+            name is null ? what : $"{what} {TensorSpec.Quote(name)}";
+    }
 }
