@@ -277,8 +277,8 @@ internal sealed class SafetensorsReader
             _json.Read();
             if (_json.TokenType == type)
                 return;
-            string kind =
-                type == JsonTokenType.StartObject ? "an object" : type == JsonTokenType.StartArray ? "an array" : "a text";
+            string kind = type == JsonTokenType.StartObject ? "an object"
+                : type == JsonTokenType.StartArray ? "an array" : "a text";
             throw Unsound($"{Describe(what, name)} is not {kind}");
         }
 

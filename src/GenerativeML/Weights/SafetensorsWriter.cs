@@ -83,7 +83,7 @@ internal static class SafetensorsWriter
             header.Write(" "u8);
         if (header.WrittenCount > SafetensorsReader.MaxHeaderLength)
             throw new ArgumentException(
-                $"The header would take {header.WrittenCount} bytes, and {SafetensorsReader.MaxHeaderLength} are allowed.");
+                $"The header would take {header.WrittenCount} bytes, of {SafetensorsReader.MaxHeaderLength} allowed.");
         return header.WrittenSpan;
     }
 

@@ -33,7 +33,7 @@ public sealed class TextGeneratorTests
         using TrainedGpt model = Saying(said);
         var generator = Generator(model, Bytes());
         GenerationOptions options = Greedy with { MaxNewTokens = tokens };
-        GeneratedText text = generator.Generate(["?"], options)[0];
+        GeneratedText text = generator.Generate("?", options);
         Assert.AreEqual(expected, text.Text);
         Assert.HasCount(tokens, text.Tokens);
         Assert.AreEqual(FinishReason.Length, text.FinishReason);
@@ -56,7 +56,7 @@ public sealed class TextGeneratorTests
         var generator = Generator(model, Bytes());
         GenerationOptions options = Greedy with { StopStrings = stops };
         Assert.AreEqual(expected, string.Concat(generator.Stream("?", options)));
-        GeneratedText whole = generator.Generate(["?"], options)[0];
+        GeneratedText whole = generator.Generate("?", options);
         Assert.AreEqual(expected, whole.Text);
         bool stopped = stops.Any(said.Contains);
         Assert.AreEqual(stopped ? FinishReason.StopString : FinishReason.StopToken, whole.FinishReason);
@@ -86,7 +86,7 @@ public sealed class TextGeneratorTests
             IReadOnlyList<GeneratedText> batch = generator.Generate(prompts, options);
             for (int i = 0; i < prompts.Length; i++)
             {
-                GeneratedText alone = generator.Generate([prompts[i]], options)[0];
+                GeneratedText alone = generator.Generate(prompts[i], options);
                 Assert.AreEqual(alone.Text, batch[i].Text);
                 Assert.AreEqual(alone.FinishReason, batch[i].FinishReason);
                 CollectionAssert.AreEqual(Ids(alone), Ids(batch[i]));
@@ -108,7 +108,7 @@ public sealed class TextGeneratorTests
     {
         using TrainedGpt model = Saying("short");
         var generator = Generator(model, Bytes());
-        GeneratedText text = generator.Generate([""], Greedy)[0];
+        GeneratedText text = generator.Generate("", Greedy);
         Assert.AreEqual("short", text.ToString());
         Assert.AreEqual(FinishReason.StopToken, text.FinishReason);
         Assert.HasCount(5, text.Tokens);
@@ -119,14 +119,14 @@ public sealed class TextGeneratorTests
     {
         using TrainedGpt model = Saying("short");
         var generator = Generator(model, Bytes(endOfText: false));
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => generator.Generate([""])).Message, "empty");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => generator.Generate("")).Message, "empty");
         Assert.ThrowsExactly<ArgumentException>(() => generator.Stream(""));
         Assert.ThrowsExactly<ArgumentException>(() => generator.StreamAsync(""));
         Assert.ThrowsExactly<ArgumentNullException>(() => generator.Stream(null!));
         Assert.ThrowsExactly<ArgumentException>(
-            () => generator.Generate([new string('a', 100)], new() { LongPrompts = LongPrompts.Error }));
-        Assert.AreEqual(1, generator.Generate([new string('a', 100)], new() { MaxNewTokens = 1 })[0].Tokens.Count);
-        Assert.ThrowsExactly<ArgumentException>(() => generator.Generate(["a"], new() { Temperature = 0, TopK = 3 }));
+            () => generator.Generate(new string('a', 100), new() { LongPrompts = LongPrompts.Error }));
+        Assert.AreEqual(1, generator.Generate(new string('a', 100), new() { MaxNewTokens = 1 }).Tokens.Count);
+        Assert.ThrowsExactly<ArgumentException>(() => generator.Generate("a", new() { Temperature = 0, TopK = 3 }));
     }
 
     [TestMethod]
@@ -152,7 +152,7 @@ public sealed class TextGeneratorTests
         Assert.HasCount(1, pieces);
     }
 
-    private static TextModel Generator(TrainedGpt model, TokenCodec codec) => new(model, codec, new GptOptions());
+    private static GptTransformer Generator(TrainedGpt model, TokenCodec codec) => new(new TextModel(model, codec));
 
     private static TokenCodec Bytes(bool endOfText = true) =>
         TokenCodec.For(new ByteTokenizer(endOfText), vocabularySize: 257);

@@ -8,7 +8,8 @@ internal sealed record GptConfig(
     double? LayerNormEpsilon, double? ResidPdrop, bool? ScaleAttnWeights, bool? ScaleAttnByInverseLayerIdx,
     bool? AddCrossAttention, bool? TieWordEmbeddings)
 {
-    private static readonly JsonSerializerOptions Format = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Format =
+        new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Options for the network that it describes.</summary>
     /// <exception cref="FormatException">

@@ -92,9 +92,9 @@ internal sealed class GptObjective : ITrainable
 
     /// <summary>
     /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, in nats. Logits exist
-    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. The gradient of the
-    /// hidden states, times <paramref name="share"/>, goes to <paramref name="gradient"/>, if it is there, and that of the
-    /// output weights is added to theirs.
+    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. With a
+    /// <paramref name="gradient"/>, that of the hidden states, times <paramref name="share"/>, goes there, and that of
+    /// the output weights is added to theirs.
     /// </summary>
     private LossTerm CrossEntropy(
         torch.Tensor hidden, Batch batch, bool bfloat16, double share = 1, torch.Tensor? gradient = null)

@@ -70,7 +70,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         var model = new TrainedGpt(
             new GptNetwork(Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
             options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
-        return new GptTransformer(model, codec);
+        return new GptTransformer(new TextModel(model, codec));
     }
 
     private protected override GptTransformer Train(IDataView input, string parameter, TrainingContext context)
@@ -83,7 +83,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
             new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
         TrainedGpt model = Train(corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
-        var trained = new GptTransformer(model, codec);
+        var trained = new GptTransformer(new TextModel(model, codec));
         if (_options.PredictedLabelColumnName is not null)
             trained.Calibrate(held, _options.Contamination);
         return trained;
@@ -113,7 +113,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             if (steps % every != 0)
                 return;
             using TrainedGpt model = current();
-            GeneratedText text = new TextModel(model, codec, _options).Generate([_options.SamplePrompt], generation)[0];
+            GeneratedText text = new GptTransformer(new TextModel(model, codec)).Generate(_options.SamplePrompt, generation);
             samples.Report(new(steps, _options.SamplePrompt + text));
         };
     }
@@ -136,12 +136,13 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             characters.UnionWith(text.EnumerateRunes());
         if (_options.JoinRows)
             characters.UnionWith(_options.RowSeparator.EnumerateRunes());
-        return new CharacterTokenizer(string.Concat(characters), _options.UnknownCharacters, endOfText: !_options.JoinRows);
+        return new CharacterTokenizer(
+            string.Concat(characters), _options.UnknownCharacters, endOfText: !_options.JoinRows);
     }
 
     /// <summary>
     /// Trains on a text, from new weights or from those that the options name, which <see cref="GptOptions.Resolve"/>
-    /// gave. After each step, <paramref name="afterStep"/> is told how many there were, and how to get a model as it is.
+    /// gave. <paramref name="afterStep"/> is told after each step how many there were, and how to get the model then.
     /// </summary>
     internal static TrainedGpt Train(
         TokenCorpus corpus, GptOptions options, TrainingContext context,
@@ -184,7 +185,8 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
 
         TrainedGpt Copy()
         {
-            HostWeights all = module.ToHost(), weights = all.Select(t => GptAdapters.LayerOf(t.Name) is null ? t : null);
+            HostWeights all = module.ToHost();
+            HostWeights weights = all.Select(spec => GptAdapters.LayerOf(spec.Name) is null ? spec : null);
             GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
             return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };

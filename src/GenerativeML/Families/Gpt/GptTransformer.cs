@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Tokenizers;
@@ -18,13 +19,8 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     private readonly TrainedGpt _model;
     private readonly TextModel _text;
 
-    internal GptTransformer(TrainedGpt model, TokenCodec codec, float threshold = float.PositiveInfinity)
-        : this(model, new TextModel(model, codec, model.Network.Options) { Threshold = threshold })
-    {
-    }
-
-    private GptTransformer(TrainedGpt model, TextModel text)
-        : base(text) => (_model, _text) = (model, text);
+    internal GptTransformer(TextModel text)
+        : base(text) => (_text, _model) = (text, text.Model);
 
     /// <summary>What turns text into tokens and back.</summary>
     public Tokenizer Tokenizer => _text.Codec.Tokenizer;
@@ -63,7 +59,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public GeneratedText Generate(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        _text.Generate([prompt], options, cancellationToken)[0];
+        Generate([prompt], options, cancellationToken)[0];
 
     /// <summary>Continues several texts, of any lengths. What one becomes does not depend on the others.</summary>
     /// <param name="prompts">The texts to continue.</param>
@@ -72,8 +68,11 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<string> prompts, GenerationOptions? options = null,
-        CancellationToken cancellationToken = default) =>
-        _text.Generate(prompts, options, cancellationToken);
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        return _text.Generate([.. prompts.Select(_text.Encode)], options, cancellationToken);
+    }
 
     /// <summary>
     /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
@@ -81,14 +80,40 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     /// </summary>
     /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
     public IEnumerable<string> Stream(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        _text.Stream(prompt, options, cancellationToken);
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options = _text.Complete(options);
+        int[] tokens = _text.Encode(prompt);
+        return Pieces(_model.Stream(tokens, options, cancellationToken)).Where(piece => piece.Length > 0);
+
+        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
+        {
+            var text = new TextInProgress(Tokenizer, tokens, options.StopStrings);
+            foreach (GeneratedToken token in generated)
+            {
+                yield return text.Add(token.Id);
+                if (text.Stopped)
+                    yield break;
+            }
+            yield return text.End();
+        }
+    }
 
     /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
     /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
     public IAsyncEnumerable<string> StreamAsync(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        _text.StreamAsync(prompt, options, cancellationToken);
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        return Pieces(Stream(prompt, options, cancellationToken), cancellationToken);
+
+        static async IAsyncEnumerable<string> Pieces(
+            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            using IEnumerator<string> enumerator = pieces.GetEnumerator();
+            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
+                yield return enumerator.Current;
+        }
+    }
 
     /// <summary>Sets the threshold to what a share of texts that were not trained on exceeds.</summary>
     internal void Calibrate(IReadOnlyList<string> texts, double share)
@@ -176,7 +201,8 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
             var model = new TrainedGpt(
                 network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
-            return new GptTransformer(model, codec, saved.Threshold ?? float.PositiveInfinity);
+            return new GptTransformer(
+                new TextModel(model, codec) { Threshold = saved.Threshold ?? float.PositiveInfinity });
         }
         catch (ArgumentException invalid)
         {

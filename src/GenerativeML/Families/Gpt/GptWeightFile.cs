@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace GenerativeML;
 
@@ -13,7 +13,9 @@ internal static class GptWeightFile
     private const int HeadWidth = 64;
 
     // What torch.compile, data parallelism, adapters and models with a head on top put before a name.
-    private static readonly string[] Prefixes = ["_orig_mod.", "module.", "base_model.model.", "transformer."];
+    private const string Prefixes = @"^(_orig_mod\.)?(module\.)?(base_model\.model\.)?(transformer\.)?";
+
+    private const string Mask = @"^h\.[0-9]+\.attn\.(masked_)?bias\z";
 
     /// <summary>The network that a file's tensors speak of, with heads and GELU as GPT-2 has them.</summary>
     /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
@@ -168,21 +170,11 @@ internal static class GptWeightFile
         var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
         foreach (TensorEntry entry in reader.Tensors)
         {
-            string name = Canonical(entry.Spec.Name);
-            if (!IsMask(name) && !found.TryAdd(name, entry))
+            string name = Regex.Replace(entry.Spec.Name, Prefixes, "");
+            if (!Regex.IsMatch(name, Mask) && !found.TryAdd(name, entry))
                 throw new FormatException($"{TensorSpec.Quote(name)} appears twice in the file.");
         }
         return found;
-    }
-
-    private static string Canonical(string name)
-    {
-        foreach (string prefix in Prefixes)
-        {
-            if (name.StartsWith(prefix, StringComparison.Ordinal))
-                name = name[prefix.Length..];
-        }
-        return name;
     }
 
     // Programs that write each of several equal tensors once can leave out the embeddings of a tied network.
@@ -199,10 +191,6 @@ internal static class GptWeightFile
 
     private static bool IsTurned(string canonical, GptWeightLayout layout) =>
         layout == GptWeightLayout.Conv1D && IsBlockMatrix(canonical);
-
-    private static bool IsMask(string canonical) =>
-        canonical.Split('.') is ["h", string block, "attn", "bias" or "masked_bias"]
-        && int.TryParse(block, NumberStyles.None, CultureInfo.InvariantCulture, out _);
 
     // (rows, columns) → (columns, rows)
     private static float[] Transpose(float[] source, long rows, long columns)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace GenerativeML;
@@ -7,66 +6,25 @@ namespace GenerativeML;
 /// A model of tokens with its tokenizer: continues and scores texts as <see cref="GptTransformer"/> says, and knows
 /// which output goes to which column. Safe to use from several threads.
 /// </summary>
-internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions options) : IBatchModel
+internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchModel
 {
+    private readonly GptOptions _options = model.Network.Options;
+
     /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
     public float Threshold { get; set; } = float.PositiveInfinity;
+
+    public TrainedGpt Model => model;
 
     public TokenCodec Codec => codec;
 
     public IReadOnlyList<RowField> Inputs { get; } =
-        [new RowField(options.TextColumnName, FieldKind.Text, Width: 1)];
+        [new RowField(model.Network.Options.TextColumnName, FieldKind.Text, Width: 1)];
 
-    public IReadOnlyList<OutputColumn> Outputs { get; } = options.Outputs(model.Width);
+    public IReadOnlyList<OutputColumn> Outputs { get; } = model.Network.Options.Outputs(model.Width);
 
     public int BatchSize => 64;
 
     public NonFiniteReplacement? Replacement => null;
-
-    /// <summary>Continues prompts of any lengths. What one becomes does not depend on the others.</summary>
-    public IReadOnlyList<GeneratedText> Generate(
-        IReadOnlyList<string> prompts, GenerationOptions? generation = null,
-        CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(prompts);
-        return Generate([.. prompts.Select(Encode)], generation, cancellationToken);
-    }
-
-    /// <summary>Continues a prompt, piece by piece, as they are asked for.</summary>
-    public IEnumerable<string> Stream(
-        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
-    {
-        generation = Complete(generation);
-        int[] tokens = Encode(prompt);
-        return Pieces(model.Stream(tokens, generation, cancellationToken)).Where(piece => piece.Length > 0);
-
-        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
-        {
-            var text = new TextInProgress(codec.Tokenizer, tokens, generation.StopStrings);
-            foreach (GeneratedToken token in generated)
-            {
-                yield return text.Add(token.Id);
-                if (text.Stopped)
-                    yield break;
-            }
-            yield return text.End();
-        }
-    }
-
-    /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
-    public IAsyncEnumerable<string> StreamAsync(
-        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
-    {
-        return Pieces(Stream(prompt, generation, cancellationToken), cancellationToken);
-
-        static async IAsyncEnumerable<string> Pieces(
-            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
-        {
-            using IEnumerator<string> enumerator = pieces.GetEnumerator();
-            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
-                yield return enumerator.Current;
-        }
-    }
 
     /// <summary>
     /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
@@ -78,9 +36,9 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(EncodeRow)];
-        int label = Wanted(options.PredictedLabelColumnName), score = Wanted(options.ScoreColumnName);
-        int perplexity = Wanted(options.PerplexityColumnName), text = Wanted(options.GeneratedTextColumnName);
-        int embedding = Wanted(options.EmbeddingColumnName);
+        int label = Wanted(_options.PredictedLabelColumnName), score = Wanted(_options.ScoreColumnName);
+        int perplexity = Wanted(_options.PerplexityColumnName), text = Wanted(_options.GeneratedTextColumnName);
+        int embedding = Wanted(_options.EmbeddingColumnName);
         float[] scores = new float[Math.Max(label, Math.Max(score, perplexity)) >= 0 ? rows : 0];
         float[] embeddings = new float[embedding >= 0 ? rows * model.Width : 0];
         if (scores.Length + embeddings.Length > 0)
@@ -116,20 +74,22 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
     {
         int[] start = codec.EndOfText is int token ? [token] : [];
         int[] rows = [.. Enumerable.Range(0, prompts.Length).Where(row => prompts[row].Length + start.Length > 0)];
-        GeneratedText[] generated =
-            Generate([.. rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start)], options.Generation, default);
+        GeneratedText[] generated = Generate(
+            [.. rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start)], _options.Generation, default);
         texts[..prompts.Length].Fill("");
         for (int i = 0; i < rows.Length; i++)
             texts[rows[i]] = generated[i].Text;
     }
 
-    private GeneratedText[] Generate(int[][] prompts, GenerationOptions? generation, CancellationToken cancellationToken)
+    /// <summary>Continues prompts of any lengths, at least one token each.</summary>
+    public GeneratedText[] Generate(int[][] prompts, GenerationOptions? generation, CancellationToken cancellation)
     {
         generation = Complete(generation);
         (TextInProgress Text, StringBuilder Whole, List<GeneratedToken> Tokens)[] runs =
         [
-            .. prompts.Select(p =>
-                (new TextInProgress(codec.Tokenizer, p, generation.StopStrings), new StringBuilder(), new List<GeneratedToken>())),
+            .. prompts.Select(p => (
+                new TextInProgress(codec.Tokenizer, p, generation.StopStrings), new StringBuilder(),
+                new List<GeneratedToken>())),
         ];
         FinishReason[] reasons = model.Generate(
             prompts, generation,
@@ -140,7 +100,7 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
                 whole.Append(text.Add(token.Id));
                 return !text.Stopped;
             },
-            cancellationToken);
+            cancellation);
         return
         [
             .. runs.Select((run, i) =>
@@ -151,7 +111,8 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
         ];
     }
 
-    private GenerationOptions Complete(GenerationOptions? generation)
+    /// <summary>Options that were checked, with the token that ends a document.</summary>
+    public GenerationOptions Complete(GenerationOptions? generation)
     {
         generation ??= new GenerationOptions();
         generation.Validate();
@@ -160,7 +121,8 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec, GptOptions o
             : generation;
     }
 
-    private int[] Encode(string prompt)
+    /// <summary>A prompt's tokens, or where it is empty the beginning of a document.</summary>
+    public int[] Encode(string prompt)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         int[] tokens = codec.Encode(prompt);

@@ -197,7 +197,8 @@ public sealed class BytePairTokenizer : GptTokenizer
 /// </summary>
 internal static class ByteCharacters
 {
-    private static readonly byte[] s_bytes = [.. Enumerable.Range(0, 256).Select(b => (byte)b).OrderBy(b => !IsVisible(b))];
+    private static readonly byte[] s_bytes =
+        [.. Enumerable.Range(0, 256).Select(b => (byte)b).OrderBy(b => !IsVisible(b))];
 
     /// <summary>The characters, ascending.</summary>
     public static string InOrder { get; } =
