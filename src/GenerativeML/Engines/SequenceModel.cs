@@ -77,16 +77,24 @@ internal interface ISequenceEngine : IDisposable
     SequenceState Start(SequenceModel model, int sequences, int capacity);
 }
 
-/// <summary>Sequences in progress, with the keys and values of their tokens, and the results of the last run.</summary>
-internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
+/// <summary>
+/// Sequences in progress, with the keys and values of their tokens, and the results of the last run. Each has a slot,
+/// which remembers its earlier tokens. Used by one thread at a time.
+/// </summary>
+internal abstract class SequenceState(SequenceModel model) : IDisposable
 {
     // Logits of many tokens would not fit into a processor's cache where the vocabulary is large.
     private const int MaxLogits = 1 << 20;
 
     private float[] _hidden = [], _logits = [];
 
+    /// <summary>The most tokens that a run should give all results of.</summary>
     public int MaxResults => Math.Max(16, MaxLogits / model.Vocabulary);
 
+    /// <summary>
+    /// Reads tokens of one slot, which stand at <paramref name="position"/> and after it. Afterwards there are results
+    /// of all of them, or only of the last.
+    /// </summary>
     public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
     {
         int results = all ? tokens.Length : 1;
@@ -98,6 +106,7 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
         Run();
     }
 
+    /// <summary>Reads a token of each of the first slots, at its position. Afterwards there are results of each.</summary>
     public void Read(ReadOnlySpan<int> tokens, ReadOnlySpan<int> positions)
     {
         Begin(0, tokens.Length, tokens.Length, tokens.Length);
@@ -106,10 +115,13 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
         Run();
     }
 
+    /// <summary>A result's logits of the token that follows, (V). May be written to.</summary>
     public Span<float> Logits(int result) => _logits.AsSpan(result * model.Vocabulary, model.Vocabulary);
 
+    /// <summary>A result's final hidden state, (C).</summary>
     public ReadOnlySpan<float> Hidden(int result) => _hidden.AsSpan(result * model.Width, model.Width);
 
+    /// <summary>Gives a slot what another one remembers of its first tokens.</summary>
     public abstract void Copy(int from, int to, int tokens);
 
     public virtual void Dispose() => model.End();

@@ -90,7 +90,7 @@ internal sealed class CheckpointStore
         WeightSnapshot? best, EarlyStopping stopping)
     {
         using FileStream file = File.OpenRead(path);
-        IReadOnlyDictionary<string, string> notes = SafetensorsReader.Open(file).Header.Metadata;
+        IReadOnlyDictionary<string, string> notes = SafetensorsReader.Open(file).Metadata;
         if (!notes.TryGetValue("identity", out string? identity) || !notes.TryGetValue("progress", out string? state))
             throw new FormatException("it lacks the notes of a checkpoint.");
         RefuseOthers(path, identity);

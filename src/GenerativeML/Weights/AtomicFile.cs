@@ -8,16 +8,11 @@ internal static class AtomicFile
 
     /// <summary>
     /// Writes a file under a temporary name beside its own, flushes it to the disk and gives it its name, in the
-    /// place of an older file. A process that is killed in between leaves the older file untouched, and a
-    /// temporary one that the next write of the same file replaces.
+    /// place of an older file, which stays as it was if the process is killed or <paramref name="write"/> throws.
     /// </summary>
-    /// <param name="path">The file. Its folder exists.</param>
-    /// <param name="write">Writes the content. Where it throws, the older file stays as it was.</param>
     /// <exception cref="IOException">The disk says no, or another process is writing the same file.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        ArgumentNullException.ThrowIfNull(write);
         string temporary = path + TemporarySuffix;
         var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None);
         try
@@ -27,7 +22,6 @@ internal static class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
-
             File.Move(temporary, path, overwrite: true);
         }
         catch

@@ -8,6 +8,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class HostWeights
 {
+    // A span of bytes holds a quarter of what one of numbers does: larger tensors travel in pieces.
+    private const int PieceLength = 1 << 24;
+
     private readonly Dictionary<string, (TensorSpec Spec, float[] Values)> _tensors;
 
     /// <summary>Tensors of Single, all zero.</summary>
@@ -19,7 +22,9 @@ internal sealed class HostWeights
     private HostWeights(IEnumerable<(TensorSpec Spec, float[] Values)> tensors) =>
         _tensors = tensors.ToDictionary(t => t.Spec.Name, StringComparer.Ordinal);
 
-    /// <summary>What the tensors are.</summary>
+    /// <summary>Tensors of Single with these elements, row by row.</summary>
+    public static HostWeights Of(IEnumerable<(TensorSpec Spec, float[] Values)> tensors) => new(tensors);
+
     public IEnumerable<TensorSpec> Specs => _tensors.Values.Select(t => t.Spec);
 
     /// <summary>What a tensor is; null where there is none of this name.</summary>
@@ -29,9 +34,9 @@ internal sealed class HostWeights
     public float[] this[string name] => _tensors[name].Values;
 
     /// <summary>
-    /// Some of the tensors under other names or in other shapes; the elements are the same, not copies.
+    /// Some of the tensors, other than those renamed to null, under other names or in other shapes; the elements are the
+    /// same, not copies.
     /// </summary>
-    /// <param name="rename">What a tensor is called there; null for one that is left out.</param>
     public HostWeights Select(Func<TensorSpec, TensorSpec?> rename) =>
         new(_tensors.Values.Select(t => (Spec: rename(t.Spec)!, t.Values)).Where(t => t.Spec is not null));
 
@@ -43,55 +48,45 @@ internal sealed class HostWeights
         _tensors.Values.Select(t => (t.Spec, rename(t.Spec) is TensorSpec other ? others[other.Name] : t.Values)));
 
     /// <summary>Writes all tensors as safetensors.</summary>
-    public void Save(Stream stream)
-    {
-        var writer = new SafetensorsWriter(stream, Specs);
-        foreach (TensorSpec spec in writer.Tensors)
-            Write(writer, spec);
-        writer.Complete();
-    }
+    public void Save(Stream stream, IReadOnlyDictionary<string, string>? metadata = null) =>
+        SafetensorsWriter.Write(stream, Specs, Write, metadata);
 
-    /// <summary>Writes one of the tensors, whose turn it is.</summary>
-    public void Write(SafetensorsWriter writer, TensorSpec spec)
+    /// <summary>Gives one tensor's bytes to a writer.</summary>
+    public void Write(TensorSpec spec, Action<ReadOnlySpan<byte>> write)
     {
-        foreach ((int first, int count) in Pieces(this[spec.Name]))
-            writer.Write(spec, MemoryMarshal.AsBytes<float>(this[spec.Name].AsSpan(first, count)));
+        foreach (Memory<float> piece in Pieces(this[spec.Name]))
+            write(MemoryMarshal.AsBytes(piece.Span));
     }
 
     /// <summary>Reads a file that holds exactly these tensors.</summary>
-    /// <exception cref="FormatException">
-    /// The file is not sound or holds other tensors; the message says which.
-    /// </exception>
-    public static HostWeights Load(Stream stream, IEnumerable<TensorSpec> specs)
+    /// <exception cref="FormatException">The file is not sound or holds other tensors.</exception>
+    public static HostWeights Load(Stream stream, IReadOnlyList<TensorSpec> specs)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         // Before anything is allocated: the header was held against the length of the file.
-        reader.Header.Require(specs);
-        return Read(reader, reader.Header.Tensors.Select(t => t.Spec));
+        reader.Require(specs);
+        return Read(reader, specs);
     }
 
     /// <summary>Reads some of the tensors of a file, which it is known to hold.</summary>
     public static HostWeights Read(SafetensorsReader reader, IEnumerable<TensorSpec> specs)
     {
         var weights = new HostWeights(specs);
-        foreach (TensorSpec spec in weights.Specs)
+        foreach ((TensorSpec spec, float[] values) in weights._tensors.Values)
         {
-            float[] values = weights[spec.Name];
-            foreach ((int first, int count) in Pieces(values))
+            long offset = 0;
+            foreach (Memory<float> piece in Pieces(values))
             {
-                reader.Read(
-                    reader.Header.ByName[spec.Name], (long)first * sizeof(float),
-                    MemoryMarshal.AsBytes(values.AsSpan(first, count)));
+                reader.Read(reader.ByName[spec.Name], offset, MemoryMarshal.AsBytes(piece.Span));
+                offset += piece.Length * sizeof(float);
             }
         }
         return weights;
     }
 
-    // A span of bytes holds a quarter of what one of numbers does.
-    private static IEnumerable<(int First, int Count)> Pieces(float[] values)
+    private static IEnumerable<Memory<float>> Pieces(float[] values)
     {
-        const int most = 1 << 24;
-        for (int first = 0; first < values.Length; first += most)
-            yield return (first, Math.Min(most, values.Length - first));
+        for (int first = 0; first < values.Length; first += PieceLength)
+            yield return values.AsMemory(first, Math.Min(PieceLength, values.Length - first));
     }
 }

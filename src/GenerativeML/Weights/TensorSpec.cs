@@ -1,5 +1,28 @@
 namespace GenerativeML;
 
+/// <summary>
+/// The element types of a safetensors file, by the format's own names, the smallest first. The format's types of less
+/// than a byte (F4, F6) are not known here. Files lay tensors out in this order, last first.
+/// </summary>
+internal enum TensorType
+{
+    BOOL,
+    U8,
+    I8,
+    F8_E5M2,
+    F8_E4M3,
+    I16,
+    U16,
+    F16,
+    BF16,
+    I32,
+    U32,
+    F32,
+    F64,
+    I64,
+    U64,
+}
+
 /// <summary>The name, element type and shape of a tensor: all that a file says of it but its bytes.</summary>
 internal sealed class TensorSpec
 {
@@ -8,16 +31,9 @@ internal sealed class TensorSpec
 
     private readonly long[] _shape;
 
-    /// <param name="name">The name in the state dict, such as <c>encoder.0.weight</c>.</param>
-    /// <param name="type">The element type.</param>
-    /// <param name="shape">The size of each dimension, outermost first; empty for a scalar.</param>
-    /// <exception cref="ArgumentException">
-    /// The shape has more than <see cref="MaximumRank"/> dimensions, a negative one, or more bytes than a
-    /// 64-bit number counts.
-    /// </exception>
+    /// <exception cref="ArgumentException">There can be no tensor of this shape.</exception>
     public TensorSpec(string name, TensorType type, params ReadOnlySpan<long> shape)
     {
-        ArgumentNullException.ThrowIfNull(name);
         if (!TryGetLength(type, shape, out long length))
             throw new ArgumentException($"Tensor {Quote(name)} cannot have shape {Describe(shape)}.", nameof(shape));
         Name = name;
@@ -26,10 +42,9 @@ internal sealed class TensorSpec
         _shape = shape.ToArray();
     }
 
-    /// <summary>The name in the state dict.</summary>
+    /// <summary>The name in the state dict, such as <c>encoder.0.weight</c>.</summary>
     public string Name { get; }
 
-    /// <summary>The element type.</summary>
     public TensorType Type { get; }
 
     /// <summary>The size of each dimension, outermost first; empty for a scalar.</summary>
@@ -39,15 +54,13 @@ internal sealed class TensorSpec
     public long Length { get; }
 
     /// <summary>
-    /// The bytes that a tensor takes. A dimension of zero counts as one while watching for overflow, since
-    /// strides are computed in the same way.
+    /// The bytes that a tensor takes; false where there can be no such tensor. A dimension of zero counts as one while
+    /// watching for overflow, since strides are computed in the same way.
     /// </summary>
-    /// <returns>Whether such a tensor can be.</returns>
     public static bool TryGetLength(TensorType type, ReadOnlySpan<long> shape, out long length)
     {
         length = 0;
         long bytes = type.Size();
-        bool empty = false;
         if (shape.Length > MaximumRank)
             return false;
         foreach (long size in shape)
@@ -56,10 +69,8 @@ internal sealed class TensorSpec
             if (size < 0 || bytes > long.MaxValue / factor)
                 return false;
             bytes *= factor;
-            empty |= size == 0;
         }
-
-        length = empty ? 0 : bytes;
+        length = shape.Contains(0) ? 0 : bytes;
         return true;
     }
 
@@ -81,8 +92,19 @@ internal sealed class TensorSpec
     public static string Quote(string name)
     {
         const int shown = 80;
-        ReadOnlySpan<char> start = name.AsSpan(0, Math.Min(shown, name.Length));
-        string clean = string.Concat(start.ToString().Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
-        return name.Length > shown ? $"'{clean}…'" : $"'{clean}'";
+        IEnumerable<char> clean = name.Take(shown).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c);
+        return $"'{string.Concat(clean)}{(name.Length > shown ? "…" : "")}'";
     }
+}
+
+internal static class TensorTypes
+{
+    /// <summary>The size of one element, in bytes.</summary>
+    public static int Size(this TensorType type) => type switch
+    {
+        <= TensorType.F8_E4M3 => 1,
+        <= TensorType.BF16 => 2,
+        <= TensorType.F32 => 4,
+        _ => 8,
+    };
 }

@@ -32,18 +32,16 @@ internal sealed record DecodeConfiguration(string Name, GptNetwork Network, int 
     /// </summary>
     public void Write(Stream stream)
     {
-        var writer = new SafetensorsWriter(stream, Network.Tensors);
         var random = new SplitMix64(1);
-        foreach (TensorSpec spec in writer.Tensors)
+        SafetensorsWriter.Write(stream, Network.Tensors, (spec, write) =>
         {
             var values = new float[spec.Length / sizeof(float)];
             bool isNorm = spec.Name.Contains("ln_", StringComparison.Ordinal);
             bool isGain = isNorm && spec.Name.EndsWith(".weight", StringComparison.Ordinal);
             for (int i = 0; i < values.Length; i++)
                 values[i] = isGain ? 1 : (float)(random.NextDouble() - 0.5) * 0.2f;
-            writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
-        }
-        writer.Complete();
+            write(MemoryMarshal.AsBytes<float>(values));
+        });
     }
 
     private static GptNetwork Sized(

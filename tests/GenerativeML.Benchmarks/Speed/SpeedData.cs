@@ -99,13 +99,11 @@ internal sealed class SpeedData : IDisposable
 
     private static void Write(string path, TensorSpec spec, IEnumerable<byte[]> pieces)
     {
-        AtomicFile.Write(path, file =>
+        AtomicFile.Write(path, file => SafetensorsWriter.Write(file, [spec], (_, write) =>
         {
-            var writer = new SafetensorsWriter(file, [spec]);
             foreach (byte[] piece in pieces)
-                writer.Write(spec, piece);
-            writer.Complete();
-        });
+                write(piece);
+        }));
     }
 
     private static float[][] MakeImages()

@@ -144,7 +144,7 @@ public class TrainedAutoencoderTests
         model.ExportWeights(weights);
 
         weights.Position = 0;
-        var shapes = SafetensorsReader.Open(weights).Header.Tensors.ToDictionary(
+        var shapes = SafetensorsReader.Open(weights).Tensors.ToDictionary(
             t => t.Spec.Name, t => string.Join('x', t.Spec.Shape.ToArray()));
         string stack = members == 1 ? "" : members + "x", row = members == 1 ? "" : members + "x1x";
         Assert.AreEqual(stack + "6x4", shapes["encoder.0.weight"]);

@@ -152,7 +152,7 @@ public sealed partial class EstimatorConformance
             using var weights = new MemoryStream();
             entry.CopyTo(weights);
             weights.Position = 0;
-            return SafetensorsReader.Open(weights).Header.Tensors.Count;
+            return SafetensorsReader.Open(weights).Tensors.Count;
         }
 
         static long Left(Action action)

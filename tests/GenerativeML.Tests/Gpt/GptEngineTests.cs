@@ -26,7 +26,7 @@ public sealed class GptEngineTests
         {
             using IDisposable? without = torch ? NativeParts.Pretend(new InvalidOperationException(), null) : null;
             using var model = new TrainedGpt(network, weights);
-            using ITokenDecoder decoder = model.NewDecoder(slots: 3, capacity: 30);
+            using SequenceState decoder = model.NewDecoder(slots: 3, capacity: 30);
             // A prompt of one and its next tokens, then those of another beside it, then steps of both.
             decoder.Read(1, 0, a.AsSpan(0, 7), all: false);
             AssertResult(0, hiddenA, logitsA, 6);

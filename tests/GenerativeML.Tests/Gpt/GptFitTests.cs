@@ -12,7 +12,7 @@ public class GptFitTests
         new SplitMix64(1).Shuffle(shuffled.AsSpan());
         var corpus = new TokenCorpus(11);
         corpus.Add(text);
-        GptFit fit = TinyGpt.Fit(corpus, Small(300), TinyGpt.Context());
+        TrainedGpt fit = TinyGpt.Fit(corpus, Small(300), TinyGpt.Context());
         using var model = new TrainedGpt(fit.Network, fit.Weights);
         float[] losses = new float[2];
         model.Evaluate([text, shuffled], losses, default);
@@ -90,10 +90,10 @@ public class GptFitTests
     [TestMethod]
     public void Adapters_learn_a_text_and_leave_the_weights_as_they_were()
     {
-        GptFit given = TinyGpt.Fit(TinyGpt.Corpus(2000), Small(150), TinyGpt.Context());
+        TrainedGpt given = TinyGpt.Fit(TinyGpt.Corpus(2000), Small(150), TinyGpt.Context());
         // The same rule, but every token is one higher.
         int[] other = [.. TinyGpt.Text(2000).Select(t => (t + 1) % 11)];
-        GptFit fit = WithFile(given, path => TinyGpt.Fit(
+        TrainedGpt fit = WithFile(given, path => TinyGpt.Fit(
             TinyGpt.Corpus(other),
             Small(100) with { LearningRate = 1e-2, InitialWeights = path, Lora = new() { Rank = 4 } }));
         foreach (string embedding in new[] { "wte.weight", "wpe.weight", "ln_f.weight" })
@@ -148,13 +148,13 @@ public class GptFitTests
     public void Training_starts_from_the_weights_of_a_file_and_those_of_another_network_are_refused(bool tied)
     {
         var network = new GptNetwork(TinyGpt.Options() with { TieEmbeddings = tied });
-        GptFit given = new(network, TinyGpt.Weights(network), null, new(0, 0, false, false));
+        TrainedGpt given = new(network, TinyGpt.Weights(network));
         GptOptions options = TinyGpt.Options(steps: 1) with { LearningRate = 1e-6 };
         WithFile(given, path =>
         {
             options = options with { InitialWeights = path };
             options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0).Validate();
-            GptFit fit = TinyGpt.Fit(TinyGpt.Corpus(300), options);
+            TrainedGpt fit = TinyGpt.Fit(TinyGpt.Corpus(300), options);
             Assert.AreEqual(tied, fit.Network.Options.TieEmbeddings);
             foreach (string name in given.Weights.Specs.Select(t => t.Name))
             {
@@ -223,7 +223,7 @@ public class GptFitTests
             Checkpoint = folder is null ? null : new(folder) { Every = 3, Keep = 10 },
         };
 
-    private static T WithFile<T>(GptFit fit, Func<string, T> use)
+    private static T WithFile<T>(TrainedGpt fit, Func<string, T> use)
     {
         string path = Path.GetTempFileName();
         try

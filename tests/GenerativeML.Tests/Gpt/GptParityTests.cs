@@ -36,7 +36,7 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         GptNetwork network = Expected.Network(expected);
         using var model = new TrainedGpt(network, GptExpected.Weights(network));
-        using ITokenDecoder decoder = model.NewDecoder(3, Expected.Context);
+        using SequenceState decoder = model.NewDecoder(3, Expected.Context);
         List<float> logits = [];
         for (int row = 0; row < 3; row++)
         {
@@ -67,8 +67,8 @@ public class GptParityTests
         using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
         double loss = Backward(network, module, parts);
         Assert.AreEqual(expected.Loss, loss, 1e-5);
-        Assert.HasCount(expected.Gradients.Count, module.NamedTensors());
-        foreach ((string name, torch.Tensor value) in module.NamedTensors())
+        Assert.HasCount(expected.Gradients.Count, module.Tensors);
+        foreach ((string name, torch.Tensor value) in module.Tensors)
             AssertClose(expected.Gradients[name], TinyGpt.Values(value.grad!), 1e-5, name);
     }
 
@@ -90,7 +90,7 @@ public class GptParityTests
             Backward(network, module, parts: 1);
             optimizer.Step(Expected.Rate);
         }
-        foreach ((string name, torch.Tensor value) in module.NamedTensors())
+        foreach ((string name, torch.Tensor value) in module.Tensors)
             AssertClose(expected.After[name], TinyGpt.Values(value), 1e-5, name);
     }
 

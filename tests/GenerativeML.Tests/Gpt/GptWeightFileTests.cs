@@ -28,7 +28,7 @@ public class GptWeightFileTests
         HostWeights weights = TinyGpt.Weights(network);
         SafetensorsReader file = SafetensorsReader.Open(new MemoryStream(Write(network, weights, GptWeightLayout.Conv1D)));
         CollectionAssert.AreEqual(
-            new long[] { 8, 24 }, file.Header.ByName["h.0.attn.c_attn.weight"].Spec.Shape.ToArray());
+            new long[] { 8, 24 }, file.ByName["h.0.attn.c_attn.weight"].Spec.Shape.ToArray());
         float[] square = Tensor(file, "h.1.attn.c_proj.weight"), embedding = Tensor(file, "wte.weight");
         for (int o = 0; o < 8; o++)
         {
@@ -173,7 +173,7 @@ public class GptWeightFileTests
              "n_inner": 9, "scale_attn_weights": false, "add_cross_attention": true}
             """));
         foreach (string part in new[]
-            { "n_positions", "\"relu\"", "layer_norm_epsilon is 1e-06", "n_inner is 9", "scale_attn_weights", "add_cross_attention" })
+            { "n_positions", "\"relu\"", "layer_norm_epsilon is 1E-06", "n_inner is 9", "scale_attn_weights", "add_cross_attention" })
             StringAssert.Contains(error.Message, part);
     }
 
@@ -208,10 +208,9 @@ public class GptWeightFileTests
         Dictionary<string, (long[] Shape, float[] Values)> tensors, TensorType type = TensorType.F32)
     {
         using var stream = new MemoryStream();
-        var writer = new SafetensorsWriter(stream, tensors.Select(t => new TensorSpec(t.Key, type, t.Value.Shape)));
-        foreach (TensorSpec spec in writer.Tensors)
-            writer.Write(spec, Bytes(tensors[spec.Name].Values, type));
-        writer.Complete();
+        SafetensorsWriter.Write(
+            stream, tensors.Select(t => new TensorSpec(t.Key, type, t.Value.Shape)),
+            (spec, write) => write(Bytes(tensors[spec.Name].Values, type)));
         return stream.ToArray();
     }
 
@@ -229,7 +228,7 @@ public class GptWeightFileTests
 
     private static float[] Tensor(SafetensorsReader file, string name)
     {
-        TensorEntry entry = file.Header.ByName[name];
+        TensorEntry entry = file.ByName[name];
         float[] values = new float[entry.Spec.Length / sizeof(float)];
         file.Read(entry, 0, MemoryMarshal.AsBytes(values.AsSpan()));
         return values;

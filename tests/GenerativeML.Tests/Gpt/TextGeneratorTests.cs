@@ -14,7 +14,7 @@ public sealed class TextGeneratorTests
     public void Pieces_are_whole_characters_though_tokens_are_bytes()
     {
         using TrainedGpt model = Saying(Difficult);
-        string[] pieces = [.. new TextGenerator(model, Bytes()).Stream("?", Greedy)];
+        string[] pieces = [.. Generator(model, Bytes()).Stream("?", Greedy)];
         Assert.AreEqual(Difficult, string.Concat(pieces));
         Assert.IsGreaterThan(10, pieces.Length);
         foreach (string piece in pieces)
@@ -31,7 +31,7 @@ public sealed class TextGeneratorTests
     public void A_text_that_ends_within_a_character_leaves_it_out(string said, int tokens, string expected)
     {
         using TrainedGpt model = Saying(said);
-        var generator = new TextGenerator(model, Bytes());
+        var generator = Generator(model, Bytes());
         GenerationOptions options = Greedy with { MaxNewTokens = tokens };
         GeneratedText text = generator.Generate("?", options);
         Assert.AreEqual(expected, text.Text);
@@ -53,7 +53,7 @@ public sealed class TextGeneratorTests
     public void Nothing_of_a_stop_string_is_ever_shown(string said, string[] stops, string expected)
     {
         using TrainedGpt model = Saying(said);
-        var generator = new TextGenerator(model, Bytes());
+        var generator = Generator(model, Bytes());
         GenerationOptions options = Greedy with { StopStrings = stops };
         Assert.AreEqual(expected, string.Concat(generator.Stream("?", options)));
         GeneratedText whole = generator.Generate("?", options);
@@ -69,7 +69,7 @@ public sealed class TextGeneratorTests
     {
         using TrainedGpt model = Saying("a STay STOP b");
         GenerationOptions options = Greedy with { StopStrings = ["STOP"] };
-        string[] pieces = [.. new TextGenerator(model, Bytes()).Stream("?", options)];
+        string[] pieces = [.. Generator(model, Bytes()).Stream("?", options)];
         CollectionAssert.AreEqual(new[] { "a", " ", "STa", "y", " " }, pieces);
     }
 
@@ -78,7 +78,7 @@ public sealed class TextGeneratorTests
     {
         // Random bytes: mostly not valid UTF-8.
         using TrainedGpt model = RandomGpt.Model(RandomGpt.Network(vocabulary: 257));
-        var generator = new TextGenerator(model, Bytes());
+        var generator = Generator(model, Bytes());
         string[] prompts = ["", "a", "longer than the window of this model", "日本", "😀"];
         for (int seed = 0; seed < 12; seed++)
         {
@@ -107,7 +107,7 @@ public sealed class TextGeneratorTests
     public void The_end_of_a_document_ends_the_text_and_starts_an_empty_prompt()
     {
         using TrainedGpt model = Saying("short");
-        var generator = new TextGenerator(model, Bytes());
+        var generator = Generator(model, Bytes());
         GeneratedText text = generator.Generate("", Greedy);
         Assert.AreEqual("short", text.ToString());
         Assert.AreEqual(FinishReason.StopToken, text.FinishReason);
@@ -118,7 +118,7 @@ public sealed class TextGeneratorTests
     public void Prompts_that_cannot_be_continued_are_refused_when_asked()
     {
         using TrainedGpt model = Saying("short");
-        var generator = new TextGenerator(model, Bytes(endOfText: false));
+        var generator = Generator(model, Bytes(endOfText: false));
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => generator.Generate("")).Message, "empty");
         Assert.ThrowsExactly<ArgumentException>(() => generator.Stream(""));
         Assert.ThrowsExactly<ArgumentException>(() => generator.StreamAsync(""));
@@ -133,7 +133,7 @@ public sealed class TextGeneratorTests
     public async Task The_asynchronous_stream_gives_the_same_pieces_and_can_be_cancelled()
     {
         using TrainedGpt model = Saying(Difficult);
-        var generator = new TextGenerator(model, Bytes());
+        var generator = Generator(model, Bytes());
         List<string> pieces = [];
         await foreach (string piece in generator.StreamAsync("?", Greedy))
             pieces.Add(piece);
@@ -151,6 +151,8 @@ public sealed class TextGeneratorTests
         });
         Assert.HasCount(1, pieces);
     }
+
+    private static GptTransformer Generator(TrainedGpt model, TokenCodec codec) => new(new TextModel(model, codec));
 
     private static TokenCodec Bytes(bool endOfText = true) =>
         TokenCodec.For(new ByteTokenizer(endOfText), vocabularySize: 257);

@@ -99,7 +99,7 @@ internal static class TinyGpt
     }
 
     /// <summary>Trains on tokens from 0 to 10.</summary>
-    public static GptFit Fit(TokenCorpus corpus, GptOptions options, TrainingContext? context = null) => GptFit.Run(
+    public static TrainedGpt Fit(TokenCorpus corpus, GptOptions options, TrainingContext? context = null) => GptTrainer.Train(
         corpus, options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0), context ?? Context());
 
     public static TrainingContext Context(int seed = 0) =>

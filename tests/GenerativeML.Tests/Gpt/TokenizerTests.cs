@@ -35,7 +35,7 @@ public sealed class TokenizerTests
             CollectionAssert.AreEqual(
                 ids.ToArray(), tokenizer.EncodeToTokens(text, out _).Select(token => token.Id).ToArray());
 
-            TextInProgress assembler = TokenCodec.For(tokenizer, null, null).StartText([], []);
+            var assembler = new TextInProgress(tokenizer, [], []);
             string[] pieces = [.. ids.Select(assembler.Add)];
             Assert.AreEqual(text, string.Concat(pieces) + assembler.End());
             Assert.IsFalse(pieces.Any(p => p.Length > 0 && (char.IsLowSurrogate(p[0]) || char.IsHighSurrogate(p[^1]))));
@@ -136,12 +136,11 @@ public sealed class TokenizerTests
     [TestMethod]
     public void Text_of_any_other_tokenizer_is_put_together_with_what_stands_before()
     {
-        TokenCodec codec = TokenCodec.For(new Words(), vocabularySize: 4, endOfText: null);
-        TextInProgress text = codec.StartText([0, 1], []);
+        var text = new TextInProgress(new Words(), [0, 1], []);
         Assert.AreEqual(" you", text.Add(2));
         Assert.AreEqual(" all", text.Add(3));
         Assert.AreEqual("", text.End());
-        TextInProgress start = codec.StartText([], []);
+        var start = new TextInProgress(new Words(), [], []);
         Assert.AreEqual("how are" + string.Concat(Enumerable.Repeat(" you all", 20)), string.Concat(
             new[] { 0, 1 }.Concat(Enumerable.Repeat(new[] { 2, 3 }, 20).SelectMany(pair => pair)).Select(start.Add)));
         StringAssert.Contains(

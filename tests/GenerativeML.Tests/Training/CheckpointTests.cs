@@ -64,7 +64,7 @@ public sealed class CheckpointTests : IDisposable
     {
         Assert.ThrowsExactly<OperationCanceledException>(() => Train(_folder, stopAt: 12)); // 13 steps an epoch
         using FileStream file = File.OpenRead(Directory.GetFiles(_folder).Max()!);
-        string progress = SafetensorsReader.Open(file).Header.Metadata["progress"];
+        string progress = SafetensorsReader.Open(file).Metadata["progress"];
         Assert.DoesNotContain("Infinity", progress, "the best validation loss so far is that of the first epoch");
     }
 

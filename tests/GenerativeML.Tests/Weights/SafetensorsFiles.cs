@@ -23,25 +23,22 @@ internal static class SafetensorsFiles
     {
         var bytes = tensors.ToDictionary(t => t.Spec, t => t.Bytes);
         using var stream = new MemoryStream();
-        var writer = new SafetensorsWriter(stream, bytes.Keys, metadata);
-        foreach (TensorSpec spec in writer.Tensors)
-            writer.Write(spec, bytes[spec]);
-        writer.Complete();
+        SafetensorsWriter.Write(stream, bytes.Keys, (spec, write) => write(bytes[spec]), metadata);
         return stream.ToArray();
     }
 
     /// <summary>Reads every byte of a file, or throws.</summary>
-    public static (SafetensorsHeader Header, Dictionary<string, byte[]> Bytes) Read(byte[] file)
+    public static (SafetensorsReader File, Dictionary<string, byte[]> Bytes) Read(byte[] file)
     {
         SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(file));
         var bytes = new Dictionary<string, byte[]>();
-        foreach (TensorEntry tensor in reader.Header.Tensors)
+        foreach (TensorEntry tensor in reader.Tensors)
         {
             var buffer = new byte[tensor.Spec.Length];
             reader.Read(tensor, 0, buffer);
             bytes.Add(tensor.Spec.Name, buffer);
         }
 
-        return (reader.Header, bytes);
+        return (reader, bytes);
     }
 }

@@ -35,7 +35,7 @@ public sealed class SafetensorsGoldenTests
     [TestMethod]
     public void The_reader_understands_the_golden_file()
     {
-        (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(Golden);
+        (SafetensorsReader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(Golden);
 
         Assert.AreEqual("pt", header.Metadata["format"]);
         CollectionAssert.AreEqual(new[] { "n", "w" }, header.Tensors.Select(t => t.Spec.Name).ToArray());
@@ -52,7 +52,7 @@ public sealed class SafetensorsGoldenTests
 
         byte[] expected = [8, 0, 0, 0, 0, 0, 0, 0, .. "{}      "u8];
         CollectionAssert.AreEqual(expected, file);
-        Assert.IsEmpty(SafetensorsFiles.Read(file).Header.Tensors);
+        Assert.IsEmpty(SafetensorsFiles.Read(file).File.Tensors);
     }
 
     [TestMethod]
@@ -71,7 +71,7 @@ public sealed class SafetensorsGoldenTests
         byte[] back = SafetensorsFiles.Write(tensors.Reverse(), new Dictionary<string, string>(notes.Reverse()));
 
         CollectionAssert.AreEqual(there, back);
-        string[] order = [.. SafetensorsFiles.Read(there).Header.Tensors.Select(t => t.Spec.Name)];
+        string[] order = [.. SafetensorsFiles.Read(there).File.Tensors.Select(t => t.Spec.Name)];
         CollectionAssert.AreEqual(new[] { "c", "a", "b", "d" }, order);
     }
 
@@ -85,7 +85,7 @@ public sealed class SafetensorsGoldenTests
             """u8,
             [7, 8, 9]);
 
-        (SafetensorsHeader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(file);
+        (SafetensorsReader header, Dictionary<string, byte[]> bytes) = SafetensorsFiles.Read(file);
 
         CollectionAssert.AreEqual(new[] { "b", "a" }, header.Tensors.Select(t => t.Spec.Name).ToArray());
         CollectionAssert.AreEqual(new byte[] { 9 }, bytes["a"]);
@@ -98,11 +98,11 @@ public sealed class SafetensorsGoldenTests
         SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(Golden));
         var piece = new byte[4];
 
-        reader.Read(reader.Header.ByName["w"], 4, piece);
+        reader.Read(reader.ByName["w"], 4, piece);
         CollectionAssert.AreEqual(new byte[] { 0, 0, 0, 192 }, piece);
-        reader.Read(reader.Header.ByName["n"], 0, piece);
+        reader.Read(reader.ByName["n"], 0, piece);
         CollectionAssert.AreEqual(new byte[] { 3, 0, 0, 0 }, piece);
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => reader.Read(reader.Header.ByName["w"], 5, piece));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => reader.Read(reader.ByName["w"], 5, piece));
     }
 
     [TestMethod]
@@ -112,26 +112,34 @@ public sealed class SafetensorsGoldenTests
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         var bytes = new byte[8];
 
-        reader.Read(reader.Header.ByName["w"], 0, bytes);
+        reader.Read(reader.ByName["w"], 0, bytes);
 
         CollectionAssert.AreEqual(new byte[] { 0, 0, 128, 63, 0, 0, 0, 192 }, bytes);
     }
 
     [TestMethod]
-    public void The_writer_refuses_wrong_turns_and_lost_bytes()
+    public void The_writer_takes_pieces_and_refuses_lost_bytes_and_too_many()
     {
-        var a = new TensorSpec("a", TensorType.U8, 2);
-        var b = new TensorSpec("b", TensorType.U8, 1);
-        var writer = new SafetensorsWriter(new MemoryStream(), [a, b]);
+        TensorSpec[] tensors = [new TensorSpec("a", TensorType.U8, 2), new TensorSpec("b", TensorType.U8, 1)];
+        foreach (int length in new[] { 0, 1, 2, 3 })
+        {
+            using var stream = new MemoryStream();
+            void Write() => SafetensorsWriter.Write(stream, tensors, (spec, write) =>
+            {
+                for (int i = 0; i < (spec.Name == "a" ? length : 1); i++)
+                    write([(byte)(i + 1)]);
+            });
 
-        Assert.ThrowsExactly<InvalidOperationException>(() => writer.Write(b, [1]));
-        Assert.ThrowsExactly<InvalidOperationException>(() => writer.Write(a, [1, 2, 3]));
-        writer.Write(a, [1]);
-        Assert.ThrowsExactly<InvalidOperationException>(() => writer.Write(b, [1]));
-        writer.Write(a, [2]);
-        Assert.ThrowsExactly<InvalidOperationException>(writer.Complete);
-        writer.Write(b, [3]);
-        writer.Complete();
+            if (length == 2)
+            {
+                Write();
+                CollectionAssert.AreEqual(new byte[] { 1, 2, 1 }, stream.ToArray()[^3..]);
+            }
+            else
+            {
+                Assert.ThrowsExactly<InvalidOperationException>(Write);
+            }
+        }
     }
 
     [TestMethod]
@@ -144,6 +152,6 @@ public sealed class SafetensorsGoldenTests
         name = name == "half of a pair" ? ((char)0xD800).ToString() : name;
         TensorSpec[] tensors = [new TensorSpec("taken", TensorType.U8), new TensorSpec(name, TensorType.U8)];
 
-        Assert.ThrowsExactly<ArgumentException>(() => new SafetensorsWriter(new MemoryStream(), tensors));
+        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(new MemoryStream(), tensors, (_, write) => write([0])));
     }
 }

@@ -28,22 +28,17 @@ public sealed class TensorFileTests
     }
 
     [TestMethod]
-    public void Tensors_of_every_type_and_shape_can_be_read_as_they_are()
+    public void Tensors_of_every_type_and_shape_come_back()
     {
         using DisposeScope scope = NewDisposeScope();
         long[][] shapes = [[], [0], [1], [2, 0, 3], [2, 3, 4]];
         (string Name, Tensor Value)[] saved =
             [.. Types.SelectMany(t => shapes.Select((s, i) => ($"{t} {i}", Numbered(t, s))))];
 
-        (Dictionary<string, Tensor> read, _) = TensorFile.Read(Save(saved));
+        Dictionary<string, Tensor> read = Copy(saved);
 
-        Assert.HasCount(saved.Length, read);
         foreach ((string name, Tensor value) in saved)
-        {
-            Assert.AreEqual(value.dtype, read[name].dtype, name);
-            CollectionAssert.AreEqual(value.shape, read[name].shape, name);
             Assert.IsTrue(value.Equals(read[name]), name);
-        }
     }
 
     [TestMethod]
@@ -52,7 +47,7 @@ public sealed class TensorFileTests
         using DisposeScope scope = NewDisposeScope();
         Tensor value = Numbered(ScalarType.Int64, 3, 500_001);
 
-        (Dictionary<string, Tensor> read, _) = TensorFile.Read(Save([("value", value), ("b", ones(3))]));
+        Dictionary<string, Tensor> read = Copy([("value", value), ("b", ones(3))]);
 
         Assert.IsTrue(value.Equals(read["value"]));
     }
@@ -65,7 +60,7 @@ public sealed class TensorFileTests
         Tensor turned = whole.t();
         Tensor part = whole.narrow(0, 1, 2);
 
-        (Dictionary<string, Tensor> read, _) = TensorFile.Read(Save([("turned", turned), ("part", part)]));
+        Dictionary<string, Tensor> read = Copy([("turned", turned), ("part", part)]);
 
         Assert.IsTrue(turned.Equals(read["turned"]));
         Assert.IsTrue(part.Equals(read["part"]));
@@ -119,31 +114,26 @@ public sealed class TensorFileTests
     }
 
     [TestMethod]
-    public void A_type_that_torch_does_not_have_is_refused()
-    {
-        byte[] file = SafetensorsFiles.Write([(new TensorSpec("t", TensorType.U16, 1), [0, 0])]);
-
-        FormatException refusal = Assert.ThrowsExactly<FormatException>(() => TensorFile.Read(new MemoryStream(file)));
-
-        Assert.Contains("'t' is U16", refusal.Message);
-    }
-
-    [TestMethod]
     public void No_tensor_is_left_behind()
     {
-        using Tensor value = ones(2, 3);
-        using Tensor target = zeros(2, 3);
-        byte[] broken = Save([("a", value), ("flag", ones([1], ScalarType.Bool))]).ToArray();
+        using Tensor value = ones(2, 3), target = zeros(2, 3), flag = zeros([1], ScalarType.Bool);
+        byte[] broken = Save([("a", value), ("flag", flag)]).ToArray();
         broken[^1] = 2;
         long before = Tensor.TotalCount;
 
         TensorFile.Load(Save([("a", value)]), [("a", target)]);
-        Assert.ThrowsExactly<FormatException>(() => TensorFile.Read(new MemoryStream(broken)));
-        (Dictionary<string, Tensor> read, _) = TensorFile.Read(Save([("a", value)]));
-        Assert.AreEqual(before + 1, Tensor.TotalCount);
-        read["a"].Dispose();
+        Assert.ThrowsExactly<FormatException>(
+            () => TensorFile.Load(new MemoryStream(broken), [("a", target), ("flag", flag)]));
 
         Assert.AreEqual(before, Tensor.TotalCount);
+    }
+
+    // Saved, and loaded into tensors of zeros of the same types and shapes.
+    private static Dictionary<string, Tensor> Copy((string Name, Tensor Value)[] tensors)
+    {
+        var copies = tensors.ToDictionary(t => t.Name, t => zeros(t.Value.shape, t.Value.dtype));
+        TensorFile.Load(Save(tensors), [.. copies.Select(t => (t.Key, t.Value))]);
+        return copies;
     }
 
     private static MemoryStream Save(

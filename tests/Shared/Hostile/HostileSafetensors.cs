@@ -7,7 +7,6 @@ internal static class HostileSafetensors
     /// <summary>The reader, to the last byte of every tensor.</summary>
     public static HostileRun Reader() => new("safetensors", Mutator().Damage, Load)
     {
-        // For small files; the promise for large ones is SafetensorsHeader.Allowance.
         AllocationPerByte = 16,
         FixedAllocation = 64 << 10,
     };
@@ -19,7 +18,7 @@ internal static class HostileSafetensors
     {
         SafetensorsReader reader = SafetensorsReader.Open(new MemoryStream(file));
         Span<byte> piece = stackalloc byte[64];
-        foreach (TensorEntry tensor in reader.Header.Tensors)
+        foreach (TensorEntry tensor in reader.Tensors)
         {
             for (long at = 0; at < tensor.Spec.Length; at += piece.Length)
                 reader.Read(tensor, at, piece[..(int)Math.Min(piece.Length, tensor.Spec.Length - at)]);
@@ -37,22 +36,22 @@ internal static class HostileSafetensors
                 new("decoder.0.bias", TensorType.F32, 6), new("mask", TensorType.BOOL, 6),
             ],
             new() { ["format"] = "pt", ["network"] = "autoencoder" }),
-        File([.. TensorTypes.All.Select((type, i) => new TensorSpec($"t{i}", type, i % 4, 1 + (i % 3)))]),
+        File([.. Enum.GetValues<TensorType>().Select((type, i) => new TensorSpec($"t{i}", type, i % 4, 1 + (i % 3)))]),
         File([new("größe \"1\"\\\n🙂", TensorType.BF16, 2, 2), new("", TensorType.U8, 0)], new() { ["é"] = "\u0001" }),
     ];
 
     private static byte[] File(TensorSpec[] tensors, Dictionary<string, string>? metadata = null)
     {
         using var stream = new MemoryStream();
-        var writer = new SafetensorsWriter(stream, tensors, metadata);
-        foreach (TensorSpec tensor in writer.Tensors)
-        {
-            var bytes = new byte[tensor.Length];
-            bytes.AsSpan().Fill(1);
-            writer.Write(tensor, bytes);
-        }
-
-        writer.Complete();
+        SafetensorsWriter.Write(
+            stream, tensors,
+            (tensor, write) =>
+            {
+                var bytes = new byte[tensor.Length];
+                bytes.AsSpan().Fill(1);
+                write(bytes);
+            },
+            metadata);
         return stream.ToArray();
     }
 }

@@ -2,76 +2,65 @@ using System.Text.Json;
 
 namespace GenerativeML;
 
-/// <summary>A <c>config.json</c> of GPT-2 as Hugging Face writes it.</summary>
-internal sealed class GptConfig
+/// <summary>What decides the network of a <c>config.json</c> of GPT-2 as Hugging Face writes it.</summary>
+internal sealed record GptConfig(
+    int? NLayer, int? NHead, int? NEmbd, int? NPositions, int? NCtx, int? NInner, string? ActivationFunction,
+    double? LayerNormEpsilon, double? ResidPdrop, bool? ScaleAttnWeights, bool? ScaleAttnByInverseLayerIdx,
+    bool? AddCrossAttention, bool? TieWordEmbeddings)
 {
-    private readonly JsonElement _json;
-
-    /// <exception cref="FormatException">It is no JSON object.</exception>
-    public GptConfig(string json)
-    {
-        try
-        {
-            _json = JsonDocument.Parse(json).RootElement;
-        }
-        catch (JsonException e)
-        {
-            throw new FormatException($"The configuration is not valid JSON: {e.Message}", e);
-        }
-        if (_json.ValueKind != JsonValueKind.Object)
-            throw new FormatException("The configuration is not a JSON object.");
-    }
+    private static readonly JsonSerializerOptions Format =
+        new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Options for the network that it describes.</summary>
     /// <exception cref="FormatException">
     /// It describes one that this package has not; the message lists everything that stands against it.
     /// </exception>
-    public GptOptions ToOptions()
+    public static GptOptions Read(string json)
     {
-        string[] faults = [.. Faults()];
+        GptConfig config;
+        try
+        {
+            config = JsonSerializer.Deserialize<GptConfig>(json, Format)
+                ?? throw new FormatException("The configuration is not a JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"The configuration is not valid JSON: {e.Message}", e);
+        }
+        string[] faults = [.. config.Faults()];
         if (faults.Length > 0)
             throw new FormatException($"The configuration is not one of a GPT-2: {string.Join("; ", faults)}.");
         return new GptOptions
         {
-            Layers = Whole("n_layer")!.Value,
-            Heads = Whole("n_head")!.Value,
-            Width = Whole("n_embd")!.Value,
-            ContextLength = (Whole("n_positions") ?? Whole("n_ctx"))!.Value,
+            Layers = config.NLayer!.Value,
+            Heads = config.NHead!.Value,
+            Width = config.NEmbd!.Value,
+            ContextLength = (config.NPositions ?? config.NCtx)!.Value,
             Biases = true,
-            Gelu = Text("activation_function") == "gelu" ? GeluForm.Erf : GeluForm.Tanh,
-            TieEmbeddings = Is("tie_word_embeddings", JsonValueKind.False) ? false : null,
-            Dropout = Number("resid_pdrop") ?? 0,
+            Gelu = config.ActivationFunction == "gelu" ? GeluForm.Erf : GeluForm.Tanh,
+            TieEmbeddings = config.TieWordEmbeddings == false ? false : null,
+            Dropout = config.ResidPdrop ?? 0,
         };
     }
 
     private IEnumerable<string> Faults()
     {
-        foreach (string name in (string[])["n_layer", "n_head", "n_embd", "n_positions"])
-        {
-            if (Whole(name) is null && !(name == "n_positions" && Whole("n_ctx") is not null))
-                yield return $"{name} is missing or no whole number";
-        }
-        (string Name, bool Differs, string Supported)[] others =
+        (string Name, object? Value, bool Differs, string Supported)[] all =
         [
-            ("activation_function", Text("activation_function") is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"),
-                "gelu or gelu_new"),
-            ("layer_norm_epsilon", (float)(Number("layer_norm_epsilon") ?? 1e-5) != 1e-5f, "1e-05"),
-            ("n_inner", Whole("n_inner") is int inner && inner != 4 * Whole("n_embd"), "four times n_embd"),
-            ("scale_attn_weights", Is("scale_attn_weights", JsonValueKind.False), "true"),
-            ("scale_attn_by_inverse_layer_idx", Is("scale_attn_by_inverse_layer_idx", JsonValueKind.True), "false"),
-            ("add_cross_attention", Is("add_cross_attention", JsonValueKind.True), "false"),
+            ("n_layer", NLayer, NLayer is null, ""),
+            ("n_head", NHead, NHead is null, ""),
+            ("n_embd", NEmbd, NEmbd is null, ""),
+            ("n_positions", NPositions, NPositions is null && NCtx is null, ""),
+            ("activation_function", ActivationFunction,
+                ActivationFunction is not (null or "gelu" or "gelu_new" or "gelu_pytorch_tanh"), "gelu or gelu_new"),
+            ("layer_norm_epsilon", LayerNormEpsilon, (float)(LayerNormEpsilon ?? 1e-5) != 1e-5f, "1E-05"),
+            ("n_inner", NInner, NInner is int inner && inner != 4 * NEmbd, "four times n_embd"),
+            ("scale_attn_weights", ScaleAttnWeights, ScaleAttnWeights == false, "true"),
+            ("scale_attn_by_inverse_layer_idx", ScaleAttnByInverseLayerIdx, ScaleAttnByInverseLayerIdx == true, "false"),
+            ("add_cross_attention", AddCrossAttention, AddCrossAttention == true, "false"),
         ];
-        foreach ((string name, _, string supported) in others.Where(o => o.Differs))
-            yield return $"{name} is {_json.GetProperty(name).GetRawText()}, and {supported} is supported";
+        return all.Where(o => o.Differs).Select(o => o.Value is null
+            ? $"{o.Name} is missing"
+            : $"{o.Name} is {JsonSerializer.Serialize(o.Value)}, and {o.Supported} is supported");
     }
-
-    private bool Is(string name, JsonValueKind kind) =>
-        _json.TryGetProperty(name, out JsonElement value) && value.ValueKind == kind;
-
-    private int? Whole(string name) =>
-        Is(name, JsonValueKind.Number) && _json.GetProperty(name).TryGetInt32(out int n) ? n : null;
-
-    private double? Number(string name) => Is(name, JsonValueKind.Number) ? _json.GetProperty(name).GetDouble() : null;
-
-    private string? Text(string name) => Is(name, JsonValueKind.String) ? _json.GetProperty(name).GetString() : null;
 }

@@ -9,10 +9,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class GptNetwork
 {
-    /// <summary>The name of the token embeddings.</summary>
     public const string Embeddings = "wte.weight";
 
-    /// <summary>The name of the output weights where they are not the token embeddings.</summary>
+    /// <summary>The output weights where they are not the token embeddings.</summary>
     public const string Head = "lm_head.weight";
 
     /// <summary>What names of adapters' matrices end in: (rank, inputs) and (outputs, rank).</summary>
@@ -43,16 +42,13 @@ internal sealed class GptNetwork
         Tensors = AllTensors();
     }
 
-    /// <summary>The options that it was made of.</summary>
     public GptOptions Options { get; }
 
-    /// <summary>Tokens that there are, V.</summary>
     public int VocabularySize { get; }
 
     /// <summary>Every tensor but those of adapters, in the order of the computation.</summary>
     public IReadOnlyList<TensorSpec> Tensors { get; }
 
-    /// <summary>The number of weights.</summary>
     public long ParameterCount => Tensors.Sum(t => t.Length / sizeof(float));
 
     /// <summary>The matrices of a block, without <c>.weight</c>, and what adapts them.</summary>
@@ -62,7 +58,6 @@ internal sealed class GptNetwork
         ("mlp.c_fc", LoraTargets.PerceptronInput), ("mlp.c_proj", LoraTargets.PerceptronOutput),
     ];
 
-    /// <summary>The name of the output weights.</summary>
     public string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
 
     /// <summary>Tokens and their positions → hidden states before the first block, (…) → (…, C).</summary>
@@ -143,34 +138,32 @@ internal sealed class GptNetwork
             : product;
     }
 
-    private List<TensorSpec> AllTensors()
+    private IReadOnlyList<TensorSpec> AllTensors()
     {
-        long width = Options.Width;
-        List<TensorSpec> tensors = [];
-        Add(Embeddings, VocabularySize, width);
-        Add("wpe.weight", Options.ContextLength, width);
+        int width = Options.Width;
+        var layers = new LayerSpecs();
+        layers.Embedding("wte", VocabularySize, width);
+        layers.Embedding("wpe", Options.ContextLength, width);
         for (int i = 0; i < Options.Layers; i++)
         {
-            Layer($"h.{i}.ln_1", width);
-            Layer($"h.{i}.attn.c_attn", 3 * width, width);
-            Layer($"h.{i}.attn.c_proj", width, width);
-            Layer($"h.{i}.ln_2", width);
-            Layer($"h.{i}.mlp.c_fc", 4 * width, width);
-            Layer($"h.{i}.mlp.c_proj", width, 4 * width);
+            Norm($"h.{i}.ln_1");
+            layers.Linear($"h.{i}.attn.c_attn", width, 3 * width, bias: Options.Biases);
+            layers.Linear($"h.{i}.attn.c_proj", width, width, bias: Options.Biases);
+            Norm($"h.{i}.ln_2");
+            layers.Linear($"h.{i}.mlp.c_fc", width, 4 * width, bias: Options.Biases);
+            layers.Linear($"h.{i}.mlp.c_proj", 4 * width, width, bias: Options.Biases);
         }
-        Layer("ln_f", width);
+        Norm("ln_f");
         if (Options.TieEmbeddings == false)
-            Add(Head, VocabularySize, width);
-        return tensors;
+            layers.Linear("lm_head", width, VocabularySize, bias: false);
+        return layers.Tensors;
 
-        void Layer(string name, params long[] shape)
+        void Norm(string name)
         {
-            Add(name + ".weight", shape);
+            layers.Parameter(name + ".weight", 1, width);
             if (Options.Biases)
-                Add(name + ".bias", shape[0]);
+                layers.Parameter(name + ".bias", 0, width);
         }
-
-        void Add(string name, params long[] shape) => tensors.Add(new(name, TensorType.F32, shape));
     }
 }
 
@@ -188,16 +181,22 @@ internal sealed class NamedTensorModule : torch.nn.Module
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, torch.Tensor> Tensors => named_buffers().ToDictionary(t => t.name, t => t.buffer);
 
+    /// <summary>Copies all tensors to host memory.</summary>
+    public HostWeights ToHost() => HostWeights.Of(Tensors.Select(t =>
+    {
+        float[] values = new float[t.Value.numel()];
+        HostTensors.CopyTo(t.Value, values);
+        return (new TensorSpec(t.Key, TensorType.F32, t.Value.shape), values);
+    }));
+
     /// <summary>Takes the values of weights; what they do not have stays.</summary>
     public void LoadStateDict(HostWeights weights)
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in Tensors)
+        foreach ((string name, torch.Tensor value) in Tensors.Where(t => weights.Find(t.Key) is not null))
         {
-            if (weights.Find(name) is null)
-                continue;
             using DisposeScope scope = torch.NewDisposeScope();
-            value.view(-1).copy_(HostTensors.FromRows(weights[name], 1, value.numel(), value.device).view(-1));
+            value.copy_(HostTensors.FromRows(weights[name], 1, value.numel(), value.device).view(value.shape));
         }
     }
 }

@@ -1,14 +1,22 @@
+using System.Text.Json.Serialization;
+using Microsoft.ML.Tokenizers;
+
 namespace GenerativeML;
 
 /// <summary>
 /// The options of a GPT: its network, and its training on a stream of tokens. A step trains on
 /// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
 /// </summary>
-/// <remarks><inheritdoc cref="TextOptions" path="/remarks"/></remarks>
-public sealed record GptOptions : TextOptions
+/// <remarks>
+/// <see cref="TrainingOptions.ValidationFraction"/> holds back the end of the text, in whole;
+/// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the tokens may take.
+/// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning
+/// for text.
+/// </remarks>
+public sealed record GptOptions : TrainingOptions
 {
     private const int DefaultBatchSize = 12, DefaultSteps = 2000;
-    private const int MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
+    private const int MaxVocabulary = 1 << 24, MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
 
     /// <summary>
     /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
@@ -105,6 +113,93 @@ public sealed record GptOptions : TextOptions
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>The input: a column of text. Default <c>Text</c>.</summary>
+    public string TextColumnName { get; init; } = "Text";
+
+    /// <summary>
+    /// Whether the rows are lines of one text. Default: no; each row is a document, a beginning and an end of its own.
+    /// </summary>
+    public bool JoinRows { get; init; }
+
+    /// <summary>What stands after each row of one text. Default: a line feed.</summary>
+    public string RowSeparator { get; init; } = "\n";
+
+    /// <summary>
+    /// Turns text into tokens. Default: a <see cref="CharacterTokenizer"/> for the characters of the training text. Any
+    /// tokenizer of Microsoft.ML.Tokenizers can be given; one that is no <see cref="GptTokenizer"/> can be used, but not
+    /// saved inside the model.
+    /// </summary>
+    [JsonIgnore]
+    public Tokenizer? Tokenizer { get; init; }
+
+    /// <summary>
+    /// Learns a byte-pair vocabulary of at most so many tokens from the training text, in place of characters. From 257
+    /// to 1,000,000. Default: none is learned.
+    /// </summary>
+    public int? BytePairVocabulary { get; init; }
+
+    /// <summary>
+    /// What is done with characters that the training text did not have, where its characters are the tokens. Default:
+    /// they are replaced by U+FFFD.
+    /// </summary>
+    public UnknownCharacters UnknownCharacters { get; init; }
+
+    /// <summary>
+    /// The number of tokens. Has to be given with a tokenizer that is no <see cref="GptTokenizer"/>, which does not tell
+    /// it; may be given to make it larger than the tokenizer's. Default: the tokenizer's.
+    /// </summary>
+    public int? VocabularySize { get; init; }
+
+    /// <summary>
+    /// The token that stands between documents. Default: <see cref="GptTokenizer.EndOfTextId"/>, or none.
+    /// </summary>
+    public int? EndOfTextId { get; init; }
+
+    /// <summary>How the column for generated text is made, and samples while training. Default: all defaults.</summary>
+    [JsonIgnore]
+    public GenerationOptions Generation { get; init; } = new();
+
+    /// <summary>
+    /// The share of rows like those of training that are to be predicted as anomalies, for
+    /// <see cref="PredictedLabelColumnName"/>. In (0, 0.5]. Default 0.1. Some of the training rows, a tenth to a quarter
+    /// and at most 2,048, are held back from training to know by them which scores such rows get.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
+
+    /// <summary>
+    /// The column for the text that continues the row's. Default <c>GeneratedText</c>; null: none is added.
+    /// </summary>
+    public string? GeneratedTextColumnName { get; init; } = "GeneratedText";
+
+    /// <summary>The column for the score, the mean of −log p over the row's tokens. Default: none is added.</summary>
+    public string? ScoreColumnName { get; init; }
+
+    /// <summary>The column for the perplexity, the exponential of the score. Default: none is added.</summary>
+    public string? PerplexityColumnName { get; init; }
+
+    /// <summary>The column for the predicted label, whether the row is an anomaly. Default: none is added.</summary>
+    public string? PredictedLabelColumnName { get; init; }
+
+    /// <summary>
+    /// The column for the embedding, the mean of the tokens' final hidden states. Default: none is added.
+    /// </summary>
+    public string? EmbeddingColumnName { get; init; }
+
+    /// <summary>Steps between samples of text while training. Default: none are made.</summary>
+    [JsonIgnore]
+    public int? SampleEvery { get; init; }
+
+    /// <summary>Told the samples of text, on the thread that trains.</summary>
+    [JsonIgnore]
+    public IProgress<TrainingSample>? Samples { get; init; }
+
+    /// <summary>
+    /// What samples continue. Default: nothing, which is the beginning of a document; a text of joined rows has none, so
+    /// that it needs a prompt.
+    /// </summary>
+    [JsonIgnore]
+    public string SamplePrompt { get; init; } = "";
+
     /// <summary>
     /// Options for the network that a <c>config.json</c> of GPT-2 describes (as Hugging Face writes it): sizes, biases,
     /// the form of GELU and dropout. Everything else has its default, and can be changed by <c>with</c>.
@@ -114,7 +209,7 @@ public sealed record GptOptions : TextOptions
     /// It describes a network that this is not; the message lists what differs.
     /// </exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static GptOptions FromConfig(string path) => new GptConfig(File.ReadAllText(path)).ToOptions();
+    public static GptOptions FromConfig(string path) => GptConfig.Read(File.ReadAllText(path));
 
     /// <summary>
     /// Options for the network that a safetensors file of weights belongs to, as far as the file tells: layers, width,
@@ -132,9 +227,7 @@ public sealed record GptOptions : TextOptions
         return GptWeightFile.Describe(file);
     }
 
-    /// <summary>The number format, the rates and all else that is left open, decided.</summary>
-    /// <param name="codec">The tokenizer.</param>
-    /// <param name="seed">The seed.</param>
+    /// <summary>The rates and all else that is left open, decided.</summary>
     internal GptOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
@@ -161,10 +254,52 @@ public sealed record GptOptions : TextOptions
         };
     }
 
+    /// <summary>The added columns, in the order of the schema, for embeddings of a width.</summary>
+    internal IReadOnlyList<OutputColumn> Outputs(int width)
+    {
+        OutputColumn?[] columns =
+        [
+            PredictedLabelColumnName is string label
+                ? new(label, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel } : null,
+            ScoreColumnName is string score
+                ? new(score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore } : null,
+            PerplexityColumnName is string perplexity ? new(perplexity, OutputKind.Single) : null,
+            GeneratedTextColumnName is string text ? new(text, OutputKind.Text) : null,
+            EmbeddingColumnName is string embedding ? new(embedding, OutputKind.Single, width) : null,
+        ];
+        return [.. columns.OfType<OutputColumn>()];
+    }
+
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
+        ColumnNames.Check(
+            [TextColumnName],
+            [
+                PredictedLabelColumnName, ScoreColumnName, PerplexityColumnName, GeneratedTextColumnName,
+                EmbeddingColumnName,
+            ]);
+        ArgumentNullException.ThrowIfNull(RowSeparator);
+        ArgumentNullException.ThrowIfNull(Generation);
+        Generation.Validate();
+        OptionChecks.Defined(UnknownCharacters);
+        ArgumentNullException.ThrowIfNull(SamplePrompt);
+        OptionChecks.AtLeast(SampleEvery ?? 1, 1, nameof(SampleEvery));
+        if (SampleEvery is null != Samples is null)
+            throw new ArgumentException(
+                $"Options {nameof(SampleEvery)} and {nameof(Samples)} belong together: set both or none.");
+        OptionChecks.Within(Contamination, double.Epsilon, 0.5);
+        OptionChecks.Within(BytePairVocabulary ?? 257, 257, 1_000_000, nameof(BytePairVocabulary));
+        OptionChecks.Within(VocabularySize ?? 1, 1, MaxVocabulary, nameof(VocabularySize));
+        if (BytePairVocabulary is not null && Tokenizer is not null)
+            throw new ArgumentException(
+                $"Option {nameof(BytePairVocabulary)} learns a tokenizer and option {nameof(Tokenizer)} gives one: "
+                + "set one of them.");
+        if (Tokenizer is null && (VocabularySize is not null || EndOfTextId is not null))
+            throw new ArgumentException(
+                $"Options {nameof(VocabularySize)} and {nameof(EndOfTextId)} belong to option {nameof(Tokenizer)}, "
+                + "which is not set.");
         OptionChecks.Within(Layers, 1, MaxLayers);
         OptionChecks.Within(Width, 1, MaxWidth);
         OptionChecks.Within(Heads, 1, Width);
@@ -174,21 +309,17 @@ public sealed record GptOptions : TextOptions
         OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        if (Steps is int steps)
-            OptionChecks.AtLeast(steps, 1, nameof(Steps));
+        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
         if (Steps is not null && Epochs is not null)
             throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
         OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
-        if (Optimizer is GptOptimizer optimizer)
-            OptionChecks.Defined(optimizer, nameof(Optimizer));
-        if (MatrixLearningRate is double rate)
-            OptionChecks.PositiveFinite(rate, nameof(MatrixLearningRate));
+        OptionChecks.Defined(Optimizer ?? default, nameof(Optimizer));
+        OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
         Lora?.Validate(Width);
         RequireFile(InitialWeights, nameof(InitialWeights));
         RequireFile(InitialAdapters, nameof(InitialAdapters));
-        if (InitialWeightsLayout is GptWeightLayout layout)
-            OptionChecks.Defined(layout, nameof(InitialWeightsLayout));
+        OptionChecks.Defined(InitialWeightsLayout ?? default, nameof(InitialWeightsLayout));
         if (InitialWeights is null && (Lora is not null || InitialAdapters is not null))
         {
             string option = Lora is not null ? nameof(Lora) : nameof(InitialAdapters);

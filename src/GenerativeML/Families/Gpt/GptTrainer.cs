@@ -1,4 +1,7 @@
+using System.Text;
+using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Tokenizers;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -26,7 +29,7 @@ namespace GenerativeML;
 /// <item><term><c>Score</c></term><description><see cref="float"/>: the mean of −log p over the row's tokens; the
 /// higher, the stranger. NaN for a row without a token to score.</description></item>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above
-/// <see cref="TextTransformer.Threshold"/>, as that of the share <see cref="TextOptions.Contamination"/> of rows like
+/// <see cref="GptTransformer.Threshold"/>, as that of the share <see cref="GptOptions.Contamination"/> of rows like
 /// those of training is.</description></item>
 /// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the
 /// score.</description></item>
@@ -34,20 +37,20 @@ namespace GenerativeML;
 /// states.</description></item>
 /// </list>
 /// </remarks>
-public sealed class GptTrainer : TextTrainer<GptTransformer>
+public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
 {
+    // Enough to know a quantile by.
+    private const int MaxHeldRows = 2048;
+
     private readonly GptOptions _options;
 
     internal GptTrainer(IHostEnvironment environment, GptOptions options)
         : base(environment, nameof(GptTrainer), options) => _options = options;
 
-    private protected override GptTransformer Train(
-        TokenCorpus corpus, TokenCodec codec, TrainingContext context, Action<long, Func<TokenModel>>? afterStep)
-    {
-        GptFit fit = GptFit.Run(corpus, _options.Resolve(codec, context.Seed), context, afterStep: afterStep);
-        var model = new TrainedGpt(fit.Network, fit.Weights, context.Device, context.FallbackToCpu);
-        return new GptTransformer(model, codec, adapters: fit.Adapters);
-    }
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _options.Outputs(width: 1);
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
+        InputColumns.Check(inputSchema, _options.TextColumnName, InputKind.Text, parameter);
 
     /// <summary>A transformer of the weights that options name, without training.</summary>
     internal static GptTransformer Pretrained(IHostEnvironment environment, GptOptions options)
@@ -62,36 +65,88 @@ public sealed class GptTrainer : TextTrainer<GptTransformer>
                 nameof(options));
         TokenCodec codec = TokenCodec.For(options.Tokenizer, options.VocabularySize, options.EndOfTextId);
         options = options.Resolve(codec, options.Seed ?? HostDefaults.Seed(environment));
-        (GptNetwork network, HostWeights weights) = GptFit.ReadInitial(options)
+        (GptNetwork network, HostWeights weights) = ReadInitial(options)
             ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
         var model = new TrainedGpt(
-            new GptNetwork(GptFit.Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
+            new GptNetwork(Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
             options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
-        return new GptTransformer(model, codec);
+        return new GptTransformer(new TextModel(model, codec));
     }
-}
 
-/// <summary>What a GPT's training gives.</summary>
-/// <param name="Network">The network, without adapters, with options that a saved model keeps.</param>
-/// <param name="Weights">The weights, with adapters, if there are any, merged into them.</param>
-/// <param name="Adapters">The adapters by themselves; they belong to the weights that training started from.</param>
-/// <param name="Outcome">How training ended.</param>
-internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapters? Adapters, TrainingOutcome Outcome)
-{
-    /// <summary>Trains on a text, from new weights or from those that the options name.</summary>
-    /// <param name="corpus">The text.</param>
-    /// <param name="options">The network and its training, as <see cref="GptOptions.Resolve"/> gives them.</param>
-    /// <param name="context">What the surroundings decide.</param>
-    /// <param name="afterStep">
-    /// Told, after each step, how many there were, and how to get a model as it is then. Default: nobody.
-    /// </param>
-    /// <exception cref="InvalidOperationException">The text is shorter than a window.</exception>
-    /// <exception cref="FormatException">
-    /// The file of initial weights is not sound, or one of another network.
-    /// </exception>
-    public static GptFit Run(
+    private protected override GptTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
+        long rows = column.Count();
+        TokenCodec codec = TokenCodec.For(Tokenizer(column), _options.VocabularySize, _options.EndOfTextId);
+        List<string> held = [];
+        TokenCorpus corpus = column.Read(
+            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
+            new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
+        TrainedGpt model = Train(corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
+        var trained = new GptTransformer(new TextModel(model, codec));
+        if (_options.PredictedLabelColumnName is not null)
+            trained.Calibrate(held, _options.Contamination);
+        return trained;
+    }
+
+    // Some twenty rows beyond the threshold tell well where it lies; but most rows are to train.
+    private double HeldShare(long rows)
+    {
+        if (_options.PredictedLabelColumnName is null || rows < 2)
+            return 0;
+        const double least = 0.1, most = 0.25;
+        return Math.Clamp(20 / _options.Contamination / rows, least, most);
+    }
+
+    // What writes samples of text between steps; null where none are asked for.
+    private Action<long, Func<TrainedGpt>>? Sampling(TokenCodec codec, int seed)
+    {
+        if (_options is not { SampleEvery: int every, Samples: { } samples })
+            return null;
+        GenerationOptions generation = _options.Generation with { Seed = _options.Generation.Seed ?? seed };
+        generation.CheckTokens(codec.VocabularySize);
+        if (codec.EndOfText is null && codec.Encode(_options.SamplePrompt).Length == 0)
+            throw new InvalidOperationException(
+                $"Option {nameof(_options.SamplePrompt)} is empty, and no token is the beginning of a document.");
+        return (steps, current) =>
+        {
+            if (steps % every != 0)
+                return;
+            using TrainedGpt model = current();
+            GeneratedText text = new GptTransformer(new TextModel(model, codec)).Generate(_options.SamplePrompt, generation);
+            samples.Report(new(steps, _options.SamplePrompt + text));
+        };
+    }
+
+    private Tokenizer Tokenizer(TextColumn column)
+    {
+        if (_options.Tokenizer is Tokenizer given)
+            return given;
+        if (_options.BytePairVocabulary is int size)
+        {
+            return BytePairTokenizer.Train(column.Texts(), new()
+            {
+                VocabularySize = size,
+                EndOfText = !_options.JoinRows,
+                CancellationToken = _options.CancellationToken,
+            });
+        }
+        var characters = new HashSet<Rune>();
+        foreach (string text in column.Texts())
+            characters.UnionWith(text.EnumerateRunes());
+        if (_options.JoinRows)
+            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
+        return new CharacterTokenizer(
+            string.Concat(characters), _options.UnknownCharacters, endOfText: !_options.JoinRows);
+    }
+
+    /// <summary>
+    /// Trains on a text, from new weights or from those that the options name, which <see cref="GptOptions.Resolve"/>
+    /// gave. <paramref name="afterStep"/> is told after each step how many there were, and how to get the model then.
+    /// </summary>
+    internal static TrainedGpt Train(
         TokenCorpus corpus, GptOptions options, TrainingContext context,
-        Action<long, Func<TokenModel>>? afterStep = null)
+        Action<long, Func<TrainedGpt>>? afterStep = null)
     {
         (GptNetwork Network, HostWeights Weights)? initial = ReadInitial(options);
         GptNetwork network = initial?.Network ?? new GptNetwork(options);
@@ -124,26 +179,22 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         var kept = new GptNetwork(Kept(options));
         var objective = new GptObjective(
             network, module, bfloat16, matrixRate,
-            afterStep is null ? null : count => afterStep(count, () => new TrainedGpt(kept, Copy().Weights)));
-        TrainingOutcome outcome = TrainingLoop.Run(objective, data, run, device);
-        (HostWeights weights, GptAdapters? adapters) = Copy();
-        return new GptFit(kept, weights, adapters, outcome);
+            afterStep is null ? null : count => afterStep(count, Copy));
+        TrainingLoop.Run(objective, data, run, device);
+        return Copy();
 
-        (HostWeights Weights, GptAdapters? Adapters) Copy()
+        TrainedGpt Copy()
         {
-            var weights = new HostWeights(kept.Tensors);
-            IReadOnlyDictionary<string, torch.Tensor> tensors = module.Tensors;
-            foreach (TensorSpec spec in kept.Tensors)
-                HostTensors.CopyTo(tensors[spec.Name], weights[spec.Name]);
-            GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, module) : null;
+            HostWeights all = module.ToHost();
+            HostWeights weights = all.Select(spec => GptAdapters.LayerOf(spec.Name) is null ? spec : null);
+            GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
-            return (weights, adapters);
+            return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };
         }
     }
 
-    /// <summary>The weights that options name and the network that they belong to; null where they name none.</summary>
-    /// <exception cref="FormatException">A file is not sound, or one of another network.</exception>
-    public static (GptNetwork Network, HostWeights Weights)? ReadInitial(GptOptions options)
+    // The weights that options name and the network that they belong to; null where they name none.
+    private static (GptNetwork Network, HostWeights Weights)? ReadInitial(GptOptions options)
     {
         if (options.InitialWeights is null)
             return null;
@@ -157,8 +208,8 @@ internal sealed record GptFit(GptNetwork Network, HostWeights Weights, GptAdapte
         return (network, weights);
     }
 
-    /// <summary>What is kept of options: not where the weights came from.</summary>
-    public static GptOptions Kept(GptOptions options) => options with
+    // What is kept of options: not where the weights came from.
+    private static GptOptions Kept(GptOptions options) => options with
     {
         InitialWeights = null,
         InitialWeightsLayout = null,

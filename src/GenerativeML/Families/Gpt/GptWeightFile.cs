@@ -1,6 +1,5 @@
-using System.Buffers.Binary;
-using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace GenerativeML;
 
@@ -10,19 +9,19 @@ namespace GenerativeML;
 /// </summary>
 internal static class GptWeightFile
 {
-    private const int PieceElements = 1 << 20;
-
     // GPT-2's, in all its sizes.
     private const int HeadWidth = 64;
 
     // What torch.compile, data parallelism, adapters and models with a head on top put before a name.
-    private static readonly string[] Prefixes = ["_orig_mod.", "module.", "base_model.model.", "transformer."];
+    private const string Prefixes = @"^(_orig_mod\.)?(module\.)?(base_model\.model\.)?(transformer\.)?";
+
+    private const string Mask = @"^h\.[0-9]+\.attn\.(masked_)?bias\z";
 
     /// <summary>The network that a file's tensors speak of, with heads and GELU as GPT-2 has them.</summary>
     /// <exception cref="FormatException">The file is not sound, or not one of a GPT with such heads.</exception>
     public static GptOptions Describe(Stream stream)
     {
-        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream).Header);
+        Dictionary<string, TensorEntry> found = ByName(SafetensorsReader.Open(stream));
         if (Shape(GptNetwork.Embeddings) is not [_, long width] || Shape("wpe.weight") is not [long context, _])
         {
             throw new FormatException(
@@ -36,44 +35,40 @@ internal static class GptWeightFile
         int layers = 0;
         while (found.ContainsKey($"h.{layers}.ln_1.weight"))
             layers++;
-        var options = new GptOptions
-        {
-            Layers = layers,
-            Heads = (int)Math.Min(int.MaxValue, width / HeadWidth),
-            Width = (int)Math.Min(int.MaxValue, width),
-            ContextLength = (int)Math.Min(int.MaxValue, context),
-            Biases = found.ContainsKey("ln_f.bias"),
-            Gelu = GeluForm.Tanh,
-        };
         try
         {
+            var options = new GptOptions
+            {
+                Layers = layers,
+                Heads = checked((int)(width / HeadWidth)),
+                Width = checked((int)width),
+                ContextLength = checked((int)context),
+                Biases = found.ContainsKey("ln_f.bias"),
+                Gelu = GeluForm.Tanh,
+            };
             options.Validate();
+            return options;
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or OverflowException)
         {
             throw new FormatException($"The file has no weights of a GPT: {e.Message}", e);
         }
-        return options;
 
         long[] Shape(string name) => found.TryGetValue(name, out TensorEntry? entry) ? entry.Spec.Shape.ToArray() : [];
     }
 
-    /// <summary>Reads the weights of the network that options ask for.</summary>
-    /// <param name="stream">The file.</param>
-    /// <param name="options">Options with <see cref="TextOptions.VocabularySize"/> known.</param>
-    /// <returns>
-    /// The network, with output weights of its own where the file has such, unless the options say otherwise; and its
-    /// weights.
-    /// </returns>
+    /// <summary>
+    /// Reads the weights of the network that options ask for. It has output weights of its own where the file has such,
+    /// unless the options say otherwise.
+    /// </summary>
     /// <exception cref="FormatException">
-    /// The file is not sound; or tensors are missing, unexpected, of another shape, or hold what is no number: the
-    /// message lists all of them.
+    /// The file is not sound, or its tensors do not fit: the message lists all of them.
     /// </exception>
     public static (GptNetwork Network, HostWeights Weights) Read(Stream stream, GptOptions options)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
         var tied = new GptNetwork(options with { TieEmbeddings = true });
-        Dictionary<string, TensorEntry> found = ByName(reader.Header);
+        Dictionary<string, TensorEntry> found = ByName(reader);
         GptWeightLayout layout = options.InitialWeightsLayout ?? (
             found.TryGetValue("h.0.attn.c_attn.weight", out TensorEntry? first)
             && first.Spec.Shape.SequenceEqual([options.Width, 3L * options.Width])
@@ -86,72 +81,71 @@ internal static class GptWeightFile
                 $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
                 + HeadAlone(found));
         bool differs = found.TryGetValue(GptNetwork.Head, out TensorEntry? head)
-            && Differ(reader, head, found[GptNetwork.Embeddings]);
+            && !Read(reader, head).AsSpan().SequenceEqual(Read(reader, found[GptNetwork.Embeddings]));
         if (differs && options.TieEmbeddings == true)
             throw new FormatException(
                 $"The weights are not those of the network: '{GptNetwork.Head}' differs from '{GptNetwork.Embeddings}', "
                 + $"and option {nameof(options.TieEmbeddings)} says that they are the same.");
         var network = new GptNetwork(options with { TieEmbeddings = options.TieEmbeddings ?? !differs });
-        var weights = new HostWeights(network.Tensors);
-        foreach (TensorSpec spec in network.Tensors)
+        return (network, HostWeights.Of(network.Tensors.Select(spec =>
         {
-            TensorEntry entry = found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings];
-            ReadInto(weights[spec.Name], reader, entry, layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name));
-        }
-        return (network, weights);
+            float[] values = Read(reader, found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings]);
+            return (spec, IsTurned(spec.Name, layout) ? Transpose(values, spec.Shape[1], spec.Shape[0]) : values);
+        })));
     }
 
     /// <summary>Writes weights under GPT-2's names, without a prefix.</summary>
-    public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout)
-    {
-        var writer = new SafetensorsWriter(
-            stream, InFile(network, layout), new Dictionary<string, string> { ["format"] = "pt" });
-        foreach (TensorSpec spec in writer.Tensors)
-        {
-            float[] values = weights[spec.Name];
-            if (layout == GptWeightLayout.Conv1D && IsBlockMatrix(spec.Name))
+    public static void Write(Stream stream, GptNetwork network, HostWeights weights, GptWeightLayout layout) =>
+        SafetensorsWriter.Write(
+            stream, InFile(network, layout),
+            (spec, write) =>
             {
-                float[] turned = new float[values.Length];
-                Transpose(values, 0, (int)spec.Shape[1], (int)spec.Shape[0], turned);
-                values = turned;
-            }
-            writer.Write(spec, MemoryMarshal.AsBytes<float>(values));
-        }
-        writer.Complete();
-    }
+                float[] values = weights[spec.Name];
+                write(MemoryMarshal.AsBytes<float>(
+                    IsTurned(spec.Name, layout) ? Transpose(values, spec.Shape[1], spec.Shape[0]) : values));
+            },
+            new Dictionary<string, string> { ["format"] = "pt" });
 
     /// <summary>Whether a tensor is a matrix whose two layouts differ.</summary>
     public static bool IsBlockMatrix(string canonical) =>
         canonical.StartsWith("h.", StringComparison.Ordinal)
         && GptNetwork.Matrices.Any(m => canonical.EndsWith($".{m.Name}.weight", StringComparison.Ordinal));
 
-    /// <summary>Reads a tensor's elements, as Single; those of a matrix turned, if asked for.</summary>
+    /// <summary>Reads a tensor's elements, as Single.</summary>
     /// <exception cref="FormatException">Some are no numbers.</exception>
-    public static void ReadInto(float[] values, SafetensorsReader reader, TensorEntry entry, bool turned = false)
+    public static float[] Read(SafetensorsReader reader, TensorEntry entry)
     {
-        foreach ((int start, float[] piece) in Pieces(reader, entry))
+        float[] values = entry.Spec.Type switch
         {
-            if (!Array.TrueForAll(piece, float.IsFinite))
-                throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
-            if (turned)
-                Transpose(piece, start, (int)entry.Spec.Shape[0], (int)entry.Spec.Shape[1], values);
-            else
-                piece.CopyTo(values, start);
+            TensorType.F32 => Elements<float>(),
+            TensorType.F16 => Array.ConvertAll(Elements<Half>(), half => (float)half),
+            _ => Array.ConvertAll(Elements<ushort>(), bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)),
+        };
+        return Array.TrueForAll(values, float.IsFinite)
+            ? values
+            : throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
+
+        T[] Elements<T>()
+            where T : unmanaged
+        {
+            var elements = new T[entry.Spec.Length / entry.Spec.Type.Size()];
+            reader.Read(entry, 0, MemoryMarshal.AsBytes(elements.AsSpan()));
+            return elements;
         }
     }
 
-    /// <summary>A file's tensors by our names, held against what is expected of it.</summary>
-    /// <param name="found">The file's tensors; causal masks are left out.</param>
-    /// <param name="expected">What has to be there.</param>
-    /// <param name="optional">What may be there.</param>
-    /// <returns>Everything that does not fit.</returns>
+    /// <summary>Everything that does not fit of a file's tensors by our names.</summary>
     public static List<string> Faults(
         Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
     {
-        List<string> faults = [];
-        AddAll("missing", expected.Select(t => t.Name).Where(name => !found.ContainsKey(name)));
         var known = expected.Concat(optional).ToDictionary(t => t.Name);
-        AddAll("unexpected", found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name));
+        IEnumerable<string> missing = expected.Select(t => t.Name).Where(name => !found.ContainsKey(name));
+        IEnumerable<string> surplus = found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name);
+        List<string> faults =
+        [
+            .. SafetensorsReader.List("missing", missing, int.MaxValue),
+            .. SafetensorsReader.List("unexpected", surplus, int.MaxValue),
+        ];
         foreach ((string name, TensorSpec wanted) in known)
         {
             if (!found.TryGetValue(name, out TensorEntry? entry))
@@ -167,36 +161,20 @@ internal static class GptWeightFile
                 faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
         }
         return faults;
-
-        void AddAll(string what, IEnumerable<string> names)
-        {
-            if (names.Any())
-                faults.Add($"{what} {string.Join(", ", names.Select(TensorSpec.Quote))}");
-        }
     }
 
     /// <summary>A file's tensors by our names, without causal masks.</summary>
     /// <exception cref="FormatException">Two have the same name.</exception>
-    public static Dictionary<string, TensorEntry> ByName(SafetensorsHeader header)
+    public static Dictionary<string, TensorEntry> ByName(SafetensorsReader reader)
     {
         var found = new Dictionary<string, TensorEntry>(StringComparer.Ordinal);
-        foreach (TensorEntry entry in header.Tensors)
+        foreach (TensorEntry entry in reader.Tensors)
         {
-            string name = Canonical(entry.Spec.Name);
-            if (!IsMask(name) && !found.TryAdd(name, entry))
+            string name = Regex.Replace(entry.Spec.Name, Prefixes, "");
+            if (!Regex.IsMatch(name, Mask) && !found.TryAdd(name, entry))
                 throw new FormatException($"{TensorSpec.Quote(name)} appears twice in the file.");
         }
         return found;
-    }
-
-    private static string Canonical(string name)
-    {
-        foreach (string prefix in Prefixes)
-        {
-            if (name.StartsWith(prefix, StringComparison.Ordinal))
-                name = name[prefix.Length..];
-        }
-        return name;
     }
 
     // Programs that write each of several equal tensors once can leave out the embeddings of a tied network.
@@ -207,56 +185,22 @@ internal static class GptWeightFile
 
     private static TensorSpec[] InFile(GptNetwork network, GptWeightLayout layout) =>
     [
-        .. network.Tensors.Select(t => layout == GptWeightLayout.Conv1D && IsBlockMatrix(t.Name)
-            ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0])
-            : t),
+        .. network.Tensors.Select(t =>
+            IsTurned(t.Name, layout) ? new TensorSpec(t.Name, t.Type, t.Shape[1], t.Shape[0]) : t),
     ];
 
-    private static bool IsMask(string canonical) =>
-        canonical.Split('.') is ["h", string block, "attn", "bias" or "masked_bias"]
-        && int.TryParse(block, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+    private static bool IsTurned(string canonical, GptWeightLayout layout) =>
+        layout == GptWeightLayout.Conv1D && IsBlockMatrix(canonical);
 
-    private static bool Differ(SafetensorsReader reader, TensorEntry one, TensorEntry other) =>
-        Pieces(reader, one).Zip(Pieces(reader, other))
-            .Any(pair => !pair.First.Values.AsSpan().SequenceEqual(pair.Second.Values));
-
-    // A tensor's elements as Single, some at a time, each time with the number of the first.
-    private static IEnumerable<(int Start, float[] Values)> Pieces(SafetensorsReader reader, TensorEntry entry)
+    // (rows, columns) → (columns, rows)
+    private static float[] Transpose(float[] source, long rows, long columns)
     {
-        int size = entry.Spec.Type.Size();
-        int count = (int)(entry.Spec.Length / size);
-        for (int start = 0; start < count; start += PieceElements)
+        float[] target = new float[source.Length];
+        for (long row = 0; row < rows; row++)
         {
-            byte[] bytes = new byte[Math.Min(PieceElements, count - start) * size];
-            reader.Read(entry, (long)start * size, bytes);
-            yield return (start, Singles(bytes, entry.Spec.Type));
+            for (long column = 0; column < columns; column++)
+                target[column * rows + row] = source[row * columns + column];
         }
-    }
-
-    private static float[] Singles(byte[] bytes, TensorType type)
-    {
-        if (type == TensorType.F32)
-            return MemoryMarshal.Cast<byte, float>(bytes).ToArray();
-        float[] values = new float[bytes.Length / sizeof(ushort)];
-        for (int i = 0; i < values.Length; i++)
-        {
-            ushort bits = BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)));
-            values[i] = type == TensorType.F16
-                ? (float)BitConverter.UInt16BitsToHalf(bits)
-                : BitConverter.UInt32BitsToSingle((uint)bits << 16);
-        }
-        return values;
-    }
-
-    // Elements from 'start' on of a matrix (rows, columns), to their places in (columns, rows).
-    private static void Transpose(ReadOnlySpan<float> source, int start, int rows, int columns, Span<float> target)
-    {
-        (int row, int column) = Math.DivRem(start, columns);
-        foreach (float value in source)
-        {
-            target[(column * rows) + row] = value;
-            if (++column == columns)
-                (row, column) = (row + 1, 0);
-        }
+        return target;
     }
 }

@@ -91,15 +91,13 @@ internal sealed class TableGenerator : ITableGenerator
     {
         double[] tokens = _network.Tokens.Save();
         var spec = new TensorSpec(TokensName, TensorType.F64, tokens.Length);
-        var writer = new SafetensorsWriter(stream, [.. _weights.Specs, spec]);
-        foreach (TensorSpec tensor in writer.Tensors)
+        SafetensorsWriter.Write(stream, [.. _weights.Specs, spec], (tensor, write) =>
         {
             if (tensor == spec)
-                writer.Write(spec, MemoryMarshal.AsBytes<double>(tokens));
+                write(MemoryMarshal.AsBytes<double>(tokens));
             else
-                _weights.Write(writer, tensor);
-        }
-        writer.Complete();
+                _weights.Write(tensor, write);
+        });
     }
 
     /// <summary>Reads what <see cref="Save"/> wrote, for columns and options that were checked.</summary>
@@ -108,14 +106,14 @@ internal sealed class TableGenerator : ITableGenerator
         TableShape shape, TabularOptions options, Stream stream, ComputeDevice device, bool fallbackToCpu)
     {
         SafetensorsReader reader = SafetensorsReader.Open(stream);
-        if (reader.Header.ByName.GetValueOrDefault(TokensName) is not { Spec.Type: TensorType.F64 } entry)
+        if (reader.ByName.GetValueOrDefault(TokensName) is not { Spec.Type: TensorType.F64 } entry)
             throw TokenReader.Unsound();
         // The header was held against the length of the file.
         double[] tokens = new double[entry.Spec.Length / sizeof(double)];
         reader.Read(entry, 0, MemoryMarshal.AsBytes(tokens.AsSpan()));
         TableNetwork network = options.CreateNetwork(TokenTable.Load(shape, tokens, options.UsesModes));
         IReadOnlyList<TensorSpec> specs = TableNetwork.Specs(network.DeclareTrained);
-        reader.Header.Require([.. specs, entry.Spec]);
+        reader.Require([.. specs, entry.Spec]);
         return new TableGenerator(network, options, HostWeights.Read(reader, specs), device, fallbackToCpu);
     }
 

@@ -1,7 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
@@ -20,31 +20,23 @@ public sealed class BytePairTokenizer : GptTokenizer
     private const string EndOfText = "<|endoftext|>";
 
     private readonly BpeTokenizer _library;
-    private readonly string[] _tokens;
-    private readonly byte[][] _bytes;
-    private readonly string[] _merges;
+    private readonly string[] _tokens, _merges;
 
-    private BytePairTokenizer(string[] tokens, string[] merges)
+    /// <summary>A tokenizer of tokens in the order of their numbers.</summary>
+    internal BytePairTokenizer(string[] tokens, string[] merges)
+        : base(
+            [.. tokens.Select(token => token == EndOfText ? [] : ByteCharacters.Read(token))],
+            Array.IndexOf(tokens, EndOfText) is >= 0 and int end ? end : null)
     {
-        Check(tokens, merges);
-        _tokens = tokens;
-        _merges = merges;
-        int end = Array.IndexOf(tokens, EndOfText);
-        EndOfTextId = end >= 0 ? end : null;
-        _bytes = [.. tokens.Select((token, id) => id == end ? [] : ByteCharacters.Read(token)!)];
-        _library = BpeTokenizer.Create(new BpeOptions(tokens.Select((token, id) => KeyValuePair.Create(token, id)))
+        (_tokens, _merges) = (tokens, merges);
+        Check();
+        _library = BpeTokenizer.Create(new BpeOptions(tokens.Select(KeyValuePair.Create))
         {
             Merges = merges,
             ByteLevel = true,
             PreTokenizer = RobertaPreTokenizer.Instance,
         });
     }
-
-    /// <inheritdoc/>
-    public override int VocabularySize => _tokens.Length;
-
-    /// <summary>The number of the token <c>&lt;|endoftext|&gt;</c>, if the vocabulary has it.</summary>
-    public override int? EndOfTextId { get; }
 
     /// <summary>
     /// The tokens in the order of their numbers, as GPT-2's vocabulary writes them: a character for each byte, <c>Ġ</c>
@@ -65,24 +57,18 @@ public sealed class BytePairTokenizer : GptTokenizer
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(vocabularyPath);
         ArgumentException.ThrowIfNullOrWhiteSpace(mergesPath);
-        Dictionary<string, int> vocabulary;
-        using (FileStream file = File.OpenRead(vocabularyPath))
-        {
-            try
-            {
-                vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(file) ?? [];
-            }
-            catch (JsonException damaged)
-            {
-                throw new FormatException(
-                    $"'{vocabularyPath}' is no JSON object of tokens and their numbers: {damaged.Message}");
-            }
-        }
-        string[] merges = [.. File.ReadLines(mergesPath).Where((line, i) =>
-            line.Length > 0 && !(i == 0 && line.StartsWith("#version", StringComparison.Ordinal)))];
         try
         {
-            return Create(vocabulary, merges);
+            using FileStream file = File.OpenRead(vocabularyPath);
+            return Create(
+                JsonSerializer.Deserialize<Dictionary<string, int>>(file) ?? [],
+                File.ReadLines(mergesPath).Where((line, i) =>
+                    line.Length > 0 && !(i == 0 && line.StartsWith("#version", StringComparison.Ordinal))));
+        }
+        catch (JsonException damaged)
+        {
+            throw new FormatException(
+                $"'{vocabularyPath}' is no JSON object of tokens and their numbers: {damaged.Message}");
         }
         catch (ArgumentException wrong)
         {
@@ -122,7 +108,7 @@ public sealed class BytePairTokenizer : GptTokenizer
         options ??= new();
         options.Validate();
         List<(int Left, int Right)> pairs = new BytePairTraining(options).Run(texts);
-        List<string> tokens = [.. ByteCharacters.Order.Select(b => ByteCharacters.Of(b).ToString())];
+        List<string> tokens = [.. ByteCharacters.InOrder.Select(c => c.ToString())];
         List<string> merges = [];
         foreach ((int left, int right) in pairs)
         {
@@ -131,7 +117,7 @@ public sealed class BytePairTokenizer : GptTokenizer
         }
         if (options.EndOfText)
             tokens.Add(EndOfText);
-        return Create(tokens, merges);
+        return new([.. tokens], [.. merges]);
     }
 
     /// <summary>Writes <c>vocab.json</c> and <c>merges.txt</c> as GPT-2's are.</summary>
@@ -141,28 +127,13 @@ public sealed class BytePairTokenizer : GptTokenizer
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(vocabularyPath);
         ArgumentException.ThrowIfNullOrWhiteSpace(mergesPath);
-        AtomicFile.Write(vocabularyPath, stream =>
-        {
-            // Readable by people: the characters for bytes stand as themselves.
-            using var writer = new Utf8JsonWriter(
-                stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-            writer.WriteStartObject();
-            for (int id = 0; id < _tokens.Length; id++)
-                writer.WriteNumber(_tokens[id], id);
-            writer.WriteEndObject();
-        });
-        AtomicFile.Write(mergesPath, stream =>
-        {
-            using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
-            writer.WriteLine("#version: 0.2");
-            foreach (string merge in _merges)
-                writer.WriteLine(merge);
-        });
+        // Readable by people: the characters for bytes stand as themselves.
+        var format = new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        var vocabulary = new OrderedDictionary<string, int>(_tokens.Select(KeyValuePair.Create));
+        AtomicFile.Write(vocabularyPath, stream => JsonSerializer.Serialize(stream, vocabulary, format));
+        string merges = string.Join('\n', ["#version: 0.2", .. _merges, ""]);
+        AtomicFile.Write(mergesPath, stream => stream.Write(Encoding.UTF8.GetBytes(merges)));
     }
-
-    /// <summary>A tokenizer of tokens in the order of their numbers.</summary>
-    internal static BytePairTokenizer Create(IReadOnlyList<string> tokens, IReadOnlyList<string> merges) =>
-        new([.. tokens], [.. merges]);
 
     /// <inheritdoc/>
     protected override EncodeResults<EncodedToken> EncodeToTokens(
@@ -190,49 +161,24 @@ public sealed class BytePairTokenizer : GptTokenizer
         return new() { Tokens = ids, CharsConsumed = consumed };
     }
 
-    /// <inheritdoc/>
-    protected override int CountTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings) =>
-        EncodeToIds(text, textSpan, settings).Tokens.Count;
+    internal override SavedTokenizer ToSaved() =>
+        new() { Kind = TokenizerKind.BytePairs, Tokens = _tokens, Merges = _merges };
 
-    private protected override ReadOnlySpan<byte> BytesOf(int id) => _bytes[id];
+    // The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.
+    private static string Whole(string? text, ReadOnlySpan<char> span) =>
+        Encoding.Unicode.GetString(MemoryMarshal.AsBytes(text is null ? span : text));
 
-    internal override SavedTokenizer ToSaved() => new()
+    // The library passes in silence over what its vocabulary lacks; here it is an error.
+    private void Check()
     {
-        Kind = TokenizerKind.BytePairs,
-        Tokens = _tokens,
-        Merges = _merges,
-    };
-
-    /// <summary>
-    /// The text without halves of surrogate pairs, which the library would make bytes of that are no UTF-8.
-    /// </summary>
-    private static string Whole(string? text, ReadOnlySpan<char> span)
-    {
-        text ??= span.ToString();
-        return text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')
-            ? Encoding.Unicode.GetString(Encoding.Unicode.GetBytes(text))
-            : text;
-    }
-
-    /// <summary>The library passes in silence over what its vocabulary lacks; here it is an error.</summary>
-    private static void Check(string[] tokens, string[] merges)
-    {
-        var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (string token in tokens)
-        {
-            if (string.IsNullOrEmpty(token) || ByteCharacters.Read(token) is null)
-                throw new ArgumentException(
-                    $"Token '{token}' does not consist of the characters that stand for bytes.");
-            if (!known.Add(token))
-                throw new ArgumentException($"Token '{token}' is there twice.");
-        }
-        string[] missing =
-            [.. ByteCharacters.Order.Select(b => ByteCharacters.Of(b).ToString()).Where(t => !known.Contains(t))];
+        HashSet<string> known = [], made = [];
+        if (Array.Find(_tokens, token => !known.Add(token)) is string twice)
+            throw new ArgumentException($"Token '{twice}' is there twice.");
+        string[] missing = [.. ByteCharacters.InOrder.Select(c => c.ToString()).Except(known)];
         if (missing.Length > 0)
             throw new ArgumentException(
                 $"The vocabulary lacks {missing.Length} of the 256 single bytes, the first is '{missing[0]}'.");
-        var made = new HashSet<string>(StringComparer.Ordinal);
-        foreach (string merge in merges)
+        foreach (string merge in _merges)
         {
             string[] pair = merge?.Split(' ') ?? [];
             if (pair.Length != 2 || !known.IsSupersetOf([pair[0], pair[1], pair[0] + pair[1]]))
@@ -244,87 +190,32 @@ public sealed class BytePairTokenizer : GptTokenizer
     }
 }
 
-/// <summary>How a byte-pair vocabulary is learned.</summary>
-public sealed record BytePairOptions
-{
-    /// <summary>
-    /// The most tokens, the 256 for single bytes among them. From 257 to 1,000,000. Fewer come out where no pair is
-    /// frequent enough. Default 4096.
-    /// </summary>
-    public int VocabularySize { get; init; } = 4096;
-
-    /// <summary>How often a pair must occur to become a token. At least 1. Default 2.</summary>
-    public long MinFrequency { get; init; } = 2;
-
-    /// <summary>
-    /// Whether the last token is <c>&lt;|endoftext|&gt;</c>, which stands between documents. Default: yes.
-    /// </summary>
-    public bool EndOfText { get; init; } = true;
-
-    /// <summary>Told the share of the vocabulary that has been learned, from 0 to 1, now and then.</summary>
-    [JsonIgnore]
-    public IProgress<double>? Progress { get; init; }
-
-    /// <summary>Stops the learning.</summary>
-    [JsonIgnore]
-    public CancellationToken CancellationToken { get; init; }
-
-    internal void Validate()
-    {
-        OptionChecks.Within(VocabularySize, 257, 1_000_000);
-        OptionChecks.AtLeast(MinFrequency, 1);
-    }
-}
-
 /// <summary>
 /// The characters by which byte-level vocabularies write bytes (Radford 2019): a printable one for each, so that a
 /// token never holds a space or a control character. Those of Latin-1 that can be seen stand for themselves; the others
-/// are U+0100 and following.
+/// are U+0100 and following. GPT-2 numbers the tokens of single bytes in the order of their characters.
 /// </summary>
 internal static class ByteCharacters
 {
-    private static readonly char[] s_character = new char[256];
-    private static readonly Dictionary<char, byte> s_byte = [];
+    private static readonly byte[] s_bytes =
+        [.. Enumerable.Range(0, 256).Select(b => (byte)b).OrderBy(b => !IsVisible(b))];
 
-    static ByteCharacters()
+    /// <summary>The characters, ascending.</summary>
+    public static string InOrder { get; } =
+        string.Concat(s_bytes.Where(IsVisible).Select(b => (char)b))
+        + string.Concat(Enumerable.Range(256, s_bytes.Count(b => !IsVisible(b))).Select(c => (char)c));
+
+    /// <summary>The byte of each of <see cref="InOrder"/>.</summary>
+    public static ReadOnlySpan<byte> Bytes => s_bytes;
+
+    /// <summary>The bytes that a token's characters stand for.</summary>
+    /// <exception cref="ArgumentException">One of them stands for none, or there are none.</exception>
+    public static byte[] Read(string token)
     {
-        // GPT-2 numbers the 256 tokens of single bytes in this order too: those that can be seen first.
-        byte[] all = [.. Enumerable.Range(0, 256).Select(b => (byte)b)];
-        Order = [.. all.Where(IsVisible), .. all.Where(b => !IsVisible(b))];
-        int visible = all.Count(IsVisible);
-        for (int i = 0; i < Order.Count; i++)
-        {
-            byte value = Order[i];
-            s_character[value] = i < visible ? (char)value : (char)(256 + i - visible);
-            s_byte.Add(s_character[value], value);
-        }
-    }
-
-    /// <summary>All bytes, in the order of their characters.</summary>
-    public static IReadOnlyList<byte> Order { get; }
-
-    /// <summary>A byte's character.</summary>
-    public static char Of(byte value) => s_character[value];
-
-    /// <summary>Bytes as characters.</summary>
-    public static string Write(ReadOnlySpan<byte> bytes)
-    {
-        Span<char> characters = stackalloc char[bytes.Length];
-        for (int i = 0; i < bytes.Length; i++)
-            characters[i] = s_character[bytes[i]];
-        return characters.ToString();
-    }
-
-    /// <summary>The bytes that characters stand for, or null where one of them stands for none.</summary>
-    public static byte[]? Read(string characters)
-    {
-        var bytes = new byte[characters.Length];
-        for (int i = 0; i < bytes.Length; i++)
-        {
-            if (!s_byte.TryGetValue(characters[i], out bytes[i]))
-                return null;
-        }
-        return bytes;
+        int[] places = [.. (token ?? "").Select(c => InOrder.IndexOf(c))];
+        return places.Length > 0 && places.All(place => place >= 0)
+            ? [.. places.Select(place => s_bytes[place])]
+            : throw new ArgumentException($"Token '{token}' does not consist of the characters that stand for bytes.");
     }
 
     private static bool IsVisible(byte value) => value is >= 0x21 and <= 0x7E or >= 0xA1 and not 0xAD;

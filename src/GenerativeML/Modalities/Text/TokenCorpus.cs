@@ -1,5 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -7,27 +9,17 @@ namespace GenerativeML;
 /// <summary>
 /// The tokens of a text, in the order in which they are read: two bytes each where the vocabulary allows it, else four.
 /// </summary>
-internal sealed class TokenCorpus
+/// <param name="vocabularySize">Tokens are below it.</param>
+/// <param name="budgetBytes">The most memory that they may take.</param>
+internal sealed class TokenCorpus(int vocabularySize, long budgetBytes = long.MaxValue)
 {
     // Pages, so that a growing text is never copied as a whole.
     private const int PageBits = 20;
     private const int PageLength = 1 << PageBits;
 
-    private readonly bool _narrow;
-    private readonly long _budget;
+    private readonly bool _narrow = vocabularySize <= 1 << 16;
     private readonly List<Array> _pages = [];
     private readonly List<long> _starts = [];
-
-    /// <param name="vocabularySize">Tokens are below it.</param>
-    /// <param name="budgetBytes">The most memory that they may take.</param>
-    public TokenCorpus(int vocabularySize, long budgetBytes = long.MaxValue)
-    {
-        VocabularySize = vocabularySize;
-        _narrow = vocabularySize <= 1 << 16;
-        _budget = budgetBytes;
-    }
-
-    public int VocabularySize { get; }
 
     /// <summary>The number of tokens.</summary>
     public long Count { get; private set; }
@@ -42,15 +34,11 @@ internal sealed class TokenCorpus
     public void StartDocument() => _starts.Add(Count);
 
     /// <summary>Adds tokens at the end.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">A token is not of the vocabulary.</exception>
     /// <exception cref="InvalidOperationException">The text needs more memory than it may take.</exception>
     public void Add(ReadOnlySpan<int> tokens)
     {
         foreach (int token in tokens)
         {
-            if ((uint)token >= (uint)VocabularySize)
-                throw new ArgumentOutOfRangeException(
-                    nameof(tokens), token, $"Token {token} is not one of the vocabulary's {VocabularySize}.");
             int at = (int)(Count & (PageLength - 1));
             if (at == 0)
                 AddPage();
@@ -65,8 +53,6 @@ internal sealed class TokenCorpus
     /// <summary>Copies tokens out, from number <paramref name="start"/> on.</summary>
     public void CopyTo(long start, Span<long> target)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(start + target.Length, Count, nameof(start));
         for (int done = 0; done < target.Length;)
         {
             Array page = _pages[(int)((start + done) >> PageBits)];
@@ -85,11 +71,82 @@ internal sealed class TokenCorpus
     {
         long bytes = (_pages.Count + 1L) * PageLength * (_narrow ? sizeof(ushort) : sizeof(int));
         // A text of one page is small enough for anyone.
-        if (_pages.Count > 0 && bytes > _budget)
+        if (_pages.Count > 0 && bytes > budgetBytes)
             throw new InvalidOperationException(
                 $"The text has more than {Count} tokens, which need more memory than option CacheBudgetBytes allows, " +
-                $"{_budget}. Raise it, or train on less text.");
+                $"{budgetBytes}. Raise it, or train on less text.");
         _pages.Add(_narrow ? new ushort[PageLength] : new int[PageLength]);
+    }
+}
+
+/// <summary>A text column of training rows: read as often as it takes, never held as a whole.</summary>
+internal sealed class TextColumn(IDataView data, string name, string parameter, CancellationToken cancellation)
+{
+    private readonly DataViewSchema.Column _column =
+        InputColumns.Find(data.Schema, new RowField(name, FieldKind.Text, Width: 1), parameter);
+
+    /// <summary>The rows' texts, in order.</summary>
+    public IEnumerable<string> Texts() => data.GetColumn<string>(_column).Select(text =>
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return text;
+    });
+
+    /// <summary>
+    /// All texts as tokens, in one text where there is a <paramref name="separator"/>, otherwise each a document.
+    /// Rows with a text that are to be <paramref name="heldBack"/> go to <paramref name="held"/>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// The text has characters that the vocabulary cannot express, or needs more memory.
+    /// </exception>
+    public TokenCorpus Read(
+        TokenCodec codec, string? separator, long budgetBytes, ValidationRows? heldBack = null,
+        List<string>? held = null)
+    {
+        var corpus = new TokenCorpus(codec.VocabularySize, budgetBytes);
+        ReadOnlySpan<int> end = codec.EndOfText is int token ? [token] : [];
+        long row = -1, filled = -1;
+        foreach (string text in Texts())
+        {
+            row++;
+            if (text.Length > 0 && heldBack?.Contains(++filled) == true)
+            {
+                held!.Add(text);
+            }
+            else if (separator is not null)
+            {
+                corpus.Add(Encode(codec, text + separator, row));
+            }
+            else if (text.Length > 0)
+            {
+                corpus.StartDocument();
+                corpus.Add(end);
+                corpus.Add(Encode(codec, text, row));
+            }
+        }
+        if (separator is null)
+            corpus.Add(end);
+        return corpus;
+    }
+
+    /// <summary>The rows that have a text.</summary>
+    /// <exception cref="InvalidOperationException">There are none.</exception>
+    public long Count() => Texts().LongCount(text => text.Length > 0) is > 0 and long count
+        ? count
+        : throw new InvalidOperationException(
+            $"There is no text to train on: column '{name}' is empty, or all its rows are.");
+
+    private int[] Encode(TokenCodec codec, string text, long row)
+    {
+        try
+        {
+            return codec.Encode(text);
+        }
+        catch (InvalidOperationException unknown)
+        {
+            throw new InvalidOperationException(
+                $"Row {row} of column '{name}' (counted from 0) cannot be encoded. {unknown.Message}", unknown);
+        }
     }
 }
 
@@ -104,17 +161,11 @@ internal sealed class TokenWindows : TrainingData
     private readonly long _trained; // the first so many tokens train
     private readonly int _documents; // the first so many documents start among them, with a whole window to follow
 
-    /// <param name="corpus">The text.</param>
-    /// <param name="context">The length of a window, T.</param>
-    /// <param name="validationFraction">The share of tokens, at the end, that are held back.</param>
-    /// <param name="seed">The seed of the windows' places.</param>
-    /// <param name="device">Where the batches are.</param>
     /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
     public TokenWindows(TokenCorpus corpus, int context, double validationFraction, int seed, torch.Device device)
         : base([new RowField("Tokens", FieldKind.Int64, context + 1)], device, seed, null)
     {
-        _corpus = corpus;
-        _context = context;
+        (_corpus, _context) = (corpus, context);
         long held = (long)Math.Ceiling(corpus.Count * validationFraction);
         _trained = corpus.Count - held;
         if (corpus.Count == 0)

@@ -11,36 +11,24 @@ internal readonly record struct Candidate(int Token, float Weight);
 /// Draws a sequence's tokens from logits by <see cref="GenerationOptions"/>, in the order stated there. One for each
 /// sequence: it counts tokens and has random numbers of its own.
 /// </summary>
-internal sealed class TokenSampler
+internal sealed class TokenSampler(GenerationOptions options, int vocabularySize, int seed)
 {
     private static readonly Comparison<Candidate> LikeliestFirst = static (a, b) =>
         a.Weight != b.Weight ? b.Weight.CompareTo(a.Weight) : a.Token.CompareTo(b.Token);
 
-    private readonly GenerationOptions _options;
-    private readonly Candidate[] _candidates;
+    private readonly Candidate[] _candidates = new Candidate[vocabularySize];
     private readonly Dictionary<int, int> _timesGenerated = []; // zero for a token of the prompt
-    private SplitMix64 _random;
-
-    /// <param name="options">Valid ones.</param>
-    /// <param name="vocabularySize">How many tokens there are.</param>
-    /// <param name="seed">Where the random numbers start.</param>
-    public TokenSampler(GenerationOptions options, int vocabularySize, int seed)
-    {
-        _options = options;
-        _candidates = new Candidate[vocabularySize];
-        _random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample));
-    }
+    private SplitMix64 _random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
 
     /// <summary>Takes note of a token of the prompt.</summary>
     public void AddPrompt(int token) => _timesGenerated.TryAdd(token, 0);
 
-    /// <summary>Draws the next token and takes note of it.</summary>
-    /// <param name="logits">(vocabulary): changed.</param>
+    /// <summary>Draws the next token from logits, (vocabulary), which are changed, and takes note of it.</summary>
     /// <exception cref="InvalidOperationException">No token has a probability above zero.</exception>
     public int Next(Span<float> logits)
     {
         Penalize(logits);
-        int token = _options.Temperature == 0 ? Argmax(logits) : Draw(Distribution(logits));
+        int token = options.Temperature == 0 ? Argmax(logits) : Draw(Distribution(logits));
         _timesGenerated[token] = _timesGenerated.GetValueOrDefault(token) + 1;
         return token;
     }
@@ -48,15 +36,15 @@ internal sealed class TokenSampler
     /// <summary>Biases and penalties.</summary>
     public void Penalize(Span<float> logits)
     {
-        foreach ((int token, float bias) in _options.LogitBias)
+        foreach ((int token, float bias) in options.LogitBias)
             logits[token] += bias;
-        if (_options is { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 })
+        if (options is { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 })
             return;
         foreach ((int token, int times) in _timesGenerated)
         {
-            float repetition = logits[token] > 0 ? 1 / _options.RepetitionPenalty : _options.RepetitionPenalty;
-            float presence = times > 0 ? _options.PresencePenalty : 0;
-            logits[token] = logits[token] * repetition - times * _options.FrequencyPenalty - presence;
+            float repetition = logits[token] > 0 ? 1 / options.RepetitionPenalty : options.RepetitionPenalty;
+            float presence = times > 0 ? options.PresencePenalty : 0;
+            logits[token] = logits[token] * repetition - times * options.FrequencyPenalty - presence;
         }
     }
 
@@ -65,14 +53,14 @@ internal sealed class TokenSampler
     public ReadOnlySpan<Candidate> Distribution(ReadOnlySpan<float> logits)
     {
         Span<Candidate> kept = Finite(logits);
-        if (_options.TopK is int k && k < kept.Length)
+        if (options.TopK is int k && k < kept.Length)
             kept = Largest(kept, k);
         ToProbabilities(kept);
-        if (_options.TopP < 1)
+        if (options.TopP < 1)
             kept = Nucleus(kept);
-        if (_options.MinP > 0)
-            kept = Normalize(AtLeast(kept, _options.MinP * Max(kept)));
-        if (_options.TypicalP < 1)
+        if (options.MinP > 0)
+            kept = Normalize(AtLeast(kept, options.MinP * Max(kept)));
+        if (options.TypicalP < 1)
             kept = Typical(kept);
         return kept;
     }
@@ -116,18 +104,16 @@ internal sealed class TokenSampler
         if (float.IsPositiveInfinity(max))
             throw Nothing();
         for (int i = 0; i < candidates.Length; i++)
-        {
-            candidates[i] = candidates[i] with { Weight = MathF.Exp((candidates[i].Weight - max) / _options.Temperature) };
-        }
+            candidates[i] = candidates[i] with { Weight = MathF.Exp((candidates[i].Weight - max) / options.Temperature) };
         Normalize(candidates);
     }
 
     private Span<Candidate> Nucleus(Span<Candidate> candidates)
     {
         // Those below this sum to less than what is left out anyway; the others are few, and only they are sorted.
-        Span<Candidate> likely = AtLeast(candidates, (1 - _options.TopP) / candidates.Length);
+        Span<Candidate> likely = AtLeast(candidates, (1 - options.TopP) / candidates.Length);
         likely.Sort(LikeliestFirst);
-        return UntilSum(likely, _options.TopP);
+        return UntilSum(likely, options.TopP);
     }
 
     private Span<Candidate> Typical(Span<Candidate> candidates)
@@ -140,7 +126,7 @@ internal sealed class TokenSampler
             double fromA = Math.Abs(-Math.Log(a.Weight) - entropy), fromB = Math.Abs(-Math.Log(b.Weight) - entropy);
             return fromA != fromB ? fromA.CompareTo(fromB) : a.Token.CompareTo(b.Token);
         });
-        return UntilSum(candidates, _options.TypicalP);
+        return UntilSum(candidates, options.TypicalP);
     }
 
     // The first candidates, up to the one that brings their sum to the mass.
