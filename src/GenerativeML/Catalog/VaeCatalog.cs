@@ -40,10 +40,6 @@ public static class VaeCatalog
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, VaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new(MLNetInternals.EnvironmentOf(catalog), options with
-        {
-            ScoreColumnName = options.ScoreColumnName ?? "Score",
-            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
-        });
+        return new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
     }
 }

@@ -8,26 +8,14 @@ namespace GenerativeML;
 /// </summary>
 internal abstract class Layers
 {
-    /// <summary>A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs).</summary>
-    public void Linear(string name, int inputs, int outputs, bool bias = true) => Add(
-        name, () => torch.nn.Linear(inputs, outputs, bias), 1,
-        ("weight", [outputs, inputs]), ("bias", bias ? [outputs] : null));
-
     /// <summary>
-    /// The same layer in each of several networks side by side: <c>weight</c> (members, outputs, inputs), <c>bias</c>
-    /// (members, 1, outputs); of a single network as if it stood alone.
+    /// A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs). With several members, the same layer in
+    /// each of as many networks side by side: (members, outputs, inputs) and (members, 1, outputs).
     /// </summary>
-    public void Linear(string name, int inputs, int outputs, int members)
-    {
-        if (members == 1)
-        {
-            Linear(name, inputs, outputs);
-            return;
-        }
-        Add(
-            name, () => torch.nn.Linear(inputs, outputs), members,
-            ("weight", [members, outputs, inputs]), ("bias", [members, 1, outputs]));
-    }
+    public void Linear(string name, int inputs, int outputs, int members = 1, bool bias = true) => Add(
+        name, () => torch.nn.Linear(inputs, outputs, bias), members,
+        ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]),
+        ("bias", !bias ? null : members == 1 ? [outputs] : [members, 1, outputs]));
 
     /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
     public void Embedding(string name, int count, int width) =>
@@ -114,8 +102,7 @@ internal sealed class LayerSpecs : Layers
 /// </summary>
 internal sealed class TorchLayers : Layers, IDisposable
 {
-    private readonly List<(string Name, torch.Tensor Value, bool IsTrained)> _tensors = [];
-    private readonly Dictionary<string, torch.Tensor> _byName = [];
+    private readonly OrderedDictionary<string, torch.Tensor> _tensors = [];
     private readonly torch.Device _device;
 
     /// <param name="declare">Declares the layers.</param>
@@ -136,33 +123,30 @@ internal sealed class TorchLayers : Layers, IDisposable
         {
             torch.set_rng_state(state);
         }
-        foreach ((_, torch.Tensor value, _) in _tensors)
+        foreach (torch.Tensor value in _tensors.Values)
             value.DetachFromDisposeScope();
     }
 
-    private TorchLayers(torch.Device device) => (_device, Module) = (device, new Tree());
-
-    /// <summary>The same as one module, for checkpoints and weights that are kept.</summary>
-    public torch.nn.Module Module { get; }
+    private TorchLayers(torch.Device device) => _device = device;
 
     /// <summary>All tensors by their names in the state dict.</summary>
-    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _byName;
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _tensors;
+
+    /// <summary>The same with something before their names, for checkpoints.</summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> Named(string prefix) =>
+        _tensors.Select(t => (prefix + t.Key, t.Value));
 
     /// <summary>The tensors that training moves: those whose names begin so.</summary>
     public IReadOnlyList<torch.Tensor> Parameters(string prefix = "") =>
-        [.. _tensors.Where(t => t.IsTrained && t.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(t => t.Value)];
+        [.. StartingWith(prefix).Where(t => t.Value.requires_grad).Select(t => t.Value)];
 
     /// <summary>Copies of the tensors whose names begin so.</summary>
     public TorchLayers Copy(string prefix)
     {
+        using DisposeScope scope = torch.NewDisposeScope();
         var copy = new TorchLayers(_device);
-        foreach ((string name, torch.Tensor value, _) in _tensors)
-        {
-            if (!name.StartsWith(prefix, StringComparison.Ordinal))
-                continue;
-            using torch.Tensor detached = value.detach();
-            copy.Register(name, detached.clone().DetachFromDisposeScope(), isTrained: false);
-        }
+        foreach ((string name, torch.Tensor value) in StartingWith(prefix))
+            copy._tensors.Add(name, value.detach().clone().DetachFromDisposeScope());
         return copy;
     }
 
@@ -170,7 +154,7 @@ internal sealed class TorchLayers : Layers, IDisposable
     public HostWeights ToHost(IEnumerable<TensorSpec> all)
     {
         var weights = new HostWeights(all);
-        foreach ((string name, torch.Tensor value, _) in _tensors)
+        foreach ((string name, torch.Tensor value) in _tensors)
             HostTensors.CopyTo(value, weights[name]);
         return weights;
     }
@@ -180,17 +164,20 @@ internal sealed class TorchLayers : Layers, IDisposable
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        foreach ((string name, torch.Tensor value, _) in _tensors)
+        foreach ((string name, torch.Tensor value) in _tensors)
             value.copy_(HostTensors.FromRows(weights[name], 1, weights[name].Length, _device).view(value.shape));
     }
 
     public override void Parameter(string name, float value, params long[] shape) =>
-        Register(name, Filled(shape, value).requires_grad_(true), isTrained: true);
+        _tensors.Add(name, Filled(shape, value).requires_grad_(true));
 
-    public override void Buffer(string name, float value, long[] shape) =>
-        Register(name, Filled(shape, value), isTrained: false);
+    public override void Buffer(string name, float value, long[] shape) => _tensors.Add(name, Filled(shape, value));
 
-    public void Dispose() => Module.Dispose();
+    public void Dispose()
+    {
+        foreach (torch.Tensor value in _tensors.Values)
+            value.Dispose();
+    }
 
     protected override void Add(
         string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
@@ -205,7 +192,7 @@ internal sealed class TorchLayers : Layers, IDisposable
                 if (shape is not null)
                 {
                     torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
-                    Register($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true), isTrained: true);
+                    _tensors.Add($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true));
                 }
             }
         }
@@ -213,40 +200,13 @@ internal sealed class TorchLayers : Layers, IDisposable
             layer.Dispose();
     }
 
+    private IEnumerable<KeyValuePair<string, torch.Tensor>> StartingWith(string prefix) =>
+        _tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal));
+
     private torch.Tensor Filled(long[] shape, float value)
     {
         var host = new float[shape.Aggregate(1L, (product, size) => product * size)];
         Array.Fill(host, value);
         return HostTensors.FromRows(host, 1, host.Length, _device).view(shape).clone();
-    }
-
-    private void Register(string name, torch.Tensor value, bool isTrained)
-    {
-        _tensors.Add((name, value, isTrained));
-        _byName.Add(name, value);
-        ((Tree)Module).Put(name, value);
-    }
-
-    /// <summary>Tensors in modules within modules, as the dots in their names say.</summary>
-    private sealed class Tree() : torch.nn.Module("layers")
-    {
-        private readonly Dictionary<string, Tree> _children = [];
-
-        public void Put(string path, torch.Tensor value)
-        {
-            int dot = path.IndexOf('.', StringComparison.Ordinal);
-            if (dot < 0)
-            {
-                register_buffer(path, value);
-                return;
-            }
-            string part = path[..dot];
-            if (!_children.TryGetValue(part, out Tree? child))
-            {
-                _children[part] = child = new Tree();
-                register_module(part, child);
-            }
-            child.Put(path[(dot + 1)..], value);
-        }
     }
 }

@@ -187,6 +187,9 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
+    /// <summary>What fits the network without gradients, by passes over the rows; null where gradients do.</summary>
+    public virtual VectorPasses? BeginPasses(RowStatistics rows, torch.Device device) => null;
+
     /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
     public virtual VectorFollower? Follow(VectorRun run) => null;
 
@@ -201,11 +204,18 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
-    /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
-    public IReadOnlyList<TensorSpec> Tensors()
+    /// <summary>The tensors that the network declares.</summary>
+    public LayerSpecs Declared()
     {
         var layers = new LayerSpecs();
         Declare(layers);
+        return layers;
+    }
+
+    /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
+    public IReadOnlyList<TensorSpec> Tensors()
+    {
+        LayerSpecs layers = Declared();
         layers.Buffer(InputMean, input.Width);
         layers.Buffer(InputScale, input.Width);
         layers.Buffer(InputLimit, input.Width);
@@ -225,24 +235,31 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>The scaler of conditions; null without conditions.</summary>
     public VectorScaler? ConditionScaler(HostWeights weights) => input.ConditionWidth == 0
         ? null
-        : new(weights[ConditionMean], weights[ConditionScale], VectorScaler.Limits(input.ConditionWidth));
+        : new(
+            weights[ConditionMean], weights[ConditionScale],
+            [.. Enumerable.Repeat(VectorScaler.Linear, input.ConditionWidth)]);
 
     /// <summary>The mean of each feature of the conditions over the training rows, (C); empty without conditions.</summary>
     public float[] ConditionMeans(HostWeights weights) => input.ConditionWidth == 0 ? [] : weights[ConditionMean];
 
+    /// <summary>The scaler of each field.</summary>
+    public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
+    [
+        .. rows.Moments.Select((moments, f) =>
+            VectorScaler.Of(moments, rows.Samples[f], f == 0 ? UnscaledFeatures(rows) : null)),
+    ];
+
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
     public void SetScales(HostWeights weights, RowStatistics rows)
     {
-        VectorScaler.Set(
-            rows.Moments[0], rows.Samples[0], UnscaledFeatures(rows), weights[InputMean], weights[InputScale],
-            weights[InputLimit]);
+        IReadOnlyList<VectorScaler> scalers = Scalers(rows);
+        scalers[0].CopyTo(weights[InputMean], weights[InputScale], weights[InputLimit]);
         int at = 0;
         for (int c = 0; c < input.ConditionWidths.Count; c++)
         {
             int width = input.ConditionWidths[c];
-            VectorScaler.Set(
-                rows.Moments[c + 1], rows.Samples[c + 1], null, weights[ConditionMean].AsSpan(at, width),
-                weights[ConditionScale].AsSpan(at, width), new float[width]);
+            scalers[c + 1].CopyTo(
+                weights[ConditionMean].AsSpan(at, width), weights[ConditionScale].AsSpan(at, width), new float[width]);
             float[] sample = rows.Samples[c + 1].ToArray();
             for (int row = 0; row < input.ConditionRows; row++)
             {

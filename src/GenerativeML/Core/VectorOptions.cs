@@ -36,6 +36,66 @@ public abstract record VectorOptions : TrainingOptions
     }
 }
 
+/// <summary>The options of a family that scores and encodes rows, and can so detect anomalies.</summary>
+public abstract record DetectorOptions : VectorOptions
+{
+    /// <summary>The column for the score. Default: <c>Score</c> of a detector; otherwise the catalog decides.</summary>
+    public string? ScoreColumnName { get; init; }
+
+    /// <summary>
+    /// The column for the predicted label, whether the score is above the threshold. Default: <c>PredictedLabel</c> of a
+    /// detector; none is added otherwise.
+    /// </summary>
+    public string? PredictedLabelColumnName { get; init; }
+
+    /// <summary>The column for the latent vector. Default: none is added, unless the catalog says otherwise.</summary>
+    public string? LatentColumnName { get; init; }
+
+    /// <summary>
+    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
+    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
+
+    internal override VectorColumns Columns => new()
+    {
+        Features = FeatureColumnName,
+        Score = ScoreColumnName,
+        PredictedLabel = PredictedLabelColumnName,
+        Latent = LatentColumnName,
+    };
+
+    internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.PositiveFinite(Contamination);
+        OptionChecks.Within(Contamination, 0, 0.5);
+    }
+}
+
+/// <summary>What catalogs make of such options.</summary>
+internal static class DetectorColumns
+{
+    /// <summary>The same options, with a score.</summary>
+    public static T Scoring<T>(this T? options)
+        where T : DetectorOptions, new()
+    {
+        options ??= new();
+        return (T)(options with { ScoreColumnName = options.ScoreColumnName ?? "Score" });
+    }
+
+    /// <summary>The same options, with a score and a predicted label.</summary>
+    public static T Detecting<T>(this T? options)
+        where T : DetectorOptions, new()
+    {
+        options = options.Scoring();
+        return (T)(options with { PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel" });
+    }
+}
+
 /// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
 internal sealed record VectorColumns
 {

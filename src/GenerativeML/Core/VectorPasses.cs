@@ -2,24 +2,16 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>A model that is fitted without gradients, by passes over all rows: one for a closed form, or several.</summary>
-internal interface IClosedFormFit
-{
-    /// <summary>Begins a fit.</summary>
-    /// <param name="rows">What was seen of the rows; a sample of them to start from.</param>
-    /// <param name="device">Where to compute.</param>
-    VectorPasses Begin(RowStatistics rows, torch.Device device);
-}
-
 /// <summary>
 /// A fit by passes over all rows, in double: each adds up what rows say, and its end sets the model by these sums. The
 /// training loop reads the rows, batch by batch; it reports, stops, and writes checkpoints of model and sums, as it does
 /// where gradients move weights.
 /// </summary>
-internal abstract class VectorPasses : torch.nn.Module, ITrainable
+internal abstract class VectorPasses : ITrainable, IDisposable
 {
     private const double None = 1e30; // more than any loss, and yet finite
 
+    private readonly List<(string Name, torch.Tensor Value)> _state = [];
     private readonly List<torch.Tensor> _sums = [];
     private readonly torch.Tensor _losses; // of this pass the sum and its rows; of the last the mean and how it fell
     private readonly double _tolerance;
@@ -28,18 +20,15 @@ internal abstract class VectorPasses : torch.nn.Module, ITrainable
     /// <param name="tolerance">The fit ends when the mean loss falls by less; zero: never.</param>
     /// <param name="device">Where to compute.</param>
     protected VectorPasses(VectorNetwork network, double tolerance, torch.Device device)
-        : base("passes")
     {
         (_tolerance, Device) = (tolerance, device);
-        var layers = new LayerSpecs();
-        network.Declare(layers);
-        Model = layers.Tensors.ToDictionary(spec => spec.Name, spec => Zeros(spec.Name, spec.Shape.ToArray()));
+        Model = network.Declared().Tensors.ToDictionary(spec => spec.Name, spec => Zeros(spec.Name, spec.Shape.ToArray()));
         _losses = Zeros("losses", 4);
         Restart();
     }
 
     /// <inheritdoc />
-    public torch.nn.Module Network => this;
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State => _state;
 
     /// <inheritdoc />
     public IReadOnlyList<UpdateRule> Updates => [];
@@ -59,8 +48,9 @@ internal abstract class VectorPasses : torch.nn.Module, ITrainable
     /// <summary>A sample of the rows, standardised, (count, D).</summary>
     public static torch.Tensor Sample(RowStatistics rows, torch.Device device)
     {
-        using torch.Tensor single = HostTensors.FromRows(
-            rows.StandardizedSample(), rows.Samples[0].Count, rows.Input.Width, device);
+        float[] sample = rows.Samples[0].ToArray();
+        rows.Scaler.Apply(sample, sample);
+        using torch.Tensor single = HostTensors.FromRows(sample, rows.Samples[0].Count, rows.Input.Width, device);
         return single.to(torch.ScalarType.Float64);
     }
 
@@ -115,6 +105,8 @@ internal abstract class VectorPasses : torch.nn.Module, ITrainable
         }
     }
 
+    public void Dispose() => _state.ForEach(t => t.Value.Dispose());
+
     /// <summary>The losses of rows (B, D), one each; adds to the sums if the model is to learn from them.</summary>
     protected abstract torch.Tensor Losses(torch.Tensor rows, bool learn);
 
@@ -130,8 +122,8 @@ internal abstract class VectorPasses : torch.nn.Module, ITrainable
 
     private torch.Tensor Zeros(string name, params long[] shape)
     {
-        torch.Tensor value = torch.zeros(shape, torch.ScalarType.Float64, Device);
-        register_buffer(name, value);
+        torch.Tensor value = torch.zeros(shape, torch.ScalarType.Float64, Device).DetachFromDisposeScope();
+        _state.Add((name, value));
         return value;
     }
 

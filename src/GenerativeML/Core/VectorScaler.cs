@@ -11,7 +11,8 @@ namespace GenerativeML;
 /// <param name="limit">Up to so many deviations a value counts by itself, (D).</param>
 internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 {
-    private const float Linear = 5;
+    /// <summary>The limit of a feature that is scaled.</summary>
+    public const float Linear = 5;
 
     // Differences and counts of deviations are cut off here: larger ones would overflow, and the logarithm no longer
     // tells them apart.
@@ -37,50 +38,39 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// <summary>The one value of a constant feature, the mean of any.</summary>
     public float Mean(int feature) => mean[feature];
 
-    /// <summary>The limits of features that all are scaled.</summary>
-    public static float[] Limits(int width)
-    {
-        var limits = new float[width];
-        Array.Fill(limits, Linear);
-        return limits;
-    }
-
-    /// <summary>A scaler by the moments of training values, all of which are scaled.</summary>
-    public static VectorScaler Of(ColumnMoments moments, RowSample sample)
-    {
-        int width = moments.Mean.Length;
-        float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        Set(moments, sample, null, mean, scale, limit);
-        return new(mean, scale, limit);
-    }
-
     /// <summary>
-    /// Writes the three numbers of each feature by the moments of its training values. Values that lie ten times as far
-    /// out as the middle half of them is wide do not count, or a single wild one would hide all others.
+    /// A scaler by the moments of training values. Values that lie ten times as far out as the middle half of them is
+    /// wide do not count, or a single wild one would hide all others.
     /// </summary>
     /// <param name="moments">Of the training rows.</param>
     /// <param name="sample">Some of the training rows.</param>
     /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>
-    /// <param name="mean">See the constructor.</param>
-    /// <param name="scale">See the constructor.</param>
-    /// <param name="limit">See the constructor.</param>
-    public static void Set(
-        ColumnMoments moments, RowSample sample, bool[]? unscaled, Span<float> mean, Span<float> scale,
-        Span<float> limit)
+    public static VectorScaler Of(ColumnMoments moments, RowSample sample, bool[]? unscaled = null)
     {
+        int width = moments.Mean.Length;
+        float[] mean = new float[width], scale = new float[width], limit = new float[width];
         double[] deviations = moments.Deviation;
         float[]? rows = null;
-        for (int j = 0; j < mean.Length; j++)
+        for (int j = 0; j < width; j++)
         {
             bool plain = unscaled?[j] == true;
             (double center, double deviation) = (moments.Mean[j], deviations[j]);
             double farthest = Math.Max(moments.Maximum[j] - center, center - moments.Minimum[j]);
             if (!plain && farthest > WildDeviations * deviation)
-                (center, deviation) = WithoutWild(rows ??= sample.ToArray(), j, mean.Length, (center, deviation));
+                (center, deviation) = WithoutWild(rows ??= sample.ToArray(), j, width, (center, deviation));
             mean[j] = (float)center;
             scale[j] = plain ? 1 : deviation > 0 ? (float)Math.Min(1 / deviation, float.MaxValue) : 0;
             limit[j] = plain ? Largest : Linear;
         }
+        return new(mean, scale, limit);
+    }
+
+    /// <summary>Writes what the constructor takes, (D) each.</summary>
+    public void CopyTo(Span<float> toMean, Span<float> toScale, Span<float> toLimit)
+    {
+        mean.CopyTo(toMean);
+        scale.CopyTo(toScale);
+        limit.CopyTo(toLimit);
     }
 
     private static (double Mean, double Deviation) WithoutWild(

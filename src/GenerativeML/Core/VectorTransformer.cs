@@ -4,13 +4,64 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
+/// <summary>What all trainers of models of vectors have in common.</summary>
+/// <typeparam name="TTransformer">What training makes.</typeparam>
+/// <remarks>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>These trainers</description></listheader>
+/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. No label is read, but columns
+/// of conditions may be.</description></item>
+/// <item><term>Normalization</term><description>Done inside: each feature by its own mean and deviation; of zeros and
+/// ones that a VAE takes for Bernoulli only the mean.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// </remarks>
+public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransformer>
+    where TTransformer : VectorTransformer
+{
+    private readonly VectorFamily _family;
+    private readonly VectorOptions _options;
+    private readonly VectorColumns _columns;
+
+    private protected VectorTrainer(IHostEnvironment environment, VectorFamily family, VectorOptions options)
+        : base(environment, family.Name, options)
+    {
+        _family = family;
+        _options = options;
+        _columns = options.Columns;
+    }
+
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _columns.Outputs(width: 1, latent: 1);
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter)
+    {
+        InputColumns.Check(inputSchema, _columns.Features, parameter);
+        foreach (string name in _columns.Conditions)
+            InputColumns.CheckLabel(inputSchema, name, parameter);
+    }
+
+    private protected override TTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var rows = new DataViewRowSource(
+            input, [_columns.Features], _options.NonFiniteValues, parameter, _columns.Conditions,
+            _options.CancellationToken);
+        rows.FindCategories();
+        VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
+        return (TTransformer)_family.Wrap(new(
+            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement,
+            fit.Extra));
+    }
+}
+
 /// <summary>
 /// A trained model of vectors as a step of a pipeline: adds scores, latent vectors or reconstructions to rows.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
 public class VectorTransformer : NetworkTransformer, IAnomalyDetector
 {
-    private readonly VectorModelState _state;
     private readonly VectorBatchModel _rows;
 
     internal VectorTransformer(VectorModelState state)
@@ -21,7 +72,7 @@ public class VectorTransformer : NetworkTransformer, IAnomalyDetector
     private VectorTransformer(VectorModelState state, VectorBatchModel rows)
         : base(rows)
     {
-        _state = state;
+        State = state;
         _rows = rows;
     }
 
@@ -35,26 +86,23 @@ public class VectorTransformer : NetworkTransformer, IAnomalyDetector
     }
 
     /// <summary>Features of the input column.</summary>
-    public int InputWidth => _state.Model.Network.Input.Width;
+    public int InputWidth => State.Model.Network.Input.Width;
 
     /// <summary>Features of a latent vector; zero for a model that has none.</summary>
-    public int LatentDimension => (_state.Model.Network as IEncoder)?.LatentDimension ?? 0;
+    public int LatentDimension => (State.Model.Network as IEncoder)?.LatentDimension ?? 0;
 
     /// <summary>The trained model and all that is saved of it.</summary>
-    private protected VectorModelState State => _state;
+    private protected VectorModelState State { get; }
 
-    private protected override string Family => _state.Family.Name;
+    private protected override string Family => State.Family.Name;
 
-    /// <summary>What a family saves beside what all save; null for nothing.</summary>
-    private protected virtual JsonElement? Extra => _state.Extra;
+    private protected override void WriteOptions(Utf8JsonWriter writer) => State.Write(writer, Threshold);
 
-    private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, Threshold, Extra);
+    private protected override void WriteWeights(Stream stream) => State.Model.Save(stream);
 
-    private protected override void WriteWeights(Stream stream) => _state.Model.Save(stream);
+    private protected override void ExportWeights(Stream stream) => State.Model.ExportWeights(stream);
 
-    private protected override void ExportWeights(Stream stream) => _state.Model.ExportWeights(stream);
-
-    private protected override void ImportWeights(Stream stream) => _state.Model.ImportWeights(stream);
+    private protected override void ImportWeights(Stream stream) => State.Model.ImportWeights(stream);
 }
 
 /// <summary>A trained model of vectors that also generates rows like those that it was trained on.</summary>
@@ -90,7 +138,7 @@ internal sealed record VectorModelState(
     public IReadOnlyList<RowField> Fields { get; } = Options.Columns.Inputs(Model.Network.Input);
 
     /// <summary>Writes <c>options</c> of the saved model.</summary>
-    public void Write(Utf8JsonWriter writer, float threshold, JsonElement? extra) => JsonSerializer.Serialize(
+    public void Write(Utf8JsonWriter writer, float threshold) => JsonSerializer.Serialize(
         writer,
         new Saved
         {
@@ -99,7 +147,7 @@ internal sealed record VectorModelState(
             Threshold = float.IsFinite(threshold) ? threshold : null,
             Schema = Schema,
             Replacement = Replacement?.Fields,
-            Extra = extra,
+            Extra = Extra,
         },
         ModelJson.Options);
 

@@ -41,9 +41,6 @@ internal interface ITensor<T>
     /// <summary>The larger of two, element by element.</summary>
     static abstract T Max(T a, T b);
 
-    /// <summary>The smaller of two, element by element.</summary>
-    static abstract T Min(T a, T b);
-
     /// <summary>Values one after the other along an axis.</summary>
     static abstract T Concat(int axis, params T[] parts);
 
@@ -62,23 +59,14 @@ internal interface ITensor<T>
     /// <summary>Normalisation over the last axis.</summary>
     T LayerNorm(T gain, T? bias, float epsilon = 1e-5f);
 
-    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
-    T GroupNorm(int groups, T gain, T bias, float epsilon = 1e-5f);
-
     /// <summary>(B, C, H, W), weights (outputs, inputs, height, width).</summary>
     T Conv2d(T weight, T? bias, int stride = 1, int padding = 0);
 
     /// <summary>(B, C, H, W), weights (inputs, outputs, height, width).</summary>
     T ConvTranspose2d(T weight, T? bias, int stride = 1, int padding = 0);
 
-    /// <summary>(B, C, H, W) → (B, C, 2H, 2W): each pixel four times.</summary>
-    T Upsample2();
-
     /// <summary>Rows of this table: indices of any shape → (shape, row).</summary>
     T Embed(T indices);
-
-    /// <summary>Elements of the last axis by their places there: (…, N), indices (…, K) → (…, K).</summary>
-    T Gather(T indices);
 
     /// <summary>A function of each element.</summary>
     T Apply(Function function);
@@ -88,9 +76,6 @@ internal interface ITensor<T>
 
     /// <summary>Over the last axis.</summary>
     T Softmax();
-
-    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
-    T LogSoftmax();
 
     /// <summary>Each element, brought between the limits.</summary>
     T Clamp(float low, float high);
@@ -116,7 +101,7 @@ internal interface ITensor<T>
     /// <summary>A part of an axis. A negative start counts from the end.</summary>
     T Slice(int axis, long start, long length);
 
-    /// <summary>Whole numbers, for <see cref="Embed"/> and <see cref="Gather"/>.</summary>
+    /// <summary>Whole numbers, for <see cref="Embed"/>.</summary>
     T ToIndices();
 
     /// <summary>The smallest of the last axis and their places there, both in no order.</summary>
@@ -164,9 +149,6 @@ internal enum Function
 
     /// <summary>|x|.</summary>
     Abs,
-
-    /// <summary>−1, 0 or 1.</summary>
-    Sign,
 }
 
 /// <summary>What makes one number of many.</summary>
@@ -289,10 +271,6 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     /// <summary>Normalisation over the last axis.</summary>
     public T LayerNorm(string layer, T x, float epsilon = 1e-5f) =>
         x.LayerNorm(this[layer + ".weight"], Bias(layer), epsilon);
-
-    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
-    public T GroupNorm(string layer, T x, int groups, float epsilon = 1e-5f) =>
-        x.GroupNorm(groups, this[layer + ".weight"], this[layer + ".bias"], epsilon);
 
     /// <summary>A convolution of (B, C, H, W).</summary>
     public T Conv2d(string layer, T x, int stride = 1, int padding = 0) =>

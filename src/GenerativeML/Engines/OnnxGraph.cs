@@ -32,7 +32,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public static OnnxTensor operator /(OnnxTensor a, float b) => a / a.Graph.Constant(b);
     public static OnnxTensor operator -(OnnxTensor a) => a.Node("Neg");
     public static OnnxTensor Max(OnnxTensor a, OnnxTensor b) => Broadcast("Max", a, b);
-    public static OnnxTensor Min(OnnxTensor a, OnnxTensor b) => Broadcast("Min", a, b);
 
     public static OnnxTensor Concat(int axis, params OnnxTensor[] parts)
     {
@@ -69,13 +68,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public OnnxTensor LayerNorm(OnnxTensor gain, OnnxTensor? bias, float epsilon = 1e-5f) =>
         Graph.Node("LayerNormalization", Shape, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
 
-    public OnnxTensor GroupNorm(int groups, OnnxTensor gain, OnnxTensor bias, float epsilon = 1e-5f)
-    {
-        OnnxTensor rows = Reshape(0, groups, -1);
-        OnnxTensor normal = rows.LayerNorm(Graph.Ones(rows.Shape[2]), null, epsilon).Reshape([-1, .. Shape[1..]]);
-        return normal * gain.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
-    }
-
     public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
         "Conv", weight, bias, stride, padding, weight.Shape[0],
         (size, kernel) => (size + 2 * padding - kernel) / stride + 1);
@@ -84,16 +76,8 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         "ConvTranspose", weight, bias, stride, padding, weight.Shape[1],
         (size, kernel) => (size - 1) * stride - 2 * padding + kernel);
 
-    public OnnxTensor Upsample2() => Graph.Node(
-        "Resize", [Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]],
-        [this, null, Graph.Constant<float>("scales", OnnxType.Float, [4], [1, 1, 2, 2])],
-        ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
-
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
-
-    public OnnxTensor Gather(OnnxTensor indices) =>
-        Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
 
     public OnnxTensor Apply(Function function) => function switch
     {
@@ -102,14 +86,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         Function.GeluTanh => Graph.Node("Gelu", Shape, [this], ("approximate", "tanh")),
         Function.Log => Log(),
         // By Exp and Log, since the nodes of these names give other bits to a tensor's last elements.
-        Function.Elu => Node("Relu") + (Min(this, Graph.Constant(0)).Node("Exp") - 1),
+        Function.Elu => Node("Relu") + (Broadcast("Min", this, Graph.Constant(0)).Node("Exp") - 1),
         Function.Softplus => Node("Relu") + ((-Node("Abs")).Node("Exp") + 1).Log(),
         _ => Node(function.ToString()),
     };
 
     public OnnxTensor LeakyRelu(float slope) => Graph.Node("LeakyRelu", Shape, [this], ("alpha", slope));
     public OnnxTensor Softmax() => Graph.Node("Softmax", Shape, [this], ("axis", -1));
-    public OnnxTensor LogSoftmax() => Graph.Node("LogSoftmax", Shape, [this], ("axis", -1));
 
     public OnnxTensor Clamp(float low, float high) =>
         Graph.Node("Clip", Shape, [this, Graph.Constant(low), Graph.Constant(high)]);

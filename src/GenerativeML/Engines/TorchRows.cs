@@ -4,33 +4,22 @@ using static TorchSharp.torch;
 namespace GenerativeML;
 
 /// <summary>Rows by torch, on a device or on the CPU.</summary>
-internal sealed class TorchRows : IRowEngine
+internal sealed class TorchRows(IForwardPass pass, HostWeights weights, Device device) : IRowEngine
 {
-    private readonly IForwardPass _pass;
-    private readonly IReadOnlyList<PassInput> _inputs;
-    private readonly Device _device;
-    private readonly Dictionary<string, Tensor> _weights;
-    private readonly Lock? _gate;
-    private readonly int _tile;
+    private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
 
-    /// <summary>Brings the weights to the device.</summary>
-    public TorchRows(IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, Device device)
-    {
-        (_pass, _inputs, _device) = (pass, inputs, device);
-        // A device computes one call at a time, and wants many rows for it.
-        bool cpu = device.type == DeviceType.CPU;
-        (_gate, _tile) = (cpu ? null : new Lock(), cpu ? 256 : 4096);
-        _weights = weights.ToTensors(device);
-    }
+    // A device computes one call at a time, and wants many rows for it.
+    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
+    private readonly int _tile = device.type == DeviceType.CPU ? 256 : 4096;
 
-    public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads)
+    public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
         _gate?.Enter();
         try
         {
             using IDisposable noGradient = no_grad();
             for (int first = 0; first < rows; first += _tile)
-                Run(rows, first, Math.Min(_tile, rows - first), data, outputs);
+                Run(rows, first, Math.Min(_tile, rows - first), inputs, outputs);
         }
         finally
         {
@@ -44,24 +33,21 @@ internal sealed class TorchRows : IRowEngine
             weight.Dispose();
     }
 
-    private void Run(int rows, int first, int count, InputRows[] data, Memory<float>[] outputs)
+    private void Run(int rows, int first, int count, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        var values = new TorchTensor[_inputs.Count];
-        for (int i = 0; i < values.Length; i++)
-        {
-            int width = data[i].Length / rows;
-            Tensor all = _inputs[i].IsIndex
-                ? HostTensors.Index(data[i].Indices.Span.Slice(first * width, count * width), _device)
-                : HostTensors.FromRows(data[i].Singles.Span.Slice(first * width, count * width), count, width, _device);
-            values[i] = all.view([count, .. _inputs[i].RowShape]);
-        }
-        TorchTensor[] results = _pass.Run(new TorchOps(_weights).Root, values);
+        TorchTensor[] values = [.. inputs.Select(Rows)];
+        TorchTensor[] results = pass.Run(new TorchOps(_weights).Root, values);
         for (int i = 0; i < outputs.Length; i++)
         {
             int width = outputs[i].Length / rows;
-            if (width > 0)
-                HostTensors.CopyTo(results[i], outputs[i].Span.Slice(first * width, count * width));
+            HostTensors.CopyTo(results[i], outputs[i].Span.Slice(first * width, count * width));
+        }
+
+        TorchTensor Rows(ReadOnlyMemory<float> input)
+        {
+            int width = input.Length / rows;
+            return HostTensors.FromRows(input.Span.Slice(first * width, count * width), count, width, device);
         }
     }
 }

@@ -12,7 +12,7 @@ internal static class SpectralNorm
     private const float Tiny = 1e-12f;
 
     /// <summary>
-    /// The tensors of <see cref="Layers.Linear(string, int, int, bool)"/>, and the singular vectors <c>weight_u</c>
+    /// The tensors of <see cref="Layers.Linear"/>, and the singular vectors <c>weight_u</c>
     /// (outputs) and <c>weight_v</c> (inputs).
     /// </summary>
     public static void Declare(Layers layers, string name, int inputs, int outputs)

@@ -110,12 +110,10 @@ public abstract record TrainingOptions
     {
         if (Epochs is int epochs)
             OptionChecks.AtLeast(epochs, 1, nameof(Epochs));
-        if (BatchSize is int batch)
-            OptionChecks.Within(batch, 1, 1 << 20, nameof(BatchSize));
+        OptionChecks.Within(BatchSize, 1, 1 << 20);
         if (LearningRate is double rate)
             OptionChecks.PositiveFinite(rate, nameof(LearningRate));
-        if (WeightDecay is double decay)
-            OptionChecks.NonNegativeFinite(decay, nameof(WeightDecay));
+        OptionChecks.NonNegativeFinite(WeightDecay);
         OptionChecks.Defined(Schedule);
         OptionChecks.WithinHalfOpen(WarmupFraction, 0, 1);
         OptionChecks.NonNegativeFinite(GradientClipNorm);

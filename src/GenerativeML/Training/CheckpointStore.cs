@@ -43,51 +43,51 @@ internal sealed class CheckpointStore
     public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
+    /// <param name="step">Steps made.</param>
+    /// <param name="tensors">The run's state.</param>
+    /// <param name="best">The lowest validation loss, and the epochs since then.</param>
     public void Save(
-        long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
-        WeightSnapshot? best, EarlyStopping stopping)
+        long step, IEnumerable<(string Name, torch.Tensor Value)> tensors, (double Loss, int Waited) best)
     {
         if (step == _saved)
             return;
-        var progress = new Progress(step, stopping.Best, stopping.Waited);
+        var progress = new Progress(step, best.Loss, best.Waited);
         var notes = new Dictionary<string, string>
         {
             ["identity"] = _identity,
             ["progress"] = JsonSerializer.Serialize(progress, ProgressFormat),
         };
-        AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, Tensors(network, rules, optimizers, best), notes));
+        AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, tensors, notes));
         _saved = step;
         foreach ((string path, long _) in Existing().Skip(_options.Keep))
             File.Delete(path);
     }
 
-    /// <summary>Takes the state of the newest checkpoint; returns its step, or zero where there is none.</summary>
+    /// <summary>
+    /// Takes the state of the newest checkpoint; returns its step, or zero where there is none, and the best so far.
+    /// </summary>
     /// <exception cref="InvalidOperationException">
     /// It is the checkpoint of another run; the message names the difference.
     /// </exception>
     /// <exception cref="FormatException">The file is not a checkpoint, or is damaged.</exception>
-    public long Restore(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best,
-        EarlyStopping stopping)
+    public (long Step, (double Loss, int Waited)? Best) Restore(
+        IEnumerable<(string Name, torch.Tensor Value)> tensors)
     {
-        (string path, long step) = Existing() is [var newest, ..] ? newest : ("", 0L);
-        if (path.Length == 0)
-            return 0;
+        if (Existing() is not [(string path, long step), ..])
+            return (0, null);
         try
         {
-            Restore(path, step, network, rules, optimizers, best, stopping);
+            Progress progress = Restore(path, step, tensors);
+            _saved = step;
+            return (step, (progress.BestValidation, progress.EpochsSinceBest));
         }
         catch (Exception e) when (e is FormatException or JsonException)
         {
             throw new FormatException($"The checkpoint {path} is damaged or none: {e.Message}", e);
         }
-        _saved = step;
-        return step;
     }
 
-    private void Restore(
-        string path, long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
-        WeightSnapshot? best, EarlyStopping stopping)
+    private Progress Restore(string path, long step, IEnumerable<(string Name, torch.Tensor Value)> tensors)
     {
         using FileStream file = File.OpenRead(path);
         IReadOnlyDictionary<string, string> notes = SafetensorsReader.Open(file).Header.Metadata;
@@ -100,8 +100,8 @@ internal sealed class CheckpointStore
             throw new FormatException($"it is of step {progress.Step}, not {step}.");
 
         file.Position = 0;
-        TensorFile.Load(file, [.. Tensors(network, rules, optimizers, best)]);
-        stopping.Restore(progress.BestValidation, progress.EpochsSinceBest);
+        TensorFile.Load(file, [.. tensors]);
+        return progress;
     }
 
     private static readonly JsonSerializerOptions ProgressFormat = new()
@@ -110,18 +110,6 @@ internal sealed class CheckpointStore
     };
 
     private sealed record Progress(long Step, double BestValidation, int EpochsSinceBest);
-
-    private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best)
-    {
-        foreach ((string name, torch.Tensor value) in network.NamedTensors())
-            yield return ("network." + name, value);
-        foreach ((string name, torch.Tensor value) in best?.Values ?? new Dictionary<string, torch.Tensor>())
-            yield return ("best." + name, value);
-        for (int i = 0; i < optimizers.Length; i++)
-            foreach ((string name, torch.Tensor value) in optimizers[i].State)
-                yield return ($"optimizer.{rules[i].Name}.{name}", value);
-    }
 
     private void RefuseOthers(string path, string identity)
     {

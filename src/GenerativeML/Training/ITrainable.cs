@@ -3,15 +3,15 @@ using TorchSharp;
 namespace GenerativeML;
 
 /// <summary>
-/// What a family gives the training loop: a network, which of its parameters are updated how often, and a loss for a
-/// batch. Adversarial families give several updates; they are made in order, each with its own optimizer.
+/// What a family gives the training loop: tensors, which of them are updated how often, and a loss for a batch.
+/// Adversarial families give several updates; they are made in order, each with its own optimizer.
 /// </summary>
 internal interface ITrainable
 {
     /// <summary>
-    /// Holds every parameter and buffer that training changes; checkpoints and best weights are taken of it.
+    /// Every parameter and buffer that training changes, by name; checkpoints and best weights are taken of them.
     /// </summary>
-    torch.nn.Module Network { get; }
+    IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
 
     /// <summary>
     /// How often a row passes through the largest layer in a step: once, or once for each of its positions.
@@ -54,7 +54,7 @@ internal interface ITrainable
     /// </summary>
     bool WatchesValidation => true;
 
-    /// <summary>Whether no more is to be learned, so that training ends with the epoch; told by <see cref="Network"/>.</summary>
+    /// <summary>Whether no more is to be learned, so that training ends with the epoch; told by <see cref="State"/>.</summary>
     bool IsSettled => false;
 
     /// <summary>Called when all rows of an epoch were seen, without gradient.</summary>
@@ -64,7 +64,7 @@ internal interface ITrainable
 
     /// <summary>
     /// Called after update number <paramref name="update"/> has moved its parameters, without gradient: for weights
-    /// that are clipped or averaged. What it changes belongs to <see cref="Network"/>, or a resumed run would lose it.
+    /// that are clipped or averaged. What it changes belongs to <see cref="State"/>, or a resumed run would lose it.
     /// </summary>
     void AfterUpdate(int update, StepContext step)
     {
@@ -77,7 +77,7 @@ internal interface ITrainable
 /// subject to weight decay.</param>
 /// <param name="Every">The update is made at every so-many-th step.</param>
 /// <param name="RateScale">A factor on the learning rate.</param>
-/// <param name="Adam">AdamW's constants. Default: <see cref="AdamSettings.Default"/>.</param>
+/// <param name="Adam">AdamW's constants. Default: the paper's own.</param>
 /// <param name="Muon">What Muon moves in AdamW's place. Default: nothing.</param>
 internal sealed record UpdateRule(
     string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1,

@@ -14,12 +14,12 @@ internal sealed class TrainingLoop : IDisposable
     private const int CollectEvery = 16;
 
     private readonly ITrainable _family;
+    private readonly IReadOnlyList<(string Name, torch.Tensor Value)> _state;
     private readonly TrainingData _data;
     private readonly TrainingRun _run;
     private readonly LearningRate _rate;
     private readonly FlatOptimizer[] _optimizers;
-    private readonly EarlyStopping _stopping;
-    private readonly WeightSnapshot? _best;
+    private readonly BestWeights? _best; // null where no validation loss tells
     private readonly LossMeans _losses = new();
     private readonly SeededRandom _random;
     private readonly CheckpointStore? _checkpoints;
@@ -33,7 +33,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingLoop(ITrainable family, TrainingData data, TrainingRun run, torch.Device device)
     {
-        _family = family;
+        (_family, _state) = (family, family.State);
         _data = data;
         _run = run;
         // First, because it may fail, and what follows holds tensors.
@@ -44,9 +44,10 @@ internal sealed class TrainingLoop : IDisposable
         _rate = new LearningRate(
             run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
-            u => FlatOptimizer.For(u, run.WeightDecay, run.Options.GradientClipNorm))];
-        _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
-        _best = data.ValidationRows > 0 && family.WatchesValidation ? new WeightSnapshot(family.Network) : null;
+            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
+        _best = data.ValidationRows > 0 && family.WatchesValidation
+            ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
+            : null;
         _random = new SeededRandom(device);
     }
 
@@ -63,7 +64,7 @@ internal sealed class TrainingLoop : IDisposable
         using IDisposable threads = TorchThreads.For(
             LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
         if (TorchRuntime.VersionWarning is string warning)
-            run.Warning?.Invoke(warning);
+            run.Context.Warning?.Invoke(warning);
         using var loop = new TrainingLoop(family, data, run, device);
         return loop.Run();
     }
@@ -79,12 +80,14 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingOutcome Run()
     {
-        long step = _checkpoints?.Restore(_family.Network, _family.Updates, _optimizers, _best, _stopping) ?? 0;
+        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors()) ?? (0, null);
+        if (best is { } known && _best is not null)
+            _best.Best = known;
         _finite = step;
         CancellationToken cancellation = _run.Options.CancellationToken;
         var reporter = new ProgressReporter(_run, _steps, _random.Device.type == DeviceType.CPU);
         int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
-        bool stopped = _stopping.IsOver || _family.IsSettled, cancelled = false;
+        bool stopped = IsOver(), cancelled = false;
         while (step < _steps && !stopped && !cancelled)
         {
             epoch = (int)(step / _batchesPerEpoch);
@@ -107,7 +110,7 @@ internal sealed class TrainingLoop : IDisposable
             {
                 // Before a cancelled run is saved, too: going on from here begins with the next epoch.
                 EndEpoch(step);
-                stopped = _stopping.IsOver || _family.IsSettled;
+                stopped = IsOver();
             }
             if (cancellation.IsCancellationRequested)
             {
@@ -130,12 +133,13 @@ internal sealed class TrainingLoop : IDisposable
                     Report(reporter, step, epoch, last: false);
             }
         }
-        if (_best is not null && double.IsFinite(_stopping.Best))
-            _best.Restore();
+        _best?.Restore();
         Report(reporter, step, epoch, last: true);
         CheckWeights(step);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
+
+    private bool IsOver() => _best?.IsOver == true || _family.IsSettled;
 
     // The last epoch of a run of so many steps may be a part of one.
     private bool EndsEpoch(long step) => step % _batchesPerEpoch == 0 || step == _steps;
@@ -200,8 +204,7 @@ internal sealed class TrainingLoop : IDisposable
             CollectNumbers();
         }
         _validation = means.Read();
-        if (_stopping.Improves(_validation["loss"]))
-            _best.Take();
+        _best.Take(_validation["loss"]);
     }
 
     /// <summary>
@@ -209,7 +212,7 @@ internal sealed class TrainingLoop : IDisposable
     /// </summary>
     private StepContext Context(long step, RandomPurpose purpose, int part = 0)
     {
-        ulong seed = SplitMix64.Derive(_run.Seed, purpose, step * _run.Parts + part);
+        ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step * _run.Parts + part);
         _random.Seed(seed);
         return new StepContext(step, _steps, _random, seed);
     }
@@ -220,8 +223,17 @@ internal sealed class TrainingLoop : IDisposable
             return;
         CheckLosses(step, _losses.Means());
         CheckWeights(step);
-        _checkpoints.Save(step, _family.Network, _family.Updates, _optimizers, _best, _stopping);
+        _checkpoints.Save(step, Tensors(), _best?.Best ?? (double.PositiveInfinity, 0));
     }
+
+    // What a checkpoint holds.
+    private IEnumerable<(string Name, torch.Tensor Value)> Tensors() =>
+    [
+        .. _state.Select(t => ("network." + t.Name, t.Value)),
+        .. _best?.Copies.Select(t => ("best." + t.Name, t.Value)) ?? [],
+        .. _optimizers.SelectMany(
+            (o, i) => o.State.Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
+    ];
 
     private void Report(ProgressReporter reporter, long step, int epoch, bool last)
     {
@@ -245,8 +257,7 @@ internal sealed class TrainingLoop : IDisposable
     private void CheckWeights(long step)
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in
-            _family.Network.NamedTensors().Concat(_optimizers.SelectMany(o => o.State)))
+        foreach ((string name, torch.Tensor value) in _state.Concat(_optimizers.SelectMany(o => o.State)))
         {
             using DisposeScope scope = torch.NewDisposeScope();
             if (!value.isfinite().all().item<bool>())

@@ -5,6 +5,31 @@ using System.Text.Json.Serialization;
 namespace GenerativeML;
 
 /// <summary>
+/// What the surroundings of a training run decide where its options leave it open: the <c>MLContext</c>'s seed and
+/// device, and who hears of progress.
+/// </summary>
+internal sealed record TrainingContext
+{
+    /// <summary>The seed: the options' own, else the context's, else 0.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>The device: the options' own, else the context's.</summary>
+    public required ComputeDevice Device { get; init; }
+
+    /// <summary>Whether the CPU may stand in for a CUDA device that is not there.</summary>
+    public required bool FallbackToCpu { get; init; }
+
+    /// <summary>Hears of progress: the options' own listener and the log.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>The least time between two reports of progress.</summary>
+    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Hears what the user should know although training goes on.</summary>
+    public Action<string>? Warning { get; init; }
+}
+
+/// <summary>
 /// What the training loop is told beside the options: everything that the family and its caller decided.
 /// </summary>
 internal sealed record TrainingRun
@@ -12,17 +37,8 @@ internal sealed record TrainingRun
     /// <summary>The options as the caller gave them.</summary>
     public required TrainingOptions Options { get; init; }
 
-    /// <summary>Hears of progress.</summary>
-    public IProgress<TrainingProgress>? Progress { get; init; }
-
-    /// <inheritdoc cref="TrainingContext.ReportInterval"/>
-    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
-
-    /// <summary>Hears what the user should know although training goes on.</summary>
-    public Action<string>? Warning { get; init; }
-
-    /// <summary>The seed, resolved.</summary>
-    public required int Seed { get; init; }
+    /// <summary>The seed, and who hears of progress.</summary>
+    public required TrainingContext Context { get; init; }
 
     /// <summary>Rows in a step, resolved.</summary>
     public required int BatchSize { get; init; }
@@ -61,10 +77,7 @@ internal sealed record TrainingRun
         double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
         {
             Options = options,
-            Progress = context.Progress,
-            ReportInterval = context.ReportInterval,
-            Warning = context.Warning,
-            Seed = context.Seed,
+            Context = context,
             BatchSize = batchSize,
             Epochs = epochs,
             LearningRate = learningRate,
@@ -95,3 +108,30 @@ internal sealed record TrainingRun
 /// <param name="StoppedEarly">Whether the validation loss ended it.</param>
 /// <param name="Cancelled">Whether the caller ended it and asked for the model so far.</param>
 internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);
+
+/// <summary>The learning rate of each step: a linear rise to the peak, then the schedule's fall.</summary>
+/// <param name="Peak">The highest rate.</param>
+/// <param name="Schedule">How it falls.</param>
+/// <param name="Steps">Steps of the whole run.</param>
+/// <param name="WarmupSteps">Steps of the rise.</param>
+/// <param name="Floor">The end of the fall, in shares of the peak.</param>
+internal sealed record LearningRate(
+    double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = LearningRate.DefaultFloor)
+{
+    /// <summary>A hundredth.</summary>
+    public const double DefaultFloor = 0.01;
+
+    /// <summary>The rate of step <paramref name="step"/>, counted from zero.</summary>
+    public double At(long step)
+    {
+        if (step < WarmupSteps)
+            return Peak * (step + 1) / (WarmupSteps + 1);
+        if (Schedule == LearningRateSchedule.Constant)
+            return Peak;
+        double done = (step - WarmupSteps) / (double)Math.Max(1, Steps - 1 - WarmupSteps);
+        double left = Schedule == LearningRateSchedule.Linear
+            ? 1 - done
+            : 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+        return Peak * (Floor + (1 - Floor) * Math.Max(0, left));
+    }
+}

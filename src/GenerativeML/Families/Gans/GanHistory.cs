@@ -15,6 +15,7 @@ internal sealed class GanHistory : VectorFollower
     // Rows that are compared at the end of a stage: their distances are a square table.
     private const int MinCompared = 100, MaxCompared = 1000;
     private const int MaxComparedValues = 1 << 17;
+    private const int MaxBlockRows = 4096, MaxBlockValues = 1 << 20; // read at once
 
     // What is summed up over a stage, of each of the two networks.
     private const int Loss = 0, LossCount = 1, Norm = 2, NormCount = 3;
@@ -22,21 +23,29 @@ internal sealed class GanHistory : VectorFollower
     private readonly GanNetwork _network;
     private readonly GanOptions _options;
     private readonly VectorRun _run;
-    private readonly float[] _heldBack, _training;
+    private readonly float[] _heldBack, _training; // standardised, evenly spread over all such rows
     private readonly torch.Tensor _figures; // (stages, figures): the last step, sums, comparisons
     private readonly torch.Tensor _sums; // (sums, networks)
 
     public GanHistory(GanNetwork network, GanOptions options, VectorRun run)
     {
         (_network, _options, _run) = (network, options, run);
-        int width = network.Input.Width;
-        int compared = Math.Min(
-            Math.Clamp(MaxComparedValues / width, MinCompared, MaxCompared), run.Statistics.Samples[0].Count);
-        _heldBack = run.HeldBack(compared);
-        _training = run.Training(_heldBack.Length / width);
-        _figures = Zeros("figures", options.Stages, Figures);
-        _sums = Zeros("sums", 4, 2);
+        RowSample sample = run.Rows.Samples[0];
+        _heldBack = HeldBack(
+            Math.Min(Math.Clamp(MaxComparedValues / Width, MinCompared, MaxCompared), sample.Count));
+        int count = Math.Min(_heldBack.Length / Width, sample.Count);
+        float[] all = sample.ToArray();
+        _training = new float[count * Width];
+        for (int row = 0; row < count; row++)
+            all.AsSpan((int)Spread(row, count, sample.Count) * Width, Width).CopyTo(_training.AsSpan(row * Width));
+        run.Rows.Scaler.Apply(_training, _training);
+        _figures = torch.zeros(options.Stages, Figures, torch.ScalarType.Float32, run.Device);
+        _sums = torch.zeros(4, 2, torch.ScalarType.Float32, run.Device);
     }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<(string Name, torch.Tensor Value)> State =>
+        [("follower.figures", _figures), ("follower.sums", _sums)];
 
     private int Width => _network.Input.Width;
 
@@ -119,12 +128,30 @@ internal sealed class GanHistory : VectorFollower
 
     private torch.Tensor Sum(int sum, int update) => _sums.narrow(0, sum, 1).narrow(1, update, 1);
 
-    private torch.Tensor Zeros(string name, params long[] shape)
+    private float[] HeldBack(int most)
     {
-        torch.Tensor zeros = torch.zeros(shape, torch.ScalarType.Float32, _run.Device).DetachFromDisposeScope();
-        register_buffer(name, zeros);
-        return zeros;
+        long rows = _run.Data.ValidationRows, first = 0;
+        int count = (int)Math.Min(most, rows), next = 0;
+        float[] kept = new float[count * Width];
+        foreach (Batch batch in _run.Data.Validation(Math.Clamp(MaxBlockValues / Width, 1, MaxBlockRows)))
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            float[] block = new float[batch.Rows * Width];
+            HostTensors.CopyTo(batch[0], block);
+            foreach (torch.Tensor field in batch.Fields)
+                field.Dispose();
+            for (; next < count && Spread(next, count, rows) < first + batch.Rows; next++)
+            {
+                block.AsSpan((int)(Spread(next, count, rows) - first) * Width, Width)
+                    .CopyTo(kept.AsSpan(next * Width));
+            }
+            first += batch.Rows;
+        }
+        return kept;
     }
+
+    // The places of a few among many.
+    private static long Spread(int number, int few, long many) => number * many / few;
 
     private GanFigures Of(float[] row) => new()
     {
@@ -137,4 +164,72 @@ internal sealed class GanHistory : VectorFollower
         MeanDiscrepancy = _heldBack.Length > 0 ? row[10] : double.NaN,
         Coverage = _heldBack.Length > 0 ? row[11] : double.NaN,
     };
+}
+
+/// <summary>
+/// A GAN at the end of a stage of its training: what a person wants to look at. It may be used until the call that it
+/// was given to returns.
+/// </summary>
+public sealed class GanStage
+{
+    private readonly TrainedVector _model;
+
+    internal GanStage(long steps, GanFigures figures, TrainedVector model)
+    {
+        Steps = steps;
+        Figures = figures;
+        _model = model;
+    }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public long Steps { get; }
+
+    /// <summary>The figures of the stage; those against held-back rows are NaN where none are held back.</summary>
+    public GanFigures Figures { get; }
+
+    /// <summary>
+    /// So many generated rows, row-major, in the units of the data, with conditions as in training rows; the same for
+    /// the same seed and generator.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
+    public float[] Generate(int rows, int seed = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        VectorInput input = _model.Network.Input;
+        float[] made = new float[rows * input.Width];
+        if (rows > 0)
+        {
+            ulong derived = SplitMix64.Derive(seed, RandomPurpose.Generation);
+            _model.Generate(made, new float[rows * input.ConditionWidth], rows, derived, []);
+        }
+        return made;
+    }
+
+    /// <summary>
+    /// What the discriminator says of rows, row-major, in the units of the data: the higher, the more real. A GAN with
+    /// conditions judges them by conditions drawn as in training rows.
+    /// </summary>
+    /// <exception cref="ArgumentException">The values are no whole rows.</exception>
+    public float[] Discriminate(float[] rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        VectorInput input = _model.Network.Input;
+        (int count, int rest) = Math.DivRem(rows.Length, input.Width);
+        if (rest > 0)
+            throw new ArgumentException($"{rows.Length} values are no whole rows of {input.Width}.", nameof(rows));
+        if (count == 0)
+            return [];
+        float[] standardized = new float[rows.Length];
+        _model.Features.Apply(rows, standardized);
+        float[] conditions = _model.DrawConditions(
+            new float[count * input.ConditionWidth], count, SplitMix64.Derive(input.Seed, RandomPurpose.Scoring), []);
+        return _model.Run(new Judgement((GanNetwork)_model.Network), standardized, conditions, count, [1])[0];
+    }
+
+    private sealed class Judgement(GanNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+            [network.JudgeAlone(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null))];
+    }
 }

@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// the lower factor L of Σ = L·Lᵀ, to sample, and its inverse, to score; or as their diagonals.
 /// </summary>
 internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, VectorInput input)
-    : VectorNetwork(input), IScorer, IEncoder, ISampler, IClosedFormFit
+    : VectorNetwork(input), IScorer, IEncoder, ISampler
 {
     private readonly int _width = input.Width, _components = options.Components!.Value;
 
@@ -40,7 +40,7 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
     }
 
     /// <inheritdoc />
-    public VectorPasses Begin(RowStatistics rows, torch.Device device)
+    public override VectorPasses BeginPasses(RowStatistics rows, torch.Device device)
     {
         using torch.Tensor sample = VectorPasses.Sample(rows, device);
         return GaussianMixtureFit.Start(options, rows, sample);

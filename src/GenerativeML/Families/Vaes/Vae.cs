@@ -65,23 +65,12 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// With <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with any values that are asked for.
 /// </para>
-/// <list type="table">
-/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
-/// <item><term>Task</term><description>Generation, or anomaly detection; no label is read, but conditions may
-/// be.</description></item>
-/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size.</description></item>
-/// <item><term>Normalization</term>
-/// <description>Done inside: each feature by its own mean and deviation, where it is not Bernoulli.</description></item>
-/// <item><term>Caching</term>
-/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
-/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
-/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
-/// </list>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>Added columns:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
-/// threshold, which <see cref="VariationalOptions.Contamination"/> decides.</description></item>
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>: what <see cref="VariationalOptions.Score"/> says. Of
 /// a detector by default <see cref="VaeScore.Novelty"/>: zero or more, and about the number of its parts for a usual
 /// row. The others are in nats, and may be negative, for densities of numbers may be above one.</description></item>
@@ -96,9 +85,8 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// </remarks>
 public sealed class VaeTrainer : VectorTrainer<VectorGenerator>
 {
-    internal static readonly VectorFamily Family = new(
-        "vae", typeof(VaeOptions),
-        (options, input) => new VaeNetwork((VaeOptions)options, input), state => new VectorGenerator(state));
+    internal static readonly VectorFamily Family = VectorFamily.Of<VaeOptions>(
+        "vae", (options, input) => new VaeNetwork(options, input));
 
     internal VaeTrainer(IHostEnvironment environment, VaeOptions options)
         : base(environment, Family, options)

@@ -1,3 +1,5 @@
+using Microsoft.ML.Runtime;
+
 namespace GenerativeML;
 
 /// <summary>The shape of a mixture's components, from the most freedom to the least.</summary>
@@ -21,7 +23,7 @@ public enum CovarianceType
 /// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect, and
 /// <see cref="TrainingOptions.Epochs"/> is the most iterations, each a pass over the rows. Default: 200.
 /// </remarks>
-public sealed record GaussianMixtureOptions : DensityOptions
+public sealed record GaussianMixtureOptions : DetectorOptions
 {
     private const int MaxMatrixValues = 1 << 26; // in all components together
 
@@ -77,11 +79,27 @@ public sealed record GaussianMixtureOptions : DensityOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(Components ?? 1, 1, 1000, nameof(Components));
+        OptionChecks.Within(Components, 1, 1000);
         OptionChecks.Within(MaxComponents, 1, 1000);
         OptionChecks.Defined(CovarianceType);
         OptionChecks.Within(Starts, 1, 1000);
-        OptionChecks.Within(Regularization ?? 1, 1e-9, 1, nameof(Regularization));
+        OptionChecks.Within(Regularization, 1e-9, 1);
         OptionChecks.NonNegativeFinite(Tolerance);
+    }
+}
+
+/// <summary>
+/// Learns the density of rows as a mixture of normal distributions, by expectation maximisation: scores rows by their
+/// log-likelihood, says how likely they are of each component (the latent vector), and generates others like them.
+/// </summary>
+/// <remarks><inheritdoc cref="RealNvpTrainer" path="/remarks"/></remarks>
+public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<GaussianMixtureOptions>(
+        "gaussian mixture", (options, input) => new GaussianMixtureNetwork(options, input));
+
+    internal GaussianMixtureTrainer(IHostEnvironment environment, GaussianMixtureOptions options)
+        : base(environment, Family, options)
+    {
     }
 }
