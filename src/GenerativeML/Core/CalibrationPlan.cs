@@ -122,25 +122,14 @@ internal sealed class CalibrationPlan
 
     private sealed class Reader(IRowSource source, Func<ulong, bool> contains) : IRowReader
     {
-        private readonly RowBlock _block = new(source.Fields, 256);
         private readonly IRowReader _reader = source.Open();
-        private int _read, _next;
 
         public int Read(RowBlock block, int start, int count)
         {
             int found = 0;
-            while (found < count)
-            {
-                if (_next == _read)
-                {
-                    (_read, _next) = (_reader.Read(_block, 0, _block.Capacity), 0);
-                    if (_read == 0)
-                        break;
-                }
-                if (contains(Hash(_block, _next)))
-                    _block.CopyRow(_next, block, start + found++);
-                _next++;
-            }
+            // Each row is read to where it would go; the next one goes over one that is not wanted.
+            while (found < count && _reader.Read(block, start + found, 1) > 0)
+                found += contains(Hash(block, start + found)) ? 1 : 0;
             return found;
         }
 

@@ -17,6 +17,13 @@ internal abstract class Layers
         ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]),
         ("bias", !bias ? null : members == 1 ? [outputs] : [members, 1, outputs]));
 
+    /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> … from each of these widths to the next.</summary>
+    public void Stack(string name, int[] widths)
+    {
+        for (int i = 0; i + 1 < widths.Length; i++)
+            Linear($"{name}.{i}", widths[i], widths[i + 1]);
+    }
+
     /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
     public void Embedding(string name, int count, int width) =>
         Add(name, () => torch.nn.Embedding(count, width), 1, ("weight", [count, width]));

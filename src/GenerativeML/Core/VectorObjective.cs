@@ -37,16 +37,12 @@ internal sealed class VectorObjective : ITrainable
         State = [.. layers.Named("network."), .. average?.Named("average.") ?? [], .. follower?.State ?? []];
     }
 
-    /// <inheritdoc />
     public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
 
-    /// <inheritdoc />
     public IReadOnlyList<UpdateRule> Updates { get; }
 
-    /// <inheritdoc />
     public bool WatchesValidation => _network.UsesValidationLoss;
 
-    /// <inheritdoc />
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
     {
         _training ??= new TorchOps(_layers.Tensors) { Random = step.Random, BFloat16 = _bfloat16 };
@@ -55,11 +51,9 @@ internal sealed class VectorObjective : ITrainable
         return terms;
     }
 
-    /// <inheritdoc />
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
         _network.ValidationLoss(new(_validation.Root, batch[0], Condition(batch), 0, step));
 
-    /// <inheritdoc />
     public void AfterUpdate(int update, StepContext step)
     {
         _network.AfterUpdate(_layers, update, step);

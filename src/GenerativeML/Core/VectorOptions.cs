@@ -57,13 +57,8 @@ public abstract record DetectorOptions : VectorOptions
     /// </summary>
     public double Contamination { get; init; } = 0.1;
 
-    internal override VectorColumns Columns => new()
-    {
-        Features = FeatureColumnName,
-        Score = ScoreColumnName,
-        PredictedLabel = PredictedLabelColumnName,
-        Latent = LatentColumnName,
-    };
+    internal override VectorColumns Columns =>
+        new(FeatureColumnName, ScoreColumnName, PredictedLabelColumnName, LatentColumnName);
 
     internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
 
@@ -97,23 +92,17 @@ internal static class DetectorColumns
 }
 
 /// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
-internal sealed record VectorColumns
+internal sealed record VectorColumns(
+    string Features, string? Score = null, string? PredictedLabel = null, string? Latent = null)
 {
-    public required string Features { get; init; }
-
-    public IReadOnlyList<string> Conditions { get; init; } = [];
-
-    public string? Score { get; init; }
-
-    public string? PredictedLabel { get; init; }
-
     public string? FeatureScore { get; init; }
 
     public string? Reconstruction { get; init; }
 
-    public string? Latent { get; init; }
-
     public string? LatentDeviation { get; init; }
+
+    /// <summary>The labels that rows depend on; they are read.</summary>
+    public IReadOnlyList<string> Conditions { get; init; } = [];
 
     /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>

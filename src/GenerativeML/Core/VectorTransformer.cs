@@ -140,15 +140,9 @@ internal sealed record VectorModelState(
     /// <summary>Writes <c>options</c> of the saved model.</summary>
     public void Write(Utf8JsonWriter writer, float threshold) => JsonSerializer.Serialize(
         writer,
-        new Saved
-        {
-            Options = JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options),
-            Input = Model.Network.Input,
-            Threshold = float.IsFinite(threshold) ? threshold : null,
-            Schema = Schema,
-            Replacement = Replacement?.Fields,
-            Extra = Extra,
-        },
+        new Saved(
+            JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input, Schema,
+            float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra),
         ModelJson.Options);
 
     /// <summary>How models of a family are loaded.</summary>
@@ -161,17 +155,22 @@ internal sealed record VectorModelState(
         Saved saved = ModelJson.Read<Saved>(element);
         saved.Input.Check();
         VectorOptions options = (VectorOptions)ModelJson.Read(saved.Options, family.OptionsType);
+        if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
+            throw new FormatException("The saved model's conditions do not fit its columns.");
+        VectorNetwork network;
         try
         {
             options.Validate();
+            network = family.Create(options, saved.Input);
         }
         catch (ArgumentException invalid)
         {
             throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
         }
-        if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
-            throw new FormatException("The saved model's conditions do not fit its columns.");
-        VectorNetwork network = Create(family, options, saved.Input);
+        catch (InvalidOperationException open) // a value that is null
+        {
+            throw new FormatException("The saved model's options leave open what training decides.", open);
+        }
         HostWeights read = HostWeights.Load(weights, network.Tensors());
         var model = new TrainedVector(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
@@ -184,33 +183,10 @@ internal sealed record VectorModelState(
         return state;
     }
 
-    private static VectorNetwork Create(VectorFamily family, VectorOptions options, VectorInput input)
-    {
-        try
-        {
-            return family.Create(options, input);
-        }
-        catch (InvalidOperationException open) // a value that is null
-        {
-            throw new FormatException("The saved model's options leave open what training decides.", open);
-        }
-    }
-
     /// <summary>What <c>options.json</c> holds.</summary>
-    private sealed record Saved
-    {
-        public required JsonElement Options { get; init; }
-
-        public required VectorInput Input { get; init; }
-
-        public float? Threshold { get; init; }
-
-        public required VectorSchema Schema { get; init; }
-
-        public IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement { get; init; }
-
-        public JsonElement? Extra { get; init; }
-    }
+    private sealed record Saved(
+        JsonElement Options, VectorInput Input, VectorSchema Schema, float? Threshold = null,
+        IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement = null, JsonElement? Extra = null);
 }
 
 /// <summary>Between the row mapper and a trained model of vectors: which output goes to which column.</summary>
@@ -235,8 +211,7 @@ internal sealed class VectorBatchModel : TrainedBatchModel<TrainedVector>
             || columns.Reconstruction is not null && state.Model.Network.RequiresTorch(VectorOutputs.Reconstruction);
     }
 
-    /// <inheritdoc/>
-    /// <remarks>What torch computes with gradients takes long, and it uses all threads.</remarks>
+    // What torch computes with gradients takes long, and it uses all threads.
     public override int BatchesAhead => _requiresTorch ? 0 : base.BatchesAhead;
 
     protected override void Compute(

@@ -111,59 +111,27 @@ internal interface ITensor<T>
 /// <summary>A function of single elements.</summary>
 internal enum Function
 {
-    /// <summary>max(0, x).</summary>
     Relu,
-
-    /// <summary>x where positive, otherwise eˣ − 1.</summary>
     Elu,
-
-    /// <summary>x·σ(x).</summary>
-    Silu,
-
-    /// <summary>x·Φ(x).</summary>
-    Gelu,
-
-    /// <summary>x·Φ(x), approximated by tanh, as GPT-2 does.</summary>
-    GeluTanh,
-
-    /// <summary>1 / (1 + e⁻ˣ).</summary>
+    Silu, // x·σ(x)
+    Gelu, // x·Φ(x)
+    GeluTanh, // the same, approximated by tanh, as GPT-2 does
     Sigmoid,
-
-    /// <summary>The hyperbolic tangent.</summary>
     Tanh,
-
-    /// <summary>log(1 + eˣ).</summary>
-    Softplus,
-
-    /// <summary>eˣ.</summary>
+    Softplus, // log(1 + eˣ)
     Exp,
-
-    /// <summary>The natural logarithm.</summary>
     Log,
-
-    /// <summary>The square root.</summary>
     Sqrt,
-
-    /// <summary>x².</summary>
     Square,
-
-    /// <summary>|x|.</summary>
     Abs,
 }
 
 /// <summary>What makes one number of many.</summary>
 internal enum Reduction
 {
-    /// <summary>The sum.</summary>
     Sum,
-
-    /// <summary>The mean.</summary>
     Mean,
-
-    /// <summary>The least.</summary>
     Min,
-
-    /// <summary>The largest.</summary>
     Max,
 }
 
@@ -184,6 +152,20 @@ internal static class TensorFunctions
             Activation.Identity => x,
             _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, null),
         };
+
+    /// <summary>
+    /// One where a uniform number (B, 1) falls among shares that add up to <paramref name="ends"/>, (K), zero elsewhere:
+    /// (B, K). The last share ends at one, whatever rounding says.
+    /// </summary>
+    public static T Chosen<T>(this T uniform, T ends, int count)
+        where T : struct, ITensor<T>
+    {
+        T no = uniform * 0f, last = no + 1f;
+        if (count == 1)
+            return last;
+        T below = T.Concat(1, T.IfLess(uniform, ends.Slice(0, 0, count - 1), last, no), last);
+        return below - T.Concat(1, no, below.Slice(1, 0, count - 1));
+    }
 
     /// <summary>log Σ eˣ along an axis, which stays with one element; no number is too large.</summary>
     public static T LogSumExp<T>(this T x, int axis)
@@ -267,6 +249,20 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
 
     /// <summary>A fully connected layer.</summary>
     public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
+
+    /// <summary>
+    /// Dense layers <c>name.0</c>, <c>name.1</c> …, each but the last followed by the activation, or that one, too.
+    /// </summary>
+    public T Stack(string name, int layers, T x, Activation activation, bool activateLast = false)
+    {
+        for (int i = 0; i < layers; i++)
+        {
+            x = Linear($"{name}.{i}", x);
+            if (activateLast || i + 1 < layers)
+                x = x.Apply(activation);
+        }
+        return x;
+    }
 
     /// <summary>Normalisation over the last axis.</summary>
     public T LayerNorm(string layer, T x, float epsilon = 1e-5f) =>

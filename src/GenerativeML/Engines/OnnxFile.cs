@@ -43,13 +43,8 @@ internal sealed class ProtobufMessage
 /// <summary>Types of elements, by their numbers in the ONNX format.</summary>
 internal enum OnnxType
 {
-    /// <summary>Single.</summary>
-    Float = 1,
-
-    /// <summary>Int32.</summary>
+    Float = 1, // Single
     Int32 = 6,
-
-    /// <summary>Int64.</summary>
     Int64 = 7,
 }
 

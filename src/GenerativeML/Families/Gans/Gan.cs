@@ -195,12 +195,9 @@ public sealed record GanOptions : VectorOptions
         _ => s_game,
     };
 
-    internal override VectorColumns Columns => new()
+    internal override VectorColumns Columns => new(FeatureColumnName, ScoreColumnName)
     {
-        Features = FeatureColumnName,
-        Conditions = ConditionColumnNames,
-        Score = ScoreColumnName,
-        Reconstruction = ReconstructionColumnName,
+        Conditions = ConditionColumnNames, Reconstruction = ReconstructionColumnName,
     };
 
     internal override double AverageDecay => WeightAverageDecay;

@@ -43,13 +43,11 @@ internal sealed class GanHistory : VectorFollower
         _sums = torch.zeros(4, 2, torch.ScalarType.Float32, run.Device);
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<(string Name, torch.Tensor Value)> State =>
         [("follower.figures", _figures), ("follower.sums", _sums)];
 
     private int Width => _network.Input.Width;
 
-    /// <inheritdoc />
     public override void AfterLoss(int update, IReadOnlyList<LossTerm> terms)
     {
         using IDisposable noGradient = torch.no_grad();
@@ -58,7 +56,6 @@ internal sealed class GanHistory : VectorFollower
         Sum(LossCount, update).Add(1.0);
     }
 
-    /// <inheritdoc />
     public override void AfterUpdate(int update, UpdateRule rule, StepContext step)
     {
         int generatorEvery = _options.DiscriminatorStepsPerGeneratorStep!.Value;
@@ -74,7 +71,6 @@ internal sealed class GanHistory : VectorFollower
             EndStage(stage, step);
     }
 
-    /// <inheritdoc />
     public override JsonElement Finish()
     {
         float[] all = new float[_options.Stages * Figures];

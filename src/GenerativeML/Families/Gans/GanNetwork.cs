@@ -33,34 +33,24 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         _spectral = options.SpectralNormalization!.Value;
     }
 
-    /// <inheritdoc />
     public int NormalWidth { get; }
 
-    /// <inheritdoc />
     public override int WidestLayer => _generator.Concat(_discriminator).Max();
 
-    /// <inheritdoc />
-    /// <remarks>No loss of a GAN says which weights are better.</remarks>
+    // No loss of a GAN says which weights are better.
     public override bool UsesValidationLoss => false;
 
-    /// <inheritdoc />
     public override string AveragedPart => Generator;
 
-    /// <inheritdoc />
     public override void Declare(Layers layers)
     {
-        for (int i = 0; i + 1 < _generator.Length; i++)
-            layers.Linear($"{Generator}.{i}", _generator[i], _generator[i + 1]);
-        for (int i = 0; i + 1 < _discriminator.Length; i++)
-        {
-            if (_spectral)
-                SpectralNorm.Declare(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
-            else
-                layers.Linear($"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
-        }
+        layers.Stack(Generator, _generator);
+        if (!_spectral)
+            layers.Stack(Discriminator, _discriminator);
+        for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
+            SpectralNorm.Declare(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
     }
 
-    /// <inheritdoc />
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
         for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
@@ -70,12 +60,10 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         }
     }
 
-    /// <inheritdoc />
-    /// <remarks>A latent search goes down a gradient.</remarks>
+    // A latent search goes down a gradient.
     public override bool RequiresTorch(VectorOutputs wanted) => wanted.HasFlag(VectorOutputs.Reconstruction)
         || wanted.HasFlag(VectorOutputs.Score) && _options.Score == GanScore.LatentSearch;
 
-    /// <inheritdoc />
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
         new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: _options.Adam),
@@ -84,7 +72,6 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
             _options.GeneratorRateScale, _options.Adam),
     ];
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         (Scope<TorchTensor> w, SeededRandom random) = (step.Weights, step.Step.Random);
@@ -114,7 +101,6 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         torch.Tensor Judge(TorchTensor rows) => this.Judge(w, Packed(real with { Features = rows }));
     }
 
-    /// <inheritdoc />
     public override void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
         if (update != DiscriminatorUpdate)
@@ -128,14 +114,11 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
             SpectralNorm.Iterate(layers.Tensors, $"{Discriminator}.{i}");
     }
 
-    /// <inheritdoc />
     public override VectorFollower Follow(VectorRun run) => new GanHistory(this, _options, run);
 
-    /// <inheritdoc />
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T> => Generate(w, normal, condition);
 
-    /// <inheritdoc />
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
@@ -145,10 +128,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         return (Distance(w, rows, Features(w, Copies(rows)), made), null);
     }
 
-    /// <inheritdoc />
-    /// <remarks>
-    /// The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
-    /// </remarks>
+    // The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> =>
         (object)w is Scope<TorchTensor> weights && (object)rows is VectorRows<TorchTensor> given
@@ -160,13 +140,8 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         where T : struct, ITensor<T> => Judge(w, Copies(rows));
 
     private T Generate<T>(Scope<T> w, T latent, T? condition)
-        where T : struct, ITensor<T>
-    {
-        T x = new VectorRows<T>(latent, condition).WithCondition;
-        for (int i = 0; i + 2 < _generator.Length; i++)
-            x = w.Linear($"{Generator}.{i}", x).Apply(_options.Activation);
-        return w.Linear($"{Generator}.{_generator.Length - 2}", x);
-    }
+        where T : struct, ITensor<T> => w.Stack(
+            Generator, _generator.Length - 1, new VectorRows<T>(latent, condition).WithCondition, _options.Activation);
 
     private T Judge<T>(Scope<T> w, T packs)
         where T : struct, ITensor<T> => Judging(w, _discriminator.Length - 2, Features(w, packs));
@@ -254,22 +229,18 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         torch.Tensor given = rows.Features;
         using var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
         torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
-        torch.Tensor? best = null, least = null;
+        torch.Tensor best = candidates.narrow(0, 0, 1);
+        torch.Tensor least = torch.full([given.shape[0], 1], double.PositiveInfinity, torch.ScalarType.Float32, given.device);
         for (int c = 0; c < Candidates; c++)
         {
             torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);
             torch.Tensor made = Generate(w, candidate, rows.Condition);
             torch.Tensor distance = given.Minus(made).abs().mean([1L], keepdim: true);
-            if (best is null || least is null)
-            {
-                (best, least) = (candidate, distance);
-                continue;
-            }
             torch.Tensor nearer = distance.lt(least);
             best = torch.where(nearer, candidate, best);
             least = torch.where(nearer, distance, least);
         }
-        return best!.clone();
+        return best.clone();
     }
 }
 

@@ -77,13 +77,10 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         _innermost = _stages[^1].Channels * _stages[^1].Height * _stages[^1].Width;
     }
 
-    /// <inheritdoc />
     public override int WidestLayer => HiddenWidth;
 
-    /// <inheritdoc />
     protected override int HiddenWidth => _options.HiddenWidth;
 
-    /// <inheritdoc />
     protected override void DeclareStacks(Layers layers)
     {
         for (int i = 1; i < _stages.Length; i++)
@@ -109,7 +106,6 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         }
     }
 
-    /// <inheritdoc />
     protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows)
     {
         T x = rows.Features.Reshape(-1, _stages[0].Channels, _stages[0].Height, _stages[0].Width);
@@ -122,7 +118,6 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         return w.Linear("encoder.hidden", rows.Join(x.Reshape(-1, _innermost))).Apply(_options.Activation);
     }
 
-    /// <inheritdoc />
     protected override T Decode<T>(Scope<T> w, VectorRows<T> latent)
     {
         T x = w.Linear("decoder.hidden", latent.WithCondition).Apply(_options.Activation);

@@ -20,21 +20,19 @@ internal sealed class FeatureLikelihood
 
     private static readonly float s_halfLogTwoPi = (float)(0.5 * Math.Log(2 * Math.PI));
 
-    private readonly bool[] _isBernoulli;
-
     /// <exception cref="FormatException">There is not one likelihood for each feature.</exception>
     public FeatureLikelihood(VariationalOptions options, int width)
     {
         if (options.FeatureLikelihoods is { } each && each.Count != width)
             throw new FormatException("The saved model's likelihoods do not fit its features.");
-        _isBernoulli = [.. Enumerable.Range(0, width).Select(
+        IsBernoulli = [.. Enumerable.Range(0, width).Select(
             j => (options.FeatureLikelihoods?[j] ?? options.Likelihood) == VaeLikelihood.Bernoulli)];
-        HasBernoulli = _isBernoulli.Contains(true);
-        HasGaussian = _isBernoulli.Contains(false);
+        HasBernoulli = IsBernoulli.Contains(true);
+        HasGaussian = IsBernoulli.Contains(false);
     }
 
     /// <summary>Which features are Bernoulli.</summary>
-    public bool[] IsBernoulli => _isBernoulli;
+    public bool[] IsBernoulli { get; }
 
     /// <summary>Whether any feature is Bernoulli.</summary>
     public bool HasBernoulli { get; }
@@ -45,7 +43,7 @@ internal sealed class FeatureLikelihood
     /// <summary>Declares what it is computed with, (D) each.</summary>
     public void Declare(Layers layers)
     {
-        int width = _isBernoulli.Length;
+        int width = IsBernoulli.Length;
         layers.Parameter("output_log_variance", 0, width); // of Gaussian features, in squared deviations of the data
         layers.Buffer("bernoulli", width); // one where Bernoulli
         layers.Buffer("bernoulli_mean", width); // what Bernoulli features are centred by, otherwise zero
@@ -60,11 +58,11 @@ internal sealed class FeatureLikelihood
     public void Initialize(HostWeights weights, RowStatistics rows, float[] outputBias)
     {
         VectorScaler scaler = VectorNetwork.FeatureScaler(weights);
-        for (int j = 0; j < _isBernoulli.Length; j++)
+        for (int j = 0; j < IsBernoulli.Length; j++)
         {
             weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
             outputBias[j] = 0;
-            if (!_isBernoulli[j])
+            if (!IsBernoulli[j])
                 continue;
             float mean = scaler.Mean(j);
             float share = Math.Clamp(mean, MinProbability, 1 - MinProbability);

@@ -21,37 +21,23 @@ internal sealed class VaeNetwork : VariationalNetwork
         _outwards = [LatentDimension + input.ConditionWidth, .. hidden.Reverse()];
     }
 
-    /// <inheritdoc />
     public override int WidestLayer => _inwards.Skip(1).Append(LatentDimension).Max();
 
-    /// <inheritdoc />
     protected override int HiddenWidth => _inwards[^1];
 
-    /// <inheritdoc />
     protected override void DeclareStacks(Layers layers)
     {
-        for (int i = 0; i + 1 < _inwards.Length; i++)
-            layers.Linear($"encoder.{i}", _inwards[i], _inwards[i + 1]);
-        for (int i = 0; i + 1 < _outwards.Length; i++)
-            layers.Linear($"decoder.{i}", _outwards[i], _outwards[i + 1]);
+        layers.Stack("encoder", _inwards);
+        layers.Stack("decoder", _outwards);
         layers.Linear("output", _outwards[^1], Input.Width);
     }
 
-    /// <inheritdoc />
     protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows) =>
-        Stack(w, "encoder", _inwards.Length - 1, rows.WithCondition);
+        w.Stack("encoder", _inwards.Length - 1, rows.WithCondition, _activation, activateLast: true);
 
-    /// <inheritdoc />
     protected override T Decode<T>(Scope<T> w, VectorRows<T> latent) =>
-        w.Linear("output", Stack(w, "decoder", _outwards.Length - 1, latent.WithCondition));
-
-    private T Stack<T>(Scope<T> w, string name, int layers, T x)
-        where T : struct, ITensor<T>
-    {
-        for (int i = 0; i < layers; i++)
-            x = w.Linear($"{name}.{i}", x).Apply(_activation);
-        return x;
-    }
+        w.Linear("output", w.Stack(
+            "decoder", _outwards.Length - 1, latent.WithCondition, _activation, activateLast: true));
 }
 
 /// <summary>
