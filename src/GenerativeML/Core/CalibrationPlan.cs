@@ -18,8 +18,6 @@ internal sealed class CalibrationPlan
     private readonly double _share;
     private readonly Dictionary<ulong, int> _folds = []; // of each of few rows, by what is in it
 
-    /// <param name="source">All rows; they are counted.</param>
-    /// <param name="seed">The seed of the choice.</param>
     public CalibrationPlan(IRowSource source, int seed)
     {
         (_source, _seed) = (source, seed);

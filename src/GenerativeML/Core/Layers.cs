@@ -112,9 +112,7 @@ internal sealed class TorchLayers : Layers, IDisposable
     private readonly OrderedDictionary<string, torch.Tensor> _tensors = [];
     private readonly torch.Device _device;
 
-    /// <param name="declare">Declares the layers.</param>
-    /// <param name="device">Where they are.</param>
-    /// <param name="seed">The seed of their first values. Torch's own random state is put back.</param>
+    /// <summary>Layers with first values by a seed; torch's own random state is put back.</summary>
     public TorchLayers(Action<Layers> declare, torch.Device device, ulong seed)
         : this(device)
     {

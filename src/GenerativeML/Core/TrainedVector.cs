@@ -67,10 +67,7 @@ internal sealed class TrainedVector : IDisposable
 
     private int ConditionWidth => Network.Input.ConditionWidth;
 
-    /// <summary>Computes what is asked for of rows.</summary>
-    /// <param name="block">Its fields are those of training; all values are finite.</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="results">Where the results go.</param>
+    /// <summary>Computes what is asked for of rows with the fields of training, all of them finite.</summary>
     public void Compute(RowBlock block, int count, VectorResults results)
     {
         VectorOutputs wanted = results.Wanted;
@@ -108,17 +105,10 @@ internal sealed class TrainedVector : IDisposable
     }
 
     /// <summary>
-    /// Makes rows, the same for the same seed, number and condition: conditions as in training rows, vectors that go
-    /// with them.
+    /// Makes rows (count × D) with conditions as in training rows, (count × C), the same for the same seed, number and
+    /// condition. Where says what all rows have, (C): NaN where they are free, which all are if it is empty. Free ones
+    /// come from training rows that share the others, or from any where none does.
     /// </summary>
-    /// <param name="rows">(count × D), for the vectors.</param>
-    /// <param name="conditions">(count × C), for their conditions.</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="seed">The seed of everything random.</param>
-    /// <param name="where">
-    /// The conditions that all rows have, (C): NaN where they are free. Empty: all are. Free ones come from training
-    /// rows that share the others, or from any where none does.
-    /// </param>
     public void Generate(
         Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where)
     {

@@ -242,11 +242,10 @@ internal sealed record RowStatistics(
         (int)Math.Clamp((presented + TrainingRows - 1) / TrainingRows, least, most);
 }
 
-/// <summary>What a network is calibrated by after training: rows, and itself.</summary>
-/// <param name="model">The trained network.</param>
-/// <param name="fields">The rows' fields.</param>
-/// <param name="trained">A sample of the rows that it was trained on.</param>
-/// <param name="fresh">A sample of rows that it was not trained on; the same where there are none.</param>
+/// <summary>
+/// What a network is calibrated by after training: itself, a sample of the rows that it was trained on, and one of rows
+/// that it was not trained on, which is the same where there are none.
+/// </summary>
 internal sealed class VectorCalibration(
     TrainedVector model, IReadOnlyList<RowField> fields, RowSample[] trained, RowSample[] fresh)
 {

@@ -9,27 +9,21 @@ internal sealed class VectorObjective : ITrainable
     private readonly VectorNetwork _network;
     private readonly TorchLayers _layers;
     private readonly Dictionary<string, torch.Tensor> _kept; // the tensors of the model: means where there are any
-    private readonly torch.Tensor[] _means, _averaged;
+    private readonly (torch.Tensor Mean, torch.Tensor Value)[] _averaged;
     private readonly double _decay;
     private readonly bool _bfloat16;
     private readonly VectorFollower? _follower;
     private readonly TorchOps _validation;
     private TorchOps? _training;
 
-    /// <param name="network">The network.</param>
-    /// <param name="layers">Its layers, which training moves.</param>
-    /// <param name="average">The part of them of which a running mean is kept; null: none is.</param>
-    /// <param name="decay">How much of the mean an update keeps.</param>
-    /// <param name="bfloat16">Whether products are computed in bfloat16.</param>
-    /// <param name="follower">What hears of each update.</param>
+    /// <summary>Training of layers, with a running mean of a part of them, which an update keeps so much of.</summary>
     public VectorObjective(
         VectorNetwork network, TorchLayers layers, TorchLayers? average, double decay, bool bfloat16,
         VectorFollower? follower)
     {
         (_network, _layers, _decay, _bfloat16, _follower) = (network, layers, decay, bfloat16, follower);
         _kept = new(layers.Tensors);
-        _means = [.. average?.Tensors.Values ?? []];
-        _averaged = [.. average?.Tensors.Keys.Select(name => layers.Tensors[name]) ?? []];
+        _averaged = [.. average?.Tensors.Select(mean => (mean.Value, layers.Tensors[mean.Key])) ?? []];
         foreach ((string name, torch.Tensor mean) in average?.Named("") ?? [])
             _kept[name] = mean;
         _validation = new TorchOps(_kept);
@@ -57,8 +51,8 @@ internal sealed class VectorObjective : ITrainable
     public void AfterUpdate(int update, StepContext step)
     {
         _network.AfterUpdate(_layers, update, step);
-        if (_means.Length > 0 && update == Updates.Count - 1)
-            UpdateScripts.Average(_means, _averaged, _decay, step.Step / Updates[update].Every);
+        if (update == Updates.Count - 1)
+            WeightAverage.Update(_averaged, _decay, step.Step / Updates[update].Every);
         _follower?.AfterUpdate(update, Updates[update], step);
     }
 
@@ -80,14 +74,10 @@ internal sealed class VectorObjective : ITrainable
     };
 }
 
-/// <summary>A run of training, for what follows it.</summary>
-/// <param name="Rows">What the first pass over the rows found.</param>
-/// <param name="Data">The rows, standardised.</param>
-/// <param name="Device">Where the network is trained.</param>
-/// <param name="Snapshot">
-/// Makes the model as it would be if training ended now, without what <see cref="VectorNetwork.Calibrate"/> learns. The
-/// caller disposes it.
-/// </param>
+/// <summary>
+/// A run of training, for what follows it. The snapshot is the model as it would be if training ended now, without what
+/// <see cref="VectorNetwork.Calibrate"/> learns; the caller disposes it.
+/// </summary>
 internal sealed record VectorRun(
     RowStatistics Rows, TrainingData Data, torch.Device Device, Func<TrainedVector> Snapshot);
 

@@ -18,10 +18,7 @@ internal abstract class VectorPasses : ITrainable, IDisposable
     private readonly torch.Tensor _losses; // of this pass the sum and its rows; of the last the mean and how it fell
     private readonly double _tolerance;
 
-    /// <param name="network">Whose tensors are set.</param>
-    /// <param name="rows">What was seen of the rows.</param>
-    /// <param name="tolerance">The fit ends when the mean loss falls by less; zero: never.</param>
-    /// <param name="device">Where to compute.</param>
+    /// <summary>A fit that ends when the mean loss falls by less than a tolerance; zero: never.</summary>
     protected VectorPasses(VectorNetwork network, RowStatistics rows, double tolerance, torch.Device device)
     {
         (_tolerance, Device) = (tolerance, device);
@@ -109,10 +106,10 @@ internal abstract class VectorPasses : ITrainable, IDisposable
         return best;
     }
 
-    /// <summary>The number of parts, from one, that the Bayesian information criterion (Schwarz 1978) prefers.</summary>
-    /// <param name="most">The largest number.</param>
-    /// <param name="rows">The rows that are fitted.</param>
-    /// <param name="fit">Makes a fit of so many parts, and counts its free numbers.</param>
+    /// <summary>
+    /// The number of parts that the Bayesian information criterion (Schwarz 1978) prefers, by fits of so many parts and
+    /// their free numbers.
+    /// </summary>
     protected static int ChooseParts(int most, int rows, Func<int, (VectorPasses Fit, int Parameters)> fit)
     {
         (int best, double least) = (1, double.PositiveInfinity);

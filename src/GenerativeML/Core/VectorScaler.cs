@@ -40,11 +40,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 
     /// <summary>
     /// A scaler by the moments of training values. Values that lie ten times as far out as the middle half of them is
-    /// wide do not count, or a single wild one would hide all others.
+    /// wide do not count, or a single wild one would hide all others. Unscaled features are only centred, so that rare
+    /// ones are not amplified.
     /// </summary>
-    /// <param name="moments">Of the training rows.</param>
-    /// <param name="sample">Some of the training rows.</param>
-    /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>
     public static VectorScaler Of(ColumnMoments moments, RowSample sample, bool[]? unscaled = null)
     {
         int width = moments.Mean.Length;
@@ -134,8 +132,6 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// The logarithm of the derivative of <see cref="Apply"/> in a feature, which turns a density of standardised rows
     /// into one of the rows themselves; zero where the feature is constant.
     /// </summary>
-    /// <param name="feature">The feature.</param>
-    /// <param name="standardized">Its standardised value.</param>
     public float LogDerivative(int feature, float standardized)
     {
         float beyond = Math.Clamp(MathF.Abs(standardized) - limit[feature], 0, LargestBeyond); // log(1 + distance)

@@ -223,10 +223,7 @@ internal abstract class Ops<T>
         throw new InvalidOperationException("Statistics of a batch are for training.");
 }
 
-/// <summary>A part of a network: where names are looked up.</summary>
-/// <param name="Ops">What runs the network.</param>
-/// <param name="Path">The start of all names.</param>
-/// <param name="Member">Which of several networks side by side; null where there is one, or all are meant.</param>
+/// <summary>A part of a network, where names are looked up; of several side by side, one or all (null).</summary>
 internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = null)
     where T : struct, ITensor<T>
 {

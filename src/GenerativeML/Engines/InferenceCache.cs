@@ -17,14 +17,10 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
     private readonly ReaderWriterLockSlim _lock = new();
     private readonly Dictionary<string, IRowEngine> _engines = [];
 
-    /// <summary>Computes a pass over rows.</summary>
-    /// <param name="key">Which pass it is, with these widths of inputs.</param>
-    /// <param name="pass">Makes the pass, the first time.</param>
-    /// <param name="weights">The model's tensors; they have to stay as they are.</param>
-    /// <param name="rows">The number of rows.</param>
-    /// <param name="inputs">Of each input, (rows × width).</param>
-    /// <param name="outputs">Where each output goes, (rows × width).</param>
-    /// <param name="requiresTorch">Whether torch alone can compute it, as where it takes gradients.</param>
+    /// <summary>
+    /// Computes a pass over rows; the key says which it is, and how wide inputs are. Weights have to stay as they are.
+    /// What takes gradients torch alone can compute.
+    /// </summary>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     public void Run(
         string key, Func<IForwardPass> pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs,

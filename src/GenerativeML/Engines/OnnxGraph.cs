@@ -2,10 +2,9 @@ using System.Globalization;
 
 namespace GenerativeML;
 
-/// <summary>A value of a graph, by its name: an operation adds a node.</summary>
-/// <param name="Graph">The graph.</param>
-/// <param name="Name">The name in the graph.</param>
-/// <param name="Shape">The sizes; −1 for one that is known when the graph runs.</param>
+/// <summary>
+/// A value of a graph, by its name: an operation adds a node. Of its shape a size is −1 that is known when the graph runs.
+/// </summary>
 /// <remarks>
 /// A row gets the same bits alone and among others, for which some operations are written otherwise than by the node
 /// that ONNX has for them: sums are products with ones, since ReduceSum's order of adding depends on where a row

@@ -9,17 +9,11 @@ namespace GenerativeML;
 /// keys and values are kept. Engines are chosen as in <see cref="InferenceCache"/>. The model may be used from several
 /// threads, each of its states from one at a time; what computes is there until the last state is disposed.
 /// </summary>
-/// <param name="pass">
-/// The forward pass: all tokens and their positions, (N) or (B, T), and the numbers of those whose results are wanted,
-/// (R), to final hidden states, (R, C), and logits, (R, V).
-/// </param>
-/// <param name="weights">The weights; they have to stay as they are.</param>
-/// <param name="width">Features of a hidden state, C.</param>
-/// <param name="vocabulary">Tokens that there are, V.</param>
-/// <param name="device">Where to compute.</param>
-/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-/// <param name="threads">Threads within an operation of ONNX Runtime: more than one pays for large networks.</param>
-/// <param name="borrow">Whether ONNX Runtime uses large weights in place: see <see cref="OnnxSession"/>.</param>
+/// <remarks>
+/// The forward pass takes all tokens and their positions, (N) or (B, T), and the numbers of those whose results are
+/// wanted, (R), to final hidden states, (R, C), and logits, (R, V). More than one thread within an operation pays for
+/// large networks; borrowed weights ONNX Runtime uses in place, see <see cref="OnnxSession"/>.
+/// </remarks>
 internal sealed class SequenceModel(
     IForwardPass pass, HostWeights weights, int width, int vocabulary, ComputeDevice device = default,
     bool fallbackToCpu = false, int threads = 1, bool borrow = false) : IDisposable

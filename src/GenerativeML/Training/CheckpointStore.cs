@@ -18,9 +18,9 @@ internal sealed class CheckpointStore
     private readonly string _identity;
     private long _saved = -1;
 
-    /// <param name="options">Where and how often.</param>
-    /// <param name="identity">Everything that decides the run's result but its data, a JSON object.</param>
-    /// <param name="data">The data, whose fields, size and values are part of the run's identity.</param>
+    /// <summary>
+    /// Checkpoints of a run that is known by a JSON object and by its data's fields, size and values.
+    /// </summary>
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
@@ -43,9 +43,6 @@ internal sealed class CheckpointStore
     public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
-    /// <param name="step">Steps made.</param>
-    /// <param name="tensors">The run's state.</param>
-    /// <param name="best">The lowest validation loss, and the epochs since then.</param>
     public void Save(
         long step, IEnumerable<(string Name, torch.Tensor Value)> tensors, (double Loss, int Waited) best)
     {

@@ -2,10 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>The constants of Adam (Kingma and Ba 2015).</summary>
-/// <param name="Beta1">How much of the running mean of the gradients a step keeps.</param>
-/// <param name="Beta2">How much of the running mean of their squares a step keeps.</param>
-/// <param name="Epsilon">What is added to the root of the latter.</param>
+/// <summary>The constants of Adam (Kingma and Ba 2015), by default the paper's own.</summary>
 internal sealed record AdamSettings(double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8);
 
 /// <summary>A parameter (rows, columns) that Muon moves: so many matrices, one below the other.</summary>
@@ -45,12 +42,10 @@ internal sealed class FlatOptimizer : IDisposable
     private readonly Scalar? _momentum;
     private readonly List<Group> _groups = [];
 
-    /// <summary>Takes the parameters over: their storage becomes one tensor's, their values stay.</summary>
-    /// <param name="parameters">The parameters.</param>
-    /// <param name="weightDecay">Of matrices, in shares of the learning rate per step.</param>
-    /// <param name="clipNorm">The largest norm of all gradients together; zero for no limit.</param>
-    /// <param name="adam">Adam's constants. Default: the paper's own.</param>
-    /// <param name="muon">What Muon moves. Default: nothing.</param>
+    /// <summary>
+    /// Takes the parameters over: their storage becomes one tensor's, their values stay. Weight decay is that of
+    /// matrices, in shares of the learning rate per step; a norm of zero is no limit.
+    /// </summary>
     public FlatOptimizer(
         IReadOnlyList<torch.Tensor> parameters, double weightDecay, double clipNorm, AdamSettings? adam = null,
         MuonSettings? muon = null)

@@ -102,19 +102,12 @@ internal sealed record TrainingRun
     private static readonly JsonSerializerOptions Format = new() { Converters = { new JsonStringEnumConverter() } };
 }
 
-/// <summary>How a training run ended.</summary>
-/// <param name="Steps">Optimizer steps made.</param>
-/// <param name="Epochs">Epochs begun.</param>
-/// <param name="StoppedEarly">Whether the validation loss ended it.</param>
-/// <param name="Cancelled">Whether the caller ended it and asked for the model so far.</param>
+/// <summary>How a training run ended: steps made, epochs begun, whether validation or the caller ended it.</summary>
 internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);
 
-/// <summary>The learning rate of each step: a linear rise to the peak, then the schedule's fall.</summary>
-/// <param name="Peak">The highest rate.</param>
-/// <param name="Schedule">How it falls.</param>
-/// <param name="Steps">Steps of the whole run.</param>
-/// <param name="WarmupSteps">Steps of the rise.</param>
-/// <param name="Floor">The end of the fall, in shares of the peak.</param>
+/// <summary>
+/// The learning rate of each step: a linear rise to the peak, then the schedule's fall to a floor, in shares of the peak.
+/// </summary>
 internal sealed record LearningRate(
     double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = LearningRate.DefaultFloor)
 {

@@ -72,21 +72,35 @@ internal static class UpdateScripts
         Run("muon", weights, gradients, mean, momentum, rateScalar, keptScalar);
     }
 
-    /// <summary>
-    /// Moves running means of weights (Polyak and Juditsky 1992) towards the weights, after update number
-    /// <paramref name="count"/>, counted from zero. The first updates move them faster, so that they soon forget where
-    /// they began.
-    /// </summary>
-    public static void Average(torch.Tensor[] means, torch.Tensor[] values, double decay, long count)
+    /// <summary>Moves each mean towards its value by a share of what lies between them.</summary>
+    public static void Average(torch.Tensor[] means, torch.Tensor[] values, double share)
     {
-        using IDisposable noGradient = torch.no_grad();
-        using Scalar share = 1 - Math.Min(decay, (1.0 + count) / (10.0 + count));
-        Run("average", means, values, share);
+        using Scalar scalar = share;
+        Run("average", means, values, scalar);
     }
 
     private static void Run(string function, params object[] arguments)
     {
         Compiled.Value.invoke(function, arguments);
         GC.KeepAlive(arguments);
+    }
+}
+
+/// <summary>
+/// Running means of weights (Polyak and Juditsky 1992): smoother than the weights themselves, which jump with every batch.
+/// </summary>
+internal static class WeightAverage
+{
+    /// <summary>
+    /// Moves means towards their weights after update number <paramref name="count"/>, counted from zero. The first
+    /// updates move them faster, so that they soon forget where they began.
+    /// </summary>
+    public static void Update(IReadOnlyList<(torch.Tensor Mean, torch.Tensor Value)> pairs, double decay, long count)
+    {
+        if (pairs.Count == 0)
+            return;
+        using IDisposable noGradient = torch.no_grad();
+        double kept = Math.Min(decay, (1.0 + count) / (10.0 + count));
+        UpdateScripts.Average([.. pairs.Select(p => p.Mean)], [.. pairs.Select(p => p.Value)], 1 - kept);
     }
 }

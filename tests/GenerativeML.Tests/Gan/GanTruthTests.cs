@@ -207,9 +207,9 @@ public class GanTruthTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor mean = torch.tensor([4f]), value = torch.tensor([10f]);
-        UpdateScripts.Average([mean], [value], decay: 0.5, count: 0); // the first keeps a tenth
+        WeightAverage.Update([(mean, value)], decay: 0.5, count: 0); // the first keeps a tenth
         Assert.AreEqual(0.1 * 4 + 0.9 * 10, mean.item<float>(), 1e-5);
-        UpdateScripts.Average([mean], [value], decay: 0.5, count: 1000);
+        WeightAverage.Update([(mean, value)], decay: 0.5, count: 1000);
         Assert.AreEqual(0.5 * 9.4 + 0.5 * 10, mean.item<float>(), 1e-5);
     }
 }

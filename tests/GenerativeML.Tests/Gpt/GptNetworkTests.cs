@@ -70,7 +70,7 @@ public class GptNetworkTests
         var network = new GptNetwork(TinyGpt.Options() with { Dropout = dropout });
         using NamedTensorModule module = TinyGpt.Module(network);
         Backward(network, module);
-        foreach ((string name, torch.Tensor value) in module.Tensors)
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
         {
             float[] gradient = TinyGpt.Values(value.grad!);
             // Biases of keys shift all scores of a query alike, which softmax does not see.
@@ -89,7 +89,7 @@ public class GptNetworkTests
         var network = new GptNetwork(TinyGpt.Options(gelu: gelu) with { TieEmbeddings = tied });
         using NamedTensorModule module = TinyGpt.Module(network);
         Backward(network, module);
-        foreach ((string name, torch.Tensor value) in module.Tensors)
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
         {
             // Along the gradient, where the difference is largest in relation to rounding.
             float[] gradient = TinyGpt.Values(value.grad!);
@@ -115,7 +115,7 @@ public class GptNetworkTests
         using NamedTensorModule one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
         Backward(plain, one);
         Backward(checkpointed, other);
-        foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in one.Tensors.Zip(other.Tensors))
+        foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in one.NamedTensors().Zip(other.NamedTensors()))
             CollectionAssert.AreEqual(TinyGpt.Values(a.grad!), TinyGpt.Values(b.grad!), name);
     }
 
@@ -131,7 +131,7 @@ public class GptNetworkTests
         CollectionAssert.AreEqual(Logits(network, module), without);
         using (torch.no_grad())
         {
-            foreach ((string name, torch.Tensor value) in module.Tensors.Where(t => t.Key.Contains("lora_")))
+            foreach ((string name, torch.Tensor value) in module.NamedTensors().Where(t => t.Name.Contains("lora_")))
                 value.copy_(new SeededRandom(torch.CPU, (ulong)name.Length).Normal(value.shape, 0.3));
         }
         float[] with = Logits(adapted, module);

@@ -67,8 +67,8 @@ public class GptParityTests
         using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
         double loss = Backward(network, module, parts);
         Assert.AreEqual(expected.Loss, loss, 1e-5);
-        Assert.HasCount(expected.Gradients.Count, module.Tensors);
-        foreach ((string name, torch.Tensor value) in module.Tensors)
+        Assert.HasCount(expected.Gradients.Count, module.NamedTensors());
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
             AssertClose(expected.Gradients[name], TinyGpt.Values(value.grad!), 1e-5, name);
     }
 
@@ -82,7 +82,7 @@ public class GptParityTests
         GptNetwork network = Expected.Network(expected);
         using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
         using var optimizer = new FlatOptimizer(
-            [.. module.Tensors.Values.Where(t => t.requires_grad)], Expected.Decay, clipNorm: 0,
+            module.TrainedTensors(), Expected.Decay, clipNorm: 0,
             new AdamSettings(Expected.Beta1, Expected.Beta2, Expected.Epsilon));
         for (int step = 0; step < Expected.Steps; step++)
         {
@@ -90,7 +90,7 @@ public class GptParityTests
             Backward(network, module, parts: 1);
             optimizer.Step(Expected.Rate);
         }
-        foreach ((string name, torch.Tensor value) in module.Tensors)
+        foreach ((string name, torch.Tensor value) in module.NamedTensors())
             AssertClose(expected.After[name], TinyGpt.Values(value), 1e-5, name);
     }
 

@@ -251,11 +251,10 @@ internal static class GanLoss
 {
     private const double Tiny = 1e-12;
 
-    /// <summary>What the discriminator lowers, a scalar.</summary>
-    /// <param name="objective">The game.</param>
-    /// <param name="real">Its outputs for real packs, (n, 1).</param>
-    /// <param name="generated">Its outputs for generated packs, (n, 1).</param>
-    /// <param name="smoothing">How far the label of real packs is below one.</param>
+    /// <summary>
+    /// What the discriminator lowers, a scalar, given its outputs for real and generated packs, (n, 1), and how far the
+    /// label of real ones is below one.
+    /// </summary>
     public static torch.Tensor Discriminator(
         GanObjective objective, torch.Tensor real, torch.Tensor generated, double smoothing) => objective switch
         {
@@ -281,31 +280,18 @@ internal static class GanLoss
     /// The mean squared distance of the norm of the discriminator's gradient from one, at random places between real and
     /// generated packs (Gulrajani 2017). It has a gradient of its own, which reaches the discriminator's weights.
     /// </summary>
-    /// <param name="judge">The discriminator: rows (B, D) → outputs (B / p, 1).</param>
-    /// <param name="real">(B, D).</param>
-    /// <param name="generated">(B, D).</param>
-    /// <param name="pack">Rows of a pack, p.</param>
-    /// <param name="random">Where on the way from one to the other each pack lies.</param>
     public static torch.Tensor GradientPenalty(
         Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
     {
         (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
+        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
+        torch.Tensor from = generated.detach();
+        torch.Tensor between = from.Plus(real.Minus(from).mul(share)).detach().requires_grad_();
         // Where losses are only looked at, too: without a graph, grad ends the process.
         using IDisposable enabled = torch.set_grad_enabled(true);
-        torch.Tensor between = Interpolate(real, generated, pack, random).requires_grad_();
         torch.Tensor gradient = torch.autograd.grad(
             [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
         torch.Tensor norm = gradient.reshape(packs, pack * width).Squared().sum(1L).Plus(Tiny).sqrt();
         return norm.Plus(-1.0).Squared().mean();
-    }
-
-    /// <summary>Random places between real and generated packs, without gradient: (B, D), (B, D) → (B, D).</summary>
-    private static torch.Tensor Interpolate(
-        torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
-    {
-        long packs = real.shape[0] / pack;
-        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
-        torch.Tensor from = generated.detach();
-        return from.Plus(real.Minus(from).mul(share)).detach();
     }
 }

@@ -21,8 +21,9 @@ internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
     /// <summary>A copy of the adapters among a network's tensors.</summary>
     public static GptAdapters Of(LoraOptions options, NamedTensorModule module)
     {
-        KeyValuePair<string, torch.Tensor>[] tensors = [.. module.Tensors.Where(t => LayerOf(t.Key) is not null)];
-        var matrices = new HostWeights(tensors.Select(t => new TensorSpec(t.Key, TensorType.F32, t.Value.shape)));
+        (string Name, torch.Tensor Value)[] tensors =
+            [.. module.NamedTensors().Where(t => LayerOf(t.Name) is not null)];
+        var matrices = new HostWeights(tensors.Select(t => new TensorSpec(t.Name, TensorType.F32, t.Value.shape)));
         foreach ((string name, torch.Tensor value) in tensors)
             HostTensors.CopyTo(value, matrices[name]);
         return new(options.Rank, options.Alpha, matrices);

@@ -9,6 +9,7 @@ internal sealed class GptObjective : ITrainable
     private static readonly AdamSettings Adam = new(0.9, 0.99);
 
     private readonly GptNetwork _network;
+    private readonly NamedTensorModule _module;
     private readonly IReadOnlyDictionary<string, torch.Tensor> _weights;
     private readonly bool _bfloat16;
     private readonly Scope<TorchTensor> _inference;
@@ -26,7 +27,7 @@ internal sealed class GptObjective : ITrainable
         GptNetwork network, NamedTensorModule module, bool bfloat16 = false, double? matrixRate = null,
         Action<long>? afterStep = null)
     {
-        (_network, _bfloat16, _afterStep) = (network, bfloat16, afterStep);
+        (_network, _module, _bfloat16, _afterStep) = (network, module, bfloat16, afterStep);
         _weights = module.Tensors;
         _inference = new TorchOps(_weights).Root;
         // Queries, keys and values are three matrices, whatever keeps them in one.
@@ -36,13 +37,10 @@ internal sealed class GptObjective : ITrainable
             let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
             select new MuonMatrix(_weights[$"h.{block}.{matrix.Name}.weight"], parts);
         MuonSettings? muon = matrixRate is double rate ? new([.. matrices], rate) : null;
-        Updates =
-        [
-            new UpdateRule("gpt", [.. _weights.Values.Where(t => t.requires_grad)], Adam: Adam, Muon: muon),
-        ];
+        Updates = [new UpdateRule("gpt", module.TrainedTensors(), Adam: Adam, Muon: muon)];
     }
 
-    public IReadOnlyList<(string Name, torch.Tensor Value)> State => [.. _weights.Select(t => (t.Key, t.Value))];
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State => _module.NamedTensors();
 
     public IReadOnlyList<UpdateRule> Updates { get; }
 

@@ -52,9 +52,6 @@ internal sealed class FeatureLikelihood
     }
 
     /// <summary>Sets the buffers, and lets an untrained decoder give the mean of each feature.</summary>
-    /// <param name="weights">The tensors.</param>
-    /// <param name="rows">What was seen of the rows.</param>
-    /// <param name="outputBias">What is added to the decoder's output, (D).</param>
     public void Initialize(HostWeights weights, RowStatistics rows, float[] outputBias)
     {
         VectorScaler scaler = VectorNetwork.FeatureScaler(weights);

@@ -102,12 +102,9 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     public override IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Loss(step, _options.KlWeight, 0);
 
     /// <summary>
-    /// The two terms of the negative ELBO, with one latent vector for each row: the reconstruction's negative
-    /// log-likelihood (B, 1), and the KL divergence of each latent feature from the prior (B, Z).
+    /// The two terms of the negative ELBO, with one latent vector for each row, by standard normal numbers (B, Z): the
+    /// reconstruction's negative log-likelihood (B, 1), and the KL divergence of each latent feature (B, Z).
     /// </summary>
-    /// <param name="w">The weights.</param>
-    /// <param name="rows">Standardised rows.</param>
-    /// <param name="noise">Standard normal numbers, (B, Z).</param>
     public (T Reconstruction, T Kl) NegativeElbo<T>(Scope<T> w, VectorRows<T> rows, T noise)
         where T : struct, ITensor<T>
     {
