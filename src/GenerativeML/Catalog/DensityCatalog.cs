@@ -11,7 +11,7 @@ public static class DensityCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public static GaussianMixtureTrainer GaussianMixture(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, GaussianMixtureOptions? options = null) =>
-        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 
     /// <summary>Creates a <see cref="RealNvpTrainer"/> that detects anomalies: rows that are improbable.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
@@ -19,7 +19,7 @@ public static class DensityCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public static RealNvpTrainer RealNvp(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RealNvpOptions? options = null) =>
-        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 }
 
 /// <content>Models of densities.</content>

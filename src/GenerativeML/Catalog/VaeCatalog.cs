@@ -40,6 +40,6 @@ public static class VaeCatalog
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, VaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+        return new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
     }
 }

@@ -42,10 +42,7 @@ internal sealed class CalibrationPlan
             _folds[distinct[i]] = i % MaxFolds;
     }
 
-    /// <summary>
-    /// How many models are trained to calibrate by; with one, its rows are held back for good, and with none there are
-    /// too few rows.
-    /// </summary>
+    /// <summary>Models that calibrate: one, whose rows are held back for good; several; or none.</summary>
     public int Folds { get; }
 
     /// <summary>The rows that the model of a fold is trained on.</summary>
@@ -65,10 +62,7 @@ internal sealed class CalibrationPlan
         return samples;
     }
 
-    /// <summary>
-    /// The threshold that a share of ordinary rows lies above in the mean: of so many scores of rows that were not
-    /// trained on, a fresh one is as likely to fall between any two of them (Papadopoulos 2002).
-    /// </summary>
+    /// <summary>The threshold that a share of fresh ordinary rows lies above in the mean (Papadopoulos 2002).</summary>
     public static float Threshold(float[] scores, double share)
     {
         if (scores.Length == 0)

@@ -2,10 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What a network declares its layers to: a list of tensors for a file to be checked against, or layers of torch to
-/// train. Names are those of the state dict, such as <c>encoder.0</c>.
-/// </summary>
+/// <summary>What a network declares its layers to, by names of the state dict, such as <c>encoder.0</c>.</summary>
 internal abstract class Layers
 {
     /// <summary>
@@ -64,9 +61,7 @@ internal abstract class Layers
     /// <summary>A tensor that training does not move, with one value everywhere at first.</summary>
     public abstract void Buffer(string name, float value, long[] shape);
 
-    /// <summary>
-    /// A layer of torch, so many times, with these tensors; a null shape is one that it has not.
-    /// </summary>
+    /// <summary>A layer of torch, so many times, with these tensors; a null shape is one that it has not.</summary>
     protected abstract void Add(
         string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors);
 }
@@ -103,10 +98,7 @@ internal sealed class LayerSpecs : Layers
     }
 }
 
-/// <summary>
-/// The layers of a network as torch has them, to train: stock modules, initialised as torch initialises them, from a
-/// seed.
-/// </summary>
+/// <summary>The layers of a network to train: stock modules of torch, initialised as it does, from a seed.</summary>
 internal sealed class TorchLayers : Layers, IDisposable
 {
     private readonly OrderedDictionary<string, torch.Tensor> _tensors = [];

@@ -165,15 +165,10 @@ internal sealed class TrainedVector : IDisposable
         _inference.Dispose();
     }
 
-    /// <summary>
-    /// Lets go of what computes, and of the device's memory. It is made again if rows are computed after all.
-    /// </summary>
+    /// <summary>Lets go of what computes, and of the device's memory; what is asked for later is made again.</summary>
     public void Dispose() => _inference.Dispose();
 
-    /// <summary>
-    /// Adds what networks cannot see, for whom a constant feature is zero in every row: another value than the one of
-    /// all training rows is stranger than anything else.
-    /// </summary>
+    // A constant feature is zero in every row that networks see: another value than its one is stranger than anything.
     private void ScoreConstants(ReadOnlySpan<float> rows, int count, VectorResults results)
     {
         for (int row = 0; row < count; row++)

@@ -21,11 +21,10 @@ internal sealed record VectorFamily(
             wrap ?? (state => new VectorGenerator(state)));
 }
 
-/// <summary>What training made.</summary>
-/// <param name="Model">The trained model.</param>
-/// <param name="Options">The options, with everything decided that they left open.</param>
-/// <param name="Extra">What the network's <see cref="VectorFollower"/> has to say; null without one.</param>
-/// <param name="Fresh">Rows that the model was not trained on; a sample of those that it was where there are none.</param>
+/// <summary>
+/// What training made: the model; the options with everything decided; what a <see cref="VectorFollower"/> has to say;
+/// rows that the model was not trained on, or some that it was where there are none.
+/// </summary>
 internal sealed record VectorFitResult(
     TrainedVector Model, VectorOptions Options, JsonElement? Extra, RowSample[] Fresh)
 {
@@ -33,10 +32,7 @@ internal sealed record VectorFitResult(
     public float Threshold { get; init; } = float.PositiveInfinity;
 }
 
-/// <summary>
-/// Trains a network of vectors: the first pass over the rows, what options leave open, scales, the training loop or a
-/// closed form, the calibration of the score, the threshold.
-/// </summary>
+/// <summary>Trains a network of vectors: first pass, options, scales, training, calibration, threshold.</summary>
 internal static class VectorFit
 {
     /// <summary>The most training rows that are kept to calibrate by, and to draw conditions from.</summary>
@@ -225,12 +221,10 @@ internal static class VectorFit
     }
 }
 
-/// <summary>What the first pass over the training rows found.</summary>
-/// <param name="Input">The widths.</param>
-/// <param name="Moments">Of each field: the vector first.</param>
-/// <param name="Samples">Of each field, all of the same rows.</param>
-/// <param name="Binary">Which features of the vector hold nothing but zeros and ones.</param>
-/// <param name="TrainingRows">Rows to train on.</param>
+/// <summary>
+/// What the first pass over the training rows found: of each field, the vector first, moments and a sample, of the same
+/// rows for all; which features hold nothing but zeros and ones.
+/// </summary>
 internal sealed record RowStatistics(
     VectorInput Input, ColumnMoments[] Moments, RowSample[] Samples, BinarySlots Binary, long TrainingRows)
 {
@@ -258,9 +252,7 @@ internal sealed class VectorCalibration(
     /// <summary>The tensors of the model, to be completed.</summary>
     public HostWeights Weights => model.Weights;
 
-    /// <summary>
-    /// Computes something of rows that the network was not trained on: one array (rows × width) for each width.
-    /// </summary>
+    /// <summary>Computes something of rows that it was not trained on: (rows × width) for each width.</summary>
     public float[][] Run(IForwardPass pass, params int[] widths) => Run(fresh, pass, widths);
 
     /// <summary>The same of <see cref="Rows"/>, which it was trained on.</summary>

@@ -81,9 +81,7 @@ internal sealed class VectorObjective : ITrainable
 internal sealed record VectorRun(
     RowStatistics Rows, TrainingData Data, torch.Device Device, Func<TrainedVector> Snapshot);
 
-/// <summary>
-/// Follows a run of training from step to step, and keeps what is to be known of it beside the weights.
-/// </summary>
+/// <summary>Follows a run of training, and keeps what is to be known of it beside the weights.</summary>
 internal abstract class VectorFollower
 {
     /// <summary>Tensors that are part of checkpoints, so that a resumed run knows of all of it.</summary>

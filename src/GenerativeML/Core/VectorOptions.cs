@@ -12,9 +12,7 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>The columns that are read and added.</summary>
     internal abstract VectorColumns Columns { get; }
 
-    /// <summary>
-    /// The share of ordinary rows that are to be predicted as anomalies; null for a model that predicts none.
-    /// </summary>
+    /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
 
     /// <summary>How much of the weights' running mean an update keeps; zero: no mean is kept.</summary>
@@ -74,20 +72,16 @@ public abstract record DetectorOptions : VectorOptions
 /// <summary>What catalogs make of such options.</summary>
 internal static class DetectorColumns
 {
-    /// <summary>The same options, with a score.</summary>
-    public static T Scoring<T>(this T? options)
+    /// <summary>The same options with a score, and of a detector a predicted label.</summary>
+    public static T Scoring<T>(this T? options, bool detects = false)
         where T : DetectorOptions, new()
     {
         options ??= new();
-        return (T)(options with { ScoreColumnName = options.ScoreColumnName ?? "Score" });
-    }
-
-    /// <summary>The same options, with a score and a predicted label.</summary>
-    public static T Detecting<T>(this T? options)
-        where T : DetectorOptions, new()
-    {
-        options = options.Scoring();
-        return (T)(options with { PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel" });
+        return (T)(options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? (detects ? "PredictedLabel" : null),
+        });
     }
 }
 

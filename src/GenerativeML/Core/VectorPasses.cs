@@ -106,10 +106,7 @@ internal abstract class VectorPasses : ITrainable, IDisposable
         return best;
     }
 
-    /// <summary>
-    /// The number of parts that the Bayesian information criterion (Schwarz 1978) prefers, by fits of so many parts and
-    /// their free numbers.
-    /// </summary>
+    /// <summary>The number of parts that BIC (Schwarz 1978) prefers, by fits and their free numbers.</summary>
     protected static int ChooseParts(int most, int rows, Func<int, (VectorPasses Fit, int Parameters)> fit)
     {
         (int best, double least) = (1, double.PositiveInfinity);

@@ -128,10 +128,7 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         }
     }
 
-    /// <summary>
-    /// The logarithm of the derivative of <see cref="Apply"/> in a feature, which turns a density of standardised rows
-    /// into one of the rows themselves; zero where the feature is constant.
-    /// </summary>
+    /// <summary>The log derivative of <see cref="Apply"/> in a feature; zero where it is constant.</summary>
     public float LogDerivative(int feature, float standardized)
     {
         float beyond = Math.Clamp(MathF.Abs(standardized) - limit[feature], 0, LargestBeyond); // log(1 + distance)

@@ -8,37 +8,17 @@ namespace GenerativeML;
 internal interface ITensor<T>
     where T : struct, ITensor<T>
 {
-    /// <summary>Element by element.</summary>
+    // Element by element; a number goes with each.
     static abstract T operator +(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator -(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator *(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator /(T a, T b);
-
-    /// <summary>Adds a number to each element.</summary>
     static abstract T operator +(T a, float b);
-
-    /// <summary>Subtracts a number from each element.</summary>
     static virtual T operator -(T a, float b) => a + -b;
-
-    /// <summary>A number less each element.</summary>
     static virtual T operator -(float a, T b) => -b + a;
-
-    /// <summary>Multiplies each element.</summary>
     static abstract T operator *(T a, float b);
-
-    /// <summary>Divides each element.</summary>
     static abstract T operator /(T a, float b);
-
-    /// <summary>Minus each element.</summary>
     static abstract T operator -(T a);
-
-    /// <summary>The larger of two, element by element.</summary>
     static abstract T Max(T a, T b);
 
     /// <summary>Values one after the other along an axis.</summary>
@@ -179,9 +159,7 @@ internal static class TensorFunctions
 /// <summary>A forward pass that both engines can run.</summary>
 internal interface IForwardPass
 {
-    /// <summary>
-    /// Computes outputs from inputs, at most 64, all of them Single; the first axis of each is that of the rows.
-    /// </summary>
+    /// <summary>Computes outputs from inputs; the first axis of each is that of the rows.</summary>
     T[] Run<T>(Scope<T> w, T[] inputs)
         where T : struct, ITensor<T>;
 }
@@ -247,9 +225,7 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     /// <summary>A fully connected layer.</summary>
     public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
 
-    /// <summary>
-    /// Dense layers <c>name.0</c>, <c>name.1</c> …, each but the last followed by the activation, or that one, too.
-    /// </summary>
+    /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> …; an activation follows all, or all but the last.</summary>
     public T Stack(string name, int layers, T x, Activation activation, bool activateLast = false)
     {
         for (int i = 0; i < layers; i++)
@@ -273,10 +249,7 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public T ConvTranspose2d(string layer, T x, int stride = 1, int padding = 0) =>
         x.ConvTranspose2d(this[layer + ".weight"], Bias(layer), stride, padding);
 
-    /// <summary>
-    /// Batch normalisation (Ioffe and Szegedy 2015) of (B, C), of (M, B, C) with weights (M, 1, C), or of pictures
-    /// (B, C, H, W). After training, by running means, so that a row's result does not depend on its batch.
-    /// </summary>
+    /// <summary>Batch normalisation of (B, C), (M, B, C) or pictures; after training by running means.</summary>
     public T BatchNorm(string layer, T x, bool pictures = false, float epsilon = 1e-5f)
     {
         if (Ops.Training)
@@ -287,9 +260,7 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
         return pictures ? x * scale.Reshape(-1, 1, 1) + shift.Reshape(-1, 1, 1) : x * scale + shift;
     }
 
-    /// <summary>
-    /// Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width); this scope names its cache.
-    /// </summary>
+    /// <summary>Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width), with a cache of its own.</summary>
     public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
         Ops.Attention(queryKeyValue, heads, width, Path, dropout);
 

@@ -16,10 +16,7 @@ internal static class NativeParts
     /// <summary>Why libtorch cannot be used; null where it can. Loads it if that has not happened yet.</summary>
     public static Exception? TorchFailure => Pretended.Value is { } pretended ? pretended.Torch : Torch();
 
-    /// <summary>
-    /// Chooses an engine: a CUDA device is torch's; on the CPU, ONNX Runtime goes before torch, unless it cannot compute
-    /// it, as where gradients are needed.
-    /// </summary>
+    /// <summary>Torch on CUDA and for gradients; otherwise ONNX Runtime before torch.</summary>
     /// <exception cref="InvalidOperationException">Neither can be used, or the device is not there.</exception>
     public static T Choose<T>(
         ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch, bool requiresTorch = false)

@@ -2,9 +2,7 @@ using System.Globalization;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A value of a graph, by its name: an operation adds a node. Of its shape a size is −1 that is known when the graph runs.
-/// </summary>
+/// <summary>A value of a graph, by its name: an operation adds a node. A size is −1 until the graph runs.</summary>
 /// <remarks>
 /// A row gets the same bits alone and among others, for which some operations are written otherwise than by the node
 /// that ONNX has for them: sums are products with ones, since ReduceSum's order of adding depends on where a row
@@ -222,9 +220,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
     public long LargestRow { get; private set; }
 
-    /// <summary>
-    /// The keys and values that a session with a cache keeps: the names of inputs and outputs, and sizes.
-    /// </summary>
+    /// <summary>The keys and values that a session with a cache keeps.</summary>
     public List<(string Past, string Present, int Heads, int HeadWidth)> Cache { get; } = [];
 
     public override bool Has(string name) => weights.Find(name) is not null;
@@ -351,9 +347,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
 
-    /// <summary>
-    /// The file, and the weights that it refers to but does not hold: all where they are larger than a limit.
-    /// </summary>
+    /// <summary>The file, and the weights that are not in it: all where they are larger than a limit.</summary>
     public (byte[] File, IReadOnlyList<string> External) ToFile(long largest)
     {
         // What no output needs is left out: ONNX Runtime would compute it.

@@ -146,10 +146,7 @@ internal abstract class SequenceState(SequenceModel model) : ITokenDecoder
     }
 }
 
-/// <summary>
-/// By ONNX Runtime: one graph for prompts, steps and scoring. Keys and values stay in place, in one buffer for what was
-/// and what is, of which each sequence has a part.
-/// </summary>
+/// <summary>By ONNX Runtime: one graph for all. Keys and values stay in one buffer, of which each has a part.</summary>
 internal sealed class OnnxSequences : ISequenceEngine
 {
     private readonly OnnxGraph _graph;

@@ -205,10 +205,7 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
         _seen = tensor(seen, device: device).view(_past.Length, 1, added, most + added);
     }
 
-    /// <summary>
-    /// Adds keys and values, (B, heads, T, width); gives those of all tokens and which of them each sees,
-    /// (B, 1, T, all), or null for those up to itself.
-    /// </summary>
+    /// <summary>Adds keys and values, (B, heads, T, width); gives all, and which are seen (null: those before).</summary>
     public (Tensor Keys, Tensor Values, Tensor? Seen) Append(string layer, Tensor keys, Tensor values)
     {
         if (!_layers.TryGetValue(layer, out (Tensor Keys, Tensor Values) kept))

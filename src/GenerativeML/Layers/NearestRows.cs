@@ -32,10 +32,7 @@ internal sealed class NearestRows(int stored, int width)
         }
     }
 
-    /// <summary>
-    /// Both parts of standardised rows (B, D): the mean squared difference to each part's neighbours, by feature (B, D)
-    /// or summed over features (B, 1).
-    /// </summary>
+    /// <summary>Both parts' mean squared differences of rows (B, D), by feature (B, D) or their sum (B, 1).</summary>
     public (T Near, T Far) Differences<T>(Scope<T> w, T z, bool byFeature)
         where T : struct, ITensor<T>
     {

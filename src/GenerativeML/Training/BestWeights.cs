@@ -2,9 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// Follows the validation loss: keeps a copy of the weights of the best epoch, and says whether to go on.
-/// </summary>
+/// <summary>Keeps the weights of the epoch with the lowest validation loss, and says whether to go on.</summary>
 /// <param name="state">All that training changes.</param>
 /// <param name="patience">Epochs without a lower loss after which training ends; zero: it does not.</param>
 internal sealed class BestWeights(IReadOnlyList<(string Name, torch.Tensor Value)> state, int patience) : IDisposable

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -18,21 +19,19 @@ internal sealed class CheckpointStore
     private readonly string _identity;
     private long _saved = -1;
 
-    /// <summary>
-    /// Checkpoints of a run that is known by a JSON object and by its data's fields, size and values.
-    /// </summary>
+    /// <summary>Checkpoints of a run that is known by a JSON object and its data's fields, size and values.</summary>
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
-        Dictionary<string, JsonElement> parts =
-            JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(identity)!;
-        foreach (RowField f in data.Fields)
-            parts[$"column {f.Name}"] = JsonSerializer.SerializeToElement($"{f.Kind} × {f.Width}");
+        JsonObject parts = JsonNode.Parse(identity)!.AsObject();
         foreach ((RowField f, string fingerprint) in data.Fields.Zip(data.Fingerprints))
-            parts[$"fingerprint of the rows of {f.Name}"] = JsonSerializer.SerializeToElement(fingerprint);
-        parts["training rows"] = JsonSerializer.SerializeToElement(data.TrainingRows);
-        parts["validation rows"] = JsonSerializer.SerializeToElement(data.ValidationRows);
-        _identity = JsonSerializer.Serialize(parts);
+        {
+            parts[$"column {f.Name}"] = $"{f.Kind} × {f.Width}";
+            parts[$"fingerprint of the rows of {f.Name}"] = fingerprint;
+        }
+        parts["training rows"] = data.TrainingRows;
+        parts["validation rows"] = data.ValidationRows;
+        _identity = parts.ToJsonString();
         Directory.CreateDirectory(options.Folder);
     }
 
@@ -60,9 +59,7 @@ internal sealed class CheckpointStore
             File.Delete(path);
     }
 
-    /// <summary>
-    /// Takes the state of the newest checkpoint; returns its step, or zero where there is none, and the best so far.
-    /// </summary>
+    /// <summary>Takes the newest checkpoint's state; gives its step, or zero, and the best loss so far.</summary>
     /// <exception cref="InvalidOperationException">
     /// It is the checkpoint of another run; the message names the difference.
     /// </exception>
@@ -112,19 +109,16 @@ internal sealed class CheckpointStore
     {
         if (identity == _identity)
             return;
-        Dictionary<string, JsonElement> theirs = Parts(identity), ours = Parts(_identity);
-        IEnumerable<string> differences = ours.Keys.Union(theirs.Keys)
+        JsonObject theirs = JsonNode.Parse(identity)!.AsObject(), ours = JsonNode.Parse(_identity)!.AsObject();
+        IEnumerable<string> differences = ours.Concat(theirs).Select(part => part.Key).Distinct()
             .Where(k => Text(ours, k) != Text(theirs, k))
             .Select(k => $"{k} is {Text(ours, k)} and was {Text(theirs, k)}");
         throw new InvalidOperationException(
             $"The checkpoint {path} belongs to another training run: {string.Join("; ", differences)}. " +
             "Use another folder, or delete it to start anew.");
 
-        static Dictionary<string, JsonElement> Parts(string json) =>
-            JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(json) ?? [];
-
-        static string Text(Dictionary<string, JsonElement> parts, string key) =>
-            parts.TryGetValue(key, out JsonElement value) ? value.GetRawText() : "absent";
+        static string Text(JsonObject parts, string key) =>
+            parts.TryGetPropertyValue(key, out JsonNode? value) ? value?.ToJsonString() ?? "null" : "absent";
     }
 
     private string PathOf(long step) =>

@@ -15,11 +15,9 @@ internal readonly record struct MuonMatrix(torch.Tensor Value, int Parts = 1)
     public long Columns => Value.shape[1];
 }
 
-/// <summary>Which of a rule's parameters Muon moves, and how; AdamW moves the others.</summary>
-/// <param name="Matrices">The matrices.</param>
-/// <param name="RateScale">Muon's learning rate, in shares of AdamW's.</param>
-/// <param name="Momentum">How much of the running mean of the gradients a step keeps.</param>
-/// <param name="WeightDecay">The matrices' decay, in shares of Muon's learning rate per step.</param>
+/// <summary>
+/// Which of a rule's parameters Muon moves, by a rate in shares of AdamW's, and a decay in shares of its own per step.
+/// </summary>
 internal sealed record MuonSettings(
     IReadOnlyList<MuonMatrix> Matrices, double RateScale, double Momentum = 0.95, double WeightDecay = 0);
 

@@ -8,19 +8,13 @@ namespace GenerativeML;
 /// </summary>
 internal interface ITrainable
 {
-    /// <summary>
-    /// Every parameter and buffer that training changes, by name; checkpoints and best weights are taken of them.
-    /// </summary>
+    /// <summary>All tensors that training changes, by name: checkpoints and best weights are taken of them.</summary>
     IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
 
-    /// <summary>
-    /// How often a row passes through the largest layer in a step: once, or once for each of its positions.
-    /// </summary>
+    /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
     int PositionsPerRow => 1;
 
-    /// <summary>
-    /// The updates of a step, in the order in which they are made. None: <see cref="Loss"/> is asked for, and learns.
-    /// </summary>
+    /// <summary>The updates of a step, in order. None: <see cref="Loss"/> is asked for, and learns.</summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 
     /// <summary>
@@ -29,10 +23,7 @@ internal interface ITrainable
     /// </summary>
     IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step);
 
-    /// <summary>
-    /// Adds to the parameters' gradients those of the terms that <see cref="Loss"/> gave, each counting
-    /// <see cref="StepContext.Share"/>.
-    /// </summary>
+    /// <summary>Adds the gradients of the loss's terms, each counting <see cref="StepContext.Share"/>.</summary>
     void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
         torch.Tensor sum = terms[0].Value;
@@ -42,16 +33,10 @@ internal interface ITrainable
         (step.Share == 1 ? sum : sum.mul(share)).backward();
     }
 
-    /// <summary>
-    /// The terms on a batch of held-back rows, each the batch's mean, without gradient; their sum is what early
-    /// stopping watches.
-    /// </summary>
+    /// <summary>The terms on held-back rows, without gradient; early stopping watches their sum.</summary>
     IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step);
 
-    /// <summary>
-    /// Whether a lower validation loss means better weights, so that the best epoch's are kept and training may stop
-    /// early. A family whose losses say no such thing is not asked for its validation loss.
-    /// </summary>
+    /// <summary>Whether a lower validation loss means better weights; if not, it is not asked for.</summary>
     bool WatchesValidation => true;
 
     /// <summary>Whether no more is to be learned, so that training ends with the epoch; told by <see cref="State"/>.</summary>
@@ -71,14 +56,10 @@ internal interface ITrainable
     }
 }
 
-/// <summary>Parameters that one optimizer moves.</summary>
-/// <param name="Name">What checkpoints call its state.</param>
-/// <param name="Parameters">The parameters; those whose last two dimensions have several rows are
-/// subject to weight decay.</param>
-/// <param name="Every">The update is made at every so-many-th step.</param>
-/// <param name="RateScale">A factor on the learning rate.</param>
-/// <param name="Adam">AdamW's constants. Default: the paper's own.</param>
-/// <param name="Muon">What Muon moves in AdamW's place. Default: nothing.</param>
+/// <summary>
+/// Parameters that one optimizer moves at every so-many-th step, by AdamW but for what Muon moves; those whose last two
+/// dimensions have several rows are subject to weight decay. Checkpoints call the optimizer's state by the name.
+/// </summary>
 internal sealed record UpdateRule(
     string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1,
     AdamSettings? Adam = null, MuonSettings? Muon = null);
@@ -86,13 +67,10 @@ internal sealed record UpdateRule(
 /// <summary>One named, weighted part of a loss, a scalar.</summary>
 internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 
-/// <summary>Where in the run a loss is computed.</summary>
-/// <param name="Step">The number of the step, counted from zero.</param>
-/// <param name="Steps">The number of steps of the whole run.</param>
-/// <param name="Random">
-/// Where everything random in this step comes from. Its state follows from the run's seed and the step's number alone.
-/// </param>
-/// <param name="Seed">What <paramref name="Random"/> was seeded with.</param>
-/// <param name="Share">The share of the step's rows that the batch holds: 1, unless gradients are accumulated.</param>
+/// <summary>
+/// Where in the run a loss is computed. All that is random comes from a state that follows from the run's seed and the
+/// step's number alone; <c>Seed</c> is what it was seeded with. <c>Share</c> is the share of the step's rows that the
+/// batch holds: 1, unless gradients are accumulated.
+/// </summary>
 internal readonly record struct StepContext(
     long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1);

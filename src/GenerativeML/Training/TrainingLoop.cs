@@ -2,10 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// The one training loop: order and batches, learning rate, clipping, validation, early stopping, checkpoints, progress
-/// and cancellation, for every family.
-/// </summary>
+/// <summary>The one training loop, for every family.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
     // A number that TorchSharp makes for an operator (a Scalar) stays in native memory until it is finalised, and glibc
@@ -22,6 +19,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly BestWeights? _best; // null where no validation loss tells
     private readonly LossMeans _losses = new();
     private readonly SeededRandom _random;
+    private readonly ProgressReporter _reporter;
     private readonly CheckpointStore? _checkpoints;
     private readonly long _batchesPerEpoch, _steps;
 
@@ -49,6 +47,7 @@ internal sealed class TrainingLoop : IDisposable
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
             : null;
         _random = new SeededRandom(device);
+        _reporter = new ProgressReporter(run, _steps, device.type == DeviceType.CPU);
     }
 
     /// <summary>Trains a family's network, from the newest checkpoint if there is one.</summary>
@@ -85,7 +84,6 @@ internal sealed class TrainingLoop : IDisposable
             _best.Best = known;
         _finite = step;
         CancellationToken cancellation = _run.Options.CancellationToken;
-        var reporter = new ProgressReporter(_run, _steps, _random.Device.type == DeviceType.CPU);
         int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
         bool stopped = IsOver(), cancelled = false;
         while (step < _steps && !stopped && !cancelled)
@@ -97,13 +95,10 @@ internal sealed class TrainingLoop : IDisposable
                 if (cancellation.IsCancellationRequested)
                     break;
                 Step(batch, step++);
-                reporter.Count(batch.Rows);
+                _reporter.Count(batch.Rows);
                 if (EndsEpoch(step))
                     break; // the epoch's end is also what a checkpoint at this step stands for
-                if (_checkpoints?.IsDue(step) == true)
-                    Save(step);
-                if (reporter.IsDue)
-                    Report(reporter, step, epoch, last: false);
+                SaveAndReport(step, epoch);
             }
             bool complete = step > begun && EndsEpoch(step);
             if (complete)
@@ -127,14 +122,11 @@ internal sealed class TrainingLoop : IDisposable
             }
             else
             {
-                if (_checkpoints?.IsDue(step) == true)
-                    Save(step);
-                if (reporter.IsDue)
-                    Report(reporter, step, epoch, last: false);
+                SaveAndReport(step, epoch);
             }
         }
         _best?.Restore();
-        Report(reporter, step, epoch, last: true);
+        Report(step, epoch, last: true);
         CheckWeights(step);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
@@ -207,14 +199,21 @@ internal sealed class TrainingLoop : IDisposable
         _best.Take(_validation["loss"]);
     }
 
-    /// <summary>
-    /// Every step has a random state of its own, so that a resumed run draws what it would have drawn.
-    /// </summary>
+    // Every step has a random state of its own, so that a resumed run draws what it would have drawn.
     private StepContext Context(long step, RandomPurpose purpose, int part = 0)
     {
         ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step * _run.Parts + part);
         _random.Seed(seed);
         return new StepContext(step, _steps, _random, seed);
+    }
+
+    // What is due after a step.
+    private void SaveAndReport(long step, int epoch)
+    {
+        if (_checkpoints?.IsDue(step) == true)
+            Save(step);
+        if (_reporter.IsDue)
+            Report(step, epoch, last: false);
     }
 
     private void Save(long step)
@@ -235,12 +234,12 @@ internal sealed class TrainingLoop : IDisposable
             (o, i) => o.State.Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
     ];
 
-    private void Report(ProgressReporter reporter, long step, int epoch, bool last)
+    private void Report(long step, int epoch, bool last)
     {
         if (_losses.Read() is { Count: > 0 } losses)
             _reported = losses;
         CheckLosses(step, _reported);
-        reporter.Report(step, epoch + 1, _reported, _validation, _rate.At(Math.Max(0, step - 1)), _data.Waited, last);
+        _reporter.Report(step, epoch + 1, _reported, _validation, _rate.At(Math.Max(0, step - 1)), _data.Waited, last);
     }
 
     private void CheckLosses(long step, IReadOnlyDictionary<string, double> losses)

@@ -4,10 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What the surroundings of a training run decide where its options leave it open: the <c>MLContext</c>'s seed and
-/// device, and who hears of progress.
-/// </summary>
+/// <summary>What surrounds a run where options leave it open: seed and device, who hears of progress.</summary>
 internal sealed record TrainingContext
 {
     /// <summary>The seed: the options' own, else the context's, else 0.</summary>
@@ -29,9 +26,7 @@ internal sealed record TrainingContext
     public Action<string>? Warning { get; init; }
 }
 
-/// <summary>
-/// What the training loop is told beside the options: everything that the family and its caller decided.
-/// </summary>
+/// <summary>What the family and its caller decided for the training loop.</summary>
 internal sealed record TrainingRun
 {
     /// <summary>The options as the caller gave them.</summary>
@@ -46,9 +41,7 @@ internal sealed record TrainingRun
     /// <summary>Passes over the rows, resolved.</summary>
     public required int Epochs { get; init; }
 
-    /// <summary>
-    /// Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.
-    /// </summary>
+    /// <summary>Optimizer steps, where not whole epochs decide; <see cref="Epochs"/> is then rounded up.</summary>
     public long? Steps { get; init; }
 
     /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
@@ -63,15 +56,10 @@ internal sealed record TrainingRun
     /// <summary>Weight decay, resolved.</summary>
     public required double WeightDecay { get; init; }
 
-    /// <summary>
-    /// Everything that decides the result, as JSON: a checkpoint of another run than this one is refused by it.
-    /// </summary>
+    /// <summary>All that decides the result, as JSON: a checkpoint of another run is refused by it.</summary>
     public required string Identity { get; init; }
 
-    /// <summary>
-    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open,
-    /// for another version may have other defaults, and by what the family adds.
-    /// </summary>
+    /// <summary>A run of whole epochs, known by options, what was resolved of them, and what the family adds.</summary>
     public static TrainingRun Of(
         TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,
         double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
@@ -90,8 +78,7 @@ internal sealed record TrainingRun
                 ]),
         };
 
-    /// <summary>An <see cref="Identity"/> of options and what was resolved beside them.</summary>
-    public static string Describe(TrainingOptions options, params ReadOnlySpan<(string Name, object Value)> resolved)
+    private static string Describe(TrainingOptions options, (string Name, object Value)[] resolved)
     {
         JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();
         foreach ((string name, object value) in resolved)
@@ -105,9 +92,7 @@ internal sealed record TrainingRun
 /// <summary>How a training run ended: steps made, epochs begun, whether validation or the caller ended it.</summary>
 internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);
 
-/// <summary>
-/// The learning rate of each step: a linear rise to the peak, then the schedule's fall to a floor, in shares of the peak.
-/// </summary>
+/// <summary>The learning rate: a linear rise to the peak, then a fall to a floor, in shares of the peak.</summary>
 internal sealed record LearningRate(
     double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = LearningRate.DefaultFloor)
 {

@@ -57,10 +57,7 @@ internal static class UpdateScripts
     /// <summary>AdamW's step; see <see cref="FlatOptimizer"/>.</summary>
     public static void AdamW(object[] arguments) => Run("adamw", arguments);
 
-    /// <summary>
-    /// Matrices with about the same singular vectors, and all singular values about one: (N, rows, columns) →
-    /// (N, rows, columns), each matrix for itself.
-    /// </summary>
+    /// <summary>Matrices (N, rows, columns) with about the same singular vectors, and values of about one.</summary>
     public static torch.Tensor Orthogonalize(torch.Tensor matrices) =>
         Compiled.Value.invoke<torch.Tensor>("orthogonalize", matrices);
 
@@ -86,9 +83,7 @@ internal static class UpdateScripts
     }
 }
 
-/// <summary>
-/// Running means of weights (Polyak and Juditsky 1992): smoother than the weights themselves, which jump with every batch.
-/// </summary>
+/// <summary>Running means of weights (Polyak and Juditsky 1992), which are smoother than the last ones.</summary>
 internal static class WeightAverage
 {
     /// <summary>

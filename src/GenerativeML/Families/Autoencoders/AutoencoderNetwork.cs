@@ -71,21 +71,17 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         SeededRandom random = step.Step.Random;
         long rows = step.Rows.shape[0];
         long[] perRow = [_members, rows, 1], perFeature = [_members, rows, _width];
-        TorchTensor clean = step.Rows.unsqueeze(0), input = clean;
+        TorchTensor clean = step.Rows.unsqueeze(0), input = clean.Value.expand(_members, -1, -1);
         TorchTensor? level = null, deviation = null;
         if (_hasLevels)
         {
             level = random.Uniform(perRow, Math.Log(_lowest), Math.Log(_highest));
             deviation = level.Value.Apply(Function.Exp);
-            input += (TorchTensor)random.Normal(perFeature) * deviation.Value;
+            input = clean + (TorchTensor)random.Normal(perFeature) * deviation.Value;
         }
         else if (_highest > 0)
         {
-            input += (TorchTensor)random.Normal(perFeature, _highest);
-        }
-        else
-        {
-            input = clean.Value.expand(_members, -1, -1);
+            input = clean + (TorchTensor)random.Normal(perFeature, _highest);
         }
         var inputs = new List<TorchTensor> { input };
         if (_masks)

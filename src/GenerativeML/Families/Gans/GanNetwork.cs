@@ -251,10 +251,7 @@ internal static class GanLoss
 {
     private const double Tiny = 1e-12;
 
-    /// <summary>
-    /// What the discriminator lowers, a scalar, given its outputs for real and generated packs, (n, 1), and how far the
-    /// label of real ones is below one.
-    /// </summary>
+    /// <summary>What the discriminator lowers, by its outputs (n, 1) and how far real labels are below one.</summary>
     public static torch.Tensor Discriminator(
         GanObjective objective, torch.Tensor real, torch.Tensor generated, double smoothing) => objective switch
         {

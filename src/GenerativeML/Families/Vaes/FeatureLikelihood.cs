@@ -70,10 +70,7 @@ internal sealed class FeatureLikelihood
         }
     }
 
-    /// <summary>
-    /// The negative log-likelihood of each feature of standardised rows, in nats; of a Bernoulli feature's share, the
-    /// cross-entropy. (…, D), (…, D) → (…, D).
-    /// </summary>
+    /// <summary>−log p of each feature, in nats; of a share the cross-entropy. (…, D), (…, D) → (…, D).</summary>
     public T Loss<T>(Scope<T> w, T rows, T decoded)
         where T : struct, ITensor<T> => Choose(
             w, () => CrossEntropy(w, rows, decoded), () =>
@@ -90,10 +87,7 @@ internal sealed class FeatureLikelihood
     public T Correction<T>(Scope<T> w, T rows)
         where T : struct, ITensor<T> => Choose(w, () => Surprise(w, rows), () => rows * 0f);
 
-    /// <summary>
-    /// By how many nats each feature is less likely than if the decoder had given just the row: zero or more, whatever
-    /// the units. (B, D), (B, D) → (B, D).
-    /// </summary>
+    /// <summary>By how many nats each feature is less likely than had the decoder given just the row, (B, D).</summary>
     public T Excess<T>(Scope<T> w, T rows, T decoded)
         where T : struct, ITensor<T> => Choose(
             w,

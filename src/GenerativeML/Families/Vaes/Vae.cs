@@ -3,10 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A VAE of dense layers: D + C → hidden layers → Z, and Z + C → hidden layers reversed → D, each hidden layer followed
-/// by the activation.
-/// </summary>
+/// <summary>D + C → hidden layers → Z, and Z + C → hidden layers reversed → D, with an activation after each.</summary>
 internal sealed class VaeNetwork : VariationalNetwork
 {
     private readonly Activation _activation;

@@ -59,9 +59,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     protected abstract T Hidden<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>;
 
-    /// <summary>
-    /// Latent vectors (B, Z) with conditions → each feature's mean, or the logit where it is Bernoulli, (B, D).
-    /// </summary>
+    /// <summary>Latent vectors (B, Z), conditions → means, or logits of Bernoulli features, (B, D).</summary>
     protected abstract T Decode<T>(Scope<T> w, VectorRows<T> latent)
         where T : struct, ITensor<T>;
 
@@ -101,10 +99,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
 
     public override IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Loss(step, _options.KlWeight, 0);
 
-    /// <summary>
-    /// The two terms of the negative ELBO, with one latent vector for each row, by standard normal numbers (B, Z): the
-    /// reconstruction's negative log-likelihood (B, 1), and the KL divergence of each latent feature (B, Z).
-    /// </summary>
+    /// <summary>The negative ELBO for noise (B, Z): −log p(x|z), (B, 1), and KL by latent feature, (B, Z).</summary>
     public (T Reconstruction, T Kl) NegativeElbo<T>(Scope<T> w, VectorRows<T> rows, T noise)
         where T : struct, ITensor<T>
     {
@@ -219,10 +214,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         ];
     }
 
-    /// <summary>
-    /// −log p(x), estimated by importance sampling (Burda 2016, equation 8): an upper bound in the mean, the negative
-    /// ELBO with one latent vector, and the closer the more there are. (B, 1).
-    /// </summary>
+    // −log p(x) by importance sampling (Burda 2016, equation 8): an upper bound in the mean, (B, 1).
     private T NegativeLogLikelihood<T>(Scope<T> w, VectorRows<T> rows, T mean, T logVariance)
         where T : struct, ITensor<T>
     {
@@ -264,14 +256,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             Likelihood.Excess(w, rows.Features, decoded), kl, (hidden - again).Apply(Function.Square), near, far);
     }
 
-    /// <summary>What <see cref="VaeScore.Novelty"/> is made of.</summary>
-    /// <param name="Excess">Of each feature, (B, D).</param>
-    /// <param name="Kl">Of the row's latent distribution from the prior, (B, 1).</param>
-    /// <param name="Units">
-    /// How differently the encoder sees a row and its reconstruction: squares of each hidden unit, (B, H).
-    /// </param>
-    /// <param name="Near">Squared distance to the nearest stored rows, by feature (B, D) or in all (B, 1).</param>
-    /// <param name="Far">The same to many of a few.</param>
+    // What a novelty score is made of: (B, D), (B, 1), squares by which the encoder sees a row and its reconstruction
+    // differently (B, H), and squared distances to stored rows, by feature (B, D) or in all (B, 1).
     private readonly record struct Novelty<T>(T Excess, T Kl, T Units, T Near, T Far);
 
     // What a novelty score is calibrated by: hidden units' squares, or the score's parts before they are weighted.
