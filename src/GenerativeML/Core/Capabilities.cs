@@ -63,10 +63,6 @@ public static class AnomalyDetectorExtensions
         float[] scores = [.. scored.GetColumn<float>(column).Where(s => !float.IsNaN(s)).Order()];
         if (scores.Length == 0)
             throw new InvalidOperationException("There are no scored rows to set the threshold by.");
-        detector.Threshold = Exceeded(scores, share);
+        detector.Threshold = scores[Math.Max(0, scores.Length - 1 - (int)Math.Round(share * scores.Length))];
     }
-
-    /// <summary>The value that a share of sorted values lies above, as nearly as their number allows.</summary>
-    internal static float Exceeded(ReadOnlySpan<float> sorted, double share) =>
-        sorted[Math.Max(0, sorted.Length - 1 - (int)Math.Round(share * sorted.Length))];
 }

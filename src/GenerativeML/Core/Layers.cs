@@ -9,10 +9,12 @@ internal abstract class Layers
     /// A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs). With several members, the same layer in
     /// each of as many networks side by side: (members, outputs, inputs) and (members, 1, outputs).
     /// </summary>
-    public void Linear(string name, int inputs, int outputs, int members = 1, bool bias = true) => Add(
-        name, () => torch.nn.Linear(inputs, outputs, bias), members,
-        ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]),
-        ("bias", !bias ? null : members == 1 ? [outputs] : [members, 1, outputs]));
+    public void Linear(string name, int inputs, int outputs, int members = 1, bool bias = true)
+    {
+        (string, long[]) weight = ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]);
+        (string, long[]) shift = ("bias", members == 1 ? [outputs] : [members, 1, outputs]);
+        Add(name, () => torch.nn.Linear(inputs, outputs, bias), members, bias ? [weight, shift] : [weight]);
+    }
 
     /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> … from each of these widths to the next.</summary>
     public void Stack(string name, int[] widths)
@@ -61,9 +63,9 @@ internal abstract class Layers
     /// <summary>A tensor that training does not move, with one value everywhere at first.</summary>
     public abstract void Buffer(string name, float value, long[] shape);
 
-    /// <summary>A layer of torch, so many times, with these tensors; a null shape is one that it has not.</summary>
+    /// <summary>A layer of torch, so many times, with these tensors.</summary>
     protected abstract void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors);
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors);
 }
 
 /// <summary>The tensors of a network, without torch.</summary>
@@ -72,7 +74,6 @@ internal sealed class LayerSpecs : Layers
     private readonly List<TensorSpec> _tensors = [];
     private readonly HashSet<string> _buffers = [];
 
-    /// <summary>The tensors so far.</summary>
     public IReadOnlyList<TensorSpec> Tensors => _tensors;
 
     /// <summary>Whether a tensor is one that training does not move.</summary>
@@ -88,13 +89,10 @@ internal sealed class LayerSpecs : Layers
     }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
     {
-        foreach ((string tensor, long[]? shape) in tensors)
-        {
-            if (shape is not null)
-                Parameter($"{name}.{tensor}", 0, shape);
-        }
+        foreach ((string tensor, long[] shape) in tensors)
+            Parameter($"{name}.{tensor}", 0, shape);
     }
 }
 
@@ -177,20 +175,17 @@ internal sealed class TorchLayers : Layers, IDisposable
     }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
     {
         torch.nn.Module[] layers = [.. Enumerable.Range(0, members).Select(_ => build())];
         Dictionary<string, torch.Tensor>[] states = [.. layers.Select(l => l.state_dict())];
         using (torch.no_grad())
         {
-            foreach ((string tensor, long[]? shape) in tensors)
+            // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
+            foreach ((string tensor, long[] shape) in tensors)
             {
-                // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
-                if (shape is not null)
-                {
-                    torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
-                    _tensors.Add($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true));
-                }
+                torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
+                _tensors.Add($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true));
             }
         }
         foreach (torch.nn.Module layer in layers)

@@ -48,20 +48,17 @@ internal sealed class TrainedVector : IDisposable
         Conditions = network.ConditionScaler(weights);
     }
 
-    /// <summary>What it is a model of.</summary>
     public VectorNetwork Network { get; }
 
-    /// <summary>Its tensors by name.</summary>
     public HostWeights Weights => _weights;
 
-    /// <summary>The scaler of features.</summary>
     public VectorScaler Features { get; }
 
     /// <summary>The scaler of conditions; null without conditions.</summary>
     public VectorScaler? Conditions { get; }
 
     /// <summary>The mean of each feature of the conditions over the training rows, (C); of a key's, its share.</summary>
-    public float[] ConditionMeans => Network.ConditionMeans(_weights);
+    public float[] ConditionMeans => Conditions?.Means ?? [];
 
     private int Width => Network.Input.Width;
 

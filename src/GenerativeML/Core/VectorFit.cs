@@ -49,7 +49,13 @@ internal static class VectorFit
     public static VectorFitResult Fit(
         IRowSource source, VectorFamily family, VectorOptions options, TrainingContext context)
     {
-        CheckWidth(source.Fields);
+        long width = source.Fields.Sum(f => (long)f.Width);
+        if (width > VectorInput.MaxWidth)
+        {
+            throw new InvalidOperationException(
+                $"Column '{source.Fields[0].Name}' has {width} features, with those of the conditions; "
+                + $"at most {VectorInput.MaxWidth} can be learned.");
+        }
         if (options.AnomalyShare is not double share)
             return Train(source, null, family, options, context);
         var plan = new CalibrationPlan(source, context.Seed);
@@ -175,8 +181,7 @@ internal static class VectorFit
         using TorchLayers? average = options.AverageDecay > 0 ? layers.Copy(network.AveragedPart) : null;
 
         VectorObjective? objective = null;
-        VectorFollower? follower =
-            network.Follow(new VectorRun(rows, data, device, () => Model(objective!.Result(weights))));
+        VectorFollower? follower = network.Follow(rows, data, device, () => Model(objective!.Result(weights)));
         objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16, follower);
         TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingLoop.Run(objective, data, run, device);
@@ -208,17 +213,6 @@ internal static class VectorFit
         }
         return CalibrationPlan.Threshold([.. scores], share);
     }
-
-    private static void CheckWidth(IReadOnlyList<RowField> fields)
-    {
-        long width = fields.Sum(f => (long)f.Width);
-        if (width > VectorInput.MaxWidth)
-        {
-            throw new InvalidOperationException(
-                $"Column '{fields[0].Name}' has {width} features, with those of the conditions; "
-                + $"at most {VectorInput.MaxWidth} can be learned.");
-        }
-    }
 }
 
 /// <summary>
@@ -246,7 +240,6 @@ internal sealed class VectorCalibration(
     /// <summary>Rows that the network was trained on, standardised, (Count × D).</summary>
     public float[] Rows { get; } = model.Standardize(ToBlock(fields, trained), trained[0].Count).Rows;
 
-    /// <summary>The number of these rows.</summary>
     public int Count => trained[0].Count;
 
     /// <summary>The tensors of the model, to be completed.</summary>

@@ -175,8 +175,12 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>What fits the network without gradients, by passes over the rows; null where gradients do.</summary>
     public virtual VectorPasses? BeginPasses(RowStatistics rows, torch.Device device) => null;
 
-    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
-    public virtual VectorFollower? Follow(VectorRun run) => null;
+    /// <summary>
+    /// What follows a run of the network's training and reports on it; null: nothing does. The snapshot is the model as
+    /// it would be if training ended now, but for <see cref="Calibrate"/>; the caller disposes it.
+    /// </summary>
+    public virtual VectorFollower? Follow(
+        RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) => null;
 
     /// <summary>
     /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are
@@ -223,9 +227,6 @@ internal abstract class VectorNetwork(VectorInput input)
         : new(
             weights[ConditionMean], weights[ConditionScale],
             [.. Enumerable.Repeat(VectorScaler.Linear, input.ConditionWidth)]);
-
-    /// <summary>The mean of each feature of the conditions over the training rows, (C); empty without conditions.</summary>
-    public float[] ConditionMeans(HostWeights weights) => input.ConditionWidth == 0 ? [] : weights[ConditionMean];
 
     /// <summary>The scaler of each field.</summary>
     public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>

@@ -74,13 +74,6 @@ internal sealed class VectorObjective : ITrainable
     };
 }
 
-/// <summary>
-/// A run of training, for what follows it. The snapshot is the model as it would be if training ended now, without what
-/// <see cref="VectorNetwork.Calibrate"/> learns; the caller disposes it.
-/// </summary>
-internal sealed record VectorRun(
-    RowStatistics Rows, TrainingData Data, torch.Device Device, Func<TrainedVector> Snapshot);
-
 /// <summary>Follows a run of training, and keeps what is to be known of it beside the weights.</summary>
 internal abstract class VectorFollower
 {

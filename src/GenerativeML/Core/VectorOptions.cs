@@ -19,9 +19,7 @@ public abstract record VectorOptions : TrainingOptions
     internal virtual double AverageDecay => 0;
 
     /// <summary>
-    /// The same options with everything decided that they left open: sizes by the width of the input, epochs by the
-    /// number of rows. Training takes <see cref="TrainingOptions.BatchSize"/>, <see cref="TrainingOptions.Epochs"/>,
-    /// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> from the result.
+    /// The same options with everything decided that they left open, also batch size, epochs, learning rate and decay.
     /// </summary>
     /// <exception cref="InvalidOperationException">The rows do not fit the options; the message says why.</exception>
     internal abstract VectorOptions Resolve(RowStatistics rows);

@@ -27,7 +27,7 @@ internal abstract class VectorPasses : ITrainable, IDisposable
         foreach (int j in rows.Scaler.Constants)
             varying[j] = 0;
         Varying = torch.tensor(varying, device: device).DetachFromDisposeScope();
-        Model = network.Declared().Tensors.ToDictionary(spec => spec.Name, spec => Zeros(spec.Name, spec.Shape.ToArray()));
+        Model = network.Declared().Tensors.ToDictionary(s => s.Name, s => Zeros(s.Name, s.Shape.ToArray()));
         _losses = Zeros("losses", 4);
         Restart();
     }
@@ -41,7 +41,6 @@ internal abstract class VectorPasses : ITrainable, IDisposable
     /// <summary>The mean loss of the last pass's rows, before its end set the model.</summary>
     public double MeanLoss => LossAt(2);
 
-    /// <summary>Where to compute.</summary>
     protected torch.Device Device { get; }
 
     /// <summary>One where a feature varies, zero where it is constant, (D).</summary>

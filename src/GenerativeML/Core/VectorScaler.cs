@@ -6,11 +6,9 @@ namespace GenerativeML;
 /// The standardisation of rows: by mean and deviation, and beyond a limit, five deviations, by the logarithm, so that
 /// one wild value, in training or in scoring, does not outweigh everything else. It can be undone.
 /// </summary>
-/// <param name="mean">The mean of each feature, (D).</param>
-/// <param name="scale">One over the deviation; zero where the feature is constant, (D).</param>
-/// <param name="limit">Up to so many deviations a value counts by itself, (D).</param>
 internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 {
+    // Of each feature (D) the mean; one over the deviation, zero where it is constant; the limit, in deviations.
     /// <summary>The limit of a feature that is scaled.</summary>
     public const float Linear = 5;
 
@@ -28,6 +26,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 
     /// <summary>Features of a row, D.</summary>
     public int Width => mean.Length;
+
+    /// <summary>The mean of each feature.</summary>
+    public float[] Means => mean;
 
     /// <summary>Whether a feature had but one value in training.</summary>
     public bool IsConstant(int feature) => scale[feature] == 0;

@@ -24,29 +24,24 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
 {
     private readonly VectorFamily _family;
     private readonly VectorOptions _options;
-    private readonly VectorColumns _columns;
 
     private protected VectorTrainer(IHostEnvironment environment, VectorFamily family, VectorOptions options)
-        : base(environment, family.Name, options)
-    {
-        _family = family;
-        _options = options;
-        _columns = options.Columns;
-    }
+        : base(environment, family.Name, options) => (_family, _options) = (family, options);
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _columns.Outputs(width: 1, latent: 1);
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns =>
+        _options.Columns.Outputs(width: 1, latent: 1);
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter)
     {
-        InputColumns.Check(inputSchema, _columns.Features, parameter);
-        foreach (string name in _columns.Conditions)
+        InputColumns.Check(inputSchema, _options.FeatureColumnName, parameter);
+        foreach (string name in _options.Columns.Conditions)
             InputColumns.CheckLabel(inputSchema, name, parameter);
     }
 
     private protected override TTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var rows = new DataViewRowSource(
-            input, [_columns.Features], _options.NonFiniteValues, parameter, _columns.Conditions,
+            input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
             _options.CancellationToken);
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
@@ -141,8 +136,8 @@ internal sealed record VectorModelState(
     public void Write(Utf8JsonWriter writer, float threshold) => JsonSerializer.Serialize(
         writer,
         new Saved(
-            JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input, Schema,
-            float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra),
+            JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input,
+            Schema, float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra),
         ModelJson.Options);
 
     /// <summary>How models of a family are loaded.</summary>

@@ -205,7 +205,6 @@ internal abstract class Ops<T>
 internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = null)
     where T : struct, ITensor<T>
 {
-    /// <summary>A parameter or buffer.</summary>
     public T this[string name] => Member is int member
         ? Ops.Weight(Path + name).Slice(0, member, 1).Squeeze(0)
         : Ops.Weight(Path + name);
@@ -216,13 +215,10 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     /// <summary>One of several networks whose weights are stacked along a first axis.</summary>
     public Scope<T> OfMember(int member) => this with { Member = member };
 
-    /// <summary>Whether there is a weight of this name.</summary>
     public bool Has(string name) => Ops.Has(Path + name);
 
-    /// <summary>A number.</summary>
     public T Constant(float value) => Ops.Constant(value);
 
-    /// <summary>A fully connected layer.</summary>
     public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
 
     /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> …; an activation follows all, or all but the last.</summary>
@@ -264,7 +260,6 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
         Ops.Attention(queryKeyValue, heads, width, Path, dropout);
 
-    /// <summary>While training, elements are left out at random.</summary>
     public T Dropout(T x, double share) => Ops.Dropout(x, share);
 
     private T? Bias(string layer) => Has(layer + ".bias") ? this[layer + ".bias"] : null;

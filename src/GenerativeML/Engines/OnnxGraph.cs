@@ -15,7 +15,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     // The elements of the widest vector register, less one.
     private const int Beyond = 15;
 
-    /// <summary>The number of axes.</summary>
     public int Rank => Shape.Length;
 
     public static OnnxTensor operator +(OnnxTensor a, OnnxTensor b) => Broadcast("Add", a, b);
@@ -202,11 +201,10 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     }
 }
 
-/// <summary>Writes networks down as an ONNX graph.</summary>
-/// <param name="weights">The network's weights.</param>
-/// <param name="cached">
-/// Whether attention sees the tokens of earlier runs, whose keys and values are inputs and outputs.
-/// </param>
+/// <summary>
+/// Writes networks down as an ONNX graph; if it is cached, attention sees the tokens of earlier runs, whose keys and
+/// values are inputs and outputs.
+/// </summary>
 internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTensor>
 {
     /// <summary>The domain of the operations that ONNX Runtime has and ONNX has not.</summary>
@@ -238,7 +236,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Constant(float value) => Constant<float>(
         value.ToString("R", CultureInfo.InvariantCulture), OnnxType.Float, [], [value]);
 
-    /// <summary>A vector of whole numbers.</summary>
     public OnnxTensor Constant(long[] values) =>
         Constant(string.Join(',', values), OnnxType.Int64, [values.Length], values);
 
@@ -252,7 +249,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             : Add(name, shape, _ => OnnxFile.Tensor<T>(name, type, shape, values));
     }
 
-    /// <summary>A tensor of ones.</summary>
     public OnnxTensor Ones(params long[] shape) => Constant(
         $"ones {string.Join(',', shape)}", OnnxType.Float, shape,
         [.. Enumerable.Repeat(1f, (int)shape.Aggregate((a, b) => a * b))]);
@@ -264,7 +260,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return Add(name, shape, null);
     }
 
-    /// <summary>Declares an output.</summary>
     public string Output(OnnxTensor value)
     {
         // An output is what a node gives, and only once.
@@ -275,7 +270,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return value.Name;
     }
 
-    /// <summary>Adds a node of one result.</summary>
     public OnnxTensor Node(string op, long[] shape, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
         Nodes(op, [shape], inputs, attributes)[0];
 

@@ -42,10 +42,8 @@ internal sealed class OnnxSession : IDisposable
         }
     }
 
-    /// <summary>ONNX Runtime's session.</summary>
     public InferenceSession Native { get; }
 
-    /// <summary>How runs are done.</summary>
     public RunOptions Options { get; } = new();
 
     public void Dispose()

@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace GenerativeML;
@@ -264,42 +263,22 @@ internal sealed class OnnxSequences : ISequenceEngine
 }
 
 /// <summary>By torch, on a device or on the CPU.</summary>
-internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device) : ISequenceEngine
+internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device)
+    : TorchEngine(weights, device), ISequenceEngine
 {
-    private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
-
-    // A device computes one call at a time.
-    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
-
     public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
         new State(this, model, new TorchCache(sequences, capacity));
 
-    public void Dispose()
+    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs) => Compute(() =>
     {
-        foreach (Tensor weight in _weights.Values)
-            weight.Dispose();
-    }
-
-    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs)
-    {
-        _gate?.Enter();
-        try
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using IDisposable noGradient = no_grad();
-            TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, device)))];
-            for (int i = 0; i < 2; i++)
-                values[i] = values[i].Reshape(past.Length, -1);
-            cache.Begin(slot, past, inputs[0].Length / past.Length, device);
-            TorchTensor[] results = pass.Run(new TorchOps(_weights) { Cache = cache }.Root, values);
-            for (int i = 0; i < outputs.Length; i++)
-                HostTensors.CopyTo(results[i], outputs[i].Span);
-        }
-        finally
-        {
-            _gate?.Exit();
-        }
-    }
+        TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, Device)))];
+        for (int i = 0; i < 2; i++)
+            values[i] = values[i].Reshape(past.Length, -1);
+        cache.Begin(slot, past, inputs[0].Length / past.Length, Device);
+        TorchTensor[] results = pass.Run(new TorchOps(Weights) { Cache = cache }.Root, values);
+        for (int i = 0; i < outputs.Length; i++)
+            HostTensors.CopyTo(results[i], outputs[i].Span);
+    });
 
     private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache) : SequenceState(model)
     {

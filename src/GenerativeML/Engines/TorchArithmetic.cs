@@ -65,10 +65,6 @@ internal static class TorchArithmetic
     /// <summary>a *= number.</summary>
     public static Tensor Scale(this Tensor a, double number) => With(number, a, static (a, s) => a.mul_(s));
 
-    /// <summary>Brings a between the limits.</summary>
-    public static Tensor Clamp(this Tensor a, double low, double high) =>
-        With(low, (a, high), static (t, from) => With(t.high, (t.a, from), static (t, to) => t.a.clamp_(t.from, to)));
-
     /// <summary>Sets all elements.</summary>
     public static Tensor Fill(this Tensor a, double number) => With(number, a, static (a, s) => a.fill_(s));
 

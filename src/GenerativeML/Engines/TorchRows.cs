@@ -3,41 +3,56 @@ using static TorchSharp.torch;
 
 namespace GenerativeML;
 
-/// <summary>Rows by torch, on a device or on the CPU.</summary>
-internal sealed class TorchRows(IForwardPass pass, HostWeights weights, Device device) : IRowEngine
+/// <summary>A network's weights on a device, or on the CPU, and what computes with them.</summary>
+internal abstract class TorchEngine(HostWeights weights, Device device) : IDisposable
 {
-    private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
-
-    // A device computes one call at a time, and wants many rows for it.
+    // A device computes one call at a time.
     private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
-    private readonly int _tile = device.type == DeviceType.CPU ? 256 : 4096;
 
-    public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
+    protected Device Device => device;
+
+    /// <summary>Copies of all weights, in no dispose scope.</summary>
+    protected Dictionary<string, Tensor> Weights { get; } = weights.ToTensors(device);
+
+    public void Dispose()
+    {
+        foreach (Tensor weight in Weights.Values)
+            weight.Dispose();
+    }
+
+    /// <summary>Computes without gradients, and disposes what is left over.</summary>
+    protected void Compute(Action action)
     {
         _gate?.Enter();
         try
         {
+            using DisposeScope scope = NewDisposeScope();
             using IDisposable noGradient = no_grad();
-            for (int first = 0; first < rows; first += _tile)
-                Run(rows, first, Math.Min(_tile, rows - first), inputs, outputs);
+            action();
         }
         finally
         {
             _gate?.Exit();
         }
     }
+}
 
-    public void Dispose()
+/// <summary>Rows by torch.</summary>
+internal sealed class TorchRows(IForwardPass pass, HostWeights weights, Device device)
+    : TorchEngine(weights, device), IRowEngine
+{
+    private readonly int _tile = device.type == DeviceType.CPU ? 256 : 4096; // a device wants many rows at once
+
+    public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs) => Compute(() =>
     {
-        foreach (Tensor weight in _weights.Values)
-            weight.Dispose();
-    }
+        for (int first = 0; first < rows; first += _tile)
+            Run(rows, first, Math.Min(_tile, rows - first), inputs, outputs);
+    });
 
     private void Run(int rows, int first, int count, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        TorchTensor[] values = [.. inputs.Select(Rows)];
-        TorchTensor[] results = pass.Run(new TorchOps(_weights).Root, values);
+        TorchTensor[] results = pass.Run(new TorchOps(Weights).Root, [.. inputs.Select(Rows)]);
         for (int i = 0; i < outputs.Length; i++)
         {
             int width = outputs[i].Length / rows;
@@ -47,7 +62,7 @@ internal sealed class TorchRows(IForwardPass pass, HostWeights weights, Device d
         TorchTensor Rows(ReadOnlyMemory<float> input)
         {
             int width = input.Length / rows;
-            return HostTensors.FromRows(input.Span.Slice(first * width, count * width), count, width, device);
+            return HostTensors.FromRows(input.Span.Slice(first * width, count * width), count, width, Device);
         }
     }
 }

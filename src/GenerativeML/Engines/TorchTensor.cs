@@ -8,10 +8,7 @@ namespace GenerativeML;
 /// <summary>A tensor of torch: computes at once, with gradients where weights ask for them.</summary>
 internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 {
-    /// <summary>The same value.</summary>
     public static implicit operator TorchTensor(Tensor value) => new(value);
-
-    /// <summary>The same value.</summary>
     public static implicit operator Tensor(TorchTensor value) => value.Value;
     public static TorchTensor operator +(TorchTensor a, TorchTensor b) => a.Value.Plus(b.Value);
     public static TorchTensor operator -(TorchTensor a, TorchTensor b) => a.Value.Minus(b.Value);

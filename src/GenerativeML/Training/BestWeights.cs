@@ -2,9 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>Keeps the weights of the epoch with the lowest validation loss, and says whether to go on.</summary>
-/// <param name="state">All that training changes.</param>
-/// <param name="patience">Epochs without a lower loss after which training ends; zero: it does not.</param>
+/// <summary>Keeps the weights of the epoch with the lowest validation loss, and says when patience ends.</summary>
 internal sealed class BestWeights(IReadOnlyList<(string Name, torch.Tensor Value)> state, int patience) : IDisposable
 {
     /// <summary>The copies.</summary>

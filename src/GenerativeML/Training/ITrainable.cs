@@ -26,9 +26,7 @@ internal interface ITrainable
     /// <summary>Adds the gradients of the loss's terms, each counting <see cref="StepContext.Share"/>.</summary>
     void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
     {
-        torch.Tensor sum = terms[0].Value;
-        for (int i = 1; i < terms.Count; i++)
-            sum = sum.add(terms[i].Value);
+        torch.Tensor sum = terms.Select(term => term.Value).Aggregate(TorchArithmetic.Plus);
         using Scalar share = step.Share;
         (step.Share == 1 ? sum : sum.mul(share)).backward();
     }
@@ -39,7 +37,7 @@ internal interface ITrainable
     /// <summary>Whether a lower validation loss means better weights; if not, it is not asked for.</summary>
     bool WatchesValidation => true;
 
-    /// <summary>Whether no more is to be learned, so that training ends with the epoch; told by <see cref="State"/>.</summary>
+    /// <summary>Whether no more is to be learned, told by the state, so that training ends with the epoch.</summary>
     bool IsSettled => false;
 
     /// <summary>Called when all rows of an epoch were seen, without gradient.</summary>

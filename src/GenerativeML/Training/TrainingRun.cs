@@ -51,7 +51,7 @@ internal sealed record TrainingRun
     public required double LearningRate { get; init; }
 
     /// <summary>Where the learning rate's fall ends, in shares of its peak.</summary>
-    public double RateFloor { get; init; } = GenerativeML.LearningRate.DefaultFloor;
+    public double RateFloor { get; init; } = 0.01;
 
     /// <summary>Weight decay, resolved.</summary>
     public required double WeightDecay { get; init; }
@@ -94,11 +94,8 @@ internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly
 
 /// <summary>The learning rate: a linear rise to the peak, then a fall to a floor, in shares of the peak.</summary>
 internal sealed record LearningRate(
-    double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = LearningRate.DefaultFloor)
+    double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = 0.01)
 {
-    /// <summary>A hundredth.</summary>
-    public const double DefaultFloor = 0.01;
-
     /// <summary>The rate of step <paramref name="step"/>, counted from zero.</summary>
     public double At(long step)
     {

@@ -147,7 +147,8 @@ public sealed record AutoencoderOptions : DetectorOptions
 public sealed class AutoencoderTrainer : VectorTrainer<VectorTransformer>
 {
     internal static readonly VectorFamily Family = VectorFamily.Of<AutoencoderOptions>(
-        "autoencoder", (options, input) => new AutoencoderNetwork(options, input), state => new VectorTransformer(state));
+        "autoencoder", (options, input) => new AutoencoderNetwork(options, input),
+        state => new VectorTransformer(state));
 
     internal AutoencoderTrainer(IHostEnvironment environment, AutoencoderOptions options)
         : base(environment, Family, options)

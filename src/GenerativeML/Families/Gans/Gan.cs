@@ -59,12 +59,6 @@ public enum GanScore
 /// </remarks>
 public sealed record GanOptions : VectorOptions
 {
-    // RMSprop is Adam without a mean of the gradients; it keeps the correction of the first steps.
-    private static readonly AdamSettings s_rmsProp = new(Beta1: 0, Beta2: 0.99);
-
-    // Little memory of the gradients' direction: the opponent keeps turning it.
-    private static readonly AdamSettings s_game = new(Beta1: 0.5), s_critic = new(Beta1: 0, Beta2: 0.9);
-
     /// <summary>All defaults.</summary>
     /// <remarks>
     /// Other than in the options of other trainers, <see cref="TrainingOptions.ValidationFraction"/> is 0.1, for the
@@ -187,12 +181,12 @@ public sealed record GanOptions : VectorOptions
     [JsonIgnore]
     public Action<GanStage>? StageEnded { get; init; }
 
-    /// <summary>AdamW's constants for both networks.</summary>
+    // Little memory of the gradients' direction: the opponent keeps turning it.
     internal AdamSettings Adam => Objective switch
     {
-        GanObjective.Wasserstein => s_rmsProp,
-        GanObjective.WassersteinGradientPenalty or GanObjective.Hinge => s_critic,
-        _ => s_game,
+        GanObjective.Wasserstein => new(Beta1: 0, Beta2: 0.99), // RMSprop, with the correction of the first steps
+        GanObjective.WassersteinGradientPenalty or GanObjective.Hinge => new(Beta1: 0, Beta2: 0.9),
+        _ => new(Beta1: 0.5),
     };
 
     internal override VectorColumns Columns => new(FeatureColumnName, ScoreColumnName)

@@ -22,25 +22,27 @@ internal sealed class GanHistory : VectorFollower
 
     private readonly GanNetwork _network;
     private readonly GanOptions _options;
-    private readonly VectorRun _run;
+    private readonly Func<TrainedVector> _snapshot;
     private readonly float[] _heldBack, _training; // standardised, evenly spread over all such rows
     private readonly torch.Tensor _figures; // (stages, figures): the last step, sums, comparisons
     private readonly torch.Tensor _sums; // (sums, networks)
 
-    public GanHistory(GanNetwork network, GanOptions options, VectorRun run)
+    public GanHistory(
+        GanNetwork network, GanOptions options, RowStatistics rows, TrainingData data, torch.Device device,
+        Func<TrainedVector> snapshot)
     {
-        (_network, _options, _run) = (network, options, run);
-        RowSample sample = run.Rows.Samples[0];
+        (_network, _options, _snapshot) = (network, options, snapshot);
+        RowSample sample = rows.Samples[0];
         _heldBack = HeldBack(
-            Math.Min(Math.Clamp(MaxComparedValues / Width, MinCompared, MaxCompared), sample.Count));
+            data, Math.Min(Math.Clamp(MaxComparedValues / Width, MinCompared, MaxCompared), sample.Count));
         int count = Math.Min(_heldBack.Length / Width, sample.Count);
         float[] all = sample.ToArray();
         _training = new float[count * Width];
         for (int row = 0; row < count; row++)
             all.AsSpan((int)Spread(row, count, sample.Count) * Width, Width).CopyTo(_training.AsSpan(row * Width));
-        run.Rows.Scaler.Apply(_training, _training);
-        _figures = torch.zeros(options.Stages, Figures, torch.ScalarType.Float32, run.Device);
-        _sums = torch.zeros(4, 2, torch.ScalarType.Float32, run.Device);
+        rows.Scaler.Apply(_training, _training);
+        _figures = torch.zeros(options.Stages, Figures, torch.ScalarType.Float32, device);
+        _sums = torch.zeros(4, 2, torch.ScalarType.Float32, device);
     }
 
     public override IReadOnlyList<(string Name, torch.Tensor Value)> State =>
@@ -67,8 +69,9 @@ internal sealed class GanHistory : VectorFollower
             Sum(NormCount, update).Add(1.0);
         }
         bool lastOfStep = update != GanNetwork.DiscriminatorUpdate || (step.Step + 1) % generatorEvery != 0;
-        if (lastOfStep && StageAt(step) is int stage)
-            EndStage(stage, step);
+        long before = step.Step * _options.Stages / step.Steps, after = (step.Step + 1) * _options.Stages / step.Steps;
+        if (lastOfStep && after > before)
+            EndStage((int)after - 1, step);
     }
 
     public override JsonElement Finish()
@@ -86,17 +89,10 @@ internal sealed class GanHistory : VectorFollower
         }.Write();
     }
 
-    /// <summary>The stage that ends with a step, counted from zero; null for none.</summary>
-    private int? StageAt(StepContext step)
-    {
-        long before = step.Step * _options.Stages / step.Steps, after = (step.Step + 1) * _options.Stages / step.Steps;
-        return after > before ? (int)after - 1 : null;
-    }
-
     private void EndStage(int stage, StepContext step)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using TrainedVector model = _run.Snapshot();
+        using TrainedVector model = _snapshot();
         float[] made = new float[_heldBack.Length];
         int count = made.Length / Width;
         if (count > 0)
@@ -110,7 +106,7 @@ internal sealed class GanHistory : VectorFollower
         float[] sums = new float[8];
         HostTensors.CopyTo(_sums, sums);
         float[] row = [step.Step + 1, .. sums, (float)distance, (float)discrepancy, (float)coverage];
-        _figures.narrow(0, stage, 1).copy_(HostTensors.FromRows(row, 1, Figures, _run.Device));
+        _figures.narrow(0, stage, 1).copy_(HostTensors.FromRows(row, 1, Figures, _figures.device));
         _sums.Fill(0);
         _options.StageEnded?.Invoke(new GanStage(step.Steps, Of(row), model));
     }
@@ -124,12 +120,12 @@ internal sealed class GanHistory : VectorFollower
 
     private torch.Tensor Sum(int sum, int update) => _sums.narrow(0, sum, 1).narrow(1, update, 1);
 
-    private float[] HeldBack(int most)
+    private float[] HeldBack(TrainingData data, int most)
     {
-        long rows = _run.Data.ValidationRows, first = 0;
+        long rows = data.ValidationRows, first = 0;
         int count = (int)Math.Min(most, rows), next = 0;
         float[] kept = new float[count * Width];
-        foreach (Batch batch in _run.Data.Validation(Math.Clamp(MaxBlockValues / Width, 1, MaxBlockRows)))
+        foreach (Batch batch in data.Validation(Math.Clamp(MaxBlockValues / Width, 1, MaxBlockRows)))
         {
             using DisposeScope scope = torch.NewDisposeScope();
             float[] block = new float[batch.Rows * Width];
@@ -170,12 +166,8 @@ public sealed class GanStage
 {
     private readonly TrainedVector _model;
 
-    internal GanStage(long steps, GanFigures figures, TrainedVector model)
-    {
-        Steps = steps;
-        Figures = figures;
-        _model = model;
-    }
+    internal GanStage(long steps, GanFigures figures, TrainedVector model) =>
+        (Steps, Figures, _model) = (steps, figures, model);
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public long Steps { get; }

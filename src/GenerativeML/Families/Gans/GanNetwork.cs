@@ -108,13 +108,15 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         if (_options.Objective == GanObjective.Wasserstein)
         {
             foreach (torch.Tensor weight in layers.Parameters(Discriminator))
-                weight.Clamp(-_options.WeightClip, _options.WeightClip);
+                weight.copy_(weight.Clamped(-_options.WeightClip, _options.WeightClip));
         }
         for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
             SpectralNorm.Iterate(layers.Tensors, $"{Discriminator}.{i}");
     }
 
-    public override VectorFollower Follow(VectorRun run) => new GanHistory(this, _options, run);
+    public override VectorFollower Follow(
+        RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) =>
+        new GanHistory(this, _options, rows, data, device, snapshot);
 
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T> => Generate(w, normal, condition);
@@ -230,7 +232,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         using var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
         torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
         torch.Tensor best = candidates.narrow(0, 0, 1);
-        torch.Tensor least = torch.full([given.shape[0], 1], double.PositiveInfinity, torch.ScalarType.Float32, given.device);
+        torch.Tensor least = torch.full([given.shape[0], 1], double.PositiveInfinity, given.dtype, given.device);
         for (int c = 0; c < Candidates; c++)
         {
             torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);

@@ -80,27 +80,19 @@ public sealed record GanReport
         text.Append("    step   loss D   loss G  gradient D  gradient G  Wasserstein     MMD  coverage\n");
         foreach (GanFigures s in Stages)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{s.Step,8}");
-            Add(s.DiscriminatorLoss, 9, "F3");
-            Add(s.GeneratorLoss, 9, "F3");
-            Add(s.DiscriminatorGradientNorm, 12, "G3");
-            Add(s.GeneratorGradientNorm, 12, "G3");
-            Compared(s.SlicedWasserstein, s.MeanDiscrepancy, s.Coverage);
+            string losses = Cell(s.DiscriminatorLoss, 9, "F3") + Cell(s.GeneratorLoss, 9, "F3");
+            string norms = Cell(s.DiscriminatorGradientNorm, 12, "G3") + Cell(s.GeneratorGradientNorm, 12, "G3");
+            text.Append(Cell(s.Step, 8, "F0") + losses + norms)
+                .Append(Compared(s.SlicedWasserstein, s.MeanDiscrepancy, s.Coverage));
         }
-        text.Append("training rows ").Append(' ', 36);
-        Compared(ReferenceSlicedWasserstein, ReferenceMeanDiscrepancy, ReferenceCoverage);
-        return text.ToString();
+        return text.Append("training rows ".PadRight(50))
+            .Append(Compared(ReferenceSlicedWasserstein, ReferenceMeanDiscrepancy, ReferenceCoverage)).ToString();
 
-        void Compared(double slicedWasserstein, double meanDiscrepancy, double coverage)
-        {
-            Add(slicedWasserstein, 13, "F4");
-            Add(meanDiscrepancy, 8, "F4");
-            Add(coverage, 10, "P0");
-            text.Append('\n');
-        }
+        static string Compared(double wasserstein, double discrepancy, double coverage) =>
+            Cell(wasserstein, 13, "F4") + Cell(discrepancy, 8, "F4") + Cell(coverage, 10, "P0") + "\n";
 
-        void Add(double figure, int width, string format) => text.Append(
-            (double.IsNaN(figure) ? "–" : figure.ToString(format, CultureInfo.InvariantCulture)).PadLeft(width));
+        static string Cell(double figure, int width, string format) =>
+            (double.IsNaN(figure) ? "–" : figure.ToString(format, CultureInfo.InvariantCulture)).PadLeft(width);
     }
 
     /// <summary>What a saved model holds of it.</summary>

@@ -234,7 +234,8 @@ internal sealed class GaussianMixtureFit : VectorPasses
 
     protected override void Add(TorchTensor rows, TorchTensor share)
     {
-        TorchTensor away = rows.Unsqueeze(1) - (TorchTensor)Model["means"], weighted = away * share.Unsqueeze(2); // (B, K, D)
+        TorchTensor away = rows.Unsqueeze(1) - (TorchTensor)Model["means"]; // (B, K, D)
+        TorchTensor weighted = away * share.Unsqueeze(2);
         _rows.Add(share.Reduce(Reduction.Sum, 0).Squeeze(0));
         _sums.Add(weighted.Reduce(Reduction.Sum, 0).Squeeze(0));
         _squares.Add(HasMatrices

@@ -80,9 +80,8 @@ internal sealed class FeatureLikelihood
             });
 
     /// <summary>
-    /// What is to be added to <see cref="Loss"/> so that no Bernoulli feature counts for what it is rather than for how
-    /// it differs: even the best decoder is as far from a share as its entropy, which is taken off, and what lies
-    /// outside [0, 1] is added. Zero for Gaussian features. (B, D) → (B, D).
+    /// Added to <see cref="Loss"/>, so that a Bernoulli feature counts by how it differs, not by what it is: a share's
+    /// entropy is taken off, what lies outside [0, 1] is added. (B, D) → (B, D).
     /// </summary>
     public T Correction<T>(Scope<T> w, T rows)
         where T : struct, ITensor<T> => Choose(w, () => Surprise(w, rows), () => rows * 0f);
@@ -95,18 +94,12 @@ internal sealed class FeatureLikelihood
             () => T.Max(CrossEntropy(w, rows, decoded) + Surprise(w, rows), w.Constant(0)),
             () => Square(w, rows, decoded));
 
-    /// <summary>
-    /// The expected rows, standardised, so that the encoder can see them. Of a constant feature it has seen nothing but
-    /// zero, and the decoder has learned nothing. (B, D) → (B, D).
-    /// </summary>
+    /// <summary>The expected rows as the encoder can see them; constant features are zero. (B, D) → (B, D).</summary>
     public T StandardizeReconstruction<T>(Scope<T> w, T decoded)
         where T : struct, ITensor<T> => Choose(
             w, () => decoded.Apply(Function.Sigmoid) - w["bernoulli_mean"], () => decoded * w["feature_mask"]);
 
-    /// <summary>
-    /// Rows drawn by what the decoder gave, standardised. A Bernoulli feature that held shares in the training rows gets
-    /// its expected value. (B, D), normal numbers (B, D), uniform ones (B, D) → (B, D).
-    /// </summary>
+    /// <summary>Rows drawn by what the decoder gave; shares, which were not binary, as expected. (B, D).</summary>
     public T Sample<T>(Scope<T> w, T decoded, T? normal, T? uniform)
         where T : struct, ITensor<T>
     {

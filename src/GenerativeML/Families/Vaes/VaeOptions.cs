@@ -6,8 +6,6 @@ namespace GenerativeML;
 /// </summary>
 public abstract record VariationalOptions : DetectorOptions
 {
-    private const int MaxScoreSamples = 10_000;
-
     // The loss is a sum over features, so that the norm of its gradient grows with their number.
     private protected VariationalOptions() => GradientClipNorm = 0;
 
@@ -148,7 +146,7 @@ public abstract record VariationalOptions : DetectorOptions
         OptionChecks.NonNegativeFinite(FreeBits);
         OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.Defined(Score ?? default, nameof(Score));
-        OptionChecks.Within(ScoreSamples, 1, MaxScoreSamples);
+        OptionChecks.Within(ScoreSamples, 1, 10_000);
         OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
     }
 
@@ -165,8 +163,8 @@ public abstract record VariationalOptions : DetectorOptions
         var likelihoods = new VaeLikelihood[width];
         for (int j = 0; j < width; j++)
         {
-            VaeLikelihood chosen = FeatureLikelihoods?[j] ?? VaeLikelihood.Auto;
-            chosen = chosen == VaeLikelihood.Auto ? Likelihood : chosen;
+            VaeLikelihood chosen =
+                FeatureLikelihoods?[j] is { } own && own != VaeLikelihood.Auto ? own : Likelihood;
             (float least, float most) = (rows.Moments[0].Minimum[j], rows.Moments[0].Maximum[j]);
             if (chosen == VaeLikelihood.Bernoulli && (least < 0 || most > 1))
             {
