@@ -89,7 +89,7 @@ internal abstract class VectorPasses : ITrainable, IDisposable
     }
 
     /// <summary>The likeliest of several starts on a sample; the others are disposed.</summary>
-    protected static T Best<T>(int starts, CancellationToken cancellation, Func<int, T> start)
+    protected static T Best<T>(int starts, Func<int, T> start, CancellationToken cancellation)
         where T : VectorPasses
     {
         T? best = null;

@@ -188,7 +188,7 @@ internal sealed class GaussianMixtureFit : VectorPasses
     {
         using Tensor sample = Sample(rows, device);
         GaussianMixtureFit best = Best(
-            options.Starts, options.CancellationToken, start => new GaussianMixtureFit(options, rows, sample, start));
+            options.Starts, start => new GaussianMixtureFit(options, rows, sample, start), options.CancellationToken);
         best.Iterate(sample, passes, options.BatchSize!.Value);
         return best;
     }
