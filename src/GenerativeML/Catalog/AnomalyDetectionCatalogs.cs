@@ -76,11 +76,7 @@ public static class VaeCatalog
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, VaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new(MLNetInternals.EnvironmentOf(catalog), options with
-        {
-            ScoreColumnName = options.ScoreColumnName ?? "Score",
-            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
-        });
+        return new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
     }
 }
 
@@ -93,7 +89,7 @@ public static class DensityCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public static GaussianMixtureTrainer GaussianMixture(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, GaussianMixtureOptions? options = null) =>
-        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 
     /// <summary>Creates a <see cref="RealNvpTrainer"/> that detects anomalies: rows that are improbable.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
@@ -101,7 +97,7 @@ public static class DensityCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public static RealNvpTrainer RealNvp(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RealNvpOptions? options = null) =>
-        new(MLNetInternals.EnvironmentOf(catalog), options.Detecting());
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 }
 
 /// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>

@@ -18,8 +18,6 @@ internal sealed class CalibrationPlan
     private readonly double _share;
     private readonly Dictionary<ulong, int> _folds = []; // of each of few rows, by what is in it
 
-    /// <param name="source">All rows; they are counted.</param>
-    /// <param name="seed">The seed of the choice.</param>
     public CalibrationPlan(IRowSource source, int seed)
     {
         (_source, _seed) = (source, seed);
@@ -44,10 +42,7 @@ internal sealed class CalibrationPlan
             _folds[distinct[i]] = i % MaxFolds;
     }
 
-    /// <summary>
-    /// How many models are trained to calibrate by; with one, its rows are held back for good, and with none there are
-    /// too few rows.
-    /// </summary>
+    /// <summary>Models that calibrate: one, whose rows are held back for good; several; or none.</summary>
     public int Folds { get; }
 
     /// <summary>The rows that the model of a fold is trained on.</summary>
@@ -67,10 +62,7 @@ internal sealed class CalibrationPlan
         return samples;
     }
 
-    /// <summary>
-    /// The threshold that a share of ordinary rows lies above in the mean: of so many scores of rows that were not
-    /// trained on, a fresh one is as likely to fall between any two of them (Papadopoulos 2002).
-    /// </summary>
+    /// <summary>The threshold that a share of fresh ordinary rows lies above in the mean (Papadopoulos 2002).</summary>
     public static float Threshold(float[] scores, double share)
     {
         if (scores.Length == 0)
@@ -120,25 +112,14 @@ internal sealed class CalibrationPlan
 
     private sealed class Reader(IRowSource source, Func<ulong, bool> contains) : IRowReader
     {
-        private readonly RowBlock _block = new(source.Fields, 256);
         private readonly IRowReader _reader = source.Open();
-        private int _read, _next;
 
         public int Read(RowBlock block, int start, int count)
         {
             int found = 0;
-            while (found < count)
-            {
-                if (_next == _read)
-                {
-                    (_read, _next) = (_reader.Read(_block, 0, _block.Capacity), 0);
-                    if (_read == 0)
-                        break;
-                }
-                if (contains(Hash(_block, _next)))
-                    _block.CopyRow(_next, block, start + found++);
-                _next++;
-            }
+            // Each row is read to where it would go; the next one goes over one that is not wanted.
+            while (found < count && _reader.Read(block, start + found, 1) > 0)
+                found += contains(Hash(block, start + found)) ? 1 : 0;
             return found;
         }
 

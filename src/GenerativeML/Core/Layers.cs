@@ -2,31 +2,25 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What a network declares its layers to: a list of tensors for a file to be checked against, or layers of torch to
-/// train. Names are those of the state dict, such as <c>encoder.0</c>.
-/// </summary>
+/// <summary>What a network declares its layers to, by names of the state dict, such as <c>encoder.0</c>.</summary>
 internal abstract class Layers
 {
-    /// <summary>A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs).</summary>
-    public void Linear(string name, int inputs, int outputs, bool bias = true) => Add(
-        name, () => torch.nn.Linear(inputs, outputs, bias), 1,
-        ("weight", [outputs, inputs]), ("bias", bias ? [outputs] : null));
-
     /// <summary>
-    /// The same layer in each of several networks side by side: <c>weight</c> (members, outputs, inputs), <c>bias</c>
-    /// (members, 1, outputs); of a single network as if it stood alone.
+    /// A dense layer: <c>weight</c> (outputs, inputs), <c>bias</c> (outputs). With several members, the same layer in
+    /// each of as many networks side by side: (members, outputs, inputs) and (members, 1, outputs).
     /// </summary>
-    public void Linear(string name, int inputs, int outputs, int members)
+    public void Linear(string name, int inputs, int outputs, int members = 1, bool bias = true)
     {
-        if (members == 1)
-        {
-            Linear(name, inputs, outputs);
-            return;
-        }
-        Add(
-            name, () => torch.nn.Linear(inputs, outputs), members,
-            ("weight", [members, outputs, inputs]), ("bias", [members, 1, outputs]));
+        (string, long[]) weight = ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]);
+        (string, long[]) shift = ("bias", members == 1 ? [outputs] : [members, 1, outputs]);
+        Add(name, () => torch.nn.Linear(inputs, outputs, bias), members, bias ? [weight, shift] : [weight]);
+    }
+
+    /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> … from each of these widths to the next.</summary>
+    public void Stack(string name, int[] widths)
+    {
+        for (int i = 0; i + 1 < widths.Length; i++)
+            Linear($"{name}.{i}", widths[i], widths[i + 1]);
     }
 
     /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
@@ -69,11 +63,9 @@ internal abstract class Layers
     /// <summary>A tensor that training does not move, with one value everywhere at first.</summary>
     public abstract void Buffer(string name, float value, long[] shape);
 
-    /// <summary>
-    /// A layer of torch, so many times, with these tensors; a null shape is one that it has not.
-    /// </summary>
+    /// <summary>A layer of torch, so many times, with these tensors.</summary>
     protected abstract void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors);
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors);
 }
 
 /// <summary>The tensors of a network, without torch.</summary>
@@ -82,7 +74,6 @@ internal sealed class LayerSpecs : Layers
     private readonly List<TensorSpec> _tensors = [];
     private readonly HashSet<string> _buffers = [];
 
-    /// <summary>The tensors so far.</summary>
     public IReadOnlyList<TensorSpec> Tensors => _tensors;
 
     /// <summary>Whether a tensor is one that training does not move.</summary>
@@ -98,29 +89,20 @@ internal sealed class LayerSpecs : Layers
     }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
     {
-        foreach ((string tensor, long[]? shape) in tensors)
-        {
-            if (shape is not null)
-                Parameter($"{name}.{tensor}", 0, shape);
-        }
+        foreach ((string tensor, long[] shape) in tensors)
+            Parameter($"{name}.{tensor}", 0, shape);
     }
 }
 
-/// <summary>
-/// The layers of a network as torch has them, to train: stock modules, initialised as torch initialises them, from a
-/// seed.
-/// </summary>
+/// <summary>The layers of a network to train: stock modules of torch, initialised as it does, from a seed.</summary>
 internal sealed class TorchLayers : Layers, IDisposable
 {
-    private readonly List<(string Name, torch.Tensor Value, bool IsTrained)> _tensors = [];
-    private readonly Dictionary<string, torch.Tensor> _byName = [];
+    private readonly OrderedDictionary<string, torch.Tensor> _tensors = [];
     private readonly torch.Device _device;
 
-    /// <param name="declare">Declares the layers.</param>
-    /// <param name="device">Where they are.</param>
-    /// <param name="seed">The seed of their first values. Torch's own random state is put back.</param>
+    /// <summary>Layers with first values by a seed; torch's own random state is put back.</summary>
     public TorchLayers(Action<Layers> declare, torch.Device device, ulong seed)
         : this(device)
     {
@@ -136,33 +118,30 @@ internal sealed class TorchLayers : Layers, IDisposable
         {
             torch.set_rng_state(state);
         }
-        foreach ((_, torch.Tensor value, _) in _tensors)
+        foreach (torch.Tensor value in _tensors.Values)
             value.DetachFromDisposeScope();
     }
 
-    private TorchLayers(torch.Device device) => (_device, Module) = (device, new Tree());
-
-    /// <summary>The same as one module, for checkpoints and weights that are kept.</summary>
-    public torch.nn.Module Module { get; }
+    private TorchLayers(torch.Device device) => _device = device;
 
     /// <summary>All tensors by their names in the state dict.</summary>
-    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _byName;
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors => _tensors;
+
+    /// <summary>The same with something before their names, for checkpoints.</summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> Named(string prefix) =>
+        _tensors.Select(t => (prefix + t.Key, t.Value));
 
     /// <summary>The tensors that training moves: those whose names begin so.</summary>
     public IReadOnlyList<torch.Tensor> Parameters(string prefix = "") =>
-        [.. _tensors.Where(t => t.IsTrained && t.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(t => t.Value)];
+        [.. StartingWith(prefix).Where(t => t.Value.requires_grad).Select(t => t.Value)];
 
     /// <summary>Copies of the tensors whose names begin so.</summary>
     public TorchLayers Copy(string prefix)
     {
+        using DisposeScope scope = torch.NewDisposeScope();
         var copy = new TorchLayers(_device);
-        foreach ((string name, torch.Tensor value, _) in _tensors)
-        {
-            if (!name.StartsWith(prefix, StringComparison.Ordinal))
-                continue;
-            using torch.Tensor detached = value.detach();
-            copy.Register(name, detached.clone().DetachFromDisposeScope(), isTrained: false);
-        }
+        foreach ((string name, torch.Tensor value) in StartingWith(prefix))
+            copy._tensors.Add(name, value.detach().clone().DetachFromDisposeScope());
         return copy;
     }
 
@@ -170,7 +149,7 @@ internal sealed class TorchLayers : Layers, IDisposable
     public HostWeights ToHost(IEnumerable<TensorSpec> all)
     {
         var weights = new HostWeights(all);
-        foreach ((string name, torch.Tensor value, _) in _tensors)
+        foreach ((string name, torch.Tensor value) in _tensors)
             HostTensors.CopyTo(value, weights[name]);
         return weights;
     }
@@ -180,73 +159,46 @@ internal sealed class TorchLayers : Layers, IDisposable
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        foreach ((string name, torch.Tensor value, _) in _tensors)
+        foreach ((string name, torch.Tensor value) in _tensors)
             value.copy_(HostTensors.FromRows(weights[name], 1, weights[name].Length, _device).view(value.shape));
     }
 
     public override void Parameter(string name, float value, params long[] shape) =>
-        Register(name, Filled(shape, value).requires_grad_(true), isTrained: true);
+        _tensors.Add(name, Filled(shape, value).requires_grad_(true));
 
-    public override void Buffer(string name, float value, long[] shape) =>
-        Register(name, Filled(shape, value), isTrained: false);
+    public override void Buffer(string name, float value, long[] shape) => _tensors.Add(name, Filled(shape, value));
 
-    public void Dispose() => Module.Dispose();
+    public void Dispose()
+    {
+        foreach (torch.Tensor value in _tensors.Values)
+            value.Dispose();
+    }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[]? Shape)[] tensors)
+        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
     {
         torch.nn.Module[] layers = [.. Enumerable.Range(0, members).Select(_ => build())];
         Dictionary<string, torch.Tensor>[] states = [.. layers.Select(l => l.state_dict())];
         using (torch.no_grad())
         {
-            foreach ((string tensor, long[]? shape) in tensors)
+            // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
+            foreach ((string tensor, long[] shape) in tensors)
             {
-                // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
-                if (shape is not null)
-                {
-                    torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
-                    Register($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true), isTrained: true);
-                }
+                torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
+                _tensors.Add($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true));
             }
         }
         foreach (torch.nn.Module layer in layers)
             layer.Dispose();
     }
 
+    private IEnumerable<KeyValuePair<string, torch.Tensor>> StartingWith(string prefix) =>
+        _tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal));
+
     private torch.Tensor Filled(long[] shape, float value)
     {
         var host = new float[shape.Aggregate(1L, (product, size) => product * size)];
         Array.Fill(host, value);
         return HostTensors.FromRows(host, 1, host.Length, _device).view(shape).clone();
-    }
-
-    private void Register(string name, torch.Tensor value, bool isTrained)
-    {
-        _tensors.Add((name, value, isTrained));
-        _byName.Add(name, value);
-        ((Tree)Module).Put(name, value);
-    }
-
-    /// <summary>Tensors in modules within modules, as the dots in their names say.</summary>
-    private sealed class Tree() : torch.nn.Module("layers")
-    {
-        private readonly Dictionary<string, Tree> _children = [];
-
-        public void Put(string path, torch.Tensor value)
-        {
-            int dot = path.IndexOf('.', StringComparison.Ordinal);
-            if (dot < 0)
-            {
-                register_buffer(path, value);
-                return;
-            }
-            string part = path[..dot];
-            if (!_children.TryGetValue(part, out Tree? child))
-            {
-                _children[part] = child = new Tree();
-                register_module(part, child);
-            }
-            child.Put(path[(dot + 1)..], value);
-        }
     }
 }

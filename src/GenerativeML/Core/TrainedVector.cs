@@ -19,11 +19,11 @@ internal readonly record struct VectorResults(
     Memory<float> Score, Memory<float> FeatureScore, Memory<float> Reconstruction, Memory<float> Latent,
     Memory<float> LatentDeviation)
 {
+    /// <summary>All, in the order of the flags of <see cref="VectorOutputs"/>.</summary>
+    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation];
+
     /// <summary>What is asked for.</summary>
-    public VectorOutputs Wanted =>
-        (Score.IsEmpty ? 0 : VectorOutputs.Score) | (FeatureScore.IsEmpty ? 0 : VectorOutputs.FeatureScore)
-        | (Reconstruction.IsEmpty ? 0 : VectorOutputs.Reconstruction) | (Latent.IsEmpty ? 0 : VectorOutputs.Latent)
-        | (LatentDeviation.IsEmpty ? 0 : VectorOutputs.LatentDeviation);
+    public VectorOutputs Wanted => (VectorOutputs)All.Select((o, i) => o.IsEmpty ? 0 : 1 << i).Sum();
 }
 
 /// <summary>
@@ -48,29 +48,23 @@ internal sealed class TrainedVector : IDisposable
         Conditions = network.ConditionScaler(weights);
     }
 
-    /// <summary>What it is a model of.</summary>
     public VectorNetwork Network { get; }
 
-    /// <summary>Its tensors by name.</summary>
     public HostWeights Weights => _weights;
 
-    /// <summary>The scaler of features.</summary>
     public VectorScaler Features { get; }
 
     /// <summary>The scaler of conditions; null without conditions.</summary>
     public VectorScaler? Conditions { get; }
 
     /// <summary>The mean of each feature of the conditions over the training rows, (C); of a key's, its share.</summary>
-    public float[] ConditionMeans => Network.ConditionMeans(_weights);
+    public float[] ConditionMeans => Conditions?.Means ?? [];
 
     private int Width => Network.Input.Width;
 
     private int ConditionWidth => Network.Input.ConditionWidth;
 
-    /// <summary>Computes what is asked for of rows.</summary>
-    /// <param name="block">Its fields are those of training; all values are finite.</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="results">Where the results go.</param>
+    /// <summary>Computes what is asked for of rows with the fields of training, all of them finite.</summary>
     public void Compute(RowBlock block, int count, VectorResults results)
     {
         VectorOutputs wanted = results.Wanted;
@@ -81,14 +75,14 @@ internal sealed class TrainedVector : IDisposable
         try
         {
             Memory<float> z = rows.AsMemory(0, count * Width), c = conditions.AsMemory(0, count * ConditionWidth);
-            Features.Apply(block.Singles(0)[..(count * Width)], z.Span);
-            for (int f = 1, at = 0; f < block.Fields.Count; at += block.Fields[f++].Width)
-            {
-                for (int row = 0; row < count; row++)
-                    block.SingleRow(f, row).CopyTo(c.Span[(row * ConditionWidth + at)..]);
-            }
-            Conditions?.Apply(c.Span, c.Span);
-            Compute(wanted, z, c, count, results);
+            Standardize(block, count, z.Span, c.Span);
+            _inference.Run(
+                s_names[(int)wanted], () => new RowPass(Network, wanted, ConditionWidth > 0), _weights, count,
+                Inputs(z, c), Array.FindAll(results.All, o => !o.IsEmpty), Network.RequiresTorch(wanted));
+            if (Network is IScorer { IsLogLikelihood: true })
+                Correct(z.Span, count, results);
+            if (!results.Reconstruction.IsEmpty)
+                Features.Undo(results.Reconstruction.Span[..(count * Width)]);
             if (Features.Constants.Length > 0 && (wanted & (VectorOutputs.Score | VectorOutputs.FeatureScore)) != 0)
                 ScoreConstants(block.Singles(0), count, results);
         }
@@ -99,43 +93,46 @@ internal sealed class TrainedVector : IDisposable
         }
     }
 
+    /// <summary>Rows as networks see them, (count × D), and their conditions side by side, (count × C).</summary>
+    public (float[] Rows, float[] Conditions) Standardize(RowBlock block, int count)
+    {
+        float[] rows = new float[count * Width], conditions = new float[count * ConditionWidth];
+        Standardize(block, count, rows, conditions);
+        return (rows, conditions);
+    }
+
     /// <summary>
-    /// Makes rows, the same for the same seed, number and condition: conditions as in training rows, vectors that go
-    /// with them.
+    /// Makes rows (count × D) with conditions as in training rows, (count × C), the same for the same seed, number and
+    /// condition. Where says what all rows have, (C): NaN where they are free, which all are if it is empty. Free ones
+    /// come from training rows that share the others, or from any where none does.
     /// </summary>
-    /// <param name="rows">(count × D), for the vectors.</param>
-    /// <param name="conditions">(count × C), for their conditions.</param>
-    /// <param name="count">The number of rows.</param>
-    /// <param name="seed">The seed of everything random.</param>
-    /// <param name="where">
-    /// The conditions that all rows have, (C): NaN where they are free. Empty: all are. Free ones come from training
-    /// rows that share the others, or from any where none does.
-    /// </param>
     public void Generate(
         Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where)
     {
         var sampler = (ISampler)Network;
         float[] normal = new float[count * sampler.NormalWidth], uniform = new float[count * sampler.UniformWidth];
-        float[] scaled = new float[count * ConditionWidth];
         var random = new SplitMix64(seed);
         NormalNumbers.Fill(ref random, normal);
         foreach (ref float number in uniform.AsSpan())
             number = (float)((random.Next() >> 40) * (1.0 / (1 << 24)));
-        if (Conditions is not null)
-        {
-            ConditionDraws.Draw(
-                _weights[VectorNetwork.ConditionRows], ConditionWidth, conditions.Span, count, random.Next(), where);
-            Conditions.Apply(conditions.Span[..scaled.Length], scaled);
-        }
-        var inputs = new List<InputRows> { normal };
-        if (uniform.Length > 0)
-            inputs.Add(uniform);
-        if (Conditions is not null)
-            inputs.Add(scaled);
+        float[] scaled = DrawConditions(conditions, count, Conditions is null ? 0 : random.Next(), where);
         _inference.Run(
-            "sample", () => new SamplePass(sampler, ConditionWidth > 0), InputsOf(sampler), _weights, count,
-            [.. inputs], [rows[..(count * Width)]]);
+            "sample", () => new SamplePass(sampler, ConditionWidth > 0), _weights, count,
+            Array.FindAll<ReadOnlyMemory<float>>([normal, uniform, scaled], input => !input.IsEmpty),
+            [rows[..(count * Width)]]);
         Features.Undo(rows.Span[..(count * Width)]);
+    }
+
+    /// <summary>Draws conditions as in training rows, (count × C), and gives the same as networks see them.</summary>
+    public float[] DrawConditions(Memory<float> conditions, int count, ulong seed, float[] where)
+    {
+        float[] scaled = new float[count * ConditionWidth];
+        if (Conditions is null)
+            return scaled;
+        ConditionDraws.Draw(
+            _weights[VectorNetwork.ConditionRows], ConditionWidth, conditions.Span, count, seed, where);
+        Conditions.Apply(conditions.Span[..scaled.Length], scaled);
+        return scaled;
     }
 
     /// <summary>Computes something by another pass of the network: an array for each width.</summary>
@@ -143,30 +140,15 @@ internal sealed class TrainedVector : IDisposable
         IForwardPass pass, ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions, int count, int[] widths)
     {
         float[][] results = [.. widths.Select(width => new float[count * width])];
-        using var once = new InferenceCache(_inference.Device, _inference.FallbackToCpu);
-        once.Run("", () => pass, RowInputs, _weights, count, Rows(rows, conditions), [.. results.Select(r => r.AsMemory())]);
+        _inference.RunOnce(pass, _weights, count, Inputs(rows, conditions), [.. results.Select(r => r.AsMemory())]);
         return results;
-    }
-
-    /// <summary>The conditions of a sample side by side, scaled, (rows × C).</summary>
-    public float[] Join(IReadOnlyList<RowSample> samples)
-    {
-        float[] joined = new float[samples[0].Count * ConditionWidth];
-        for (int f = 1, at = 0; f < samples.Count; at += samples[f++].Width)
-        {
-            float[] values = samples[f].ToArray();
-            for (int row = 0; row < samples[f].Count; row++)
-                values.AsSpan(row * samples[f].Width, samples[f].Width).CopyTo(joined.AsSpan(row * ConditionWidth + at));
-        }
-        Conditions?.Apply(joined, joined);
-        return joined;
     }
 
     /// <summary>Writes all tensors of the model as safetensors.</summary>
     public void Save(Stream stream) => _weights.Save(stream);
 
     /// <summary>Writes the network's weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
-    public void ExportWeights(Stream stream) => _weights.Select(Exported).Save(stream);
+    public void ExportWeights(Stream stream) => _weights.Select(Exported()).Save(stream);
 
     /// <summary>Takes the network's weights from such a file; all else stays.</summary>
     /// <exception cref="FormatException">
@@ -175,19 +157,15 @@ internal sealed class TrainedVector : IDisposable
     public void ImportWeights(Stream stream)
     {
         HostWeights weights = _weights;
-        _weights = weights.With(HostWeights.Load(stream, [.. weights.Select(Exported).Specs]), Exported);
+        Func<TensorSpec, TensorSpec?> exported = Exported();
+        _weights = weights.With(HostWeights.Load(stream, [.. weights.Select(exported).Specs]), exported);
         _inference.Dispose();
     }
 
-    /// <summary>
-    /// Lets go of what computes, and of the device's memory. It is made again if rows are computed after all.
-    /// </summary>
+    /// <summary>Lets go of what computes, and of the device's memory; what is asked for later is made again.</summary>
     public void Dispose() => _inference.Dispose();
 
-    /// <summary>
-    /// Adds what networks cannot see, for whom a constant feature is zero in every row: another value than the one of
-    /// all training rows is stranger than anything else.
-    /// </summary>
+    // A constant feature is zero in every row that networks see: another value than its one is stranger than anything.
     private void ScoreConstants(ReadOnlySpan<float> rows, int count, VectorResults results)
     {
         for (int row = 0; row < count; row++)
@@ -224,45 +202,30 @@ internal sealed class TrainedVector : IDisposable
         }
     }
 
-    private void Compute(
-        VectorOutputs wanted, ReadOnlyMemory<float> z, ReadOnlyMemory<float> c, int count, VectorResults results)
+    private void Standardize(RowBlock block, int count, Span<float> z, Span<float> c)
     {
-        Memory<float>[] outputs = [results.Score, results.FeatureScore, results.Reconstruction, results.Latent, results.LatentDeviation];
-        _inference.Run(
-            s_names[(int)wanted], () => new RowPass(Network, wanted, ConditionWidth > 0), RowInputs, _weights, count,
-            Rows(z, c), Array.FindAll(outputs, o => !o.IsEmpty), Network.RequiresTorch(wanted));
-        if (Network is IScorer { IsLogLikelihood: true })
-            Correct(z.Span, count, results);
-        if (!results.Reconstruction.IsEmpty)
-            Features.Undo(results.Reconstruction.Span[..(count * Width)]);
+        Features.Apply(block.Singles(0)[..(count * Width)], z);
+        for (int f = 1, at = 0; f < block.Fields.Count; at += block.Fields[f++].Width)
+        {
+            for (int row = 0; row < count; row++)
+                block.SingleRow(f, row).CopyTo(c[(row * ConditionWidth + at)..]);
+        }
+        Conditions?.Apply(c, c);
     }
 
-    private IReadOnlyList<PassInput> RowInputs => ConditionWidth > 0
-        ? [PassInput.Singles("rows", Width), PassInput.Singles("condition", ConditionWidth)]
-        : [PassInput.Singles("rows", Width)];
+    private static ReadOnlyMemory<float>[] Inputs(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>
+        conditions.IsEmpty ? [rows] : [rows, conditions];
 
-    private InputRows[] Rows(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>
-        ConditionWidth > 0 ? [rows, conditions] : [rows];
-
-    private List<PassInput> InputsOf(ISampler sampler)
+    // What PyTorch is given of the tensors: parameters, and the buffers of layers, which have a dot in their names.
+    private Func<TensorSpec, TensorSpec?> Exported()
     {
-        var inputs = new List<PassInput> { PassInput.Singles("normal", sampler.NormalWidth) };
-        if (sampler.UniformWidth > 0)
-            inputs.Add(PassInput.Singles("uniform", sampler.UniformWidth));
-        if (ConditionWidth > 0)
-            inputs.Add(PassInput.Singles("condition", ConditionWidth));
-        return inputs;
-    }
-
-    /// <summary>
-    /// What PyTorch is given of the tensors: parameters, and the buffers of layers, which have a dot in their names.
-    /// </summary>
-    private TensorSpec? Exported(TensorSpec spec)
-    {
-        var declared = new LayerSpecs();
-        Network.Declare(declared);
-        return declared.Tensors.Any(t => t.Name == spec.Name)
-            && (spec.Name.Contains('.', StringComparison.Ordinal) || !declared.IsBuffer(spec.Name)) ? spec : null;
+        LayerSpecs declared = Network.Declared();
+        HashSet<string> names =
+        [
+            .. declared.Tensors.Select(t => t.Name).Where(
+                name => name.Contains('.', StringComparison.Ordinal) || !declared.IsBuffer(name)),
+        ];
+        return spec => names.Contains(spec.Name) ? spec : null;
     }
 
     /// <summary>What is asked for of rows, as one forward pass.</summary>

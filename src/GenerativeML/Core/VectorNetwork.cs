@@ -14,10 +14,7 @@ internal sealed record VectorInput
     /// <summary>Features of each condition; empty for none. Their sum is C.</summary>
     public IReadOnlyList<int> ConditionWidths { get; init; } = [];
 
-    /// <summary>
-    /// For each condition that is a number taken for a category, its values, ascending; null for the others. Empty: no
-    /// condition is such a number.
-    /// </summary>
+    /// <summary>Of each condition that is a number taken for a category its values, ascending; else null.</summary>
     public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
 
     /// <summary>Training rows whose conditions are stored, to draw from; zero without conditions.</summary>
@@ -48,9 +45,7 @@ internal sealed record VectorInput
     }
 }
 
-/// <summary>Rows as networks see them, in either engine.</summary>
-/// <param name="Features">Standardised, (B, D).</param>
-/// <param name="Condition">Scaled conditions side by side, (B, C); null for none.</param>
+/// <summary>Rows as networks see them: standardised features (B, D), scaled conditions side by side (B, C).</summary>
 internal readonly record struct VectorRows<T>(T Features, T? Condition)
     where T : struct, ITensor<T>
 {
@@ -67,10 +62,7 @@ internal readonly record struct VectorRows<T>(T Features, T? Condition)
 /// <summary>A network whose output says how strange a row is.</summary>
 internal interface IScorer
 {
-    /// <summary>
-    /// Whether scores are negative log-likelihoods of standardised rows, in nats: they are turned into such of rows in
-    /// the units of the data.
-    /// </summary>
+    /// <summary>Whether scores are −log p(standardised row), to be turned into the units of the data.</summary>
     bool IsLogLikelihood => false;
 
     /// <summary>
@@ -109,20 +101,15 @@ internal interface ISampler
     /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>
     int UniformWidth => 0;
 
-    /// <summary>
-    /// Normal numbers (B, N), uniform ones (B, U) where they are asked for, scaled conditions (B, C) or null →
-    /// standardised rows, (B, D).
-    /// </summary>
+    /// <summary>Normal (B, N) and uniform numbers (B, U), scaled conditions (B, C) → rows (B, D).</summary>
     T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T>;
 }
 
-/// <summary>A part of a training step: what a loss is computed of.</summary>
-/// <param name="Weights">The network's tensors; layers are in training mode unless this is validation.</param>
-/// <param name="Rows">Standardised, (B, D).</param>
-/// <param name="Condition">Scaled conditions, (B, C); null for none.</param>
-/// <param name="Update">The number of the update whose loss is asked for.</param>
-/// <param name="Step">Where in the run this is, and where random numbers come from.</param>
+/// <summary>
+/// What a loss is computed of: tensors, in training mode unless this is validation; standardised rows (B, D) and scaled
+/// conditions (B, C); which update it is for, and where in the run this is.
+/// </summary>
 internal sealed record VectorStep(
     Scope<TorchTensor> Weights, torch.Tensor Rows, torch.Tensor? Condition, int Update, StepContext Step)
 {
@@ -158,9 +145,7 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>Names all tensors of the network, layer by layer.</summary>
     public abstract void Declare(Layers layers);
 
-    /// <summary>
-    /// Whether what is asked for can only be computed by torch, as where it needs gradients.
-    /// </summary>
+    /// <summary>Whether torch alone can compute what is asked for, as where it takes gradients.</summary>
     public virtual bool RequiresTorch(VectorOutputs wanted) => false;
 
     /// <summary>The features that are not scaled but only centred, such as those of zeros and ones.</summary>
@@ -187,8 +172,15 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
-    /// <summary>What follows a run of the network's training and reports on it; null: nothing does.</summary>
-    public virtual VectorFollower? Follow(VectorRun run) => null;
+    /// <summary>What fits the network without gradients, by passes over the rows; null where gradients do.</summary>
+    public virtual VectorPasses? BeginPasses(RowStatistics rows, torch.Device device) => null;
+
+    /// <summary>
+    /// What follows a run of the network's training and reports on it; null: nothing does. The snapshot is the model as
+    /// it would be if training ended now, but for <see cref="Calibrate"/>; the caller disposes it.
+    /// </summary>
+    public virtual VectorFollower? Follow(
+        RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) => null;
 
     /// <summary>
     /// The buffers that <see cref="Calibrate"/> sets by rows that the network was not trained on. Where all rows are
@@ -201,11 +193,18 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
-    /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
-    public IReadOnlyList<TensorSpec> Tensors()
+    /// <summary>The tensors that the network declares.</summary>
+    public LayerSpecs Declared()
     {
         var layers = new LayerSpecs();
         Declare(layers);
+        return layers;
+    }
+
+    /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
+    public IReadOnlyList<TensorSpec> Tensors()
+    {
+        LayerSpecs layers = Declared();
         layers.Buffer(InputMean, input.Width);
         layers.Buffer(InputScale, input.Width);
         layers.Buffer(InputLimit, input.Width);
@@ -225,24 +224,28 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>The scaler of conditions; null without conditions.</summary>
     public VectorScaler? ConditionScaler(HostWeights weights) => input.ConditionWidth == 0
         ? null
-        : new(weights[ConditionMean], weights[ConditionScale], VectorScaler.Limits(input.ConditionWidth));
+        : new(
+            weights[ConditionMean], weights[ConditionScale],
+            [.. Enumerable.Repeat(VectorScaler.Linear, input.ConditionWidth)]);
 
-    /// <summary>The mean of each feature of the conditions over the training rows, (C); empty without conditions.</summary>
-    public float[] ConditionMeans(HostWeights weights) => input.ConditionWidth == 0 ? [] : weights[ConditionMean];
+    /// <summary>The scaler of each field.</summary>
+    public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
+    [
+        .. rows.Moments.Select((moments, f) =>
+            VectorScaler.Of(moments, rows.Samples[f], f == 0 ? UnscaledFeatures(rows) : null)),
+    ];
 
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
     public void SetScales(HostWeights weights, RowStatistics rows)
     {
-        VectorScaler.Set(
-            rows.Moments[0], rows.Samples[0], UnscaledFeatures(rows), weights[InputMean], weights[InputScale],
-            weights[InputLimit]);
+        IReadOnlyList<VectorScaler> scalers = Scalers(rows);
+        scalers[0].CopyTo(weights[InputMean], weights[InputScale], weights[InputLimit]);
         int at = 0;
         for (int c = 0; c < input.ConditionWidths.Count; c++)
         {
             int width = input.ConditionWidths[c];
-            VectorScaler.Set(
-                rows.Moments[c + 1], rows.Samples[c + 1], null, weights[ConditionMean].AsSpan(at, width),
-                weights[ConditionScale].AsSpan(at, width), new float[width]);
+            scalers[c + 1].CopyTo(
+                weights[ConditionMean].AsSpan(at, width), weights[ConditionScale].AsSpan(at, width), new float[width]);
             float[] sample = rows.Samples[c + 1].ToArray();
             for (int row = 0; row < input.ConditionRows; row++)
             {

@@ -12,18 +12,14 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>The columns that are read and added.</summary>
     internal abstract VectorColumns Columns { get; }
 
-    /// <summary>
-    /// The share of ordinary rows that are to be predicted as anomalies; null for a model that predicts none.
-    /// </summary>
+    /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
 
     /// <summary>How much of the weights' running mean an update keeps; zero: no mean is kept.</summary>
     internal virtual double AverageDecay => 0;
 
     /// <summary>
-    /// The same options with everything decided that they left open: sizes by the width of the input, epochs by the
-    /// number of rows. Training takes <see cref="TrainingOptions.BatchSize"/>, <see cref="TrainingOptions.Epochs"/>,
-    /// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> from the result.
+    /// The same options with everything decided that they left open, also batch size, epochs, learning rate and decay.
     /// </summary>
     /// <exception cref="InvalidOperationException">The rows do not fit the options; the message says why.</exception>
     internal abstract VectorOptions Resolve(RowStatistics rows);
@@ -36,24 +32,69 @@ public abstract record VectorOptions : TrainingOptions
     }
 }
 
-/// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
-internal sealed record VectorColumns
+/// <summary>The options of a family that scores and encodes rows, and can so detect anomalies.</summary>
+public abstract record DetectorOptions : VectorOptions
 {
-    public required string Features { get; init; }
+    /// <summary>The column for the score. Default: <c>Score</c> of a detector; otherwise the catalog decides.</summary>
+    public string? ScoreColumnName { get; init; }
 
-    public IReadOnlyList<string> Conditions { get; init; } = [];
+    /// <summary>
+    /// The column for the predicted label, whether the score is above the threshold. Default: <c>PredictedLabel</c> of a
+    /// detector; none is added otherwise.
+    /// </summary>
+    public string? PredictedLabelColumnName { get; init; }
 
-    public string? Score { get; init; }
+    /// <summary>The column for the latent vector. Default: none is added, unless the catalog says otherwise.</summary>
+    public string? LatentColumnName { get; init; }
 
-    public string? PredictedLabel { get; init; }
+    /// <summary>
+    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
+    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
+    /// </summary>
+    public double Contamination { get; init; } = 0.1;
 
+    internal override VectorColumns Columns =>
+        new(FeatureColumnName, ScoreColumnName, PredictedLabelColumnName, LatentColumnName);
+
+    internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.PositiveFinite(Contamination);
+        OptionChecks.Within(Contamination, 0, 0.5);
+    }
+}
+
+/// <summary>What catalogs make of such options.</summary>
+internal static class DetectorColumns
+{
+    /// <summary>The same options with a score, and of a detector a predicted label.</summary>
+    public static T Scoring<T>(this T? options, bool detects = false)
+        where T : DetectorOptions, new()
+    {
+        options ??= new();
+        return (T)(options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? (detects ? "PredictedLabel" : null),
+        });
+    }
+}
+
+/// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
+internal sealed record VectorColumns(
+    string Features, string? Score = null, string? PredictedLabel = null, string? Latent = null)
+{
     public string? FeatureScore { get; init; }
 
     public string? Reconstruction { get; init; }
 
-    public string? Latent { get; init; }
-
     public string? LatentDeviation { get; init; }
+
+    /// <summary>The labels that rows depend on; they are read.</summary>
+    public IReadOnlyList<string> Conditions { get; init; } = [];
 
     /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>

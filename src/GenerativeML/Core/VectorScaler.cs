@@ -6,12 +6,11 @@ namespace GenerativeML;
 /// The standardisation of rows: by mean and deviation, and beyond a limit, five deviations, by the logarithm, so that
 /// one wild value, in training or in scoring, does not outweigh everything else. It can be undone.
 /// </summary>
-/// <param name="mean">The mean of each feature, (D).</param>
-/// <param name="scale">One over the deviation; zero where the feature is constant, (D).</param>
-/// <param name="limit">Up to so many deviations a value counts by itself, (D).</param>
 internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 {
-    private const float Linear = 5;
+    // Of each feature (D) the mean; one over the deviation, zero where it is constant; the limit, in deviations.
+    /// <summary>The limit of a feature that is scaled.</summary>
+    public const float Linear = 5;
 
     // Differences and counts of deviations are cut off here: larger ones would overflow, and the logarithm no longer
     // tells them apart.
@@ -28,6 +27,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// <summary>Features of a row, D.</summary>
     public int Width => mean.Length;
 
+    /// <summary>The mean of each feature.</summary>
+    public float[] Means => mean;
+
     /// <summary>Whether a feature had but one value in training.</summary>
     public bool IsConstant(int feature) => scale[feature] == 0;
 
@@ -37,50 +39,37 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// <summary>The one value of a constant feature, the mean of any.</summary>
     public float Mean(int feature) => mean[feature];
 
-    /// <summary>The limits of features that all are scaled.</summary>
-    public static float[] Limits(int width)
-    {
-        var limits = new float[width];
-        Array.Fill(limits, Linear);
-        return limits;
-    }
-
-    /// <summary>A scaler by the moments of training values, all of which are scaled.</summary>
-    public static VectorScaler Of(ColumnMoments moments, RowSample sample)
+    /// <summary>
+    /// A scaler by the moments of training values. Values that lie ten times as far out as the middle half of them is
+    /// wide do not count, or a single wild one would hide all others. Unscaled features are only centred, so that rare
+    /// ones are not amplified.
+    /// </summary>
+    public static VectorScaler Of(ColumnMoments moments, RowSample sample, bool[]? unscaled = null)
     {
         int width = moments.Mean.Length;
         float[] mean = new float[width], scale = new float[width], limit = new float[width];
-        Set(moments, sample, null, mean, scale, limit);
-        return new(mean, scale, limit);
-    }
-
-    /// <summary>
-    /// Writes the three numbers of each feature by the moments of its training values. Values that lie ten times as far
-    /// out as the middle half of them is wide do not count, or a single wild one would hide all others.
-    /// </summary>
-    /// <param name="moments">Of the training rows.</param>
-    /// <param name="sample">Some of the training rows.</param>
-    /// <param name="unscaled">Features that are only centred, so that rare ones are not amplified; null: none.</param>
-    /// <param name="mean">See the constructor.</param>
-    /// <param name="scale">See the constructor.</param>
-    /// <param name="limit">See the constructor.</param>
-    public static void Set(
-        ColumnMoments moments, RowSample sample, bool[]? unscaled, Span<float> mean, Span<float> scale,
-        Span<float> limit)
-    {
         double[] deviations = moments.Deviation;
         float[]? rows = null;
-        for (int j = 0; j < mean.Length; j++)
+        for (int j = 0; j < width; j++)
         {
             bool plain = unscaled?[j] == true;
             (double center, double deviation) = (moments.Mean[j], deviations[j]);
             double farthest = Math.Max(moments.Maximum[j] - center, center - moments.Minimum[j]);
             if (!plain && farthest > WildDeviations * deviation)
-                (center, deviation) = WithoutWild(rows ??= sample.ToArray(), j, mean.Length, (center, deviation));
+                (center, deviation) = WithoutWild(rows ??= sample.ToArray(), j, width, (center, deviation));
             mean[j] = (float)center;
             scale[j] = plain ? 1 : deviation > 0 ? (float)Math.Min(1 / deviation, float.MaxValue) : 0;
             limit[j] = plain ? Largest : Linear;
         }
+        return new(mean, scale, limit);
+    }
+
+    /// <summary>Writes what the constructor takes, (D) each.</summary>
+    public void CopyTo(Span<float> toMean, Span<float> toScale, Span<float> toLimit)
+    {
+        mean.CopyTo(toMean);
+        scale.CopyTo(toScale);
+        limit.CopyTo(toLimit);
     }
 
     private static (double Mean, double Deviation) WithoutWild(
@@ -140,12 +129,7 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         }
     }
 
-    /// <summary>
-    /// The logarithm of the derivative of <see cref="Apply"/> in a feature, which turns a density of standardised rows
-    /// into one of the rows themselves; zero where the feature is constant.
-    /// </summary>
-    /// <param name="feature">The feature.</param>
-    /// <param name="standardized">Its standardised value.</param>
+    /// <summary>The log derivative of <see cref="Apply"/> in a feature; zero where it is constant.</summary>
     public float LogDerivative(int feature, float standardized)
     {
         float beyond = Math.Clamp(MathF.Abs(standardized) - limit[feature], 0, LargestBeyond); // log(1 + distance)

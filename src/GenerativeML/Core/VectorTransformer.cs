@@ -4,13 +4,59 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
+/// <summary>What all trainers of models of vectors have in common.</summary>
+/// <typeparam name="TTransformer">What training makes.</typeparam>
+/// <remarks>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>These trainers</description></listheader>
+/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. No label is read, but columns
+/// of conditions may be.</description></item>
+/// <item><term>Normalization</term><description>Done inside: each feature by its own mean and deviation; of zeros and
+/// ones that a VAE takes for Bernoulli only the mean.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// </remarks>
+public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransformer>
+    where TTransformer : VectorTransformer
+{
+    private readonly VectorFamily _family;
+    private readonly VectorOptions _options;
+
+    private protected VectorTrainer(IHostEnvironment environment, VectorFamily family, VectorOptions options)
+        : base(environment, family.Name, options) => (_family, _options) = (family, options);
+
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns =>
+        _options.Columns.Outputs(width: 1, latent: 1);
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter)
+    {
+        InputColumns.Check(inputSchema, _options.FeatureColumnName, InputKind.Vector, parameter);
+        foreach (string name in _options.Columns.Conditions)
+            InputColumns.Check(inputSchema, name, InputKind.Label, parameter);
+    }
+
+    private protected override TTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        var rows = new DataViewRowSource(
+            input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
+            _options.CancellationToken);
+        rows.FindCategories();
+        VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
+        return (TTransformer)_family.Wrap(new(
+            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement,
+            fit.Extra));
+    }
+}
+
 /// <summary>
 /// A trained model of vectors as a step of a pipeline: adds scores, latent vectors or reconstructions to rows.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
 public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
 {
-    private readonly VectorModelState _state;
     private readonly VectorBatchModel _rows;
 
     internal VectorTransformer(VectorModelState state)
@@ -21,7 +67,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     private VectorTransformer(VectorModelState state, VectorBatchModel rows)
         : base(rows)
     {
-        _state = state;
+        State = state;
         _rows = rows;
     }
 
@@ -35,22 +81,19 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     }
 
     /// <summary>Features of the input column.</summary>
-    public int InputWidth => _state.Model.Network.Input.Width;
+    public int InputWidth => State.Model.Network.Input.Width;
 
     /// <summary>Features of a latent vector; zero for a model that has none.</summary>
-    public int LatentDimension => (_state.Model.Network as IEncoder)?.LatentDimension ?? 0;
+    public int LatentDimension => (State.Model.Network as IEncoder)?.LatentDimension ?? 0;
 
     /// <summary>The trained model and all that is saved of it.</summary>
-    private protected VectorModelState State => _state;
+    private protected VectorModelState State { get; }
 
-    private protected override string Family => _state.Family.Name;
+    private protected override string Family => State.Family.Name;
 
-    /// <summary>What a family saves beside what all save; null for nothing.</summary>
-    private protected virtual JsonElement? Extra => _state.Extra;
+    private protected override void WriteOptions(Utf8JsonWriter writer) => State.Write(writer, Threshold);
 
-    private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, Threshold, Extra);
-
-    private protected override void WriteWeights(Stream stream) => _state.Model.Save(stream);
+    private protected override void WriteWeights(Stream stream) => State.Model.Save(stream);
 
     /// <summary>
     /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them: the
@@ -60,7 +103,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     public void SaveWeights(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        AtomicFile.Write(path, _state.Model.ExportWeights);
+        AtomicFile.Write(path, State.Model.ExportWeights);
     }
 
     /// <summary>
@@ -75,7 +118,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         using FileStream file = File.OpenRead(path);
-        _state.Model.ImportWeights(file);
+        State.Model.ImportWeights(file);
     }
 }
 
@@ -110,17 +153,11 @@ internal sealed record VectorModelState(
     public IReadOnlyList<RowField> Fields { get; } = Options.Columns.Inputs(Model.Network.Input);
 
     /// <summary>Writes <c>options</c> of the saved model.</summary>
-    public void Write(Utf8JsonWriter writer, float threshold, JsonElement? extra) => JsonSerializer.Serialize(
+    public void Write(Utf8JsonWriter writer, float threshold) => JsonSerializer.Serialize(
         writer,
-        new Saved
-        {
-            Options = JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options),
-            Input = Model.Network.Input,
-            Threshold = float.IsFinite(threshold) ? threshold : null,
-            Schema = Schema,
-            Replacement = Replacement?.Fields,
-            Extra = extra,
-        },
+        new Saved(
+            JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input,
+            Schema, float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra),
         ModelJson.Options);
 
     /// <summary>How models of a family are loaded.</summary>
@@ -133,17 +170,22 @@ internal sealed record VectorModelState(
         Saved saved = ModelJson.Read<Saved>(element);
         saved.Input.Check();
         VectorOptions options = (VectorOptions)ModelJson.Read(saved.Options, family.OptionsType);
+        if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
+            throw new FormatException("The saved model's conditions do not fit its columns.");
+        VectorNetwork network;
         try
         {
             options.Validate();
+            network = family.Create(options, saved.Input);
         }
         catch (ArgumentException invalid)
         {
             throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
         }
-        if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
-            throw new FormatException("The saved model's conditions do not fit its columns.");
-        VectorNetwork network = Create(family, options, saved.Input);
+        catch (InvalidOperationException open) // a value that is null
+        {
+            throw new FormatException("The saved model's options leave open what training decides.", open);
+        }
         HostWeights read = HostWeights.Load(weights, network.Tensors());
         var model = new TrainedVector(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
@@ -156,31 +198,8 @@ internal sealed record VectorModelState(
         return state;
     }
 
-    private static VectorNetwork Create(VectorFamily family, VectorOptions options, VectorInput input)
-    {
-        try
-        {
-            return family.Create(options, input);
-        }
-        catch (InvalidOperationException open) // a value that is null
-        {
-            throw new FormatException("The saved model's options leave open what training decides.", open);
-        }
-    }
-
     /// <summary>What <c>options.json</c> holds.</summary>
-    private sealed record Saved
-    {
-        public required JsonElement Options { get; init; }
-
-        public required VectorInput Input { get; init; }
-
-        public float? Threshold { get; init; }
-
-        public required VectorSchema Schema { get; init; }
-
-        public IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement { get; init; }
-
-        public JsonElement? Extra { get; init; }
-    }
+    private sealed record Saved(
+        JsonElement Options, VectorInput Input, VectorSchema Schema, float? Threshold = null,
+        IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement = null, JsonElement? Extra = null);
 }

@@ -8,41 +8,18 @@ namespace GenerativeML;
 internal interface ITensor<T>
     where T : struct, ITensor<T>
 {
-    /// <summary>Element by element.</summary>
+    // Element by element; a number goes with each.
     static abstract T operator +(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator -(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator *(T a, T b);
-
-    /// <summary>Element by element.</summary>
     static abstract T operator /(T a, T b);
-
-    /// <summary>Adds a number to each element.</summary>
     static abstract T operator +(T a, float b);
-
-    /// <summary>Subtracts a number from each element.</summary>
     static virtual T operator -(T a, float b) => a + -b;
-
-    /// <summary>A number less each element.</summary>
     static virtual T operator -(float a, T b) => -b + a;
-
-    /// <summary>Multiplies each element.</summary>
     static abstract T operator *(T a, float b);
-
-    /// <summary>Divides each element.</summary>
     static abstract T operator /(T a, float b);
-
-    /// <summary>Minus each element.</summary>
     static abstract T operator -(T a);
-
-    /// <summary>The larger of two, element by element.</summary>
     static abstract T Max(T a, T b);
-
-    /// <summary>The smaller of two, element by element.</summary>
-    static abstract T Min(T a, T b);
 
     /// <summary>Values one after the other along an axis.</summary>
     static abstract T Concat(int axis, params T[] parts);
@@ -62,23 +39,14 @@ internal interface ITensor<T>
     /// <summary>Normalisation over the last axis.</summary>
     T LayerNorm(T gain, T? bias, float epsilon = 1e-5f);
 
-    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
-    T GroupNorm(int groups, T gain, T bias, float epsilon = 1e-5f);
-
     /// <summary>(B, C, H, W), weights (outputs, inputs, height, width).</summary>
     T Conv2d(T weight, T? bias, int stride = 1, int padding = 0);
 
     /// <summary>(B, C, H, W), weights (inputs, outputs, height, width).</summary>
     T ConvTranspose2d(T weight, T? bias, int stride = 1, int padding = 0);
 
-    /// <summary>(B, C, H, W) → (B, C, 2H, 2W): each pixel four times.</summary>
-    T Upsample2();
-
     /// <summary>Rows of this table: indices of any shape → (shape, row).</summary>
     T Embed(T indices);
-
-    /// <summary>Elements of the last axis by their places there: (…, N), indices (…, K) → (…, K).</summary>
-    T Gather(T indices);
 
     /// <summary>A function of each element.</summary>
     T Apply(Function function);
@@ -88,9 +56,6 @@ internal interface ITensor<T>
 
     /// <summary>Over the last axis.</summary>
     T Softmax();
-
-    /// <summary>The logarithm of <see cref="Softmax"/>.</summary>
-    T LogSoftmax();
 
     /// <summary>Each element, brought between the limits.</summary>
     T Clamp(float low, float high);
@@ -116,7 +81,7 @@ internal interface ITensor<T>
     /// <summary>A part of an axis. A negative start counts from the end.</summary>
     T Slice(int axis, long start, long length);
 
-    /// <summary>Whole numbers, for <see cref="Embed"/> and <see cref="Gather"/>.</summary>
+    /// <summary>Whole numbers, for <see cref="Embed"/>.</summary>
     T ToIndices();
 
     /// <summary>The smallest of the last axis and their places there, both in no order.</summary>
@@ -126,62 +91,27 @@ internal interface ITensor<T>
 /// <summary>A function of single elements.</summary>
 internal enum Function
 {
-    /// <summary>max(0, x).</summary>
     Relu,
-
-    /// <summary>x where positive, otherwise eˣ − 1.</summary>
     Elu,
-
-    /// <summary>x·σ(x).</summary>
-    Silu,
-
-    /// <summary>x·Φ(x).</summary>
-    Gelu,
-
-    /// <summary>x·Φ(x), approximated by tanh, as GPT-2 does.</summary>
-    GeluTanh,
-
-    /// <summary>1 / (1 + e⁻ˣ).</summary>
+    Silu, // x·σ(x)
+    Gelu, // x·Φ(x)
+    GeluTanh, // the same, approximated by tanh, as GPT-2 does
     Sigmoid,
-
-    /// <summary>The hyperbolic tangent.</summary>
     Tanh,
-
-    /// <summary>log(1 + eˣ).</summary>
-    Softplus,
-
-    /// <summary>eˣ.</summary>
+    Softplus, // log(1 + eˣ)
     Exp,
-
-    /// <summary>The natural logarithm.</summary>
     Log,
-
-    /// <summary>The square root.</summary>
     Sqrt,
-
-    /// <summary>x².</summary>
     Square,
-
-    /// <summary>|x|.</summary>
     Abs,
-
-    /// <summary>−1, 0 or 1.</summary>
-    Sign,
 }
 
 /// <summary>What makes one number of many.</summary>
 internal enum Reduction
 {
-    /// <summary>The sum.</summary>
     Sum,
-
-    /// <summary>The mean.</summary>
     Mean,
-
-    /// <summary>The least.</summary>
     Min,
-
-    /// <summary>The largest.</summary>
     Max,
 }
 
@@ -203,6 +133,20 @@ internal static class TensorFunctions
             _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, null),
         };
 
+    /// <summary>
+    /// One where a uniform number (B, 1) falls among shares that add up to <paramref name="ends"/>, (K), zero elsewhere:
+    /// (B, K). The last share ends at one, whatever rounding says.
+    /// </summary>
+    public static T Chosen<T>(this T uniform, T ends, int count)
+        where T : struct, ITensor<T>
+    {
+        T no = uniform * 0f, last = no + 1f;
+        if (count == 1)
+            return last;
+        T below = T.Concat(1, T.IfLess(uniform, ends.Slice(0, 0, count - 1), last, no), last);
+        return below - T.Concat(1, no, below.Slice(1, 0, count - 1));
+    }
+
     /// <summary>log Σ eˣ along an axis, which stays with one element; no number is too large.</summary>
     public static T LogSumExp<T>(this T x, int axis)
         where T : struct, ITensor<T>
@@ -215,9 +159,7 @@ internal static class TensorFunctions
 /// <summary>A forward pass that both engines can run.</summary>
 internal interface IForwardPass
 {
-    /// <summary>
-    /// Computes outputs from inputs, at most 64, all of them Single; the first axis of each is that of the rows.
-    /// </summary>
+    /// <summary>Computes outputs from inputs; the first axis of each is that of the rows.</summary>
     T[] Run<T>(Scope<T> w, T[] inputs)
         where T : struct, ITensor<T>;
 }
@@ -259,14 +201,10 @@ internal abstract class Ops<T>
         throw new InvalidOperationException("Statistics of a batch are for training.");
 }
 
-/// <summary>A part of a network: where names are looked up.</summary>
-/// <param name="Ops">What runs the network.</param>
-/// <param name="Path">The start of all names.</param>
-/// <param name="Member">Which of several networks side by side; null where there is one, or all are meant.</param>
+/// <summary>A part of a network, where names are looked up; of several side by side, one or all (null).</summary>
 internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = null)
     where T : struct, ITensor<T>
 {
-    /// <summary>A parameter or buffer.</summary>
     public T this[string name] => Member is int member
         ? Ops.Weight(Path + name).Slice(0, member, 1).Squeeze(0)
         : Ops.Weight(Path + name);
@@ -277,22 +215,27 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     /// <summary>One of several networks whose weights are stacked along a first axis.</summary>
     public Scope<T> OfMember(int member) => this with { Member = member };
 
-    /// <summary>Whether there is a weight of this name.</summary>
     public bool Has(string name) => Ops.Has(Path + name);
 
-    /// <summary>A number.</summary>
     public T Constant(float value) => Ops.Constant(value);
 
-    /// <summary>A fully connected layer.</summary>
     public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
+
+    /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> …; an activation follows all, or all but the last.</summary>
+    public T Stack(string name, int layers, T x, Activation activation, bool activateLast = false)
+    {
+        for (int i = 0; i < layers; i++)
+        {
+            x = Linear($"{name}.{i}", x);
+            if (activateLast || i + 1 < layers)
+                x = x.Apply(activation);
+        }
+        return x;
+    }
 
     /// <summary>Normalisation over the last axis.</summary>
     public T LayerNorm(string layer, T x, float epsilon = 1e-5f) =>
         x.LayerNorm(this[layer + ".weight"], Bias(layer), epsilon);
-
-    /// <summary>Normalisation of (B, C, H, W) over groups of channels.</summary>
-    public T GroupNorm(string layer, T x, int groups, float epsilon = 1e-5f) =>
-        x.GroupNorm(groups, this[layer + ".weight"], this[layer + ".bias"], epsilon);
 
     /// <summary>A convolution of (B, C, H, W).</summary>
     public T Conv2d(string layer, T x, int stride = 1, int padding = 0) =>
@@ -302,10 +245,7 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public T ConvTranspose2d(string layer, T x, int stride = 1, int padding = 0) =>
         x.ConvTranspose2d(this[layer + ".weight"], Bias(layer), stride, padding);
 
-    /// <summary>
-    /// Batch normalisation (Ioffe and Szegedy 2015) of (B, C), of (M, B, C) with weights (M, 1, C), or of pictures
-    /// (B, C, H, W). After training, by running means, so that a row's result does not depend on its batch.
-    /// </summary>
+    /// <summary>Batch normalisation of (B, C), (M, B, C) or pictures; after training by running means.</summary>
     public T BatchNorm(string layer, T x, bool pictures = false, float epsilon = 1e-5f)
     {
         if (Ops.Training)
@@ -316,13 +256,10 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
         return pictures ? x * scale.Reshape(-1, 1, 1) + shift.Reshape(-1, 1, 1) : x * scale + shift;
     }
 
-    /// <summary>
-    /// Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width); this scope names its cache.
-    /// </summary>
+    /// <summary>Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width), with a cache of its own.</summary>
     public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
         Ops.Attention(queryKeyValue, heads, width, Path, dropout);
 
-    /// <summary>While training, elements are left out at random.</summary>
     public T Dropout(T x, double share) => Ops.Dropout(x, share);
 
     private T? Bias(string layer) => Has(layer + ".bias") ? this[layer + ".bias"] : null;

@@ -16,14 +16,7 @@ internal static class NativeParts
     /// <summary>Why libtorch cannot be used; null where it can. Loads it if that has not happened yet.</summary>
     public static Exception? TorchFailure => Pretended.Value is { } pretended ? pretended.Torch : Torch();
 
-    /// <summary>
-    /// Chooses an engine: a CUDA device is torch's; on the CPU, ONNX Runtime goes before torch.
-    /// </summary>
-    /// <param name="device">Where to compute.</param>
-    /// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-    /// <param name="onnx">Makes what computes by ONNX Runtime.</param>
-    /// <param name="torch">Makes what computes by torch.</param>
-    /// <param name="requiresTorch">Whether ONNX Runtime cannot compute it, as where gradients are needed.</param>
+    /// <summary>Torch on CUDA and for gradients; otherwise ONNX Runtime before torch.</summary>
     /// <exception cref="InvalidOperationException">Neither can be used, or the device is not there.</exception>
     public static T Choose<T>(
         ComputeDevice device, bool fallbackToCpu, Func<T> onnx, Func<Device, T> torch, bool requiresTorch = false)

@@ -9,20 +9,15 @@ internal sealed class ProtobufMessage
 {
     private readonly ArrayBufferWriter<byte> _bytes = new();
 
-    /// <summary>What has been written.</summary>
     public ReadOnlySpan<byte> Bytes => _bytes.WrittenSpan;
 
-    /// <summary>Adds a whole number.</summary>
     public ProtobufMessage Add(int field, long value) => Varint((ulong)(field << 3)).Varint((ulong)value);
 
-    /// <summary>Adds a number of single precision.</summary>
     public ProtobufMessage Add(int field, float value) =>
         Varint((ulong)(field << 3 | 5)).Raw(MemoryMarshal.AsBytes([value]));
 
-    /// <summary>Adds text.</summary>
     public ProtobufMessage Add(int field, string value) => Add(field, Encoding.UTF8.GetBytes(value));
 
-    /// <summary>Adds bytes.</summary>
     public ProtobufMessage Add(int field, ReadOnlySpan<byte> value) =>
         Varint((ulong)(field << 3 | 2)).Varint((ulong)value.Length).Raw(value);
 
@@ -43,13 +38,8 @@ internal sealed class ProtobufMessage
 /// <summary>Types of elements, by their numbers in the ONNX format.</summary>
 internal enum OnnxType
 {
-    /// <summary>Single.</summary>
-    Float = 1,
-
-    /// <summary>Int32.</summary>
+    Float = 1, // Single
     Int32 = 6,
-
-    /// <summary>Int64.</summary>
     Int64 = 7,
 }
 

@@ -2,10 +2,7 @@ using System.Globalization;
 
 namespace GenerativeML;
 
-/// <summary>A value of a graph, by its name: an operation adds a node.</summary>
-/// <param name="Graph">The graph.</param>
-/// <param name="Name">The name in the graph.</param>
-/// <param name="Shape">The sizes; −1 for one that is known when the graph runs.</param>
+/// <summary>A value of a graph, by its name: an operation adds a node. A size is −1 until the graph runs.</summary>
 /// <remarks>
 /// A row gets the same bits alone and among others, for which some operations are written otherwise than by the node
 /// that ONNX has for them: sums are products with ones, since ReduceSum's order of adding depends on where a row
@@ -18,7 +15,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     // The elements of the widest vector register, less one.
     private const int Beyond = 15;
 
-    /// <summary>The number of axes.</summary>
     public int Rank => Shape.Length;
 
     public static OnnxTensor operator +(OnnxTensor a, OnnxTensor b) => Broadcast("Add", a, b);
@@ -32,7 +28,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public static OnnxTensor operator /(OnnxTensor a, float b) => a / a.Graph.Constant(b);
     public static OnnxTensor operator -(OnnxTensor a) => a.Node("Neg");
     public static OnnxTensor Max(OnnxTensor a, OnnxTensor b) => Broadcast("Max", a, b);
-    public static OnnxTensor Min(OnnxTensor a, OnnxTensor b) => Broadcast("Min", a, b);
 
     public static OnnxTensor Concat(int axis, params OnnxTensor[] parts)
     {
@@ -69,13 +64,6 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public OnnxTensor LayerNorm(OnnxTensor gain, OnnxTensor? bias, float epsilon = 1e-5f) =>
         Graph.Node("LayerNormalization", Shape, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
 
-    public OnnxTensor GroupNorm(int groups, OnnxTensor gain, OnnxTensor bias, float epsilon = 1e-5f)
-    {
-        OnnxTensor rows = Reshape(0, groups, -1);
-        OnnxTensor normal = rows.LayerNorm(Graph.Ones(rows.Shape[2]), null, epsilon).Reshape([-1, .. Shape[1..]]);
-        return normal * gain.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
-    }
-
     public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
         "Conv", weight, bias, stride, padding, weight.Shape[0],
         (size, kernel) => (size + 2 * padding - kernel) / stride + 1);
@@ -84,16 +72,8 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         "ConvTranspose", weight, bias, stride, padding, weight.Shape[1],
         (size, kernel) => (size - 1) * stride - 2 * padding + kernel);
 
-    public OnnxTensor Upsample2() => Graph.Node(
-        "Resize", [Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]],
-        [this, null, Graph.Constant<float>("scales", OnnxType.Float, [4], [1, 1, 2, 2])],
-        ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
-
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
-
-    public OnnxTensor Gather(OnnxTensor indices) =>
-        Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
 
     public OnnxTensor Apply(Function function) => function switch
     {
@@ -102,14 +82,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         Function.GeluTanh => Graph.Node("Gelu", Shape, [this], ("approximate", "tanh")),
         Function.Log => Log(),
         // By Exp and Log, since the nodes of these names give other bits to a tensor's last elements.
-        Function.Elu => Node("Relu") + (Min(this, Graph.Constant(0)).Node("Exp") - 1),
+        Function.Elu => Node("Relu") + (Broadcast("Min", this, Graph.Constant(0)).Node("Exp") - 1),
         Function.Softplus => Node("Relu") + ((-Node("Abs")).Node("Exp") + 1).Log(),
         _ => Node(function.ToString()),
     };
 
     public OnnxTensor LeakyRelu(float slope) => Graph.Node("LeakyRelu", Shape, [this], ("alpha", slope));
     public OnnxTensor Softmax() => Graph.Node("Softmax", Shape, [this], ("axis", -1));
-    public OnnxTensor LogSoftmax() => Graph.Node("LogSoftmax", Shape, [this], ("axis", -1));
 
     public OnnxTensor Clamp(float low, float high) =>
         Graph.Node("Clip", Shape, [this, Graph.Constant(low), Graph.Constant(high)]);
@@ -222,11 +201,10 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     }
 }
 
-/// <summary>Writes networks down as an ONNX graph.</summary>
-/// <param name="weights">The network's weights.</param>
-/// <param name="cached">
-/// Whether attention sees the tokens of earlier runs, whose keys and values are inputs and outputs.
-/// </param>
+/// <summary>
+/// Writes networks down as an ONNX graph; if it is cached, attention sees the tokens of earlier runs, whose keys and
+/// values are inputs and outputs.
+/// </summary>
 internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTensor>
 {
     /// <summary>The domain of the operations that ONNX Runtime has and ONNX has not.</summary>
@@ -240,9 +218,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
     public long LargestRow { get; private set; }
 
-    /// <summary>
-    /// The keys and values that a session with a cache keeps: the names of inputs and outputs, and sizes.
-    /// </summary>
+    /// <summary>The keys and values that a session with a cache keeps.</summary>
     public List<(string Past, string Present, int Heads, int HeadWidth)> Cache { get; } = [];
 
     public override bool Has(string name) => weights.Find(name) is not null;
@@ -260,7 +236,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public override OnnxTensor Constant(float value) => Constant<float>(
         value.ToString("R", CultureInfo.InvariantCulture), OnnxType.Float, [], [value]);
 
-    /// <summary>A vector of whole numbers.</summary>
     public OnnxTensor Constant(long[] values) =>
         Constant(string.Join(',', values), OnnxType.Int64, [values.Length], values);
 
@@ -274,7 +249,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             : Add(name, shape, _ => OnnxFile.Tensor<T>(name, type, shape, values));
     }
 
-    /// <summary>A tensor of ones.</summary>
     public OnnxTensor Ones(params long[] shape) => Constant(
         $"ones {string.Join(',', shape)}", OnnxType.Float, shape,
         [.. Enumerable.Repeat(1f, (int)shape.Aggregate((a, b) => a * b))]);
@@ -286,7 +260,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return Add(name, shape, null);
     }
 
-    /// <summary>Declares an output.</summary>
     public string Output(OnnxTensor value)
     {
         // An output is what a node gives, and only once.
@@ -297,7 +270,6 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return value.Name;
     }
 
-    /// <summary>Adds a node of one result.</summary>
     public OnnxTensor Node(string op, long[] shape, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
         Nodes(op, [shape], inputs, attributes)[0];
 
@@ -369,9 +341,7 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
 
-    /// <summary>
-    /// The file, and the weights that it refers to but does not hold: all where they are larger than a limit.
-    /// </summary>
+    /// <summary>The file, and the weights that are not in it: all where they are larger than a limit.</summary>
     public (byte[] File, IReadOnlyList<string> External) ToFile(long largest)
     {
         // What no output needs is left out: ONNX Runtime would compute it.

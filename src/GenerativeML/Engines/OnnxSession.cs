@@ -15,15 +15,11 @@ internal sealed class OnnxSession : IDisposable
 
     private GCHandle[] _pins = [];
 
-    /// <summary>Takes a graph.</summary>
-    /// <param name="graph">The graph.</param>
-    /// <param name="weights">Its weights.</param>
-    /// <param name="threads">Threads within an operation.</param>
-    /// <param name="borrow">
-    /// Whether large weights stay in the arrays of <paramref name="weights"/>: neither copied nor packed, which takes
-    /// no memory, and products of few rows take about 1.3 times as long. Then a row's bits depend on its batch.
-    /// </param>
-    /// <param name="largestInline">Tests: see <see cref="LargestInline"/>.</param>
+    /// <summary>
+    /// Takes a graph and its weights. Large weights that are borrowed stay in their arrays: neither copied nor packed,
+    /// which takes no memory, and products of few rows take about 1.3 times as long. Then a row's bits depend on its
+    /// batch. Another limit than <see cref="LargestInline"/> is for tests.
+    /// </summary>
     public OnnxSession(
         OnnxGraph graph, HostWeights weights, int threads = 1, bool borrow = false, long largestInline = LargestInline)
     {
@@ -46,10 +42,8 @@ internal sealed class OnnxSession : IDisposable
         }
     }
 
-    /// <summary>ONNX Runtime's session.</summary>
     public InferenceSession Native { get; }
 
-    /// <summary>How runs are done.</summary>
     public RunOptions Options { get; } = new();
 
     public void Dispose()

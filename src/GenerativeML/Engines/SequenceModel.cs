@@ -1,25 +1,18 @@
 using Microsoft.ML.OnnxRuntime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace GenerativeML;
 
 /// <summary>
 /// A trained network of tokens that reads sequences bit by bit: each run attends to the tokens of earlier runs, whose
-/// keys and values are kept. Engines are chosen as in <see cref="InferenceModel"/>. The model may be used from several
+/// keys and values are kept. Engines are chosen as in <see cref="InferenceCache"/>. The model may be used from several
 /// threads, each of its states from one at a time; what computes is there until the last state is disposed.
 /// </summary>
-/// <param name="pass">
-/// The forward pass: all tokens and their positions, (N) or (B, T), and the numbers of those whose results are wanted,
-/// (R), to final hidden states, (R, C), and logits, (R, V).
-/// </param>
-/// <param name="weights">The weights; they have to stay as they are.</param>
-/// <param name="width">Features of a hidden state, C.</param>
-/// <param name="vocabulary">Tokens that there are, V.</param>
-/// <param name="device">Where to compute.</param>
-/// <param name="fallbackToCpu">Whether the CPU may stand in for a CUDA device that is not there.</param>
-/// <param name="threads">Threads within an operation of ONNX Runtime: more than one pays for large networks.</param>
-/// <param name="borrow">Whether ONNX Runtime uses large weights in place: see <see cref="OnnxSession"/>.</param>
+/// <remarks>
+/// The forward pass takes all tokens and their positions, (N) or (B, T), and the numbers of those whose results are
+/// wanted, (R), to final hidden states, (R, C), and logits, (R, V). More than one thread within an operation pays for
+/// large networks; borrowed weights ONNX Runtime uses in place, see <see cref="OnnxSession"/>.
+/// </remarks>
 internal sealed class SequenceModel(
     IForwardPass pass, HostWeights weights, int width, int vocabulary, ComputeDevice device = default,
     bool fallbackToCpu = false, int threads = 1, bool borrow = false) : IDisposable
@@ -164,10 +157,7 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
     }
 }
 
-/// <summary>
-/// By ONNX Runtime: one graph for prompts, steps and scoring. Keys and values stay in place, in one buffer for what was
-/// and what is, of which each sequence has a part.
-/// </summary>
+/// <summary>By ONNX Runtime: one graph for all. Keys and values stay in one buffer, of which each has a part.</summary>
 internal sealed class OnnxSequences : ISequenceEngine
 {
     private readonly OnnxGraph _graph;
@@ -285,42 +275,22 @@ internal sealed class OnnxSequences : ISequenceEngine
 }
 
 /// <summary>By torch, on a device or on the CPU.</summary>
-internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device) : ISequenceEngine
+internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device)
+    : TorchEngine(weights, device), ISequenceEngine
 {
-    private readonly Dictionary<string, Tensor> _weights = weights.ToTensors(device);
-
-    // A device computes one call at a time.
-    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
-
     public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
         new State(this, model, new TorchCache(sequences, capacity));
 
-    public void Dispose()
+    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs) => Compute(() =>
     {
-        foreach (Tensor weight in _weights.Values)
-            weight.Dispose();
-    }
-
-    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs)
-    {
-        _gate?.Enter();
-        try
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using IDisposable noGradient = no_grad();
-            TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, device)))];
-            for (int i = 0; i < 2; i++)
-                values[i] = values[i].Reshape(past.Length, -1);
-            cache.Begin(slot, past, inputs[0].Length / past.Length, device);
-            TorchTensor[] results = pass.Run(new TorchOps(_weights) { Cache = cache }.Root, values);
-            for (int i = 0; i < outputs.Length; i++)
-                HostTensors.CopyTo(results[i], outputs[i].Span);
-        }
-        finally
-        {
-            _gate?.Exit();
-        }
-    }
+        TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, Device)))];
+        for (int i = 0; i < 2; i++)
+            values[i] = values[i].Reshape(past.Length, -1);
+        cache.Begin(slot, past, inputs[0].Length / past.Length, Device);
+        TorchTensor[] results = pass.Run(new TorchOps(Weights) { Cache = cache }.Root, values);
+        for (int i = 0; i < outputs.Length; i++)
+            HostTensors.CopyTo(results[i], outputs[i].Span);
+    });
 
     private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache) : SequenceState(model)
     {

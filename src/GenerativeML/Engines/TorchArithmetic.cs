@@ -12,7 +12,7 @@ namespace GenerativeML;
 internal static class TorchArithmetic
 {
     // Never finalised, since they are held for good.
-    private static readonly Scalar One = 1L.ToScalar(), MinusOne = (-1L).ToScalar(), Zero = 0L.ToScalar();
+    private static readonly Scalar One = 1L.ToScalar(), MinusOne = (-1L).ToScalar();
 
     /// <summary>a + b.</summary>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
@@ -36,9 +36,6 @@ internal static class TorchArithmetic
     /// <summary>a².</summary>
     public static Tensor Squared(this Tensor a) => a.mul(a);
 
-    /// <summary>a to a power.</summary>
-    public static Tensor Power(this Tensor a, double exponent) => With(exponent, a, static (a, s) => a.pow(s));
-
     /// <summary>Between the limits.</summary>
     public static Tensor Clamped(this Tensor a, double low, double high) =>
         With(low, (a, high), static (t, from) => With(t.high, (t.a, from), static (t, to) => t.a.clamp(t.from, to)));
@@ -55,15 +52,6 @@ internal static class TorchArithmetic
     /// <summary>a where positive, otherwise eᵃ − 1.</summary>
     public static Tensor Elu(this Tensor a) => a.elu(One, One, One);
 
-    /// <summary>1 where positive, otherwise 0, as Single.</summary>
-    public static Tensor IsPositive(this Tensor a) => a.gt(Zero).to(ScalarType.Float32);
-
-    /// <summary>Where less than a number, as Boolean.</summary>
-    public static Tensor Below(this Tensor a, double limit) => With(limit, a, static (a, s) => a.lt(s));
-
-    /// <summary>Where greater than a number, as Boolean.</summary>
-    public static Tensor Above(this Tensor a, double limit) => With(limit, a, static (a, s) => a.gt(s));
-
     /// <summary>a += b.</summary>
     public static Tensor Add(this Tensor a, Tensor b) => a.add_(b, One);
 
@@ -71,25 +59,11 @@ internal static class TorchArithmetic
     public static Tensor Add(this Tensor a, Tensor b, double factor) =>
         With(factor, (a, b), static (t, s) => t.a.add_(t.b, s));
 
-    /// <summary>a += share·(b − a): nothing moves where both are equal.</summary>
-    public static Tensor MoveTowards(this Tensor a, Tensor b, double share)
-    {
-        using Tensor difference = b.Minus(a);
-        return a.Add(difference, share);
-    }
-
     /// <summary>a += number.</summary>
     public static Tensor Add(this Tensor a, double number) => With(number, a, static (a, s) => a.add_(s, One));
 
     /// <summary>a *= number.</summary>
     public static Tensor Scale(this Tensor a, double number) => With(number, a, static (a, s) => a.mul_(s));
-
-    /// <summary>Brings a between the limits.</summary>
-    public static Tensor Clamp(this Tensor a, double low, double high) =>
-        With(low, (a, high), static (t, from) => With(t.high, (t.a, from), static (t, to) => t.a.clamp_(t.from, to)));
-
-    /// <summary>Brings a to at least <paramref name="low"/>.</summary>
-    public static Tensor Raise(this Tensor a, double low) => With(low, a, static (a, s) => a.clamp_min_(s));
 
     /// <summary>Sets all elements.</summary>
     public static Tensor Fill(this Tensor a, double number) => With(number, a, static (a, s) => a.fill_(s));

@@ -3,65 +3,66 @@ using static TorchSharp.torch;
 
 namespace GenerativeML;
 
-/// <summary>Rows by torch, on a device or on the CPU.</summary>
-internal sealed class TorchRows : IRowEngine
+/// <summary>A network's weights on a device, or on the CPU, and what computes with them.</summary>
+internal abstract class TorchEngine(HostWeights weights, Device device) : IDisposable
 {
-    private readonly IForwardPass _pass;
-    private readonly IReadOnlyList<PassInput> _inputs;
-    private readonly Device _device;
-    private readonly Dictionary<string, Tensor> _weights;
-    private readonly Lock? _gate;
-    private readonly int _tile;
+    // A device computes one call at a time.
+    private readonly Lock? _gate = device.type == DeviceType.CPU ? null : new();
 
-    /// <summary>Brings the weights to the device.</summary>
-    public TorchRows(IForwardPass pass, IReadOnlyList<PassInput> inputs, HostWeights weights, Device device)
+    protected Device Device => device;
+
+    /// <summary>Copies of all weights, in no dispose scope.</summary>
+    protected Dictionary<string, Tensor> Weights { get; } = weights.ToTensors(device);
+
+    public void Dispose()
     {
-        (_pass, _inputs, _device) = (pass, inputs, device);
-        // A device computes one call at a time, and wants many rows for it.
-        bool cpu = device.type == DeviceType.CPU;
-        (_gate, _tile) = (cpu ? null : new Lock(), cpu ? 256 : 4096);
-        _weights = weights.ToTensors(device);
+        foreach (Tensor weight in Weights.Values)
+            weight.Dispose();
     }
 
-    public void Run(int rows, InputRows[] data, Memory<float>[] outputs, int threads)
+    /// <summary>Computes without gradients, and disposes what is left over.</summary>
+    protected void Compute(Action action)
     {
         _gate?.Enter();
         try
         {
+            using DisposeScope scope = NewDisposeScope();
             using IDisposable noGradient = no_grad();
-            for (int first = 0; first < rows; first += _tile)
-                Run(rows, first, Math.Min(_tile, rows - first), data, outputs);
+            action();
         }
         finally
         {
             _gate?.Exit();
         }
     }
+}
 
-    public void Dispose()
+/// <summary>Rows by torch.</summary>
+internal sealed class TorchRows(IForwardPass pass, HostWeights weights, Device device)
+    : TorchEngine(weights, device), IRowEngine
+{
+    private readonly int _tile = device.type == DeviceType.CPU ? 256 : 4096; // a device wants many rows at once
+
+    public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs) => Compute(() =>
     {
-        foreach (Tensor weight in _weights.Values)
-            weight.Dispose();
-    }
+        for (int first = 0; first < rows; first += _tile)
+            Run(rows, first, Math.Min(_tile, rows - first), inputs, outputs);
+    });
 
-    private void Run(int rows, int first, int count, InputRows[] data, Memory<float>[] outputs)
+    private void Run(int rows, int first, int count, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        var values = new TorchTensor[_inputs.Count];
-        for (int i = 0; i < values.Length; i++)
-        {
-            int width = data[i].Length / rows;
-            Tensor all = _inputs[i].IsIndex
-                ? HostTensors.Index(data[i].Indices.Span.Slice(first * width, count * width), _device)
-                : HostTensors.FromRows(data[i].Singles.Span.Slice(first * width, count * width), count, width, _device);
-            values[i] = all.view([count, .. _inputs[i].RowShape]);
-        }
-        TorchTensor[] results = _pass.Run(new TorchOps(_weights).Root, values);
+        TorchTensor[] results = pass.Run(new TorchOps(Weights).Root, [.. inputs.Select(Rows)]);
         for (int i = 0; i < outputs.Length; i++)
         {
             int width = outputs[i].Length / rows;
-            if (width > 0)
-                HostTensors.CopyTo(results[i], outputs[i].Span.Slice(first * width, count * width));
+            HostTensors.CopyTo(results[i], outputs[i].Span.Slice(first * width, count * width));
+        }
+
+        TorchTensor Rows(ReadOnlyMemory<float> input)
+        {
+            int width = input.Length / rows;
+            return HostTensors.FromRows(input.Span.Slice(first * width, count * width), count, width, Device);
         }
     }
 }

@@ -8,10 +8,7 @@ namespace GenerativeML;
 /// <summary>A tensor of torch: computes at once, with gradients where weights ask for them.</summary>
 internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 {
-    /// <summary>The same value.</summary>
     public static implicit operator TorchTensor(Tensor value) => new(value);
-
-    /// <summary>The same value.</summary>
     public static implicit operator Tensor(TorchTensor value) => value.Value;
     public static TorchTensor operator +(TorchTensor a, TorchTensor b) => a.Value.Plus(b.Value);
     public static TorchTensor operator -(TorchTensor a, TorchTensor b) => a.Value.Minus(b.Value);
@@ -24,7 +21,6 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public static TorchTensor operator /(TorchTensor a, float b) => a.Value.Over(b);
     public static TorchTensor operator -(TorchTensor a) => a.Value.neg();
     public static TorchTensor Max(TorchTensor a, TorchTensor b) => a.Value.maximum(b.Value);
-    public static TorchTensor Min(TorchTensor a, TorchTensor b) => a.Value.minimum(b.Value);
 
     public static TorchTensor Concat(int axis, params TorchTensor[] parts) =>
         cat([.. parts.Select(p => p.Value)], axis);
@@ -46,21 +42,14 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public TorchTensor LayerNorm(TorchTensor gain, TorchTensor? bias, float epsilon = 1e-5f) =>
         layer_norm(Value, [gain.Value.size(0)], gain.Value, bias?.Value, epsilon);
 
-    public TorchTensor GroupNorm(int groups, TorchTensor gain, TorchTensor bias, float epsilon = 1e-5f) =>
-        group_norm(Value, groups, gain.Value, bias.Value, epsilon);
-
     public TorchTensor Conv2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
     public TorchTensor ConvTranspose2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv_transpose2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
-    public TorchTensor Upsample2() => interpolate(Value, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
-
     public TorchTensor Embed(TorchTensor indices) =>
         Value.index_select(0, indices.Value.reshape(-1)).reshape([.. indices.Value.shape, .. Value.shape[1..]]);
-
-    public TorchTensor Gather(TorchTensor indices) => Value.gather(-1, indices.Value);
 
     public TorchTensor Apply(Function function) => function switch
     {
@@ -77,13 +66,11 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         Function.Sqrt => Value.sqrt(),
         Function.Square => Value.Squared(),
         Function.Abs => Value.abs(),
-        Function.Sign => Value.sign(),
         _ => throw new ArgumentOutOfRangeException(nameof(function), function, null),
     };
 
     public TorchTensor LeakyRelu(float slope) => Value.LeakyRelu(slope);
     public TorchTensor Softmax() => Value.softmax(-1);
-    public TorchTensor LogSoftmax() => Value.log_softmax(-1);
     public TorchTensor Clamp(float low, float high) => Value.Clamped(low, high);
 
     public TorchTensor Reduce(Reduction reduction, int axis) => reduction switch
@@ -182,6 +169,7 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
             : scaled_dot_product_attention(query, key, value, seen, is_casual: seen is null && length > 1);
         return mixed.transpose(1, 2).reshape(batch, length, heads * width);
     }
+
     // Torch's own attention draws what it leaves out from the process's random state.
     private Tensor Attend(Tensor query, Tensor key, Tensor value, double dropout)
     {
@@ -214,10 +202,7 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
         _seen = tensor(seen, device: device).view(_past.Length, 1, added, most + added);
     }
 
-    /// <summary>
-    /// Adds keys and values, (B, heads, T, width); gives those of all tokens and which of them each sees,
-    /// (B, 1, T, all), or null for those up to itself.
-    /// </summary>
+    /// <summary>Adds keys and values, (B, heads, T, width); gives all, and which are seen (null: those before).</summary>
     public (Tensor Keys, Tensor Values, Tensor? Seen) Append(string layer, Tensor keys, Tensor values)
     {
         if (!_layers.TryGetValue(layer, out (Tensor Keys, Tensor Values) kept))

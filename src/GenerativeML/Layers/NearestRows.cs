@@ -1,13 +1,10 @@
 namespace GenerativeML;
 
 /// <summary>
-/// How far rows are from the training rows nearest to them, feature by feature: a reconstruction by what was seen,
-/// beside a network's by what was learned, which does not extrapolate. Two parts: squared differences to the nearest
-/// few of all stored rows see small gaps between training rows; those to many of a few see past a cluster of anomalies
-/// in the training data, which each other's nearest rows would hide.
+/// How far rows (D) are from the training rows nearest to them, of which so many are stored. Two parts: squared
+/// differences to the nearest few of all see small gaps between training rows; those to many of a few see past a cluster
+/// of anomalies in the training data, which each other's nearest rows would hide.
 /// </summary>
-/// <param name="stored">Stored rows, M; at least one to compare with.</param>
-/// <param name="width">Features of a row, D.</param>
 internal sealed class NearestRows(int stored, int width)
 {
     // A stored row closer than this, in mean squares, is the row itself: scoring the training rows must not find them.
@@ -32,10 +29,7 @@ internal sealed class NearestRows(int stored, int width)
         }
     }
 
-    /// <summary>
-    /// Both parts of standardised rows (B, D): the mean squared difference to each part's neighbours, by feature (B, D)
-    /// or summed over features (B, 1).
-    /// </summary>
+    /// <summary>Both parts' mean squared differences of rows (B, D), by feature (B, D) or their sum (B, 1).</summary>
     public (T Near, T Far) Differences<T>(Scope<T> w, T z, bool byFeature)
         where T : struct, ITensor<T>
     {

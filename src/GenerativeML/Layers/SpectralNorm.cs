@@ -2,19 +2,13 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A dense layer whose weight is divided by its largest singular value, which power iteration follows while the weight
-/// is trained (Miyato 2018, algorithm 1): one iteration after each update keeps up with it.
-/// </summary>
+/// <summary>A dense layer over its largest singular value, by power iteration (Miyato 2018, algorithm 1).</summary>
 internal static class SpectralNorm
 {
     private const int FirstIterations = 30;
     private const float Tiny = 1e-12f;
 
-    /// <summary>
-    /// The tensors of <see cref="Layers.Linear(string, int, int, bool)"/>, and the singular vectors <c>weight_u</c>
-    /// (outputs) and <c>weight_v</c> (inputs).
-    /// </summary>
+    /// <summary>A dense layer, and the singular vectors <c>weight_u</c> (outputs), <c>weight_v</c> (inputs).</summary>
     public static void Declare(Layers layers, string name, int inputs, int outputs)
     {
         layers.Linear(name, inputs, outputs);
@@ -41,10 +35,7 @@ internal static class SpectralNorm
     public static void Iterate(IReadOnlyDictionary<string, torch.Tensor> tensors, string name) =>
         Iterate(tensors[name + ".weight"], tensors[name + ".weight_u"], tensors[name + ".weight_v"]);
 
-    /// <summary>
-    /// The layer, (B, inputs) → (B, outputs). Gradients reach the weight through its norm, too; the singular vectors
-    /// count as constants.
-    /// </summary>
+    /// <summary>(B, inputs) → (B, outputs). Gradients pass through the norm; singular vectors are constants.</summary>
     public static T Linear<T>(Scope<T> w, string name, T x)
         where T : struct, ITensor<T>
     {

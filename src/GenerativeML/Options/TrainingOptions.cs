@@ -111,12 +111,10 @@ public abstract record TrainingOptions
     {
         if (Epochs is int epochs)
             OptionChecks.AtLeast(epochs, 1, nameof(Epochs));
-        if (BatchSize is int batch)
-            OptionChecks.Within(batch, 1, 1 << 20, nameof(BatchSize));
+        OptionChecks.Within(BatchSize, 1, 1 << 20);
         if (LearningRate is double rate)
             OptionChecks.PositiveFinite(rate, nameof(LearningRate));
-        if (WeightDecay is double decay)
-            OptionChecks.NonNegativeFinite(decay, nameof(WeightDecay));
+        OptionChecks.NonNegativeFinite(WeightDecay);
         OptionChecks.Defined(Schedule);
         OptionChecks.WithinHalfOpen(WarmupFraction, 0, 1);
         OptionChecks.NonNegativeFinite(GradientClipNorm);
@@ -268,6 +266,9 @@ public readonly record struct ComputeDevice
 /// <summary>The range checks of options: each error names the option, the range and the value.</summary>
 internal static class OptionChecks
 {
+    /// <summary>The widest hidden layer or latent vector.</summary>
+    public const int MaxWidth = 1 << 16;
+
     public static void AtLeast<T>(T value, T least, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : INumber<T> => Require(value >= least, option, value, $"at least {least}");
 
@@ -277,24 +278,44 @@ internal static class OptionChecks
         where T : INumber<T> =>
         Require(value >= least && value <= most, option, value, $"between {least} and {most}");
 
+    /// <summary>The same of an option that may be left open.</summary>
+    public static void Within<T>(
+        T? value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, INumber<T> => Within(value ?? least, least, most, option);
+
+    /// <summary>The widths of hidden layers: at most 64 layers, each of 1 to 65,536 units. Null: left open.</summary>
+    public static void Layers(
+        IReadOnlyList<int>? widths, [CallerArgumentExpression(nameof(widths))] string option = "")
+    {
+        Within(widths?.Count ?? 0, 0, 64, option + ".Count");
+        foreach (int width in widths ?? [])
+            Within(width, 1, MaxWidth, option);
+    }
+
     /// <summary>The lower end belongs to the range, the upper does not.</summary>
     public static void WithinHalfOpen<T>(
         T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : INumber<T> =>
         Require(value >= least && value < below, option, value, $"at least {least} and below {below}");
 
+    /// <summary>The same of an option that may be left open.</summary>
+    public static void WithinHalfOpen<T>(
+        T? value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, INumber<T> => WithinHalfOpen(value ?? least, least, below, option);
+
     public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
         Require(value > 0 && double.IsFinite(value), option, value, $"positive and finite");
 
-    public static void NonNegativeFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
-        Require(value >= 0 && double.IsFinite(value), option, value, $"zero or positive, and finite");
+    /// <summary>Null: left open.</summary>
+    public static void NonNegativeFinite(double? value, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        Require(value is null || value >= 0 && double.IsFinite(value.Value), option, value, $"zero or positive, and finite");
 
     public static void Defined<T>(T value, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, Enum =>
         Require(Enum.IsDefined(value), option, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
 
     // The range is formattable for the same reason as the rest: 0.5 is written so in every culture.
-    private static void Require(bool fits, string option, object value, FormattableString range)
+    private static void Require(bool fits, string option, object? value, FormattableString range)
     {
         if (fits)
             return;

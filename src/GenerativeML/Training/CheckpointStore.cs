@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -18,21 +19,19 @@ internal sealed class CheckpointStore
     private readonly string _identity;
     private long _saved = -1;
 
-    /// <param name="options">Where and how often.</param>
-    /// <param name="identity">Everything that decides the run's result but its data, a JSON object.</param>
-    /// <param name="data">The data, whose fields, size and values are part of the run's identity.</param>
+    /// <summary>Checkpoints of a run that is known by a JSON object and its data's fields, size and values.</summary>
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
-        Dictionary<string, JsonElement> parts =
-            JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(identity)!;
-        foreach (RowField f in data.Fields)
-            parts[$"column {f.Name}"] = JsonSerializer.SerializeToElement($"{f.Kind} × {f.Width}");
+        JsonObject parts = JsonNode.Parse(identity)!.AsObject();
         foreach ((RowField f, string fingerprint) in data.Fields.Zip(data.Fingerprints))
-            parts[$"fingerprint of the rows of {f.Name}"] = JsonSerializer.SerializeToElement(fingerprint);
-        parts["training rows"] = JsonSerializer.SerializeToElement(data.TrainingRows);
-        parts["validation rows"] = JsonSerializer.SerializeToElement(data.ValidationRows);
-        _identity = JsonSerializer.Serialize(parts);
+        {
+            parts[$"column {f.Name}"] = $"{f.Kind} × {f.Width}";
+            parts[$"fingerprint of the rows of {f.Name}"] = fingerprint;
+        }
+        parts["training rows"] = data.TrainingRows;
+        parts["validation rows"] = data.ValidationRows;
+        _identity = parts.ToJsonString();
         Directory.CreateDirectory(options.Folder);
     }
 
@@ -44,50 +43,45 @@ internal sealed class CheckpointStore
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
     public void Save(
-        long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
-        WeightSnapshot? best, EarlyStopping stopping)
+        long step, IEnumerable<(string Name, torch.Tensor Value)> tensors, (double Loss, int Waited) best)
     {
         if (step == _saved)
             return;
-        var progress = new Progress(step, stopping.Best, stopping.Waited);
+        var progress = new Progress(step, best.Loss, best.Waited);
         var notes = new Dictionary<string, string>
         {
             ["identity"] = _identity,
             ["progress"] = JsonSerializer.Serialize(progress, ProgressFormat),
         };
-        AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, Tensors(network, rules, optimizers, best), notes));
+        AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, tensors, notes));
         _saved = step;
         foreach ((string path, long _) in Existing().Skip(_options.Keep))
             File.Delete(path);
     }
 
-    /// <summary>Takes the state of the newest checkpoint; returns its step, or zero where there is none.</summary>
+    /// <summary>Takes the newest checkpoint's state; gives its step, or zero, and the best loss so far.</summary>
     /// <exception cref="InvalidOperationException">
     /// It is the checkpoint of another run; the message names the difference.
     /// </exception>
     /// <exception cref="FormatException">The file is not a checkpoint, or is damaged.</exception>
-    public long Restore(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best,
-        EarlyStopping stopping)
+    public (long Step, (double Loss, int Waited)? Best) Restore(
+        IEnumerable<(string Name, torch.Tensor Value)> tensors)
     {
-        (string path, long step) = Existing() is [var newest, ..] ? newest : ("", 0L);
-        if (path.Length == 0)
-            return 0;
+        if (Existing() is not [(string path, long step), ..])
+            return (0, null);
         try
         {
-            Restore(path, step, network, rules, optimizers, best, stopping);
+            Progress progress = Restore(path, step, tensors);
+            _saved = step;
+            return (step, (progress.BestValidation, progress.EpochsSinceBest));
         }
         catch (Exception e) when (e is FormatException or JsonException)
         {
             throw new FormatException($"The checkpoint {path} is damaged or none: {e.Message}", e);
         }
-        _saved = step;
-        return step;
     }
 
-    private void Restore(
-        string path, long step, torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers,
-        WeightSnapshot? best, EarlyStopping stopping)
+    private Progress Restore(string path, long step, IEnumerable<(string Name, torch.Tensor Value)> tensors)
     {
         using FileStream file = File.OpenRead(path);
         IReadOnlyDictionary<string, string> notes = SafetensorsReader.Open(file).Metadata;
@@ -100,8 +94,8 @@ internal sealed class CheckpointStore
             throw new FormatException($"it is of step {progress.Step}, not {step}.");
 
         file.Position = 0;
-        TensorFile.Load(file, [.. Tensors(network, rules, optimizers, best)]);
-        stopping.Restore(progress.BestValidation, progress.EpochsSinceBest);
+        TensorFile.Load(file, [.. tensors]);
+        return progress;
     }
 
     private static readonly JsonSerializerOptions ProgressFormat = new()
@@ -111,35 +105,20 @@ internal sealed class CheckpointStore
 
     private sealed record Progress(long Step, double BestValidation, int EpochsSinceBest);
 
-    private static IEnumerable<(string Name, torch.Tensor Value)> Tensors(
-        torch.nn.Module network, IReadOnlyList<UpdateRule> rules, FlatOptimizer[] optimizers, WeightSnapshot? best)
-    {
-        foreach ((string name, torch.Tensor value) in network.NamedTensors())
-            yield return ("network." + name, value);
-        foreach ((string name, torch.Tensor value) in best?.Values ?? new Dictionary<string, torch.Tensor>())
-            yield return ("best." + name, value);
-        for (int i = 0; i < optimizers.Length; i++)
-            foreach ((string name, torch.Tensor value) in optimizers[i].State)
-                yield return ($"optimizer.{rules[i].Name}.{name}", value);
-    }
-
     private void RefuseOthers(string path, string identity)
     {
         if (identity == _identity)
             return;
-        Dictionary<string, JsonElement> theirs = Parts(identity), ours = Parts(_identity);
-        IEnumerable<string> differences = ours.Keys.Union(theirs.Keys)
+        JsonObject theirs = JsonNode.Parse(identity)!.AsObject(), ours = JsonNode.Parse(_identity)!.AsObject();
+        IEnumerable<string> differences = ours.Concat(theirs).Select(part => part.Key).Distinct()
             .Where(k => Text(ours, k) != Text(theirs, k))
             .Select(k => $"{k} is {Text(ours, k)} and was {Text(theirs, k)}");
         throw new InvalidOperationException(
             $"The checkpoint {path} belongs to another training run: {string.Join("; ", differences)}. " +
             "Use another folder, or delete it to start anew.");
 
-        static Dictionary<string, JsonElement> Parts(string json) =>
-            JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(json) ?? [];
-
-        static string Text(Dictionary<string, JsonElement> parts, string key) =>
-            parts.TryGetValue(key, out JsonElement value) ? value.GetRawText() : "absent";
+        static string Text(JsonObject parts, string key) =>
+            parts.TryGetPropertyValue(key, out JsonNode? value) ? value?.ToJsonString() ?? "null" : "absent";
     }
 
     private string PathOf(long step) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TorchSharp;
 
 namespace GenerativeML;
 
@@ -23,20 +24,20 @@ internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, 
 
     /// <summary>Whether it is time for a report.</summary>
     public bool IsDue =>
-        run.Progress is not null && _counted > 1 && _time.GetElapsedTime(_last) >= run.ReportInterval;
+        run.Context.Progress is not null && _counted > 1 && _time.GetElapsedTime(_last) >= run.Context.ReportInterval;
 
     public void Report(
         long step, int epoch, IReadOnlyDictionary<string, double> losses,
         IReadOnlyDictionary<string, double> validation, double rate, TimeSpan dataWait, bool last)
     {
-        if (run.Progress is null)
+        if (run.Context.Progress is null)
             return;
         TimeSpan elapsed = _time.GetElapsedTime(_began);
         TimeSpan perStep = _counted > 1
             ? _time.GetElapsedTime(_warm) / (_counted - 1)
             : elapsed / Math.Max(1, _counted);
         (long rows, TimeSpan since) = _rows > 0 ? (_rows, _time.GetElapsedTime(_last)) : (_total, elapsed);
-        run.Progress.Report(new TrainingProgress
+        run.Context.Progress.Report(new TrainingProgress
         {
             Step = step,
             Steps = steps,
@@ -60,5 +61,64 @@ internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, 
     {
         using Process self = Process.GetCurrentProcess();
         return self.PeakWorkingSet64;
+    }
+}
+
+/// <summary>Means of losses by name, read back from the device only now and then.</summary>
+internal sealed class LossMeans : IDisposable
+{
+    private const int MostUnread = 256;
+
+    private readonly Dictionary<string, (double Sum, double Weight)> _sums = []; // in the order of first appearance
+    private readonly List<(string Name, torch.Tensor Value, double Weight)> _unread = [];
+
+    /// <summary>Adds the terms of a batch that counts <paramref name="weight"/> times.</summary>
+    public void Add(IReadOnlyList<LossTerm> terms, double weight = 1)
+    {
+        foreach ((string name, torch.Tensor value) in terms)
+            _unread.Add((name, value.detach().DetachFromDisposeScope(), weight));
+        if (_unread.Count >= MostUnread)
+            ReadBack();
+    }
+
+    /// <summary>The means so far; with several terms, their sum as <c>loss</c> too.</summary>
+    public IReadOnlyDictionary<string, double> Means()
+    {
+        ReadBack();
+        Dictionary<string, double> means = _sums.ToDictionary(s => s.Key, s => s.Value.Sum / s.Value.Weight);
+        if (means.Count > 0)
+            means.TryAdd("loss", means.Values.Sum());
+        return means;
+    }
+
+    /// <summary>The same since the last call.</summary>
+    public IReadOnlyDictionary<string, double> Read()
+    {
+        IReadOnlyDictionary<string, double> means = Means();
+        _sums.Clear();
+        return means;
+    }
+
+    public void Dispose()
+    {
+        _unread.ForEach(term => term.Value.Dispose());
+        _unread.Clear();
+    }
+
+    private void ReadBack()
+    {
+        if (_unread.Count == 0)
+            return;
+        using IDisposable noGradient = torch.no_grad();
+        using torch.Tensor all = torch.stack([.. _unread.Select(term => term.Value)]);
+        var values = new float[_unread.Count];
+        HostTensors.CopyTo(all, values);
+        for (int i = 0; i < values.Length; i++)
+        {
+            (string name, _, double weight) = _unread[i];
+            (double sum, double weights) = _sums.GetValueOrDefault(name);
+            _sums[name] = (sum + values[i] * weight, weights + weight);
+        }
+        Dispose();
     }
 }

@@ -2,10 +2,7 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// The one training loop: order and batches, learning rate, clipping, validation, early stopping, checkpoints, progress
-/// and cancellation, for every family.
-/// </summary>
+/// <summary>The one training loop, for every family.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
     // A number that TorchSharp makes for an operator (a Scalar) stays in native memory until it is finalised, and glibc
@@ -14,14 +11,15 @@ internal sealed class TrainingLoop : IDisposable
     private const int CollectEvery = 16;
 
     private readonly ITrainable _family;
+    private readonly IReadOnlyList<(string Name, torch.Tensor Value)> _state;
     private readonly TrainingData _data;
     private readonly TrainingRun _run;
     private readonly LearningRate _rate;
     private readonly FlatOptimizer[] _optimizers;
-    private readonly EarlyStopping _stopping;
-    private readonly WeightSnapshot? _best;
+    private readonly BestWeights? _best; // null where no validation loss tells
     private readonly LossMeans _losses = new();
     private readonly SeededRandom _random;
+    private readonly ProgressReporter _reporter;
     private readonly CheckpointStore? _checkpoints;
     private readonly long _batchesPerEpoch, _steps;
 
@@ -33,7 +31,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingLoop(ITrainable family, TrainingData data, TrainingRun run, torch.Device device)
     {
-        _family = family;
+        (_family, _state) = (family, family.State);
         _data = data;
         _run = run;
         // First, because it may fail, and what follows holds tensors.
@@ -44,10 +42,12 @@ internal sealed class TrainingLoop : IDisposable
         _rate = new LearningRate(
             run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
-            u => FlatOptimizer.For(u, run.WeightDecay, run.Options.GradientClipNorm))];
-        _stopping = new EarlyStopping(run.Options.EarlyStoppingPatience);
-        _best = data.ValidationRows > 0 && family.WatchesValidation ? new WeightSnapshot(family.Network) : null;
+            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
+        _best = data.ValidationRows > 0 && family.WatchesValidation
+            ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
+            : null;
         _random = new SeededRandom(device);
+        _reporter = new ProgressReporter(run, _steps, device.type == DeviceType.CPU);
     }
 
     /// <summary>Trains a family's network, from the newest checkpoint if there is one.</summary>
@@ -63,7 +63,7 @@ internal sealed class TrainingLoop : IDisposable
         using IDisposable threads = TorchThreads.For(
             LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
         if (TorchRuntime.VersionWarning is string warning)
-            run.Warning?.Invoke(warning);
+            run.Context.Warning?.Invoke(warning);
         using var loop = new TrainingLoop(family, data, run, device);
         return loop.Run();
     }
@@ -78,12 +78,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingOutcome Run()
     {
-        long step = _checkpoints?.Restore(_family.Network, _family.Updates, _optimizers, _best, _stopping) ?? 0;
+        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors()) ?? (0, null);
+        if (best is { } known && _best is not null)
+            _best.Best = known;
         _finite = step;
         CancellationToken cancellation = _run.Options.CancellationToken;
-        var reporter = new ProgressReporter(_run, _steps, _random.Device.type == DeviceType.CPU);
         int epoch = (int)(Math.Max(0, step - 1) / _batchesPerEpoch);
-        bool stopped = _stopping.IsOver || _family.IsSettled, cancelled = false;
+        bool stopped = IsOver(), cancelled = false;
         while (step < _steps && !stopped && !cancelled)
         {
             epoch = (int)(step / _batchesPerEpoch);
@@ -93,20 +94,17 @@ internal sealed class TrainingLoop : IDisposable
                 if (cancellation.IsCancellationRequested)
                     break;
                 Step(batch, step++);
-                reporter.Count(batch.Rows);
+                _reporter.Count(batch.Rows);
                 if (EndsEpoch(step))
                     break; // the epoch's end is also what a checkpoint at this step stands for
-                if (_checkpoints?.IsDue(step) == true)
-                    Save(step);
-                if (reporter.IsDue)
-                    Report(reporter, step, epoch, last: false);
+                SaveAndReport(step, epoch);
             }
             bool complete = step > begun && EndsEpoch(step);
             if (complete)
             {
                 // Before a cancelled run is saved, too: going on from here begins with the next epoch.
                 EndEpoch(step);
-                stopped = _stopping.IsOver || _family.IsSettled;
+                stopped = IsOver();
             }
             if (cancellation.IsCancellationRequested)
             {
@@ -123,18 +121,16 @@ internal sealed class TrainingLoop : IDisposable
             }
             else
             {
-                if (_checkpoints?.IsDue(step) == true)
-                    Save(step);
-                if (reporter.IsDue)
-                    Report(reporter, step, epoch, last: false);
+                SaveAndReport(step, epoch);
             }
         }
-        if (_best is not null && double.IsFinite(_stopping.Best))
-            _best.Restore();
-        Report(reporter, step, epoch, last: true);
+        _best?.Restore();
+        Report(step, epoch, last: true);
         CheckWeights(step);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
+
+    private bool IsOver() => _best?.IsOver == true || _family.IsSettled;
 
     // The last epoch of a run of so many steps may be a part of one.
     private bool EndsEpoch(long step) => step % _batchesPerEpoch == 0 || step == _steps;
@@ -199,18 +195,24 @@ internal sealed class TrainingLoop : IDisposable
             CollectNumbers();
         }
         _validation = means.Read();
-        if (_stopping.Improves(_validation["loss"]))
-            _best.Take();
+        _best.Take(_validation["loss"]);
     }
 
-    /// <summary>
-    /// Every step has a random state of its own, so that a resumed run draws what it would have drawn.
-    /// </summary>
+    // Every step has a random state of its own, so that a resumed run draws what it would have drawn.
     private StepContext Context(long step, RandomPurpose purpose, int part = 0)
     {
-        ulong seed = SplitMix64.Derive(_run.Seed, purpose, step * _run.Parts + part);
+        ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step * _run.Parts + part);
         _random.Seed(seed);
         return new StepContext(step, _steps, _random, seed);
+    }
+
+    // What is due after a step.
+    private void SaveAndReport(long step, int epoch)
+    {
+        if (_checkpoints?.IsDue(step) == true)
+            Save(step);
+        if (_reporter.IsDue)
+            Report(step, epoch, last: false);
     }
 
     private void Save(long step)
@@ -219,15 +221,24 @@ internal sealed class TrainingLoop : IDisposable
             return;
         CheckLosses(step, _losses.Means());
         CheckWeights(step);
-        _checkpoints.Save(step, _family.Network, _family.Updates, _optimizers, _best, _stopping);
+        _checkpoints.Save(step, Tensors(), _best?.Best ?? (double.PositiveInfinity, 0));
     }
 
-    private void Report(ProgressReporter reporter, long step, int epoch, bool last)
+    // What a checkpoint holds.
+    private IEnumerable<(string Name, torch.Tensor Value)> Tensors() =>
+    [
+        .. _state.Select(t => ("network." + t.Name, t.Value)),
+        .. _best?.Copies.Select(t => ("best." + t.Name, t.Value)) ?? [],
+        .. _optimizers.SelectMany(
+            (o, i) => o.State.Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
+    ];
+
+    private void Report(long step, int epoch, bool last)
     {
         if (_losses.Read() is { Count: > 0 } losses)
             _reported = losses;
         CheckLosses(step, _reported);
-        reporter.Report(step, epoch + 1, _reported, _validation, _rate.At(Math.Max(0, step - 1)), _data.Waited, last);
+        _reporter.Report(step, epoch + 1, _reported, _validation, _rate.At(Math.Max(0, step - 1)), _data.Waited, last);
     }
 
     private void CheckLosses(long step, IReadOnlyDictionary<string, double> losses)
@@ -244,8 +255,7 @@ internal sealed class TrainingLoop : IDisposable
     private void CheckWeights(long step)
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in
-            _family.Network.NamedTensors().Concat(_optimizers.SelectMany(o => o.State)))
+        foreach ((string name, torch.Tensor value) in _state.Concat(_optimizers.SelectMany(o => o.State)))
         {
             using DisposeScope scope = torch.NewDisposeScope();
             if (!value.isfinite().all().item<bool>())

@@ -4,25 +4,36 @@ using System.Text.Json.Serialization;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What the training loop is told beside the options: everything that the family and its caller decided.
-/// </summary>
+/// <summary>What surrounds a run where options leave it open: seed and device, who hears of progress.</summary>
+internal sealed record TrainingContext
+{
+    /// <summary>The seed: the options' own, else the context's, else 0.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>The device: the options' own, else the context's.</summary>
+    public required ComputeDevice Device { get; init; }
+
+    /// <summary>Whether the CPU may stand in for a CUDA device that is not there.</summary>
+    public required bool FallbackToCpu { get; init; }
+
+    /// <summary>Hears of progress: the options' own listener and the log.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>The least time between two reports of progress.</summary>
+    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Hears what the user should know although training goes on.</summary>
+    public Action<string>? Warning { get; init; }
+}
+
+/// <summary>What the family and its caller decided for the training loop.</summary>
 internal sealed record TrainingRun
 {
     /// <summary>The options as the caller gave them.</summary>
     public required TrainingOptions Options { get; init; }
 
-    /// <summary>Hears of progress.</summary>
-    public IProgress<TrainingProgress>? Progress { get; init; }
-
-    /// <inheritdoc cref="TrainingContext.ReportInterval"/>
-    public TimeSpan ReportInterval { get; init; } = TimeSpan.FromMilliseconds(200);
-
-    /// <summary>Hears what the user should know although training goes on.</summary>
-    public Action<string>? Warning { get; init; }
-
-    /// <summary>The seed, resolved.</summary>
-    public required int Seed { get; init; }
+    /// <summary>The seed, and who hears of progress.</summary>
+    public required TrainingContext Context { get; init; }
 
     /// <summary>Rows in a step, resolved.</summary>
     public required int BatchSize { get; init; }
@@ -30,9 +41,7 @@ internal sealed record TrainingRun
     /// <summary>Passes over the rows, resolved.</summary>
     public required int Epochs { get; init; }
 
-    /// <summary>
-    /// Optimizer steps, where not whole epochs decide. <see cref="Epochs"/> is then their number, rounded up.
-    /// </summary>
+    /// <summary>Optimizer steps, where not whole epochs decide; <see cref="Epochs"/> is then rounded up.</summary>
     public long? Steps { get; init; }
 
     /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
@@ -42,29 +51,21 @@ internal sealed record TrainingRun
     public required double LearningRate { get; init; }
 
     /// <summary>Where the learning rate's fall ends, in shares of its peak.</summary>
-    public double RateFloor { get; init; } = GenerativeML.LearningRate.DefaultFloor;
+    public double RateFloor { get; init; } = 0.01;
 
     /// <summary>Weight decay, resolved.</summary>
     public required double WeightDecay { get; init; }
 
-    /// <summary>
-    /// Everything that decides the result, as JSON: a checkpoint of another run than this one is refused by it.
-    /// </summary>
+    /// <summary>All that decides the result, as JSON: a checkpoint of another run is refused by it.</summary>
     public required string Identity { get; init; }
 
-    /// <summary>
-    /// A run of whole epochs. It is known by its options with what was resolved in the place of what they leave open,
-    /// for another version may have other defaults, and by what the family adds.
-    /// </summary>
+    /// <summary>A run of whole epochs, known by options, what was resolved of them, and what the family adds.</summary>
     public static TrainingRun Of(
         TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,
         double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
         {
             Options = options,
-            Progress = context.Progress,
-            ReportInterval = context.ReportInterval,
-            Warning = context.Warning,
-            Seed = context.Seed,
+            Context = context,
             BatchSize = batchSize,
             Epochs = epochs,
             LearningRate = learningRate,
@@ -77,8 +78,7 @@ internal sealed record TrainingRun
                 ]),
         };
 
-    /// <summary>An <see cref="Identity"/> of options and what was resolved beside them.</summary>
-    public static string Describe(TrainingOptions options, params ReadOnlySpan<(string Name, object Value)> resolved)
+    private static string Describe(TrainingOptions options, (string Name, object Value)[] resolved)
     {
         JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();
         foreach ((string name, object value) in resolved)
@@ -89,9 +89,24 @@ internal sealed record TrainingRun
     private static readonly JsonSerializerOptions Format = new() { Converters = { new JsonStringEnumConverter() } };
 }
 
-/// <summary>How a training run ended.</summary>
-/// <param name="Steps">Optimizer steps made.</param>
-/// <param name="Epochs">Epochs begun.</param>
-/// <param name="StoppedEarly">Whether the validation loss ended it.</param>
-/// <param name="Cancelled">Whether the caller ended it and asked for the model so far.</param>
+/// <summary>How a training run ended: steps made, epochs begun, whether validation or the caller ended it.</summary>
 internal sealed record TrainingOutcome(long Steps, int Epochs, bool StoppedEarly, bool Cancelled);
+
+/// <summary>The learning rate: a linear rise to the peak, then a fall to a floor, in shares of the peak.</summary>
+internal sealed record LearningRate(
+    double Peak, LearningRateSchedule Schedule, long Steps, long WarmupSteps, double Floor = 0.01)
+{
+    /// <summary>The rate of step <paramref name="step"/>, counted from zero.</summary>
+    public double At(long step)
+    {
+        if (step < WarmupSteps)
+            return Peak * (step + 1) / (WarmupSteps + 1);
+        if (Schedule == LearningRateSchedule.Constant)
+            return Peak;
+        double done = (step - WarmupSteps) / (double)Math.Max(1, Steps - 1 - WarmupSteps);
+        double left = Schedule == LearningRateSchedule.Linear
+            ? 1 - done
+            : 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+        return Peak * (Floor + (1 - Floor) * Math.Max(0, left));
+    }
+}

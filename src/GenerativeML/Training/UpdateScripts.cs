@@ -12,7 +12,7 @@ internal static class UpdateScripts
 {
     // An operator that libtorch does not know ends the process when it is called: nothing here depends on a run.
     // clip: the norm stays on the device, or every step would wait for it. orthogonalize: an odd polynomial that lifts
-    // small singular values quickly, and keeps all of them between 0.7 and 1.2: Jordan's choice, see FlatMuon. More
+    // small singular values quickly, and keeps all of them between 0.7 and 1.2: Jordan's choice, see FlatOptimizer. More
     // rounds would cost time and bring nothing. muon: the momentum is Nesterov's. Lists of tensors to change are taken
     // as they are given: what happens to a list made in a script is optimised away.
     private const string Source = """
@@ -47,9 +47,6 @@ internal static class UpdateScripts
         def average(means: List[Tensor], values: List[Tensor], share: float):
             torch._foreach_lerp_(means, values, share)
 
-        def copy(targets: List[Tensor], sources: List[Tensor]):
-            torch._foreach_copy_(targets, sources)
-
         """; // without a line's end after the last statement the parser fails
 
     private static readonly Lazy<torch.jit.CompilationUnit> Compiled = new(() => torch.jit.compile(Source));
@@ -57,17 +54,14 @@ internal static class UpdateScripts
     /// <summary>Scales gradients down to a norm, where theirs is larger.</summary>
     public static void Clip(torch.Tensor gradients, Scalar limit) => Run("clip", gradients, limit);
 
-    /// <summary>AdamW's step; see <see cref="AdamMoments"/>.</summary>
+    /// <summary>AdamW's step; see <see cref="FlatOptimizer"/>.</summary>
     public static void AdamW(object[] arguments) => Run("adamw", arguments);
 
-    /// <summary>
-    /// Matrices with about the same singular vectors, and all singular values about one: (N, rows, columns) →
-    /// (N, rows, columns), each matrix for itself.
-    /// </summary>
+    /// <summary>Matrices (N, rows, columns) with about the same singular vectors, and values of about one.</summary>
     public static torch.Tensor Orthogonalize(torch.Tensor matrices) =>
         Compiled.Value.invoke<torch.Tensor>("orthogonalize", matrices);
 
-    /// <summary>Muon's step for matrices of one size, (N, rows, columns); see <see cref="FlatMuon"/>.</summary>
+    /// <summary>Muon's step for matrices of one size, (N, rows, columns); see <see cref="FlatOptimizer"/>.</summary>
     public static void Muon(
         torch.Tensor weights, torch.Tensor gradients, torch.Tensor mean, Scalar momentum, double rate, double kept)
     {
@@ -82,16 +76,26 @@ internal static class UpdateScripts
         Run("average", means, values, scalar);
     }
 
-    /// <summary>Gives each target the values of its source.</summary>
-    public static void Copy(torch.Tensor[] targets, torch.Tensor[] sources)
-    {
-        if (targets.Length > 0)
-            Run("copy", targets, sources);
-    }
-
     private static void Run(string function, params object[] arguments)
     {
         Compiled.Value.invoke(function, arguments);
         GC.KeepAlive(arguments);
+    }
+}
+
+/// <summary>Running means of weights (Polyak and Juditsky 1992), which are smoother than the last ones.</summary>
+internal static class WeightAverage
+{
+    /// <summary>
+    /// Moves means towards their weights after update number <paramref name="count"/>, counted from zero. The first
+    /// updates move them faster, so that they soon forget where they began.
+    /// </summary>
+    public static void Update(IReadOnlyList<(torch.Tensor Mean, torch.Tensor Value)> pairs, double decay, long count)
+    {
+        if (pairs.Count == 0)
+            return;
+        using IDisposable noGradient = torch.no_grad();
+        double kept = Math.Min(decay, (1.0 + count) / (10.0 + count));
+        UpdateScripts.Average([.. pairs.Select(p => p.Mean)], [.. pairs.Select(p => p.Value)], 1 - kept);
     }
 }

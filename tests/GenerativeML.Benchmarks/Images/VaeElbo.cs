@@ -13,10 +13,8 @@ internal sealed class VaeElbo(float[][] images)
         var random = new SplitMix64(1);
         NormalNumbers.Fill(ref random, noise);
         float[] reconstruction = new float[images.Length], kl = new float[images.Length * latents];
-        using var pass = new InferenceModel(
-            new ElboPass(network), [PassInput.Singles("rows", width), PassInput.Singles("noise", latents)],
-            model.Weights);
-        pass.Run(images.Length, [rows, noise], [reconstruction, kl], Environment.ProcessorCount);
+        using var pass = new OnnxRows(new ElboPass(network), model.Weights, [width, latents]);
+        pass.Run(images.Length, [rows, noise], [reconstruction, kl]);
         return (reconstruction.Sum(v => (double)v) + kl.Sum(v => (double)v)) / images.Length;
     }
 

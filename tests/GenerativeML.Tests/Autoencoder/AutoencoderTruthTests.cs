@@ -73,8 +73,7 @@ public class AutoencoderTruthTests
 
         var weights = new HostWeights([new TensorSpec("memory", TensorType.F32, stored, Width)]);
         memory.SelectMany(r => r).ToArray().CopyTo(weights["memory"], 0);
-        using var model = new InferenceModel(
-            new DifferencesPass(new NearestRows(stored, Width)), [PassInput.Singles("rows", Width)], weights);
+        using var model = new OnnxRows(new DifferencesPass(new NearestRows(stored, Width)), weights, [Width]);
         float[] near = new float[rows.Length * Width], far = new float[rows.Length * Width];
         float[] nearSum = new float[rows.Length], farSum = new float[rows.Length];
         model.Run(rows.Length, [rows.SelectMany(r => r).ToArray()], [near, far, nearSum, farSum]);

@@ -8,9 +8,9 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
 {
     public static IReadOnlyList<string> Names { get; } =
     [
-        "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Min", "Concat", "IfLess", "MatMul",
-        "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "GroupNorm", "Conv2d",
-        "Conv2dStride", "ConvTranspose2d", "Upsample2", "Embed", "Gather", "LeakyRelu", "Softmax", "LogSoftmax",
+        "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Concat", "IfLess", "MatMul",
+        "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "Conv2d",
+        "Conv2dStride", "ConvTranspose2d", "Embed", "LeakyRelu", "Softmax",
         "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze",
         "Transpose", "Slice", "SliceEnd", "Input",
         "Smallest", "BatchNorm", "BatchNormPictures", "Attention", "Mixture",
@@ -53,7 +53,6 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Numbers" => 3 - (x * 2 + 1 - 0.5f) / 4,
                 "Negate" => -x,
                 "Max" => T.Max(x, y),
-                "Min" => T.Min(x, w.Constant(0.2f)),
                 "Concat" => T.Concat(-1, x, y, x),
                 "IfLess" => T.IfLess(x, y, positive, w.Constant(-1)),
                 "MatMul" => x.Unsqueeze(1).MatMul(y.Unsqueeze(2)),
@@ -64,16 +63,12 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                     .Transpose(1, 0, 2),
                 "Member" => w.OfMember(1).Linear("many", x),
                 "LayerNorm" => w.LayerNorm("n", x),
-                "GroupNorm" => w.GroupNorm("p", pictures, 2),
                 "Conv2d" => w.Conv2d("c", pictures, padding: 1),
                 "Conv2dStride" => w.Conv2d("c", pictures, stride: 2, padding: 1),
                 "ConvTranspose2d" => w.ConvTranspose2d("t", pictures, stride: 2, padding: 1),
-                "Upsample2" => pictures.Upsample2(),
                 "Embed" => w["table"].Embed(positive.Slice(1, 0, 2).Clamp(0, 6).ToIndices()),
-                "Gather" => x.Gather(positive.Slice(1, 0, 2).Clamp(0, 5).ToIndices()),
                 "LeakyRelu" => x.LeakyRelu(0.2f),
                 "Softmax" => x.Softmax(),
-                "LogSoftmax" => x.LogSoftmax(),
                 "Clamp" => x.Clamp(-0.3f, 0.4f),
                 "Sum" => x.Reduce(Reduction.Sum, -1),
                 "SumMiddle" => twice.Reduce(Reduction.Sum, 1),
@@ -87,11 +82,11 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Transpose" => pictures.Transpose(0, 3, 1, 2),
                 "Slice" => x.Slice(1, 2, 3),
                 "SliceEnd" => x.Slice(-1, -2, 2),
-                "Smallest" => Smallest(x),
+                "Smallest" => Smallest(x, w["table"]),
                 "BatchNorm" => w.BatchNorm("n", x),
                 "BatchNormPictures" => w.BatchNorm("p", pictures, pictures: true),
                 "Attention" => w.Attention(twice.Linear(w["qkv.weight"]), 2, 4),
-                "Mixture" => (w.Linear("l", x).LogSoftmax() - positive.Slice(1, 0, 1).Apply(Function.Log))
+                "Mixture" => (w.Linear("l", x).Softmax().Apply(Function.Log) - positive.Slice(1, 0, 1).Apply(Function.Log))
                     .LogSumExp(1).Apply(Function.Softplus),
                 "Log" or "Sqrt" => positive.Apply(Enum.Parse<Function>(name)),
                 _ => (x * 3).Apply(Enum.Parse<Function>(name)),
@@ -100,11 +95,11 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
     }
 
     // In order, which is not promised.
-    private static T Smallest<T>(T x)
+    private static T Smallest<T>(T x, T table)
         where T : struct, ITensor<T>
     {
-        (T values, T places) = x.Smallest(2);
-        T all = T.Concat(1, values, x.Gather(places));
+        (T values, T places) = x.Slice(1, 0, 6).Smallest(2);
+        T all = T.Concat(2, values.Unsqueeze(2), table.Embed(places)); // (B, 2, 6)
         return T.Concat(1, all.Reduce(Reduction.Min, 1), all.Reduce(Reduction.Max, 1));
     }
 }

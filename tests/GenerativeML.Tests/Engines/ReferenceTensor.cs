@@ -46,7 +46,6 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
     public static ReferenceTensor operator /(ReferenceTensor a, float b) => a.Map(x => x / b);
     public static ReferenceTensor operator -(ReferenceTensor a) => a.Map(x => -x);
     public static ReferenceTensor Max(ReferenceTensor a, ReferenceTensor b) => Zip(a, b, Math.Max);
-    public static ReferenceTensor Min(ReferenceTensor a, ReferenceTensor b) => Zip(a, b, Math.Min);
 
     public static ReferenceTensor Concat(int axis, params ReferenceTensor[] parts)
     {
@@ -86,10 +85,6 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         return bias is { } shift ? normal + shift : normal;
     }
 
-    public ReferenceTensor GroupNorm(
-        int groups, ReferenceTensor gain, ReferenceTensor bias, float epsilon = 1e-5f) =>
-        Reshape(0, groups, -1).Normal(epsilon).Reshape(Shape) * gain.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
-
     public ReferenceTensor Conv2d(ReferenceTensor weight, ReferenceTensor? bias, int stride = 1, int padding = 0)
     {
         ReferenceTensor x = this;
@@ -123,12 +118,6 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         });
     }
 
-    public ReferenceTensor Upsample2()
-    {
-        ReferenceTensor x = this;
-        return Of([Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]], i => x[i[0], i[1], i[2] / 2, i[3] / 2]);
-    }
-
     public ReferenceTensor Embed(ReferenceTensor indices)
     {
         ReferenceTensor table = this;
@@ -136,7 +125,7 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
             table[[(long)indices[i[..indices.Rank]], .. i[indices.Rank..]]]);
     }
 
-    public ReferenceTensor Gather(ReferenceTensor indices)
+    private ReferenceTensor Gather(ReferenceTensor indices)
     {
         ReferenceTensor x = this;
         return Of(indices.Shape, i => x[[.. i[..^1], (long)indices[i]]]);
@@ -157,7 +146,6 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         Function.Sqrt => Math.Sqrt(x),
         Function.Square => x * x,
         Function.Abs => Math.Abs(x),
-        Function.Sign => Math.Sign(x),
         _ => throw new ArgumentOutOfRangeException(nameof(function)),
     });
 
@@ -165,7 +153,7 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
 
     public ReferenceTensor Softmax() => LogSoftmax().Map(Math.Exp);
 
-    public ReferenceTensor LogSoftmax() => this - Apply(Function.Exp).Reduce(Reduction.Sum, -1).Map(Math.Log);
+    private ReferenceTensor LogSoftmax() => this - Apply(Function.Exp).Reduce(Reduction.Sum, -1).Map(Math.Log);
 
     public ReferenceTensor Clamp(float low, float high) => Map(x => Math.Clamp(x, low, high));
 

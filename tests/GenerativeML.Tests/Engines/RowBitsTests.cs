@@ -16,25 +16,21 @@ public sealed class RowBitsTests
         {
             HostWeights weights = OperatorPass.Weights(width, outputs: 37, random);
             float[] x = Values(), y = Values();
-            using var model = new InferenceModel(
-                new OperatorPass(name, width), [PassInput.Singles("x", width), PassInput.Singles("y", width)], weights);
+            using var model = new OnnxRows(new OperatorPass(name, width), weights, [width, width]);
             int each = Width(name, width, weights);
             float[] expected = new float[Rows * each];
             model.Run(Rows, [x, y], [expected]);
             foreach (int size in (int[])[1, 2, 3, 7, 100, 256, Rows])
             {
-                foreach (int threads in (int[])[1, 2])
+                float[] found = new float[expected.Length];
+                for (int first = 0; first < Rows; first += size)
                 {
-                    float[] found = new float[expected.Length];
-                    for (int first = 0; first < Rows; first += size)
-                    {
-                        int count = Math.Min(size, Rows - first);
-                        model.Run(count, [Part(x), Part(y)], [found.AsMemory(first * each, count * each)], threads);
+                    int count = Math.Min(size, Rows - first);
+                    model.Run(count, [Part(x), Part(y)], [found.AsMemory(first * each, count * each)]);
 
-                        ReadOnlyMemory<float> Part(float[] all) => all.AsMemory(first * width, count * width);
-                    }
-                    Assert.IsTrue(expected.AsSpan().SequenceEqual(found), $"{name}, {width} wide, {size} at once");
+                    ReadOnlyMemory<float> Part(float[] all) => all.AsMemory(first * width, count * width);
                 }
+                Assert.IsTrue(expected.AsSpan().SequenceEqual(found), $"{name}, {width} wide, {size} at once");
             }
 
             float[] Values() => [.. Enumerable.Range(0, Rows * width).Select(_ => 2 * random.NextSingle() - 1)];

@@ -30,7 +30,7 @@ public sealed class ScalarTests
         Assert.DoesNotContain("Tensor.mul(Tensor)", unsafeMethods);
 
         List<string> violations = [];
-        foreach ((string caller, string source, string called) in Calls(typeof(InferenceModel).Assembly.Location))
+        foreach ((string caller, string source, string called) in Calls(typeof(InferenceCache).Assembly.Location))
         {
             if (!unsafeMethods.Contains(called) || caller.StartsWith(nameof(TorchArithmetic), StringComparison.Ordinal))
                 continue;

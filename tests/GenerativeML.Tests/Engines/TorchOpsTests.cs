@@ -46,7 +46,7 @@ public sealed class TorchOpsTests
             TorchTensor hidden = w.LayerNorm("n", w.Linear("a", x)).Apply(Function.Gelu);
             TorchTensor y = w.Linear("b", hidden).Apply(Function.Elu) * 0.5f - 1;
             TorchTensor all = w.Linear("many", y.Apply(Function.Silu)).LogSumExp(-1).Apply(Function.Softplus);
-            TorchTensor shares = y.LogSoftmax().Apply(Function.Square) / (y.Apply(Function.Exp) + 1);
+            TorchTensor shares = y.Softmax().Apply(Function.Log).Apply(Function.Square) / (y.Apply(Function.Exp) + 1);
             TorchTensor rest = shares + (2 - y).LeakyRelu(0.1f);
             return all.Value.sum().Plus(rest.Value.sum());
         }

@@ -17,7 +17,7 @@ internal static class TestGan
 
     /// <summary>Options with everything decided that they leave open.</summary>
     public static GanOptions Resolved(GanOptions options, VectorInput input) =>
-        (GanOptions)options.Resolve(new RowStatistics(input, [], [], [], 100));
+        (GanOptions)options.Resolve(new RowStatistics(input, [], [], 100));
 
     /// <summary>Points near the corners of a square, as a training table.</summary>
     public static ArrayRows Corners(long count = 200) => new(count, 2, (i, j) =>

@@ -15,10 +15,8 @@ public class TrainedGanTests
         GanNetwork network = TestGan.Network(
             new GanOptions { PackSize = pack, SpectralNormalization = spectral }, conditional ? 2 : 0);
         HostWeights weights = RandomWeights(network);
-        List<PassInput> inputs = [PassInput.Singles("rows", 3), PassInput.Singles("normal", 2)];
-        if (conditional)
-            inputs.Add(PassInput.Singles("condition", 2));
-        float[][] all = [.. inputs.Select((input, i) => Waves(40 * (int)input.RowShape[0], i + 1))];
+        int[] widths = conditional ? [3, 2, 2] : [3, 2]; // rows, normal numbers, conditions
+        float[][] all = [.. widths.Select((width, i) => Waves(40 * width, i + 1))];
 
         float[][] onnx = Run(requiresTorch: false, 0, 40), torch = Run(requiresTorch: true, 0, 40);
         foreach ((float[] a, float[] b) in onnx.Zip(torch))
@@ -32,14 +30,12 @@ public class TrainedGanTests
 
         float[][] Run(bool requiresTorch, int first, int count)
         {
-            using var model = new InferenceModel(
-                new ScoreAndSample(network), inputs, weights, requiresTorch: requiresTorch);
+            using var model = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
             float[][] results = [new float[count], new float[3 * count]];
             model.Run(
-                count,
-                [.. all.Zip(inputs, (rows, input) => (InputRows)rows.AsMemory(
-                    first * (int)input.RowShape[0], count * (int)input.RowShape[0]))],
-                [.. results.Select(r => r.AsMemory())]);
+                "", () => new ScoreAndSample(network), weights, count,
+                [.. all.Zip(widths, (rows, width) => (ReadOnlyMemory<float>)rows.AsMemory(first * width, count * width))],
+                [.. results.Select(r => r.AsMemory())], requiresTorch);
             return results;
         }
     }

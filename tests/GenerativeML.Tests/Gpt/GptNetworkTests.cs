@@ -44,7 +44,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = TinyGpt.Network();
-        using NamedTensorModule module = TinyGpt.Module(network);
+        using NamedTensors module = TinyGpt.Module(network);
         torch.Tensor tokens = TinyGpt.Tokens(1, 8), other = tokens.clone();
         const int changed = 5;
         other.narrow(1, changed, 1).copy_(tokens.narrow(1, changed, 1).add(1).mul(-1).add(11));
@@ -68,7 +68,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         var network = new GptNetwork(TinyGpt.Options() with { Dropout = dropout });
-        using NamedTensorModule module = TinyGpt.Module(network);
+        using NamedTensors module = TinyGpt.Module(network);
         Backward(network, module);
         foreach ((string name, torch.Tensor value) in module.Tensors)
         {
@@ -87,7 +87,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         var network = new GptNetwork(TinyGpt.Options(gelu: gelu) with { TieEmbeddings = tied });
-        using NamedTensorModule module = TinyGpt.Module(network);
+        using NamedTensors module = TinyGpt.Module(network);
         Backward(network, module);
         foreach ((string name, torch.Tensor value) in module.Tensors)
         {
@@ -112,7 +112,7 @@ public class GptNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         GptOptions options = TinyGpt.Options() with { Dropout = 0.3 };
         GptNetwork plain = new(options), checkpointed = new(options with { GradientCheckpointing = true });
-        using NamedTensorModule one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
+        using NamedTensors one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
         Backward(plain, one);
         Backward(checkpointed, other);
         foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in one.Tensors.Zip(other.Tensors))
@@ -125,7 +125,7 @@ public class GptNetworkTests
         var lora = new LoraOptions { Rank = 3, Alpha = 5 };
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = TinyGpt.Network(), adapted = new(TinyGpt.Options() with { Lora = lora });
-        using NamedTensorModule module = TinyGpt.Module(adapted);
+        using NamedTensors module = TinyGpt.Module(adapted);
         torch.Tensor tokens = TinyGpt.Tokens(3, 8);
         float[] without = Logits(adapted, module);
         CollectionAssert.AreEqual(Logits(network, module), without);
@@ -144,17 +144,17 @@ public class GptNetworkTests
         file.Position = 0;
         HostWeights merged = TinyGpt.Weights(network);
         GptAdapters.Load(file, network).MergeInto(merged);
-        using NamedTensorModule plain = TinyGpt.Module(network, merged);
+        using NamedTensors plain = TinyGpt.Module(network, merged);
         float[] together = Logits(network, plain);
         for (int i = 0; i < with.Length; i++)
             Assert.AreEqual(with[i], together[i], 1e-5);
 
-        float[] Logits(GptNetwork of, NamedTensorModule tensors) => TinyGpt.Values(
+        float[] Logits(GptNetwork of, NamedTensors tensors) => TinyGpt.Values(
             TinyGpt.Forward(of, tensors.Tensors.Where(t => of == adapted || !t.Key.Contains("lora_")).ToDictionary(), tokens)
                 .Logits);
     }
 
-    private static void Backward(GptNetwork network, NamedTensorModule module)
+    private static void Backward(GptNetwork network, NamedTensors module)
     {
         var random = new SeededRandom(torch.CPU, 11);
         var objective = new GptObjective(network, module);
@@ -162,6 +162,6 @@ public class GptNetworkTests
         objective.Backward(objective.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);
     }
 
-    private static double Loss(GptNetwork network, NamedTensorModule module) => new GptObjective(network, module)
+    private static double Loss(GptNetwork network, NamedTensors module) => new GptObjective(network, module)
         .ValidationLoss(new Batch([TinyGpt.Tokens(3, 9)], 3), default)[0].Value.item<float>();
 }

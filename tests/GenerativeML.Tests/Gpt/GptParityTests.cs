@@ -17,7 +17,7 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected);
-        using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
         torch.Tensor tokens = Tokens();
         (_, torch.Tensor logits) =
             TinyGpt.Forward(network, module.Tensors, tokens.narrow(1, 0, Expected.Context));
@@ -64,7 +64,7 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected, checkpointing);
-        using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
         double loss = Backward(network, module, parts);
         Assert.AreEqual(expected.Loss, loss, 1e-5);
         Assert.HasCount(expected.Gradients.Count, module.Tensors);
@@ -80,9 +80,9 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected);
-        using NamedTensorModule module = TinyGpt.Module(network, GptExpected.Weights(network));
-        using var optimizer = new FlatAdamW(
-            module.TrainedTensors(), Expected.Decay, clipNorm: 0,
+        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using var optimizer = new FlatOptimizer(
+            [.. module.Tensors.Values], Expected.Decay, clipNorm: 0,
             new AdamSettings(Expected.Beta1, Expected.Beta2, Expected.Epsilon));
         for (int step = 0; step < Expected.Steps; step++)
         {
@@ -101,7 +101,7 @@ public class GptParityTests
         return tokens;
     }
 
-    private static double Backward(GptNetwork network, NamedTensorModule module, int parts)
+    private static double Backward(GptNetwork network, NamedTensors module, int parts)
     {
         var random = new SeededRandom(torch.CPU);
         var objective = new GptObjective(network, module);

@@ -26,10 +26,10 @@ internal static class TinyGpt
     /// <summary>
     /// A network's tensors, with larger weights than training starts from, so that everything has an influence.
     /// </summary>
-    public static NamedTensorModule Module(GptNetwork network, HostWeights? weights = null)
+    public static NamedTensors Module(GptNetwork network, HostWeights? weights = null)
     {
         var random = new SeededRandom(torch.CPU, 3);
-        var module = new NamedTensorModule(network.Initialize(random));
+        var module = new NamedTensors(network.Initialize(random));
         module.LoadStateDict(weights ?? Weights(network));
         return module;
     }
@@ -63,7 +63,7 @@ internal static class TinyGpt
         GptNetwork network, HostWeights weights, IReadOnlyList<int> tokens)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using NamedTensorModule module = Module(network, weights);
+        using NamedTensors module = Module(network, weights);
         torch.Tensor input = HostTensors.Index([.. tokens.Select(t => (long)t)], torch.CPU).unsqueeze(0);
         (torch.Tensor hidden, torch.Tensor logits) = Forward(network, module.Tensors, input);
         return (Values(hidden), Values(logits));

@@ -320,14 +320,13 @@ public sealed class TabularNetworkTests
     private static RunPass OnOnnx(HostWeights weights)
     {
         var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
-        return (key, pass, inputs, rows, values, results) =>
-            cache.Run(key, pass, inputs, weights, rows, values, results);
+        return (key, pass, rows, values, results) => cache.Run(key, pass, weights, rows, values, results);
     }
 
-    private static RunPass OnTorch(HostWeights weights) => (_, pass, inputs, rows, values, results) =>
+    private static RunPass OnTorch(HostWeights weights) => (_, pass, rows, values, results) =>
     {
-        using var engine = new TorchRows(pass(), inputs, weights, torch.CPU);
-        engine.Run(rows, values, results, 1);
+        using var engine = new TorchRows(pass(), weights, torch.CPU);
+        engine.Run(rows, values, results);
     };
 
     /// <summary>

@@ -34,7 +34,7 @@ public sealed class CheckpointTests : IDisposable
         var run = new TrainingRun
         {
             Options = options,
-            Seed = 1,
+            Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false },
             BatchSize = 32,
             Epochs = 6,
             LearningRate = 0.05,

@@ -35,7 +35,7 @@ public class FlatAdamWTests
     {
         using var matrix = new Parameter(torch.tensor([0.5f, -1f, 2f, 0.1f], [2, 2]));
         using var bias = new Parameter(torch.tensor([0.3f, -0.7f], [2]));
-        using var optimizer = new FlatAdamW([bias, matrix], decay, clipNorm: 0);
+        using var optimizer = new FlatOptimizer([bias, matrix], decay, clipNorm: 0);
         var expectedMatrix = new Reference([0.5, -1, 2, 0.1], decay);
         var expectedBias = new Reference([0.3, -0.7], 0); // biases are spared
 
@@ -65,7 +65,7 @@ public class FlatAdamWTests
         torch.Tensor start = random.Normal([3, 7]);
         var ours = new Parameter(start.clone());
         var theirs = new Parameter(start.clone());
-        using var optimizer = new FlatAdamW([ours], weightDecay: 0.1, clipNorm: 0);
+        using var optimizer = new FlatOptimizer([ours], weightDecay: 0.1, clipNorm: 0);
         using torch.optim.Optimizer stock = torch.optim.AdamW([theirs], lr: 0.05, weight_decay: 0.1);
         for (int step = 0; step < 20; step++)
         {
@@ -84,14 +84,14 @@ public class FlatAdamWTests
     {
         using var first = new Parameter(torch.tensor([0.5f, -1f, 2f], [3]));
         using var second = new Parameter(torch.tensor([0.5f, -1f, 2f], [3]));
-        using var whole = new FlatAdamW([first], 0, 0);
-        using var before = new FlatAdamW([second], 0, 0);
+        using var whole = new FlatOptimizer([first], 0, 0);
+        using var before = new FlatOptimizer([second], 0, 0);
         for (int step = 0; step < 3; step++)
         {
             Move(whole, first);
             Move(before, second);
         }
-        using var resumed = new FlatAdamW([second], 0, 0);
+        using var resumed = new FlatOptimizer([second], 0, 0);
         foreach (((string name, torch.Tensor value), (_, torch.Tensor old)) in resumed.State.Zip(before.State))
             value.copy_(old);
         for (int step = 0; step < 3; step++)
@@ -101,7 +101,7 @@ public class FlatAdamWTests
         }
         CollectionAssert.AreEqual(Values(first).ToArray(), Values(second).ToArray());
 
-        static void Move(FlatAdamW optimizer, torch.Tensor weight)
+        static void Move(FlatOptimizer optimizer, torch.Tensor weight)
         {
             using DisposeScope scope = torch.NewDisposeScope();
             optimizer.ClearGradients();
@@ -125,7 +125,7 @@ public class FlatAdamWTests
             using torch.Tensor bias = Numbers(biases, 2).requires_grad_();
             var expectedMatrix = new Reference([.. Values(matrix)], 0.1);
             var expectedBias = new Reference([.. Values(bias)], 0);
-            using var optimizer = new FlatAdamW([bias, matrix], 0.1, clipNorm: 0);
+            using var optimizer = new FlatOptimizer([bias, matrix], 0.1, clipNorm: 0);
             for (int step = 0; step < 3; step++)
             {
                 using DisposeScope scope = torch.NewDisposeScope();
@@ -148,7 +148,7 @@ public class FlatAdamWTests
     public void Other_constants_than_the_papers_are_used_as_given()
     {
         using var weight = new Parameter(torch.tensor([0.5f, -1f], [2]));
-        using var optimizer = new FlatAdamW([weight], 0, 0, new AdamSettings(0, 0.9, 1e-3));
+        using var optimizer = new FlatOptimizer([weight], 0, 0, new AdamSettings(0, 0.9, 1e-3));
         var expected = new Reference([0.5, -1], 0, 0, 0.9, 1e-3);
         for (int step = 0; step < 3; step++)
         {
@@ -166,7 +166,7 @@ public class FlatAdamWTests
     {
         using var weight = new Parameter(torch.ones([2, 3, 1]));
         using var bias = new Parameter(torch.ones([2, 1, 3]));
-        using var optimizer = new FlatAdamW([bias, weight], weightDecay: 0.5, clipNorm: 0);
+        using var optimizer = new FlatOptimizer([bias, weight], weightDecay: 0.5, clipNorm: 0);
         optimizer.Step(rate: 0.1); // no gradient: nothing but decay moves anything
         AssertClose([.. Enumerable.Repeat(0.95, 6)], weight);
         AssertClose([.. Enumerable.Repeat(1.0, 6)], bias);
@@ -177,7 +177,7 @@ public class FlatAdamWTests
     {
         // Adam divides a constant scale out again, so two steps with different clipping are needed to see it.
         using var clipped = new Parameter(torch.zeros(1, 2));
-        using var optimizer = new FlatAdamW([clipped], 0, clipNorm: 1);
+        using var optimizer = new FlatOptimizer([clipped], 0, clipNorm: 1);
         var expected = new Reference([0, 0], 0);
         foreach (double scale in new[] { 0.1, 10 })
         {
@@ -195,7 +195,7 @@ public class FlatAdamWTests
     public void Parameters_keep_their_values_when_they_are_taken_over_and_given_back()
     {
         using var weight = new Parameter(torch.tensor([1f, 2f, 3f], [3]));
-        new FlatAdamW([weight], 0, 0).Dispose();
+        new FlatOptimizer([weight], 0, 0).Dispose();
         AssertClose([1, 2, 3], weight);
         Assert.IsNull(weight.grad);
     }

@@ -41,7 +41,7 @@ public class FlatMuonTests
         torch.Tensor bias = random.Normal([3]).requires_grad_();
         float[] before = TinyGpt.Values(stacked), beforeTall = TinyGpt.Values(tall), beforeBias = TinyGpt.Values(bias);
         var settings = new MuonSettings([new(stacked, 3), new(tall)], RateScale: 4, WeightDecay: 0.5);
-        using var optimizer = new FlatMuon([bias, stacked, tall], settings, weightDecay: 0, clipNorm: 0);
+        using var optimizer = new FlatOptimizer([bias, stacked, tall], weightDecay: 0, clipNorm: 0, muon: settings);
         float[][] gradients =
         [
             TinyGpt.Values(random.Normal([12])),

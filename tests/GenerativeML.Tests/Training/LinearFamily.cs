@@ -10,7 +10,7 @@ internal sealed class LinearFamily : ITrainable, IDisposable
 {
     private readonly Line _line = new();
 
-    public torch.nn.Module Network => _line;
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State => [("weight", _line.weight)];
 
     public IReadOnlyList<UpdateRule> Updates => [new UpdateRule("line", [_line.weight])];
 

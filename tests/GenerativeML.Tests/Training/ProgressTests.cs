@@ -12,8 +12,7 @@ public sealed class ProgressTests
         var run = new TrainingRun
         {
             Options = new TestOptions(),
-            Progress = new Collect(reports),
-            Seed = 1,
+            Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = new Collect(reports) },
             BatchSize = 10,
             Epochs = 1,
             LearningRate = 0.1,

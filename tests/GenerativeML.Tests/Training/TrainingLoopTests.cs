@@ -17,8 +17,7 @@ public class TrainingLoopTests
         var run = new TrainingRun
         {
             Options = options,
-            Progress = options.Progress,
-            Seed = 1,
+            Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = options.Progress },
             BatchSize = 50,
             Epochs = epochs,
             LearningRate = rate,
@@ -200,9 +199,11 @@ public class TrainingLoopTests
         var run = new TrainingRun
         {
             Options = new TestOptions(),
-            Progress = new Collect(reports),
-            ReportInterval = TimeSpan.Zero,
-            Seed = 1,
+            Context = new()
+            {
+                Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = new Collect(reports),
+                ReportInterval = TimeSpan.Zero,
+            },
             BatchSize = 50,
             Epochs = 1,
             LearningRate = 0.1,

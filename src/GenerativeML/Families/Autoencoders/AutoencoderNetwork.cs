@@ -34,13 +34,10 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         _nearest = new NearestRows(options.ReferenceRows, _width);
     }
 
-    /// <inheritdoc />
     public int LatentDimension { get; }
 
-    /// <inheritdoc />
     public override int WidestLayer => _inwards.Skip(1).Max();
 
-    /// <inheritdoc />
     public override void Declare(Layers layers)
     {
         Stack("encoder", _inwards);
@@ -62,7 +59,6 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         }
     }
 
-    /// <inheritdoc />
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
         VectorScaler scaler = FeatureScaler(weights);
@@ -70,27 +66,22 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
             weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         SeededRandom random = step.Step.Random;
         long rows = step.Rows.shape[0];
         long[] perRow = [_members, rows, 1], perFeature = [_members, rows, _width];
-        TorchTensor clean = step.Rows.unsqueeze(0), input = clean;
+        TorchTensor clean = step.Rows.unsqueeze(0), input = clean.Value.expand(_members, -1, -1);
         TorchTensor? level = null, deviation = null;
         if (_hasLevels)
         {
             level = random.Uniform(perRow, Math.Log(_lowest), Math.Log(_highest));
             deviation = level.Value.Apply(Function.Exp);
-            input += (TorchTensor)random.Normal(perFeature) * deviation.Value;
+            input = clean + (TorchTensor)random.Normal(perFeature) * deviation.Value;
         }
         else if (_highest > 0)
         {
-            input += (TorchTensor)random.Normal(perFeature, _highest);
-        }
-        else
-        {
-            input = clean.Value.expand(_members, -1, -1);
+            input = clean + (TorchTensor)random.Normal(perFeature, _highest);
         }
         var inputs = new List<TorchTensor> { input };
         if (_masks)
@@ -113,10 +104,8 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         return [new LossTerm("reconstruction", error.Value.mean())];
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<string> CalibratedTensors => _options.Detects ? ["part_weight"] : [];
 
-    /// <inheritdoc />
     public override void Calibrate(VectorCalibration calibration)
     {
         if (!_options.Detects)
@@ -127,7 +116,6 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
             calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
     }
 
-    /// <inheritdoc />
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
@@ -138,7 +126,6 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
     }
 
-    /// <inheritdoc />
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>
     {
@@ -148,7 +135,6 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         return sum * (1f / _members);
     }
 
-    /// <inheritdoc />
     public (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => (EncodeClean(Member(w, 0), rows.Features), null);
 

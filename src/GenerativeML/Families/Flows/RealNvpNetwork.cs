@@ -13,19 +13,14 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
     private readonly int _width = input.Width;
     private readonly int[] _widths = [input.Width + input.ConditionWidth, .. options.HiddenLayers, 2 * input.Width];
 
-    /// <inheritdoc />
     public bool IsLogLikelihood => true;
 
-    /// <inheritdoc />
     public int LatentDimension => _width;
 
-    /// <inheritdoc />
     public int NormalWidth => _width;
 
-    /// <inheritdoc />
     public override int WidestLayer => _widths.Max();
 
-    /// <inheritdoc />
     public override void Declare(Layers layers)
     {
         layers.Buffer("feature_mask", _width); // zero where a feature is constant, and has no density
@@ -33,12 +28,10 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
         {
             layers.Buffer($"coupling.{k}.mask", _width); // one where a feature is kept
             layers.Parameter($"coupling.{k}.scale", 1, _width);
-            for (int i = 0; i + 1 < _widths.Length; i++)
-                layers.Linear($"coupling.{k}.net.{i}", _widths[i], _widths[i + 1]);
+            layers.Stack($"coupling.{k}.net", _widths);
         }
     }
 
-    /// <inheritdoc />
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
         VectorScaler scaler = FeatureScaler(weights);
@@ -59,7 +52,6 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
         }
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         VectorRows<TorchTensor> rows = step.Inputs;
@@ -71,10 +63,8 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
         return Mean(step.Weights, rows);
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Mean(step.Weights, step.Inputs);
 
-    /// <inheritdoc />
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
@@ -83,11 +73,9 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
         return (each.Reduce(Reduction.Sum, 1), byFeature ? each : null);
     }
 
-    /// <inheritdoc />
     public (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => (Normalize(w, rows).Z, null);
 
-    /// <inheritdoc />
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T>
     {
@@ -120,13 +108,7 @@ internal sealed class RealNvpNetwork(RealNvpOptions options, VectorInput input)
     {
         Scope<T> coupling = w.Of($"coupling.{k}");
         T kept = coupling["mask"], moved = w["feature_mask"] * (1f - kept);
-        T x = rows.Join(rows.Features * kept);
-        for (int i = 0; i + 1 < _widths.Length; i++)
-        {
-            x = coupling.Linear($"net.{i}", x);
-            if (i + 2 < _widths.Length)
-                x = x.Apply(options.Activation);
-        }
+        T x = coupling.Stack("net", _widths.Length - 1, rows.Join(rows.Features * kept), options.Activation);
         T logScale = x.Slice(1, 0, _width).Apply(Function.Tanh) * coupling["scale"];
         return (logScale * moved, x.Slice(1, _width, _width) * moved);
     }

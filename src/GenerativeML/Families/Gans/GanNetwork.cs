@@ -1,4 +1,5 @@
 using TorchSharp;
+using static TorchSharp.torch.nn.functional;
 
 namespace GenerativeML;
 
@@ -32,34 +33,24 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         _spectral = options.SpectralNormalization!.Value;
     }
 
-    /// <inheritdoc />
     public int NormalWidth { get; }
 
-    /// <inheritdoc />
     public override int WidestLayer => _generator.Concat(_discriminator).Max();
 
-    /// <inheritdoc />
-    /// <remarks>No loss of a GAN says which weights are better.</remarks>
+    // No loss of a GAN says which weights are better.
     public override bool UsesValidationLoss => false;
 
-    /// <inheritdoc />
     public override string AveragedPart => Generator;
 
-    /// <inheritdoc />
     public override void Declare(Layers layers)
     {
-        for (int i = 0; i + 1 < _generator.Length; i++)
-            layers.Linear($"{Generator}.{i}", _generator[i], _generator[i + 1]);
-        for (int i = 0; i + 1 < _discriminator.Length; i++)
-        {
-            if (_spectral)
-                SpectralNorm.Declare(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
-            else
-                layers.Linear($"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
-        }
+        layers.Stack(Generator, _generator);
+        if (!_spectral)
+            layers.Stack(Discriminator, _discriminator);
+        for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
+            SpectralNorm.Declare(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
     }
 
-    /// <inheritdoc />
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
         for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
@@ -69,12 +60,10 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         }
     }
 
-    /// <inheritdoc />
-    /// <remarks>A latent search goes down a gradient.</remarks>
+    // A latent search goes down a gradient.
     public override bool RequiresTorch(VectorOutputs wanted) => wanted.HasFlag(VectorOutputs.Reconstruction)
         || wanted.HasFlag(VectorOutputs.Score) && _options.Score == GanScore.LatentSearch;
 
-    /// <inheritdoc />
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
         new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: _options.Adam),
@@ -83,7 +72,6 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
             _options.GeneratorRateScale, _options.Adam),
     ];
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         (Scope<TorchTensor> w, SeededRandom random) = (step.Weights, step.Step.Random);
@@ -113,7 +101,6 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         torch.Tensor Judge(TorchTensor rows) => this.Judge(w, Packed(real with { Features = rows }));
     }
 
-    /// <inheritdoc />
     public override void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
         if (update != DiscriminatorUpdate)
@@ -121,20 +108,19 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         if (_options.Objective == GanObjective.Wasserstein)
         {
             foreach (torch.Tensor weight in layers.Parameters(Discriminator))
-                weight.Clamp(-_options.WeightClip, _options.WeightClip);
+                weight.copy_(weight.Clamped(-_options.WeightClip, _options.WeightClip));
         }
         for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
             SpectralNorm.Iterate(layers.Tensors, $"{Discriminator}.{i}");
     }
 
-    /// <inheritdoc />
-    public override VectorFollower Follow(VectorRun run) => new GanHistory(this, _options, run);
+    public override VectorFollower Follow(
+        RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) =>
+        new GanHistory(this, _options, rows, data, device, snapshot);
 
-    /// <inheritdoc />
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T> => Generate(w, normal, condition);
 
-    /// <inheritdoc />
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
@@ -144,10 +130,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         return (Distance(w, rows, Features(w, Copies(rows)), made), null);
     }
 
-    /// <inheritdoc />
-    /// <remarks>
-    /// The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
-    /// </remarks>
+    // The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> =>
         (object)w is Scope<TorchTensor> weights && (object)rows is VectorRows<TorchTensor> given
@@ -159,13 +142,8 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         where T : struct, ITensor<T> => Judge(w, Copies(rows));
 
     private T Generate<T>(Scope<T> w, T latent, T? condition)
-        where T : struct, ITensor<T>
-    {
-        T x = new VectorRows<T>(latent, condition).WithCondition;
-        for (int i = 0; i + 2 < _generator.Length; i++)
-            x = w.Linear($"{Generator}.{i}", x).Apply(_options.Activation);
-        return w.Linear($"{Generator}.{_generator.Length - 2}", x);
-    }
+        where T : struct, ITensor<T> => w.Stack(
+            Generator, _generator.Length - 1, new VectorRows<T>(latent, condition).WithCondition, _options.Activation);
 
     private T Judge<T>(Scope<T> w, T packs)
         where T : struct, ITensor<T> => Judging(w, _discriminator.Length - 2, Features(w, packs));
@@ -253,21 +231,66 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         torch.Tensor given = rows.Features;
         var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
         torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
-        torch.Tensor? best = null, least = null;
+        torch.Tensor best = candidates.narrow(0, 0, 1);
+        torch.Tensor least = torch.full([given.shape[0], 1], double.PositiveInfinity, given.dtype, given.device);
         for (int c = 0; c < Candidates; c++)
         {
             torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);
             torch.Tensor made = Generate(w, candidate, rows.Condition);
             torch.Tensor distance = given.Minus(made).abs().mean([1L], keepdim: true);
-            if (best is null || least is null)
-            {
-                (best, least) = (candidate, distance);
-                continue;
-            }
             torch.Tensor nearer = distance.lt(least);
             best = torch.where(nearer, candidate, best);
             least = torch.where(nearer, distance, least);
         }
-        return best!.clone();
+        return best.clone();
+    }
+}
+
+/// <summary>
+/// What each objective makes of the discriminator's outputs; for the classifiers they are log-odds.
+/// </summary>
+internal static class GanLoss
+{
+    private const double Tiny = 1e-12;
+
+    /// <summary>What the discriminator lowers, by its outputs (n, 1) and how far real labels are below one.</summary>
+    public static torch.Tensor Discriminator(
+        GanObjective objective, torch.Tensor real, torch.Tensor generated, double smoothing) => objective switch
+        {
+            // −(1 − s)·log D − s·log(1 − D) with D = σ(real), and −log(1 − D) with D = σ(generated)
+            GanObjective.Minimax or GanObjective.NonSaturating =>
+                real.Softplus().Minus(real.Scaled(1 - smoothing)).mean().Plus(generated.Softplus().mean()),
+            GanObjective.LeastSquares =>
+                real.Plus(smoothing - 1).Squared().mean().Plus(generated.Squared().mean()).Scaled(0.5),
+            GanObjective.Hinge => relu(real.neg().Plus(1.0)).mean().Plus(relu(generated.Plus(1.0)).mean()),
+            _ => generated.mean().Minus(real.mean()),
+        };
+
+    /// <summary>What the generator lowers, a scalar, given the discriminator's outputs for its packs, (n, 1).</summary>
+    public static torch.Tensor Generator(GanObjective objective, torch.Tensor generated) => objective switch
+    {
+        GanObjective.Minimax => generated.Softplus().mean().neg(), // log(1 − D)
+        GanObjective.NonSaturating => generated.neg().Softplus().mean(), // −log D
+        GanObjective.LeastSquares => generated.Plus(-1.0).Squared().mean().Scaled(0.5),
+        _ => generated.mean().neg(),
+    };
+
+    /// <summary>
+    /// The mean squared distance of the norm of the discriminator's gradient from one, at random places between real and
+    /// generated packs (Gulrajani 2017). It has a gradient of its own, which reaches the discriminator's weights.
+    /// </summary>
+    public static torch.Tensor GradientPenalty(
+        Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
+    {
+        (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
+        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
+        torch.Tensor from = generated.detach();
+        torch.Tensor between = from.Plus(real.Minus(from).mul(share)).detach().requires_grad_();
+        // Where losses are only looked at, too: without a graph, grad ends the process.
+        using IDisposable enabled = torch.set_grad_enabled(true);
+        torch.Tensor gradient = torch.autograd.grad(
+            [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
+        torch.Tensor norm = gradient.reshape(packs, pack * width).Squared().sum(1L).Plus(Tiny).sqrt();
+        return norm.Plus(-1.0).Squared().mean();
     }
 }

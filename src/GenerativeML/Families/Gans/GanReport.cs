@@ -80,27 +80,19 @@ public sealed record GanReport
         text.Append("    step   loss D   loss G  gradient D  gradient G  Wasserstein     MMD  coverage\n");
         foreach (GanFigures s in Stages)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{s.Step,8}");
-            Add(s.DiscriminatorLoss, 9, "F3");
-            Add(s.GeneratorLoss, 9, "F3");
-            Add(s.DiscriminatorGradientNorm, 12, "G3");
-            Add(s.GeneratorGradientNorm, 12, "G3");
-            Compared(s.SlicedWasserstein, s.MeanDiscrepancy, s.Coverage);
+            string losses = Cell(s.DiscriminatorLoss, 9, "F3") + Cell(s.GeneratorLoss, 9, "F3");
+            string norms = Cell(s.DiscriminatorGradientNorm, 12, "G3") + Cell(s.GeneratorGradientNorm, 12, "G3");
+            text.Append(Cell(s.Step, 8, "F0") + losses + norms)
+                .Append(Compared(s.SlicedWasserstein, s.MeanDiscrepancy, s.Coverage));
         }
-        text.Append("training rows ").Append(' ', 36);
-        Compared(ReferenceSlicedWasserstein, ReferenceMeanDiscrepancy, ReferenceCoverage);
-        return text.ToString();
+        return text.Append("training rows ".PadRight(50))
+            .Append(Compared(ReferenceSlicedWasserstein, ReferenceMeanDiscrepancy, ReferenceCoverage)).ToString();
 
-        void Compared(double slicedWasserstein, double meanDiscrepancy, double coverage)
-        {
-            Add(slicedWasserstein, 13, "F4");
-            Add(meanDiscrepancy, 8, "F4");
-            Add(coverage, 10, "P0");
-            text.Append('\n');
-        }
+        static string Compared(double wasserstein, double discrepancy, double coverage) =>
+            Cell(wasserstein, 13, "F4") + Cell(discrepancy, 8, "F4") + Cell(coverage, 10, "P0") + "\n";
 
-        void Add(double figure, int width, string format) => text.Append(
-            (double.IsNaN(figure) ? "–" : figure.ToString(format, CultureInfo.InvariantCulture)).PadLeft(width));
+        static string Cell(double figure, int width, string format) =>
+            (double.IsNaN(figure) ? "–" : figure.ToString(format, CultureInfo.InvariantCulture)).PadLeft(width);
     }
 
     /// <summary>What a saved model holds of it.</summary>
@@ -159,77 +151,4 @@ public sealed record GanFigures
     /// The share of held-back rows that have a generated row as near as their fifth-nearest neighbour (Naeem 2020).
     /// </summary>
     public required double Coverage { get; init; }
-}
-
-/// <summary>
-/// A GAN at the end of a stage of its training: what a person wants to look at. It may be used until the call that it
-/// was given to returns.
-/// </summary>
-public sealed class GanStage
-{
-    private readonly TrainedVector _model;
-
-    internal GanStage(long steps, GanFigures figures, TrainedVector model)
-    {
-        Steps = steps;
-        Figures = figures;
-        _model = model;
-    }
-
-    /// <summary>Optimizer steps of the whole run.</summary>
-    public long Steps { get; }
-
-    /// <summary>The figures of the stage; those against held-back rows are NaN where none are held back.</summary>
-    public GanFigures Figures { get; }
-
-    /// <summary>
-    /// So many generated rows, row-major, in the units of the data, with conditions as in training rows; the same for
-    /// the same seed and generator.
-    /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The number of rows is negative.</exception>
-    public float[] Generate(int rows, int seed = 0)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(rows);
-        VectorInput input = _model.Network.Input;
-        float[] made = new float[rows * input.Width];
-        if (rows > 0)
-        {
-            ulong derived = SplitMix64.Derive(seed, RandomPurpose.Generation);
-            _model.Generate(made, new float[rows * input.ConditionWidth], rows, derived, []);
-        }
-        return made;
-    }
-
-    /// <summary>
-    /// What the discriminator says of rows, row-major, in the units of the data: the higher, the more real. A GAN with
-    /// conditions judges them by conditions drawn as in training rows.
-    /// </summary>
-    /// <exception cref="ArgumentException">The values are no whole rows.</exception>
-    public float[] Discriminate(float[] rows)
-    {
-        ArgumentNullException.ThrowIfNull(rows);
-        VectorInput input = _model.Network.Input;
-        (int count, int rest) = Math.DivRem(rows.Length, input.Width);
-        if (rest > 0)
-            throw new ArgumentException($"{rows.Length} values are no whole rows of {input.Width}.", nameof(rows));
-        if (count == 0)
-            return [];
-        float[] standardized = new float[rows.Length], conditions = new float[count * input.ConditionWidth];
-        _model.Features.Apply(rows, standardized);
-        if (_model.Conditions is VectorScaler scaler)
-        {
-            ConditionDraws.Draw(
-                _model.Weights[VectorNetwork.ConditionRows], input.ConditionWidth, conditions, count,
-                SplitMix64.Derive(input.Seed, RandomPurpose.Scoring), []);
-            scaler.Apply(conditions, conditions);
-        }
-        return _model.Run(new Judgement((GanNetwork)_model.Network), standardized, conditions, count, [1])[0];
-    }
-
-    private sealed class Judgement(GanNetwork network) : IForwardPass
-    {
-        public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T> =>
-            [network.JudgeAlone(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null))];
-    }
 }

@@ -167,19 +167,21 @@ internal sealed class GptNetwork
     }
 }
 
-/// <summary>A network's tensors by their names in the state dict, as the training loop wants them.</summary>
-internal sealed class NamedTensorModule : torch.nn.Module
+/// <summary>A network's tensors by their names in the state dict.</summary>
+internal sealed class NamedTensors : IDisposable
 {
-    /// <param name="tensors">Belong to the module from now on, whatever dispose scope is open.</param>
-    public NamedTensorModule(IEnumerable<(string Name, torch.Tensor Value)> tensors)
-        : base(nameof(NamedTensorModule))
-    {
-        foreach ((string name, torch.Tensor value) in tensors)
-            register_buffer(name, value.DetachFromDisposeScope());
-    }
+    /// <param name="tensors">Belong to this object from now on, whatever dispose scope is open.</param>
+    public NamedTensors(IEnumerable<(string Name, torch.Tensor Value)> tensors) =>
+        Tensors = tensors.ToDictionary(t => t.Name, t => t.Value.DetachFromDisposeScope());
 
     /// <summary>The tensors by name.</summary>
-    public IReadOnlyDictionary<string, torch.Tensor> Tensors => named_buffers().ToDictionary(t => t.name, t => t.buffer);
+    public IReadOnlyDictionary<string, torch.Tensor> Tensors { get; }
+
+    public void Dispose()
+    {
+        foreach (torch.Tensor tensor in Tensors.Values)
+            tensor.Dispose();
+    }
 
     /// <summary>Copies all tensors to host memory.</summary>
     public HostWeights ToHost() => HostWeights.Of(Tensors.Select(t =>

@@ -22,10 +22,10 @@ internal sealed class GptObjective : ITrainable
     /// Muon, in shares of AdamW's, which moves all weights without it.
     /// </summary>
     public GptObjective(
-        GptNetwork network, NamedTensorModule module, bool bfloat16 = false, double? matrixRate = null,
+        GptNetwork network, NamedTensors module, bool bfloat16 = false, double? matrixRate = null,
         Action<long>? afterStep = null)
     {
-        (_network, Network, _bfloat16, _afterStep) = (network, module, bfloat16, afterStep);
+        (_network, _bfloat16, _afterStep) = (network, bfloat16, afterStep);
         _weights = module.Tensors;
         _inference = new TorchOps(_weights).Root;
         // Queries, keys and values are three matrices, whatever keeps them in one.
@@ -41,7 +41,7 @@ internal sealed class GptObjective : ITrainable
         ];
     }
 
-    public torch.nn.Module Network { get; }
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State => [.. _weights.Select(w => (w.Key, w.Value))];
 
     public IReadOnlyList<UpdateRule> Updates { get; }
 

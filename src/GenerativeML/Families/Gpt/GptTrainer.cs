@@ -159,7 +159,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
         var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
-        using var module = new NamedTensorModule(network.Initialize(random));
+        using var module = new NamedTensors(network.Initialize(random));
         if (initial is not null)
             module.LoadStateDict(initial.Value.Weights);
 

@@ -123,6 +123,6 @@ internal sealed class TableGenerator : ITableGenerator
     public void Dispose() => _inference.Dispose();
 
     private void Run(
-        string key, Func<IForwardPass> pass, IReadOnlyList<PassInput> inputs, int rows, InputRows[] values,
-        Memory<float>[] results) => _inference.Run(key, pass, inputs, _weights, rows, values, results);
+        string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, Memory<float>[] results) =>
+        _inference.Run(key, pass, _weights, rows, values, results);
 }

@@ -105,8 +105,7 @@ internal abstract class TableNetwork(TokenTable tokens)
 
 /// <summary>Computes a forward pass over rows; the key says which pass it is.</summary>
 internal delegate void RunPass(
-    string key, Func<IForwardPass> pass, IReadOnlyList<PassInput> inputs, int rows, InputRows[] values,
-    params Memory<float>[] results);
+    string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, params Memory<float>[] results);
 
 /// <summary>What the training loop does with a network of tables.</summary>
 internal sealed class TableObjective : ITrainable
@@ -120,10 +119,10 @@ internal sealed class TableObjective : ITrainable
         _network = network;
         (_moving, _mean, _decay) = (layers.Tensors, average.Tensors, decay);
         Updates = network.Updates(layers);
-        Network = new Both(layers.Module, average.Module);
+        State = [.. layers.Named("network."), .. average.Named("average.")];
     }
 
-    public torch.nn.Module Network { get; }
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
 
     public int PositionsPerRow => _network.PositionsPerRow;
 
@@ -149,16 +148,5 @@ internal sealed class TableObjective : ITrainable
         using IDisposable noGradient = torch.no_grad();
         foreach ((string name, torch.Tensor mean) in _mean)
             mean.Scale(kept).Add(_moving[name], 1 - kept);
-    }
-
-    /// <summary>All that training changes.</summary>
-    private sealed class Both : torch.nn.Module
-    {
-        public Both(torch.nn.Module network, torch.nn.Module average)
-            : base(nameof(Both))
-        {
-            register_module("network", network);
-            register_module("average", average);
-        }
     }
 }

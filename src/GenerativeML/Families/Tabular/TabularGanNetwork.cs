@@ -132,19 +132,9 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
             limits.CopyTo(allowed, row * limits.Length);
         }
         float[] drawn = new float[rows * positions], offsets = new float[rows * Offsets];
-        List<PassInput> inputs =
-        [
-            PassInput.Singles("noise", noiseWidth), PassInput.Singles("condition", TokenCount),
-            PassInput.Singles("uniform", positions),
-        ];
-        List<InputRows> data = [noise, condition, uniform];
-        if (isLimited)
-        {
-            inputs.Add(PassInput.Singles("allowed", TokenCount));
-            data.Add(allowed);
-        }
         run(
-            isLimited ? "limited" : "free", () => new DrawPass(this, isLimited), inputs, rows, [.. data],
+            isLimited ? "limited" : "free", () => new DrawPass(this, isLimited), rows,
+            isLimited ? [noise, condition, uniform, allowed] : [noise, condition, uniform],
             offsets.Length > 0 ? [drawn, offsets] : [drawn]);
         return (drawn, offsets);
     }

@@ -215,13 +215,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         if (cut == Positions)
             return (start, []);
         float[] tokens = new float[rows * Positions];
-        PassInput[] inputs =
-        [
-            PassInput.Singles("z", _latent), PassInput.Singles("uniform", Positions - cut),
-            .. cut > 0 ? new[] { PassInput.Singles("start", cut) } : [],
-        ];
-        InputRows[] data = cut > 0 ? [z, uniform, start] : [z, uniform];
-        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), inputs, rows, data, tokens);
+        run(
+            $"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), rows,
+            cut > 0 ? [z, uniform, start] : [z, uniform], tokens);
         return (tokens, []);
     }
 
@@ -253,9 +249,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             allowed.CopyTo(limits, i * width);
         }
         run(
-            $"to {cut}", () => new DrawPass(this, 0, cut, isLimited: true),
-            [PassInput.Singles("z", _latent), PassInput.Singles("uniform", cut), PassInput.Singles("allowed", width)],
-            candidates, [tried, uniform, limits], tokens, sums);
+            $"to {cut}", () => new DrawPass(this, 0, cut, isLimited: true), candidates, [tried, uniform, limits],
+            tokens, sums);
         double[] logWeight = new double[Candidates];
         for (int row = 0; row < random.Length; row++)
         {

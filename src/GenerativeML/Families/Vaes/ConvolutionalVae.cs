@@ -46,7 +46,7 @@ public sealed record ConvolutionalVaeOptions : VariationalOptions
         OptionChecks.Within(Channels.Count, 1, 8, "Channels.Count");
         foreach (int channels in Channels)
             OptionChecks.Within(channels, 1, 1024, nameof(Channels));
-        OptionChecks.Within(HiddenWidth, 1, MaxWidth);
+        OptionChecks.Within(HiddenWidth, 1, OptionChecks.MaxWidth);
     }
 }
 
@@ -77,13 +77,10 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         _innermost = _stages[^1].Channels * _stages[^1].Height * _stages[^1].Width;
     }
 
-    /// <inheritdoc />
     public override int WidestLayer => HiddenWidth;
 
-    /// <inheritdoc />
     protected override int HiddenWidth => _options.HiddenWidth;
 
-    /// <inheritdoc />
     protected override void DeclareStacks(Layers layers)
     {
         for (int i = 1; i < _stages.Length; i++)
@@ -109,7 +106,6 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         }
     }
 
-    /// <inheritdoc />
     protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows)
     {
         T x = rows.Features.Reshape(-1, _stages[0].Channels, _stages[0].Height, _stages[0].Width);
@@ -122,7 +118,6 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         return w.Linear("encoder.hidden", rows.Join(x.Reshape(-1, _innermost))).Apply(_options.Activation);
     }
 
-    /// <inheritdoc />
     protected override T Decode<T>(Scope<T> w, VectorRows<T> latent)
     {
         T x = w.Linear("decoder.hidden", latent.WithCondition).Apply(_options.Activation);
@@ -157,27 +152,13 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
 /// <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with any values that are asked for.
 /// </para>
-/// <list type="table">
-/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
-/// <item><term>Task</term><description>Generation, or anomaly detection where a column for the predicted label is
-/// asked for.</description></item>
-/// <item><term>Input</term><description>One vector of <see cref="float"/>, as many as a
-/// <see cref="ConvolutionalVaeOptions.ImageShape"/> has.</description></item>
-/// <item><term>Normalization</term>
-/// <description>Done inside: each pixel by its own mean and deviation, where it is not Bernoulli.</description></item>
-/// <item><term>Caching</term>
-/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
-/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
-/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
-/// </list>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>It adds the same columns as <see cref="VaeTrainer"/>, by default <c>Latent</c>.</para>
 /// </remarks>
 public sealed class ConvolutionalVaeTrainer : VectorTrainer<VectorGenerator>
 {
-    internal static readonly VectorFamily Family = new(
-        "convolutional vae", typeof(ConvolutionalVaeOptions),
-        (options, input) => new ConvolutionalVaeNetwork((ConvolutionalVaeOptions)options, input),
-        state => new VectorGenerator(state));
+    internal static readonly VectorFamily Family = VectorFamily.Of<ConvolutionalVaeOptions>(
+        "convolutional vae", (options, input) => new ConvolutionalVaeNetwork(options, input));
 
     internal ConvolutionalVaeTrainer(IHostEnvironment environment, ConvolutionalVaeOptions options)
         : base(environment, Family, options)

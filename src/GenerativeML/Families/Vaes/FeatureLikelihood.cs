@@ -20,21 +20,19 @@ internal sealed class FeatureLikelihood
 
     private static readonly float s_halfLogTwoPi = (float)(0.5 * Math.Log(2 * Math.PI));
 
-    private readonly bool[] _isBernoulli;
-
     /// <exception cref="FormatException">There is not one likelihood for each feature.</exception>
     public FeatureLikelihood(VariationalOptions options, int width)
     {
         if (options.FeatureLikelihoods is { } each && each.Count != width)
             throw new FormatException("The saved model's likelihoods do not fit its features.");
-        _isBernoulli = [.. Enumerable.Range(0, width).Select(
+        IsBernoulli = [.. Enumerable.Range(0, width).Select(
             j => (options.FeatureLikelihoods?[j] ?? options.Likelihood) == VaeLikelihood.Bernoulli)];
-        HasBernoulli = _isBernoulli.Contains(true);
-        HasGaussian = _isBernoulli.Contains(false);
+        HasBernoulli = IsBernoulli.Contains(true);
+        HasGaussian = IsBernoulli.Contains(false);
     }
 
     /// <summary>Which features are Bernoulli.</summary>
-    public bool[] IsBernoulli => _isBernoulli;
+    public bool[] IsBernoulli { get; }
 
     /// <summary>Whether any feature is Bernoulli.</summary>
     public bool HasBernoulli { get; }
@@ -45,7 +43,7 @@ internal sealed class FeatureLikelihood
     /// <summary>Declares what it is computed with, (D) each.</summary>
     public void Declare(Layers layers)
     {
-        int width = _isBernoulli.Length;
+        int width = IsBernoulli.Length;
         layers.Parameter("output_log_variance", 0, width); // of Gaussian features, in squared deviations of the data
         layers.Buffer("bernoulli", width); // one where Bernoulli
         layers.Buffer("bernoulli_mean", width); // what Bernoulli features are centred by, otherwise zero
@@ -54,17 +52,14 @@ internal sealed class FeatureLikelihood
     }
 
     /// <summary>Sets the buffers, and lets an untrained decoder give the mean of each feature.</summary>
-    /// <param name="weights">The tensors.</param>
-    /// <param name="rows">What was seen of the rows.</param>
-    /// <param name="outputBias">What is added to the decoder's output, (D).</param>
     public void Initialize(HostWeights weights, RowStatistics rows, float[] outputBias)
     {
         VectorScaler scaler = VectorNetwork.FeatureScaler(weights);
-        for (int j = 0; j < _isBernoulli.Length; j++)
+        for (int j = 0; j < IsBernoulli.Length; j++)
         {
             weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
             outputBias[j] = 0;
-            if (!_isBernoulli[j])
+            if (!IsBernoulli[j])
                 continue;
             float mean = scaler.Mean(j);
             float share = Math.Clamp(mean, MinProbability, 1 - MinProbability);
@@ -75,10 +70,7 @@ internal sealed class FeatureLikelihood
         }
     }
 
-    /// <summary>
-    /// The negative log-likelihood of each feature of standardised rows, in nats; of a Bernoulli feature's share, the
-    /// cross-entropy. (…, D), (…, D) → (…, D).
-    /// </summary>
+    /// <summary>−log p of each feature, in nats; of a share the cross-entropy. (…, D), (…, D) → (…, D).</summary>
     public T Loss<T>(Scope<T> w, T rows, T decoded)
         where T : struct, ITensor<T> => Choose(
             w, () => CrossEntropy(w, rows, decoded), () =>
@@ -88,17 +80,13 @@ internal sealed class FeatureLikelihood
             });
 
     /// <summary>
-    /// What is to be added to <see cref="Loss"/> so that no Bernoulli feature counts for what it is rather than for how
-    /// it differs: even the best decoder is as far from a share as its entropy, which is taken off, and what lies
-    /// outside [0, 1] is added. Zero for Gaussian features. (B, D) → (B, D).
+    /// Added to <see cref="Loss"/>, so that a Bernoulli feature counts by how it differs, not by what it is: a share's
+    /// entropy is taken off, what lies outside [0, 1] is added. (B, D) → (B, D).
     /// </summary>
     public T Correction<T>(Scope<T> w, T rows)
         where T : struct, ITensor<T> => Choose(w, () => Surprise(w, rows), () => rows * 0f);
 
-    /// <summary>
-    /// By how many nats each feature is less likely than if the decoder had given just the row: zero or more, whatever
-    /// the units. (B, D), (B, D) → (B, D).
-    /// </summary>
+    /// <summary>By how many nats each feature is less likely than had the decoder given just the row, (B, D).</summary>
     public T Excess<T>(Scope<T> w, T rows, T decoded)
         where T : struct, ITensor<T> => Choose(
             w,
@@ -106,18 +94,12 @@ internal sealed class FeatureLikelihood
             () => T.Max(CrossEntropy(w, rows, decoded) + Surprise(w, rows), w.Constant(0)),
             () => Square(w, rows, decoded));
 
-    /// <summary>
-    /// The expected rows, standardised, so that the encoder can see them. Of a constant feature it has seen nothing but
-    /// zero, and the decoder has learned nothing. (B, D) → (B, D).
-    /// </summary>
+    /// <summary>The expected rows as the encoder can see them; constant features are zero. (B, D) → (B, D).</summary>
     public T StandardizeReconstruction<T>(Scope<T> w, T decoded)
         where T : struct, ITensor<T> => Choose(
             w, () => decoded.Apply(Function.Sigmoid) - w["bernoulli_mean"], () => decoded * w["feature_mask"]);
 
-    /// <summary>
-    /// Rows drawn by what the decoder gave, standardised. A Bernoulli feature that held shares in the training rows gets
-    /// its expected value. (B, D), normal numbers (B, D), uniform ones (B, D) → (B, D).
-    /// </summary>
+    /// <summary>Rows drawn by what the decoder gave; shares, which were not binary, as expected. (B, D).</summary>
     public T Sample<T>(Scope<T> w, T decoded, T? normal, T? uniform)
         where T : struct, ITensor<T>
     {

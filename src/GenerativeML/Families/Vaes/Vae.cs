@@ -3,10 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A VAE of dense layers: D + C → hidden layers → Z, and Z + C → hidden layers reversed → D, each hidden layer followed
-/// by the activation.
-/// </summary>
+/// <summary>D + C → hidden layers → Z, and Z + C → hidden layers reversed → D, with an activation after each.</summary>
 internal sealed class VaeNetwork : VariationalNetwork
 {
     private readonly Activation _activation;
@@ -21,37 +18,23 @@ internal sealed class VaeNetwork : VariationalNetwork
         _outwards = [LatentDimension + input.ConditionWidth, .. hidden.Reverse()];
     }
 
-    /// <inheritdoc />
     public override int WidestLayer => _inwards.Skip(1).Append(LatentDimension).Max();
 
-    /// <inheritdoc />
     protected override int HiddenWidth => _inwards[^1];
 
-    /// <inheritdoc />
     protected override void DeclareStacks(Layers layers)
     {
-        for (int i = 0; i + 1 < _inwards.Length; i++)
-            layers.Linear($"encoder.{i}", _inwards[i], _inwards[i + 1]);
-        for (int i = 0; i + 1 < _outwards.Length; i++)
-            layers.Linear($"decoder.{i}", _outwards[i], _outwards[i + 1]);
+        layers.Stack("encoder", _inwards);
+        layers.Stack("decoder", _outwards);
         layers.Linear("output", _outwards[^1], Input.Width);
     }
 
-    /// <inheritdoc />
     protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows) =>
-        Stack(w, "encoder", _inwards.Length - 1, rows.WithCondition);
+        w.Stack("encoder", _inwards.Length - 1, rows.WithCondition, _activation, activateLast: true);
 
-    /// <inheritdoc />
     protected override T Decode<T>(Scope<T> w, VectorRows<T> latent) =>
-        w.Linear("output", Stack(w, "decoder", _outwards.Length - 1, latent.WithCondition));
-
-    private T Stack<T>(Scope<T> w, string name, int layers, T x)
-        where T : struct, ITensor<T>
-    {
-        for (int i = 0; i < layers; i++)
-            x = w.Linear($"{name}.{i}", x).Apply(_activation);
-        return x;
-    }
+        w.Linear("output", w.Stack(
+            "decoder", _outwards.Length - 1, latent.WithCondition, _activation, activateLast: true));
 }
 
 /// <summary>
@@ -65,23 +48,12 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// With <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with any values that are asked for.
 /// </para>
-/// <list type="table">
-/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
-/// <item><term>Task</term><description>Generation, or anomaly detection; no label is read, but conditions may
-/// be.</description></item>
-/// <item><term>Input</term><description>One vector of <see cref="float"/> of known size.</description></item>
-/// <item><term>Normalization</term>
-/// <description>Done inside: each feature by its own mean and deviation, where it is not Bernoulli.</description></item>
-/// <item><term>Caching</term>
-/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
-/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
-/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
-/// </list>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>Added columns:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
-/// threshold, which <see cref="VariationalOptions.Contamination"/> decides.</description></item>
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>: what <see cref="VariationalOptions.Score"/> says. Of
 /// a detector by default <see cref="VaeScore.Novelty"/>: zero or more, and about the number of its parts for a usual
 /// row. The others are in nats, and may be negative, for densities of numbers may be above one.</description></item>
@@ -96,9 +68,8 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// </remarks>
 public sealed class VaeTrainer : VectorTrainer<VectorGenerator>
 {
-    internal static readonly VectorFamily Family = new(
-        "vae", typeof(VaeOptions),
-        (options, input) => new VaeNetwork((VaeOptions)options, input), state => new VectorGenerator(state));
+    internal static readonly VectorFamily Family = VectorFamily.Of<VaeOptions>(
+        "vae", (options, input) => new VaeNetwork(options, input));
 
     internal VaeTrainer(IHostEnvironment environment, VaeOptions options)
         : base(environment, Family, options)

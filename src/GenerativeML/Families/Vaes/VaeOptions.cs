@@ -4,13 +4,8 @@ namespace GenerativeML;
 /// The options of a variational autoencoder (Kingma and Welling 2014), whatever its networks are made of. What it is
 /// trained for follows from the columns that are asked for: where there is a predicted label, to detect anomalies.
 /// </summary>
-public abstract record VariationalOptions : VectorOptions
+public abstract record VariationalOptions : DetectorOptions
 {
-    private const int MaxScoreSamples = 10_000;
-
-    /// <summary>The widest hidden layer or latent vector.</summary>
-    private protected const int MaxWidth = 1 << 16;
-
     // The loss is a sum over features, so that the norm of its gradient grows with their number.
     private protected VariationalOptions() => GradientClipNorm = 0;
 
@@ -19,14 +14,6 @@ public abstract record VariationalOptions : VectorOptions
     /// and scored by how unlikely they are among rows with theirs. Each is a Single, a Boolean or a key. Default: none.
     /// </summary>
     public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
-
-    /// <summary>The column for the score. Default: <c>Score</c> of a detector, otherwise none is added.</summary>
-    public string? ScoreColumnName { get; init; }
-
-    /// <summary>
-    /// The column for the predicted label. Default: <c>PredictedLabel</c> of a detector, otherwise none is added.
-    /// </summary>
-    public string? PredictedLabelColumnName { get; init; }
 
     /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
     public string? FeatureScoreColumnName { get; init; }
@@ -38,12 +25,9 @@ public abstract record VariationalOptions : VectorOptions
     public string? ReconstructionColumnName { get; init; }
 
     /// <summary>
-    /// The column for the mean of the row's latent distribution. Default: <c>Latent</c> of a generator, of a detector
-    /// none is added.
+    /// The column for the standard deviation of the row's latent distribution, whose mean goes to
+    /// <see cref="DetectorOptions.LatentColumnName"/>. Default: none is added.
     /// </summary>
-    public string? LatentColumnName { get; init; }
-
-    /// <summary>The column for the standard deviation of that distribution. Default: none is added.</summary>
     public string? LatentDeviationColumnName { get; init; }
 
     /// <summary>
@@ -105,12 +89,6 @@ public abstract record VariationalOptions : VectorOptions
     public int ScoreSamples { get; init; } = 8;
 
     /// <summary>
-    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
-    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
-    /// </summary>
-    public double Contamination { get; init; } = 0.1;
-
-    /// <summary>
     /// Training rows, drawn at random, that the model keeps to compare rows with, for <see cref="VaeScore.Novelty"/>:
     /// squared distances to the nearest five of them, and to the nearest fifth of the first 128, are parts of that
     /// score. None are kept for other scores, nor for conditional models, since a near row may have other labels. Zero:
@@ -122,19 +100,13 @@ public abstract record VariationalOptions : VectorOptions
     internal bool Scores =>
         ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
 
-    internal override VectorColumns Columns => new()
+    internal override VectorColumns Columns => base.Columns with
     {
-        Features = FeatureColumnName,
         Conditions = ConditionColumnNames,
-        Score = ScoreColumnName,
-        PredictedLabel = PredictedLabelColumnName,
         FeatureScore = FeatureScoreColumnName,
         Reconstruction = ReconstructionColumnName,
-        Latent = LatentColumnName,
         LatentDeviation = LatentDeviationColumnName,
     };
-
-    internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
 
     internal override double AverageDecay => WeightAverageDecay;
 
@@ -164,8 +136,7 @@ public abstract record VariationalOptions : VectorOptions
     public override void Validate()
     {
         base.Validate();
-        if (LatentDimension is int latent)
-            OptionChecks.Within(latent, 1, MaxWidth, nameof(LatentDimension));
+        OptionChecks.Within(LatentDimension, 1, OptionChecks.MaxWidth);
         OptionChecks.Defined(Activation);
         OptionChecks.Defined(Likelihood);
         foreach (VaeLikelihood likelihood in FeatureLikelihoods ?? [])
@@ -174,11 +145,8 @@ public abstract record VariationalOptions : VectorOptions
         OptionChecks.WithinHalfOpen(KlWarmupFraction, 0, 1);
         OptionChecks.NonNegativeFinite(FreeBits);
         OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
-        if (Score is VaeScore score)
-            OptionChecks.Defined(score, nameof(Score));
-        OptionChecks.Within(ScoreSamples, 1, MaxScoreSamples);
-        OptionChecks.PositiveFinite(Contamination);
-        OptionChecks.Within(Contamination, 0, 0.5);
+        OptionChecks.Defined(Score ?? default, nameof(Score));
+        OptionChecks.Within(ScoreSamples, 1, 10_000);
         OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
     }
 
@@ -195,8 +163,8 @@ public abstract record VariationalOptions : VectorOptions
         var likelihoods = new VaeLikelihood[width];
         for (int j = 0; j < width; j++)
         {
-            VaeLikelihood chosen = FeatureLikelihoods?[j] ?? VaeLikelihood.Auto;
-            chosen = chosen == VaeLikelihood.Auto ? Likelihood : chosen;
+            VaeLikelihood chosen =
+                FeatureLikelihoods?[j] is { } own && own != VaeLikelihood.Auto ? own : Likelihood;
             (float least, float most) = (rows.Moments[0].Minimum[j], rows.Moments[0].Maximum[j]);
             if (chosen == VaeLikelihood.Bernoulli && (least < 0 || most > 1))
             {
@@ -231,9 +199,7 @@ public sealed record VaeOptions : VariationalOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, 64, "HiddenLayers.Count");
-        foreach (int width in HiddenLayers ?? [])
-            OptionChecks.Within(width, 1, MaxWidth, nameof(HiddenLayers));
+        OptionChecks.Layers(HiddenLayers);
     }
 }
 

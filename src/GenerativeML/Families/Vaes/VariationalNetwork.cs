@@ -38,16 +38,12 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         LatentDimension = options.LatentDimension!.Value;
     }
 
-    /// <inheritdoc />
     public int LatentDimension { get; }
 
-    /// <inheritdoc />
     public bool IsLogLikelihood => _score != VaeScore.Novelty;
 
-    /// <inheritdoc />
     public int NormalWidth => LatentDimension + (Likelihood.HasGaussian ? Input.Width : 0);
 
-    /// <inheritdoc />
     public int UniformWidth => Likelihood.HasBernoulli ? Input.Width : 0;
 
     /// <summary>How features are distributed.</summary>
@@ -63,13 +59,10 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     protected abstract T Hidden<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>;
 
-    /// <summary>
-    /// Latent vectors (B, Z) with conditions → each feature's mean, or the logit where it is Bernoulli, (B, D).
-    /// </summary>
+    /// <summary>Latent vectors (B, Z), conditions → means, or logits of Bernoulli features, (B, D).</summary>
     protected abstract T Decode<T>(Scope<T> w, VectorRows<T> latent)
         where T : struct, ITensor<T>;
 
-    /// <inheritdoc />
     public sealed override void Declare(Layers layers)
     {
         DeclareStacks(layers);
@@ -86,10 +79,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             _nearest.Declare(layers);
     }
 
-    /// <inheritdoc />
     public override bool[]? UnscaledFeatures(RowStatistics rows) => Likelihood.IsBernoulli;
 
-    /// <inheritdoc />
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
         Likelihood.Initialize(weights, rows, weights["output.bias"]);
@@ -99,7 +90,6 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         NormalNumbers.Fill(ref random, weights["score_noise"]);
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         double rise = _options.KlWarmupFraction * step.Step.Steps;
@@ -107,16 +97,9 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         return Loss(step, weight, _options.FreeBits);
     }
 
-    /// <inheritdoc />
     public override IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Loss(step, _options.KlWeight, 0);
 
-    /// <summary>
-    /// The two terms of the negative ELBO, with one latent vector for each row: the reconstruction's negative
-    /// log-likelihood (B, 1), and the KL divergence of each latent feature from the prior (B, Z).
-    /// </summary>
-    /// <param name="w">The weights.</param>
-    /// <param name="rows">Standardised rows.</param>
-    /// <param name="noise">Standard normal numbers, (B, Z).</param>
+    /// <summary>The negative ELBO for noise (B, Z): −log p(x|z), (B, 1), and KL by latent feature, (B, Z).</summary>
     public (T Reconstruction, T Kl) NegativeElbo<T>(Scope<T> w, VectorRows<T> rows, T noise)
         where T : struct, ITensor<T>
     {
@@ -131,10 +114,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         where T : struct, ITensor<T> =>
         (mean.Apply(Function.Square) + logVariance.Apply(Function.Exp) - logVariance - 1f) * 0.5f;
 
-    /// <inheritdoc />
     public override IReadOnlyList<string> CalibratedTensors => _score == VaeScore.Novelty ? ["part_weight"] : [];
 
-    /// <inheritdoc />
     public override void Calibrate(VectorCalibration calibration)
     {
         if (_score != VaeScore.Novelty)
@@ -154,33 +135,31 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
     }
 
-    /// <inheritdoc />
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
-        T hidden = Hidden(w, rows);
-        (T mean, T logVariance) = Latent(w, hidden);
-        T decoded = Decode(w, rows with { Features = mean });
-        T excess = Likelihood.Excess(w, rows.Features, decoded);
         if (_score == VaeScore.Novelty)
         {
-            Evidence<T> parts = EvidenceOf(w, rows, hidden, mean, logVariance, decoded, byFeature);
+            Novelty<T> parts = NoveltyOf(w, rows, byFeature);
             T weight = w["part_weight"];
-            T own = excess * weight.Slice(0, 0, 1);
+            T own = parts.Excess * weight.Slice(0, 0, 1);
             T near = parts.Near * weight.Slice(0, 2, 1) + parts.Far * weight.Slice(0, 3, 1);
-            T rest = parts.Kl * weight.Slice(0, 0, 1) + parts.Difference * weight.Slice(0, 1, 1);
+            T rest = parts.Kl * weight.Slice(0, 0, 1) + Sum(parts.Units * w["unit_weight"]) * weight.Slice(0, 1, 1);
             return byFeature
-                ? (Sum(own + near) + rest, own + near + Distribute(rest, excess))
+                ? (Sum(own + near) + rest, own + near + Distribute(rest, parts.Excess))
                 : (Sum(own) + near + rest, null);
         }
+        (T mean, T logVariance) = Latent(w, Hidden(w, rows));
+        T decoded = Decode(w, rows with { Features = mean });
         T loss = Likelihood.Loss(w, rows.Features, decoded) + Likelihood.Correction(w, rows.Features);
         T score = _score == VaeScore.Reconstruction
             ? Sum(loss)
             : NegativeLogLikelihood(w, rows, mean, logVariance);
-        return (score, byFeature ? loss + Distribute(score - Sum(loss), excess) : null);
+        return !byFeature
+            ? (score, null)
+            : (score, loss + Distribute(score - Sum(loss), Likelihood.Excess(w, rows.Features, decoded)));
     }
 
-    /// <inheritdoc />
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>
     {
@@ -188,7 +167,6 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         return Likelihood.StandardizeReconstruction(w, Decode(w, rows with { Features = mean }));
     }
 
-    /// <inheritdoc />
     public (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>
     {
@@ -196,7 +174,6 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         return (mean, (logVariance * 0.5f).Apply(Function.Exp));
     }
 
-    /// <inheritdoc />
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T>
     {
@@ -237,10 +214,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         ];
     }
 
-    /// <summary>
-    /// −log p(x), estimated by importance sampling (Burda 2016, equation 8): an upper bound in the mean, the negative
-    /// ELBO with one latent vector, and the closer the more there are. (B, 1).
-    /// </summary>
+    // −log p(x) by importance sampling (Burda 2016, equation 8): an upper bound in the mean, (B, 1).
     private T NegativeLogLikelihood<T>(Scope<T> w, VectorRows<T> rows, T mean, T logVariance)
         where T : struct, ITensor<T>
     {
@@ -267,51 +241,36 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         return Sum(Likelihood.Correction(w, rows.Features)) - all.LogSumExp(1) + MathF.Log(samples);
     }
 
-    private Evidence<T> EvidenceOf<T>(
-        Scope<T> w, VectorRows<T> rows, T hidden, T mean, T logVariance, T decoded, bool byFeature)
+    private Novelty<T> NoveltyOf<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
+        T hidden = Hidden(w, rows);
+        (T mean, T logVariance) = Latent(w, hidden);
+        T decoded = Decode(w, rows with { Features = mean });
+        T again = Hidden(w, rows with { Features = Likelihood.StandardizeReconstruction(w, decoded) });
         T kl = Sum(KlDivergence(mean, logVariance));
-        T difference = Sum(Differences(w, rows, hidden, decoded) * w["unit_weight"]);
         (T near, T far) = _options.ReferenceRows > 0
             ? _nearest.Differences(w, rows.Features, byFeature)
             : (kl * 0f, kl * 0f);
-        return new(kl, difference, near, far);
+        return new(
+            Likelihood.Excess(w, rows.Features, decoded), kl, (hidden - again).Apply(Function.Square), near, far);
     }
 
-    // How differently the encoder sees a row and its reconstruction: squares, (B, H).
-    private T Differences<T>(Scope<T> w, VectorRows<T> rows, T hidden, T decoded)
-        where T : struct, ITensor<T>
-    {
-        T again = Hidden(w, rows with { Features = Likelihood.StandardizeReconstruction(w, decoded) });
-        return (hidden - again).Apply(Function.Square);
-    }
+    // What a novelty score is made of: (B, D), (B, 1), squares by which the encoder sees a row and its reconstruction
+    // differently (B, H), and squared distances to stored rows, by feature (B, D) or in all (B, 1).
+    private readonly record struct Novelty<T>(T Excess, T Kl, T Units, T Near, T Far);
 
-    /// <summary>What <see cref="VaeScore.Novelty"/> is made of beside the features' excess.</summary>
-    /// <param name="Kl">Of the row's latent distribution from the prior, (B, 1).</param>
-    /// <param name="Difference">Of hidden units between row and reconstruction, (B, 1).</param>
-    /// <param name="Near">Squared distance to the nearest stored rows, by feature (B, D) or in all (B, 1).</param>
-    /// <param name="Far">The same to many of a few.</param>
-    private readonly record struct Evidence<T>(T Kl, T Difference, T Near, T Far);
-
-    /// <summary>
-    /// What a novelty score is calibrated by: the squared differences of hidden units, or the score's parts before they
-    /// are weighted.
-    /// </summary>
+    // What a novelty score is calibrated by: hidden units' squares, or the score's parts before they are weighted.
     private sealed class CalibrationPass(VariationalNetwork network, bool units) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            var rows = new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null);
-            T hidden = network.Hidden(w, rows);
-            (T mean, T logVariance) = Latent(w, hidden);
-            T decoded = network.Decode(w, rows with { Features = mean });
-            if (units)
-                return [network.Differences(w, rows, hidden, decoded)];
-            Evidence<T> parts = network.EvidenceOf(w, rows, hidden, mean, logVariance, decoded, byFeature: false);
-            T excess = Sum(network.Likelihood.Excess(w, rows.Features, decoded));
-            return [excess + parts.Kl, parts.Difference, parts.Near, parts.Far];
+            Novelty<T> parts = network.NoveltyOf(
+                w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null), byFeature: false);
+            return units
+                ? [parts.Units]
+                : [Sum(parts.Excess) + parts.Kl, Sum(parts.Units * w["unit_weight"]), parts.Near, parts.Far];
         }
     }
 }

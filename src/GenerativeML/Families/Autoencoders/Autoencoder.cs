@@ -1,31 +1,24 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+
 namespace GenerativeML;
 
 /// <summary>
 /// The options of an autoencoder. What it is trained for follows from the columns that are asked for: to detect
 /// anomalies where there is a score or a label, otherwise to encode where there is a latent column, otherwise to denoise.
 /// </summary>
-public sealed record AutoencoderOptions : VectorOptions
+public sealed record AutoencoderOptions : DetectorOptions
 {
-    /// <summary>The column for the score. Default <c>Score</c>; null: none is added.</summary>
-    public string? ScoreColumnName { get; init; } = "Score";
-
-    /// <summary>The column for the predicted label. Default <c>PredictedLabel</c>; null: none is added.</summary>
-    public string? PredictedLabelColumnName { get; init; } = "PredictedLabel";
+    /// <summary>
+    /// All defaults: those of a detector, with the columns <c>Score</c> and <c>PredictedLabel</c>, which null leaves out.
+    /// </summary>
+    public AutoencoderOptions() => (ScoreColumnName, PredictedLabelColumnName) = ("Score", "PredictedLabel");
 
     /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
     public string? FeatureScoreColumnName { get; init; }
 
     /// <summary>The column for the reconstruction. Default: none is added.</summary>
     public string? ReconstructionColumnName { get; init; }
-
-    /// <summary>The column for the latent vector. Default: none is added.</summary>
-    public string? LatentColumnName { get; init; }
-
-    /// <summary>
-    /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
-    /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
-    /// </summary>
-    public double Contamination { get; init; } = 0.1;
 
     /// <summary>
     /// Training rows, drawn at random, that a detector keeps to compare rows with: to the networks' error the score adds
@@ -83,14 +76,9 @@ public sealed record AutoencoderOptions : VectorOptions
     internal bool Detects =>
         ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
 
-    internal override VectorColumns Columns => new()
+    internal override VectorColumns Columns => base.Columns with
     {
-        Features = FeatureColumnName,
-        Score = ScoreColumnName,
-        PredictedLabel = PredictedLabelColumnName,
-        FeatureScore = FeatureScoreColumnName,
-        Reconstruction = ReconstructionColumnName,
-        Latent = LatentColumnName,
+        FeatureScore = FeatureScoreColumnName, Reconstruction = ReconstructionColumnName,
     };
 
     internal override double? AnomalyShare => Detects ? Contamination : null;
@@ -121,21 +109,49 @@ public sealed record AutoencoderOptions : VectorOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.PositiveFinite(Contamination);
-        OptionChecks.Within(Contamination, 0, 0.5);
         OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
-        OptionChecks.Within(HiddenLayers?.Count ?? 0, 0, 64, "HiddenLayers.Count");
-        foreach (int width in HiddenLayers ?? [])
-            OptionChecks.Within(width, 1, 1 << 16, nameof(HiddenLayers));
-        if (LatentDimension is int latent)
-            OptionChecks.Within(latent, 1, 1 << 16, nameof(LatentDimension));
+        OptionChecks.Layers(HiddenLayers);
+        OptionChecks.Within(LatentDimension, 1, OptionChecks.MaxWidth);
         OptionChecks.Defined(Activation);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        if (InputNoise is double noise)
-            OptionChecks.NonNegativeFinite(noise, nameof(InputNoise));
-        if (InputMasking is double masked)
-            OptionChecks.WithinHalfOpen(masked, 0, 1, nameof(InputMasking));
-        if (EnsembleSize is int size)
-            OptionChecks.Within(size, 1, 64, nameof(EnsembleSize));
+        OptionChecks.NonNegativeFinite(InputNoise);
+        OptionChecks.WithinHalfOpen(InputMasking, 0, 1);
+        OptionChecks.Within(EnsembleSize, 1, 64);
+    }
+}
+
+/// <summary>
+/// Detects anomalies by how badly they can be reconstructed: trains networks that undo noise on ordinary rows, and
+/// gives each row a score that is the higher the stranger it is.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use
+/// <see cref="AutoencoderCatalog.Autoencoder(AnomalyDetectionCatalog.AnomalyDetectionTrainers, string, double, int?, int?)"/>
+/// or <see cref="AutoencoderCatalog.Autoencoder(AnomalyDetectionCatalog.AnomalyDetectionTrainers, AutoencoderOptions)"/>.
+/// </para>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how strange the row is.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input, each slot's share of the
+/// score; its slot names are the input's.</description></item>
+/// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, what the networks make
+/// of the row, in the input's units.</description></item>
+/// <item><term><c>Latent</c></term><description>On request: the row's code, a vector.</description></item>
+/// </list>
+/// </remarks>
+public sealed class AutoencoderTrainer : VectorTrainer<VectorTransformer>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<AutoencoderOptions>(
+        "autoencoder", (options, input) => new AutoencoderNetwork(options, input),
+        state => new VectorTransformer(state));
+
+    internal AutoencoderTrainer(IHostEnvironment environment, AutoencoderOptions options)
+        : base(environment, Family, options)
+    {
     }
 }

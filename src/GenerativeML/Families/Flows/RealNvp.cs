@@ -1,3 +1,5 @@
+using Microsoft.ML.Runtime;
+
 namespace GenerativeML;
 
 /// <summary>The options of a normalizing flow of affine coupling layers (Dinh 2017, RealNVP).</summary>
@@ -6,7 +8,7 @@ namespace GenerativeML;
 /// that grows without bound: <see cref="InputNoise"/> bounds it, and generated values lie near those of the training
 /// rows, not on them. Of a single feature it learns a normal distribution; it takes two to bend each other.
 /// </remarks>
-public sealed record RealNvpOptions : DensityOptions
+public sealed record RealNvpOptions : DetectorOptions
 {
     /// <summary>
     /// Label columns that rows depend on: the density is that of a row given its labels. Each is a Single, a Boolean or a
@@ -62,10 +64,37 @@ public sealed record RealNvpOptions : DensityOptions
     {
         base.Validate();
         OptionChecks.Within(Couplings, 1, 64);
-        OptionChecks.Within(HiddenLayers.Count, 0, 64, "HiddenLayers.Count");
-        foreach (int width in HiddenLayers)
-            OptionChecks.Within(width, 1, 1 << 16, nameof(HiddenLayers));
+        OptionChecks.Layers(HiddenLayers);
         OptionChecks.Defined(Activation);
-        OptionChecks.NonNegativeFinite(InputNoise ?? 0, nameof(InputNoise));
+        OptionChecks.NonNegativeFinite(InputNoise);
+    }
+}
+
+/// <summary>
+/// Learns the density of rows by a normalizing flow, RealNVP (Dinh 2017): scores rows by their exact log-likelihood,
+/// encodes them as vectors that are standard normal over the training rows, and generates others like them.
+/// </summary>
+/// <remarks>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: −log p(row), in nats, of the row in the units of its
+/// data, so that scores of models of the same columns can be compared whatever the family. It is negative where the
+/// density is above one, as with features whose values are small.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description>Of a detector: <see cref="bool"/>, whether the score is above the
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>Latent</c></term><description>On request, by <see cref="DetectorOptions.LatentColumnName"/>: a vector.
+/// </description></item>
+/// </list>
+/// </remarks>
+public sealed class RealNvpTrainer : VectorTrainer<VectorGenerator>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<RealNvpOptions>(
+        "realnvp", (options, input) => new RealNvpNetwork(options, input));
+
+    internal RealNvpTrainer(IHostEnvironment environment, RealNvpOptions options)
+        : base(environment, Family, options)
+    {
     }
 }

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
@@ -57,14 +59,6 @@ public enum GanScore
 /// </remarks>
 public sealed record GanOptions : VectorOptions
 {
-    private const int MaxWidth = 1 << 16;
-
-    // RMSprop is Adam without a mean of the gradients; it keeps the correction of the first steps.
-    private static readonly AdamSettings s_rmsProp = new(Beta1: 0, Beta2: 0.99);
-
-    // Little memory of the gradients' direction: the opponent keeps turning it.
-    private static readonly AdamSettings s_game = new(Beta1: 0.5), s_critic = new(Beta1: 0, Beta2: 0.9);
-
     /// <summary>All defaults.</summary>
     /// <remarks>
     /// Other than in the options of other trainers, <see cref="TrainingOptions.ValidationFraction"/> is 0.1, for the
@@ -187,20 +181,17 @@ public sealed record GanOptions : VectorOptions
     [JsonIgnore]
     public Action<GanStage>? StageEnded { get; init; }
 
-    /// <summary>AdamW's constants for both networks.</summary>
+    // Little memory of the gradients' direction: the opponent keeps turning it.
     internal AdamSettings Adam => Objective switch
     {
-        GanObjective.Wasserstein => s_rmsProp,
-        GanObjective.WassersteinGradientPenalty or GanObjective.Hinge => s_critic,
-        _ => s_game,
+        GanObjective.Wasserstein => new(Beta1: 0, Beta2: 0.99), // RMSprop, with the correction of the first steps
+        GanObjective.WassersteinGradientPenalty or GanObjective.Hinge => new(Beta1: 0, Beta2: 0.9),
+        _ => new(Beta1: 0.5),
     };
 
-    internal override VectorColumns Columns => new()
+    internal override VectorColumns Columns => new(FeatureColumnName, ScoreColumnName)
     {
-        Features = FeatureColumnName,
-        Conditions = ConditionColumnNames,
-        Score = ScoreColumnName,
-        Reconstruction = ReconstructionColumnName,
+        Conditions = ConditionColumnNames, Reconstruction = ReconstructionColumnName,
     };
 
     internal override double AverageDecay => WeightAverageDecay;
@@ -240,31 +231,67 @@ public sealed record GanOptions : VectorOptions
     {
         base.Validate();
         OptionChecks.Defined(Objective);
-        if (NoiseDimension is int noise)
-            OptionChecks.Within(noise, 1, MaxWidth, nameof(NoiseDimension));
-        CheckLayers(GeneratorLayers, nameof(GeneratorLayers));
-        CheckLayers(DiscriminatorLayers, nameof(DiscriminatorLayers));
+        OptionChecks.Within(NoiseDimension, 1, OptionChecks.MaxWidth);
+        ArgumentNullException.ThrowIfNull(GeneratorLayers);
+        ArgumentNullException.ThrowIfNull(DiscriminatorLayers);
+        OptionChecks.Layers(GeneratorLayers);
+        OptionChecks.Layers(DiscriminatorLayers);
         OptionChecks.Defined(Activation);
-        if (DiscriminatorStepsPerGeneratorStep is int steps)
-            OptionChecks.Within(steps, 1, 1000, nameof(DiscriminatorStepsPerGeneratorStep));
+        OptionChecks.Within(DiscriminatorStepsPerGeneratorStep, 1, 1000);
         OptionChecks.PositiveFinite(GeneratorRateScale);
         OptionChecks.NonNegativeFinite(GradientPenaltyWeight);
         OptionChecks.PositiveFinite(WeightClip);
-        if (InstanceNoise is double instanceNoise)
-            OptionChecks.NonNegativeFinite(instanceNoise, nameof(InstanceNoise));
+        OptionChecks.NonNegativeFinite(InstanceNoise);
         OptionChecks.Within(LabelSmoothing, 0, Classifies ? 0.5 : 0);
         OptionChecks.Within(PackSize, 1, 64);
         OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.Defined(Score);
         OptionChecks.Within(LatentSearchSteps, 1, 10_000);
         OptionChecks.Within(Stages, 1, 1000);
-
-        static void CheckLayers(IReadOnlyList<int> layers, string option)
-        {
-            ArgumentNullException.ThrowIfNull(layers, option);
-            OptionChecks.Within(layers.Count, 0, 64, option + ".Count");
-            foreach (int width in layers)
-                OptionChecks.Within(width, 1, MaxWidth, option);
-        }
     }
+}
+
+/// <summary>
+/// Trains a generative adversarial network (Goodfellow 2014): a generator that makes rows from noise, against a
+/// discriminator that tells them from the training rows. <see cref="GanOptions.Objective"/> chooses the game.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this estimator, use <see cref="GenerativeCatalog.Gan(string, GanObjective, int?)"/> or
+/// <see cref="GenerativeCatalog.Gan(GanOptions)"/>. <see cref="GanTransformer.Report"/> says how training went.
+/// </para>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <para>
+/// With <see cref="GanOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns
+/// too, with any values that are asked for. To search for latent vectors takes TorchSharp.
+/// </para>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>Score</c></term><description><see cref="float"/>: how strange the row is, see
+/// <see cref="GanOptions.Score"/>.</description></item>
+/// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, the nearest row that
+/// the generator can make.</description></item>
+/// </list>
+/// </remarks>
+public sealed class GanTrainer : VectorTrainer<GanTransformer>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<GanOptions>(
+        "gan", (options, input) => new GanNetwork(options, input), state => new GanTransformer(state));
+
+    internal GanTrainer(IHostEnvironment environment, GanOptions options)
+        : base(environment, Family, options)
+    {
+    }
+}
+
+/// <summary>A trained GAN as a step of a pipeline: adds scores to rows, and generates rows.</summary>
+/// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
+public sealed class GanTransformer : VectorGenerator
+{
+    internal GanTransformer(VectorModelState state)
+        : base(state) => Report = GanReport.Read(state.Extra);
+
+    /// <summary>How the training went: figures by stage, and a verdict in words.</summary>
+    public GanReport Report { get; }
 }

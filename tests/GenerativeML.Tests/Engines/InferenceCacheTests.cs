@@ -3,18 +3,16 @@ using System.Text;
 namespace GenerativeML.Tests.Engines;
 
 [TestClass]
-public sealed class InferenceModelTests
+public sealed class InferenceCacheTests
 {
-    private static readonly PassInput[] Row = [PassInput.Singles("x", 4)];
-
     [TestMethod]
     public void Without_either_engine_the_error_names_both_packages_and_both_reasons()
     {
         using IDisposable none = NativeParts.Pretend(
             new DllNotFoundException("no onnx"), new DllNotFoundException("no torch"));
-        using var model = new InferenceModel(new Net(), Row, Weights());
+        using var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
 
-        var error = Assert.ThrowsExactly<InvalidOperationException>(() => model.Run(1, [new float[4]], [new float[3]]));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => RunOne(cache));
 
         foreach (string part in (string[])["Microsoft.ML.OnnxRuntime", "TorchSharp-cpu", "no onnx", "no torch"])
             Assert.Contains(part, error.Message);
@@ -25,52 +23,21 @@ public sealed class InferenceModelTests
     {
         if (TorchSharp.torch.cuda.is_available())
             Assert.Inconclusive("There is one.");
-        using var strict = new InferenceModel(new Net(), Row, Weights(), ComputeDevice.Cuda());
-        Assert.ThrowsExactly<InvalidOperationException>(() => strict.Run(1, [new float[4]], [new float[3]]));
-        using var lenient = new InferenceModel(new Net(), Row, Weights(), ComputeDevice.Cuda(), fallbackToCpu: true);
-        lenient.Run(1, [new float[4]], [new float[3]]);
+        using var strict = new InferenceCache(ComputeDevice.Cuda(), fallbackToCpu: false);
+        Assert.ThrowsExactly<InvalidOperationException>(() => RunOne(strict));
+        using var lenient = new InferenceCache(ComputeDevice.Cuda(), fallbackToCpu: true);
+        RunOne(lenient);
     }
 
     [TestMethod]
-    public void Lengths_that_do_not_fit_are_refused()
+    public void What_was_disposed_is_made_again_and_no_rows_are_no_work()
     {
-        using var model = new InferenceModel(new Net(), Row, Weights());
-        var error = Assert.ThrowsExactly<ArgumentException>(() => model.Run(2, [new float[9]], [new float[6]]));
-        Assert.Contains("'x'", error.Message);
-        model.Run(0, [Array.Empty<float>()], [Array.Empty<float>()]);
-    }
-
-    [TestMethod]
-    public void A_disposed_model_says_so()
-    {
-        var model = new InferenceModel(new Net(), Row, Weights());
-        model.Run(1, [new float[4]], [new float[3]]);
-        model.Dispose();
-        model.Dispose();
-        Assert.ThrowsExactly<ObjectDisposedException>(() => model.Run(1, [new float[4]], [new float[3]]));
-    }
-
-    [TestMethod]
-    [DataRow(false)]
-    [DataRow(true)]
-    public void Whole_numbers_of_any_length_go_in(bool torch)
-    {
-        using IDisposable? engine = torch ? NativeParts.Pretend(new DllNotFoundException(), null) : null;
-        using var model = new InferenceModel(
-            new Lookup(), [PassInput.Indices("tokens", -1), PassInput.Singles("factor")], Weights());
-        HostWeights weights = Weights();
-        long[] tokens = [2, 0, 1, 1, 2, 2];
-        foreach (int rows in (int[])[1, 2, 3])
-        {
-            int each = 6 / rows;
-            float[] sums = new float[rows * 4];
-            model.Run(rows, [tokens, Enumerable.Repeat(2f, rows).ToArray()], [sums]);
-            for (int i = 0; i < sums.Length; i++)
-            {
-                float expected = 2 * tokens.Skip(i / 4 * each).Take(each).Sum(t => weights["l.weight"][t * 4 + i % 4]);
-                Assert.AreEqual(expected, sums[i], 1e-5f);
-            }
-        }
+        var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
+        cache.Run("", () => throw new InvalidOperationException(), Weights(), 0, [default], [default]);
+        float[] before = RunOne(cache);
+        cache.Dispose();
+        cache.Dispose();
+        CollectionAssert.AreEqual(before, RunOne(cache));
     }
 
     [TestMethod]
@@ -82,13 +49,6 @@ public sealed class InferenceModelTests
         string file = Encoding.Latin1.GetString(graph.ToFile(long.MaxValue).File);
         Assert.DoesNotContain("l.weight", file);
         Assert.Contains("other.weight", file);
-
-        using var model = new InferenceModel(new Both(), Row, weights);
-        float[] x = [1, 2, 3, 4], first = new float[3], second = new float[2], alone = new float[2];
-        model.Run(1, [x], [first, second]);
-        model.Run(1, [x], [default, alone]);
-        CollectionAssert.AreEqual(second, alone);
-        model.Run(1, [x], [default, default]);
     }
 
     [TestMethod]
@@ -117,20 +77,19 @@ public sealed class InferenceModelTests
     }
 
     [TestMethod]
-    public void Many_threads_may_use_one_model_from_the_start()
+    public void Many_threads_may_use_one_cache_from_the_start()
     {
-        using var model = new InferenceModel(new Both(), Row, Weights());
-        using var other = new InferenceModel(new Both(), Row, Weights());
+        using var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
+        HostWeights weights = Weights();
         float[] x = [.. Enumerable.Range(0, 4 * 700).Select(i => MathF.Sin(i))];
         float[] expected = new float[3 * 700];
-        other.Run(700, [x], [expected, default]);
+        cache.RunOnce(new Net(), weights, 700, [x], [expected]);
 
         Parallel.For(0, 64, new() { MaxDegreeOfParallelism = 8 }, i =>
         {
             int rows = i % 2 == 0 ? 1 + i : 700;
             float[] found = new float[3 * rows];
-            Memory<float> second = i % 3 == 0 ? new float[2 * rows] : default;
-            model.Run(rows, [x.AsMemory(0, 4 * rows)], [found, second], threads: 1 + i % 2);
+            cache.Run("", () => new Net(), weights, rows, [x.AsMemory(0, 4 * rows)], [found]);
             Assert.IsTrue(expected.AsSpan(0, 3 * rows).SequenceEqual(found));
         });
     }
@@ -138,7 +97,7 @@ public sealed class InferenceModelTests
     [TestMethod]
     public void Memory_stays_as_it_is_over_thousands_of_runs()
     {
-        using var model = new InferenceModel(new Net(), Row, Weights());
+        using var model = new OnnxRows(new Net(), Weights(), [4]);
         float[] x = new float[4 * 600], y = new float[3 * 600];
         Runs(500);
         long before = Resident();
@@ -190,6 +149,13 @@ public sealed class InferenceModelTests
         Assert.AreEqual(Convert.ToHexString(expected), Convert.ToHexString(graph.ToFile(long.MaxValue).File));
     }
 
+    private static float[] RunOne(InferenceCache cache)
+    {
+        float[] result = new float[3];
+        cache.Run("", () => new Net(), Weights(), 1, [new float[4]], [result]);
+        return result;
+    }
+
     private static HostWeights Weights()
     {
         TensorSpec Spec(string name, params long[] shape) => new(name, TensorType.F32, shape);
@@ -212,15 +178,5 @@ public sealed class InferenceModelTests
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> => [w.Linear("l", inputs[0]), w.Linear("other", inputs[0])];
-    }
-
-    private sealed class Lookup : IForwardPass
-    {
-        public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T>
-        {
-            T rows = w["l.weight"].Embed(inputs[0]); // (B, T, 4)
-            return [rows.CumulativeSum(1).Slice(1, -1, 1).Squeeze(1) * inputs[1].Unsqueeze(1)];
-        }
     }
 }

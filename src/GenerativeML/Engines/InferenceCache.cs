@@ -1,0 +1,96 @@
+namespace GenerativeML;
+
+/// <summary>What computes rows by one forward pass, from several threads.</summary>
+internal interface IRowEngine : IDisposable
+{
+    /// <summary>Computes rows; of each input and output (rows × width), one after the other.</summary>
+    void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs);
+}
+
+/// <summary>
+/// What computes with a model's weights, pass by pass: on the CPU ONNX Runtime, where a row gets the same bits alone and
+/// among others; on a CUDA device, and on the CPU without ONNX Runtime's native part, torch. It is made when it is first
+/// needed, and again after it was disposed. Safe to use from several threads.
+/// </summary>
+internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) : IDisposable
+{
+    private readonly ReaderWriterLockSlim _lock = new();
+    private readonly Dictionary<string, IRowEngine> _engines = [];
+
+    /// <summary>
+    /// Computes a pass over rows; the key says which it is, and how wide inputs are. Weights have to stay as they are.
+    /// What takes gradients torch alone can compute.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
+    public void Run(
+        string key, Func<IForwardPass> pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs,
+        Memory<float>[] outputs, bool requiresTorch = false)
+    {
+        while (rows > 0)
+        {
+            _lock.EnterReadLock();
+            try
+            {
+                if (_engines.TryGetValue(key, out IRowEngine? engine))
+                {
+                    engine.Run(rows, inputs, outputs);
+                    return;
+                }
+            }
+            finally
+            {
+                _lock.ExitReadLock();
+            }
+            Add(key, pass, weights, rows, inputs, requiresTorch);
+        }
+    }
+
+    /// <summary>Computes a pass that is not needed again.</summary>
+    public void RunOnce(
+        IForwardPass pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
+    {
+        if (rows == 0)
+            return;
+        using IRowEngine engine = Create(pass, weights, rows, inputs, requiresTorch: false);
+        engine.Run(rows, inputs, outputs);
+    }
+
+    /// <summary>Lets go of all that computes; what is asked for later is made again.</summary>
+    public void Dispose()
+    {
+        _lock.EnterWriteLock();
+        try
+        {
+            foreach (IRowEngine engine in _engines.Values)
+                engine.Dispose();
+            _engines.Clear();
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
+        }
+    }
+
+    // By itself: what its lambdas capture would be allocated for every single row.
+    private void Add(
+        string key, Func<IForwardPass> pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs,
+        bool requiresTorch)
+    {
+        _lock.EnterWriteLock();
+        try
+        {
+            if (!_engines.ContainsKey(key))
+                _engines[key] = Create(pass(), weights, rows, inputs, requiresTorch);
+        }
+        finally
+        {
+            _lock.ExitWriteLock();
+        }
+    }
+
+    private IRowEngine Create(
+        IForwardPass pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs, bool requiresTorch) =>
+        NativeParts.Choose<IRowEngine>(
+            device, fallbackToCpu, () => new OnnxRows(pass, weights, [.. inputs.Select(input => input.Length / rows)]),
+            place => new TorchRows(pass, weights, place), requiresTorch);
+}
