@@ -55,9 +55,7 @@ internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDat
     }
 }
 
-/// <summary>
-/// Reads every so-many-th block. One is made when its first value is asked for: skipping costs nothing.
-/// </summary>
+/// <summary>Reads every so-many-th block, each made when its first value is asked for.</summary>
 internal sealed class GeneratedCursor(
     IGeneratedRows source, GeneratedOrder order, bool[] active, int first, int cursors)
     : RowCursor(source.Schema, active), IBatchPosition
@@ -107,9 +105,7 @@ internal sealed class GeneratedCursor(
     protected override Delegate Getter<TValue>(int column) => _values!.Getter(column, this);
 }
 
-/// <summary>
-/// The order of blocks and of the rows in each: their own, or shuffled by what is computed and not held.
-/// </summary>
+/// <summary>The order of blocks and of the rows in each: their own, or shuffled without being held.</summary>
 internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
 {
     private const int Rounds = 4;

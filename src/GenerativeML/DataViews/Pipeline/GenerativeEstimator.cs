@@ -25,9 +25,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     /// <exception cref="ArgumentOutOfRangeException">One is missing or of the wrong type.</exception>
     private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
 
-    /// <summary>
-    /// The columns that are added. A width above zero promises a vector, of whatever width data tells.
-    /// </summary>
+    /// <summary>The columns that are added. A width above zero promises a vector; how wide, data tells.</summary>
     private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
 
     /// <summary>Checks the columns that are read, and trains on them.</summary>
