@@ -37,9 +37,8 @@ internal static class DistributionMetrics
         if (n < 2 || m < 2)
             return 0;
         double[] among = Distances(second, second, width);
-        double bandwidth = Median(among.Where((_, i) => i / m != i % m).ToArray());
-        if (!(bandwidth > 0))
-            bandwidth = 1;
+        double[] apart = [.. among.Where((_, i) => i / m != i % m).Order()];
+        double bandwidth = apart[apart.Length / 2] is > 0 and double median ? median : 1;
         double own = Kernel(Distances(first, first, width), bandwidth) - n;
         double other = Kernel(among, bandwidth) - m;
         double between = Kernel(Distances(first, second, width), bandwidth);
@@ -117,17 +116,6 @@ internal static class DistributionMetrics
         return squares;
     }
 
-    private static double Kernel(double[] squares, double bandwidth)
-    {
-        double sum = 0;
-        foreach (double square in squares)
-            sum += Math.Exp(-square / (2 * bandwidth));
-        return sum;
-    }
-
-    private static double Median(double[] values)
-    {
-        Array.Sort(values);
-        return values.Length == 0 ? 0 : values[values.Length / 2];
-    }
+    private static double Kernel(double[] squares, double bandwidth) =>
+        squares.Sum(square => Math.Exp(-square / (2 * bandwidth)));
 }
