@@ -73,7 +73,7 @@ public sealed class TabularNetworkTests
         const int rows = 700;
         (TableNetwork network, HostWeights weights) = vae ? Vae() : Gan();
         bool[] allowed = [.. Enumerable.Range(0, s_counts[1]).Select(i => i % 3 == 1)];
-        IReadOnlyList<TokenValues> values = limited ? Limited(network, 1, allowed) : Any(network);
+        IReadOnlyList<TokenColumn> values = limited ? Limited(network, 1, allowed) : Any(network);
         (float[] tokens, float[] offsets) = network.Draw(OnOnnx(weights), values, Random(3, rows));
         (float[] byTorch, float[] offsetsByTorch) = network.Draw(OnTorch(weights), values, Random(3, rows));
         // A number that falls between two tokens may go either way.
@@ -239,12 +239,7 @@ public sealed class TabularNetworkTests
         where TNetwork : TableNetwork
     {
         ArrayTable table = ArrayTable.Known(rows, 1);
-        TokenTable tokens = TokenTable.Learn(
-            table,
-            options.UsesModes
-                ? (column, sample) => NumberModes.Learn(column, sample)
-                : (column, sample) => NumberTokens.Learn(column, sample, 16),
-            1, default);
+        TokenTable tokens = TokenTable.Learn(table, options.UsesModes, 1, default);
         var source = new TokenSource(table, tokens);
         var block = new RowBlock(source.Fields, rows);
         using (IRowReader reader = source.Open())
@@ -304,13 +299,13 @@ public sealed class TabularNetworkTests
         return weights;
     }
 
-    private static IReadOnlyList<TokenValues> Any(TableNetwork network) =>
-        [.. network.Tokens.Columns.Select(c => c.Values(null))];
+    private static IReadOnlyList<TokenColumn> Any(TableNetwork network) =>
+        [.. network.Tokens.Columns.Select(c => c.Limited(null))];
 
     // Categories' tokens are the categories, as they are ordered by how often they occur.
-    private static IReadOnlyList<TokenValues> Limited(TableNetwork network, int position, bool[] allowed) =>
+    private static IReadOnlyList<TokenColumn> Limited(TableNetwork network, int position, bool[] allowed) =>
     [
-        .. network.Tokens.Columns.Select((c, p) => c.Values(p == position ? new CategoryLimit(p, allowed) : null)),
+        .. network.Tokens.Columns.Select((c, p) => c.Limited(p == position ? new CategoryLimit(p, allowed) : null)),
     ];
 
     private static SplitMix64[] Random(ulong seed, int rows) =>
@@ -319,15 +314,21 @@ public sealed class TabularNetworkTests
     private static RunPass OnOnnx(HostWeights weights)
     {
         var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
-        return (key, pass, inputs, rows, values, results) =>
-            cache.Run(key, pass, inputs, weights, rows, values, results);
+        return (key, pass, rows, inputs, results) =>
+            cache.Run(key, pass, Widths(inputs, rows), weights, rows, Values(inputs), results);
     }
 
-    private static RunPass OnTorch(HostWeights weights) => (_, pass, inputs, rows, values, results) =>
+    private static RunPass OnTorch(HostWeights weights) => (_, pass, rows, inputs, results) =>
     {
-        using var engine = new TorchRows(pass(), inputs, weights, torch.CPU);
-        engine.Run(rows, values, results, 1);
+        using var engine = new TorchRows(pass(), Widths(inputs, rows), weights, torch.CPU);
+        engine.Run(rows, Values(inputs), results, 1);
     };
+
+    private static PassInput[] Widths(IReadOnlyList<(string Name, float[] Rows)> inputs, int rows) =>
+        [.. inputs.Select(input => PassInput.Singles(input.Name, input.Rows.Length / rows))];
+
+    private static InputRows[] Values(IReadOnlyList<(string Name, float[] Rows)> inputs) =>
+        [.. inputs.Select(input => (InputRows)input.Rows)];
 
     /// <summary>
     /// The joint distribution of the decoder's tokens, computed by torch's own functions: the mean over latent vectors

@@ -9,7 +9,7 @@ public sealed class TokenTests
         double[] values = Spiky(3000, decimals: 4);
         TableColumn column = ArrayTable.Number("x", values, 4);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
         var block = new TableBlock(new TableShape([column]), 1);
         var random = new SplitMix64(1);
         int away = 0;
@@ -32,7 +32,7 @@ public sealed class TokenTests
         double[] values = Spiky(4000, decimals: 2);
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
         var block = new TableBlock(new TableShape([column]), values.Length);
         var random = new SplitMix64(2);
         for (int i = 0; i < values.Length; i++)
@@ -56,7 +56,7 @@ public sealed class TokenTests
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
         var limit = new NumberLimit(0, min, max, Missing: false);
-        TokenValues draws = tokens.Values(limit);
+        TokenColumn draws = tokens.Limited(limit);
         var block = new TableBlock(new TableShape([column]), 1);
         var random = new SplitMix64(3);
         Assert.AreEqual(0, draws.Allowed![tokens.Count - 1]); // missing
@@ -83,7 +83,7 @@ public sealed class TokenTests
 
         var random = new SplitMix64(4);
         int[] seen = new int[counts.Length];
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
         for (int i = 0; i < 60_000; i++)
         {
             draws.Draw(256, 0, block, 0, 0, ref random);
@@ -105,7 +105,7 @@ public sealed class TokenTests
         var tokens = new CategoryTokens([.. Enumerable.Range(0, 600).Select(i => 1000L - i)], 256);
         bool[] allowed = new bool[600];
         allowed[3] = allowed[500] = allowed[501] = true;
-        TokenValues draws = tokens.Values(new CategoryLimit(0, allowed));
+        TokenColumn draws = tokens.Limited(new CategoryLimit(0, allowed));
         Assert.AreEqual(2, draws.Allowed!.Count(share => share > 0));
         var block = new TableBlock(new TableShape([ArrayTable.Category("c", 600)]), 1);
         var random = new SplitMix64(5);
@@ -125,7 +125,7 @@ public sealed class TokenTests
         var block = new TableBlock(new TableShape([column]), values.Length);
         values.CopyTo(block.Numbers(0), 0);
         var back = new TableBlock(block.Shape, 1);
-        TokenValues draws = modes.Values(null);
+        TokenColumn draws = modes.Limited(null);
         var random = new SplitMix64(6);
         int close = 0;
         for (int i = 0; i < values.Length; i++)
@@ -147,7 +147,7 @@ public sealed class TokenTests
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberModes modes = NumberModes.Learn(column, values);
         var limit = new NumberLimit(0, min, max, Missing: false);
-        TokenValues draws = modes.Values(limit);
+        TokenColumn draws = modes.Limited(limit);
         var block = new TableBlock(new TableShape([column]), 1);
         var random = new SplitMix64(3);
         Assert.AreEqual(0, draws.Allowed![^1]); // missing
@@ -176,7 +176,7 @@ public sealed class TokenTests
         TokenColumn tokens = modes ? NumberModes.Learn(column, values) : NumberTokens.Learn(column, values, 64);
         var block = new TableBlock(new TableShape([column]), values.Length);
         values.CopyTo(block.Numbers(0), 0);
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
         for (int i = 0; i < values.Length; i++)
         {
             int token = tokens.Encode(block, 0, i);
@@ -194,8 +194,7 @@ public sealed class TokenTests
     public void Tokens_come_back_from_the_numbers_that_are_saved_and_others_are_refused(bool modes)
     {
         ArrayTable table = ArrayTable.Known(500, 3);
-        TokenTable tokens = TokenTable.Learn(
-            table, modes ? (c, s) => NumberModes.Learn(c, s) : (c, s) => NumberTokens.Learn(c, s, 64), 1, default);
+        TokenTable tokens = TokenTable.Learn(table, modes, 1, default);
         double[] saved = tokens.Save();
         CollectionAssert.AreEqual(saved, TokenTable.Load(table.Shape, saved, modes).Save());
         var random = new SplitMix64(4);

@@ -13,7 +13,7 @@ internal readonly record struct NumberMode(
 /// Tokens of a column of numbers by mode-specific normalisation (Xu 2019): one for each mode of a mixture of normal
 /// distributions, and one for a missing value. A value is a mode and how far it lies from the mode's mean.
 /// </summary>
-internal sealed class NumberModes : TokenColumn
+internal sealed record NumberModes : TokenColumn
 {
     /// <summary>The most modes of a column.</summary>
     public const int MaxModes = 10;
@@ -21,22 +21,23 @@ internal sealed class NumberModes : TokenColumn
     private const double Reach = 4; // deviations from a mode's mean to the ends of [−1, 1]
     private const int FittedValues = 10_000;
 
+    private const int MaxTries = 20;
+
     private readonly TableColumn _column;
     private readonly NumberMode[] _modes;
-    private readonly Draws _any;
 
     /// <param name="column">The column.</param>
     /// <param name="modes">The modes; at least one, unless all values are missing.</param>
-    public NumberModes(TableColumn column, IReadOnlyList<NumberMode> modes)
-    {
-        _column = column;
-        _modes = [.. modes];
-        _any = new Draws(this, null);
-    }
+    public NumberModes(TableColumn column, IReadOnlyList<NumberMode> modes) =>
+        (_column, _modes, Min, Max) = (column, [.. modes], column.Min, column.Max);
 
     public override int Count => _modes.Length + (_column.HasMissing || _modes.Length == 0 ? 1 : 0);
 
     public override bool HasOffset => true;
+
+    private double Min { get; init; } // of the values that are drawn
+
+    private double Max { get; init; }
 
     /// <summary>Finds the modes of a sample of values; NaN is a missing one.</summary>
     public static NumberModes Learn(TableColumn column, ReadOnlySpan<double> sample)
@@ -86,7 +87,44 @@ internal sealed class NumberModes : TokenColumn
             : (float)Math.Clamp((value - _modes[token].Mean) / (Reach * _modes[token].Deviation), -1, 1);
     }
 
-    public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
+    public override TokenColumn Limited(TableLimit? limit)
+    {
+        if (limit is not NumberLimit range)
+            return this;
+        double min = Math.Max(Min, range.Min), max = Math.Min(Max, range.Max), half = 0.5 * _column.StepSize;
+        const double point = 1e-6; // a single value that was asked for is not impossible
+        float[] shares = new float[Count];
+        for (int token = 0; token < Count; token++)
+        {
+            shares[token] = token >= _modes.Length ? range.Missing ? 1 : 0
+                : !(min <= max) ? 0
+                : (float)Math.Max(point, Below(_modes[token], max + half) - Below(_modes[token], min - half));
+        }
+        return this with { Min = min, Max = max, Allowed = shares };
+    }
+
+    public override void Draw(
+        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
+    {
+        if (token >= _modes.Length)
+        {
+            block.Numbers(column)[row] = double.NaN;
+            return;
+        }
+        NumberMode mode = _modes[token];
+        double value = mode.Mean + offset * Reach * mode.Deviation;
+        // What a limit leaves no room for is drawn again from the same mode.
+        Span<float> normal = [0];
+        for (int i = 0; IsOutside(value) && i < MaxTries; i++)
+        {
+            NormalNumbers.Fill(ref random, normal);
+            value = mode.Mean + mode.Deviation * normal[0];
+        }
+        if (IsOutside(value))
+            value = Min + random.NextDouble() * (Max - Min);
+        int step = random.NextDouble() < mode.StepShare ? mode.Step : _column.Step;
+        block.Numbers(column)[row] = _column.Fit(value, step, Min, Max);
+    }
 
     public override IEnumerable<double> Save() =>
         _modes.SelectMany(m => new[] { m.Mean, m.Deviation, m.Weight, m.Step, m.StepShare }).Prepend(_modes.Length);
@@ -105,67 +143,152 @@ internal sealed class NumberModes : TokenColumn
         if (!(sum > 0))
             return Nearest(value);
         var random = new SplitMix64((ulong)BitConverter.DoubleToInt64Bits(value) + (ulong)row);
-        return Cumulative.Find(upTo, random.NextDouble() * sum);
+        return Cumulative.Draw(upTo, ref random);
     }
 
     private int Nearest(double value) =>
         Enumerable.Range(0, _modes.Length).MinBy(k => Math.Abs(value - _modes[k].Mean) / _modes[k].Deviation);
 
-    private sealed class Draws : TokenValues
+    private bool IsOutside(double value) => Allowed is not null && !(value >= Min && value <= Max);
+
+    // The normal distribution's function, to about 0.0003: it only weighs modes against each other.
+    private static double Below(NumberMode mode, double value)
     {
-        private const int MaxTries = 20;
+        double z = (value - mode.Mean) / mode.Deviation;
+        return 0.5 * (1 + Math.Tanh(0.7978845608 * (z + 0.044715 * z * z * z)));
+    }
+}
 
-        private readonly TableColumn _column;
-        private readonly NumberMode[] _modes;
-        private readonly double _min, _max;
+/// <summary>
+/// A mixture of normal distributions of one number, fitted by variational Bayes (Bishop 2006, §10.2): a Dirichlet prior
+/// with a small concentration leaves components without weight that the values do not call for.
+/// </summary>
+internal sealed class NormalMixture
+{
+    private const double Concentration = 1e-3; // of the Dirichlet prior, for each component
+    private const double MeanPrecision = 1; // rows that the prior of a mean counts for
+    private const double Freedom = 1; // rows that the prior of a variance counts for
+    private const double MinWeight = 0.005; // lighter components are left out
+    private const int MaxIterations = 200;
+    private const double Settled = 1e-4; // the mean change of the responsibilities that ends the iteration
 
-        public Draws(NumberModes tokens, NumberLimit? limit)
+    private readonly double[] _x;
+    private readonly double _priorMean, _priorVariance;
+    private readonly double[][] _share; // of each component, of each value
+    private readonly double[] _rows, _mean, _precision, _freedom, _inverseScale; // the posterior of the parameters
+
+    private NormalMixture(double[] x, int components)
+    {
+        _x = x;
+        _priorMean = x.Average();
+        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
+        _priorVariance = Math.Max(x.Average(v => (v - _priorMean) * (v - _priorMean)), 1e-16) / components;
+        _share = new double[components][];
+        // As many neighbouring values for each.
+        for (int k = 0; k < components; k++)
         {
-            (_column, _modes) = (tokens._column, tokens._modes);
-            (_min, _max) = (_column.Min, _column.Max);
-            if (limit is null)
-                return;
-            (_min, _max) = (Math.Max(_min, limit.Min), Math.Min(_max, limit.Max));
-            double half = 0.5 * _column.StepSize;
-            Allowed = new float[tokens.Count];
-            for (int token = 0; token < Allowed.Length; token++)
+            _share[k] = new double[x.Length];
+            int first = (int)((long)x.Length * k / components), end = (int)((long)x.Length * (k + 1) / components);
+            _share[k].AsSpan(first, end - first).Fill(1);
+        }
+        (_rows, _mean, _precision) = (new double[components], new double[components], new double[components]);
+        (_freedom, _inverseScale) = (new double[components], new double[components]);
+    }
+
+    /// <summary>Fits a mixture.</summary>
+    /// <param name="values">At least one finite value.</param>
+    /// <param name="components">The most components.</param>
+    /// <returns>The components; their weights sum to one.</returns>
+    public static NumberMode[] Fit(ReadOnlySpan<double> values, int components)
+    {
+        double[] x = values.ToArray();
+        Array.Sort(x);
+        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var max and > 0 ? max : 1;
+        for (int i = 0; i < x.Length; i++)
+            x[i] /= scale; // squares stay finite, whatever the unit
+        var mixture = new NormalMixture(x, Math.Min(components, x.Length));
+        mixture.Maximize();
+        for (int i = 0; i < MaxIterations && mixture.Share() > Settled; i++)
+            mixture.Maximize();
+        return mixture.Result(scale);
+    }
+
+    /// <summary>
+    /// The derivative of log Γ, for positive arguments: moved up by its recurrence, then its expansion.
+    /// </summary>
+    internal static double Digamma(double x)
+    {
+        double result = 0;
+        for (; x < 8; x++)
+            result -= 1 / x;
+        double inverse = 1 / (x * x);
+        return result + Math.Log(x) - 0.5 / x
+            - inverse * (1.0 / 12 - inverse * (1.0 / 120 - inverse * (1.0 / 252 - inverse / 240)));
+    }
+
+    private NumberMode[] Result(double scale)
+    {
+        int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= MinWeight * _x.Length)];
+        double all = kept.Sum(k => _rows[k]);
+        return
+        [
+            .. kept.Select(k => new NumberMode(
+                _mean[k] * scale, Math.Max(Math.Sqrt(_inverseScale[k] / _freedom[k]) * scale, double.Epsilon),
+                _rows[k] / all)),
+        ];
+    }
+
+    /// <summary>Updates the posterior of the parameters by the responsibilities.</summary>
+    private void Maximize()
+    {
+        for (int k = 0; k < _rows.Length; k++)
+        {
+            double rows = 0, sum = 0, squares = 0;
+            for (int i = 0; i < _x.Length; i++)
             {
-                const double point = 1e-6; // a single value that was asked for is not impossible
-                Allowed[token] = token >= _modes.Length
-                    ? limit.Missing ? 1 : 0
-                    : !(_min <= _max) ? 0
-                    : (float)Math.Max(point, Below(_modes[token], _max + half) - Below(_modes[token], _min - half));
+                rows += _share[k][i];
+                sum += _share[k][i] * _x[i];
+            }
+            double centre = rows > 0 ? sum / rows : _priorMean, away = centre - _priorMean;
+            for (int i = 0; i < _x.Length; i++)
+                squares += _share[k][i] * (_x[i] - centre) * (_x[i] - centre);
+            _rows[k] = rows;
+            _precision[k] = MeanPrecision + rows;
+            _mean[k] = (MeanPrecision * _priorMean + rows * centre) / _precision[k];
+            _freedom[k] = Freedom + rows;
+            _inverseScale[k] = Freedom * _priorVariance + squares + MeanPrecision * rows / _precision[k] * away * away;
+        }
+    }
+
+    /// <summary>Updates the responsibilities; returns how far they moved on average.</summary>
+    private double Share()
+    {
+        int components = _rows.Length;
+        double[] constant = new double[components], steepness = new double[components];
+        double all = Digamma(components * Concentration + _x.Length);
+        for (int k = 0; k < components; k++)
+        {
+            double logWeight = Digamma(Concentration + _rows[k]) - all;
+            double logPrecision = Digamma(_freedom[k] / 2) + Math.Log(2 / _inverseScale[k]);
+            constant[k] = logWeight + 0.5 * logPrecision - 0.5 / _precision[k];
+            steepness[k] = 0.5 * _freedom[k] / _inverseScale[k];
+        }
+        double moved = 0;
+        double[] log = new double[components];
+        for (int i = 0; i < _x.Length; i++)
+        {
+            for (int k = 0; k < components; k++)
+                log[k] = constant[k] - steepness[k] * (_x[i] - _mean[k]) * (_x[i] - _mean[k]);
+            double greatest = log.Max(), sum = 0;
+            for (int k = 0; k < components; k++)
+                sum += log[k] = Math.Exp(log[k] - greatest);
+            for (int k = 0; k < components; k++)
+            {
+                double share = log[k] / sum;
+                moved += Math.Abs(share - _share[k][i]);
+                _share[k][i] = share;
             }
         }
-
-        public override void Draw(
-            int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
-        {
-            if (token >= _modes.Length)
-            {
-                block.Numbers(column)[row] = double.NaN;
-                return;
-            }
-            NumberMode mode = _modes[token];
-            double value = mode.Mean + offset * Reach * mode.Deviation;
-            // What a limit leaves no room for is drawn again from the same mode.
-            Span<float> normal = [0];
-            for (int i = 0; Allowed is not null && !(value >= _min && value <= _max) && i < MaxTries; i++)
-            {
-                NormalNumbers.Fill(ref random, normal);
-                value = mode.Mean + mode.Deviation * normal[0];
-            }
-            if (Allowed is not null && !(value >= _min && value <= _max))
-                value = _min + random.NextDouble() * (_max - _min);
-            int step = random.NextDouble() < mode.StepShare ? mode.Step : _column.Step;
-            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
-        }
-
-        // The normal distribution's function, to about 0.0003: it only weighs modes against each other.
-        private static double Below(NumberMode mode, double value)
-        {
-            double z = (value - mode.Mean) / mode.Deviation;
-            return 0.5 * (1 + Math.Tanh(0.7978845608 * (z + 0.044715 * z * z * z)));
-        }
+        return moved / _x.Length;
     }
 }

@@ -12,7 +12,7 @@ internal readonly record struct NumberSegment(double Low, double High, double We
 /// zero, one for each of a number of intervals of the others, and one for a missing value. An interval knows how the
 /// values in it are distributed.
 /// </summary>
-internal sealed class NumberTokens : TokenColumn
+internal sealed record NumberTokens : TokenColumn
 {
     /// <summary>Features of a token, see <see cref="ScaleFeatures"/>.</summary>
     public const int FeatureCount = Waves + 3;
@@ -25,13 +25,10 @@ internal sealed class NumberTokens : TokenColumn
     private const double WidthShare = 0.25;
 
     private readonly TableColumn _column;
-    private readonly NumberSegment[][] _segments; // of each token; none where it stands for a missing value
-    private readonly double[][] _upTo; // running sums of their weights
-    private readonly Dictionary<double, int> _exact = [];
-    private readonly double[] _starts; // of the tokens that are intervals, ascending
-    private readonly int[] _intervals;
     private readonly int _usual;
-    private readonly Draws _any;
+    private readonly Dictionary<double, int> _exact = [];
+    private readonly int[] _intervals; // the tokens that are intervals, ascending
+    private readonly double[] _starts; // where they begin
 
     /// <param name="column">The column.</param>
     /// <param name="usual">The level of the step of which most values in intervals are multiples.</param>
@@ -40,26 +37,31 @@ internal sealed class NumberTokens : TokenColumn
     /// </param>
     public NumberTokens(TableColumn column, int usual, IReadOnlyList<NumberSegment[]> segments)
     {
-        _column = column;
-        _usual = usual;
-        _segments = [.. segments];
-        _upTo = [.. _segments.Select(Sums)];
-        for (int token = 0; token < _segments.Length; token++)
+        (_column, _usual, Min, Max) = (column, usual, column.Min, column.Max);
+        Segments = [.. segments];
+        UpTo = [.. Segments.Select(SumsOf)];
+        for (int token = 0; token < Count; token++)
         {
-            if (IsExact(_segments[token]))
-                _exact.TryAdd(_segments[token][0].Low, token);
+            if (IsExact(Segments[token]))
+                _exact.TryAdd(Segments[token][0].Low, token);
         }
         _intervals =
         [
-            .. Enumerable.Range(0, _segments.Length)
-                .Where(token => _segments[token].Length > 0 && !IsExact(_segments[token]))
-                .OrderBy(token => _segments[token][0].Low),
+            .. Enumerable.Range(0, Count).Where(token => Segments[token].Length > 0 && !IsExact(Segments[token]))
+                .OrderBy(token => Segments[token][0].Low),
         ];
-        _starts = [.. _intervals.Select(token => _segments[token][0].Low)];
-        _any = new Draws(this, null);
+        _starts = [.. _intervals.Select(token => Segments[token][0].Low)];
     }
 
-    public override int Count => _segments.Length;
+    public override int Count => Segments.Length;
+
+    private double Min { get; init; } // of the values that are drawn
+
+    private double Max { get; init; }
+
+    private NumberSegment[][] Segments { get; init; } // of each token, those that are allowed; none of a missing value
+
+    private double[][] UpTo { get; init; } // running sums of their weights
 
     /// <summary>Chooses about so many tokens at most by a sample of values; NaN is a missing one.</summary>
     public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, int max)
@@ -85,7 +87,7 @@ internal sealed class NumberTokens : TokenColumn
             int intervals = Math.Clamp(left / min, 1, Math.Max(1, max - tokens.Count / 2));
             int together = (others.Length + MaxSegments - 1) / MaxSegments;
             foreach (int[] interval in Intervals(others, distinct, counts, left, intervals, min))
-                tokens.Add([.. Segments(column, usual, interval, distinct, counts, together)]);
+                tokens.Add([.. Spread(column, usual, interval, distinct, counts, together)]);
         }
         if (column.HasMissing || tokens.Count == 0)
             tokens.Add([]);
@@ -129,9 +131,54 @@ internal sealed class NumberTokens : TokenColumn
         return _intervals[Math.Max(0, at >= 0 ? at : ~at - 1)];
     }
 
-    public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
+    public override TokenColumn Limited(TableLimit? limit)
+    {
+        if (limit is not NumberLimit range)
+            return this;
+        double min = Math.Max(Min, range.Min), max = Math.Min(Max, range.Max);
+        // What rounding brings into the range belongs to it, too.
+        double half = 0.5 * _column.StepSize;
+        NumberSegment[][] segments = [.. Segments.Select(s => s.Select(Within).Where(w => w.Weight > 0).ToArray())];
+        double[][] upTo = [.. segments.Select(SumsOf)];
+        float[] shares = new float[Count];
+        for (int token = 0; token < Count; token++)
+        {
+            shares[token] = Segments[token].Length == 0 ? range.Missing ? 1 : 0
+                : upTo[token].Length == 0 ? 0
+                : (float)(upTo[token][^1] / UpTo[token][^1]);
+        }
+        return this with { Min = min, Max = max, Segments = segments, UpTo = upTo, Allowed = shares };
 
-    public override IEnumerable<double> Save() => _segments
+        NumberSegment Within(NumberSegment segment)
+        {
+            if (segment.Low == segment.High)
+                return segment with { Weight = segment.Low >= min && segment.Low <= max ? segment.Weight : 0 };
+            double low = Math.Max(segment.Low, min - half), high = Math.Min(segment.High, max + half);
+            const double point = 1e-6; // a single value that was asked for is not impossible
+            double share = low > high || min > max ? 0 : Math.Max(point, (high - low) / (segment.High - segment.Low));
+            return segment with { Low = low, High = high, Weight = segment.Weight * share };
+        }
+    }
+
+    public override void Draw(
+        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
+    {
+        NumberSegment[] segments = Segments[token];
+        double value = double.NaN;
+        if (segments.Length > 0)
+        {
+            NumberSegment segment = segments[segments.Length == 1 ? 0 : Cumulative.Draw(UpTo[token], ref random)];
+            value = segment.Low;
+            if (segment.High > segment.Low)
+            {
+                value += random.NextDouble() * (segment.High - segment.Low);
+                value = _column.Fit(value, random.NextDouble() < segment.Usual ? _usual : _column.Step, Min, Max);
+            }
+        }
+        block.Numbers(column)[row] = value;
+    }
+
+    public override IEnumerable<double> Save() => Segments
         .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
         .Prepend(Count).Prepend(_usual);
 
@@ -143,7 +190,7 @@ internal sealed class NumberTokens : TokenColumn
     {
         double[] centres =
         [
-            .. _segments.Select(s => s.Length == 0
+            .. Segments.Select(s => s.Length == 0
                 ? double.NaN
                 : s.Sum(part => (part.Low / 2 + part.High / 2) * (part.Weight / s.Sum(other => other.Weight)))),
         ];
@@ -170,7 +217,7 @@ internal sealed class NumberTokens : TokenColumn
     private static bool IsExact(NumberSegment[] segments) =>
         segments.Length == 1 && segments[0].Low == segments[0].High;
 
-    private static double[] Sums(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
+    private static double[] SumsOf(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
 
     /// <summary>Which values occur often enough for a token: half as often as an interval of the rarer ones.</summary>
     private static bool[] Frequent(int[] counts, int rows, int max)
@@ -225,7 +272,7 @@ internal sealed class NumberTokens : TokenColumn
     /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where
     /// most values of the column are multiples of a step, as many of those in the surroundings are, too.
     /// </summary>
-    private static IEnumerable<NumberSegment> Segments(
+    private static IEnumerable<NumberSegment> Spread(
         TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
     {
         for (int first = 0; first < interval.Length; first += together)
@@ -248,69 +295,5 @@ internal sealed class NumberTokens : TokenColumn
         }
 
         static double Middle(double a, double b) => a / 2 + b / 2;
-    }
-
-    private sealed class Draws : TokenValues
-    {
-        private readonly TableColumn _column;
-        private readonly NumberSegment[][] _segments;
-        private readonly double[][] _upTo;
-        private readonly int _usual;
-        private readonly double _min, _max;
-
-        public Draws(NumberTokens tokens, NumberLimit? limit)
-        {
-            (_column, _usual) = (tokens._column, tokens._usual);
-            (_min, _max) = (_column.Min, _column.Max);
-            (_segments, _upTo) = (tokens._segments, tokens._upTo);
-            if (limit is null)
-                return;
-            (_min, _max) = (Math.Max(_min, limit.Min), Math.Min(_max, limit.Max));
-            // What rounding brings into the range belongs to it, too.
-            double half = 0.5 * _column.StepSize;
-            _segments = [.. tokens._segments.Select(s => s.Select(Within).Where(w => w.Weight > 0).ToArray())];
-            _upTo = [.. _segments.Select(Sums)];
-            Allowed = new float[tokens.Count];
-            for (int token = 0; token < Allowed.Length; token++)
-            {
-                Allowed[token] = tokens._segments[token].Length == 0
-                    ? limit.Missing ? 1 : 0
-                    : _upTo[token].Length == 0 ? 0 : (float)(_upTo[token][^1] / tokens._upTo[token][^1]);
-            }
-
-            NumberSegment Within(NumberSegment segment)
-            {
-                if (segment.Low == segment.High)
-                    return segment with { Weight = segment.Low >= _min && segment.Low <= _max ? segment.Weight : 0 };
-                double low = Math.Max(segment.Low, _min - half), high = Math.Min(segment.High, _max + half);
-                const double point = 1e-6; // a single value that was asked for is not impossible
-                double share = low > high || _min > _max
-                    ? 0
-                    : Math.Max(point, (high - low) / (segment.High - segment.Low));
-                return segment with { Low = low, High = high, Weight = segment.Weight * share };
-            }
-        }
-
-        public override void Draw(
-            int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
-        {
-            NumberSegment[] segments = _segments[token];
-            if (segments.Length == 0)
-            {
-                block.Numbers(column)[row] = double.NaN;
-                return;
-            }
-            NumberSegment segment = segments.Length == 1
-                ? segments[0]
-                : segments[Cumulative.Find(_upTo[token], random.NextDouble() * _upTo[token][^1])];
-            if (segment.Low == segment.High)
-            {
-                block.Numbers(column)[row] = segment.Low;
-                return;
-            }
-            double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
-            int step = random.NextDouble() < segment.Usual ? _usual : _column.Step;
-            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
-        }
     }
 }

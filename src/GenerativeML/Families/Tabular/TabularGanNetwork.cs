@@ -17,6 +17,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
 
     public override bool UsesValidationLoss => false; // no loss of a GAN says which weights are better
 
+    public override string AveragedPart => "generator.";
+
     private int TokenCount => Tokens.Starts[^1];
 
     private int Offsets => Tokens.WithOffset.Count;
@@ -30,8 +32,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         for (int i = 0; i < widths.Length - 1; i++)
             layers.Linear($"discriminator.{i}", widths[i], widths[i + 1]);
     }
-
-    public override void DeclareAverage(Layers layers) => DeclareTrained(layers);
 
     public override void DeclareTrained(Layers layers)
     {
@@ -108,43 +108,32 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
     }
 
     public override (float[] Tokens, float[] Offsets) Draw(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {
-        int rows = random.Length, noiseWidth = options.NoiseDimension, positions = Tokens.Columns.Count;
-        bool isLimited = values.Any(v => v.Allowed is not null);
+        int rows = random.Length, noiseWidth = options.NoiseDimension, positions = columns.Count;
+        bool isLimited = columns.Any(c => c.Allowed is not null);
         float[] noise = new float[rows * noiseWidth], uniform = new float[rows * positions];
         float[] condition = new float[rows * TokenCount], allowed = new float[isLimited ? rows * TokenCount : 0];
         // The token that is given is of a position that is limited, if there is one, as often as in training rows.
-        int[] given = [.. Enumerable.Range(0, positions).Where(p => !isLimited || values[p].Allowed is not null)];
+        int[] given = [.. Enumerable.Range(0, positions).Where(p => !isLimited || columns[p].Allowed is not null)];
         double[][] upTo = [.. given.Select(p => Cumulative.Sums(
-            Tokens.Frequencies[p].Select((n, t) => n * (double)(values[p].Allowed?[t] ?? 1))))];
-        float[] limits = new float[isLimited ? TokenCount : 0];
-        limits.AsSpan().Fill(1);
-        foreach (int p in isLimited ? given : [])
-            values[p].Allowed!.CopyTo(limits, Tokens.Starts[p]);
+            Tokens.Frequencies[p].Select((n, t) => n * (double)(columns[p].Allowed?[t] ?? 1))))];
+        float[] limits = isLimited ? Allowed(columns, positions) : [];
         for (int row = 0; row < rows; row++)
         {
             NormalNumbers.Fill(ref random[row], noise.AsSpan(row * noiseWidth, noiseWidth));
             int i = random[row].Next(given.Length);
-            int token = Cumulative.Find(upTo[i], random[row].NextDouble() * upTo[i][^1]);
+            int token = Cumulative.Draw(upTo[i], ref random[row]);
             condition[row * TokenCount + Tokens.Starts[given[i]] + token] = 1;
             FillUniform(ref random[row], uniform.AsSpan(row * positions, positions));
             limits.CopyTo(allowed, row * limits.Length);
         }
-        float[] drawn = new float[rows * positions], offsets = new float[rows * Offsets];
-        List<PassInput> inputs =
-        [
-            PassInput.Singles("noise", noiseWidth), PassInput.Singles("condition", TokenCount),
-            PassInput.Singles("uniform", positions),
-        ];
-        List<InputRows> data = [noise, condition, uniform];
+        List<(string, float[])> inputs = [("noise", noise), ("condition", condition), ("uniform", uniform)];
         if (isLimited)
-        {
-            inputs.Add(PassInput.Singles("allowed", TokenCount));
-            data.Add(allowed);
-        }
+            inputs.Add(("allowed", allowed));
+        float[] drawn = new float[rows * positions], offsets = new float[rows * Offsets];
         run(
-            isLimited ? "limited" : "free", () => new DrawPass(this, isLimited), inputs, rows, [.. data],
+            isLimited ? "limited" : "free", () => new DrawPass(this, isLimited), rows, inputs,
             offsets.Length > 0 ? [drawn, offsets] : [drawn]);
         return (drawn, offsets);
     }

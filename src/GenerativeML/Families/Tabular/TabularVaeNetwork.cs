@@ -97,7 +97,13 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
                 Draw($"smooth.{p}.decoder", smooth);
         }
 
-        void Draw(string name, double deviation) => FillNormal(weights[name], seed++, deviation);
+        void Draw(string name, double deviation)
+        {
+            var random = new SplitMix64(seed++);
+            NormalNumbers.Fill(ref random, weights[name]);
+            foreach (ref float value in weights[name].AsSpan())
+                value = (float)(value * deviation);
+        }
     }
 
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
@@ -174,7 +180,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             if (p < Positions - 1)
                 WorkIn($"decoder.{p}.tokens", p, "decoder");
         }
-        return average.Select(spec => spec.Name.StartsWith("decoder.", StringComparison.Ordinal) ? spec : null);
+        return base.Trained(average);
 
         void WorkIn(string name, int p, string part)
         {
@@ -198,37 +204,34 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     /// was drawn before a condition goes with it, too.
     /// </remarks>
     public override (float[] Tokens, float[] Offsets) Draw(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {
-        int rows = random.Length;
-        int cut = values.Any(v => v.Allowed is not null) ? CutAfter(values) : 0;
+        int rows = random.Length, cut = CutAfter(columns), left = Positions - cut;
         float[] z = new float[rows * _latent], start = new float[rows * cut];
         if (cut > 0)
-            DrawLimited(run, values, random, cut, z, start);
-        float[] uniform = new float[rows * (Positions - cut)];
+            DrawLimited(run, columns, random, cut, z, start);
+        float[] uniform = new float[rows * left];
         for (int row = 0; row < rows; row++)
         {
             if (cut == 0)
                 NormalNumbers.Fill(ref random[row], z.AsSpan(row * _latent, _latent));
-            FillUniform(ref random[row], uniform.AsSpan(row * (Positions - cut), Positions - cut));
+            FillUniform(ref random[row], uniform.AsSpan(row * left, left));
         }
-        if (cut == Positions)
+        if (left == 0)
             return (start, []);
         float[] tokens = new float[rows * Positions];
-        PassInput[] inputs =
-        [
-            PassInput.Singles("z", _latent), PassInput.Singles("uniform", Positions - cut),
-            .. cut > 0 ? new[] { PassInput.Singles("start", cut) } : [],
-        ];
-        InputRows[] data = cut > 0 ? [z, uniform, start] : [z, uniform];
-        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), inputs, rows, data, tokens);
+        List<(string, float[])> inputs = [("z", z), ("uniform", uniform)];
+        if (cut > 0)
+            inputs.Add(("start", start));
+        run($"from {cut}", () => new DrawPass(this, cut, Positions, isLimited: false), rows, inputs, tokens);
         return (tokens, []);
     }
 
-    private int CutAfter(IReadOnlyList<TokenValues> values)
+    /// <summary>How many positions are drawn as candidates: at least to the last that is limited.</summary>
+    private int CutAfter(IReadOnlyList<TokenColumn> columns)
     {
         int limited = Positions;
-        while (values[limited - 1].Allowed is null)
+        while (limited > 0 && columns[limited - 1].Allowed is null)
             limited--;
         int part = (Positions + Cuts - 1) / Cuts;
         return Math.Min(Positions, (limited + part - 1) / part * part);
@@ -236,15 +239,11 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 
     /// <summary>Draws candidates up to a position, and takes one for each row: its latent vector, its tokens.</summary>
     private void DrawLimited(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random, int cut, float[] z, float[] start)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random, int cut, float[] z, float[] start)
     {
         int candidates = random.Length * Candidates, width = Tokens.Starts[cut];
-        float[] allowed = new float[width];
-        Array.Fill(allowed, 1);
-        for (int p = 0; p < cut; p++)
-            values[p].Allowed?.CopyTo(allowed, Tokens.Starts[p]);
+        float[] allowed = Allowed(columns, cut), limits = new float[candidates * width];
         float[] tried = new float[candidates * _latent], uniform = new float[candidates * cut];
-        float[] limits = new float[candidates * width];
         float[] tokens = new float[candidates * cut], sums = new float[candidates * cut];
         for (int i = 0; i < candidates; i++)
         {
@@ -253,9 +252,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             allowed.CopyTo(limits, i * width);
         }
         run(
-            $"to {cut}", () => new DrawPass(this, 0, cut, isLimited: true),
-            [PassInput.Singles("z", _latent), PassInput.Singles("uniform", cut), PassInput.Singles("allowed", width)],
-            candidates, [tried, uniform, limits], tokens, sums);
+            $"to {cut}", () => new DrawPass(this, 0, cut, isLimited: true), candidates,
+            [("z", tried), ("uniform", uniform), ("allowed", limits)], tokens, sums);
         double[] logWeight = new double[Candidates];
         for (int row = 0; row < random.Length; row++)
         {
@@ -267,7 +265,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             }
             double most = logWeight.Max();
             double[] upTo = Cumulative.Sums(logWeight.Select(log => Math.Exp(log - most)));
-            int taken = row * Candidates + Cumulative.Find(upTo, random[row].NextDouble() * upTo[^1]);
+            int taken = row * Candidates + Cumulative.Draw(upTo, ref random[row]);
             tried.AsSpan(taken * _latent, _latent).CopyTo(z.AsSpan(row * _latent));
             tokens.AsSpan(taken * cut, cut).CopyTo(start.AsSpan(row * cut));
         }

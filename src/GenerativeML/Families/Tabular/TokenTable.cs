@@ -43,17 +43,19 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>
     /// Chooses tokens by the rows of a table, those of a column of numbers by a random sample of its values.
     /// </summary>
-    public static TokenTable Learn(
-        ITableSource source, Func<TableColumn, double[], TokenColumn> numbers, int seed, CancellationToken cancellation)
+    public static TokenTable Learn(ITableSource source, bool modes, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
         int rows = Math.Clamp(SampledValues / shape.Columns.Count, MinSample, MaxSample);
         var sample = new TableBlock(shape, (int)Math.Min(rows, source.RowCount));
         long[][] counts = [.. shape.Columns.Select(c => new long[c.Categories])];
         int sampled = Sample(source, sample, counts, seed, cancellation);
-        return new TokenTable(shape, [.. OrderOf(shape).Select(c => shape.Columns[c].Kind == TableColumnKind.Continuous
-            ? numbers(shape.Columns[c], sample.Numbers(c)[..sampled])
-            : new CategoryTokens(counts[c], MaxCategories))]);
+        return new TokenTable(shape, [.. OrderOf(shape).Select(TokensOf)]);
+
+        TokenColumn TokensOf(int column) =>
+            shape.Columns[column].Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[column], MaxCategories)
+            : modes ? NumberModes.Learn(shape.Columns[column], sample.Numbers(column).AsSpan(0, sampled))
+            : NumberTokens.Learn(shape.Columns[column], sample.Numbers(column).AsSpan(0, sampled), MaxNumbers);
     }
 
     /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
