@@ -58,7 +58,7 @@ internal sealed class RowDistances
         return least;
     }
 
-    /// <summary>Row after row, (rows × Width): categories, numbers in standard units, and whether one is missing.</summary>
+    /// <summary>Rows, (rows × Width): categories, numbers in standard units, and whether one is missing.</summary>
     private double[] Encode(ReportTable table, int rows)
     {
         double[] encoded = new double[rows * Width];

@@ -18,8 +18,8 @@ internal sealed class ShuffledTable : ITableGenerator
         _independent = independent;
         _limits = limits;
         using ITableReader reader = source.Open();
-        Assert.AreEqual(_rows.Capacity, reader.Read(_rows, 0, _rows.Capacity));
-        Assert.AreEqual(0, reader.Read(_rows, 0, 1));
+        Assert.AreEqual(_rows.Capacity, reader.Read(_rows, _rows.Capacity));
+        Assert.AreEqual(0, reader.Read(_rows, 1));
     }
 
     /// <summary>Rows made so far.</summary>

@@ -34,15 +34,7 @@ internal sealed record VectorSchema
     {
         var builder = new DataViewSchema.Builder();
         foreach (VectorSchemaColumn column in Order.Select(c => Columns[c]))
-        {
-            var annotations = new DataViewSchema.Annotations.Builder();
-            foreach (TableAnnotation annotation in column.Annotations)
-            {
-                TableItem.Named(annotation.Type.Item).AddAnnotation(
-                    annotations, annotation.Name, annotation.Type.ToType(), annotation.Values);
-            }
-            builder.AddColumn(column.Name, column.Type.ToType(), annotations.ToAnnotations());
-        }
+            builder.AddColumn(column.Name, column.Type.ToType(), TableAnnotation.Build(column.Annotations));
         return builder.ToSchema();
     }
 

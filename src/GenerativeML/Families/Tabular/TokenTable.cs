@@ -52,10 +52,13 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         int sampled = Sample(source, sample, counts, seed, cancellation);
         return new TokenTable(shape, [.. OrderOf(shape).Select(TokensOf)]);
 
-        TokenColumn TokensOf(int column) =>
-            shape.Columns[column].Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[column], MaxCategories)
-            : modes ? NumberModes.Learn(shape.Columns[column], sample.Numbers(column).AsSpan(0, sampled))
-            : NumberTokens.Learn(shape.Columns[column], sample.Numbers(column).AsSpan(0, sampled), MaxNumbers);
+        TokenColumn TokensOf(int c)
+        {
+            TableColumn column = shape.Columns[c];
+            return column.Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[c], MaxCategories)
+                : modes ? NumberModes.Learn(column, sample.Numbers(c).AsSpan(0, sampled))
+                : NumberTokens.Learn(column, sample.Numbers(c).AsSpan(0, sampled), MaxNumbers);
+        }
     }
 
     /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
@@ -108,7 +111,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         long seen = 0;
         var block = new TableBlock(source.Shape, ReadRows);
         using ITableReader reader = source.Open();
-        for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+        for (int n; (n = reader.Read(block, ReadRows)) > 0;)
         {
             cancellation.ThrowIfCancellationRequested();
             for (int row = 0; row < n; row++, seen++)
@@ -166,7 +169,7 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
         {
             if (_block is null || _block.Capacity < count)
                 _block = new TableBlock(tokens.Shape, count);
-            int n = rows.Read(_block, 0, count);
+            int n = rows.Read(_block, count);
             for (int row = 0; row < n; row++)
             {
                 Span<long> to = block.Int64Row(0, start + row);

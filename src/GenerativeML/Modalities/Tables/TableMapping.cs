@@ -1,38 +1,138 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
 namespace GenerativeML;
+
+/// <summary>How the columns of the data become those that are learned, so that constraints always hold.</summary>
+/// <param name="Combinations">Fields of the data that become one categorical column.</param>
+/// <param name="Differences">
+/// Fields that become their distance from others; each comes after those whose upper field is one of its own.
+/// </param>
+internal sealed record TablePlan(
+    IReadOnlyList<TableCombination> Combinations, IReadOnlyList<TableDifference> Differences)
+{
+    /// <summary>Checks a plan that came from a file.</summary>
+    /// <exception cref="FormatException">It does not fit the data.</exception>
+    public void Check(TableShape data)
+    {
+        var used = new HashSet<int>();
+        foreach ((IReadOnlyList<int> fields, IReadOnlyList<IReadOnlyList<int>> rows) in Combinations)
+        {
+            bool fits = fields.Count > 1 && rows.Count is > 0 and <= TableColumn.MaxCategories
+                && fields.All(f => Is(f, TableColumnKind.Categorical) && used.Add(f))
+                && rows.All(row => row.Count == fields.Count
+                    && row.Zip(fields).All(p => p.First >= 0 && p.First < data.Columns[p.Second].Categories));
+            if (!fits)
+                throw TableType.Unsound("its combinations do not fit its columns");
+        }
+        var pending = Differences.Select(d => d.Upper).ToHashSet();
+        bool sound = pending.Count == Differences.Count;
+        foreach ((int upper, IReadOnlyList<int> lowers, TableColumn column) in Differences)
+        {
+            pending.Remove(upper);
+            column.Check();
+            sound &= column.Kind == TableColumnKind.Continuous && lowers.Count > 0 && !lowers.Contains(upper)
+                && lowers.Append(upper).All(f => Is(f, TableColumnKind.Continuous) && !pending.Contains(f));
+        }
+        if (!sound)
+            throw TableType.Unsound("its constraints do not fit its columns");
+
+        bool Is(int field, TableColumnKind kind) =>
+            field >= 0 && field < data.Columns.Count && data.Columns[field].Kind == kind;
+    }
+}
+
+/// <summary>Categorical fields of which only the combinations in the training rows occur.</summary>
+/// <param name="Fields">The fields, in rising order.</param>
+/// <param name="Rows">For each code of the combined column, the codes of the fields.</param>
+internal sealed record TableCombination(IReadOnlyList<int> Fields, IReadOnlyList<IReadOnlyList<int>> Rows);
+
+/// <summary>A number that is at least as great as some others: the greatest of them plus a gap.</summary>
+/// <param name="Upper">The greater field.</param>
+/// <param name="Lowers">The fields that are not greater; those that are missing in a row do not count there.</param>
+/// <param name="Column">The gap as a column; missing where the greater value is.</param>
+internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, TableColumn Column)
+{
+    /// <summary>The gap between two numbers, without the digits that come of subtracting decimals.</summary>
+    public static double Gap(double upper, double lower)
+    {
+        double gap = upper - lower, rounded = Math.Round(gap, 9);
+        return Math.Abs(gap - rounded) <= 4e-16 * (Math.Abs(upper) + Math.Abs(lower)) ? rounded : gap;
+    }
+
+    /// <summary>What stands for the smaller values of a row where all are missing: the least that one can be.</summary>
+    public double FloorOf(TableShape data) => Lowers.Min(lower => data.Columns[lower].Min);
+
+    /// <summary>The greatest of the smaller values of a row.</summary>
+    public double BaseOf(TableBlock data, int row) =>
+        Lowers.Max(lower => data.Numbers(lower)[row]) is not double.NaN and double greatest
+            ? greatest
+            : FloorOf(data.Shape);
+}
+
+/// <summary>Numbers the combinations of some fields' codes as they come.</summary>
+/// <param name="fields">The fields, in rising order.</param>
+internal sealed class CombinationIndex(IReadOnlyList<int> fields)
+{
+    private readonly Dictionary<string, int> _codes = new(StringComparer.Ordinal);
+
+    /// <summary>The combinations so far, by code.</summary>
+    public TableCombination Combination { get; } = new(fields, new List<IReadOnlyList<int>>());
+
+    /// <summary>Counts a combination.</summary>
+    public void Add(int[] codes)
+    {
+        if (_codes.TryAdd(Key(codes), _codes.Count))
+            ((List<IReadOnlyList<int>>)Combination.Rows).Add(codes);
+    }
+
+    /// <summary>The code of a row of a block.</summary>
+    /// <exception cref="InvalidOperationException">There is no such combination.</exception>
+    public int Find(TableBlock block, int row) =>
+        _codes.TryGetValue(Key([.. fields.Select(f => block.Codes(f)[row])]), out int code)
+            ? code
+            : throw TrainingTable.Changed(block.Shape.NamesOf(fields));
+
+    // The bits of the codes.
+    private static string Key(int[] codes) => new(MemoryMarshal.Cast<int, char>(codes));
+}
 
 /// <summary>Rows of the data to rows that a generator learns, and back.</summary>
 internal sealed class TableMapping
 {
-    private readonly TablePlan _plan;
     private readonly CombinationIndex[] _combinations;
-    private readonly int[] _columnOf; // of each field; of a combination's first field, its column; -1 for the others
+    private readonly int[] _columnOf; // of each field
 
     /// <param name="data">The columns of the data.</param>
     /// <param name="plan">What becomes of them.</param>
     public TableMapping(TableShape data, TablePlan plan)
     {
-        Data = data;
-        _plan = plan;
-        _combinations = [.. plan.Combinations.Select(c => new CombinationIndex(c))];
+        (Data, Plan) = (data, plan);
+        _combinations = [.. plan.Combinations.Select(c => new CombinationIndex(c.Fields))];
+        foreach ((CombinationIndex index, TableCombination combination) in _combinations.Zip(plan.Combinations))
+        {
+            foreach (IReadOnlyList<int> row in combination.Rows)
+                index.Add([.. row]);
+        }
         _columnOf = new int[data.Columns.Count];
         var columns = new List<TableColumn>();
-        for (int f = 0; f < data.Columns.Count; f++)
+        for (int f = 0; f < _columnOf.Length; f++)
         {
-            TableCombination? combination = plan.Combinations.FirstOrDefault(c => c.Fields.Contains(f));
-            bool absorbed = combination is not null && combination.Fields[0] != f;
-            _columnOf[f] = absorbed ? -1 : columns.Count;
-            if (absorbed)
+            TableCombination? combination = CombinationOf(f);
+            if (combination is not null && combination.Fields[0] != f)
+            {
+                _columnOf[f] = _columnOf[combination.Fields[0]];
                 continue;
+            }
+            _columnOf[f] = columns.Count;
             columns.Add(combination is null
                 ? plan.Differences.FirstOrDefault(d => d.Upper == f)?.Column ?? data.Columns[f]
-                : new TableColumn(
-                    string.Join(" + ", combination.Fields.Select(i => data.Columns[i].Name)),
-                    TableColumnKind.Categorical)
+                : new TableColumn(data.NamesOf(combination.Fields), TableColumnKind.Categorical)
                 {
                     Categories = combination.Rows.Count,
                 });
         }
-        Model = new TableShape(columns, data.Label is int label ? ColumnOf(label) : null);
+        Model = new TableShape(columns, data.Label is int label ? _columnOf[label] : null);
     }
 
     /// <summary>The columns of the data.</summary>
@@ -41,37 +141,32 @@ internal sealed class TableMapping
     /// <summary>The columns that a generator learns.</summary>
     public TableShape Model { get; }
 
-    /// <summary>The plan.</summary>
-    public TablePlan Plan => _plan;
+    /// <summary>What becomes of the columns of the data.</summary>
+    public TablePlan Plan { get; }
 
     /// <summary>The column that holds a field, or the combination that it is part of.</summary>
-    public int ColumnOf(int field) => _columnOf[CombinationOf(field)?.Fields[0] ?? field];
+    public int ColumnOf(int field) => _columnOf[field];
 
     /// <summary>The combination that a field is part of.</summary>
     public TableCombination? CombinationOf(int field) =>
-        _plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
+        Plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
 
-    /// <summary>
-    /// Takes the first rows of a block of data to rows of the model, from row <paramref name="start"/> on.
-    /// </summary>
-    public void Encode(TableBlock data, TableBlock model, int start, int count)
+    /// <summary>Takes the first rows of a block of data to rows of the model.</summary>
+    public void Encode(TableBlock data, TableBlock model, int count)
     {
         for (int f = 0; f < _columnOf.Length; f++)
-        {
-            if (_columnOf[f] >= 0)
-                data.CopyColumn(f, 0, model, _columnOf[f], start, count);
-        }
+            data.CopyColumn(f, 0, model, _columnOf[f], 0, count);
         foreach (CombinationIndex combination in _combinations)
         {
-            int[] codes = model.Codes(_columnOf[combination.Fields[0]]);
+            int[] codes = model.Codes(_columnOf[combination.Combination.Fields[0]]);
             for (int row = 0; row < count; row++)
-                codes[start + row] = combination.Find(data, row);
+                codes[row] = combination.Find(data, row);
         }
-        foreach (TableDifference difference in _plan.Differences)
+        foreach (TableDifference difference in Plan.Differences)
         {
             double[] upper = data.Numbers(difference.Upper), gap = model.Numbers(_columnOf[difference.Upper]);
             for (int row = 0; row < count; row++)
-                gap[start + row] = TableDifference.Gap(upper[row], Base(difference, data, row));
+                gap[row] = TableDifference.Gap(upper[row], difference.BaseOf(data, row));
         }
     }
 
@@ -79,11 +174,8 @@ internal sealed class TableMapping
     public void Decode(TableBlock model, TableBlock data, int count)
     {
         for (int f = 0; f < _columnOf.Length; f++)
-        {
-            if (_columnOf[f] >= 0)
-                model.CopyColumn(_columnOf[f], 0, data, f, 0, count);
-        }
-        foreach (CombinationIndex combination in _combinations)
+            model.CopyColumn(_columnOf[f], 0, data, f, 0, count);
+        foreach (TableCombination combination in Plan.Combinations)
         {
             int[] codes = model.Codes(_columnOf[combination.Fields[0]]);
             for (int i = 0; i < combination.Fields.Count; i++)
@@ -93,39 +185,158 @@ internal sealed class TableMapping
                     values[row] = combination.Rows[codes[row]][i];
             }
         }
-        foreach (TableDifference difference in _plan.Differences)
+        foreach (TableDifference difference in Plan.Differences)
         {
             double[] upper = data.Numbers(difference.Upper), gap = model.Numbers(_columnOf[difference.Upper]);
             for (int row = 0; row < count; row++)
-                upper[row] = Add(difference.Upper, Base(difference, data, row), gap[row]);
+                upper[row] = Add(Data.Columns[difference.Upper], difference.BaseOf(data, row), gap[row]);
         }
-    }
-
-    /// <summary>
-    /// The greatest of the smaller values of a row; where all are missing, the least that any of them can be.
-    /// </summary>
-    private double Base(TableDifference difference, TableBlock data, int row)
-    {
-        double greatest = double.NegativeInfinity;
-        foreach (int lower in difference.Lowers)
-        {
-            double value = data.Numbers(lower)[row];
-            if (value > greatest)
-                greatest = value;
-        }
-        return double.IsNegativeInfinity(greatest) ? difference.FloorOf(Data) : greatest;
     }
 
     /// <summary>
     /// A smaller value plus a gap, as the greater column can have it: a multiple of its own step, within its range, not
     /// smaller, whichever type the two are compared in.
     /// </summary>
-    private double Add(int upper, double smaller, double gap)
-    {
-        if (double.IsNaN(gap))
-            return double.NaN;
-        TableColumn column = Data.Columns[upper];
+    private static double Add(TableColumn column, double smaller, double gap) => double.IsNaN(gap)
+        ? double.NaN
         // The column's greatest value in the data is never below the smaller one.
-        return Math.Min(column.Fit(smaller + gap, column.Step, Math.Max(smaller, column.Min), column.Max), column.Max);
+        : Math.Min(column.Fit(smaller + gap, column.Step, Math.Max(smaller, column.Min), column.Max), column.Max);
+}
+
+/// <summary>Holds constraints against the training rows, and gathers what it takes to keep them.</summary>
+internal sealed class ConstraintScan
+{
+    private readonly (TableConstraint Rule, int[] Fields, bool IsSingle)[] _constraints;
+    private readonly long[] _broken; // rows, of each constraint
+    private readonly CombinationIndex[] _combinations;
+    private readonly GapProfile[] _gaps;
+
+    public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
+    {
+        string[] names = [.. binding.FieldNames];
+        _constraints =
+        [
+            .. from rule in constraints
+               let fields = rule.ColumnNames.Select(name => Array.IndexOf(names, name)).ToArray()
+               select (rule, fields, fields.Any(f => binding.ItemOf(f).IsSingle)),
+        ];
+        _broken = new long[constraints.Count];
+        _combinations =
+        [
+            .. _constraints.Where(c => c.Rule is TableConstraint.FixedCombinations)
+                .Select(c => new CombinationIndex([.. c.Fields.Order()])),
+        ];
+        // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
+        _gaps =
+        [
+            .. TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()]).Index()
+                .GroupBy(order => Array.IndexOf(names, order.Item.Upper))
+                .OrderBy(group => group.Max(order => order.Index))
+                .Select(group => new GapProfile(
+                    group.Key, [.. group.Select(order => Array.IndexOf(names, order.Item.Lower))],
+                    binding.ItemOf(group.Key).IsTime)),
+        ];
+    }
+
+    /// <summary>How a field must be learned for the constraints' sake, or null.</summary>
+    public FieldRule? RuleOf(int field) => _constraints.FirstOrDefault(
+        c => c.Rule is not TableConstraint.InRange && c.Fields.Contains(field)).Rule switch
+    {
+        null => null,
+        TableConstraint.AtMost => FieldRule.Numbers,
+        _ => FieldRule.Categories,
+    };
+
+    /// <summary>Sees a row: its cells, and the codes that they have so far.</summary>
+    public void Add(RowCells cells, int[] codes)
+    {
+        double[] numbers = cells.Numbers;
+        for (int c = 0; c < _constraints.Length; c++)
+        {
+            (TableConstraint rule, int[] fields, bool isSingle) = _constraints[c];
+            bool isBroken = rule switch
+            {
+                TableConstraint.AtMost => IsGreater(numbers[fields[0]], numbers[fields[1]]),
+                TableConstraint.InRange range =>
+                    IsGreater(range.Min, numbers[fields[0]]) || IsGreater(numbers[fields[0]], range.Max),
+                _ => false,
+            };
+            _broken[c] += isBroken ? 1 : 0;
+
+            // In the type of the columns: where one of two numbers is a Single, both are compared as such.
+            bool IsGreater(double a, double b) => isSingle ? (float)a > (float)b : a > b;
+        }
+        foreach (CombinationIndex combination in _combinations)
+        {
+            combination.Add([.. combination.Combination.Fields.Select(f => codes[f])]);
+            if (combination.Combination.Rows.Count > FieldProfile.MaxCategories)
+            {
+                throw new InvalidOperationException(
+                    $"There are more than {FieldProfile.MaxCategories} combinations of the columns that a constraint"
+                    + " joins.");
+            }
+        }
+        foreach (GapProfile gap in _gaps)
+            gap.Add(numbers);
+    }
+
+    /// <summary>What becomes of the columns, after all rows.</summary>
+    /// <exception cref="InvalidOperationException">Rows break constraints; the message names them.</exception>
+    public TablePlan Finish(TableShape data, long rows)
+    {
+        string[] broken =
+        [
+            .. _constraints.Zip(_broken).Where(c => c.Second > 0).Select(c => string.Create(
+                CultureInfo.InvariantCulture, $"{c.Second} of {rows} rows break the constraint {c.First.Rule}")),
+        ];
+        if (broken.Length > 0)
+            throw new InvalidOperationException($"The data contradicts its constraints: {string.Join("; ", broken)}.");
+        foreach (int field in _gaps.SelectMany(gap => gap.Lowers.Append(gap.Upper)))
+        {
+            if (!double.IsFinite(data.Columns[field].Min))
+            {
+                throw new InvalidOperationException(
+                    $"Column '{data.Columns[field].Name}' is in an inequality, but has no numbers: all are missing.");
+            }
+        }
+        return new TablePlan(
+            [.. _combinations.Select(c => c.Combination)], [.. _gaps.Select(gap => gap.Finish(data))]);
+    }
+
+    /// <summary>The distances of a number from the greatest of some others.</summary>
+    private sealed class GapProfile(int upper, int[] lowers, bool isTime)
+    {
+        private readonly NumberProfile _gaps = new(isTime, isSingle: false);
+        private readonly NumberProfile _alone = new(isTime, isSingle: false); // where no smaller number is there
+
+        public int Upper => upper;
+
+        public int[] Lowers => lowers;
+
+        public void Add(double[] numbers)
+        {
+            double greatest = lowers.Max(lower => numbers[lower]);
+            if (double.IsNaN(greatest))
+                _alone.Add(numbers[upper]);
+            else
+                _gaps.Add(TableDifference.Gap(numbers[upper], greatest));
+        }
+
+        public TableDifference Finish(TableShape data)
+        {
+            TableColumn column = data.Columns[upper];
+            var difference = new TableDifference(upper, lowers, _gaps.ToColumn(column.Name));
+            double floor = difference.FloorOf(data);
+            return difference with
+            {
+                Column = difference.Column with
+                {
+                    HasMissing = column.HasMissing,
+                    Min = Math.Min(_gaps.Min, _alone.Min - floor),
+                    Max = Math.Max(_gaps.Max, _alone.Max - floor),
+                    Step = Math.Max(difference.Column.Step, _alone.Min <= _alone.Max ? column.Step : 0),
+                },
+            };
+        }
     }
 }

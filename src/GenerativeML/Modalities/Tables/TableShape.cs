@@ -8,6 +8,9 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     /// <summary>The most columns that a table may have.</summary>
     public const int MaxColumns = 1 << 16;
 
+    /// <summary>What errors call some columns together.</summary>
+    public string NamesOf(IEnumerable<int> columns) => string.Join(" + ", columns.Select(c => Columns[c].Name));
+
     /// <summary>Checks a shape that came from a file.</summary>
     /// <exception cref="FormatException">A number is out of every sensible range.</exception>
     public void Check()
@@ -19,13 +22,13 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     }
 }
 
-/// <summary>What a column of a table holds.</summary>
+/// <summary>
+/// What a column of a table holds: numbers, NaN where one is missing; or one of a number of categories, by its code,
+/// where a missing value is a category of its own.
+/// </summary>
 internal enum TableColumnKind
 {
-    /// <summary>Numbers; NaN where a value is missing.</summary>
     Continuous,
-
-    /// <summary>One of a number of categories, by its code; a missing value is a category of its own.</summary>
     Categorical,
 }
 
@@ -37,30 +40,25 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>The most categories that a column may have.</summary>
     public const int MaxCategories = 1 << 20;
 
-    /// <summary>
-    /// Categorical: codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.
-    /// </summary>
+    /// <summary>Codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.</summary>
     public int Categories { get; init; }
 
-    /// <summary>Continuous: whether values are missing in training rows. Generated rows have NaN only then.</summary>
+    /// <summary>Whether numbers are missing in training rows. Generated rows have NaN only then.</summary>
     public bool HasMissing { get; init; }
 
-    /// <summary>Continuous: the least value in the training rows; generated ones are never below it.</summary>
+    /// <summary>The least number in the training rows; generated ones are never below it.</summary>
     public double Min { get; init; }
 
-    /// <summary>Continuous: the greatest value in the training rows; generated ones are never above it.</summary>
+    /// <summary>The greatest number in the training rows; generated ones are never above it.</summary>
     public double Max { get; init; }
 
-    /// <summary>Continuous: whether numbers are ticks of a time or duration.</summary>
+    /// <summary>Whether numbers are ticks of a time or duration.</summary>
     public bool IsTime { get; init; }
 
-    /// <summary>Continuous: whether values have the precision of Single.</summary>
+    /// <summary>Whether numbers have the precision of Single.</summary>
     public bool IsSingle { get; init; }
 
-    /// <summary>
-    /// Continuous: the finest step of which all training values are multiples, by its level in
-    /// <see cref="NumberStep"/>'s list; generated values are multiples of it, too.
-    /// </summary>
+    /// <summary>The level of the finest step of which all training values are multiples, and generated ones.</summary>
     public int Step { get; init; }
 
     /// <summary>The size of the finest step; zero where any number can be.</summary>
@@ -71,9 +69,7 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>The level of the coarsest step of which a value is a multiple, at most <see cref="Step"/>.</summary>
     public int LevelOf(double value) => Math.Min(NumberStep.LevelOf(value, IsTime), Step);
 
-    /// <summary>
-    /// The level of the coarsest step of which at least half of some values are multiples, far more than by chance.
-    /// </summary>
+    /// <summary>The level of the coarsest step of which at least half of some values are multiples.</summary>
     public int UsualStep(IReadOnlyList<(double Value, double Weight)> values)
     {
         double half = 0.5 * values.Sum(v => v.Weight);
@@ -108,10 +104,8 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
         bool sound = Kind switch
         {
             TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories,
-            TableColumnKind.Continuous =>
-                Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max) && Min <= Max
-                && Step >= 0 && Step < Steps.Length,
-            _ => false,
+            _ => Kind == TableColumnKind.Continuous && Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max)
+                && Min <= Max && Step >= 0 && Step < Steps.Length,
         };
         if (!sound)
             throw new FormatException($"The saved table's column {TensorSpec.Quote(Name)} is out of range.");
@@ -120,10 +114,8 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     private double? Within(double value, NumberStep step, double min, double max)
     {
         double rounded = OfType(step.Round(value));
-        if (rounded < min)
-            rounded = OfType(step.Round(rounded + step.Size));
-        else if (rounded > max)
-            rounded = OfType(step.Round(rounded - step.Size));
+        if (rounded < min || rounded > max)
+            rounded = OfType(step.Round(rounded + (rounded < min ? step.Size : -step.Size)));
         return rounded >= min && rounded <= max ? rounded : null;
     }
 }
@@ -156,11 +148,10 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
     /// <summary>All steps, from the coarsest, of numbers or of times.</summary>
     public static ReadOnlySpan<NumberStep> All(bool isTime) => isTime ? s_times : s_numbers;
 
-    /// <summary>The level of the coarsest step of which a value is a multiple.</summary>
-    public static int LevelOf(double value, bool isTime)
+    /// <summary>The level of the coarsest step, from one on, of which a value is a multiple.</summary>
+    public static int LevelOf(double value, bool isTime, int level = 0)
     {
         ReadOnlySpan<NumberStep> steps = All(isTime);
-        int level = 0;
         while (level < steps.Length - 1 && steps[level].Round(value) != value)
             level++;
         return level;
@@ -188,4 +179,58 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
         1 => Math.Abs(value) < 1e15 ? Math.Round(value, Decimals) : value,
         _ => Math.Round(value / Unit) * Unit,
     };
+}
+
+/// <summary>Host memory for a number of rows of a table, column by column.</summary>
+internal sealed class TableBlock(TableShape shape, int capacity)
+{
+    private readonly Array[] _columns =
+    [
+        .. shape.Columns.Select(c => (Array)(c.Kind == TableColumnKind.Continuous
+            ? new double[capacity]
+            : new int[capacity])),
+    ];
+
+    /// <summary>The columns.</summary>
+    public TableShape Shape => shape;
+
+    /// <summary>The number of rows there is room for.</summary>
+    public int Capacity => capacity;
+
+    /// <summary>The values of a continuous column, (Capacity); NaN is a missing one.</summary>
+    public double[] Numbers(int column) => (double[])_columns[column];
+
+    /// <summary>The codes of a categorical column, (Capacity).</summary>
+    public int[] Codes(int column) => (int[])_columns[column];
+
+    /// <summary>Copies one row, all columns, to a row of another block of the same shape.</summary>
+    public void CopyRow(int from, TableBlock target, int to)
+    {
+        for (int c = 0; c < _columns.Length; c++)
+            CopyColumn(c, from, target, c, to, 1);
+    }
+
+    /// <summary>Copies rows of one column to a column of the same kind of another block.</summary>
+    public void CopyColumn(int column, int from, TableBlock target, int targetColumn, int to, int count) =>
+        Array.Copy(_columns[column], from, target._columns[targetColumn], to, count);
+}
+
+/// <summary>The training rows of a table, which can be read again and again, always in the same order.</summary>
+internal interface ITableSource
+{
+    /// <summary>What is known of the columns.</summary>
+    TableShape Shape { get; }
+
+    /// <summary>The number of rows; at least one.</summary>
+    long RowCount { get; }
+
+    /// <summary>Starts a pass over all rows.</summary>
+    ITableReader Open();
+}
+
+/// <summary>One pass over the rows; used by one thread at a time.</summary>
+internal interface ITableReader : IDisposable
+{
+    /// <summary>Reads up to so many rows into a block; fewer, and then zero, only at the end.</summary>
+    int Read(TableBlock block, int count);
 }

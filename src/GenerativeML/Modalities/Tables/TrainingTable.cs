@@ -9,29 +9,34 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class TrainingTable : ITableSource
 {
-    private const int RowsAtOnce = 1024;
-
     // So many categories cost time and memory in every step, and most of them occur too rarely to be learned well.
     private const int ManyCategories = 1000;
 
     private readonly IDataView _data;
     private readonly TableBinding _binding;
     private readonly TabularOptions _options;
-    private readonly TableField[] _fields;
-    private readonly CategoryIndex?[] _categories;
+    private readonly FieldProfile[] _fields;
 
     /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
     public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
     {
         (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
-        FieldProfile[] profiles = Scan(constraints);
-        _fields = [.. profiles.Select(profile => profile.ToField())];
-        Schema = SchemaOf(_fields);
-        _categories = [.. _fields.Select(f => f.Categories is null ? null : new CategoryIndex(f.Categories))];
-        var shape = new TableShape([.. _fields.Select(f => f.Column)], binding.Label);
+        _fields = [.. binding.FieldNames.Select((name, f) =>
+            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints)))];
+        Scan(constraints);
+        TableField[] fields = [.. _fields.Select(profile => profile.ToField())];
+        Schema = new([.. binding.Columns.Zip(binding.Types, (column, type) => new TableSchemaColumn(
+            column.Name, type, TableAnnotation.All(column.Annotations, column.Name),
+            [.. fields.Where((_, f) => ReferenceEquals(binding.TypeOf(f), type))]))]);
+        var shape = new TableShape([.. fields.Select(f => f.Column)], binding.Label);
         Mapping = new TableMapping(shape, constraints.Finish(shape, RowCount));
-        Warn(warn);
+        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
+        {
+            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
+                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
+                + " than describing them.");
+        }
     }
 
     /// <summary>The columns as ML.NET sees them.</summary>
@@ -51,19 +56,14 @@ internal sealed class TrainingTable : ITableSource
         $"Column '{column}' has values that were not there in the first pass: the data must be the same in every"
         + " pass.");
 
-    private FieldProfile[] Scan(ConstraintScan constraints)
+    private void Scan(ConstraintScan constraints)
     {
-        FieldProfile[] profiles =
-        [
-            .. _binding.FieldNames.Select(
-                (name, f) => new FieldProfile(name, _binding.ItemOf(f), RuleOf(f, constraints))),
-        ];
-        var codes = new int[profiles.Length];
+        var codes = new int[_fields.Length];
         using TableReader reader = OpenReader();
         while (reader.MoveNext())
         {
-            for (int f = 0; f < profiles.Length; f++)
-                codes[f] = profiles[f].Add(reader.Cells, f);
+            for (int f = 0; f < codes.Length; f++)
+                codes[f] = _fields[f].Add(reader.Cells, f);
             constraints.Add(reader.Cells, codes);
             RowCount++;
         }
@@ -80,7 +80,6 @@ internal sealed class TrainingTable : ITableSource
             throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
                 $"A table is learned from two rows or more, but the data has {RowCount} that can be used."));
         }
-        return profiles;
     }
 
     private FieldRule RuleOf(int field, ConstraintScan constraints)
@@ -92,32 +91,7 @@ internal sealed class TrainingTable : ITableSource
             throw new ArgumentException(
                 $"Column '{_binding.FieldNames[field]}' is in an inequality, so its values cannot be categories.");
         }
-        return constrained
-            ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
-    }
-
-    private TableSchema SchemaOf(TableField[] fields) => new()
-    {
-        Columns =
-        [
-            .. _binding.Columns.Zip(_binding.Types, (column, type) => new TableSchemaColumn
-            {
-                Name = column.Name,
-                Type = type,
-                Annotations = TableAnnotation.All(column.Annotations, column.Name),
-                Fields = [.. fields.Where((_, f) => ReferenceEquals(_binding.TypeOf(f), type))],
-            }),
-        ],
-    };
-
-    private void Warn(Action<string>? warn)
-    {
-        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
-        {
-            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
-                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
-                + " than describing them.");
-        }
+        return constrained ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
     }
 
     private TableReader OpenReader() => new(_data, _binding, _options.NonFiniteValues, _options.CancellationToken);
@@ -125,37 +99,30 @@ internal sealed class TrainingTable : ITableSource
     private sealed class Reader(TrainingTable table) : ITableReader
     {
         private readonly TableReader _rows = table.OpenReader();
-        private readonly TableBlock _data = new(table.Mapping.Data, RowsAtOnce);
+        private TableBlock? _data;
 
-        public int Read(TableBlock block, int start, int count)
+        public int Read(TableBlock block, int count)
         {
-            int read = 0;
-            while (read < count)
+            if (_data is null || _data.Capacity < count)
+                _data = new TableBlock(table.Mapping.Data, count);
+            int rows = 0;
+            for (; rows < count && _rows.MoveNext(); rows++)
             {
-                int wanted = Math.Min(RowsAtOnce, count - read), rows = 0;
-                while (rows < wanted && _rows.MoveNext())
-                    Encode(rows++);
-                table.Mapping.Encode(_data, block, start + read, rows);
-                read += rows;
-                if (rows < wanted)
-                    break;
-            }
-            return read;
-        }
-
-        private void Encode(int row)
-        {
-            TableField[] fields = table._fields;
-            for (int f = 0; f < fields.Length; f++)
-            {
-                if (table._categories[f] is not CategoryIndex categories)
+                for (int f = 0; f < table._fields.Length; f++)
                 {
-                    _data.Numbers(f)[row] = _rows.Cells.Numbers[f];
-                    continue;
+                    if (table._fields[f].Categories is CategoryIndex categories)
+                    {
+                        int code = categories.Find(_rows.Cells, f);
+                        _data.Codes(f)[rows] = code >= 0 ? code : throw Changed(_data.Shape.Columns[f].Name);
+                    }
+                    else
+                    {
+                        _data.Numbers(f)[rows] = _rows.Cells.Numbers[f];
+                    }
                 }
-                int code = categories.Find(_rows.Cells, f);
-                _data.Codes(f)[row] = code >= 0 ? code : throw Changed(fields[f].Column.Name);
             }
+            table.Mapping.Encode(_data, block, rows);
+            return rows;
         }
 
         public void Dispose() => _rows.Dispose();
@@ -211,33 +178,176 @@ internal sealed class TableReader : IDisposable
     {
         while (_cursor.MoveNext())
         {
-            if (RowsSeen % RowsBetweenChecks == 0)
+            if (RowsSeen++ % RowsBetweenChecks == 0)
                 _cancellation.ThrowIfCancellationRequested();
             foreach (Action read in _readers)
                 read();
-            RowsSeen++;
-            if (!MakeMissing() || _policy != NonFiniteValues.DropRow)
+            bool anyInfinite = false;
+            for (int f = 0; f < Cells.Numbers.Length; f++)
+            {
+                if (!double.IsInfinity(Cells.Numbers[f]))
+                    continue;
+                Cells.Numbers[f] = double.NaN;
+                FirstInfinite ??= (f, RowsSeen - 1);
+                anyInfinite = true;
+            }
+            InfiniteRows += anyInfinite ? 1 : 0;
+            if (!anyInfinite || _policy != NonFiniteValues.DropRow)
                 return true;
         }
         return false;
     }
 
-    /// <summary>Makes infinite numbers missing ones, and says whether there were any.</summary>
-    private bool MakeMissing()
+    public void Dispose() => _cursor.Dispose();
+}
+
+/// <summary>How a field is learned: as the one, as the other, or as categories where few values occur often.</summary>
+internal enum FieldRule
+{
+    Numbers,
+    Categories,
+    Either,
+}
+
+/// <summary>Gathers in one pass what has to be known of a field.</summary>
+internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
+{
+    /// <summary>The most categories that are learned.</summary>
+    public const int MaxCategories = 1 << 16;
+
+    // Numbers of few different values are categories where each occurs in some rows on average.
+    private const int MaxNumberCategories = 20, MinRowsPerCategory = 5;
+
+    private readonly NumberProfile _numbers = new(item.IsTime, item.IsSingle);
+    private long _rows;
+    private int? _offset;
+
+    /// <summary>The categories so far; null where the field is learned as numbers.</summary>
+    public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
+
+    /// <summary>Counts the value that a cell holds.</summary>
+    /// <returns>Its code, where categories are counted; otherwise −1.</returns>
+    /// <exception cref="InvalidOperationException">It cannot be learned.</exception>
+    public int Add(RowCells cells, int field)
     {
-        bool any = false;
-        for (int f = 0; f < Cells.Numbers.Length; f++)
+        _rows++;
+        if (!item.IsText)
         {
-            if (!double.IsInfinity(Cells.Numbers[f]))
-                continue;
-            Cells.Numbers[f] = double.NaN;
-            FirstInfinite ??= (f, RowsSeen - 1);
-            any = true;
+            if (cells.Inexact[field])
+            {
+                throw new InvalidOperationException($"Column '{name}' holds " + (item.IsTime
+                    ? "times with fractions of a millisecond that lie too far from the year 2000 to be learned exactly:"
+                        + " round them, or leave it out."
+                    : "whole numbers beyond 2^53, which cannot be learned exactly: make it text, or leave it out."));
+            }
+            _numbers.Add(cells.Numbers[field]);
+            if (!double.IsNaN(cells.Numbers[field]) && (_offset ??= cells.Offsets[field]) != cells.Offsets[field])
+            {
+                throw new InvalidOperationException(
+                    $"Column '{name}' holds moments with different offsets from universal time, which would be lost:"
+                    + " bring them to one offset, or leave it out.");
+            }
         }
-        if (any)
-            InfiniteRows++;
-        return any;
+        int code = Categories?.Add(cells, field) ?? -1;
+        if (rule == FieldRule.Either && Categories?.Count > MaxNumberCategories)
+            Categories = null;
+        return Categories?.Count > MaxCategories
+            ? throw new InvalidOperationException(
+                $"Column '{name}' has more than {MaxCategories} different values, too many to be categories: leave it"
+                + " out.")
+            : code;
     }
 
-    public void Dispose() => _cursor.Dispose();
+    /// <summary>The field, after all rows.</summary>
+    public TableField ToField()
+    {
+        bool few = Categories?.Count * MinRowsPerCategory <= _rows;
+        // A column without any number is learned as the one category that it has.
+        if (rule == FieldRule.Either && !few && double.IsFinite(_numbers.Min))
+            Categories = null;
+        TableColumn column = Categories is null
+            ? _numbers.ToColumn(name)
+            : new TableColumn(name, TableColumnKind.Categorical) { Categories = Categories.Count };
+        return new TableField(column, Categories?.Values, _offset ?? 0);
+    }
+}
+
+/// <summary>Gathers what has to be known of numbers: their range and step, and whether some are missing.</summary>
+/// <param name="isTime">Whether they are ticks.</param>
+/// <param name="isSingle">Whether they have the precision of Single.</param>
+internal sealed class NumberProfile(bool isTime, bool isSingle)
+{
+    private bool _missing;
+    private int _step;
+
+    /// <summary>The least number; positive infinity where there is none.</summary>
+    public double Min { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>The greatest number; negative infinity where there is none.</summary>
+    public double Max { get; private set; } = double.NegativeInfinity;
+
+    /// <summary>Counts a number, or NaN for a missing one.</summary>
+    public void Add(double value)
+    {
+        if (double.IsNaN(value))
+        {
+            _missing = true;
+            return;
+        }
+        (Min, Max) = (Math.Min(Min, value), Math.Max(Max, value));
+        _step = NumberStep.LevelOf(value, isTime, _step);
+    }
+
+    /// <summary>The column of these numbers.</summary>
+    public TableColumn ToColumn(string name) => new(name, TableColumnKind.Continuous)
+    {
+        HasMissing = _missing,
+        Min = Min,
+        Max = Max,
+        IsTime = isTime,
+        IsSingle = isSingle,
+        Step = _step,
+    };
+}
+
+/// <summary>Numbers the values of a field as they come: texts or numbers, the missing one among them.</summary>
+internal sealed class CategoryIndex
+{
+    private readonly Dictionary<double, int>? _numbers;
+    private readonly Dictionary<string, int>? _texts;
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
+
+    public CategoryIndex(bool text)
+    {
+        _numbers = text ? null : [];
+        _texts = text ? new(StringComparer.Ordinal) : null;
+        _spans = _texts?.GetAlternateLookup<ReadOnlySpan<char>>() ?? default;
+    }
+
+    /// <summary>How many there are.</summary>
+    public int Count => _numbers?.Count ?? _texts!.Count;
+
+    /// <summary>The values by code.</summary>
+    public TableValues Values => new()
+    {
+        Numbers = _numbers is null ? null : [.. _numbers.OrderBy(p => p.Value).Select(p => p.Key)],
+        Texts = _texts is null ? null : [.. _texts.OrderBy(p => p.Value).Select(p => p.Key)],
+    };
+
+    /// <summary>The code of the value that a cell holds, a new one if it was not there.</summary>
+    public int Add(RowCells cells, int field)
+    {
+        int code = Find(cells, field);
+        if (code >= 0)
+            return code;
+        code = Count;
+        _numbers?.Add(cells.Numbers[field], code);
+        _texts?.Add(cells.Texts[field].ToString(), code);
+        return code;
+    }
+
+    /// <summary>The code of the value that a cell holds; −1 where there is none.</summary>
+    public int Find(RowCells cells, int field) => _numbers is null
+        ? _spans.TryGetValue(cells.Texts[field].Span, out int text) ? text : -1
+        : _numbers.TryGetValue(cells.Numbers[field], out int number) ? number : -1;
 }
