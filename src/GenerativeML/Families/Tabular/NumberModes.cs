@@ -163,54 +163,45 @@ internal sealed record NumberModes : TokenColumn
 /// A mixture of normal distributions of one number, fitted by variational Bayes (Bishop 2006, §10.2): a Dirichlet prior
 /// with a small concentration leaves components without weight that the values do not call for.
 /// </summary>
-internal sealed class NormalMixture
+internal static class NormalMixture
 {
     private const double Concentration = 1e-3; // of the Dirichlet prior, for each component
     private const double MeanPrecision = 1; // rows that the prior of a mean counts for
-    private const double Freedom = 1; // rows that the prior of a variance counts for
+    private const double PriorFreedom = 1; // rows that the prior of a variance counts for
     private const double MinWeight = 0.005; // lighter components are left out
     private const int MaxIterations = 200;
     private const double Settled = 1e-4; // the mean change of the responsibilities that ends the iteration
 
-    private readonly double[] _x;
-    private readonly double _priorMean, _priorVariance;
-    private readonly double[][] _share; // of each component, of each value
-    private readonly double[] _rows, _mean, _precision, _freedom, _inverseScale; // the posterior of the parameters
-
-    private NormalMixture(double[] x, int components)
-    {
-        _x = x;
-        _priorMean = x.Average();
-        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
-        _priorVariance = Math.Max(x.Average(v => (v - _priorMean) * (v - _priorMean)), 1e-16) / components;
-        _share = new double[components][];
-        // As many neighbouring values for each.
-        for (int k = 0; k < components; k++)
-        {
-            _share[k] = new double[x.Length];
-            int first = (int)((long)x.Length * k / components), end = (int)((long)x.Length * (k + 1) / components);
-            _share[k].AsSpan(first, end - first).Fill(1);
-        }
-        (_rows, _mean, _precision) = (new double[components], new double[components], new double[components]);
-        (_freedom, _inverseScale) = (new double[components], new double[components]);
-    }
-
     /// <summary>Fits a mixture.</summary>
     /// <param name="values">At least one finite value.</param>
-    /// <param name="components">The most components.</param>
+    /// <param name="max">The most components.</param>
     /// <returns>The components; their weights sum to one.</returns>
-    public static NumberMode[] Fit(ReadOnlySpan<double> values, int components)
+    public static NumberMode[] Fit(ReadOnlySpan<double> values, int max)
     {
         double[] x = values.ToArray();
         Array.Sort(x);
-        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var max and > 0 ? max : 1;
+        double scale = Math.Max(Math.Abs(x[0]), Math.Abs(x[^1])) is var greatest and > 0 ? greatest : 1;
         for (int i = 0; i < x.Length; i++)
             x[i] /= scale; // squares stay finite, whatever the unit
-        var mixture = new NormalMixture(x, Math.Min(components, x.Length));
-        mixture.Maximize();
-        for (int i = 0; i < MaxIterations && mixture.Share() > Settled; i++)
-            mixture.Maximize();
-        return mixture.Result(scale);
+        double[][] shares = new double[Math.Min(max, x.Length)][]; // of each component, of each value
+        for (int k = 0; k < shares.Length; k++)
+        {
+            // As many neighbouring values for each.
+            shares[k] = new double[x.Length];
+            long first = (long)x.Length * k / shares.Length, end = (long)x.Length * (k + 1) / shares.Length;
+            shares[k].AsSpan((int)first, (int)(end - first)).Fill(1);
+        }
+        Component[] components = Maximize(x, shares);
+        for (int i = 0; i < MaxIterations && Share(x, components, shares) > Settled; i++)
+            components = Maximize(x, shares);
+
+        Component[] kept = [.. components.Where(c => c.Rows >= MinWeight * x.Length)];
+        double all = kept.Sum(c => c.Rows);
+        return
+        [
+            .. kept.Select(c => new NumberMode(
+                c.Mean * scale, Math.Max(Math.Sqrt(c.InverseScale / c.Freedom) * scale, double.Epsilon), c.Rows / all)),
+        ];
     }
 
     /// <summary>
@@ -226,69 +217,56 @@ internal sealed class NormalMixture
             - inverse * (1.0 / 12 - inverse * (1.0 / 120 - inverse * (1.0 / 252 - inverse / 240)));
     }
 
-    private NumberMode[] Result(double scale)
+    /// <summary>The posterior of the parameters by the responsibilities.</summary>
+    private static Component[] Maximize(double[] x, double[][] shares)
     {
-        int[] kept = [.. Enumerable.Range(0, _rows.Length).Where(k => _rows[k] >= MinWeight * _x.Length)];
-        double all = kept.Sum(k => _rows[k]);
-        return
-        [
-            .. kept.Select(k => new NumberMode(
-                _mean[k] * scale, Math.Max(Math.Sqrt(_inverseScale[k] / _freedom[k]) * scale, double.Epsilon),
-                _rows[k] / all)),
-        ];
-    }
-
-    /// <summary>Updates the posterior of the parameters by the responsibilities.</summary>
-    private void Maximize()
-    {
-        for (int k = 0; k < _rows.Length; k++)
+        double priorMean = x.Average();
+        // A component is taken to be as narrow as if all shared the variance, until its values say otherwise.
+        double variance = Math.Max(x.Average(v => (v - priorMean) * (v - priorMean)), 1e-16) / shares.Length;
+        return Array.ConvertAll(shares, share =>
         {
             double rows = 0, sum = 0, squares = 0;
-            for (int i = 0; i < _x.Length; i++)
+            for (int i = 0; i < x.Length; i++)
             {
-                rows += _share[k][i];
-                sum += _share[k][i] * _x[i];
+                rows += share[i];
+                sum += share[i] * x[i];
             }
-            double centre = rows > 0 ? sum / rows : _priorMean, away = centre - _priorMean;
-            for (int i = 0; i < _x.Length; i++)
-                squares += _share[k][i] * (_x[i] - centre) * (_x[i] - centre);
-            _rows[k] = rows;
-            _precision[k] = MeanPrecision + rows;
-            _mean[k] = (MeanPrecision * _priorMean + rows * centre) / _precision[k];
-            _freedom[k] = Freedom + rows;
-            _inverseScale[k] = Freedom * _priorVariance + squares + MeanPrecision * rows / _precision[k] * away * away;
-        }
+            double centre = rows > 0 ? sum / rows : priorMean, away = centre - priorMean;
+            for (int i = 0; i < x.Length; i++)
+                squares += share[i] * (x[i] - centre) * (x[i] - centre);
+            double precision = MeanPrecision + rows;
+            return new Component(
+                rows, (MeanPrecision * priorMean + rows * centre) / precision, precision, PriorFreedom + rows,
+                PriorFreedom * variance + squares + MeanPrecision * rows / precision * away * away);
+        });
     }
 
     /// <summary>Updates the responsibilities; returns how far they moved on average.</summary>
-    private double Share()
+    private static double Share(double[] x, Component[] components, double[][] shares)
     {
-        int components = _rows.Length;
-        double[] constant = new double[components], steepness = new double[components];
-        double all = Digamma(components * Concentration + _x.Length);
-        for (int k = 0; k < components; k++)
+        double all = Digamma(components.Length * Concentration + x.Length), moved = 0;
+        double[] constant = Array.ConvertAll(components, c => Digamma(Concentration + c.Rows) - all
+            + 0.5 * (Digamma(c.Freedom / 2) + Math.Log(2 / c.InverseScale)) - 0.5 / c.Precision);
+        double[] steepness = Array.ConvertAll(components, c => 0.5 * c.Freedom / c.InverseScale);
+        double[] log = new double[components.Length];
+        for (int i = 0; i < x.Length; i++)
         {
-            double logWeight = Digamma(Concentration + _rows[k]) - all;
-            double logPrecision = Digamma(_freedom[k] / 2) + Math.Log(2 / _inverseScale[k]);
-            constant[k] = logWeight + 0.5 * logPrecision - 0.5 / _precision[k];
-            steepness[k] = 0.5 * _freedom[k] / _inverseScale[k];
-        }
-        double moved = 0;
-        double[] log = new double[components];
-        for (int i = 0; i < _x.Length; i++)
-        {
-            for (int k = 0; k < components; k++)
-                log[k] = constant[k] - steepness[k] * (_x[i] - _mean[k]) * (_x[i] - _mean[k]);
+            for (int k = 0; k < log.Length; k++)
+                log[k] = constant[k] - steepness[k] * (x[i] - components[k].Mean) * (x[i] - components[k].Mean);
             double greatest = log.Max(), sum = 0;
-            for (int k = 0; k < components; k++)
+            for (int k = 0; k < log.Length; k++)
                 sum += log[k] = Math.Exp(log[k] - greatest);
-            for (int k = 0; k < components; k++)
+            for (int k = 0; k < log.Length; k++)
             {
                 double share = log[k] / sum;
-                moved += Math.Abs(share - _share[k][i]);
-                _share[k][i] = share;
+                moved += Math.Abs(share - shares[k][i]);
+                shares[k][i] = share;
             }
         }
-        return moved / _x.Length;
+        return moved / x.Length;
     }
+
+    /// <summary>The posterior of a component's parameters.</summary>
+    private readonly record struct Component(
+        double Rows, double Mean, double Precision, double Freedom, double InverseScale);
 }

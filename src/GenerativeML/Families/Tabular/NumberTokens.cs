@@ -68,26 +68,23 @@ internal sealed record NumberTokens : TokenColumn
     {
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];
         max = Math.Clamp(sample.Length / 8, 4, max);
-        KeyValuePair<double, int>[] each = [.. values.CountBy(value => value)];
-        double[] distinct = [.. each.Select(value => value.Key)];
-        int[] counts = [.. each.Select(value => value.Value)];
-        bool[] frequent = Frequent(counts, values.Length, max);
+        (double Value, int Count)[] each = [.. values.CountBy(v => v).Select(v => (v.Key, v.Value))]; // ascending
+        HashSet<double> frequent = Frequent(each, values.Length, max);
         List<NumberSegment[]> tokens =
         [
-            .. Enumerable.Range(0, distinct.Length).Where(i => frequent[i])
-                .Select(i => new[] { new NumberSegment(distinct[i], distinct[i], counts[i]) }),
+            .. each.Where(v => frequent.Contains(v.Value))
+                .Select(v => new[] { new NumberSegment(v.Value, v.Value, v.Count) }),
         ];
 
-        int[] others = [.. Enumerable.Range(0, distinct.Length).Where(i => !frequent[i])];
-        int usual = column.UsualStep([.. others.Select(i => (distinct[i], (double)counts[i]))]);
+        (double Value, int Count)[] others = [.. each.Where(v => !frequent.Contains(v.Value))];
+        int usual = column.UsualStep([.. others.Select(v => (v.Value, (double)v.Count))]);
         if (others.Length > 0)
         {
-            int left = others.Sum(i => counts[i]);
             int min = Math.Clamp(values.Length / 200, 2, 20);
-            int intervals = Math.Clamp(left / min, 1, Math.Max(1, max - tokens.Count / 2));
+            int intervals = Math.Clamp(others.Sum(v => v.Count) / min, 1, Math.Max(1, max - tokens.Count / 2));
             int together = (others.Length + MaxSegments - 1) / MaxSegments;
-            foreach (int[] interval in Intervals(others, distinct, counts, left, intervals, min))
-                tokens.Add([.. Spread(column, usual, interval, distinct, counts, together)]);
+            tokens.AddRange(Intervals(others, intervals, min).Select(
+                interval => Spread(column, usual, interval, together).ToArray()));
         }
         if (column.HasMissing || tokens.Count == 0)
             tokens.Add([]);
@@ -220,51 +217,46 @@ internal sealed record NumberTokens : TokenColumn
     private static double[] SumsOf(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
 
     /// <summary>Which values occur often enough for a token: half as often as an interval of the rarer ones.</summary>
-    private static bool[] Frequent(int[] counts, int rows, int max)
+    private static HashSet<double> Frequent((double Value, int Count)[] each, int rows, int max)
     {
-        bool[] frequent = new bool[counts.Length];
-        if (counts.Length == 1)
-        {
-            frequent[0] = true;
-            return frequent;
-        }
+        if (each.Length == 1)
+            return [each[0].Value];
+        HashSet<double> frequent = [];
         int min = Math.Clamp(rows / 200, 2, 10);
         double left = rows;
-        foreach (int i in Enumerable.Range(0, counts.Length).OrderByDescending(i => counts[i]).Take(max))
+        foreach ((double value, int count) in each.OrderByDescending(v => v.Count).Take(max))
         {
-            if (counts[i] < min || counts[i] < 0.5 * left / max)
+            if (count < min || count < 0.5 * left / max)
                 break;
-            frequent[i] = true;
-            left -= counts[i];
+            frequent.Add(value);
+            left -= count;
         }
         return frequent;
     }
 
     /// <summary>Cuts ascending values into intervals, each with at least so many rows.</summary>
-    private static IEnumerable<int[]> Intervals(
-        int[] others, double[] distinct, int[] counts, int rows, int intervals, int min)
+    private static IEnumerable<(double Value, int Count)[]> Intervals(
+        (double Value, int Count)[] values, int intervals, int min)
     {
         // Halved, for the difference of the two greatest numbers is infinite.
-        double low = distinct[others[0]] / 2, span = distinct[others[^1]] / 2 - low;
-        var current = new List<int>();
-        int inCurrent = 0, before = 0, part = 0;
-        foreach (int i in others)
+        double low = values[0].Value / 2, span = values[^1].Value / 2 - low;
+        int rows = values.Sum(v => v.Count), first = 0, inCurrent = 0, before = 0, part = 0;
+        for (int i = 0; i < values.Length; i++)
         {
-            double width = span > 0 ? (distinct[i] / 2 - low) / span : 0;
-            double position = (1 - WidthShare) * (before + counts[i]) / rows + WidthShare * width;
+            (double value, int count) = values[i];
+            double width = span > 0 ? (value / 2 - low) / span : 0;
+            double position = (1 - WidthShare) * (before + count) / rows + WidthShare * width;
             int next = Math.Min((int)(position * intervals), intervals - 1);
             if (next != part && inCurrent >= min && rows - before >= min)
             {
-                yield return [.. current];
-                current.Clear();
-                inCurrent = 0;
+                yield return values[first..i];
+                (first, inCurrent) = (i, 0);
             }
             part = next;
-            current.Add(i);
-            inCurrent += counts[i];
-            before += counts[i];
+            inCurrent += count;
+            before += count;
         }
-        yield return [.. current];
+        yield return values[first..];
     }
 
     /// <summary>
@@ -273,27 +265,24 @@ internal sealed record NumberTokens : TokenColumn
     /// most values of the column are multiples of a step, as many of those in the surroundings are, too.
     /// </summary>
     private static IEnumerable<NumberSegment> Spread(
-        TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
+        TableColumn column, int usual, (double Value, int Count)[] interval, int together)
     {
         for (int first = 0; first < interval.Length; first += together)
         {
-            int last = Math.Min(first + together, interval.Length) - 1;
-            int from = interval[first], to = interval[last];
-            if (from == to && counts[from] > 1)
+            int end = Math.Min(first + together, interval.Length);
+            (double Value, int Count)[] part = interval[first..end];
+            double low = part[0].Value, high = part[^1].Value, all = part.Sum(v => (double)v.Count);
+            if (part.Length == 1 && all > 1)
             {
-                yield return new NumberSegment(distinct[from], distinct[from], counts[from]);
+                yield return new NumberSegment(low, high, all);
                 continue;
             }
-            double low = first > 0 ? Middle(distinct[interval[first - 1]], distinct[from]) : distinct[from];
-            double high = last == interval.Length - 1
-                ? distinct[to]
-                : Middle(distinct[to], distinct[interval[last + 1]]);
-            double all = interval[first..(last + 1)].Sum(i => (double)counts[i]);
-            double asUsual = interval[first..(last + 1)]
-                .Sum(i => column.LevelOf(distinct[i]) <= usual ? (double)counts[i] : 0);
+            if (first > 0)
+                low = interval[first - 1].Value / 2 + low / 2;
+            if (end < interval.Length)
+                high = high / 2 + interval[end].Value / 2;
+            double asUsual = part.Sum(v => column.LevelOf(v.Value) <= usual ? (double)v.Count : 0);
             yield return new NumberSegment(low, high, all, asUsual / all);
         }
-
-        static double Middle(double a, double b) => a / 2 + b / 2;
     }
 }
