@@ -2,7 +2,7 @@ using System.Numerics.Tensors;
 
 namespace GenerativeML;
 
-/// <summary>How far two sets of rows of one width are apart: whether one could be drawn from what the other was.</summary>
+/// <summary>How far two sets of rows are apart: whether one could be drawn from what the other was.</summary>
 internal static class DistributionMetrics
 {
     private const int Projections = 64;

@@ -3,18 +3,14 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// What ML.NET's logistic regression can learn from rows: whether they are real, and what predicts a label.
-/// </summary>
+/// <summary>What logistic regression can learn from rows: whether they are real, and what predicts a label.</summary>
 internal sealed class LinearJudge(SyntheticDataReportOptions options)
 {
     private const int Folds = 3, MostDetectionRows = 10_000, MostDetectionPairs = 300, MostClasses = 100;
 
     private readonly MLContext _ml = new(options.Seed);
 
-    /// <summary>
-    /// The area under the ROC curve of telling synthetic rows from real ones, over rows that were left out in turn.
-    /// </summary>
+    /// <summary>The AUROC of telling synthetic rows from real ones, over rows that were left out in turn.</summary>
     public double Detect(ReportTable real, ReportTable synthetic)
     {
         int rows = Math.Min(MostDetectionRows, Math.Min(real.Rows, synthetic.Rows));
@@ -137,10 +133,7 @@ internal sealed class TableFeatures
     private readonly Dictionary<int, (Func<double, int> Bin, int Count, double Mean, double Deviation)> _columns = [];
     private readonly List<(int First, int Second, int Start, int Slots)> _pairs = [];
 
-    /// <summary>
-    /// Learns bins and scales from <paramref name="training"/>; <paramref name="without"/> is left out, and −1 leaves
-    /// out none.
-    /// </summary>
+    /// <summary>Learns bins and scales of all columns but one; −1 leaves out none.</summary>
     public TableFeatures(ReportTable training, int without, IReadOnlyList<(int First, int Second)> pairs)
     {
         foreach (int c in Enumerable.Range(0, training.Columns.Count).Where(c => c != without))

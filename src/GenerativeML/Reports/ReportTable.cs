@@ -4,9 +4,7 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>A column of the tables that are compared; all of them give a category the same code.</summary>
-/// <param name="Name">What the report calls it.</param>
-/// <param name="IsNumeric">Numbers, or categories.</param>
+/// <summary>A column of numbers or categories; all tables that are compared give a category the same code.</summary>
 internal sealed record ReportColumn(string Name, bool IsNumeric)
 {
     private readonly OrderedDictionary<string, int> _codes = [];
@@ -101,9 +99,7 @@ internal sealed class ReportTables
     private readonly List<DataViewSchema.Column> _sources = [];
     private readonly List<ReportColumn> _columns = []; // of each source one, or one for each feature of a vector
 
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// A column is of a type that no table can hold, or there is no such label.
-    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">No table can hold a column, or there is no such label.</exception>
     public ReportTables(DataViewSchema real, SyntheticDataReportOptions options)
     {
         (_schema, _options) = (real, options);

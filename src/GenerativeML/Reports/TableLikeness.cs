@@ -58,10 +58,7 @@ internal sealed class TableLikeness(ReportTable real, ReportTable synthetic)
         return 1 - a.Keys.Union(b.Keys).Sum(cell => Apart(a.GetValueOrDefault(cell), b.GetValueOrDefault(cell))) / 2;
     }
 
-    /// <summary>
-    /// How strongly two columns go together in a table: the correlation of numbers, from −1 to 1, or Cramér's V, from 0
-    /// to 1.
-    /// </summary>
+    /// <summary>The correlation of two columns of numbers, from −1 to 1; otherwise Cramér's V, from 0 to 1.</summary>
     public double Association(ReportTable table, int i, int j)
     {
         if (table.Columns[i].IsNumeric && table.Columns[j].IsNumeric)
@@ -113,10 +110,8 @@ internal sealed class TableLikeness(ReportTable real, ReportTable synthetic)
         return counts;
     }
 
-    /// <summary>
-    /// A column's categories; of numbers, bins of equal width over the real range: what lies outside is in the outer
-    /// ones, the missing in one more.
-    /// </summary>
+    // A column's categories; of numbers, bins of equal width over the real range: what lies outside is in the outer
+    // ones, the missing in one more.
     private int[] Categories(ReportTable table, int column)
     {
         if (_categories.TryGetValue((table, column), out int[]? known))

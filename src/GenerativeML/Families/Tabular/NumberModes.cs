@@ -1,11 +1,6 @@
 namespace GenerativeML;
 
-/// <summary>A normal distribution among those that a column's numbers are a mixture of.</summary>
-/// <param name="Mean">Its mean.</param>
-/// <param name="Deviation">Its deviation; positive.</param>
-/// <param name="Weight">The share of values that come from it.</param>
-/// <param name="Step">The level of the step of which most of its values are multiples.</param>
-/// <param name="StepShare">The share of values that are.</param>
+/// <summary>A normal distribution of a mixture; of which step how many of its values are multiples.</summary>
 internal readonly record struct NumberMode(
     double Mean, double Deviation, double Weight, int Step = 0, double StepShare = 1);
 
@@ -26,8 +21,7 @@ internal sealed record NumberModes : TokenColumn
     private readonly TableColumn _column;
     private readonly NumberMode[] _modes;
 
-    /// <param name="column">The column.</param>
-    /// <param name="modes">The modes; at least one, unless all values are missing.</param>
+    /// <summary>Tokens of at least one mode, unless all values are missing.</summary>
     public NumberModes(TableColumn column, IReadOnlyList<NumberMode> modes) =>
         (_column, _modes, Min, Max) = (column, [.. modes], column.Min, column.Max);
 
@@ -57,8 +51,7 @@ internal sealed record NumberModes : TokenColumn
         })]);
     }
 
-    /// <summary>The tokens of a file.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
     public static NumberModes Load(ref TokenReader reader, TableColumn column)
     {
         var modes = new NumberMode[reader.NextCount(MaxModes)];
@@ -72,11 +65,8 @@ internal sealed record NumberModes : TokenColumn
         return new NumberModes(column, modes);
     }
 
-    /// <inheritdoc/>
-    /// <remarks>
-    /// Of several modes that a value may come from, each is as likely as the mixture has it; which it is depends on
-    /// nothing but the value's bits and the row's number in the block.
-    /// </remarks>
+    // Of several modes that a value may come from, each is as likely as the mixture has it; which it is depends on
+    // nothing but the value's bits and the row's number in the block.
     public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row], row);
 
     public override float Offset(TableBlock block, int column, int row, int token)
@@ -172,10 +162,7 @@ internal static class NormalMixture
     private const int MaxIterations = 200;
     private const double Settled = 1e-4; // the mean change of the responsibilities that ends the iteration
 
-    /// <summary>Fits a mixture.</summary>
-    /// <param name="values">At least one finite value.</param>
-    /// <param name="max">The most components.</param>
-    /// <returns>The components; their weights sum to one.</returns>
+    /// <summary>At most so many components of at least one finite value; their weights sum to one.</summary>
     public static NumberMode[] Fit(ReadOnlySpan<double> values, int max)
     {
         double[] x = values.ToArray();
@@ -204,9 +191,7 @@ internal static class NormalMixture
         ];
     }
 
-    /// <summary>
-    /// The derivative of log Γ, for positive arguments: moved up by its recurrence, then its expansion.
-    /// </summary>
+    /// <summary>The derivative of log Γ of a positive number: moved up by its recurrence, then its expansion.</summary>
     internal static double Digamma(double x)
     {
         double result = 0;

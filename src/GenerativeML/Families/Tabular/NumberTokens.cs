@@ -1,10 +1,9 @@
 namespace GenerativeML;
 
-/// <summary>Values of a number that lie together: one value, or an interval in which all are equally likely.</summary>
-/// <param name="Low">The least.</param>
-/// <param name="High">The greatest; the same for a single value.</param>
-/// <param name="Weight">How many training values it stands for.</param>
-/// <param name="Usual">The share of them that are multiples of the column's usual step.</param>
+/// <summary>
+/// Training values that lie together: a single one, or an interval in which all are equally likely; how many they are,
+/// and which share of them are multiples of the column's usual step.
+/// </summary>
 internal readonly record struct NumberSegment(double Low, double High, double Weight, double Usual = 1);
 
 /// <summary>
@@ -30,11 +29,7 @@ internal sealed record NumberTokens : TokenColumn
     private readonly int[] _intervals; // the tokens that are intervals, ascending
     private readonly double[] _starts; // where they begin
 
-    /// <param name="column">The column.</param>
-    /// <param name="usual">The level of the step of which most values in intervals are multiples.</param>
-    /// <param name="segments">
-    /// The segments of each token, ascending; the last token has none where the column has missing values.
-    /// </param>
+    /// <summary>Tokens of ascending segments; the last has none where the column has missing values.</summary>
     public NumberTokens(TableColumn column, int usual, IReadOnlyList<NumberSegment[]> segments)
     {
         (_column, _usual, Min, Max) = (column, usual, column.Min, column.Max);
@@ -91,8 +86,7 @@ internal sealed record NumberTokens : TokenColumn
         return new NumberTokens(column, usual, tokens);
     }
 
-    /// <summary>The tokens of a file.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
     public static NumberTokens Load(ref TokenReader reader, TableColumn column)
     {
         int usual = reader.NextCount(column.Step);
@@ -179,10 +173,7 @@ internal sealed record NumberTokens : TokenColumn
         .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
         .Prepend(Count).Prepend(_usual);
 
-    /// <summary>
-    /// Where the tokens lie among each other, as smooth functions of it: for each token its rank and waves of it, its
-    /// value, and whether it stands for a missing value; (Count × <see cref="FeatureCount"/>).
-    /// </summary>
+    /// <summary>Where each token lies: its rank, waves of it, its value, whether it is missing, (Count × 9).</summary>
     public float[] ScaleFeatures()
     {
         double[] centres =

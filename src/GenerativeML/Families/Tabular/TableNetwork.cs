@@ -47,13 +47,10 @@ internal abstract class TableNetwork(TokenTable tokens)
     public virtual HostWeights Trained(HostWeights average) =>
         new HostWeights(Specs(DeclareTrained)).With(average, spec => spec);
 
-    /// <summary>Draws rows of tokens.</summary>
-    /// <param name="run">Computes passes with the trained weights.</param>
-    /// <param name="columns">What each position's tokens stand for, and which are allowed.</param>
-    /// <param name="random">Each row's random numbers.</param>
-    /// <returns>
-    /// The tokens, (rows × positions), and the offsets of the positions that have one, (rows × offsets).
-    /// </returns>
+    /// <summary>
+    /// Draws rows by each one's random numbers, of the tokens that are allowed in each position: tokens, (rows ×
+    /// positions), and the offsets of the positions that have one, (rows × offsets).
+    /// </summary>
     public abstract (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random);
 
@@ -67,13 +64,9 @@ internal abstract class TableNetwork(TokenTable tokens)
 
     /// <summary>
     /// Draws a position's tokens by their logits, (B, n), and uniform numbers of <see cref="FillUniform"/>, (B, 1), of
-    /// those that a condition leaves: the tokens, and what is left of their shares, both (B, 1).
+    /// those whose values are allowed, a share for each token of all positions, (B, T), or null where all are: the
+    /// tokens, and what is left of their shares, both (B, 1).
     /// </summary>
-    /// <param name="w">Gives constants.</param>
-    /// <param name="position">The position.</param>
-    /// <param name="logits">Of the position's tokens.</param>
-    /// <param name="uniform">The uniform numbers.</param>
-    /// <param name="allowed">The share of each token's values that is allowed, of all positions; null: all are.</param>
     protected (T Token, T Sum) Choose<T>(Scope<T> w, int position, T logits, T uniform, T? allowed)
         where T : struct, ITensor<T>
     {
@@ -90,9 +83,7 @@ internal abstract class TableNetwork(TokenTable tokens)
     protected float[] Allowed(IReadOnlyList<TokenColumn> columns, int positions) =>
         [.. columns.Take(positions).SelectMany(c => c.Allowed ?? Enumerable.Repeat(1f, c.Count))];
 
-    /// <summary>
-    /// Uniform numbers in [0, 1) of so few bits that the product with one is less than the other factor in Single.
-    /// </summary>
+    /// <summary>Numbers in [0, 1) of so few bits that a product with one is less than the other factor.</summary>
     protected static void FillUniform(ref SplitMix64 random, Span<float> values)
     {
         foreach (ref float value in values)
@@ -123,8 +114,7 @@ internal sealed class TableObjective(TableNetwork network, TorchLayers layers, T
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) =>
         network.Loss(new TorchOps(layers.Tensors) { Random = step.Random }.Root, batch, update, step);
 
-    /// <inheritdoc/>
-    /// <remarks>What counts is what will be kept: the mean weights.</remarks>
+    // What counts is what will be kept: the mean weights.
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
         network.ValidationLoss(new TorchOps(average.Tensors).Root, batch, step);
 
@@ -157,27 +147,17 @@ internal interface ITableGenerator : IDisposable
 
     /// <summary>
     /// Fills the first rows of a block of <see cref="Shape"/>. A row is the same for the same seed, number and
-    /// condition, whichever are made with it; rows of different seeds and numbers are independent.
+    /// condition, whichever are made with it; rows of different seeds and numbers are independent. Under a condition
+    /// each of its columns is limited to the values allowed, and the others go with them as in the training rows, as
+    /// well as the model can. A row that fails nevertheless is no error: the caller sorts it out and asks for more.
     /// </summary>
-    /// <param name="block">The block.</param>
-    /// <param name="count">How many rows.</param>
-    /// <param name="seed">The seed of everything random in these rows.</param>
-    /// <param name="first">The number of the first row.</param>
-    /// <param name="where">
-    /// What rows are asked for, or null for any. Each of its columns is limited to the values allowed, and the others
-    /// go with them as in the training rows, as well as the model can. A row that fails nevertheless is no error: the
-    /// caller sorts it out and asks for more.
-    /// </param>
     void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where);
 
     /// <summary>Writes all that was learned as safetensors.</summary>
     void Save(Stream stream);
 }
 
-/// <summary>
-/// A trained network of tables. Its weights are in managed memory; what computes with them is made when it is first
-/// needed, and again after it was disposed.
-/// </summary>
+/// <summary>A trained network of tables; what computes is made when it is needed, also after Dispose.</summary>
 internal sealed class TableGenerator(
     TableNetwork network, TabularOptions options, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     : ITableGenerator

@@ -213,10 +213,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         return (drawn, offsets);
     }
 
-    /// <summary>
-    /// The logits of the tokens, and the offsets before their squashing, (B, row), of noise (B, Z) and of a one where
-    /// the token is that is given, (B, T).
-    /// </summary>
+    /// <summary>Noise (B, Z), a one for the token that is given (B, T) → logits and raw offsets, (B, row).</summary>
     private T Generate<T>(Scope<T> w, T noise, T condition)
         where T : struct, ITensor<T>
     {
@@ -229,9 +226,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         return w.Linear("generator.output", x);
     }
 
-    /// <summary>
-    /// The generator's output as rows, (B, row): tokens by Gumbel-softmax, offsets squashed to [−1, 1].
-    /// </summary>
+    /// <summary>The generator's output as rows, (B, row): tokens by Gumbel-softmax, offsets in [−1, 1].</summary>
     private torch.Tensor Rows(torch.Tensor output, SeededRandom random)
     {
         torch.Tensor[] parts = Parts(output);
@@ -255,9 +250,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
     private torch.Tensor[] Parts(torch.Tensor output) =>
         output.split([.. Tokens.Counts.Select(n => (long)n), .. Offsets > 0 ? new long[] { Offsets } : []], 1);
 
-    /// <summary>
-    /// Rows drawn again from a batch, in whole packs, (B, row), and the token by which each was drawn, (B, T).
-    /// </summary>
+    /// <summary>Rows drawn again from a batch, in whole packs, (B, row), and the tokens by which, (B, T).</summary>
     private (torch.Tensor Rows, torch.Tensor Condition) DrawAgain(
         Scope<TorchTensor> w, Batch batch, SeededRandom random)
     {
@@ -286,10 +279,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         torch.zeros([indices.shape[0], TokenCount], torch.ScalarType.Float32, indices.device)
             .scatter_(1, indices, torch.ones(indices.shape, torch.ScalarType.Float32, indices.device));
 
-    /// <summary>
-    /// Makes rows: noise (B, Z), the token that is given as a one (B, T), uniform numbers (B, positions), and the share
-    /// of each token's values that is allowed, (B, T) → tokens (B, positions), offsets (B, offsets).
-    /// </summary>
+    // Noise (B, Z), the token that is given (B, T), uniform numbers (B, positions), the share of each token's values
+    // that is allowed (B, T) → tokens (B, positions), offsets (B, offsets).
     private sealed class DrawPass(TabularGanNetwork network, bool isLimited) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

@@ -206,15 +206,10 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return Terms(reconstruction, kl);
     }
 
-    /// <summary>The two parts of the negative ELBO of rows, in nats.</summary>
-    /// <param name="w">The weights.</param>
-    /// <param name="rows">Tokens, (B, positions).</param>
-    /// <param name="random">Draws the latent vectors.</param>
-    /// <param name="dropout">The share of hidden units that are left out.</param>
-    /// <returns>
-    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each latent
-    /// feature from the prior, (Z).
-    /// </returns>
+    /// <summary>
+    /// The two parts of the negative ELBO of rows of tokens, (B, positions), in nats: their mean negative
+    /// log-likelihood, and the mean KL divergence of each latent feature from the prior, (Z).
+    /// </summary>
     public (torch.Tensor Reconstruction, torch.Tensor Kl) NegativeElbo(
         Scope<TorchTensor> w, torch.Tensor rows, SeededRandom random, double dropout)
     {
@@ -252,8 +247,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             : (TorchTensor?)null;
     }
 
-    /// <inheritdoc/>
-    /// <remarks>Only the decoder is kept, with the smooth functions worked in.</remarks>
+    // Only the decoder is kept, with the smooth functions worked in.
     public override HostWeights Trained(HostWeights average)
     {
         for (int p = 0; p < Positions; p++)
@@ -281,12 +275,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
-    /// <remarks>
-    /// Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
-    /// allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what
-    /// was drawn before a condition goes with it, too.
-    /// </remarks>
+    // Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
+    // allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what was
+    // drawn before a condition goes with it, too.
     public override (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {
@@ -355,9 +346,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    /// <summary>
-    /// What a position's hidden layers make of what is known, (B, C), and of the latent vector, (B, Z): (B, H).
-    /// </summary>
+    /// <summary>A position's hidden layers: what is known (B, C), the latent vector (B, Z) → (B, H).</summary>
     private static T Hidden<T>(Scope<T> position, T known, T z, T? keep)
         where T : struct, ITensor<T>
     {
@@ -379,11 +368,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     private LossTerm[] Terms(torch.Tensor reconstruction, torch.Tensor kl) =>
         [new("reconstruction", reconstruction), new("kl", kl.sum().Scaled(options.KlWeight))];
 
-    /// <summary>
-    /// Draws the tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions),
-    /// and either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens)
-    /// → all tokens so far, and what conditions left of the shares, (B, positions).
-    /// </summary>
+    // The tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions), and
+    // either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens) → all
+    // tokens so far, and what conditions left of the shares, (B, positions).
     private sealed class DrawPass(TabularVaeNetwork network, int from, int to, bool isLimited) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

@@ -24,27 +24,21 @@ internal abstract record TokenColumn
     /// <summary>The same tokens for the values that a limit allows; for all of them if it is null.</summary>
     public abstract TokenColumn Limited(TableLimit? limit);
 
-    /// <summary>
-    /// Writes a random value of a token, as likely as it is among those that are allowed, or that of an offset.
-    /// </summary>
+    /// <summary>Writes a value of a token: a random one of those that are allowed, or that of an offset.</summary>
     public abstract void Draw(int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random);
 
     /// <summary>All that it takes to make the tokens again, as numbers.</summary>
     public abstract IEnumerable<double> Save();
 }
 
-/// <summary>
-/// A token for each frequent category of a column, and one for all rare ones together, which are told apart by nothing
-/// but how often they occur.
-/// </summary>
+/// <summary>A token for each frequent category of a column, and one for all rare ones together.</summary>
 internal sealed record CategoryTokens : TokenColumn
 {
     private readonly long[] _counts;
     private readonly int[] _tokenOf;
     private readonly int[] _frequent; // the category of each token but the last, which is for the rare ones
 
-    /// <param name="counts">How often each category occurs.</param>
-    /// <param name="max">The most categories, by frequency, that have tokens of their own.</param>
+    /// <summary>Tokens of categories by their counts, of which at most so many have one of their own.</summary>
     public CategoryTokens(IReadOnlyList<long> counts, int max)
     {
         _counts = [.. counts];
@@ -66,8 +60,7 @@ internal sealed record CategoryTokens : TokenColumn
 
     private double[] UpTo { get; init; } // running sums of their counts
 
-    /// <summary>The tokens of a file.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
     public static CategoryTokens Load(ref TokenReader reader, int categories)
     {
         int max = reader.NextCount(categories);
@@ -138,8 +131,7 @@ internal ref struct TokenReader(ReadOnlySpan<double> values)
     /// <summary>Whether all numbers were read.</summary>
     public readonly bool IsAtEnd => _rest.IsEmpty;
 
-    /// <summary>The next number.</summary>
-    /// <exception cref="FormatException">There is none, or none that makes sense.</exception>
+    /// <summary>The next number, or a <see cref="FormatException"/>.</summary>
     public double Next(Func<double, bool> isSound)
     {
         if (_rest.IsEmpty || !isSound(_rest[0]))
@@ -150,7 +142,6 @@ internal ref struct TokenReader(ReadOnlySpan<double> values)
     }
 
     /// <summary>The next number, a whole one that is at most as large, nor larger than what is left to read.</summary>
-    /// <exception cref="FormatException">There is none.</exception>
     public int NextCount(int max)
     {
         int most = Math.Min(max, _rest.Length);

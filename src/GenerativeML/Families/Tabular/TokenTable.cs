@@ -1,8 +1,6 @@
 namespace GenerativeML;
 
-/// <summary>The tokens of all columns of a table, in the order in which a row's are generated.</summary>
-/// <param name="Shape">The table.</param>
-/// <param name="Columns">The tokens of each position.</param>
+/// <summary>The tokens of all columns of a table, by position: in the order in which a row's are generated.</summary>
 internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> Columns)
 {
     /// <summary>The most categories of a column that have tokens of their own.</summary>
@@ -20,10 +18,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
 
     private const int ReadRows = 1024;
 
-    /// <summary>
-    /// The column of each position: those of the table in their order, but the label last, so that what it depends on
-    /// is known when it is drawn.
-    /// </summary>
+    /// <summary>The column of each position: the label comes last, when what it depends on is known.</summary>
     public IReadOnlyList<int> Order { get; } = OrderOf(Shape);
 
     /// <summary>The number of tokens of each position.</summary>
@@ -40,9 +35,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>How often each token of each position occurs in training rows.</summary>
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
 
-    /// <summary>
-    /// Chooses tokens by the rows of a table, those of a column of numbers by a random sample of its values.
-    /// </summary>
+    /// <summary>Chooses tokens by the rows of a table, those of numbers by a random sample of their values.</summary>
     public static TokenTable Learn(ITableSource source, bool modes, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
@@ -61,8 +54,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         }
     }
 
-    /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens that <see cref="Save"/> gave, or a <see cref="FormatException"/>.</summary>
     public static TokenTable Load(TableShape shape, ReadOnlySpan<double> values, bool modes)
     {
         var reader = new TokenReader(values);
@@ -100,10 +92,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         .. shape.Label is int label ? new[] { label } : [],
     ];
 
-    /// <summary>
-    /// Reads a table once: a random sample of its rows, every row equally likely (Vitter's algorithm R 1985), and how
-    /// often each category occurs in all of them. With no more rows than its size the sample holds them all, in order.
-    /// </summary>
+    // A random sample of a table's rows, every row equally likely (Vitter's algorithm R 1985), in order where it holds
+    // them all; and how often each category occurs in all of them.
     private static int Sample(
         ITableSource source, TableBlock sample, long[][] counts, int seed, CancellationToken cancellation)
     {
@@ -130,10 +120,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     }
 }
 
-/// <summary>
-/// The rows of a table as tokens: a field with a token for each position, and where there are offsets, one with those.
-/// Counts how often training rows have each token.
-/// </summary>
+/// <summary>The rows of a table as tokens, and offsets if there are any; counts how often tokens occur.</summary>
 internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowSource, IRowObserver
 {
     public IReadOnlyList<RowField> Fields { get; } =

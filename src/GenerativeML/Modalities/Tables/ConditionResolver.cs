@@ -3,9 +3,7 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>A condition in terms of a table's columns.</summary>
-/// <param name="Data">What rows of the data must meet; they are held against it one by one.</param>
-/// <param name="Model">What the generator is asked for, which it limits its columns to.</param>
+/// <summary>What rows of the data must meet, one by one, and what the generator is asked for.</summary>
 internal sealed record TableQuery(TableCondition Data, TableCondition Model);
 
 /// <summary>Takes a condition by names and values to columns and codes, or says why no row can meet it.</summary>
@@ -76,26 +74,18 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
             + $"{Names(values.Select(v => Convert.ToString(v, CultureInfo.InvariantCulture) ?? ""))}.";
     }
 
-    /// <summary>
-    /// The value of each code of a field, as conditions name it: a text, number or Boolean; null where it is missing. A
-    /// key goes by its text or number, where it has one.
-    /// </summary>
+    /// <summary>Each code's value as conditions name it: a text, number or Boolean; null where it is missing.</summary>
     private object?[] ValuesOf(int field)
     {
         TableValues codes = _fields[field].Categories!;
         if (codes.Texts is not null)
             return [.. codes.Texts.Select(text => text.Length == 0 ? null : text)];
         bool isBoolean = ItemOf(field).Type is BooleanDataViewType, isKey = _columns[field].Type.KeyCount > 0;
-        TableValues? keys = _columns[field].Annotations.FirstOrDefault(a => isKey && a.Name == "KeyValues")?.Values;
-        return [.. codes.Numbers!.Select<double, object?>(number =>
-        {
-            int key = (int)Math.Min(number, int.MaxValue) - 1;
-            return double.IsNaN(number) || isKey && number == 0 ? null
-                : isBoolean ? number != 0
-                : keys is null ? number
-                : keys.Texts is not null ? keys.Texts.ElementAtOrDefault(key) ?? ""
-                : keys.Numbers!.ElementAtOrDefault(key);
-        })];
+        TableValues? keys = _columns[field].Annotations.FirstOrDefault(a => a.Name == "KeyValues")?.Values;
+        return [.. codes.Numbers!.Select<double, object?>(number => double.IsNaN(number) ? null
+            : isBoolean ? number != 0
+            : isKey ? TableValues.OfKey(keys, number)
+            : number)];
     }
 
     private NumberLimit Numbers(int field, ColumnCondition condition)
@@ -176,10 +166,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return model;
     }
 
-    /// <summary>
-    /// What a limit of a greater column says of its gap, and of the smaller columns, whose limits are narrowed. It may
-    /// allow too much, as the gap depends on the row: rows are held against the condition in any case.
-    /// </summary>
+    // What a limit of a greater column says of its gap, and of the smaller columns, whose limits are narrowed. It may
+    // allow too much, as the gap depends on the row: rows are held against the condition in any case.
     private NumberLimit GapLimit(
         TableDifference difference, NumberLimit upper, Dictionary<int, TableLimit> limits, RowCondition where)
     {
@@ -222,16 +210,14 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
     private static ArgumentException Impossible(string message) => new(message);
 }
 
-/// <summary>What rows are asked for: limits on some columns, all of which must hold.</summary>
-/// <param name="Limits">One for each column that is limited, none of them empty.</param>
+/// <summary>What rows are asked for: a limit for each of some columns, all of which must hold.</summary>
 internal sealed record TableCondition(IReadOnlyList<TableLimit> Limits)
 {
     /// <summary>Whether a row of a block is one of those asked for.</summary>
     public bool Holds(TableBlock block, int row) => Limits.All(limit => limit.Allows(block, row));
 }
 
-/// <summary>The values that a condition allows in one column.</summary>
-/// <param name="Column">The column's number in the table's shape.</param>
+/// <summary>The values that a condition allows in one column, by its number.</summary>
 internal abstract record TableLimit(int Column)
 {
     /// <summary>Whether a row of a block has such a value in this column.</summary>
@@ -241,9 +227,7 @@ internal abstract record TableLimit(int Column)
     public abstract TableLimit? And(TableLimit other);
 }
 
-/// <summary>Some of a categorical column's categories.</summary>
-/// <param name="Column">The column's number in the table's shape.</param>
-/// <param name="Allowed">For each code, whether it is allowed; at least one is.</param>
+/// <summary>Some of a categorical column's categories: for each code, whether it is allowed; at least one is.</summary>
 internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Column)
 {
     public override bool Allows(TableBlock block, int row) => Allowed[block.Codes(Column)[row]];
@@ -255,11 +239,7 @@ internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Co
     }
 }
 
-/// <summary>A range of a continuous column, or its missing values.</summary>
-/// <param name="Column">The column's number in the table's shape.</param>
-/// <param name="Min">The least value allowed; both ends belong to the range.</param>
-/// <param name="Max">The greatest value allowed; below the least one where no number is allowed.</param>
-/// <param name="Missing">Whether a missing value is allowed.</param>
+/// <summary>A range of a continuous column, empty where no number is allowed, and whether one may be missing.</summary>
 internal sealed record NumberLimit(int Column, double Min, double Max, bool Missing) : TableLimit(Column)
 {
     public override bool Allows(TableBlock block, int row)

@@ -5,10 +5,7 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A type of values that tables can hold, between ML.NET and the two forms in which values are learned: numbers and
-/// texts. Times are numbers of ticks, see <see cref="TableTimes"/>.
-/// </summary>
+/// <summary>A type of values that tables can hold, between ML.NET and what is learned: numbers and texts.</summary>
 internal abstract class TableItem(string name, PrimitiveDataViewType type)
 {
     private static readonly TableItem[] s_all =
@@ -81,6 +78,12 @@ internal sealed record TableValues
     [JsonIgnore]
     public int Count => Numbers?.Count ?? Texts?.Count ?? 0;
 
+    /// <summary>What a key stands for: its value, or its number where it has none; null for a missing one.</summary>
+    public static object? OfKey(TableValues? keys, double key) => key == 0 ? null
+        : !(key <= keys?.Count) ? key
+        : keys.Texts is null ? keys.Numbers![(int)key - 1]
+        : keys.Texts[(int)key - 1];
+
     /// <summary>Whether they are of the form in which an item's values are learned.</summary>
     public bool Fits(TableItem item) =>
         Numbers is null == item.IsText && Texts is not null == item.IsText && Texts?.Contains(null!) != true;
@@ -103,10 +106,9 @@ internal sealed class RowCells(int fields)
 /// <summary>A field's values in a block of generated rows.</summary>
 internal sealed record DecodedField(TableField Table, TableBlock Block, int Column);
 
-/// <summary>
-/// Times as ticks from the beginning of 2000, which doubles hold exactly for 28 years before and after; whole
-/// milliseconds for centuries, and whole seconds always.
-/// </summary>
+// Ticks from the beginning of 2000, which doubles hold exactly for 28 years before and after; whole milliseconds for
+// centuries, and whole seconds always.
+/// <summary>Times as numbers.</summary>
 internal static class TableTimes
 {
     private static readonly DateTime s_epoch = new(2000, 1, 1);
@@ -261,16 +263,12 @@ internal sealed class TextItem() : TableItem<ReadOnlyMemory<char>>(
         [.. (values.Texts ?? []).Select(text => text.AsMemory())];
 }
 
-/// <summary>
-/// The cells of one column of the row that a cursor stands on, as people read them: one for a scalar, one for each
-/// feature of a vector. Numbers and times are numbers, NaN where one is missing; Booleans, text and keys are text,
-/// empty where one is missing.
-/// </summary>
+/// <summary>The cells of one column in the row of a cursor: one for a scalar, or one for each feature.</summary>
 internal sealed class TableCells
 {
     private readonly RowCells _values;
     private readonly Action _read;
-    private readonly Func<int, object> _value;
+    private readonly Func<int, object?> _value;
 
     /// <summary>A reader for a column that is active in <paramref name="row"/>.</summary>
     public TableCells(DataViewRow row, DataViewSchema.Column column)
@@ -280,11 +278,12 @@ internal sealed class TableCells
         Count = width ?? 1;
         _values = new RowCells(Count);
         _read = item.Reader(row, column, _values, 0, width);
+        TableValues? keys = KeysOf(column);
         _value = ItemType(column) switch
         {
             TextDataViewType => cell => _values.Texts[cell].ToString(),
             BooleanDataViewType => cell => _values.Numbers[cell] != 0,
-            KeyDataViewType => Keys(column),
+            KeyDataViewType => cell => TableValues.OfKey(keys, _values.Numbers[cell]),
             _ => cell => Number(cell),
         };
     }
@@ -326,37 +325,24 @@ internal sealed class TableCells
     /// <summary>Reads the cells of the current row.</summary>
     public void Read() => _read();
 
-    /// <summary>A cell that was read, of a column of numbers.</summary>
+    /// <summary>A cell of a column of numbers or times; NaN where it is missing.</summary>
     public double Number(int cell) => double.IsFinite(_values.Numbers[cell]) ? _values.Numbers[cell] : double.NaN;
 
-    /// <summary>A cell that was read, of any column.</summary>
+    /// <summary>A cell of any column as people read it; empty where it is missing.</summary>
     public string Text(int cell) => _value(cell) switch
     {
-        string text => text,
         bool flag => flag ? "true" : "false",
-        var number => ((double)number).ToString(CultureInfo.InvariantCulture),
+        var value => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
     /// <summary>A cell as conditions name it: a number, Boolean or text; null where it is missing.</summary>
     public object? Value(int cell) => _value(cell) is var value and not ("" or double.NaN) ? value : null;
 
-    /// <summary>Keys go by their values, where the column tells them, and by their number from one otherwise.</summary>
-    private Func<int, object> Keys(DataViewSchema.Column column)
-    {
-        object[] values = [];
-        if (column.Annotations.Schema.GetColumnOrNull("KeyValues") is DataViewSchema.Column annotation
-            && TableType.Of(annotation.Type) is TableType type)
-        {
-            (TableValues told, _) = TableItem.Named(type.Item).ReadAnnotation(column.Annotations, annotation);
-            values = told.Texts is not null ? [.. told.Texts] : [.. (told.Numbers ?? []).Cast<object>()];
-        }
-        return cell => _values.Numbers[cell] switch
-        {
-            0 => "",
-            var key when key <= values.Length => values[(int)key - 1],
-            var key => key,
-        };
-    }
+    private static TableValues? KeysOf(DataViewSchema.Column column) =>
+        column.Annotations.Schema.GetColumnOrNull("KeyValues") is DataViewSchema.Column keys
+            && TableType.Of(keys.Type) is TableType type
+            ? TableItem.Named(type.Item).ReadAnnotation(column.Annotations, keys).Values
+            : null;
 
     private static DataViewType ItemType(DataViewSchema.Column column) =>
         (column.Type as VectorDataViewType)?.ItemType ?? column.Type;

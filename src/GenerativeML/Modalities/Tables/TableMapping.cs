@@ -3,11 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace GenerativeML;
 
-/// <summary>How the columns of the data become those that are learned, so that constraints always hold.</summary>
-/// <param name="Combinations">Fields of the data that become one categorical column.</param>
-/// <param name="Differences">
-/// Fields that become their distance from others; each comes after those whose upper field is one of its own.
-/// </param>
+/// <summary>
+/// How the columns of the data become those that are learned, so that constraints always hold: fields that become one
+/// categorical column, and fields that become their distance from others, each after those that it depends on.
+/// </summary>
 internal sealed record TablePlan(
     IReadOnlyList<TableCombination> Combinations, IReadOnlyList<TableDifference> Differences)
 {
@@ -42,15 +41,13 @@ internal sealed record TablePlan(
     }
 }
 
-/// <summary>Categorical fields of which only the combinations in the training rows occur.</summary>
-/// <param name="Fields">The fields, in rising order.</param>
-/// <param name="Rows">For each code of the combined column, the codes of the fields.</param>
+/// <summary>Categorical fields, in rising order, and for each code of the combined column the codes of them.</summary>
 internal sealed record TableCombination(IReadOnlyList<int> Fields, IReadOnlyList<IReadOnlyList<int>> Rows);
 
-/// <summary>A number that is at least as great as some others: the greatest of them plus a gap.</summary>
-/// <param name="Upper">The greater field.</param>
-/// <param name="Lowers">The fields that are not greater; those that are missing in a row do not count there.</param>
-/// <param name="Column">The gap as a column; missing where the greater value is.</param>
+/// <summary>
+/// A field that is at least as great as some others: the greatest of those that are there, plus a gap, which is a
+/// column, missing where the greater value is.
+/// </summary>
 internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, TableColumn Column)
 {
     /// <summary>The gap between two numbers, without the digits that come of subtracting decimals.</summary>
@@ -70,8 +67,7 @@ internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, Tab
             : FloorOf(data.Shape);
 }
 
-/// <summary>Numbers the combinations of some fields' codes as they come.</summary>
-/// <param name="fields">The fields, in rising order.</param>
+/// <summary>Numbers the combinations of some fields' codes as they come; the fields are in rising order.</summary>
 internal sealed class CombinationIndex(IReadOnlyList<int> fields)
 {
     private readonly Dictionary<string, int> _codes = new(StringComparer.Ordinal);
@@ -103,8 +99,6 @@ internal sealed class TableMapping
     private readonly CombinationIndex[] _combinations;
     private readonly int[] _columnOf; // of each field
 
-    /// <param name="data">The columns of the data.</param>
-    /// <param name="plan">What becomes of them.</param>
     public TableMapping(TableShape data, TablePlan plan)
     {
         (Data, Plan) = (data, plan);
@@ -193,10 +187,8 @@ internal sealed class TableMapping
         }
     }
 
-    /// <summary>
-    /// A smaller value plus a gap, as the greater column can have it: a multiple of its own step, within its range, not
-    /// smaller, whichever type the two are compared in.
-    /// </summary>
+    // A smaller value plus a gap, as the greater column can have it: a multiple of its own step, within its range, not
+    // smaller, whichever type the two are compared in.
     private static double Add(TableColumn column, double smaller, double gap) => double.IsNaN(gap)
         ? double.NaN
         // The column's greatest value in the data is never below the smaller one.

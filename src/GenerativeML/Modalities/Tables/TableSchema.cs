@@ -51,8 +51,6 @@ internal sealed record TableSchemaColumn(
 internal sealed record TableAnnotation(string Name, TableType Type, TableValues Values)
 {
     /// <summary>The annotations of a column, but for those of types that tables cannot hold.</summary>
-    /// <param name="annotations">The annotations.</param>
-    /// <param name="column">What errors call the column.</param>
     /// <exception cref="InvalidOperationException">A value of one cannot be kept exactly.</exception>
     public static IReadOnlyList<TableAnnotation> All(DataViewSchema.Annotations annotations, string? column = null)
     {
@@ -92,10 +90,10 @@ internal sealed record TableAnnotation(string Name, TableType Type, TableValues 
     }
 }
 
-/// <summary>One number or category of each row.</summary>
-/// <param name="Column">What is known of its values.</param>
-/// <param name="Categories">The value of each code; null for numbers.</param>
-/// <param name="OffsetMinutes">Minutes by which the moments of all rows are ahead of universal time.</param>
+/// <summary>
+/// One number or category of each row: what is known of it, the value of each code, null for numbers, and by how many
+/// minutes moments are ahead of universal time.
+/// </summary>
 internal sealed record TableField(TableColumn Column, TableValues? Categories = null, int OffsetMinutes = 0)
 {
     public void Check(TableType type)
@@ -111,10 +109,7 @@ internal sealed record TableField(TableColumn Column, TableValues? Categories = 
     }
 }
 
-/// <summary>A type of a column or annotation.</summary>
-/// <param name="Item">The name of its <see cref="TableItem"/>.</param>
-/// <param name="KeyCount">How many values a key has; zero for what is no key.</param>
-/// <param name="Dimensions">The dimensions of a vector; null for a scalar.</param>
+/// <summary>A type: its item's name, how many values a key has, or zero, and a vector's dimensions, or null.</summary>
 internal sealed record TableType(string Item, ulong KeyCount = 0, IReadOnlyList<int>? Dimensions = null)
 {
     /// <summary>Values of a row: one for a scalar, zero for a vector of unknown size.</summary>

@@ -1,8 +1,6 @@
 namespace GenerativeML;
 
-/// <summary>The columns of a table as a generator sees them.</summary>
-/// <param name="Columns">The columns, in order; at least one.</param>
-/// <param name="Label">The number of the column that a classifier would predict; null where none was named.</param>
+/// <summary>The columns of a table as a generator sees them, and which of them is a label; null for none.</summary>
 internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label = null)
 {
     /// <summary>The most columns that a table may have.</summary>
@@ -22,10 +20,7 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     }
 }
 
-/// <summary>
-/// What a column of a table holds: numbers, NaN where one is missing; or one of a number of categories, by its code,
-/// where a missing value is a category of its own.
-/// </summary>
+/// <summary>Numbers, NaN where one is missing; or codes of categories, one of which is for missing values.</summary>
 internal enum TableColumnKind
 {
     Continuous,
@@ -33,8 +28,6 @@ internal enum TableColumnKind
 }
 
 /// <summary>What is known of a column of a table after one pass over the training rows.</summary>
-/// <param name="Name">What errors call it.</param>
-/// <param name="Kind">Numbers or categories.</param>
 internal sealed record TableColumn(string Name, TableColumnKind Kind)
 {
     /// <summary>The most categories that a column may have.</summary>
@@ -120,9 +113,7 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     }
 }
 
-/// <summary>What numbers are multiples of: so many decimals, or a unit of time.</summary>
-/// <param name="Unit">Ticks of the unit, or one; zero for any number.</param>
-/// <param name="Decimals">Digits after the point.</param>
+/// <summary>What numbers are multiples of: ticks, or a one with so many decimals; zero is for any number.</summary>
 internal readonly record struct NumberStep(long Unit, int Decimals)
 {
     /// <summary>More decimals of a Single than this are no rounding that somebody chose.</summary>
@@ -157,10 +148,7 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
         return level;
     }
 
-    /// <summary>
-    /// A Single as the number that it is written as where that has few decimals, so that 0.1 is the same in Single and
-    /// in Double; otherwise as it is.
-    /// </summary>
+    /// <summary>A Single as it is written where that has few decimals, so that 0.1 is the same as in Double.</summary>
     public static double Plain(float value)
     {
         for (int decimals = 0; decimals <= MaxSingleDecimals; decimals++)

@@ -4,9 +4,7 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// The columns of a data view as a generator learns them; one pass over the rows finds out what they are.
-/// </summary>
+/// <summary>The columns of a data view as they are learned; one pass over the rows finds out what they are.</summary>
 internal sealed class TrainingTable : ITableSource
 {
     // So many categories cost time and memory in every step, and most of them occur too rarely to be learned well.
@@ -225,8 +223,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
     /// <summary>The categories so far; null where the field is learned as numbers.</summary>
     public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
 
-    /// <summary>Counts the value that a cell holds.</summary>
-    /// <returns>Its code, where categories are counted; otherwise −1.</returns>
+    /// <summary>Counts the value that a cell holds, and gives its code, where categories are counted, or −1.</summary>
     /// <exception cref="InvalidOperationException">It cannot be learned.</exception>
     public int Add(RowCells cells, int field)
     {
@@ -273,8 +270,6 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
 }
 
 /// <summary>Gathers what has to be known of numbers: their range and step, and whether some are missing.</summary>
-/// <param name="isTime">Whether they are ticks.</param>
-/// <param name="isSingle">Whether they have the precision of Single.</param>
 internal sealed class NumberProfile(bool isTime, bool isSingle)
 {
     private bool _missing;
