@@ -50,6 +50,20 @@ internal sealed record TableCombination(IReadOnlyList<int> Fields, IReadOnlyList
 /// </summary>
 internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, TableColumn Column)
 {
+    /// <summary>The difference of fields of which enough is known.</summary>
+    public static TableDifference Of(TableShape data, int upper, int[] lowers)
+    {
+        TableColumn column = data.Columns[upper];
+        double floor = lowers.Min(lower => data.Columns[lower].Min);
+        return new(upper, lowers, column with
+        {
+            Min = Math.Min(0, column.Min - floor), // below zero only where no smaller number is there
+            Max = column.Max - floor,
+            IsSingle = false,
+            Step = lowers.Append(upper).Max(field => data.Columns[field].Step),
+        });
+    }
+
     /// <summary>The gap between two numbers, without the digits that come of subtracting decimals.</summary>
     public static double Gap(double upper, double lower)
     {
@@ -201,7 +215,7 @@ internal sealed class ConstraintScan
     private readonly (TableConstraint Rule, int[] Fields, bool IsSingle)[] _constraints;
     private readonly long[] _broken; // rows, of each constraint
     private readonly CombinationIndex[] _combinations;
-    private readonly GapProfile[] _gaps;
+    private readonly IGrouping<int, int>[] _differences; // of each greater field, the smaller ones
 
     public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
     {
@@ -219,14 +233,12 @@ internal sealed class ConstraintScan
                 .Select(c => new CombinationIndex([.. c.Fields.Order()])),
         ];
         // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
-        _gaps =
+        TableConstraint.AtMost[] orders =
+            [.. TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()])];
+        _differences =
         [
-            .. TableConstraint.InOrder([.. constraints.OfType<TableConstraint.AtMost>()]).Index()
-                .GroupBy(order => Array.IndexOf(names, order.Item.Upper))
-                .OrderBy(group => group.Max(order => order.Index))
-                .Select(group => new GapProfile(
-                    group.Key, [.. group.Select(order => Array.IndexOf(names, order.Item.Lower))],
-                    binding.ItemOf(group.Key).IsTime)),
+            .. orders.GroupBy(order => Array.IndexOf(names, order.Upper), order => Array.IndexOf(names, order.Lower))
+                .OrderBy(group => Array.FindLastIndex(orders, order => order.Upper == names[group.Key])),
         ];
     }
 
@@ -268,8 +280,6 @@ internal sealed class ConstraintScan
                     + " joins.");
             }
         }
-        foreach (GapProfile gap in _gaps)
-            gap.Add(numbers);
     }
 
     /// <summary>What becomes of the columns, after all rows.</summary>
@@ -283,7 +293,7 @@ internal sealed class ConstraintScan
         ];
         if (broken.Length > 0)
             throw new InvalidOperationException($"The data contradicts its constraints: {string.Join("; ", broken)}.");
-        foreach (int field in _gaps.SelectMany(gap => gap.Lowers.Append(gap.Upper)))
+        foreach (int field in _differences.SelectMany(group => group.Append(group.Key)))
         {
             if (!double.IsFinite(data.Columns[field].Min))
             {
@@ -292,43 +302,7 @@ internal sealed class ConstraintScan
             }
         }
         return new TablePlan(
-            [.. _combinations.Select(c => c.Combination)], [.. _gaps.Select(gap => gap.Finish(data))]);
-    }
-
-    /// <summary>The distances of a number from the greatest of some others.</summary>
-    private sealed class GapProfile(int upper, int[] lowers, bool isTime)
-    {
-        private readonly NumberProfile _gaps = new(isTime, isSingle: false);
-        private readonly NumberProfile _alone = new(isTime, isSingle: false); // where no smaller number is there
-
-        public int Upper => upper;
-
-        public int[] Lowers => lowers;
-
-        public void Add(double[] numbers)
-        {
-            double greatest = lowers.Max(lower => numbers[lower]);
-            if (double.IsNaN(greatest))
-                _alone.Add(numbers[upper]);
-            else
-                _gaps.Add(TableDifference.Gap(numbers[upper], greatest));
-        }
-
-        public TableDifference Finish(TableShape data)
-        {
-            TableColumn column = data.Columns[upper];
-            var difference = new TableDifference(upper, lowers, _gaps.ToColumn(column.Name));
-            double floor = difference.FloorOf(data);
-            return difference with
-            {
-                Column = difference.Column with
-                {
-                    HasMissing = column.HasMissing,
-                    Min = Math.Min(_gaps.Min, _alone.Min - floor),
-                    Max = Math.Max(_gaps.Max, _alone.Max - floor),
-                    Step = Math.Max(difference.Column.Step, _alone.Min <= _alone.Max ? column.Step : 0),
-                },
-            };
-        }
+            [.. _combinations.Select(c => c.Combination)],
+            [.. _differences.Select(group => TableDifference.Of(data, group.Key, [.. group]))]);
     }
 }

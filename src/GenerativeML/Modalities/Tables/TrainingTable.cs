@@ -216,9 +216,11 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
     // Numbers of few different values are categories where each occurs in some rows on average.
     private const int MaxNumberCategories = 20, MinRowsPerCategory = 5;
 
-    private readonly NumberProfile _numbers = new(item.IsTime, item.IsSingle);
     private long _rows;
     private int? _offset;
+    private bool _missing;
+    private double _min = double.PositiveInfinity, _max = double.NegativeInfinity;
+    private int _step;
 
     /// <summary>The categories so far; null where the field is learned as numbers.</summary>
     public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
@@ -237,13 +239,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
                         + " round them, or leave it out."
                     : "whole numbers beyond 2^53, which cannot be learned exactly: make it text, or leave it out."));
             }
-            _numbers.Add(cells.Numbers[field]);
-            if (!double.IsNaN(cells.Numbers[field]) && (_offset ??= cells.Offsets[field]) != cells.Offsets[field])
-            {
-                throw new InvalidOperationException(
-                    $"Column '{name}' holds moments with different offsets from universal time, which would be lost:"
-                    + " bring them to one offset, or leave it out.");
-            }
+            AddNumber(cells.Numbers[field], cells.Offsets[field]);
         }
         int code = Categories?.Add(cells, field) ?? -1;
         if (rule == FieldRule.Either && Categories?.Count > MaxNumberCategories)
@@ -260,49 +256,38 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
     {
         bool few = Categories?.Count * MinRowsPerCategory <= _rows;
         // A column without any number is learned as the one category that it has.
-        if (rule == FieldRule.Either && !few && double.IsFinite(_numbers.Min))
+        if (rule == FieldRule.Either && !few && double.IsFinite(_min))
             Categories = null;
-        TableColumn column = Categories is null
-            ? _numbers.ToColumn(name)
-            : new TableColumn(name, TableColumnKind.Categorical) { Categories = Categories.Count };
+        TableColumn column = Categories is not null
+            ? new(name, TableColumnKind.Categorical) { Categories = Categories.Count }
+            : new(name, TableColumnKind.Continuous)
+            {
+                HasMissing = _missing,
+                Min = _min,
+                Max = _max,
+                IsTime = item.IsTime,
+                IsSingle = item.IsSingle,
+                Step = _step,
+            };
         return new TableField(column, Categories?.Values, _offset ?? 0);
     }
-}
 
-/// <summary>Gathers what has to be known of numbers: their range and step, and whether some are missing.</summary>
-internal sealed class NumberProfile(bool isTime, bool isSingle)
-{
-    private bool _missing;
-    private int _step;
-
-    /// <summary>The least number; positive infinity where there is none.</summary>
-    public double Min { get; private set; } = double.PositiveInfinity;
-
-    /// <summary>The greatest number; negative infinity where there is none.</summary>
-    public double Max { get; private set; } = double.NegativeInfinity;
-
-    /// <summary>Counts a number, or NaN for a missing one.</summary>
-    public void Add(double value)
+    private void AddNumber(double number, int offset)
     {
-        if (double.IsNaN(value))
+        if (double.IsNaN(number))
         {
             _missing = true;
             return;
         }
-        (Min, Max) = (Math.Min(Min, value), Math.Max(Max, value));
-        _step = NumberStep.LevelOf(value, isTime, _step);
+        (_min, _max) = (Math.Min(_min, number), Math.Max(_max, number));
+        _step = NumberStep.LevelOf(number, item.IsTime, _step);
+        if ((_offset ??= offset) != offset)
+        {
+            throw new InvalidOperationException(
+                $"Column '{name}' holds moments with different offsets from universal time, which would be lost:"
+                + " bring them to one offset, or leave it out.");
+        }
     }
-
-    /// <summary>The column of these numbers.</summary>
-    public TableColumn ToColumn(string name) => new(name, TableColumnKind.Continuous)
-    {
-        HasMissing = _missing,
-        Min = Min,
-        Max = Max,
-        IsTime = isTime,
-        IsSingle = isSingle,
-        Step = _step,
-    };
 }
 
 /// <summary>Numbers the values of a field as they come: texts or numbers, the missing one among them.</summary>
