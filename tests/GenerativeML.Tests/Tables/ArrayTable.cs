@@ -51,8 +51,8 @@ internal sealed class ArrayTable(TableShape shape, IReadOnlyList<Array> columns)
             int n = (int)Math.Min(count, table.RowCount - _next);
             for (int c = 0; c < columns.Count; c++)
             {
-                bool isNumber = table.Shape.Columns[c].Kind == TableColumnKind.Continuous;
-                Array.Copy(columns[c], _next, isNumber ? block.Numbers(c) : block.Codes(c), 0, n);
+                for (int row = 0; row < n; row++)
+                    block[c][row] = Convert.ToDouble(columns[c].GetValue(_next + row), null);
             }
             _next += n;
             return n;

@@ -153,7 +153,7 @@ public sealed class ExactValueTests
                 {
                     var random = new SplitMix64(new SplitMix64(seed + (ulong)(first + row)).Next());
                     int token = allowed[random.Next(allowed.Length)];
-                    values.Draw(token, 0, block, tokens.Order[p], row, ref random);
+                    block[tokens.Order[p]][row] = values.Draw(token, 0, ref random);
                 }
             }
         }

@@ -58,9 +58,9 @@ internal sealed class ShuffledTable : ITableGenerator
                 if (_independent)
                     from = random.Next(_rows.Capacity);
                 TableLimit? limit = _limits ? where?.Limits.FirstOrDefault(l => l.Column == c) : null;
-                while (limit?.Allows(_rows, from) == false)
+                while (limit?.Allows(_rows[c][from]) == false)
                     from = random.Next(_rows.Capacity);
-                _rows.CopyColumn(c, from, block, c, row, 1);
+                block[c][row] = _rows[c][from];
             }
         }
     }

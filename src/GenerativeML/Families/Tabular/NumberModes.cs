@@ -67,15 +67,29 @@ internal sealed record NumberModes : TokenColumn
 
     // Of several modes that a value may come from, each is as likely as the mixture has it; which it is depends on
     // nothing but the value's bits and the row's number in the block.
-    public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row], row);
-
-    public override float Offset(TableBlock block, int column, int row, int token)
+    public override int Encode(double value, int row)
     {
-        double value = block.Numbers(column)[row];
-        return token >= _modes.Length || double.IsNaN(value)
-            ? 0
-            : (float)Math.Clamp((value - _modes[token].Mean) / (Reach * _modes[token].Deviation), -1, 1);
+        if (double.IsNaN(value))
+            return Count - 1;
+        Span<double> upTo = stackalloc double[_modes.Length];
+        double sum = 0;
+        for (int k = 0; k < upTo.Length; k++)
+        {
+            double z = (value - _modes[k].Mean) / _modes[k].Deviation;
+            upTo[k] = sum += _modes[k].Weight / _modes[k].Deviation * Math.Exp(-0.5 * z * z);
+        }
+        if (!(sum > 0))
+        {
+            return Enumerable.Range(0, _modes.Length)
+                .MinBy(k => Math.Abs(value - _modes[k].Mean) / _modes[k].Deviation);
+        }
+        var random = new SplitMix64((ulong)BitConverter.DoubleToInt64Bits(value) + (ulong)row);
+        return Cumulative.Draw(upTo, ref random);
     }
+
+    public override float Offset(double value, int token) => token >= _modes.Length || double.IsNaN(value)
+        ? 0
+        : (float)Math.Clamp((value - _modes[token].Mean) / (Reach * _modes[token].Deviation), -1, 1);
 
     public override TokenColumn Limited(TableLimit? limit)
     {
@@ -93,14 +107,10 @@ internal sealed record NumberModes : TokenColumn
         return this with { Min = min, Max = max, Allowed = shares };
     }
 
-    public override void Draw(
-        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
+    public override double Draw(int token, float offset, ref SplitMix64 random)
     {
         if (token >= _modes.Length)
-        {
-            block.Numbers(column)[row] = double.NaN;
-            return;
-        }
+            return double.NaN;
         NumberMode mode = _modes[token];
         double value = mode.Mean + offset * Reach * mode.Deviation;
         // What a limit leaves no room for is drawn again from the same mode.
@@ -113,31 +123,11 @@ internal sealed record NumberModes : TokenColumn
         if (IsOutside(value))
             value = Min + random.NextDouble() * (Max - Min);
         int step = random.NextDouble() < mode.StepShare ? mode.Step : _column.Step;
-        block.Numbers(column)[row] = _column.Fit(value, step, Min, Max);
+        return _column.Fit(value, step, Min, Max);
     }
 
     public override IEnumerable<double> Save() =>
         _modes.SelectMany(m => new[] { m.Mean, m.Deviation, m.Weight, m.Step, m.StepShare }).Prepend(_modes.Length);
-
-    private int Encode(double value, int row)
-    {
-        if (double.IsNaN(value))
-            return Count - 1;
-        Span<double> upTo = stackalloc double[_modes.Length];
-        double sum = 0;
-        for (int k = 0; k < upTo.Length; k++)
-        {
-            double z = (value - _modes[k].Mean) / _modes[k].Deviation;
-            upTo[k] = sum += _modes[k].Weight / _modes[k].Deviation * Math.Exp(-0.5 * z * z);
-        }
-        if (!(sum > 0))
-            return Nearest(value);
-        var random = new SplitMix64((ulong)BitConverter.DoubleToInt64Bits(value) + (ulong)row);
-        return Cumulative.Draw(upTo, ref random);
-    }
-
-    private int Nearest(double value) =>
-        Enumerable.Range(0, _modes.Length).MinBy(k => Math.Abs(value - _modes[k].Mean) / _modes[k].Deviation);
 
     private bool IsOutside(double value) => Allowed is not null && !(value >= Min && value <= Max);
 

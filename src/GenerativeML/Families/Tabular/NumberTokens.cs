@@ -107,10 +107,8 @@ internal sealed record NumberTokens : TokenColumn
         return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
     }
 
-    public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row]);
-
-    /// <summary>The token of a value; one that is in no token's range has the nearest below, or above all.</summary>
-    public int Encode(double value)
+    // A value that is in no token's range has the nearest below, or above all.
+    public override int Encode(double value, int row)
     {
         if (double.IsNaN(value))
             return Count - 1;
@@ -151,22 +149,16 @@ internal sealed record NumberTokens : TokenColumn
         }
     }
 
-    public override void Draw(
-        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
+    public override double Draw(int token, float offset, ref SplitMix64 random)
     {
         NumberSegment[] segments = Segments[token];
-        double value = double.NaN;
-        if (segments.Length > 0)
-        {
-            NumberSegment segment = segments[segments.Length == 1 ? 0 : Cumulative.Draw(UpTo[token], ref random)];
-            value = segment.Low;
-            if (segment.High > segment.Low)
-            {
-                value += random.NextDouble() * (segment.High - segment.Low);
-                value = _column.Fit(value, random.NextDouble() < segment.Usual ? _usual : _column.Step, Min, Max);
-            }
-        }
-        block.Numbers(column)[row] = value;
+        if (segments.Length == 0)
+            return double.NaN;
+        NumberSegment segment = segments[segments.Length == 1 ? 0 : Cumulative.Draw(UpTo[token], ref random)];
+        if (segment.Low == segment.High)
+            return segment.Low;
+        double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
+        return _column.Fit(value, random.NextDouble() < segment.Usual ? _usual : _column.Step, Min, Max);
     }
 
     public override IEnumerable<double> Save() => Segments

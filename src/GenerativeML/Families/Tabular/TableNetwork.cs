@@ -196,7 +196,7 @@ internal sealed class TableGenerator(
                 {
                     int token = (int)drawn[row * columns.Length + p];
                     float offset = columns[p].HasOffset ? offsets[row * tokens.WithOffset.Count + next] : 0;
-                    columns[p].Draw(token, offset, block, tokens.Order[p], start + row, ref random[row]);
+                    block[tokens.Order[p]][start + row] = columns[p].Draw(token, offset, ref random[row]);
                 }
                 next += columns[p].HasOffset ? 1 : 0;
             }

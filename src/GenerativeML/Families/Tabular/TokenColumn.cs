@@ -15,17 +15,17 @@ internal abstract record TokenColumn
     /// <summary>The share of each token's values that is allowed, (Count); null where all are.</summary>
     public float[]? Allowed { get; protected init; }
 
-    /// <summary>The token of a value.</summary>
-    public abstract int Encode(TableBlock block, int column, int row);
+    /// <summary>The token of a number or code, in a row of this number.</summary>
+    public abstract int Encode(double value, int row);
 
     /// <summary>Where a value lies in its token, from −1 to 1.</summary>
-    public virtual float Offset(TableBlock block, int column, int row, int token) => 0;
+    public virtual float Offset(double value, int token) => 0;
 
     /// <summary>The same tokens for the values that a limit allows; for all of them if it is null.</summary>
     public abstract TokenColumn Limited(TableLimit? limit);
 
-    /// <summary>Writes a value of a token: a random one of those that are allowed, or that of an offset.</summary>
-    public abstract void Draw(int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random);
+    /// <summary>A value of a token: a random one of those that are allowed, or that of an offset.</summary>
+    public abstract double Draw(int token, float offset, ref SplitMix64 random);
 
     /// <summary>All that it takes to make the tokens again, as numbers.</summary>
     public abstract IEnumerable<double> Save();
@@ -70,7 +70,7 @@ internal sealed record CategoryTokens : TokenColumn
         return new CategoryTokens(counts, max);
     }
 
-    public override int Encode(TableBlock block, int column, int row) => _tokenOf[block.Codes(column)[row]];
+    public override int Encode(double value, int row) => _tokenOf[(int)value];
 
     public override TokenColumn Limited(TableLimit? limit)
     {
@@ -86,10 +86,8 @@ internal sealed record CategoryTokens : TokenColumn
         return this with { Rare = rare, UpTo = upTo, Allowed = shares };
     }
 
-    public override void Draw(
-        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random) =>
-        block.Codes(column)[row] =
-            token < _frequent.Length ? _frequent[token] : Rare[Cumulative.Draw(UpTo, ref random)];
+    public override double Draw(int token, float offset, ref SplitMix64 random) =>
+        token < _frequent.Length ? _frequent[token] : Rare[Cumulative.Draw(UpTo, ref random)];
 
     public override IEnumerable<double> Save() => [_frequent.Length, .. _counts.Select(count => (double)count)];
 

@@ -49,8 +49,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         {
             TableColumn column = shape.Columns[c];
             return column.Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[c], MaxCategories)
-                : modes ? NumberModes.Learn(column, sample.Numbers(c).AsSpan(0, sampled))
-                : NumberTokens.Learn(column, sample.Numbers(c).AsSpan(0, sampled), MaxNumbers);
+                : modes ? NumberModes.Learn(column, sample[c].AsSpan(0, sampled))
+                : NumberTokens.Learn(column, sample[c].AsSpan(0, sampled), MaxNumbers);
         }
     }
 
@@ -112,8 +112,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
             }
             for (int c = 0; c < counts.Length; c++)
             {
-                foreach (int code in counts[c].Length == 0 ? [] : block.Codes(c).AsSpan(0, n))
-                    counts[c][code]++;
+                for (int row = 0; row < n && counts[c].Length > 0; row++)
+                    counts[c][(int)block[c][row]]++;
             }
         }
         return (int)Math.Min(seen, sample.Capacity);
@@ -160,13 +160,12 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
             for (int row = 0; row < n; row++)
             {
                 Span<long> to = block.Int64Row(0, start + row);
-                for (int p = 0; p < to.Length; p++)
-                    to[p] = tokens.Columns[p].Encode(_block, tokens.Order[p], row);
-                for (int i = 0; i < tokens.WithOffset.Count; i++)
+                for (int p = 0, next = 0; p < to.Length; p++)
                 {
-                    int p = tokens.WithOffset[i];
-                    block.SingleRow(1, start + row)[i] =
-                        tokens.Columns[p].Offset(_block, tokens.Order[p], row, (int)to[p]);
+                    double value = _block[tokens.Order[p]][row];
+                    to[p] = tokens.Columns[p].Encode(value, row);
+                    if (tokens.Columns[p].HasOffset)
+                        block.SingleRow(1, start + row)[next++] = tokens.Columns[p].Offset(value, (int)to[p]);
                 }
             }
             return n;

@@ -214,14 +214,14 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
 internal sealed record TableCondition(IReadOnlyList<TableLimit> Limits)
 {
     /// <summary>Whether a row of a block is one of those asked for.</summary>
-    public bool Holds(TableBlock block, int row) => Limits.All(limit => limit.Allows(block, row));
+    public bool Holds(TableBlock block, int row) => Limits.All(limit => limit.Allows(block[limit.Column][row]));
 }
 
 /// <summary>The values that a condition allows in one column, by its number.</summary>
 internal abstract record TableLimit(int Column)
 {
-    /// <summary>Whether a row of a block has such a value in this column.</summary>
-    public abstract bool Allows(TableBlock block, int row);
+    /// <summary>Whether a value of this column is one of them.</summary>
+    public abstract bool Allows(double value);
 
     /// <summary>What both limits allow; null for nothing.</summary>
     public abstract TableLimit? And(TableLimit other);
@@ -230,7 +230,7 @@ internal abstract record TableLimit(int Column)
 /// <summary>Some of a categorical column's categories: for each code, whether it is allowed; at least one is.</summary>
 internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Column)
 {
-    public override bool Allows(TableBlock block, int row) => Allowed[block.Codes(Column)[row]];
+    public override bool Allows(double value) => Allowed[(int)value];
 
     public override TableLimit? And(TableLimit other)
     {
@@ -242,11 +242,7 @@ internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Co
 /// <summary>A range of a continuous column, empty where no number is allowed, and whether one may be missing.</summary>
 internal sealed record NumberLimit(int Column, double Min, double Max, bool Missing) : TableLimit(Column)
 {
-    public override bool Allows(TableBlock block, int row)
-    {
-        double value = block.Numbers(Column)[row];
-        return double.IsNaN(value) ? Missing : value >= Min && value <= Max;
-    }
+    public override bool Allows(double value) => double.IsNaN(value) ? Missing : value >= Min && value <= Max;
 
     public override TableLimit? And(TableLimit other)
     {

@@ -227,14 +227,11 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
 
     private Func<int, T> CellsOf(DecodedField field)
     {
+        double[] values = field.Block[field.Column];
         if (field.Table.Categories is not TableValues categories)
-        {
-            double[] numbers = field.Block.Numbers(field.Column);
-            return row => OfField(write(numbers[row]), field.Table);
-        }
-        T[] values = [.. Restored(categories).Select(value => OfField(value, field.Table))];
-        int[] codes = field.Block.Codes(field.Column);
-        return row => values[codes[row]];
+            return row => OfField(write(values[row]), field.Table);
+        T[] restored = [.. Restored(categories).Select(value => OfField(value, field.Table))];
+        return row => restored[(int)values[row]];
     }
 }
 

@@ -76,7 +76,7 @@ internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, Tab
 
     /// <summary>The greatest of the smaller values of a row.</summary>
     public double BaseOf(TableBlock data, int row) =>
-        Lowers.Max(lower => data.Numbers(lower)[row]) is not double.NaN and double greatest
+        Lowers.Max(lower => data[lower][row]) is not double.NaN and double greatest
             ? greatest
             : FloorOf(data.Shape);
 }
@@ -99,7 +99,7 @@ internal sealed class CombinationIndex(IReadOnlyList<int> fields)
     /// <summary>The code of a row of a block.</summary>
     /// <exception cref="InvalidOperationException">There is no such combination.</exception>
     public int Find(TableBlock block, int row) =>
-        _codes.TryGetValue(Key([.. fields.Select(f => block.Codes(f)[row])]), out int code)
+        _codes.TryGetValue(Key([.. fields.Select(f => (int)block[f][row])]), out int code)
             ? code
             : throw TrainingTable.Changed(block.Shape.NamesOf(fields));
 
@@ -163,16 +163,16 @@ internal sealed class TableMapping
     public void Encode(TableBlock data, TableBlock model, int count)
     {
         for (int f = 0; f < _columnOf.Length; f++)
-            data.CopyColumn(f, 0, model, _columnOf[f], 0, count);
+            data[f].AsSpan(0, count).CopyTo(model[_columnOf[f]]);
         foreach (CombinationIndex combination in _combinations)
         {
-            int[] codes = model.Codes(_columnOf[combination.Combination.Fields[0]]);
+            double[] codes = model[_columnOf[combination.Combination.Fields[0]]];
             for (int row = 0; row < count; row++)
                 codes[row] = combination.Find(data, row);
         }
         foreach (TableDifference difference in Plan.Differences)
         {
-            double[] upper = data.Numbers(difference.Upper), gap = model.Numbers(_columnOf[difference.Upper]);
+            double[] upper = data[difference.Upper], gap = model[_columnOf[difference.Upper]];
             for (int row = 0; row < count; row++)
                 gap[row] = TableDifference.Gap(upper[row], difference.BaseOf(data, row));
         }
@@ -182,20 +182,19 @@ internal sealed class TableMapping
     public void Decode(TableBlock model, TableBlock data, int count)
     {
         for (int f = 0; f < _columnOf.Length; f++)
-            model.CopyColumn(_columnOf[f], 0, data, f, 0, count);
+            model[_columnOf[f]].AsSpan(0, count).CopyTo(data[f]);
         foreach (TableCombination combination in Plan.Combinations)
         {
-            int[] codes = model.Codes(_columnOf[combination.Fields[0]]);
-            for (int i = 0; i < combination.Fields.Count; i++)
+            double[] codes = model[_columnOf[combination.Fields[0]]];
+            for (int row = 0; row < count; row++)
             {
-                int[] values = data.Codes(combination.Fields[i]);
-                for (int row = 0; row < count; row++)
-                    values[row] = combination.Rows[codes[row]][i];
+                for (int i = 0; i < combination.Fields.Count; i++)
+                    data[combination.Fields[i]][row] = combination.Rows[(int)codes[row]][i];
             }
         }
         foreach (TableDifference difference in Plan.Differences)
         {
-            double[] upper = data.Numbers(difference.Upper), gap = model.Numbers(_columnOf[difference.Upper]);
+            double[] upper = data[difference.Upper], gap = model[_columnOf[difference.Upper]];
             for (int row = 0; row < count; row++)
                 upper[row] = Add(Data.Columns[difference.Upper], difference.BaseOf(data, row), gap[row]);
         }

@@ -169,38 +169,25 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
     };
 }
 
-/// <summary>Host memory for a number of rows of a table, column by column.</summary>
+/// <summary>Rows of a table, column by column: numbers, NaN where one is missing, and codes of categories.</summary>
 internal sealed class TableBlock(TableShape shape, int capacity)
 {
-    private readonly Array[] _columns =
-    [
-        .. shape.Columns.Select(c => (Array)(c.Kind == TableColumnKind.Continuous
-            ? new double[capacity]
-            : new int[capacity])),
-    ];
+    private readonly double[][] _columns = [.. shape.Columns.Select(_ => new double[capacity])];
 
-    /// <summary>The columns.</summary>
     public TableShape Shape => shape;
 
     /// <summary>The number of rows there is room for.</summary>
     public int Capacity => capacity;
 
-    /// <summary>The values of a continuous column, (Capacity); NaN is a missing one.</summary>
-    public double[] Numbers(int column) => (double[])_columns[column];
-
-    /// <summary>The codes of a categorical column, (Capacity).</summary>
-    public int[] Codes(int column) => (int[])_columns[column];
+    /// <summary>The values of a column, (Capacity).</summary>
+    public double[] this[int column] => _columns[column];
 
     /// <summary>Copies one row, all columns, to a row of another block of the same shape.</summary>
     public void CopyRow(int from, TableBlock target, int to)
     {
         for (int c = 0; c < _columns.Length; c++)
-            CopyColumn(c, from, target, c, to, 1);
+            target[c][to] = _columns[c][from];
     }
-
-    /// <summary>Copies rows of one column to a column of the same kind of another block.</summary>
-    public void CopyColumn(int column, int from, TableBlock target, int targetColumn, int to, int count) =>
-        Array.Copy(_columns[column], from, target._columns[targetColumn], to, count);
 }
 
 /// <summary>The training rows of a table, which can be read again and again, always in the same order.</summary>

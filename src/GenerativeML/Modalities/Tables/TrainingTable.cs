@@ -108,15 +108,10 @@ internal sealed class TrainingTable : ITableSource
             {
                 for (int f = 0; f < table._fields.Length; f++)
                 {
-                    if (table._fields[f].Categories is CategoryIndex categories)
-                    {
-                        int code = categories.Find(_rows.Cells, f);
-                        _data.Codes(f)[rows] = code >= 0 ? code : throw Changed(_data.Shape.Columns[f].Name);
-                    }
-                    else
-                    {
-                        _data.Numbers(f)[rows] = _rows.Cells.Numbers[f];
-                    }
+                    int? code = table._fields[f].Categories?.Find(_rows.Cells, f);
+                    _data[f][rows] = code is not < 0
+                        ? code ?? _rows.Cells.Numbers[f]
+                        : throw Changed(_data.Shape.Columns[f].Name);
                 }
             }
             table.Mapping.Encode(_data, block, rows);
