@@ -40,6 +40,9 @@ internal sealed class ReportTable(IReadOnlyList<ReportColumn> columns, int mostR
     /// <summary>A column's numbers, NaN where one is missing; or its categories, by code.</summary>
     public ReadOnlySpan<double> Values(int column) => CollectionsMarshal.AsSpan(_values[column]);
 
+    /// <summary>A row's numbers and codes.</summary>
+    public IEnumerable<double> Row(int row) => _values.Select(column => column[row]);
+
     /// <summary>The numbers that are there, in order.</summary>
     public double[] Sorted(int column) => [.. _values[column].Where(number => !double.IsNaN(number)).Order()];
 

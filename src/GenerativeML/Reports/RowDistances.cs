@@ -36,8 +36,12 @@ internal sealed class RowDistances
     /// <summary>The share of a table's rows that equal a training row.</summary>
     public double Copies(ReportTable table)
     {
+        // A missing number equals another.
+        var equality = EqualityComparer<(ReportTable Table, int Row)>.Create(
+            (x, y) => x.Table.Row(x.Row).SequenceEqual(y.Table.Row(y.Row)),
+            x => x.Table.Row(x.Row).Aggregate(0, HashCode.Combine));
         HashSet<(ReportTable, int)> known = new(
-            Enumerable.Range(0, _training.Rows).Select(row => (_training, row)), new RowEquality());
+            Enumerable.Range(0, _training.Rows).Select(row => (_training, row)), equality);
         return Enumerable.Range(0, table.Rows).Count(row => known.Contains((table, row))) / (double)table.Rows;
     }
 
@@ -80,21 +84,6 @@ internal sealed class RowDistances
             for (int row = 0; row < rows; row++)
                 encoded[row * Width + place] = encode(values[row]);
             place++;
-        }
-    }
-
-    /// <summary>Two rows are equal where all their values are; a missing number equals another.</summary>
-    private sealed class RowEquality : IEqualityComparer<(ReportTable Table, int Row)>
-    {
-        public bool Equals((ReportTable Table, int Row) x, (ReportTable Table, int Row) y) => Enumerable
-            .Range(0, x.Table.Columns.Count).All(c => x.Table.Values(c)[x.Row].Equals(y.Table.Values(c)[y.Row]));
-
-        public int GetHashCode((ReportTable Table, int Row) row)
-        {
-            HashCode hash = default;
-            for (int c = 0; c < row.Table.Columns.Count; c++)
-                hash.Add(row.Table.Values(c)[row.Row]);
-            return hash.ToHashCode();
         }
     }
 }

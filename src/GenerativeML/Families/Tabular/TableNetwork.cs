@@ -195,7 +195,7 @@ internal sealed class TableGenerator(
                 for (int row = 0; row < random.Length; row++)
                 {
                     int token = (int)drawn[row * columns.Length + p];
-                    float offset = columns[p].HasOffset ? offsets[row * tokens.WithOffset.Count + next] : 0;
+                    float offset = columns[p].HasOffset ? offsets[row * tokens.Offsets + next] : 0;
                     block[tokens.Order[p]][start + row] = columns[p].Draw(token, offset, ref random[row]);
                 }
                 next += columns[p].HasOffset ? 1 : 0;

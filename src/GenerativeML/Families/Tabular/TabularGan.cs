@@ -96,7 +96,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
 
     private int TokenCount => Tokens.Starts[^1];
 
-    private int Offsets => Tokens.WithOffset.Count;
+    private int Offsets => Tokens.Offsets;
 
     public override void Declare(Layers layers)
     {

@@ -28,9 +28,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     public IReadOnlyList<int> Starts { get; } =
         [0, .. Cumulative.Sums(Columns.Select(c => (double)c.Count)).Select(sum => (int)sum)];
 
-    /// <summary>The positions whose values are a token and an offset.</summary>
-    public IReadOnlyList<int> WithOffset { get; } =
-        [.. Enumerable.Range(0, Columns.Count).Where(p => Columns[p].HasOffset)];
+    /// <summary>The number of positions whose values are a token and an offset.</summary>
+    public int Offsets { get; } = Columns.Count(c => c.HasOffset);
 
     /// <summary>How often each token of each position occurs in training rows.</summary>
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
@@ -126,9 +125,7 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
     public IReadOnlyList<RowField> Fields { get; } =
     [
         new RowField("tokens", FieldKind.Int64, tokens.Columns.Count),
-        .. tokens.WithOffset.Count > 0
-            ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) }
-            : [],
+        .. tokens.Offsets > 0 ? new[] { new RowField("offsets", FieldKind.Single, tokens.Offsets) } : [],
     ];
 
     public long? RowCount => table.RowCount;

@@ -99,6 +99,9 @@ internal sealed class RowCells(int fields)
     /// <summary>Minutes by which moments are ahead of universal time.</summary>
     public int[] Offsets { get; } = new int[fields];
 
+    /// <summary>The field of the first number that was infinite, and is missing now.</summary>
+    public int? Infinite { get; set; }
+
     /// <summary>Where the number is not exactly the value, as with whole numbers beyond 2^53.</summary>
     public bool[] Inexact { get; } = new bool[fields];
 }
@@ -124,12 +127,7 @@ internal static class TableTimes
     /// <summary>The closest duration there is.</summary>
     public static TimeSpan ToDuration(double ticks) => new(ToTicks(ticks));
 
-    private static long ToTicks(double ticks) => ticks switch
-    {
-        >= long.MaxValue / 2 => long.MaxValue / 2,
-        <= long.MinValue / 2 => long.MinValue / 2,
-        _ => (long)ticks,
-    };
+    private static long ToTicks(double ticks) => (long)Math.Clamp(ticks, long.MinValue / 2, long.MaxValue / 2);
 }
 
 /// <summary>Values that are learned as numbers; NaN is a missing one, and so is the zero of a key.</summary>

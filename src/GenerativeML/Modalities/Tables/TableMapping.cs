@@ -21,8 +21,7 @@ internal sealed record TablePlan(
                 && fields.All(f => Is(f, TableColumnKind.Categorical) && used.Add(f))
                 && rows.All(row => row.Count == fields.Count
                     && row.Zip(fields).All(p => p.First >= 0 && p.First < data.Columns[p.Second].Categories));
-            if (!fits)
-                throw TableType.Unsound("its combinations do not fit its columns");
+            TableType.Require(fits, "its combinations do not fit its columns");
         }
         var pending = Differences.Select(d => d.Upper).ToHashSet();
         bool sound = pending.Count == Differences.Count;
@@ -33,8 +32,7 @@ internal sealed record TablePlan(
             sound &= column.Kind == TableColumnKind.Continuous && lowers.Count > 0 && !lowers.Contains(upper)
                 && lowers.Append(upper).All(f => Is(f, TableColumnKind.Continuous) && !pending.Contains(f));
         }
-        if (!sound)
-            throw TableType.Unsound("its constraints do not fit its columns");
+        TableType.Require(sound, "its constraints do not fit its columns");
 
         bool Is(int field, TableColumnKind kind) =>
             field >= 0 && field < data.Columns.Count && data.Columns[field].Kind == kind;

@@ -26,8 +26,8 @@ internal sealed record TableSchema(IReadOnlyList<TableSchemaColumn> Columns)
     {
         foreach (TableSchemaColumn column in Columns)
             column.Check();
-        if (Columns.Select(c => c.Name).Distinct().Count() < Columns.Count)
-            throw TableType.Unsound("two columns have one name");
+        TableType.Require(
+            Columns.Select(c => c.Name).Distinct().Count() == Columns.Count, "two columns have one name");
     }
 }
 
@@ -38,8 +38,9 @@ internal sealed record TableSchemaColumn(
     public void Check()
     {
         Type.Check();
-        if (Name.Length == 0 || Fields.Count == 0 || Type.Size != Fields.Count)
-            throw TableType.Unsound("a column has no name, or another number of values than its type");
+        TableType.Require(
+            Name.Length > 0 && Fields.Count > 0 && Type.Size == Fields.Count,
+            "a column has no name, or another number of values than its type");
         foreach (TableAnnotation annotation in Annotations)
             annotation.Check();
         foreach (TableField field in Fields)
@@ -83,10 +84,10 @@ internal sealed record TableAnnotation(string Name, TableType Type, TableValues 
     public void Check()
     {
         Type.Check();
-        bool fits = Name.Length > 0 && Values.Fits(TableItem.Named(Type.Item))
-            && (Type.Size == 0 || Values.Count == Type.Size);
-        if (!fits)
-            throw TableType.Unsound("an annotation does not fit its type");
+        TableType.Require(
+            Name.Length > 0 && Values.Fits(TableItem.Named(Type.Item))
+                && (Type.Size == 0 || Values.Count == Type.Size),
+            "an annotation does not fit its type");
     }
 }
 
@@ -104,8 +105,7 @@ internal sealed record TableField(TableColumn Column, TableValues? Categories = 
             ? Categories?.Fits(item) == true && Categories.Count == Column.Categories
             : Categories is null && !item.IsText && type.KeyCount == 0
                 && Column.IsTime == item.IsTime && Column.IsSingle == item.IsSingle);
-        if (!sound)
-            throw TableType.Unsound("a column's categories do not fit its type");
+        TableType.Require(sound, "a column's categories do not fit its type");
     }
 }
 
@@ -146,9 +146,13 @@ internal sealed record TableType(string Item, ulong KeyCount = 0, IReadOnlyList<
         };
         bool sound = KeyCount <= keys
             && (Dimensions is null || Dimensions.Count > 0 && Dimensions.All(d => d >= 0) && Size <= int.MaxValue);
-        if (!sound)
-            throw Unsound("a column's type is none");
+        Require(sound, "a column's type is none");
     }
 
-    public static FormatException Unsound(string what) => new($"The saved table is damaged: {what}.");
+    /// <summary>What has to hold of a saved table, or else this is said to be wrong with it.</summary>
+    public static void Require(bool sound, string wrong)
+    {
+        if (!sound)
+            throw new FormatException($"The saved table is damaged: {wrong}.");
+    }
 }

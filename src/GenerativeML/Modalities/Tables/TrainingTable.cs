@@ -10,6 +10,8 @@ internal sealed class TrainingTable : ITableSource
     // So many categories cost time and memory in every step, and most of them occur too rarely to be learned well.
     private const int ManyCategories = 1000;
 
+    private const int RowsBetweenChecks = 1024;
+
     private readonly IDataView _data;
     private readonly TableBinding _binding;
     private readonly TabularOptions _options;
@@ -57,20 +59,23 @@ internal sealed class TrainingTable : ITableSource
     private void Scan(ConstraintScan constraints)
     {
         var codes = new int[_fields.Length];
-        using TableReader reader = OpenReader();
-        while (reader.MoveNext())
+        long infiniteRows = 0;
+        (int Field, long Row) first = default;
+        foreach (RowCells cells in Rows())
         {
             for (int f = 0; f < codes.Length; f++)
-                codes[f] = _fields[f].Add(reader.Cells, f);
-            constraints.Add(reader.Cells, codes);
+                codes[f] = _fields[f].Add(cells, f);
+            constraints.Add(cells, codes);
+            if (cells.Infinite is int infinite && infiniteRows++ == 0)
+                first = (infinite, RowCount);
             RowCount++;
         }
-        if (reader.FirstInfinite is (int field, long row) && _options.NonFiniteValues == NonFiniteValues.Error)
+        if (infiniteRows > 0 && _options.NonFiniteValues == NonFiniteValues.Error)
         {
             throw new InvalidOperationException(
-                string.Create(CultureInfo.InvariantCulture, $"{reader.InfiniteRows} of {reader.RowsSeen} rows hold")
-                + $" infinite numbers; the first is in column '{_binding.FieldNames[field]}' of row {row} (counted from"
-                + $" 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
+                string.Create(CultureInfo.InvariantCulture, $"{infiniteRows} of {RowCount} rows hold infinite numbers;")
+                + $" the first is in column '{_binding.FieldNames[first.Field]}' of row {first.Row} (counted from 0)."
+                + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace}, which takes them for missing, or {NonFiniteValues.DropRow}.");
         }
         if (RowCount < 2)
@@ -92,11 +97,41 @@ internal sealed class TrainingTable : ITableSource
         return constrained ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
     }
 
-    private TableReader OpenReader() => new(_data, _binding, _options.NonFiniteValues, _options.CancellationToken);
+    /// <summary>The cells of each row that is learned from, in turn; infinite numbers are missing ones.</summary>
+    private IEnumerable<RowCells> Rows()
+    {
+        var cells = new RowCells(_binding.FieldNames.Count);
+        var readers = new List<Action>();
+        using DataViewRowCursor cursor = _data.GetRowCursor(_binding.Columns);
+        int first = 0;
+        foreach ((DataViewSchema.Column column, TableType type) in _binding.Columns.Zip(_binding.Types))
+        {
+            int? width = type.Dimensions is null ? null : (int)type.Size;
+            readers.Add(TableItem.Named(type.Item).Reader(cursor, column, cells, first, width));
+            first += width ?? 1;
+        }
+        while (cursor.MoveNext())
+        {
+            if (cursor.Position % RowsBetweenChecks == 0)
+                _options.CancellationToken.ThrowIfCancellationRequested();
+            foreach (Action read in readers)
+                read();
+            cells.Infinite = null;
+            for (int f = 0; f < cells.Numbers.Length; f++)
+            {
+                if (!double.IsInfinity(cells.Numbers[f]))
+                    continue;
+                cells.Numbers[f] = double.NaN;
+                cells.Infinite ??= f;
+            }
+            if (cells.Infinite is null || _options.NonFiniteValues != NonFiniteValues.DropRow)
+                yield return cells;
+        }
+    }
 
     private sealed class Reader(TrainingTable table) : ITableReader
     {
-        private readonly TableReader _rows = table.OpenReader();
+        private readonly IEnumerator<RowCells> _rows = table.Rows().GetEnumerator();
         private TableBlock? _data;
 
         public int Read(TableBlock block, int count)
@@ -108,9 +143,9 @@ internal sealed class TrainingTable : ITableSource
             {
                 for (int f = 0; f < table._fields.Length; f++)
                 {
-                    int? code = table._fields[f].Categories?.Find(_rows.Cells, f);
+                    int? code = table._fields[f].Categories?.Find(_rows.Current, f);
                     _data[f][rows] = code is not < 0
-                        ? code ?? _rows.Cells.Numbers[f]
+                        ? code ?? _rows.Current.Numbers[f]
                         : throw Changed(_data.Shape.Columns[f].Name);
                 }
             }
@@ -120,78 +155,6 @@ internal sealed class TrainingTable : ITableSource
 
         public void Dispose() => _rows.Dispose();
     }
-}
-
-/// <summary>Reads the rows of a data view cell by cell, and takes infinite numbers for missing ones.</summary>
-internal sealed class TableReader : IDisposable
-{
-    private const int RowsBetweenChecks = 1024;
-
-    private readonly NonFiniteValues _policy;
-    private readonly CancellationToken _cancellation;
-    private readonly DataViewRowCursor _cursor;
-    private readonly List<Action> _readers = [];
-
-    public TableReader(IDataView data, TableBinding binding, NonFiniteValues policy, CancellationToken cancellation)
-    {
-        (_policy, _cancellation) = (policy, cancellation);
-        Cells = new RowCells(binding.FieldNames.Count);
-        _cursor = data.GetRowCursor(binding.Columns);
-        try
-        {
-            int first = 0;
-            foreach ((DataViewSchema.Column column, TableType type) in binding.Columns.Zip(binding.Types))
-            {
-                int? width = type.Dimensions is null ? null : (int)type.Size;
-                _readers.Add(TableItem.Named(type.Item).Reader(_cursor, column, Cells, first, width));
-                first += width ?? 1;
-            }
-        }
-        catch
-        {
-            _cursor.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>The values of the current row.</summary>
-    public RowCells Cells { get; }
-
-    /// <summary>Rows read so far, those among them that were left out.</summary>
-    public long RowsSeen { get; private set; }
-
-    /// <summary>Rows with infinite numbers so far.</summary>
-    public long InfiniteRows { get; private set; }
-
-    /// <summary>The field of the first infinite number, and its row.</summary>
-    public (int Field, long Row)? FirstInfinite { get; private set; }
-
-    /// <summary>Moves to the next row that is learned from.</summary>
-    public bool MoveNext()
-    {
-        while (_cursor.MoveNext())
-        {
-            if (RowsSeen++ % RowsBetweenChecks == 0)
-                _cancellation.ThrowIfCancellationRequested();
-            foreach (Action read in _readers)
-                read();
-            bool anyInfinite = false;
-            for (int f = 0; f < Cells.Numbers.Length; f++)
-            {
-                if (!double.IsInfinity(Cells.Numbers[f]))
-                    continue;
-                Cells.Numbers[f] = double.NaN;
-                FirstInfinite ??= (f, RowsSeen - 1);
-                anyInfinite = true;
-            }
-            InfiniteRows += anyInfinite ? 1 : 0;
-            if (!anyInfinite || _policy != NonFiniteValues.DropRow)
-                return true;
-        }
-        return false;
-    }
-
-    public void Dispose() => _cursor.Dispose();
 }
 
 /// <summary>How a field is learned: as the one, as the other, or as categories where few values occur often.</summary>
