@@ -26,8 +26,7 @@ internal sealed class GeneratedTable(
 
     public IGeneratedBlock Open(bool[] active) => new Block(this, mapping);
 
-    /// <summary>Makes sure that a row meets the condition.</summary>
-    /// <exception cref="InvalidOperationException">None of many does.</exception>
+    /// <summary>Makes sure that a row of many meets the condition.</summary>
     public void CheckPossible()
     {
         if (_query is not null)
@@ -47,9 +46,7 @@ internal sealed class GeneratedTable(
         int first = table.Columns.Take(column).Sum(c => c.Fields.Count);
         TableSchemaColumn wanted = table.Columns[column];
         return TableItem.Named(wanted.Type.Item).Getter(
-            [.. wanted.Fields.Select((field, i) => new DecodedField(field, data, first + i))],
-            wanted.Type.Dimensions is not null,
-            at);
+            wanted.Fields.Select((field, i) => (field, data[first + i])), wanted.Type.Dimensions is not null, at);
     }
 
     private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,

@@ -46,8 +46,7 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public static TableItem? Of(DataViewType type) => Array.Find(
         s_all, item => type is KeyDataViewType ? item.Type.RawType == type.RawType : item.Type.Equals(type));
 
-    /// <summary>The item of a name in a saved model.</summary>
-    /// <exception cref="FormatException">There is none.</exception>
+    /// <summary>The item of a name in a saved model, or a <see cref="FormatException"/>.</summary>
     public static TableItem Named(string name) => Array.Find(s_all, item => item.Name == name)
         ?? throw new FormatException("The saved table has a column of a type that this version does not know.");
 
@@ -63,7 +62,8 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
         DataViewSchema.Annotations.Builder builder, string name, DataViewType annotationType, TableValues values);
 
     /// <summary>A getter of generated values: of decoded fields, one for a scalar, of the row that is named.</summary>
-    public abstract Delegate Getter(IReadOnlyList<DecodedField> fields, bool vector, IBatchPosition at);
+    public abstract Delegate Getter(
+        IEnumerable<(TableField Field, double[] Values)> fields, bool vector, IBatchPosition at);
 }
 
 /// <summary>Values, as numbers or as texts: one of the two is there.</summary>
@@ -105,9 +105,6 @@ internal sealed class RowCells(int fields)
     /// <summary>Where the number is not exactly the value, as with whole numbers beyond 2^53.</summary>
     public bool[] Inexact { get; } = new bool[fields];
 }
-
-/// <summary>A field's values in a block of generated rows.</summary>
-internal sealed record DecodedField(TableField Table, TableBlock Block, int Column);
 
 // Ticks from the beginning of 2000, which doubles hold exactly for 28 years before and after; whole milliseconds for
 // centuries, and whole seconds always.
@@ -208,9 +205,10 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
         builder.Add(name, annotationType, getter);
     }
 
-    public override Delegate Getter(IReadOnlyList<DecodedField> fields, bool vector, IBatchPosition at)
+    public override Delegate Getter(
+        IEnumerable<(TableField Field, double[] Values)> fields, bool vector, IBatchPosition at)
     {
-        Func<int, T>[] cells = [.. fields.Select(CellsOf)];
+        Func<int, T>[] cells = [.. fields.Select(f => CellsOf(f.Field, f.Values))];
         if (!vector)
             return (ValueGetter<T>)((ref T value) => value = cells[0](at.Row));
         return (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) =>
@@ -223,12 +221,11 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
         });
     }
 
-    private Func<int, T> CellsOf(DecodedField field)
+    private Func<int, T> CellsOf(TableField field, double[] values)
     {
-        double[] values = field.Block[field.Column];
-        if (field.Table.Categories is not TableValues categories)
-            return row => OfField(write(values[row]), field.Table);
-        T[] restored = [.. Restored(categories).Select(value => OfField(value, field.Table))];
+        if (field.Categories is not TableValues categories)
+            return row => OfField(write(values[row]), field);
+        T[] restored = [.. Restored(categories).Select(value => OfField(value, field))];
         return row => restored[(int)values[row]];
     }
 }

@@ -10,8 +10,7 @@ namespace GenerativeML;
 internal sealed record TablePlan(
     IReadOnlyList<TableCombination> Combinations, IReadOnlyList<TableDifference> Differences)
 {
-    /// <summary>Checks a plan that came from a file.</summary>
-    /// <exception cref="FormatException">It does not fit the data.</exception>
+    /// <summary>Checks a plan that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check(TableShape data)
     {
         var used = new HashSet<int>();
@@ -40,7 +39,11 @@ internal sealed record TablePlan(
 }
 
 /// <summary>Categorical fields, in rising order, and for each code of the combined column the codes of them.</summary>
-internal sealed record TableCombination(IReadOnlyList<int> Fields, IReadOnlyList<IReadOnlyList<int>> Rows);
+internal sealed record TableCombination(IReadOnlyList<int> Fields, IReadOnlyList<IReadOnlyList<int>> Rows)
+{
+    /// <summary>What tells the codes of one row from those of another: their bits.</summary>
+    public static string Key(IEnumerable<int> codes) => new(MemoryMarshal.Cast<int, char>([.. codes]));
+}
 
 /// <summary>
 /// A field that is at least as great as some others: the greatest of those that are there, plus a gap, which is a
@@ -79,47 +82,20 @@ internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, Tab
             : FloorOf(data.Shape);
 }
 
-/// <summary>Numbers the combinations of some fields' codes as they come; the fields are in rising order.</summary>
-internal sealed class CombinationIndex(IReadOnlyList<int> fields)
-{
-    private readonly Dictionary<string, int> _codes = new(StringComparer.Ordinal);
-
-    /// <summary>The combinations so far, by code.</summary>
-    public TableCombination Combination { get; } = new(fields, new List<IReadOnlyList<int>>());
-
-    /// <summary>Counts a combination.</summary>
-    public void Add(int[] codes)
-    {
-        if (_codes.TryAdd(Key(codes), _codes.Count))
-            ((List<IReadOnlyList<int>>)Combination.Rows).Add(codes);
-    }
-
-    /// <summary>The code of a row of a block.</summary>
-    /// <exception cref="InvalidOperationException">There is no such combination.</exception>
-    public int Find(TableBlock block, int row) =>
-        _codes.TryGetValue(Key([.. fields.Select(f => (int)block[f][row])]), out int code)
-            ? code
-            : throw TrainingTable.Changed(block.Shape.NamesOf(fields));
-
-    // The bits of the codes.
-    private static string Key(int[] codes) => new(MemoryMarshal.Cast<int, char>(codes));
-}
-
 /// <summary>Rows of the data to rows that a generator learns, and back.</summary>
 internal sealed class TableMapping
 {
-    private readonly CombinationIndex[] _combinations;
+    private readonly Dictionary<string, int>[] _codes; // of each combination, by the codes of its fields
     private readonly int[] _columnOf; // of each field
 
     public TableMapping(TableShape data, TablePlan plan)
     {
         (Data, Plan) = (data, plan);
-        _combinations = [.. plan.Combinations.Select(c => new CombinationIndex(c.Fields))];
-        foreach ((CombinationIndex index, TableCombination combination) in _combinations.Zip(plan.Combinations))
-        {
-            foreach (IReadOnlyList<int> row in combination.Rows)
-                index.Add([.. row]);
-        }
+        _codes =
+        [
+            .. plan.Combinations.Select(c => c.Rows.Select(TableCombination.Key).Index()
+                .DistinctBy(row => row.Item).ToDictionary(row => row.Item, row => row.Index)),
+        ];
         _columnOf = new int[data.Columns.Count];
         var columns = new List<TableColumn>();
         for (int f = 0; f < _columnOf.Length; f++)
@@ -162,11 +138,16 @@ internal sealed class TableMapping
     {
         for (int f = 0; f < _columnOf.Length; f++)
             data[f].AsSpan(0, count).CopyTo(model[_columnOf[f]]);
-        foreach (CombinationIndex combination in _combinations)
+        foreach ((TableCombination combination, Dictionary<string, int> codes) in Plan.Combinations.Zip(_codes))
         {
-            double[] codes = model[_columnOf[combination.Combination.Fields[0]]];
+            double[] column = model[_columnOf[combination.Fields[0]]];
             for (int row = 0; row < count; row++)
-                codes[row] = combination.Find(data, row);
+            {
+                string key = TableCombination.Key(combination.Fields.Select(f => (int)data[f][row]));
+                column[row] = codes.TryGetValue(key, out int code)
+                    ? code
+                    : throw TrainingTable.Changed(Data.NamesOf(combination.Fields));
+            }
         }
         foreach (TableDifference difference in Plan.Differences)
         {
@@ -211,7 +192,7 @@ internal sealed class ConstraintScan
 {
     private readonly (TableConstraint Rule, int[] Fields, bool IsSingle)[] _constraints;
     private readonly long[] _broken; // rows, of each constraint
-    private readonly CombinationIndex[] _combinations;
+    private readonly (int[] Fields, OrderedDictionary<string, int[]> Rows)[] _combinations;
     private readonly IGrouping<int, int>[] _differences; // of each greater field, the smaller ones
 
     public ConstraintScan(IReadOnlyList<TableConstraint> constraints, TableBinding binding)
@@ -226,8 +207,9 @@ internal sealed class ConstraintScan
         _broken = new long[constraints.Count];
         _combinations =
         [
-            .. _constraints.Where(c => c.Rule is TableConstraint.FixedCombinations)
-                .Select(c => new CombinationIndex([.. c.Fields.Order()])),
+            .. from constraint in _constraints
+               where constraint.Rule is TableConstraint.FixedCombinations
+               select (constraint.Fields.Order().ToArray(), new OrderedDictionary<string, int[]>()),
         ];
         // By the last inequality of each greater column: what all its smaller columns wait for comes before it.
         TableConstraint.AtMost[] orders =
@@ -267,10 +249,11 @@ internal sealed class ConstraintScan
             // In the type of the columns: where one of two numbers is a Single, both are compared as such.
             bool IsGreater(double a, double b) => isSingle ? (float)a > (float)b : a > b;
         }
-        foreach (CombinationIndex combination in _combinations)
+        foreach ((int[] fields, OrderedDictionary<string, int[]> rows) in _combinations)
         {
-            combination.Add([.. combination.Combination.Fields.Select(f => codes[f])]);
-            if (combination.Combination.Rows.Count > FieldProfile.MaxCategories)
+            int[] row = Array.ConvertAll(fields, f => codes[f]);
+            rows.TryAdd(TableCombination.Key(row), row);
+            if (rows.Count > FieldProfile.MaxCategories)
             {
                 throw new InvalidOperationException(
                     $"There are more than {FieldProfile.MaxCategories} combinations of the columns that a constraint"
@@ -299,7 +282,7 @@ internal sealed class ConstraintScan
             }
         }
         return new TablePlan(
-            [.. _combinations.Select(c => c.Combination)],
+            [.. _combinations.Select(c => new TableCombination(c.Fields, [.. c.Rows.Values]))],
             [.. _differences.Select(group => TableDifference.Of(data, group.Key, [.. group]))]);
     }
 }

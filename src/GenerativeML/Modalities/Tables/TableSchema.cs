@@ -20,8 +20,7 @@ internal sealed record TableSchema(IReadOnlyList<TableSchemaColumn> Columns)
         return builder.ToSchema();
     }
 
-    /// <summary>Checks a schema that came from a file.</summary>
-    /// <exception cref="FormatException">It contradicts itself.</exception>
+    /// <summary>Checks a schema that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         foreach (TableSchemaColumn column in Columns)

@@ -9,8 +9,7 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     /// <summary>What errors call some columns together.</summary>
     public string NamesOf(IEnumerable<int> columns) => string.Join(" + ", columns.Select(c => Columns[c].Name));
 
-    /// <summary>Checks a shape that came from a file.</summary>
-    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    /// <summary>Checks a shape that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         if (Columns.Count is < 1 or > MaxColumns || Label is int label && (label < 0 || label >= Columns.Count))
@@ -90,8 +89,7 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>A number as the column's type has it.</summary>
     public double OfType(double value) => IsSingle ? NumberStep.Plain((float)value) : value;
 
-    /// <summary>Checks a column that came from a file.</summary>
-    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    /// <summary>Checks a column that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         bool sound = Kind switch
