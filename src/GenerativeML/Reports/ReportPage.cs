@@ -202,6 +202,8 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
     {
         string[] names = [.. report.Columns.Take(MostHeatColumns).Select(column => Text(
             column.Name.Length <= 18 ? column.Name : column.Name[..17] + "…"))];
+        double[][] associations = [.. names.Select((_, i) =>
+            Enumerable.Range(0, i).Select(j => _likeness.Association(table, j, i)).ToArray())];
         StringBuilder html = new($"""<div class="card map"><b>{name}</b><table><thead><tr><th></th>""");
         foreach (string column in names)
             html.Append($"<th><span>{column}</span></th>");
@@ -211,7 +213,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
             html.Append($"<tr><th>{names[i]}</th>");
             for (int j = 0; j < names.Length; j++)
             {
-                double value = i == j ? 1 : _likeness.Association(table, Math.Min(i, j), Math.Max(i, j));
+                double value = i == j ? 1 : associations[Math.Max(i, j)][Math.Min(i, j)];
                 html.Append(Invariant($"""<td style="background:{Colour(value)}" title="{value:F2}"></td>"""));
             }
             html.Append("</tr>");
