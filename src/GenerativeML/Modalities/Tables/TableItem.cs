@@ -85,8 +85,9 @@ internal sealed record TableValues
         : keys.Texts[(int)key - 1];
 
     /// <summary>Whether they are of the form in which an item's values are learned.</summary>
-    public bool Fits(TableItem item) =>
-        Numbers is null == item.IsText && Texts is not null == item.IsText && Texts?.Contains(null!) != true;
+    public bool Fits(TableItem item) => item.IsText
+        ? Numbers is null && Texts?.Contains(null!) == false
+        : Texts is null && Numbers is not null;
 }
 
 /// <summary>The values of one row, each as a number or as a text.</summary>
