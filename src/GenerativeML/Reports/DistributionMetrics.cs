@@ -1,8 +1,8 @@
+using System.Numerics.Tensors;
+
 namespace GenerativeML;
 
-/// <summary>
-/// How far two sets of rows of one width are apart, as sets: whether one could be drawn from what the other was.
-/// </summary>
+/// <summary>How far two sets of rows are apart: whether one could be drawn from what the other was.</summary>
 internal static class DistributionMetrics
 {
     private const int Projections = 64;
@@ -19,12 +19,29 @@ internal static class DistributionMetrics
         double sum = 0;
         for (int p = 0; p < Projections; p++)
         {
-            double[] direction = Direction(width, ref random);
-            double[] a = Shadow(first, rows, direction), b = Shadow(second, rows, direction);
-            for (int i = 0; i < rows; i++)
-                sum += Math.Abs(a[i] - b[i]) / rows;
+            double[] direction = new double[width];
+            for (int j = 0; j < width; j++)
+            {
+                // Box and Muller 1958; one minus a number in [0, 1) is never zero.
+                double radius = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()));
+                direction[j] = radius * Math.Cos(2 * Math.PI * random.NextDouble());
+            }
+            TensorPrimitives.Divide(direction, TensorPrimitives.Norm<double>(direction), direction);
+            sum += Shadow(first, direction).Zip(Shadow(second, direction), (a, b) => Math.Abs(a - b)).Sum() / rows;
         }
         return sum / Projections;
+
+        double[] Shadow(float[] set, double[] direction)
+        {
+            double[] shadow = new double[rows];
+            for (int i = 0; i < rows; i++)
+            {
+                for (int j = 0; j < width; j++)
+                    shadow[i] += set[i * width + j] * direction[j];
+            }
+            Array.Sort(shadow);
+            return shadow;
+        }
     }
 
     /// <summary>
@@ -37,14 +54,14 @@ internal static class DistributionMetrics
         if (n < 2 || m < 2)
             return 0;
         double[] among = Distances(second, second, width);
-        double bandwidth = Median(among.Where((_, i) => i / m != i % m).ToArray());
-        if (!(bandwidth > 0))
-            bandwidth = 1;
-        double own = Kernel(Distances(first, first, width), bandwidth) - n;
-        double other = Kernel(among, bandwidth) - m;
-        double between = Kernel(Distances(first, second, width), bandwidth);
+        double[] apart = [.. among.Where((_, i) => i / m != i % m).Order()];
+        double bandwidth = apart[apart.Length / 2] is > 0 and double median ? median : 1;
+        double own = Kernel(Distances(first, first, width)) - n, other = Kernel(among) - m;
+        double between = Kernel(Distances(first, second, width));
         double square = own / ((double)n * (n - 1)) + other / ((double)m * (m - 1)) - 2 * between / ((double)n * m);
         return Math.Sqrt(Math.Max(0, square));
+
+        double Kernel(double[] squares) => squares.Sum(square => Math.Exp(-square / (2 * bandwidth)));
     }
 
     /// <summary>
@@ -61,40 +78,10 @@ internal static class DistributionMetrics
         int covered = 0;
         for (int i = 0; i < m; i++)
         {
-            double[] near = among[(i * m)..((i + 1) * m)];
-            Array.Sort(near); // the first is the row itself
-            if (between.AsSpan(i * n, n).IndexOfAnyInRange(double.NegativeInfinity, near[neighbor]) >= 0)
-                covered++;
+            double reach = among.AsSpan(i * m, m).ToArray().Order().ElementAt(neighbor); // the first is the row itself
+            covered += TensorPrimitives.Min<double>(between.AsSpan(i * n, n)) <= reach ? 1 : 0;
         }
         return covered / (double)m;
-    }
-
-    private static double[] Direction(int width, ref SplitMix64 random)
-    {
-        double[] direction = new double[width];
-        double square = 0;
-        for (int j = 0; j < width; j++)
-        {
-            // Box and Muller 1958; one minus a number in [0, 1) is never zero.
-            double radius = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()));
-            direction[j] = radius * Math.Cos(2 * Math.PI * random.NextDouble());
-            square += direction[j] * direction[j];
-        }
-        for (int j = 0; j < width; j++)
-            direction[j] /= Math.Sqrt(square);
-        return direction;
-    }
-
-    private static double[] Shadow(float[] set, int rows, double[] direction)
-    {
-        double[] shadow = new double[rows];
-        for (int i = 0; i < rows; i++)
-        {
-            for (int j = 0; j < direction.Length; j++)
-                shadow[i] += set[i * direction.Length + j] * direction[j];
-        }
-        Array.Sort(shadow);
-        return shadow;
     }
 
     /// <summary>Squared distances of each row of the one set to each of the other.</summary>
@@ -102,32 +89,12 @@ internal static class DistributionMetrics
     {
         int n = first.Length / width, m = second.Length / width;
         double[] squares = new double[n * m];
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < squares.Length; i++)
         {
-            ReadOnlySpan<float> row = first.AsSpan(i * width, width);
-            for (int k = 0; k < m; k++)
-            {
-                ReadOnlySpan<float> other = second.AsSpan(k * width, width);
-                double square = 0;
-                for (int j = 0; j < width; j++)
-                    square += (row[j] - (double)other[j]) * (row[j] - (double)other[j]);
-                squares[i * m + k] = square;
-            }
+            ReadOnlySpan<float> row = first.AsSpan(i / m * width, width), other = second.AsSpan(i % m * width, width);
+            for (int j = 0; j < width; j++)
+                squares[i] += (row[j] - (double)other[j]) * (row[j] - (double)other[j]);
         }
         return squares;
-    }
-
-    private static double Kernel(double[] squares, double bandwidth)
-    {
-        double sum = 0;
-        foreach (double square in squares)
-            sum += Math.Exp(-square / (2 * bandwidth));
-        return sum;
-    }
-
-    private static double Median(double[] values)
-    {
-        Array.Sort(values);
-        return values.Length == 0 ? 0 : values[values.Length / 2];
     }
 }

@@ -1,13 +1,13 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
+using static System.FormattableString;
 
 namespace GenerativeML;
 
 /// <summary>A report as one page that needs no other file.</summary>
 internal sealed class ReportPage(SyntheticDataReport report, string title)
 {
-    private const int MostDrawnColumns = 60, MostHeatColumns = 40;
+    private const int MostDrawnColumns = 60, MostHeatColumns = 40, Bins = 36, MostCategories = 16;
 
     private const string Style = """
         :root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #20262e; --faint: #66707c;
@@ -42,7 +42,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
         """;
 
-    private readonly PairTrends _trends = new(report.Real, report.Synthetic);
+    private readonly TableLikeness _likeness = new(report.Real, report.Synthetic);
 
     /// <summary>The whole page.</summary>
     public string Write() => $"""
@@ -59,7 +59,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         <body>
         <main>
         <h1>{Text(title)}</h1>
-        <div class="faint">{I($"{report.RealRows:N0} real rows, {report.SyntheticRows:N0} synthetic ones")},
+        <div class="faint">{Invariant($"{report.RealRows:N0} real rows, {report.SyntheticRows:N0} synthetic ones")},
         {report.Columns.Count} columns{Sampled()}</div>
         <h2>In figures</h2>
         <div class="figures">{Figures()}</div>
@@ -69,7 +69,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         <span class="key" style="border:2px solid var(--made)"></span>synthetic</h2>
         <div class="columns">{Columns()}</div>
         <h2>How columns go together</h2>
-        <div class="maps">{HeatMap(true)}{HeatMap(false)}</div>
+        <div class="maps">{HeatMap("real", report.Real)}{HeatMap("synthetic", report.Synthetic)}</div>
         <p class="faint">Two columns of numbers: their correlation, from −1 (blue) to 1 (red). Others: Cramér's V, from
         0 to 1, numbers in ten bins.</p>
         <h2>The pairs that are least alike</h2>
@@ -82,28 +82,29 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string Sampled() =>
         report.Real.SourceRows > report.Real.Rows || report.Synthetic.SourceRows > report.Synthetic.Rows
-            ? I($"; compared by {report.Real.Rows:N0} and {report.Synthetic.Rows:N0} rows drawn at random")
+            ? Invariant($"; compared by {report.Real.Rows:N0} and {report.Synthetic.Rows:N0} rows drawn at random")
             : "";
 
     private string Figures()
     {
-        StringBuilder html = new();
-        void Add(string name, string value) => html.Append($"""<div class="card"><b>{value}</b>{name}</div>""");
-        Add("column shapes", I($"{report.MeanShape:F3}"));
-        Add("pair trends", I($"{report.MeanTrend:F3}"));
-        Add("coverage", I($"{report.MeanCoverage:F3}"));
-        Add("new rows", I($"{report.NewRowShare:P1}"));
+        List<(string Name, string Value)> figures =
+        [
+            ("column shapes", Invariant($"{report.MeanShape:F3}")),
+            ("pair trends", Invariant($"{report.MeanTrend:F3}")),
+            ("coverage", Invariant($"{report.MeanCoverage:F3}")),
+            ("new rows", Invariant($"{report.NewRowShare:P1}")),
+        ];
         if (report.ClosestRecords is ClosestRecords closest)
-            Add("distance, by the hold-out's", I($"{closest.Ratio:F2}"));
+            figures.Add(("distance, by the hold-out's", Invariant($"{closest.Ratio:F2}")));
         if (report.DetectionAuroc is double detection)
-            Add("detection AUROC", I($"{detection:F3}"));
+            figures.Add(("detection AUROC", Invariant($"{detection:F3}")));
         if (report.Utility is LabelUtility utility)
         {
-            Add("AUROC, trained on real", I($"{utility.Real.Auroc:F3}"));
-            Add("trained on synthetic", I($"{utility.Synthetic.Auroc:F3}"));
-            Add("trained on both", I($"{utility.Both.Auroc:F3}"));
+            figures.Add(("AUROC, trained on real", Invariant($"{utility.Real.Auroc:F3}")));
+            figures.Add(("trained on synthetic", Invariant($"{utility.Synthetic.Auroc:F3}")));
+            figures.Add(("trained on both", Invariant($"{utility.Both.Auroc:F3}")));
         }
-        return html.ToString();
+        return string.Concat(figures.Select(f => $"""<div class="card"><b>{f.Value}</b>{f.Name}</div>"""));
     }
 
     private string Words() => string.Concat(report.Verdicts.Select(verdict => $"""
@@ -113,88 +114,122 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string Columns()
     {
-        StringBuilder html = new();
-        foreach (int c in Enumerable.Range(0, Math.Min(report.Columns.Count, MostDrawnColumns)))
+        int more = report.Columns.Count - MostDrawnColumns;
+        return string.Concat(report.Columns.Take(MostDrawnColumns).Select(Column))
+            + (more > 0 ? Invariant($"""<div class="faint">and {more:N0} more columns</div>""") : "");
+    }
+
+    private string Column(ColumnComparison column, int number)
+    {
+        (double[] real, double[] made, string scale) = column.IsNumeric ? Numbers(number) : Categories(number);
+        string missing = column.RealMissing + column.SyntheticMissing > 0
+            ? Invariant($", missing {column.RealMissing:P1} and {column.SyntheticMissing:P1}")
+            : "";
+        return $"""
+            <div class="card"><h3 title="{Text(column.Name)}">{Text(column.Name)}</h3>
+            <div class="faint">{Invariant($"shape {column.Shape:F3}, coverage {column.Coverage:F2}")}{missing}</div>
+            {Histogram(real, made)}
+            <div class="faint">{Text(scale)}</div></div>
+            """;
+    }
+
+    /// <summary>Shares in bins over the middle 99 % of both columns; the rest is in the outer ones.</summary>
+    private (double[] Real, double[] Synthetic, string Scale) Numbers(int column)
+    {
+        double[] a = report.Real.Sorted(column), b = report.Synthetic.Sorted(column);
+        double[][] there = [.. new[] { a, b }.Where(x => x.Length > 0)];
+        if (there.Length == 0)
+            return (new double[1], new double[1], "all missing");
+        double low = there.Min(x => x[x.Length / 200]), high = there.Max(x => x[x.Length - 1 - x.Length / 200]);
+        return (Shares(a), Shares(b), Invariant($"{low:#,0.###} to {high:#,0.###}"));
+
+        double[] Shares(double[] numbers)
         {
-            ColumnComparison column = report.Columns[c];
-            (double[] real, double[] made, string scale) = column.IsNumeric
-                ? ReportHistograms.OfNumbers(report.Real, report.Synthetic, c)
-                : ReportHistograms.OfCategories(report.Real, report.Synthetic, c);
-            string missing = column.RealMissing + column.SyntheticMissing > 0
-                ? I($", missing {column.RealMissing:P1} and {column.SyntheticMissing:P1}")
-                : "";
-            html.Append($"""
-                <div class="card"><h3 title="{Text(column.Name)}">{Text(column.Name)}</h3>
-                <div class="faint">{I($"shape {column.Shape:F3}, coverage {column.Coverage:F2}")}{missing}</div>
-                {Histogram(real, made)}
-                <div class="faint">{Text(scale)}</div></div>
-                """);
+            double[] shares = new double[Bins];
+            foreach (double number in numbers)
+            {
+                int bin = high > low ? (int)Math.Clamp((number - low) / (high - low) * Bins, 0, Bins - 1) : Bins / 2;
+                shares[bin] += 1.0 / numbers.Length;
+            }
+            return shares;
         }
-        if (report.Columns.Count > MostDrawnColumns)
+    }
+
+    /// <summary>Shares of the categories that are most frequent in the real column, and the others together.</summary>
+    private (double[] Real, double[] Synthetic, string Scale) Categories(int column)
+    {
+        int[] a = report.Real.Counts(column), b = report.Synthetic.Counts(column);
+        int[] order =
+            [.. Enumerable.Range(0, a.Length).OrderByDescending(code => a[code]).ThenByDescending(code => b[code])];
+        IEnumerable<string> names = order.Take(4).Select(code => report.Real.Columns[column].Categories[code] switch
         {
-            int more = report.Columns.Count - MostDrawnColumns;
-            html.Append(I($"""<div class="faint">and {more:N0} more columns</div>"""));
-        }
-        return html.ToString();
+            "" => "(empty)",
+            { Length: > 20 } name => name[..19] + "…",
+            var name => name,
+        });
+        return (
+            Shares(a, report.Real.Rows),
+            Shares(b, report.Synthetic.Rows),
+            string.Join(", ", names) + (order.Length > 4 ? $", … ({order.Length} categories)" : ""));
+
+        double[] Shares(int[] counts, double rows) =>
+        [
+            .. order.Take(MostCategories).Select(code => counts[code] / rows),
+            .. order.Length > MostCategories
+                ? new[] { order.Skip(MostCategories).Sum(code => counts[code]) / rows }
+                : [],
+        ];
     }
 
     private static string Histogram(double[] real, double[] made)
     {
         const double Width = 260, Height = 90;
         double most = Math.Max(Math.Max(real.Max(), made.Max()), 1e-12), step = Width / real.Length;
-        StringBuilder html = new(I($"""<svg viewBox="0 -2 {Width} {Height + 3}" role="img">"""));
+        StringBuilder html = new(Invariant($"""<svg viewBox="0 -2 {Width} {Height + 3}" role="img">"""));
         for (int i = 0; i < real.Length; i++)
         {
             double height = Height * real[i] / most;
-            html.Append(I($"""<rect class="real" x="{i * step:F1}" y="{Height - height:F1}" width="{step:F2}" """));
-            html.Append(I($"""height="{height:F1}"/>"""));
+            html.Append(Invariant($"""<rect class="real" x="{i * step:F1}" y="{Height - height:F1}" """));
+            html.Append(Invariant($"""width="{step:F2}" height="{height:F1}"/>"""));
         }
-        StringBuilder line = new(I($"M0 {Height}"));
+        StringBuilder line = new(Invariant($"M0 {Height}"));
         for (int i = 0; i < made.Length; i++)
-            line.Append(I($"V{Height - Height * made[i] / most:F1}H{(i + 1) * step:F1}"));
-        return html.Append($"""<path class="made" d="{line}V{I($"{Height}")}"/></svg>""").ToString();
+            line.Append(Invariant($"V{Height - Height * made[i] / most:F1}H{(i + 1) * step:F1}"));
+        return html.Append($"""<path class="made" d="{line}V{Invariant($"{Height}")}"/></svg>""").ToString();
     }
 
-    private string HeatMap(bool inReal)
+    private string HeatMap(string name, ReportTable table)
     {
-        int count = Math.Min(report.Columns.Count, MostHeatColumns);
-        StringBuilder html = new($"""<div class="card map"><b>{(inReal ? "real" : "synthetic")}</b>""");
-        html.Append("<table><thead><tr><th></th>");
-        for (int j = 0; j < count; j++)
-            html.Append($"<th><span>{Text(Short(report.Columns[j].Name))}</span></th>");
+        string[] names = [.. report.Columns.Take(MostHeatColumns).Select(column => Text(
+            column.Name.Length <= 18 ? column.Name : column.Name[..17] + "…"))];
+        double[][] associations = [.. names.Select((_, i) =>
+            Enumerable.Range(0, i).Select(j => _likeness.Association(table, j, i)).ToArray())];
+        StringBuilder html = new($"""<div class="card map"><b>{name}</b><table><thead><tr><th></th>""");
+        foreach (string column in names)
+            html.Append($"<th><span>{column}</span></th>");
         html.Append("</tr></thead>");
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < names.Length; i++)
         {
-            html.Append($"<tr><th>{Text(Short(report.Columns[i].Name))}</th>");
-            for (int j = 0; j < count; j++)
+            html.Append($"<tr><th>{names[i]}</th>");
+            for (int j = 0; j < names.Length; j++)
             {
-                double value = i == j ? 1 : _trends.Association(inReal, Math.Min(i, j), Math.Max(i, j));
-                html.Append(I($"""<td style="background:{Colour(value)}" title="{value:F2}"></td>"""));
+                double value = i == j ? 1 : associations[Math.Max(i, j)][Math.Min(i, j)];
+                html.Append(Invariant($"""<td style="background:{Colour(value)}" title="{value:F2}"></td>"""));
             }
             html.Append("</tr>");
         }
         return html.Append("</table></div>").ToString();
     }
 
-    private string WorstPairs()
-    {
-        StringBuilder html = new("""<table class="list"><tr><th>column</th><th>column</th>""");
-        html.Append("""<th class="n">alike</th></tr>""");
-        foreach (PairComparison pair in report.Pairs.OrderBy(pair => pair.Trend).Take(10))
-        {
-            html.Append($"<tr><td>{Text(pair.First)}</td><td>{Text(pair.Second)}</td>")
-                .Append(I($"""<td class="n">{pair.Trend:F3}</td></tr>"""));
-        }
-        return html.Append("</table>").ToString();
-    }
+    private string WorstPairs() =>
+        """<table class="list"><tr><th>column</th><th>column</th><th class="n">alike</th></tr>"""
+        + string.Concat(report.Pairs.OrderBy(pair => pair.Trend).Take(10).Select(pair =>
+            $"<tr><td>{Text(pair.First)}</td><td>{Text(pair.Second)}</td>"
+            + Invariant($"""<td class="n">{pair.Trend:F3}</td></tr>""")))
+        + "</table>";
 
-    private static string Colour(double value) => double.IsNaN(value) ? "transparent"
-        : value >= 0 ? I($"rgba(196,60,40,{value:F2})")
-        : I($"rgba(45,100,200,{-value:F2})");
-
-    private static string Short(string name) => name.Length <= 18 ? name : name[..17] + "…";
+    private static string Colour(double value) =>
+        value >= 0 ? Invariant($"rgba(196,60,40,{value:F2})") : Invariant($"rgba(45,100,200,{-value:F2})");
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
-
-    private static string I(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,79 +1,193 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace GenerativeML;
+
+/// <summary>A column of numbers or categories; all tables that are compared give a category the same code.</summary>
+internal sealed record ReportColumn(string Name, bool IsNumeric)
+{
+    private readonly OrderedDictionary<string, int> _codes = [];
+
+    /// <summary>The categories seen so far, by code.</summary>
+    public IReadOnlyList<string> Categories => _codes.Keys;
+
+    /// <summary>The code of a category; a new one for one not yet seen.</summary>
+    public int CodeOf(string category)
+    {
+        _codes.TryAdd(category, _codes.Count, out int code);
+        return code;
+    }
+}
 
 /// <summary>
 /// Rows of one of the tables, column by column: all of them, or as many as there is room for, every row equally likely
 /// (Vitter's algorithm R 1985). With no more rows than that they are in their order.
 /// </summary>
-internal sealed class ReportTable
+internal sealed class ReportTable(IReadOnlyList<ReportColumn> columns, int mostRows, int seed)
 {
-    private readonly List<double>?[] _numbers;
-    private readonly List<int>?[] _codes;
-    private readonly int _mostRows;
-    private SplitMix64 _random;
+    private readonly List<double>[] _values = [.. columns.Select(_ => new List<double>())];
+    private SplitMix64 _random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
 
-    public ReportTable(IReadOnlyList<ReportColumn> columns, int mostRows, int seed)
-    {
-        Columns = columns;
-        _mostRows = mostRows;
-        _random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
-        _numbers = [.. columns.Select(c => c.IsNumeric ? new List<double>() : null)];
-        _codes = [.. columns.Select(c => c.IsNumeric ? null : new List<int>())];
-    }
-
-    public IReadOnlyList<ReportColumn> Columns { get; }
+    public IReadOnlyList<ReportColumn> Columns => columns;
 
     /// <summary>The number of rows held.</summary>
-    public int Rows { get; private set; }
+    public int Rows => _values[0].Count;
 
     /// <summary>The number of rows there were.</summary>
     public long SourceRows { get; private set; }
 
-    /// <summary>A column's numbers, NaN where one is missing.</summary>
-    public ReadOnlySpan<double> Numbers(int column) => CollectionsMarshal.AsSpan(_numbers[column]);
+    /// <summary>A column's numbers, NaN where one is missing; or its categories, by code.</summary>
+    public ReadOnlySpan<double> Values(int column) => CollectionsMarshal.AsSpan(_values[column]);
 
-    /// <summary>A column's categories, by code.</summary>
-    public ReadOnlySpan<int> Codes(int column) => CollectionsMarshal.AsSpan(_codes[column]);
+    /// <summary>A row's numbers and codes.</summary>
+    public IEnumerable<double> Row(int row) => _values.Select(column => column[row]);
+
+    /// <summary>The numbers that are there, in order.</summary>
+    public double[] Sorted(int column) => [.. _values[column].Where(number => !double.IsNaN(number)).Order()];
+
+    /// <summary>How often each category occurs.</summary>
+    public int[] Counts(int column)
+    {
+        int[] counts = new int[columns[column].Categories.Count];
+        foreach (double code in _values[column])
+            counts[(int)code]++;
+        return counts;
+    }
+
+    /// <summary>The share of rows in which a column's number is missing, or its category empty.</summary>
+    public double MissingShare(int column) => _values[column].Count(columns[column].IsNumeric
+        ? double.IsNaN
+        : code => columns[column].Categories[(int)code].Length == 0) / (double)Rows;
+
+    /// <summary>Mean and population deviation of a column's numbers; of a constant one, a deviation of one.</summary>
+    public (double Mean, double Deviation) Scale(int column)
+    {
+        double mean = 0, squares = 0;
+        long count = 0;
+        foreach (double number in _values[column])
+        {
+            if (double.IsNaN(number))
+                continue;
+            double step = number - mean;
+            mean += step / ++count;
+            squares += step * (number - mean);
+        }
+        return (mean, Math.Sqrt(squares / Math.Max(count, 1)) is var deviation and > 0 ? deviation : 1);
+    }
 
     /// <summary>The place for the next row: at the end, that of an earlier row, or −1 for none.</summary>
     public int NextPlace()
     {
         SourceRows++;
-        if (Rows < _mostRows)
-            return Rows++;
-        ulong at = _random.Next() % (ulong)SourceRows;
-        return at < (ulong)_mostRows ? (int)at : -1;
+        ulong at = Rows < mostRows ? (ulong)Rows : _random.Next() % (ulong)SourceRows;
+        return at < (ulong)mostRows ? (int)at : -1;
     }
 
-    /// <summary>Puts a number where <see cref="NextPlace"/> says.</summary>
-    public void Put(int place, int column, double number) => Put(_numbers[column]!, place, number);
-
-    /// <summary>Puts a category where <see cref="NextPlace"/> says.</summary>
-    public void Put(int place, int column, int code) => Put(_codes[column]!, place, code);
-
-    /// <summary>The share of rows in which a column's number is missing, or its category empty.</summary>
-    public double MissingShare(int column)
+    /// <summary>Puts a number or code where <see cref="NextPlace"/> says.</summary>
+    public void Put(int place, int column, double value)
     {
-        int missing = 0;
-        if (Columns[column].IsNumeric)
-        {
-            foreach (double number in Numbers(column))
-                missing += double.IsNaN(number) ? 1 : 0;
-        }
+        if (place == _values[column].Count)
+            _values[column].Add(value);
         else
+            _values[column][place] = value;
+    }
+}
+
+/// <summary>Reads the tables that are compared, by the columns of the real one.</summary>
+internal sealed class ReportTables
+{
+    private readonly DataViewSchema _schema;
+    private readonly SyntheticDataReportOptions _options;
+    private readonly List<DataViewSchema.Column> _sources = [];
+    private readonly List<ReportColumn> _columns = []; // of each source one, or one for each feature of a vector
+
+    /// <exception cref="ArgumentOutOfRangeException">No table can hold a column, or there is no such label.</exception>
+    public ReportTables(DataViewSchema real, SyntheticDataReportOptions options)
+    {
+        (_schema, _options) = (real, options);
+        foreach (DataViewSchema.Column column in real.Where(c => !c.IsHidden))
         {
-            foreach (int code in Codes(column))
-                missing += Columns[column].Categories[code].Length == 0 ? 1 : 0;
+            bool isLabel = column.Name == options.LabelColumnName;
+            bool numbers = TableCells.AreNumbers(column, nameof(real)) && !isLabel;
+            if (isLabel && column.Type is VectorDataViewType)
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(real), $"Label column '{column.Name}' is a vector: expected a scalar, found {column.Type}.");
+            }
+            if (isLabel)
+                LabelColumn = _columns.Count;
+            _sources.Add(column);
+            _columns.AddRange(TableCells.NamesOf(column).Select(name => new ReportColumn(name, numbers)));
         }
-        return (double)missing / Rows;
+        if (_columns.Count == 0)
+            throw new ArgumentException("The real table has no columns.", nameof(real));
+        if (options.LabelColumnName is not null && LabelColumn < 0)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(real),
+                $"Label column '{options.LabelColumnName}' is missing; there are "
+                + $"{string.Join(", ", _sources.Select(source => $"'{source.Name}'"))}.");
+        }
     }
 
-    private static void Put<T>(List<T> values, int place, T value)
+    /// <summary>The number of the label among the columns; −1 where there is none.</summary>
+    public int LabelColumn { get; } = -1;
+
+    /// <summary>Reads a table.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="ArgumentException">There are no rows.</exception>
+    public ReportTable Read(IDataView data, string parameter)
     {
-        if (place == values.Count)
-            values.Add(value);
-        else
-            values[place] = value;
+        DataViewSchema.Column[] columns = [.. _sources.Select(source => Find(data.Schema, source, parameter))];
+        ReportTable table = new(_columns, _options.MaximumRows, _options.Seed);
+        using DataViewRowCursor cursor = data.GetRowCursor(columns);
+        TableCells[] sources = [.. columns.Select(column => new TableCells(cursor, column))];
+        while (cursor.MoveNext())
+        {
+            if (cursor.Position % 1024 == 0)
+                _options.CancellationToken.ThrowIfCancellationRequested();
+            int place = table.NextPlace(), column = 0;
+            if (place < 0)
+                continue;
+            foreach (TableCells cells in sources)
+            {
+                cells.Read();
+                for (int cell = 0; cell < cells.Count; cell++, column++)
+                {
+                    table.Put(place, column, _columns[column].IsNumeric
+                        ? cells.Number(cell)
+                        : _columns[column].CodeOf(cells.Text(cell)));
+                }
+            }
+        }
+        return table.Rows > 0 ? table : throw new ArgumentException("The table has no rows.", parameter);
     }
+
+    private DataViewSchema.Column Find(DataViewSchema schema, DataViewSchema.Column real, string parameter)
+    {
+        if (ReferenceEquals(schema, _schema))
+            return real;
+        if (schema.GetColumnOrNull(real.Name) is not DataViewSchema.Column column)
+        {
+            throw new ArgumentOutOfRangeException(
+                parameter,
+                $"Column '{real.Name}' is missing: the real table has it ({real.Type}), and this one has "
+                + $"{string.Join(", ", schema.Where(c => !c.IsHidden).Take(20).Select(c => $"'{c.Name}'"))}.");
+        }
+        return SameKind(column.Type, real.Type)
+            ? column
+            : throw new ArgumentOutOfRangeException(
+                parameter,
+                $"Column '{real.Name}' is of the wrong type: expected {real.Type}, as in the real table, "
+                + $"found {column.Type}.");
+    }
+
+    // Keys may differ in their number of values: they are compared by what they stand for.
+    private static bool SameKind(DataViewType a, DataViewType b) => (a, b) switch
+    {
+        (VectorDataViewType x, VectorDataViewType y) => x.Size == y.Size && SameKind(x.ItemType, y.ItemType),
+        (KeyDataViewType, KeyDataViewType) => true,
+        _ => a.Equals(b),
+    };
 }

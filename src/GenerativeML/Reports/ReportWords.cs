@@ -1,5 +1,5 @@
-using System.Globalization;
 using static GenerativeML.VerdictLevel;
+using static System.FormattableString;
 
 namespace GenerativeML;
 
@@ -19,8 +19,8 @@ internal static class ReportWords
             verdicts.Add(new(
                 report.NewRowShare > 0.9 ? Good : Fair,
                 "New rows",
-                I($"{report.NewRowShare:P1} of the synthetic rows equal no real row. Without held-out rows nobody can ")
-                + "say how many would do so by chance."));
+                Invariant($"{report.NewRowShare:P1} of the synthetic rows equal no real row. Without held-out rows ")
+                + "nobody can say how many would do so by chance."));
         }
         if (report.DetectionAuroc is double detection)
             verdicts.Add(Detection(detection));
@@ -35,7 +35,7 @@ internal static class ReportWords
         return new(
             Level(report.MeanShape, good: 0.93, fair: 0.85),
             "Single columns",
-            I($"On average {report.MeanShape:P1} alike; the least is '{worst.Name}' with {worst.Shape:P1}."));
+            Invariant($"On average {report.MeanShape:P1} alike; the least is '{worst.Name}' with {worst.Shape:P1}."));
     }
 
     private static ReportVerdict Trends(SyntheticDataReport report)
@@ -48,8 +48,8 @@ internal static class ReportWords
             // Most pairs of any table hardly go together, so that a mean hides the few that do.
             mean == Good && worst.Trend < 0.6 ? Fair : mean,
             "Pairs of columns",
-            I($"On average {report.MeanTrend:P1} alike; the least is '{worst.First}' with '{worst.Second}', ")
-            + I($"{worst.Trend:P1}."));
+            Invariant($"On average {report.MeanTrend:P1} alike; the least is '{worst.First}' with '{worst.Second}', ")
+            + Invariant($"{worst.Trend:P1}."));
     }
 
     private static ReportVerdict Coverage(SyntheticDataReport report)
@@ -61,14 +61,14 @@ internal static class ReportWords
             "Coverage",
             worst.Coverage >= 1
                 ? "Every range and every category of the real table occurs."
-                : I($"On average {report.MeanCoverage:P1} of ranges and categories occur; of '{worst.Name}', ")
-                    + I($"{worst.Coverage:P1} {what}."));
+                : Invariant($"On average {report.MeanCoverage:P1} of ranges and categories occur; of '{worst.Name}', ")
+                    + Invariant($"{worst.Coverage:P1} {what}."));
     }
 
     private static ReportVerdict Privacy(ClosestRecords closest)
     {
-        string measured = I($"Synthetic rows lie {closest.Synthetic:G3} from their closest training row (median), ")
-            + I($"held-out real rows {closest.HoldOut:G3}");
+        string measured = Invariant($"Synthetic rows lie {closest.Synthetic:G3} from their closest training row ")
+            + Invariant($"(median), held-out real rows {closest.HoldOut:G3}");
         return closest.Ratio switch
         {
             < 0.5 => new(Poor, "Privacy", measured + ": single training rows are nearly repeated."),
@@ -85,14 +85,14 @@ internal static class ReportWords
         return new(
             extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
             "Copies",
-            I($"{closest.SyntheticCopies:P2} of the synthetic rows equal a training row; of the held-out rows, ")
-            + I($"{closest.HoldOutCopies:P2} do."));
+            Invariant($"{closest.SyntheticCopies:P2} of the synthetic rows equal a training row; of the held-out ")
+            + Invariant($"rows, {closest.HoldOutCopies:P2} do."));
     }
 
     private static ReportVerdict Detection(double auroc) => new(
         auroc <= 0.75 ? Good : auroc <= 0.9 ? Fair : Poor,
         "Telling them apart",
-        I($"A classifier puts a synthetic row above a real one in {auroc:P1} of pairs (by chance: 50 %)")
+        Invariant($"A classifier puts a synthetic row above a real one in {auroc:P1} of pairs (by chance: 50 %)")
         + (auroc <= 0.75 ? "." : auroc <= 0.9 ? ": it finds something to go by." : ": they are easily told apart."));
 
     private static ReportVerdict Use(LabelUtility utility)
@@ -101,14 +101,12 @@ internal static class ReportWords
         return new(
             lost <= 0.025 ? Good : lost <= 0.08 ? Fair : Poor,
             "Use for training",
-            I($"A classifier of '{utility.Label}' that is trained on synthetic rows has on held-out real rows an ")
-            + I($"AUROC of {utility.Synthetic.Auroc:F3} and an F1 of {utility.Synthetic.F1:F3}; trained on real rows, ")
-            + I($"{utility.Real.Auroc:F3} and {utility.Real.F1:F3}; on both, {utility.Both.Auroc:F3} and ")
-            + I($"{utility.Both.F1:F3}."));
+            Invariant($"A classifier of '{utility.Label}' that is trained on synthetic rows has on held-out real rows ")
+            + Invariant($"an AUROC of {utility.Synthetic.Auroc:F3} and an F1 of {utility.Synthetic.F1:F3}; trained on ")
+            + Invariant($"real rows, {utility.Real.Auroc:F3} and {utility.Real.F1:F3}; on both, ")
+            + Invariant($"{utility.Both.Auroc:F3} and {utility.Both.F1:F3}."));
     }
 
     private static VerdictLevel Level(double value, double good, double fair) =>
         value >= good ? Good : value >= fair ? Fair : Poor;
-
-    private static string I(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -4,146 +4,86 @@ namespace GenerativeML;
 internal sealed class RowDistances
 {
     private readonly ReportTable _training;
-    private readonly (double Mean, double Deviation, bool HasMissing)[] _scales;
-    private readonly double[] _numbers;
-    private readonly int[] _codes;
-    private readonly int _numberWidth, _codeWidth;
+    private readonly int[] _categories, _numbers, _gaps; // columns of each kind, and of numbers that may be missing
+    private readonly double[] _rows;
 
     public RowDistances(ReportTable training)
     {
         _training = training;
-        _scales = [.. Enumerable.Range(0, training.Columns.Count).Select(c => ScaleOf(training, c))];
-        (_numbers, _codes) = Encode(training, training.Rows);
-        _numberWidth = _numbers.Length / training.Rows;
-        _codeWidth = _codes.Length / training.Rows;
+        ILookup<bool, int> columns = Enumerable.Range(0, training.Columns.Count)
+            .ToLookup(c => training.Columns[c].IsNumeric);
+        (_categories, _numbers) = ([.. columns[false]], [.. columns[true]]);
+        _gaps = [.. _numbers.Where(c => training.MissingShare(c) > 0)];
+        _rows = Encode(training, training.Rows);
     }
+
+    private int Width => _categories.Length + _numbers.Length + _gaps.Length;
 
     /// <summary>The median distance of the first <paramref name="most"/> rows of a table to the closest one.</summary>
     public double Median(ReportTable table, int most, CancellationToken cancellation)
     {
-        int rows = Math.Min(most, table.Rows);
-        (double[] numbers, int[] codes) = Encode(table, rows);
-        double[] closest = new double[rows];
-        for (int row = 0; row < rows; row++)
+        double[] encoded = Encode(table, Math.Min(most, table.Rows));
+        double[] closest = new double[Math.Min(most, table.Rows)];
+        for (int row = 0; row < closest.Length; row++)
         {
             cancellation.ThrowIfCancellationRequested();
-            closest[row] = Math.Sqrt(Closest(
-                numbers.AsSpan(row * _numberWidth, _numberWidth), codes.AsSpan(row * _codeWidth, _codeWidth)));
+            closest[row] = Math.Sqrt(Closest(encoded.AsSpan(row * Width, Width)));
         }
         Array.Sort(closest);
-        return (closest[(rows - 1) / 2] + closest[rows / 2]) / 2;
+        return (closest[(closest.Length - 1) / 2] + closest[closest.Length / 2]) / 2;
     }
 
     /// <summary>The share of a table's rows that equal a training row.</summary>
     public double Copies(ReportTable table)
     {
-        RowEquality equality = new();
-        HashSet<(ReportTable, int)> known = new(equality);
-        for (int row = 0; row < _training.Rows; row++)
-            known.Add((_training, row));
-        int copies = 0;
-        for (int row = 0; row < table.Rows; row++)
-            copies += known.Contains((table, row)) ? 1 : 0;
-        return (double)copies / table.Rows;
+        // A missing number equals another.
+        var equality = EqualityComparer<(ReportTable Table, int Row)>.Create(
+            (x, y) => x.Table.Row(x.Row).SequenceEqual(y.Table.Row(y.Row)),
+            x => x.Table.Row(x.Row).Aggregate(0, HashCode.Combine));
+        HashSet<(ReportTable, int)> known = new(
+            Enumerable.Range(0, _training.Rows).Select(row => (_training, row)), equality);
+        return Enumerable.Range(0, table.Rows).Count(row => known.Contains((table, row))) / (double)table.Rows;
     }
 
-    private double Closest(ReadOnlySpan<double> numbers, ReadOnlySpan<int> codes)
+    private double Closest(ReadOnlySpan<double> row)
     {
         double least = double.PositiveInfinity;
-        for (int row = 0; row < _training.Rows; row++)
+        for (int start = 0; start < _rows.Length; start += row.Length)
         {
+            ReadOnlySpan<double> other = _rows.AsSpan(start, row.Length);
             double sum = 0;
-            ReadOnlySpan<int> otherCodes = _codes.AsSpan(row * _codeWidth, _codeWidth);
-            for (int i = 0; i < codes.Length; i++)
-                sum += codes[i] == otherCodes[i] ? 0 : 1;
-            ReadOnlySpan<double> otherNumbers = _numbers.AsSpan(row * _numberWidth, _numberWidth);
-            for (int i = 0; i < numbers.Length && sum < least; i++)
-                sum += (numbers[i] - otherNumbers[i]) * (numbers[i] - otherNumbers[i]);
-            least = sum < least ? sum : least;
+            for (int i = 0; i < other.Length && sum < least; i++)
+            {
+                double away = row[i] - other[i];
+                sum += i >= _categories.Length ? away * away : away == 0 ? 0 : 1;
+            }
+            least = Math.Min(least, sum);
         }
         return least;
     }
 
-    /// <summary>
-    /// Row after row: numbers in standard units, each with whether it is missing where some are; and categories.
-    /// </summary>
-    private (double[] Numbers, int[] Codes) Encode(ReportTable table, int rows)
+    /// <summary>Rows, (rows × Width): categories, numbers in standard units, and whether one is missing.</summary>
+    private double[] Encode(ReportTable table, int rows)
     {
-        int numberWidth = _scales.Where((_, c) => table.Columns[c].IsNumeric).Sum(scale => scale.HasMissing ? 2 : 1);
-        int codeWidth = table.Columns.Count(c => !c.IsNumeric);
-        double[] numbers = new double[rows * numberWidth];
-        int[] codes = new int[rows * codeWidth];
-        int number = 0, code = 0;
-        for (int column = 0; column < table.Columns.Count; column++)
+        double[] encoded = new double[rows * Width];
+        int place = 0;
+        foreach (int column in _categories)
+            Add(column, code => code);
+        foreach (int column in _numbers)
         {
-            if (!table.Columns[column].IsNumeric)
-            {
-                ReadOnlySpan<int> values = table.Codes(column);
-                for (int row = 0; row < rows; row++)
-                    codes[row * codeWidth + code] = values[row];
-                code++;
-                continue;
-            }
-            (double mean, double deviation, bool hasMissing) = _scales[column];
-            ReadOnlySpan<double> given = table.Numbers(column);
+            (double mean, double deviation) = _training.Scale(column);
+            Add(column, number => double.IsNaN(number) ? 0 : (number - mean) / deviation);
+        }
+        foreach (int column in _gaps)
+            Add(column, number => double.IsNaN(number) ? 1 : 0);
+        return encoded;
+
+        void Add(int column, Func<double, double> encode)
+        {
+            ReadOnlySpan<double> values = table.Values(column);
             for (int row = 0; row < rows; row++)
-            {
-                bool missing = double.IsNaN(given[row]);
-                numbers[row * numberWidth + number] = missing ? 0 : (given[row] - mean) / deviation;
-                if (hasMissing)
-                    numbers[row * numberWidth + number + 1] = missing ? 1 : 0;
-            }
-            number += hasMissing ? 2 : 1;
-        }
-        return (numbers, codes);
-    }
-
-    /// <summary>Mean and population deviation of a column's numbers, and whether some are missing.</summary>
-    internal static (double Mean, double Deviation, bool HasMissing) ScaleOf(ReportTable table, int column)
-    {
-        if (!table.Columns[column].IsNumeric)
-            return default;
-        double mean = 0, squares = 0;
-        long count = 0;
-        foreach (double number in table.Numbers(column))
-        {
-            if (double.IsNaN(number))
-                continue;
-            double step = number - mean;
-            mean += step / ++count;
-            squares += step * (number - mean);
-        }
-        double deviation = count == 0 ? 0 : Math.Sqrt(squares / count);
-        return (mean, deviation > 0 ? deviation : 1, count < table.Rows);
-    }
-
-    /// <summary>Two rows are equal where all their values are; a missing number equals another.</summary>
-    private sealed class RowEquality : IEqualityComparer<(ReportTable Table, int Row)>
-    {
-        public bool Equals((ReportTable Table, int Row) x, (ReportTable Table, int Row) y)
-        {
-            for (int c = 0; c < x.Table.Columns.Count; c++)
-            {
-                bool same = x.Table.Columns[c].IsNumeric
-                    ? x.Table.Numbers(c)[x.Row].Equals(y.Table.Numbers(c)[y.Row])
-                    : x.Table.Codes(c)[x.Row] == y.Table.Codes(c)[y.Row];
-                if (!same)
-                    return false;
-            }
-            return true;
-        }
-
-        public int GetHashCode((ReportTable Table, int Row) row)
-        {
-            HashCode hash = default;
-            for (int c = 0; c < row.Table.Columns.Count; c++)
-            {
-                if (row.Table.Columns[c].IsNumeric)
-                    hash.Add(row.Table.Numbers(c)[row.Row]);
-                else
-                    hash.Add(row.Table.Codes(c)[row.Row]);
-            }
-            return hash.ToHashCode();
+                encoded[row * Width + place] = encode(values[row]);
+            place++;
         }
     }
 }

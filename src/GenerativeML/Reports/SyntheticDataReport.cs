@@ -17,11 +17,7 @@ public sealed class SyntheticDataReport
 {
     private const int MostPairs = 5000, RowsForDistances = 2000;
 
-    private SyntheticDataReport(ReportTable real, ReportTable synthetic)
-    {
-        Real = real;
-        Synthetic = synthetic;
-    }
+    private SyntheticDataReport(ReportTable real, ReportTable synthetic) => (Real, Synthetic) = (real, synthetic);
 
     /// <summary>Each column, in the order of the real table.</summary>
     public required IReadOnlyList<ColumnComparison> Columns { get; init; }
@@ -103,12 +99,27 @@ public sealed class SyntheticDataReport
         LabelUtility? utility = heldOut is null || tables.LabelColumn < 0
             ? null
             : judge.Use(realRows, syntheticRows, heldOut, tables.LabelColumn);
+        TableLikeness likeness = new(realRows, syntheticRows);
         RowDistances distances = new(realRows);
         double copies = distances.Copies(syntheticRows);
         return new SyntheticDataReport(realRows, syntheticRows)
         {
-            Columns = [.. Enumerable.Range(0, realRows.Columns.Count).Select(c => Column(realRows, syntheticRows, c))],
-            Pairs = PairsOf(realRows, syntheticRows, options),
+            Columns =
+            [
+                .. realRows.Columns.Select((column, c) => new ColumnComparison(
+                    column.Name, column.IsNumeric, likeness.Shape(c), likeness.Coverage(c), realRows.MissingShare(c),
+                    syntheticRows.MissingShare(c))),
+            ],
+            Pairs =
+            [
+                .. LinearJudge.Pairs(realRows.Columns.Count, MostPairs, options.Seed).Select(pair =>
+                {
+                    options.CancellationToken.ThrowIfCancellationRequested();
+                    return new PairComparison(
+                        realRows.Columns[pair.First].Name, realRows.Columns[pair.Second].Name,
+                        likeness.Trend(pair.First, pair.Second));
+                }),
+            ],
             NewRowShare = 1 - copies,
             ClosestRecords = heldOut is null ? null : new(
                 distances.Median(syntheticRows, RowsForDistances, options.CancellationToken),
@@ -133,25 +144,126 @@ public sealed class SyntheticDataReport
         byte[] page = Encoding.UTF8.GetBytes(new ReportPage(this, title).Write());
         AtomicFile.Write(path, stream => stream.Write(page));
     }
+}
 
-    private static ColumnComparison Column(ReportTable real, ReportTable synthetic, int column) => new(
-        real.Columns[column].Name,
-        real.Columns[column].IsNumeric,
-        ColumnShapes.Shape(real, synthetic, column),
-        ColumnShapes.Coverage(real, synthetic, column),
-        real.MissingShare(column),
-        synthetic.MissingShare(column));
+/// <summary>The options of <see cref="SyntheticDataReport"/>.</summary>
+public sealed class SyntheticDataReportOptions
+{
+    /// <summary>
+    /// Real rows that the generator was not trained on, with the same columns. They say how far real rows are from one
+    /// another, and test the classifiers. Default: none; the report then says nothing of privacy and use.
+    /// </summary>
+    public IDataView? HoldOut { get; init; }
 
-    private static List<PairComparison> PairsOf(
-        ReportTable real, ReportTable synthetic, SyntheticDataReportOptions options)
+    /// <summary>
+    /// The column that classifiers are to predict, a scalar of any type with 2 to 100 different values; needs
+    /// <see cref="HoldOut"/>. Default: none.
+    /// </summary>
+    public string? LabelColumnName { get; init; }
+
+    /// <summary>
+    /// At most this many rows of each table are compared, 10 at least, drawn at random where there are more: every row
+    /// is read, and memory stays bounded. Default 50,000.
+    /// </summary>
+    public int MaximumRows { get; init; } = 50_000;
+
+    /// <summary>Whether classifiers try to tell the rows apart, which takes the most time. Default true.</summary>
+    public bool Detection { get; init; } = true;
+
+    /// <summary>The seed of samples and folds: the same seed gives the same report. Default 0.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Stops the comparison. Default: never.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
+    internal void Validate()
     {
-        PairTrends trends = new(real, synthetic);
-        List<PairComparison> pairs = [];
-        foreach ((int i, int j) in LinearJudge.Pairs(real.Columns.Count, MostPairs, options.Seed))
+        OptionChecks.AtLeast(MaximumRows, 10);
+        if (LabelColumnName is not null && HoldOut is null)
         {
-            options.CancellationToken.ThrowIfCancellationRequested();
-            pairs.Add(new(real.Columns[i].Name, real.Columns[j].Name, trends.Trend(i, j)));
+            throw new ArgumentException(
+                $"Option {nameof(LabelColumnName)} is '{LabelColumnName}', but option {nameof(HoldOut)} is not set: "
+                + "classifiers are tested on real rows that the generator was not trained on.",
+                nameof(HoldOut));
         }
-        return pairs;
     }
 }
+
+/// <summary>How much a synthetic column is like the real one.</summary>
+/// <param name="Name">The column's name; for a slot of a vector, the column's and the slot's.</param>
+/// <param name="IsNumeric">Whether it is compared as numbers, or as categories.</param>
+/// <param name="Shape">
+/// From 0 to 1, the more the better. Numbers: 1 − the Kolmogorov–Smirnov statistic, missing ones left out. Categories:
+/// 1 − the total variation distance of their shares. SDMetrics calls them KSComplement and TVComplement.
+/// </param>
+/// <param name="Coverage">
+/// From 0 to 1: the share of the real range of numbers, or of the real categories, that occurs in the synthetic column.
+/// </param>
+/// <param name="RealMissing">The share of real rows in which a number is missing, or a category empty.</param>
+/// <param name="SyntheticMissing">The same share of the synthetic rows.</param>
+public sealed record ColumnComparison(
+    string Name, bool IsNumeric, double Shape, double Coverage, double RealMissing, double SyntheticMissing);
+
+/// <summary>How much two synthetic columns go together as the real ones do.</summary>
+/// <param name="First">The one column's name.</param>
+/// <param name="Second">The other column's name.</param>
+/// <param name="Trend">
+/// From 0 to 1, the more the better. Two columns of numbers: 1 − half the difference of their correlations. Otherwise:
+/// 1 − the total variation distance of their joint shares, numbers in ten bins of equal width over the real range.
+/// SDMetrics calls them CorrelationSimilarity and ContingencySimilarity.
+/// </param>
+public sealed record PairComparison(string First, string Second, double Trend);
+
+/// <summary>
+/// How near synthetic rows come to real training rows, and held-out real rows for comparison. Numbers are measured in
+/// deviations of the training rows; two different categories are one apart.
+/// </summary>
+/// <param name="Synthetic">The median distance of 2,000 synthetic rows to their closest training row.</param>
+/// <param name="HoldOut">The same for 2,000 held-out rows.</param>
+/// <param name="SyntheticCopies">The share of synthetic rows that equal a training row.</param>
+/// <param name="HoldOutCopies">The share of held-out rows that equal a training row.</param>
+public sealed record ClosestRecords(double Synthetic, double HoldOut, double SyntheticCopies, double HoldOutCopies)
+{
+    /// <summary>
+    /// <see cref="Synthetic"/> by <see cref="HoldOut"/>: below 1, the synthetic rows are nearer to the training rows
+    /// than other real rows are. NaN where held-out rows are mostly copies and synthetic ones are not.
+    /// </summary>
+    public double Ratio => HoldOut > 1e-6 ? Synthetic / HoldOut : Synthetic <= 1e-6 ? 1 : double.NaN;
+}
+
+/// <summary>
+/// What the rows are worth for predicting a label: logistic regression (ML.NET's, by L-BFGS) trained on them, tested on
+/// held-out real rows. It sees one-hot categories, and numbers in standard units and in bins.
+/// </summary>
+/// <param name="Label">The label's column.</param>
+/// <param name="Real">Trained on real rows.</param>
+/// <param name="Synthetic">Trained on synthetic rows.</param>
+/// <param name="Both">Trained on both.</param>
+public sealed record LabelUtility(
+    string Label, ClassifierQuality Real, ClassifierQuality Synthetic, ClassifierQuality Both);
+
+/// <summary>How well a classifier does on held-out rows.</summary>
+/// <param name="F1">
+/// Of the rarer class, where there are two; the mean over the classes, each against the rest, where there are more.
+/// </param>
+/// <param name="Auroc">The area under the ROC curve, of the same.</param>
+public sealed record ClassifierQuality(double F1, double Auroc);
+
+/// <summary>What a figure of a <see cref="SyntheticDataReport"/> means.</summary>
+public enum VerdictLevel
+{
+    /// <summary>As good as can be hoped for.</summary>
+    Good,
+
+    /// <summary>Good enough for many uses; worth a look.</summary>
+    Fair,
+
+    /// <summary>Something is wrong with the synthetic table, for this purpose.</summary>
+    Poor,
+}
+
+/// <summary>One of the report's conclusions, in words.</summary>
+/// <param name="Level">How it is.</param>
+/// <param name="Topic">What it is about.</param>
+/// <param name="Text">A sentence or two.</param>
+public sealed record ReportVerdict(VerdictLevel Level, string Topic, string Text);

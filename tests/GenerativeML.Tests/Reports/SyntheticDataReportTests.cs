@@ -117,7 +117,7 @@ public sealed class SyntheticDataReportTests
         Assert.AreEqual(report.MeanTrend, Compare(1).MeanTrend);
         Assert.AreNotEqual(report.MeanTrend, Compare(2).MeanTrend);
         // Every row is equally likely, the first and the last: the mean of a column is that of all rows.
-        Assert.AreEqual(0, report.Real.Numbers(0).ToArray().Average(), 0.2);
+        Assert.AreEqual(0, report.Real.Values(0).ToArray().Average(), 0.2);
     }
 
     [TestMethod]

@@ -46,13 +46,13 @@ internal sealed class ArrayTable(TableShape shape, IReadOnlyList<Array> columns)
     {
         private int _next;
 
-        public int Read(TableBlock block, int start, int count)
+        public int Read(TableBlock block, int count)
         {
             int n = (int)Math.Min(count, table.RowCount - _next);
             for (int c = 0; c < columns.Count; c++)
             {
-                bool isNumber = table.Shape.Columns[c].Kind == TableColumnKind.Continuous;
-                Array.Copy(columns[c], _next, isNumber ? block.Numbers(c) : block.Codes(c), start, n);
+                for (int row = 0; row < n; row++)
+                    block[c][row] = Convert.ToDouble(columns[c].GetValue(_next + row), null);
             }
             _next += n;
             return n;

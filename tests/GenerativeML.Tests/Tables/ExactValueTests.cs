@@ -131,7 +131,7 @@ public sealed class ExactValueTests
     {
         PlainOptions options = new();
         var table = new TrainingTable(data, new TableBinding(data.Schema, options, "input"), options, null);
-        TokenTable tokens = TokenTable.Learn(table, (c, sample) => NumberTokens.Learn(c, sample, 64), 1, default);
+        TokenTable tokens = TokenTable.Learn(table, modes: false, 1, default);
         return new TabularTransformer(new TokenDraws(tokens), table.Schema, table.Mapping);
     }
 
@@ -145,7 +145,7 @@ public sealed class ExactValueTests
         {
             for (int p = 0; p < tokens.Columns.Count; p++)
             {
-                TokenValues values = tokens.Columns[p].Values(
+                TokenColumn values = tokens.Columns[p].Limited(
                     where?.Limits.FirstOrDefault(l => l.Column == tokens.Order[p]));
                 int[] allowed =
                     [.. Enumerable.Range(0, tokens.Counts[p]).Where(t => values.Allowed?[t] is not 0)];
@@ -153,7 +153,7 @@ public sealed class ExactValueTests
                 {
                     var random = new SplitMix64(new SplitMix64(seed + (ulong)(first + row)).Next());
                     int token = allowed[random.Next(allowed.Length)];
-                    values.Draw(token, 0, block, tokens.Order[p], row, ref random);
+                    block[tokens.Order[p]][row] = values.Draw(token, 0, ref random);
                 }
             }
         }

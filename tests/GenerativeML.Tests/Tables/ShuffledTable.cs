@@ -18,8 +18,8 @@ internal sealed class ShuffledTable : ITableGenerator
         _independent = independent;
         _limits = limits;
         using ITableReader reader = source.Open();
-        Assert.AreEqual(_rows.Capacity, reader.Read(_rows, 0, _rows.Capacity));
-        Assert.AreEqual(0, reader.Read(_rows, 0, 1));
+        Assert.AreEqual(_rows.Capacity, reader.Read(_rows, _rows.Capacity));
+        Assert.AreEqual(0, reader.Read(_rows, 1));
     }
 
     /// <summary>Rows made so far.</summary>
@@ -58,9 +58,9 @@ internal sealed class ShuffledTable : ITableGenerator
                 if (_independent)
                     from = random.Next(_rows.Capacity);
                 TableLimit? limit = _limits ? where?.Limits.FirstOrDefault(l => l.Column == c) : null;
-                while (limit?.Allows(_rows, from) == false)
+                while (limit?.Allows(_rows[c][from]) == false)
                     from = random.Next(_rows.Capacity);
-                _rows.CopyColumn(c, from, block, c, row, 1);
+                block[c][row] = _rows[c][from];
             }
         }
     }

@@ -73,7 +73,7 @@ public sealed class TabularNetworkTests
         const int rows = 700;
         (TableNetwork network, HostWeights weights) = vae ? Vae() : Gan();
         bool[] allowed = [.. Enumerable.Range(0, s_counts[1]).Select(i => i % 3 == 1)];
-        IReadOnlyList<TokenValues> values = limited ? Limited(network, 1, allowed) : Any(network);
+        IReadOnlyList<TokenColumn> values = limited ? Limited(network, 1, allowed) : Any(network);
         (float[] tokens, float[] offsets) = network.Draw(OnOnnx(weights), values, Random(3, rows));
         (float[] byTorch, float[] offsetsByTorch) = network.Draw(OnTorch(weights), values, Random(3, rows));
         // A number that falls between two tokens may go either way.
@@ -239,12 +239,7 @@ public sealed class TabularNetworkTests
         where TNetwork : TableNetwork
     {
         ArrayTable table = ArrayTable.Known(rows, 1);
-        TokenTable tokens = TokenTable.Learn(
-            table,
-            options.UsesModes
-                ? (column, sample) => NumberModes.Learn(column, sample)
-                : (column, sample) => NumberTokens.Learn(column, sample, 16),
-            1, default);
+        TokenTable tokens = TokenTable.Learn(table, options.UsesModes, 1, default);
         var source = new TokenSource(table, tokens);
         var block = new RowBlock(source.Fields, rows);
         using (IRowReader reader = source.Open())
@@ -305,13 +300,13 @@ public sealed class TabularNetworkTests
         return weights;
     }
 
-    private static IReadOnlyList<TokenValues> Any(TableNetwork network) =>
-        [.. network.Tokens.Columns.Select(c => c.Values(null))];
+    private static IReadOnlyList<TokenColumn> Any(TableNetwork network) =>
+        [.. network.Tokens.Columns.Select(c => c.Limited(null))];
 
     // Categories' tokens are the categories, as they are ordered by how often they occur.
-    private static IReadOnlyList<TokenValues> Limited(TableNetwork network, int position, bool[] allowed) =>
+    private static IReadOnlyList<TokenColumn> Limited(TableNetwork network, int position, bool[] allowed) =>
     [
-        .. network.Tokens.Columns.Select((c, p) => c.Values(p == position ? new CategoryLimit(p, allowed) : null)),
+        .. network.Tokens.Columns.Select((c, p) => c.Limited(p == position ? new CategoryLimit(p, allowed) : null)),
     ];
 
     private static SplitMix64[] Random(ulong seed, int rows) =>

@@ -9,19 +9,17 @@ public sealed class TokenTests
         double[] values = Spiky(3000, decimals: 4);
         TableColumn column = ArrayTable.Number("x", values, 4);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
-        TokenValues draws = tokens.Values(null);
-        var block = new TableBlock(new TableShape([column]), 1);
+        TokenColumn draws = tokens.Limited(null);
         var random = new SplitMix64(1);
         int away = 0;
         for (int i = 0; i < 5000; i++)
         {
             int token = i % tokens.Count;
-            draws.Draw(token, 0, block, 0, 0, ref random);
-            double value = block.Numbers(0)[0];
+            double value = draws.Draw(token, 0, ref random);
             Assert.AreEqual(token == tokens.Count - 1, double.IsNaN(value));
             Assert.IsTrue(double.IsNaN(value) || value >= column.Min && value <= column.Max);
             Assert.IsTrue(double.IsNaN(value) || Math.Abs(value - Math.Round(value, 4)) < 1e-12);
-            away += tokens.Encode(value) == token ? 0 : 1;
+            away += tokens.Encode(value, 0) == token ? 0 : 1;
         }
         Assert.IsLessThan(50, away); // rounding may bring a value onto a frequent one's, or over an interval's end
     }
@@ -32,12 +30,9 @@ public sealed class TokenTests
         double[] values = Spiky(4000, decimals: 2);
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
-        TokenValues draws = tokens.Values(null);
-        var block = new TableBlock(new TableShape([column]), values.Length);
+        TokenColumn draws = tokens.Limited(null);
         var random = new SplitMix64(2);
-        for (int i = 0; i < values.Length; i++)
-            draws.Draw(tokens.Encode(values[i]), 0, block, 0, i, ref random);
-        double[] drawn = block.Numbers(0);
+        double[] drawn = Array.ConvertAll(values, value => draws.Draw(tokens.Encode(value, 0), 0, ref random));
         Assert.AreEqual(values.Count(double.IsNaN), drawn.Count(double.IsNaN));
         Assert.AreEqual(values.Count(v => v == 0), drawn.Count(v => v == 0), 5);
         // Values keep their intervals, so the two can differ by no more than one interval's share.
@@ -56,8 +51,7 @@ public sealed class TokenTests
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberTokens tokens = NumberTokens.Learn(column, values, 64);
         var limit = new NumberLimit(0, min, max, Missing: false);
-        TokenValues draws = tokens.Values(limit);
-        var block = new TableBlock(new TableShape([column]), 1);
+        TokenColumn draws = tokens.Limited(limit);
         var random = new SplitMix64(3);
         Assert.AreEqual(0, draws.Allowed![tokens.Count - 1]); // missing
         Assert.IsGreaterThan(0, draws.Allowed.Max());
@@ -65,8 +59,8 @@ public sealed class TokenTests
         {
             for (int i = 0; i < 20 && draws.Allowed[token] > 0; i++)
             {
-                draws.Draw(token, 0, block, 0, 0, ref random);
-                Assert.IsTrue(limit.Allows(block, 0), $"{block.Numbers(0)[0]} is not within {min} and {max}");
+                double value = draws.Draw(token, 0, ref random);
+                Assert.IsTrue(limit.Allows(value), $"{value} is not within {min} and {max}");
             }
         }
     }
@@ -77,17 +71,14 @@ public sealed class TokenTests
         long[] counts = [.. Enumerable.Range(0, 10_000).Select(i => i == 5 ? 50_000L : 1 + i % 3)];
         var tokens = new CategoryTokens(counts, 256);
         Assert.AreEqual(257, tokens.Count);
-        var block = new TableBlock(new TableShape([ArrayTable.Category("c", counts.Length)]), 1);
-        block.Codes(0)[0] = 5;
-        Assert.AreEqual(0, tokens.Encode(block, 0, 0));
+        Assert.AreEqual(0, tokens.Encode(5, 0));
 
         var random = new SplitMix64(4);
         int[] seen = new int[counts.Length];
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
         for (int i = 0; i < 60_000; i++)
         {
-            draws.Draw(256, 0, block, 0, 0, ref random);
-            seen[block.Codes(0)[0]]++;
+            seen[(int)draws.Draw(256, 0, ref random)]++;
         }
         double ofThree = 0, ofOne = 0;
         for (int i = 0; i < counts.Length; i++)
@@ -105,14 +96,12 @@ public sealed class TokenTests
         var tokens = new CategoryTokens([.. Enumerable.Range(0, 600).Select(i => 1000L - i)], 256);
         bool[] allowed = new bool[600];
         allowed[3] = allowed[500] = allowed[501] = true;
-        TokenValues draws = tokens.Values(new CategoryLimit(0, allowed));
+        TokenColumn draws = tokens.Limited(new CategoryLimit(0, allowed));
         Assert.AreEqual(2, draws.Allowed!.Count(share => share > 0));
-        var block = new TableBlock(new TableShape([ArrayTable.Category("c", 600)]), 1);
         var random = new SplitMix64(5);
         for (int i = 0; i < 100; i++)
         {
-            draws.Draw(256, 0, block, 0, 0, ref random);
-            Assert.IsTrue(block.Codes(0)[0] is 500 or 501);
+            Assert.IsTrue(draws.Draw(256, 0, ref random) is 500 or 501);
         }
     }
 
@@ -122,17 +111,14 @@ public sealed class TokenTests
         double[] values = [.. Spiky(2000, decimals: 3).Where(v => !double.IsNaN(v))];
         TableColumn column = ArrayTable.Number("x", values, 3);
         NumberModes modes = NumberModes.Learn(column, values);
-        var block = new TableBlock(new TableShape([column]), values.Length);
-        values.CopyTo(block.Numbers(0), 0);
-        var back = new TableBlock(block.Shape, 1);
-        TokenValues draws = modes.Values(null);
+        TokenColumn draws = modes.Limited(null);
         var random = new SplitMix64(6);
         int close = 0;
         for (int i = 0; i < values.Length; i++)
         {
-            int token = modes.Encode(block, 0, i);
-            draws.Draw(token, modes.Offset(block, 0, i, token), back, 0, 0, ref random);
-            close += Math.Abs(back.Numbers(0)[0] - values[i]) <= 1e-3 ? 1 : 0;
+            int token = modes.Encode(values[i], i);
+            double back = draws.Draw(token, modes.Offset(values[i], token), ref random);
+            close += Math.Abs(back - values[i]) <= 1e-3 ? 1 : 0;
         }
         // All but those beyond four deviations of their mode, and some in a mode of mostly whole numbers, here zeros.
         Assert.IsGreaterThanOrEqualTo(0.9 * values.Length, close);
@@ -147,16 +133,15 @@ public sealed class TokenTests
         TableColumn column = ArrayTable.Number("x", values, 2);
         NumberModes modes = NumberModes.Learn(column, values);
         var limit = new NumberLimit(0, min, max, Missing: false);
-        TokenValues draws = modes.Values(limit);
-        var block = new TableBlock(new TableShape([column]), 1);
+        TokenColumn draws = modes.Limited(limit);
         var random = new SplitMix64(3);
         Assert.AreEqual(0, draws.Allowed![^1]); // missing
         for (int token = 0; token < modes.Count; token++)
         {
             for (int i = 0; i < 20 && draws.Allowed[token] > 0; i++)
             {
-                draws.Draw(token, -0.9f + 0.09f * i, block, 0, 0, ref random);
-                Assert.IsTrue(limit.Allows(block, 0), $"{block.Numbers(0)[0]} is not within {min} and {max}");
+                double value = draws.Draw(token, -0.9f + 0.09f * i, ref random);
+                Assert.IsTrue(limit.Allows(value), $"{value} is not within {min} and {max}");
             }
         }
     }
@@ -174,15 +159,13 @@ public sealed class TokenTests
         ];
         TableColumn column = ArrayTable.Number("x", values, 2);
         TokenColumn tokens = modes ? NumberModes.Learn(column, values) : NumberTokens.Learn(column, values, 64);
-        var block = new TableBlock(new TableShape([column]), values.Length);
-        values.CopyTo(block.Numbers(0), 0);
-        TokenValues draws = tokens.Values(null);
+        TokenColumn draws = tokens.Limited(null);
+        double[] drawn = new double[values.Length];
         for (int i = 0; i < values.Length; i++)
         {
-            int token = tokens.Encode(block, 0, i);
-            draws.Draw(token, (float)(draw.NextDouble() - 0.5), block, 0, i, ref draw);
+            int token = tokens.Encode(values[i], i);
+            drawn[i] = draws.Draw(token, (float)(draw.NextDouble() - 0.5), ref draw);
         }
-        double[] drawn = block.Numbers(0);
         Assert.AreEqual(values.Count(v => v % 1 == 0) / 4000.0, drawn.Count(v => v % 1 == 0) / 4000.0, 0.02);
         Assert.IsTrue(drawn.All(v => Math.Round(v, 2) == v));
         Assert.IsGreaterThan(1000, drawn.Distinct().Count());
@@ -194,8 +177,7 @@ public sealed class TokenTests
     public void Tokens_come_back_from_the_numbers_that_are_saved_and_others_are_refused(bool modes)
     {
         ArrayTable table = ArrayTable.Known(500, 3);
-        TokenTable tokens = TokenTable.Learn(
-            table, modes ? (c, s) => NumberModes.Learn(c, s) : (c, s) => NumberTokens.Learn(c, s, 64), 1, default);
+        TokenTable tokens = TokenTable.Learn(table, modes, 1, default);
         double[] saved = tokens.Save();
         CollectionAssert.AreEqual(saved, TokenTable.Load(table.Shape, saved, modes).Save());
         var random = new SplitMix64(4);

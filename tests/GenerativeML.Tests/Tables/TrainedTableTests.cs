@@ -56,9 +56,9 @@ public sealed class TrainedTableTests
             Generator(method).Fill(block, Rows, 77, n * Rows, null);
             for (int i = 0; i < Rows; i++)
             {
-                int a = block.Codes(0)[i];
-                found[(a * 2 + block.Codes(1)[i]) * 3 + block.Codes(2)[i]] += 1.0 / (blocks * Rows);
-                double x = block.Numbers(3)[i];
+                int a = (int)block[0][i];
+                found[(a * 2 + (int)block[1][i]) * 3 + (int)block[2][i]] += 1.0 / (blocks * Rows);
+                double x = block[3][i];
                 missing += double.IsNaN(x) ? 1 : 0;
                 numbers += double.IsNaN(x) ? 0 : 1;
                 agree += !double.IsNaN(x) && x >= 10 == (a == 1) ? 1 : 0;
@@ -100,8 +100,8 @@ public sealed class TrainedTableTests
             for (int i = 0; i < count; i++)
             {
                 for (int c = 0; c < 3; c++)
-                    Assert.AreEqual(all.Codes(c)[first + i], some.Codes(c)[i], $"row {first + i}");
-                Assert.AreEqual(all.Numbers(3)[first + i], some.Numbers(3)[i], $"row {first + i}");
+                    Assert.AreEqual(all[c][first + i], some[c][i], $"row {first + i}");
+                Assert.AreEqual(all[3][first + i], some[3][i], $"row {first + i}");
             }
         }
     }
@@ -145,7 +145,7 @@ public sealed class TrainedTableTests
             for (int i = 0; i < Rows; i++)
             {
                 Assert.IsTrue(where.Holds(block, i));
-                ones += block.Codes(0)[i];
+                ones += (int)block[0][i];
             }
         }
         Assert.IsGreaterThan(0.9 * 4 * Rows, ones); // x is above 10 only with a = 1
@@ -183,9 +183,9 @@ public sealed class TrainedTableTests
             : new TabularGanOptions { HiddenLayers = [8], Epochs = 1 });
         var block = new TableBlock(shape, Rows);
         generator.Fill(block, Rows, 1, 0, null);
-        Assert.IsTrue(block.Numbers(2).All(v => v == 2.5));
-        Assert.IsTrue(block.Numbers(3).All(double.IsNaN));
-        Assert.IsGreaterThan(100, block.Codes(0).Distinct().Count());
+        Assert.IsTrue(block[2].All(v => v == 2.5));
+        Assert.IsTrue(block[3].All(double.IsNaN));
+        Assert.IsGreaterThan(100, block[0].Distinct().Count());
     }
 
     private static ITableGenerator Generator(string method) => method == "vae" ? s_vae : s_gan;
@@ -202,6 +202,6 @@ public sealed class TrainedTableTests
         var block = new TableBlock(generator.Shape, Rows);
         generator.Fill(block, Rows, seed, 0, where);
         return string.Join(' ', Enumerable.Range(0, Rows).Select(
-            i => $"{block.Codes(0)[i]}{block.Codes(1)[i]}{block.Codes(2)[i]}{block.Numbers(3)[i]}"));
+            i => $"{block[0][i]}{block[1][i]}{block[2][i]}{block[3][i]}"));
     }
 }

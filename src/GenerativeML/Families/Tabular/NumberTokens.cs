@@ -1,10 +1,9 @@
 namespace GenerativeML;
 
-/// <summary>Values of a number that lie together: one value, or an interval in which all are equally likely.</summary>
-/// <param name="Low">The least.</param>
-/// <param name="High">The greatest; the same for a single value.</param>
-/// <param name="Weight">How many training values it stands for.</param>
-/// <param name="Usual">The share of them that are multiples of the column's usual step.</param>
+/// <summary>
+/// Training values that lie together: a single one, or an interval in which all are equally likely; how many they are,
+/// and which share of them are multiples of the column's usual step.
+/// </summary>
 internal readonly record struct NumberSegment(double Low, double High, double Weight, double Usual = 1);
 
 /// <summary>
@@ -12,7 +11,7 @@ internal readonly record struct NumberSegment(double Low, double High, double We
 /// zero, one for each of a number of intervals of the others, and one for a missing value. An interval knows how the
 /// values in it are distributed.
 /// </summary>
-internal sealed class NumberTokens : TokenColumn
+internal sealed record NumberTokens : TokenColumn
 {
     /// <summary>Features of a token, see <see cref="ScaleFeatures"/>.</summary>
     public const int FeatureCount = Waves + 3;
@@ -25,75 +24,69 @@ internal sealed class NumberTokens : TokenColumn
     private const double WidthShare = 0.25;
 
     private readonly TableColumn _column;
-    private readonly NumberSegment[][] _segments; // of each token; none where it stands for a missing value
-    private readonly double[][] _upTo; // running sums of their weights
-    private readonly Dictionary<double, int> _exact = [];
-    private readonly double[] _starts; // of the tokens that are intervals, ascending
-    private readonly int[] _intervals;
     private readonly int _usual;
-    private readonly Draws _any;
+    private readonly Dictionary<double, int> _exact = [];
+    private readonly int[] _intervals; // the tokens that are intervals, ascending
+    private readonly double[] _starts; // where they begin
 
-    /// <param name="column">The column.</param>
-    /// <param name="usual">The level of the step of which most values in intervals are multiples.</param>
-    /// <param name="segments">
-    /// The segments of each token, ascending; the last token has none where the column has missing values.
-    /// </param>
+    /// <summary>Tokens of ascending segments; the last has none where the column has missing values.</summary>
     public NumberTokens(TableColumn column, int usual, IReadOnlyList<NumberSegment[]> segments)
     {
-        _column = column;
-        _usual = usual;
-        _segments = [.. segments];
-        _upTo = [.. _segments.Select(Sums)];
-        for (int token = 0; token < _segments.Length; token++)
+        (_column, _usual, Min, Max) = (column, usual, column.Min, column.Max);
+        Segments = [.. segments];
+        UpTo = [.. Segments.Select(SumsOf)];
+        for (int token = 0; token < Count; token++)
         {
-            if (IsExact(_segments[token]))
-                _exact.TryAdd(_segments[token][0].Low, token);
+            if (IsExact(Segments[token]))
+                _exact.TryAdd(Segments[token][0].Low, token);
         }
         _intervals =
         [
-            .. Enumerable.Range(0, _segments.Length)
-                .Where(token => _segments[token].Length > 0 && !IsExact(_segments[token]))
-                .OrderBy(token => _segments[token][0].Low),
+            .. Enumerable.Range(0, Count).Where(token => Segments[token].Length > 0 && !IsExact(Segments[token]))
+                .OrderBy(token => Segments[token][0].Low),
         ];
-        _starts = [.. _intervals.Select(token => _segments[token][0].Low)];
-        _any = new Draws(this, null);
+        _starts = [.. _intervals.Select(token => Segments[token][0].Low)];
     }
 
-    public override int Count => _segments.Length;
+    public override int Count => Segments.Length;
+
+    private double Min { get; init; } // of the values that are drawn
+
+    private double Max { get; init; }
+
+    private NumberSegment[][] Segments { get; init; } // of each token, those that are allowed; none of a missing value
+
+    private double[][] UpTo { get; init; } // running sums of their weights
 
     /// <summary>Chooses about so many tokens at most by a sample of values; NaN is a missing one.</summary>
     public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, int max)
     {
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];
         max = Math.Clamp(sample.Length / 8, 4, max);
-        KeyValuePair<double, int>[] each = [.. values.CountBy(value => value)];
-        double[] distinct = [.. each.Select(value => value.Key)];
-        int[] counts = [.. each.Select(value => value.Value)];
-        bool[] frequent = Frequent(counts, values.Length, max);
+        (double Value, int Count)[] each = [.. values.CountBy(v => v).Select(v => (v.Key, v.Value))]; // ascending
+        HashSet<double> frequent = Frequent(each, values.Length, max);
         List<NumberSegment[]> tokens =
         [
-            .. Enumerable.Range(0, distinct.Length).Where(i => frequent[i])
-                .Select(i => new[] { new NumberSegment(distinct[i], distinct[i], counts[i]) }),
+            .. each.Where(v => frequent.Contains(v.Value))
+                .Select(v => new[] { new NumberSegment(v.Value, v.Value, v.Count) }),
         ];
 
-        int[] others = [.. Enumerable.Range(0, distinct.Length).Where(i => !frequent[i])];
-        int usual = column.UsualStep([.. others.Select(i => (distinct[i], (double)counts[i]))]);
+        (double Value, int Count)[] others = [.. each.Where(v => !frequent.Contains(v.Value))];
+        int usual = column.UsualStep([.. others.Select(v => (v.Value, (double)v.Count))]);
         if (others.Length > 0)
         {
-            int left = others.Sum(i => counts[i]);
             int min = Math.Clamp(values.Length / 200, 2, 20);
-            int intervals = Math.Clamp(left / min, 1, Math.Max(1, max - tokens.Count / 2));
+            int intervals = Math.Clamp(others.Sum(v => v.Count) / min, 1, Math.Max(1, max - tokens.Count / 2));
             int together = (others.Length + MaxSegments - 1) / MaxSegments;
-            foreach (int[] interval in Intervals(others, distinct, counts, left, intervals, min))
-                tokens.Add([.. Segments(column, usual, interval, distinct, counts, together)]);
+            tokens.AddRange(Intervals(others, intervals, min).Select(
+                interval => Spread(column, usual, interval, together).ToArray()));
         }
         if (column.HasMissing || tokens.Count == 0)
             tokens.Add([]);
         return new NumberTokens(column, usual, tokens);
     }
 
-    /// <summary>The tokens of a file.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
     public static NumberTokens Load(ref TokenReader reader, TableColumn column)
     {
         int usual = reader.NextCount(column.Step);
@@ -114,10 +107,8 @@ internal sealed class NumberTokens : TokenColumn
         return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
     }
 
-    public override int Encode(TableBlock block, int column, int row) => Encode(block.Numbers(column)[row]);
-
-    /// <summary>The token of a value; one that is in no token's range has the nearest below, or above all.</summary>
-    public int Encode(double value)
+    // A value that is in no token's range has the nearest below, or above all.
+    public override int Encode(double value, int row)
     {
         if (double.IsNaN(value))
             return Count - 1;
@@ -129,21 +120,57 @@ internal sealed class NumberTokens : TokenColumn
         return _intervals[Math.Max(0, at >= 0 ? at : ~at - 1)];
     }
 
-    public override TokenValues Values(TableLimit? limit) => limit is NumberLimit range ? new Draws(this, range) : _any;
+    public override TokenColumn Limited(TableLimit? limit)
+    {
+        if (limit is not NumberLimit range)
+            return this;
+        double min = Math.Max(Min, range.Min), max = Math.Min(Max, range.Max);
+        // What rounding brings into the range belongs to it, too.
+        double half = 0.5 * _column.StepSize;
+        NumberSegment[][] segments = [.. Segments.Select(s => s.Select(Within).Where(w => w.Weight > 0).ToArray())];
+        double[][] upTo = [.. segments.Select(SumsOf)];
+        float[] shares = new float[Count];
+        for (int token = 0; token < Count; token++)
+        {
+            shares[token] = Segments[token].Length == 0 ? range.Missing ? 1 : 0
+                : upTo[token].Length == 0 ? 0
+                : (float)(upTo[token][^1] / UpTo[token][^1]);
+        }
+        return this with { Min = min, Max = max, Segments = segments, UpTo = upTo, Allowed = shares };
 
-    public override IEnumerable<double> Save() => _segments
+        NumberSegment Within(NumberSegment segment)
+        {
+            if (segment.Low == segment.High)
+                return segment with { Weight = segment.Low >= min && segment.Low <= max ? segment.Weight : 0 };
+            double low = Math.Max(segment.Low, min - half), high = Math.Min(segment.High, max + half);
+            const double point = 1e-6; // a single value that was asked for is not impossible
+            double share = low > high || min > max ? 0 : Math.Max(point, (high - low) / (segment.High - segment.Low));
+            return segment with { Low = low, High = high, Weight = segment.Weight * share };
+        }
+    }
+
+    public override double Draw(int token, float offset, ref SplitMix64 random)
+    {
+        NumberSegment[] segments = Segments[token];
+        if (segments.Length == 0)
+            return double.NaN;
+        NumberSegment segment = segments[segments.Length == 1 ? 0 : Cumulative.Draw(UpTo[token], ref random)];
+        if (segment.Low == segment.High)
+            return segment.Low;
+        double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
+        return _column.Fit(value, random.NextDouble() < segment.Usual ? _usual : _column.Step, Min, Max);
+    }
+
+    public override IEnumerable<double> Save() => Segments
         .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
         .Prepend(Count).Prepend(_usual);
 
-    /// <summary>
-    /// Where the tokens lie among each other, as smooth functions of it: for each token its rank and waves of it, its
-    /// value, and whether it stands for a missing value; (Count × <see cref="FeatureCount"/>).
-    /// </summary>
+    /// <summary>Where each token lies: its rank, waves of it, its value, whether it is missing, (Count × 9).</summary>
     public float[] ScaleFeatures()
     {
         double[] centres =
         [
-            .. _segments.Select(s => s.Length == 0
+            .. Segments.Select(s => s.Length == 0
                 ? double.NaN
                 : s.Sum(part => (part.Low / 2 + part.High / 2) * (part.Weight / s.Sum(other => other.Weight)))),
         ];
@@ -170,54 +197,49 @@ internal sealed class NumberTokens : TokenColumn
     private static bool IsExact(NumberSegment[] segments) =>
         segments.Length == 1 && segments[0].Low == segments[0].High;
 
-    private static double[] Sums(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
+    private static double[] SumsOf(NumberSegment[] segments) => Cumulative.Sums(segments.Select(s => s.Weight));
 
     /// <summary>Which values occur often enough for a token: half as often as an interval of the rarer ones.</summary>
-    private static bool[] Frequent(int[] counts, int rows, int max)
+    private static HashSet<double> Frequent((double Value, int Count)[] each, int rows, int max)
     {
-        bool[] frequent = new bool[counts.Length];
-        if (counts.Length == 1)
-        {
-            frequent[0] = true;
-            return frequent;
-        }
+        if (each.Length == 1)
+            return [each[0].Value];
+        HashSet<double> frequent = [];
         int min = Math.Clamp(rows / 200, 2, 10);
         double left = rows;
-        foreach (int i in Enumerable.Range(0, counts.Length).OrderByDescending(i => counts[i]).Take(max))
+        foreach ((double value, int count) in each.OrderByDescending(v => v.Count).Take(max))
         {
-            if (counts[i] < min || counts[i] < 0.5 * left / max)
+            if (count < min || count < 0.5 * left / max)
                 break;
-            frequent[i] = true;
-            left -= counts[i];
+            frequent.Add(value);
+            left -= count;
         }
         return frequent;
     }
 
     /// <summary>Cuts ascending values into intervals, each with at least so many rows.</summary>
-    private static IEnumerable<int[]> Intervals(
-        int[] others, double[] distinct, int[] counts, int rows, int intervals, int min)
+    private static IEnumerable<(double Value, int Count)[]> Intervals(
+        (double Value, int Count)[] values, int intervals, int min)
     {
         // Halved, for the difference of the two greatest numbers is infinite.
-        double low = distinct[others[0]] / 2, span = distinct[others[^1]] / 2 - low;
-        var current = new List<int>();
-        int inCurrent = 0, before = 0, part = 0;
-        foreach (int i in others)
+        double low = values[0].Value / 2, span = values[^1].Value / 2 - low;
+        int rows = values.Sum(v => v.Count), first = 0, inCurrent = 0, before = 0, part = 0;
+        for (int i = 0; i < values.Length; i++)
         {
-            double width = span > 0 ? (distinct[i] / 2 - low) / span : 0;
-            double position = (1 - WidthShare) * (before + counts[i]) / rows + WidthShare * width;
+            (double value, int count) = values[i];
+            double width = span > 0 ? (value / 2 - low) / span : 0;
+            double position = (1 - WidthShare) * (before + count) / rows + WidthShare * width;
             int next = Math.Min((int)(position * intervals), intervals - 1);
             if (next != part && inCurrent >= min && rows - before >= min)
             {
-                yield return [.. current];
-                current.Clear();
-                inCurrent = 0;
+                yield return values[first..i];
+                (first, inCurrent) = (i, 0);
             }
             part = next;
-            current.Add(i);
-            inCurrent += counts[i];
-            before += counts[i];
+            inCurrent += count;
+            before += count;
         }
-        yield return [.. current];
+        yield return values[first..];
     }
 
     /// <summary>
@@ -225,92 +247,25 @@ internal sealed class NumberTokens : TokenColumn
     /// middles to its neighbours, so that few rare values are copies. Many are taken together, some at a time. Where
     /// most values of the column are multiples of a step, as many of those in the surroundings are, too.
     /// </summary>
-    private static IEnumerable<NumberSegment> Segments(
-        TableColumn column, int usual, int[] interval, double[] distinct, int[] counts, int together)
+    private static IEnumerable<NumberSegment> Spread(
+        TableColumn column, int usual, (double Value, int Count)[] interval, int together)
     {
         for (int first = 0; first < interval.Length; first += together)
         {
-            int last = Math.Min(first + together, interval.Length) - 1;
-            int from = interval[first], to = interval[last];
-            if (from == to && counts[from] > 1)
+            int end = Math.Min(first + together, interval.Length);
+            (double Value, int Count)[] part = interval[first..end];
+            double low = part[0].Value, high = part[^1].Value, all = part.Sum(v => (double)v.Count);
+            if (part.Length == 1 && all > 1)
             {
-                yield return new NumberSegment(distinct[from], distinct[from], counts[from]);
+                yield return new NumberSegment(low, high, all);
                 continue;
             }
-            double low = first > 0 ? Middle(distinct[interval[first - 1]], distinct[from]) : distinct[from];
-            double high = last == interval.Length - 1
-                ? distinct[to]
-                : Middle(distinct[to], distinct[interval[last + 1]]);
-            double all = interval[first..(last + 1)].Sum(i => (double)counts[i]);
-            double asUsual = interval[first..(last + 1)]
-                .Sum(i => column.LevelOf(distinct[i]) <= usual ? (double)counts[i] : 0);
+            if (first > 0)
+                low = interval[first - 1].Value / 2 + low / 2;
+            if (end < interval.Length)
+                high = high / 2 + interval[end].Value / 2;
+            double asUsual = part.Sum(v => column.LevelOf(v.Value) <= usual ? (double)v.Count : 0);
             yield return new NumberSegment(low, high, all, asUsual / all);
-        }
-
-        static double Middle(double a, double b) => a / 2 + b / 2;
-    }
-
-    private sealed class Draws : TokenValues
-    {
-        private readonly TableColumn _column;
-        private readonly NumberSegment[][] _segments;
-        private readonly double[][] _upTo;
-        private readonly int _usual;
-        private readonly double _min, _max;
-
-        public Draws(NumberTokens tokens, NumberLimit? limit)
-        {
-            (_column, _usual) = (tokens._column, tokens._usual);
-            (_min, _max) = (_column.Min, _column.Max);
-            (_segments, _upTo) = (tokens._segments, tokens._upTo);
-            if (limit is null)
-                return;
-            (_min, _max) = (Math.Max(_min, limit.Min), Math.Min(_max, limit.Max));
-            // What rounding brings into the range belongs to it, too.
-            double half = 0.5 * _column.StepSize;
-            _segments = [.. tokens._segments.Select(s => s.Select(Within).Where(w => w.Weight > 0).ToArray())];
-            _upTo = [.. _segments.Select(Sums)];
-            Allowed = new float[tokens.Count];
-            for (int token = 0; token < Allowed.Length; token++)
-            {
-                Allowed[token] = tokens._segments[token].Length == 0
-                    ? limit.Missing ? 1 : 0
-                    : _upTo[token].Length == 0 ? 0 : (float)(_upTo[token][^1] / tokens._upTo[token][^1]);
-            }
-
-            NumberSegment Within(NumberSegment segment)
-            {
-                if (segment.Low == segment.High)
-                    return segment with { Weight = segment.Low >= _min && segment.Low <= _max ? segment.Weight : 0 };
-                double low = Math.Max(segment.Low, _min - half), high = Math.Min(segment.High, _max + half);
-                const double point = 1e-6; // a single value that was asked for is not impossible
-                double share = low > high || _min > _max
-                    ? 0
-                    : Math.Max(point, (high - low) / (segment.High - segment.Low));
-                return segment with { Low = low, High = high, Weight = segment.Weight * share };
-            }
-        }
-
-        public override void Draw(
-            int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random)
-        {
-            NumberSegment[] segments = _segments[token];
-            if (segments.Length == 0)
-            {
-                block.Numbers(column)[row] = double.NaN;
-                return;
-            }
-            NumberSegment segment = segments.Length == 1
-                ? segments[0]
-                : segments[Cumulative.Find(_upTo[token], random.NextDouble() * _upTo[token][^1])];
-            if (segment.Low == segment.High)
-            {
-                block.Numbers(column)[row] = segment.Low;
-                return;
-            }
-            double value = segment.Low + random.NextDouble() * (segment.High - segment.Low);
-            int step = random.NextDouble() < segment.Usual ? _usual : _column.Step;
-            block.Numbers(column)[row] = _column.Fit(value, step, _min, _max);
         }
     }
 }

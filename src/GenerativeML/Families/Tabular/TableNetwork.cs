@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -20,11 +21,11 @@ internal abstract class TableNetwork(TokenTable tokens)
     /// <summary>Whether a lower validation loss means better weights.</summary>
     public virtual bool UsesValidationLoss => true;
 
+    /// <summary>How the names of the tensors begin whose running mean is kept, with all that generates.</summary>
+    public virtual string AveragedPart => "";
+
     /// <summary>Names all tensors that training needs.</summary>
     public abstract void Declare(Layers layers);
-
-    /// <summary>Names those of them whose running mean is kept while training, with all that generates.</summary>
-    public virtual void DeclareAverage(Layers layers) => Declare(layers);
 
     /// <summary>Names the tensors of a trained model.</summary>
     public abstract void DeclareTrained(Layers layers);
@@ -43,17 +44,15 @@ internal abstract class TableNetwork(TokenTable tokens)
     public virtual IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) => [];
 
     /// <summary>The tensors of a trained model, of the mean weights that training ended with.</summary>
-    public virtual HostWeights Trained(HostWeights average) => average;
+    public virtual HostWeights Trained(HostWeights average) =>
+        new HostWeights(Specs(DeclareTrained)).With(average, spec => spec);
 
-    /// <summary>Draws rows of tokens.</summary>
-    /// <param name="run">Computes passes with the trained weights.</param>
-    /// <param name="values">What each position's tokens stand for, and which are allowed.</param>
-    /// <param name="random">Each row's random numbers.</param>
-    /// <returns>
-    /// The tokens, (rows × positions), and the offsets of the positions that have one, (rows × offsets).
-    /// </returns>
+    /// <summary>
+    /// Draws rows by each one's random numbers, of the tokens that are allowed in each position: tokens, (rows ×
+    /// positions), and the offsets of the positions that have one, (rows × offsets).
+    /// </summary>
     public abstract (float[] Tokens, float[] Offsets) Draw(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random);
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random);
 
     /// <summary>All tensors that a declaration names.</summary>
     public static IReadOnlyList<TensorSpec> Specs(Action<Layers> declare)
@@ -64,14 +63,10 @@ internal abstract class TableNetwork(TokenTable tokens)
     }
 
     /// <summary>
-    /// Draws a position's tokens by their logits, (B, n), and uniform numbers, (B, 1), of those that a condition
-    /// leaves: the tokens, and what is left of their shares, both (B, 1).
+    /// Draws a position's tokens by their logits, (B, n), and uniform numbers of <see cref="FillUniform"/>, (B, 1), of
+    /// those whose values are allowed, a share for each token of all positions, (B, T), or null where all are: the
+    /// tokens, and what is left of their shares, both (B, 1).
     /// </summary>
-    /// <param name="w">Gives constants.</param>
-    /// <param name="position">The position.</param>
-    /// <param name="logits">Of the position's tokens.</param>
-    /// <param name="uniform">Of <see cref="FillUniform"/>.</param>
-    /// <param name="allowed">The share of each token's values that is allowed, of all positions; null: all are.</param>
     protected (T Token, T Sum) Choose<T>(Scope<T> w, int position, T logits, T uniform, T? allowed)
         where T : struct, ITensor<T>
     {
@@ -84,22 +79,15 @@ internal abstract class TableNetwork(TokenTable tokens)
         return (passed.Reduce(Reduction.Sum, 1).Clamp(0, tokens.Counts[position] - 1), sum);
     }
 
-    /// <summary>
-    /// Uniform numbers in [0, 1) of so few bits that the product with one is less than the other factor in Single.
-    /// </summary>
+    /// <summary>The share of each token's values that is allowed, of the first positions.</summary>
+    protected float[] Allowed(IReadOnlyList<TokenColumn> columns, int positions) =>
+        [.. columns.Take(positions).SelectMany(c => c.Allowed ?? Enumerable.Repeat(1f, c.Count))];
+
+    /// <summary>Numbers in [0, 1) of so few bits that a product with one is less than the other factor.</summary>
     protected static void FillUniform(ref SplitMix64 random, Span<float> values)
     {
         foreach (ref float value in values)
             value = (random.Next() >> 41) * (1f / (1 << 23));
-    }
-
-    /// <summary>Normal numbers, the same whatever else is drawn with them.</summary>
-    protected static void FillNormal(Span<float> values, ulong seed, double deviation)
-    {
-        var random = new SplitMix64(seed);
-        NormalNumbers.Fill(ref random, values);
-        foreach (ref float value in values)
-            value = (float)(value * deviation);
     }
 }
 
@@ -108,45 +96,135 @@ internal delegate void RunPass(
     string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, params Memory<float>[] results);
 
 /// <summary>What the training loop does with a network of tables.</summary>
-internal sealed class TableObjective : ITrainable
+internal sealed class TableObjective(TableNetwork network, TorchLayers layers, TorchLayers average, double decay)
+    : ITrainable
 {
-    private readonly TableNetwork _network;
-    private readonly IReadOnlyDictionary<string, torch.Tensor> _moving, _mean;
-    private readonly double _decay;
+    private readonly (torch.Tensor Mean, torch.Tensor Value)[] _averaged =
+        [.. average.Tensors.Select(mean => (mean.Value, layers.Tensors[mean.Key]))];
 
-    public TableObjective(TableNetwork network, TorchLayers layers, TorchLayers average, double decay)
-    {
-        _network = network;
-        (_moving, _mean, _decay) = (layers.Tensors, average.Tensors, decay);
-        Updates = network.Updates(layers);
-        State = [.. layers.Named("network."), .. average.Named("average.")];
-    }
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; } =
+        [.. layers.Named("network."), .. average.Named("average.")];
 
-    public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
+    public int PositionsPerRow => network.PositionsPerRow;
 
-    public int PositionsPerRow => _network.PositionsPerRow;
+    public IReadOnlyList<UpdateRule> Updates { get; } = network.Updates(layers);
 
-    public IReadOnlyList<UpdateRule> Updates { get; }
-
-    public bool WatchesValidation => _network.UsesValidationLoss;
+    public bool WatchesValidation => network.UsesValidationLoss;
 
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) =>
-        _network.Loss(new TorchOps(_moving) { Random = step.Random }.Root, batch, update, step);
+        network.Loss(new TorchOps(layers.Tensors) { Random = step.Random }.Root, batch, update, step);
 
-    /// <inheritdoc/>
-    /// <remarks>What counts is what will be kept: the mean weights.</remarks>
+    // What counts is what will be kept: the mean weights.
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
-        _network.ValidationLoss(new TorchOps(_mean).Root, batch, step);
+        network.ValidationLoss(new TorchOps(average.Tensors).Root, batch, step);
 
     public void AfterUpdate(int update, StepContext step)
     {
-        if (update < Updates.Count - 1)
-            return;
-        // The first updates move the mean faster, so that it soon forgets where it began.
-        long count = step.Step / Updates[update].Every;
-        double kept = Math.Min(_decay, (1.0 + count) / (10.0 + count));
-        using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor mean) in _mean)
-            mean.Scale(kept).Add(_moving[name], 1 - kept);
+        if (update == Updates.Count - 1)
+            WeightAverage.Update(_averaged, decay, step.Step / Updates[update].Every);
     }
+}
+
+/// <summary>A trained model that makes rows of a table. Safe to use from several threads.</summary>
+internal interface ITableGenerator : IDisposable
+{
+    /// <summary>The columns that it was trained on.</summary>
+    TableShape Shape { get; }
+
+    /// <summary>The options that it was trained with, with everything decided that they left open.</summary>
+    TabularOptions Options { get; }
+
+    /// <summary>
+    /// Fills the first rows of a block of <see cref="Shape"/>. A row is the same for the same seed, number and
+    /// condition, whichever are made with it; rows of different seeds and numbers are independent. Under a condition
+    /// each of its columns is limited to the values allowed, and the others go with them as in the training rows, as
+    /// well as the model can. A row that fails nevertheless is no error: the caller sorts it out and asks for more.
+    /// </summary>
+    void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where);
+
+    /// <summary>Writes all that was learned as safetensors.</summary>
+    void Save(Stream stream);
+}
+
+/// <summary>A trained network of tables; what computes is made when it is needed, also after Dispose.</summary>
+internal sealed class TableGenerator(
+    TableNetwork network, TabularOptions options, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
+    : ITableGenerator
+{
+    private const string TokensName = "tokens";
+
+    // What the rows that are drawn at once may hold of all tokens together, so that wide tables take no more memory.
+    private const int DrawnTokens = 1 << 21;
+    private const int MinRows = 16;
+
+    private readonly InferenceCache _inference = new(device, fallbackToCpu);
+
+    public TableShape Shape => network.Tokens.Shape;
+
+    public TabularOptions Options => options;
+
+    public void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where)
+    {
+        TokenTable tokens = network.Tokens;
+        TokenColumn[] columns =
+        [
+            .. tokens.Columns.Zip(tokens.Order, (column, number) =>
+                column.Limited(where?.Limits.FirstOrDefault(limit => limit.Column == number))),
+        ];
+        int atOnce = Math.Max(MinRows, DrawnTokens / tokens.Starts[^1]);
+        for (int start = 0; start < count; start += atOnce)
+        {
+            var random = new SplitMix64[Math.Min(atOnce, count - start)];
+            for (int row = 0; row < random.Length; row++)
+                random[row] = new SplitMix64(new SplitMix64(seed + (ulong)(first + start + row)).Next());
+            (float[] drawn, float[] offsets) = network.Draw(Run, columns, random);
+            int next = 0; // among the columns that have offsets
+            for (int p = 0; p < columns.Length; p++)
+            {
+                for (int row = 0; row < random.Length; row++)
+                {
+                    int token = (int)drawn[row * columns.Length + p];
+                    float offset = columns[p].HasOffset ? offsets[row * tokens.Offsets + next] : 0;
+                    block[tokens.Order[p]][start + row] = columns[p].Draw(token, offset, ref random[row]);
+                }
+                next += columns[p].HasOffset ? 1 : 0;
+            }
+        }
+    }
+
+    public void Save(Stream stream)
+    {
+        double[] tokens = network.Tokens.Save();
+        var spec = new TensorSpec(TokensName, TensorType.F64, tokens.Length);
+        SafetensorsWriter.Write(stream, [.. weights.Specs, spec], (tensor, write) =>
+        {
+            if (tensor == spec)
+                write(MemoryMarshal.AsBytes<double>(tokens));
+            else
+                weights.Write(tensor, write);
+        });
+    }
+
+    /// <summary>Reads what <see cref="Save"/> wrote, for columns and options that were checked.</summary>
+    /// <exception cref="FormatException">The file does not hold exactly its tensors.</exception>
+    public static TableGenerator Load(
+        TableShape shape, TabularOptions options, Stream stream, ComputeDevice device, bool fallbackToCpu)
+    {
+        SafetensorsReader reader = SafetensorsReader.Open(stream);
+        if (reader.ByName.GetValueOrDefault(TokensName) is not { Spec.Type: TensorType.F64 } entry)
+            throw TokenReader.Unsound();
+        // The header was held against the length of the file.
+        double[] tokens = new double[entry.Spec.Length / sizeof(double)];
+        reader.Read(entry, 0, MemoryMarshal.AsBytes(tokens.AsSpan()));
+        TableNetwork network = options.CreateNetwork(TokenTable.Load(shape, tokens, options.UsesModes));
+        IReadOnlyList<TensorSpec> specs = TableNetwork.Specs(network.DeclareTrained);
+        reader.Require([.. specs, entry.Spec]);
+        return new TableGenerator(network, options, HostWeights.Read(reader, specs), device, fallbackToCpu);
+    }
+
+    public void Dispose() => _inference.Dispose();
+
+    private void Run(
+        string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, Memory<float>[] results) =>
+        _inference.Run(key, pass, weights, rows, values, results);
 }

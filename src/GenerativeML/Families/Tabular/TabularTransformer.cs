@@ -53,7 +53,7 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
-        new Saved { Table = _table, Plan = _mapping.Plan, Label = _mapping.Data.Label, Options = _generator.Options },
+        new Saved(_table, _mapping.Plan, _mapping.Data.Label, _generator.Options),
         ModelJson.Options);
 
     private protected override void WriteWeights(Stream stream) => _generator.Save(stream);
@@ -82,16 +82,7 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
     }
 
     /// <summary>What <c>options.json</c> holds of a generator of tables.</summary>
-    private sealed record Saved
-    {
-        public required TableSchema Table { get; init; }
-
-        public required TablePlan Plan { get; init; }
-
-        public int? Label { get; init; }
-
-        public required TabularOptions Options { get; init; }
-    }
+    private sealed record Saved(TableSchema Table, TablePlan Plan, int? Label, TabularOptions Options);
 
     /// <summary>A generator of tables in a pipeline: it reads no column and adds none.</summary>
     private sealed class NoColumns(ITableGenerator generator) : IBatchModel

@@ -4,7 +4,7 @@ namespace GenerativeML;
 /// Between the values of a column and tokens: each value belongs to one of a bounded number of tokens, and each token
 /// stands for one value or for several, of which it knows how often each occurs.
 /// </summary>
-internal abstract class TokenColumn
+internal abstract record TokenColumn
 {
     /// <summary>The number of tokens; at least one.</summary>
     public abstract int Count { get; }
@@ -12,49 +12,33 @@ internal abstract class TokenColumn
     /// <summary>Whether a value is a token and an offset from it.</summary>
     public virtual bool HasOffset => false;
 
-    /// <summary>The token of a value.</summary>
-    public abstract int Encode(TableBlock block, int column, int row);
+    /// <summary>The share of each token's values that is allowed, (Count); null where all are.</summary>
+    public float[]? Allowed { get; protected init; }
+
+    /// <summary>The token of a number or code, in a row of this number.</summary>
+    public abstract int Encode(double value, int row);
 
     /// <summary>Where a value lies in its token, from −1 to 1.</summary>
-    public virtual float Offset(TableBlock block, int column, int row, int token) => 0;
+    public virtual float Offset(double value, int token) => 0;
 
-    /// <summary>The way back, for all values or for those that a limit allows.</summary>
-    public abstract TokenValues Values(TableLimit? limit);
+    /// <summary>The same tokens for the values that a limit allows; for all of them if it is null.</summary>
+    public abstract TokenColumn Limited(TableLimit? limit);
+
+    /// <summary>A value of a token: a random one of those that are allowed, or that of an offset.</summary>
+    public abstract double Draw(int token, float offset, ref SplitMix64 random);
 
     /// <summary>All that it takes to make the tokens again, as numbers.</summary>
     public abstract IEnumerable<double> Save();
 }
 
-/// <summary>Draws the values of tokens.</summary>
-internal abstract class TokenValues
+/// <summary>A token for each frequent category of a column, and one for all rare ones together.</summary>
+internal sealed record CategoryTokens : TokenColumn
 {
-    /// <summary>
-    /// The share of each token's values that is allowed, (tokens); null where all are. A value of a token without any
-    /// is not asked for.
-    /// </summary>
-    public float[]? Allowed { get; protected init; }
-
-    /// <summary>
-    /// Writes a random value of a token, as likely as it is among the token's values, or that of an offset.
-    /// </summary>
-    public abstract void Draw(
-        int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random);
-}
-
-/// <summary>
-/// A token for each frequent category of a column, and one for all rare ones together, which are told apart by nothing
-/// but how often they occur.
-/// </summary>
-internal sealed class CategoryTokens : TokenColumn
-{
+    private readonly long[] _counts;
     private readonly int[] _tokenOf;
     private readonly int[] _frequent; // the category of each token but the last, which is for the rare ones
-    private readonly int[] _rare;
-    private readonly long[] _counts;
-    private readonly Draws _any;
 
-    /// <param name="counts">How often each category occurs.</param>
-    /// <param name="max">The most categories, by frequency, that have tokens of their own.</param>
+    /// <summary>Tokens of categories by their counts, of which at most so many have one of their own.</summary>
     public CategoryTokens(IReadOnlyList<long> counts, int max)
     {
         _counts = [.. counts];
@@ -62,17 +46,21 @@ internal sealed class CategoryTokens : TokenColumn
         // A token for a single rare one would be the same as its own.
         int own = counts.Count <= max + 1 ? counts.Count : max;
         _frequent = order[..own];
-        _rare = order[own..];
+        Rare = order[own..];
+        UpTo = SumsOf(Rare);
+        Count = own + (Rare.Length > 0 ? 1 : 0);
         _tokenOf = new int[counts.Count];
         for (int i = 0; i < order.Length; i++)
             _tokenOf[order[i]] = Math.Min(i, own);
-        _any = new Draws(this, null);
     }
 
-    public override int Count => _frequent.Length + (_rare.Length > 0 ? 1 : 0);
+    public override int Count { get; }
 
-    /// <summary>The tokens of a file.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    private int[] Rare { get; init; } // those that are allowed
+
+    private double[] UpTo { get; init; } // running sums of their counts
+
+    /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
     public static CategoryTokens Load(ref TokenReader reader, int categories)
     {
         int max = reader.NextCount(categories);
@@ -82,39 +70,28 @@ internal sealed class CategoryTokens : TokenColumn
         return new CategoryTokens(counts, max);
     }
 
-    public override int Encode(TableBlock block, int column, int row) => _tokenOf[block.Codes(column)[row]];
+    public override int Encode(double value, int row) => _tokenOf[(int)value];
 
-    public override TokenValues Values(TableLimit? limit) =>
-        limit is CategoryLimit categories ? new Draws(this, categories.Allowed) : _any;
+    public override TokenColumn Limited(TableLimit? limit)
+    {
+        if (limit is not CategoryLimit { Allowed: bool[] allowed })
+            return this;
+        int[] rare = [.. Rare.Where(code => allowed[code])];
+        double[] upTo = SumsOf(rare);
+        float[] shares = new float[Count];
+        for (int token = 0; token < _frequent.Length; token++)
+            shares[token] = allowed[_frequent[token]] ? 1 : 0;
+        if (rare.Length > 0)
+            shares[^1] = (float)(upTo[^1] / UpTo[^1]);
+        return this with { Rare = rare, UpTo = upTo, Allowed = shares };
+    }
+
+    public override double Draw(int token, float offset, ref SplitMix64 random) =>
+        token < _frequent.Length ? _frequent[token] : Rare[Cumulative.Draw(UpTo, ref random)];
 
     public override IEnumerable<double> Save() => [_frequent.Length, .. _counts.Select(count => (double)count)];
 
-    private sealed class Draws : TokenValues
-    {
-        private readonly CategoryTokens _tokens;
-        private readonly int[] _rare;
-        private readonly double[] _upTo; // sums of the counts of the rare ones
-
-        public Draws(CategoryTokens tokens, bool[]? allowed)
-        {
-            _tokens = tokens;
-            _rare = allowed is null ? tokens._rare : [.. tokens._rare.Where(code => allowed[code])];
-            _upTo = Cumulative.Sums(_rare.Select(code => (double)tokens._counts[code]));
-            if (allowed is null)
-                return;
-            Allowed = new float[tokens.Count];
-            for (int token = 0; token < tokens._frequent.Length; token++)
-                Allowed[token] = allowed[tokens._frequent[token]] ? 1 : 0;
-            if (_rare.Length > 0)
-                Allowed[^1] = (float)(_upTo[^1] / tokens._rare.Sum(code => (double)tokens._counts[code]));
-        }
-
-        public override void Draw(
-            int token, float offset, TableBlock block, int column, int row, ref SplitMix64 random) =>
-            block.Codes(column)[row] = token < _tokens._frequent.Length
-                ? _tokens._frequent[token]
-                : _rare[Cumulative.Find(_upTo, random.NextDouble() * _upTo[^1])];
-    }
+    private double[] SumsOf(int[] codes) => Cumulative.Sums(codes.Select(code => (double)_counts[code]));
 }
 
 /// <summary>Draws by running sums.</summary>
@@ -127,16 +104,15 @@ internal static class Cumulative
         return [.. weights.Select(weight => sum += weight)];
     }
 
-    /// <summary>
-    /// The first of ascending sums that is greater than <paramref name="value"/>, or the last of all.
-    /// </summary>
-    public static int Find(ReadOnlySpan<double> upTo, double value)
+    /// <summary>An item, as likely as its weight is large, by the running sums of all.</summary>
+    public static int Draw(ReadOnlySpan<double> upTo, ref SplitMix64 random)
     {
-        int low = 0, high = upTo.Length - 1;
+        double point = random.NextDouble() * upTo[^1];
+        int low = 0, high = upTo.Length - 1; // where the first greater sum is
         while (low < high)
         {
             int middle = (low + high) / 2;
-            if (upTo[middle] > value)
+            if (upTo[middle] > point)
                 high = middle;
             else
                 low = middle + 1;
@@ -153,8 +129,7 @@ internal ref struct TokenReader(ReadOnlySpan<double> values)
     /// <summary>Whether all numbers were read.</summary>
     public readonly bool IsAtEnd => _rest.IsEmpty;
 
-    /// <summary>The next number.</summary>
-    /// <exception cref="FormatException">There is none, or none that makes sense.</exception>
+    /// <summary>The next number, or a <see cref="FormatException"/>.</summary>
     public double Next(Func<double, bool> isSound)
     {
         if (_rest.IsEmpty || !isSound(_rest[0]))
@@ -165,7 +140,6 @@ internal ref struct TokenReader(ReadOnlySpan<double> values)
     }
 
     /// <summary>The next number, a whole one that is at most as large, nor larger than what is left to read.</summary>
-    /// <exception cref="FormatException">There is none.</exception>
     public int NextCount(int max)
     {
         int most = Math.Min(max, _rest.Length);

@@ -1,8 +1,6 @@
 namespace GenerativeML;
 
-/// <summary>The tokens of all columns of a table, in the order in which a row's are generated.</summary>
-/// <param name="Shape">The table.</param>
-/// <param name="Columns">The tokens of each position.</param>
+/// <summary>The tokens of all columns of a table, by position: in the order in which a row's are generated.</summary>
 internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> Columns)
 {
     /// <summary>The most categories of a column that have tokens of their own.</summary>
@@ -20,10 +18,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
 
     private const int ReadRows = 1024;
 
-    /// <summary>
-    /// The column of each position: those of the table in their order, but the label last, so that what it depends on
-    /// is known when it is drawn.
-    /// </summary>
+    /// <summary>The column of each position: the label comes last, when what it depends on is known.</summary>
     public IReadOnlyList<int> Order { get; } = OrderOf(Shape);
 
     /// <summary>The number of tokens of each position.</summary>
@@ -33,31 +28,32 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     public IReadOnlyList<int> Starts { get; } =
         [0, .. Cumulative.Sums(Columns.Select(c => (double)c.Count)).Select(sum => (int)sum)];
 
-    /// <summary>The positions whose values are a token and an offset.</summary>
-    public IReadOnlyList<int> WithOffset { get; } =
-        [.. Enumerable.Range(0, Columns.Count).Where(p => Columns[p].HasOffset)];
+    /// <summary>The number of positions whose values are a token and an offset.</summary>
+    public int Offsets { get; } = Columns.Count(c => c.HasOffset);
 
     /// <summary>How often each token of each position occurs in training rows.</summary>
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
 
-    /// <summary>
-    /// Chooses tokens by the rows of a table, those of a column of numbers by a random sample of its values.
-    /// </summary>
-    public static TokenTable Learn(
-        ITableSource source, Func<TableColumn, double[], TokenColumn> numbers, int seed, CancellationToken cancellation)
+    /// <summary>Chooses tokens by the rows of a table, those of numbers by a random sample of their values.</summary>
+    public static TokenTable Learn(ITableSource source, bool modes, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
         int rows = Math.Clamp(SampledValues / shape.Columns.Count, MinSample, MaxSample);
         var sample = new TableBlock(shape, (int)Math.Min(rows, source.RowCount));
         long[][] counts = [.. shape.Columns.Select(c => new long[c.Categories])];
         int sampled = Sample(source, sample, counts, seed, cancellation);
-        return new TokenTable(shape, [.. OrderOf(shape).Select(c => shape.Columns[c].Kind == TableColumnKind.Continuous
-            ? numbers(shape.Columns[c], sample.Numbers(c)[..sampled])
-            : new CategoryTokens(counts[c], MaxCategories))]);
+        return new TokenTable(shape, [.. OrderOf(shape).Select(TokensOf)]);
+
+        TokenColumn TokensOf(int c)
+        {
+            TableColumn column = shape.Columns[c];
+            return column.Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[c], MaxCategories)
+                : modes ? NumberModes.Learn(column, sample[c].AsSpan(0, sampled))
+                : NumberTokens.Learn(column, sample[c].AsSpan(0, sampled), MaxNumbers);
+        }
     }
 
-    /// <summary>The tokens that <see cref="Save"/> gave; numbers are modes and offsets, or intervals.</summary>
-    /// <exception cref="FormatException">They make no sense.</exception>
+    /// <summary>The tokens that <see cref="Save"/> gave, or a <see cref="FormatException"/>.</summary>
     public static TokenTable Load(TableShape shape, ReadOnlySpan<double> values, bool modes)
     {
         var reader = new TokenReader(values);
@@ -95,10 +91,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         .. shape.Label is int label ? new[] { label } : [],
     ];
 
-    /// <summary>
-    /// Reads a table once: a random sample of its rows, every row equally likely (Vitter's algorithm R 1985), and how
-    /// often each category occurs in all of them. With no more rows than its size the sample holds them all, in order.
-    /// </summary>
+    // A random sample of a table's rows, every row equally likely (Vitter's algorithm R 1985), in order where it holds
+    // them all; and how often each category occurs in all of them.
     private static int Sample(
         ITableSource source, TableBlock sample, long[][] counts, int seed, CancellationToken cancellation)
     {
@@ -106,7 +100,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         long seen = 0;
         var block = new TableBlock(source.Shape, ReadRows);
         using ITableReader reader = source.Open();
-        for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+        for (int n; (n = reader.Read(block, ReadRows)) > 0;)
         {
             cancellation.ThrowIfCancellationRequested();
             for (int row = 0; row < n; row++, seen++)
@@ -117,26 +111,21 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
             }
             for (int c = 0; c < counts.Length; c++)
             {
-                foreach (int code in counts[c].Length == 0 ? [] : block.Codes(c).AsSpan(0, n))
-                    counts[c][code]++;
+                for (int row = 0; row < n && counts[c].Length > 0; row++)
+                    counts[c][(int)block[c][row]]++;
             }
         }
         return (int)Math.Min(seen, sample.Capacity);
     }
 }
 
-/// <summary>
-/// The rows of a table as tokens: a field with a token for each position, and where there are offsets, one with those.
-/// Counts how often training rows have each token.
-/// </summary>
+/// <summary>The rows of a table as tokens, and offsets if there are any; counts how often tokens occur.</summary>
 internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowSource, IRowObserver
 {
     public IReadOnlyList<RowField> Fields { get; } =
     [
         new RowField("tokens", FieldKind.Int64, tokens.Columns.Count),
-        .. tokens.WithOffset.Count > 0
-            ? new[] { new RowField("offsets", FieldKind.Single, tokens.WithOffset.Count) }
-            : [],
+        .. tokens.Offsets > 0 ? new[] { new RowField("offsets", FieldKind.Single, tokens.Offsets) } : [],
     ];
 
     /// <summary>How often each token of each position was seen.</summary>
@@ -159,17 +148,16 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
         {
             if (_block is null || _block.Capacity < count)
                 _block = new TableBlock(tokens.Shape, count);
-            int n = rows.Read(_block, 0, count);
+            int n = rows.Read(_block, count);
             for (int row = 0; row < n; row++)
             {
                 Span<long> to = block.Int64Row(0, start + row);
-                for (int p = 0; p < to.Length; p++)
-                    to[p] = tokens.Columns[p].Encode(_block, tokens.Order[p], row);
-                for (int i = 0; i < tokens.WithOffset.Count; i++)
+                for (int p = 0, next = 0; p < to.Length; p++)
                 {
-                    int p = tokens.WithOffset[i];
-                    block.SingleRow(1, start + row)[i] =
-                        tokens.Columns[p].Offset(_block, tokens.Order[p], row, (int)to[p]);
+                    double value = _block[tokens.Order[p]][row];
+                    to[p] = tokens.Columns[p].Encode(value, row);
+                    if (tokens.Columns[p].HasOffset)
+                        block.SingleRow(1, start + row)[next++] = tokens.Columns[p].Offset(value, (int)to[p]);
                 }
             }
             return n;

@@ -3,20 +3,16 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>A condition in terms of a table's columns.</summary>
-/// <param name="Data">What rows of the data must meet; they are held against it one by one.</param>
-/// <param name="Model">What the generator is asked for, which it limits its columns to.</param>
+/// <summary>What rows of the data must meet, one by one, and what the generator is asked for.</summary>
 internal sealed record TableQuery(TableCondition Data, TableCondition Model);
 
-/// <summary>
-/// Takes a condition by names and values to columns and codes, or says why none of the rows can meet it.
-/// </summary>
+/// <summary>Takes a condition by names and values to columns and codes, or says why no row can meet it.</summary>
 internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping)
 {
     private const int ShownValues = 10;
 
     private readonly TableField[] _fields = [.. schema.Fields];
-    private readonly TableType[] _types = [.. schema.Columns.SelectMany(c => c.Fields.Select(_ => c.Type))];
+    private readonly TableSchemaColumn[] _columns = [.. schema.Columns.SelectMany(c => c.Fields.Select(_ => c))];
 
     /// <summary>Resolves a condition.</summary>
     /// <exception cref="ArgumentException">No row can meet it; the message says why.</exception>
@@ -34,60 +30,62 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                     $"Column '{condition.Column}', which the condition names, is not generated. There are "
                     + $"{Names(_fields.Select(f => f.Column.Name))}.");
             }
-            TableLimit limit = _fields[field].Categories is TableValues categories
-                ? Codes(field, categories, condition)
-                : Numbers(field, condition);
-            limits[field] = limits.TryGetValue(field, out TableLimit? earlier) ? Both(earlier, limit, where) : limit;
+            TableLimit limit = _fields[field].Categories is null ? Numbers(field, condition) : Codes(field, condition);
+            limits[field] = limits.TryGetValue(field, out TableLimit? earlier)
+                ? earlier.And(limit)
+                    ?? throw Impossible($"No row can meet the condition {where}: its parts contradict each other.")
+                : limit;
         }
         return new TableQuery(new([.. limits.Values]), new(ModelLimits(limits, where)));
     }
 
-    private CategoryLimit Codes(int field, TableValues categories, ColumnCondition condition)
+    private CategoryLimit Codes(int field, ColumnCondition condition)
     {
-        TableType type = _types[field];
-        bool boolean = TableItem.Named(type.Item).Type is BooleanDataViewType;
-        TableValues shown = KeyTexts(field) ?? categories;
-        if (condition.Values is ValueRange && (shown.Numbers is null || boolean))
+        object?[] values = ValuesOf(field);
+        if (condition.Values is ValueRange && !values.OfType<double>().Any())
             throw Impossible($"Column '{condition.Column}' holds no numbers: a range cannot be asked for there.");
-        int[] codes = [.. Enumerable.Range(0, categories.Count)];
         object?[] asked = condition.Values is SomeValues some ? [.. some.Values] : [];
-        if (Array.Find(asked, value => !codes.Any(code => Is(code, value!))) is object unknown)
+        if (Array.Find(asked, one => !values.Any(value => Is(value, one))) is object unknown)
         {
             throw Impossible(
                 $"No row can meet the condition {condition}: {new SomeValues([unknown]).ToString()[2..]} was never seen"
                 + $" there. {Seen()}");
         }
-        bool[] allowed =
-        [
-            .. codes.Select(code => condition.Values switch
-            {
-                ValueRange range => !IsMissing(code) && shown.Numbers![code] >= OfType(field, range.Min)
-                    && shown.Numbers[code] <= OfType(field, range.Max),
-                Presence presence => IsMissing(code) == presence.IsMissing,
-                _ => asked.Any(value => Is(code, value!)),
-            }),
-        ];
+        bool[] allowed = Array.ConvertAll(values, value => condition.Values switch
+        {
+            ValueRange range => value is double number && number >= OfType(field, range.Min)
+                && number <= OfType(field, range.Max),
+            Presence presence => value is null == presence.IsMissing,
+            _ => asked.Any(one => Is(value, one)),
+        });
         return allowed.Contains(true)
             ? new CategoryLimit(field, allowed)
             : throw Impossible(
                 $"No row can meet the condition {condition}: no such value was in the training rows. {Seen()}");
 
-        bool IsMissing(int code) => categories.Texts is IReadOnlyList<string> texts
-            ? texts[code].Length == 0
-            : double.IsNaN(categories.Numbers![code]) || type.KeyCount > 0 && categories.Numbers[code] == 0;
-
-        bool Is(int code, object value) => (value, shown) switch
+        bool Is(object? value, object? one) => one switch
         {
-            (string text, { Texts: not null }) => shown.Texts[code] == text && !IsMissing(code),
-            (bool flag, { Numbers: not null }) => boolean && shown.Numbers[code] != 0 == flag,
-            (double.NaN, _) => IsMissing(code),
-            (double number, { Numbers: not null }) =>
-                !boolean && shown.Numbers[code] == OfType(field, number) && !IsMissing(code),
-            _ => false,
+            double.NaN => value is null,
+            double number => OfType(field, number).Equals(value),
+            _ => one!.Equals(value),
         };
 
-        string Seen() =>
-            $"It has {categories.Count} different values: {Names(shown.Texts ?? shown.Numbers!.Select(Text))}.";
+        string Seen() => $"It has {values.Length} different values: "
+            + $"{Names(values.Select(v => Convert.ToString(v, CultureInfo.InvariantCulture) ?? ""))}.";
+    }
+
+    /// <summary>Each code's value as conditions name it: a text, number or Boolean; null where it is missing.</summary>
+    private object?[] ValuesOf(int field)
+    {
+        TableValues codes = _fields[field].Categories!;
+        if (codes.Texts is not null)
+            return [.. codes.Texts.Select(text => text.Length == 0 ? null : text)];
+        bool isBoolean = ItemOf(field).Type is BooleanDataViewType, isKey = _columns[field].Type.KeyCount > 0;
+        TableValues? keys = _columns[field].Annotations.FirstOrDefault(a => a.Name == "KeyValues")?.Values;
+        return [.. codes.Numbers!.Select<double, object?>(number => double.IsNaN(number) ? null
+            : isBoolean ? number != 0
+            : isKey ? TableValues.OfKey(keys, number)
+            : number)];
     }
 
     private NumberLimit Numbers(int field, ColumnCondition condition)
@@ -118,11 +116,11 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                 $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to"
                 + $" {Show(column.Max)}{Steps()}.");
 
-        string Show(double value) => TableItem.Named(_types[field].Item).Type switch
+        string Show(double value) => ItemOf(field) switch
         {
-            TimeSpanDataViewType => $"{TableTimes.ToDuration(value)}",
-            _ when column.IsTime => TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture),
-            _ => Text(value),
+            { Type: TimeSpanDataViewType } => $"{TableTimes.ToDuration(value)}",
+            { IsTime: true } => TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture),
+            _ => value.ToString(CultureInfo.InvariantCulture),
         };
 
         string Steps() => NumberStep.All(column.IsTime)[column.Step] switch
@@ -168,10 +166,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return model;
     }
 
-    /// <summary>
-    /// What a limit of a greater column says of its gap, and of the smaller columns, whose limits are narrowed. It may
-    /// allow too much, as the gap depends on the row: rows are held against the condition in any case.
-    /// </summary>
+    // What a limit of a greater column says of its gap, and of the smaller columns, whose limits are narrowed. It may
+    // allow too much, as the gap depends on the row: rows are held against the condition in any case.
     private NumberLimit GapLimit(
         TableDifference difference, NumberLimit upper, Dictionary<int, TableLimit> limits, RowCondition where)
     {
@@ -200,45 +196,10 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return new NumberLimit(column, upper.Min - high - rounding, upper.Max - low + rounding, upper.Missing);
     }
 
-    private static TableLimit Both(TableLimit one, TableLimit other, RowCondition where)
-    {
-        TableLimit? both = (one, other) switch
-        {
-            (CategoryLimit a, CategoryLimit b) when a.Allowed.Zip(b.Allowed).Any(p => p.First && p.Second) =>
-                a with { Allowed = [.. a.Allowed.Zip(b.Allowed, (x, y) => x && y)] },
-            (NumberLimit a, NumberLimit b) when a.Missing == b.Missing =>
-                a.Missing || Math.Max(a.Min, b.Min) <= Math.Min(a.Max, b.Max)
-                    ? a with { Min = Math.Max(a.Min, b.Min), Max = Math.Min(a.Max, b.Max) }
-                    : null,
-            _ => null,
-        };
-        return both ?? throw Impossible($"No row can meet the condition {where}: its parts contradict each other.");
-    }
-
-    /// <summary>For a key whose values have texts or numbers: those of each code; null where it has none.</summary>
-    private TableValues? KeyTexts(int field)
-    {
-        if (_types[field].KeyCount == 0)
-            return null;
-        TableSchemaColumn column = schema.Columns.First(c => c.Fields.Any(f => ReferenceEquals(f, _fields[field])));
-        if (column.Annotations.FirstOrDefault(a => a.Name == "KeyValues")?.Values is not TableValues values)
-            return null;
-        int[] keys = [.. _fields[field].Categories!.Numbers!.Select(key => (int)Math.Min(key, int.MaxValue))];
-        return new TableValues
-        {
-            Texts = values.Texts is null ? null : [.. keys.Select(key => Value(values.Texts, key) ?? "")],
-            Numbers = values.Numbers is null
-                ? null
-                : [.. keys.Select(key => key == 0 ? double.NaN : Value(values.Numbers, key))],
-        };
-
-        static T? Value<T>(IReadOnlyList<T> values, int key) =>
-            key >= 1 && key <= values.Count ? values[key - 1] : default;
-    }
+    private TableItem ItemOf(int field) => TableItem.Named(_columns[field].Type.Item);
 
     /// <summary>A number as the column's type has it.</summary>
-    private double OfType(int field, double value) =>
-        TableItem.Named(_types[field].Item).IsSingle ? NumberStep.Plain((float)value) : value;
+    private double OfType(int field, double value) => ItemOf(field).IsSingle ? NumberStep.Plain((float)value) : value;
 
     private static string Names(IEnumerable<string> names)
     {
@@ -246,7 +207,47 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return string.Join(", ", shown.Take(ShownValues)) + (shown.Length > ShownValues ? ", …" : "");
     }
 
-    private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
-
     private static ArgumentException Impossible(string message) => new(message);
+}
+
+/// <summary>What rows are asked for: a limit for each of some columns, all of which must hold.</summary>
+internal sealed record TableCondition(IReadOnlyList<TableLimit> Limits)
+{
+    /// <summary>Whether a row of a block is one of those asked for.</summary>
+    public bool Holds(TableBlock block, int row) => Limits.All(limit => limit.Allows(block[limit.Column][row]));
+}
+
+/// <summary>The values that a condition allows in one column, by its number.</summary>
+internal abstract record TableLimit(int Column)
+{
+    /// <summary>Whether a value of this column is one of them.</summary>
+    public abstract bool Allows(double value);
+
+    /// <summary>What both limits allow; null for nothing.</summary>
+    public abstract TableLimit? And(TableLimit other);
+}
+
+/// <summary>Some of a categorical column's categories: for each code, whether it is allowed; at least one is.</summary>
+internal sealed record CategoryLimit(int Column, bool[] Allowed) : TableLimit(Column)
+{
+    public override bool Allows(double value) => Allowed[(int)value];
+
+    public override TableLimit? And(TableLimit other)
+    {
+        bool[] both = [.. Allowed.Zip(((CategoryLimit)other).Allowed, (a, b) => a && b)];
+        return both.Contains(true) ? this with { Allowed = both } : null;
+    }
+}
+
+/// <summary>A range of a continuous column, empty where no number is allowed, and whether one may be missing.</summary>
+internal sealed record NumberLimit(int Column, double Min, double Max, bool Missing) : TableLimit(Column)
+{
+    public override bool Allows(double value) => double.IsNaN(value) ? Missing : value >= Min && value <= Max;
+
+    public override TableLimit? And(TableLimit other)
+    {
+        var (_, min, max, missing) = (NumberLimit)other;
+        (min, max) = (Math.Max(Min, min), Math.Min(Max, max));
+        return missing == Missing && (missing || min <= max) ? this with { Min = min, Max = max } : null;
+    }
 }

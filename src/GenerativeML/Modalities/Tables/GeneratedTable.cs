@@ -24,14 +24,13 @@ internal sealed class GeneratedTable(
 
     public int BlockRows => Rows;
 
-    public IGeneratedBlock Open() => new Block(this);
+    public IGeneratedBlock Open() => new Block(this, mapping);
 
-    /// <summary>Makes sure that a row meets the condition.</summary>
-    /// <exception cref="InvalidOperationException">None of many does.</exception>
+    /// <summary>Makes sure that a row of many meets the condition.</summary>
     public void CheckPossible()
     {
         if (_query is not null)
-            new Block(this).Compute(0, 0, 1);
+            new Block(this, mapping).Compute(0, 0, 1);
     }
 
     private void Draw(TableBlock model, TableBlock data, int count, long block, long first)
@@ -42,10 +41,22 @@ internal sealed class GeneratedTable(
         mapping.Decode(model, data, count);
     }
 
-    private sealed class Block(GeneratedTable rows) : IGeneratedBlock
+    private Delegate Getter(TableBlock data, int column, IBatchPosition at)
     {
-        private readonly TableBlock _model = rows.NewBlock(ofModel: true), _data = rows.NewBlock(ofModel: false);
-        private readonly TableBlock? _tries = rows._query is null ? null : rows.NewBlock(ofModel: false);
+        int first = table.Columns.Take(column).Sum(c => c.Fields.Count);
+        TableSchemaColumn wanted = table.Columns[column];
+        return TableItem.Named(wanted.Type.Item).Getter(
+            wanted.Fields.Select((field, i) => (field, data[first + i])), wanted.Type.Dimensions is not null, at);
+    }
+
+    private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,
+        $"The condition {where} is met too rarely: by {(met == 0 ? "none" : met)} of {tried} rows that the model made"
+        + $" ({(double)met / tried:P3}). Ask for less, or learn from rows that meet it more often."));
+
+    private sealed class Block(GeneratedTable rows, TableMapping mapping) : IGeneratedBlock
+    {
+        private readonly TableBlock _model = new(mapping.Model, Rows), _data = new(mapping.Data, Rows);
+        private readonly TableBlock? _tries = rows._query is null ? null : new(mapping.Data, Rows);
         private long _number = -1, _tried;
         private int _made;
 
@@ -71,31 +82,15 @@ internal sealed class GeneratedTable(
                         _tries.CopyRow(i, _data, _made++);
                 }
                 inVain = _made > before ? 0 : inVain + count;
-                if (inVain < MaxTries)
-                    continue;
-                (long tried, _number) = (_tried, -1);
-                throw rows.TooRare(_made, tried);
+                if (inVain >= MaxTries)
+                {
+                    _number = -1;
+                    throw rows.TooRare(_made, _tried);
+                }
             }
             return _made;
         }
 
-        public Delegate Getter(int column, IBatchPosition at)
-        {
-            IReadOnlyList<TableSchemaColumn> columns = rows.Columns;
-            int first = columns.Take(column).Sum(c => c.Fields.Count);
-            TableSchemaColumn wanted = columns[column];
-            return TableItem.Named(wanted.Type.Item).Getter(
-                [.. wanted.Fields.Select((field, i) => new DecodedField(field, _data, first + i))],
-                wanted.Type.Dimensions is not null,
-                at);
-        }
+        public Delegate Getter(int column, IBatchPosition at) => rows.Getter(_data, column, at);
     }
-
-    private IReadOnlyList<TableSchemaColumn> Columns => table.Columns;
-
-    private TableBlock NewBlock(bool ofModel) => new(ofModel ? mapping.Model : mapping.Data, Rows);
-
-    private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,
-        $"The condition {where} is met too rarely: by {(met == 0 ? "none" : met)} of {tried} rows that the model made"
-        + $" ({(double)met / tried:P3}). Ask for less, or learn from rows that meet it more often."));
 }

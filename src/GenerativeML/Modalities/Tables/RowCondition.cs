@@ -29,7 +29,7 @@ public sealed class RowCondition
     public RowCondition Equal(string columnName, double value) => OneOf(columnName, value);
 
     /// <summary>The column holds this Boolean.</summary>
-    public RowCondition Equal(string columnName, bool value) => With(new(columnName, new SomeValues([value])));
+    public RowCondition Equal(string columnName, bool value) => With(columnName, new SomeValues([value]));
 
     /// <summary>The column holds this time.</summary>
     public RowCondition Equal(string columnName, DateTime value) => Between(columnName, value, value);
@@ -38,7 +38,7 @@ public sealed class RowCondition
     public RowCondition OneOf(string columnName, params IReadOnlyList<string> values)
     {
         ArgumentNullException.ThrowIfNull(values);
-        return With(new(columnName, new SomeValues([.. values])));
+        return With(columnName, new SomeValues([.. values]));
     }
 
     /// <summary>The column holds one of these numbers; NaN is a missing one.</summary>
@@ -47,23 +47,23 @@ public sealed class RowCondition
         ArgumentNullException.ThrowIfNull(values);
         return values is [double.NaN]
             ? Missing(columnName)
-            : With(new(columnName, new SomeValues([.. values.Select(v => (object)v)])));
+            : With(columnName, new SomeValues([.. values.Select(v => (object)v)]));
     }
 
     /// <summary>The column's number is at least the one and at most the other.</summary>
     /// <exception cref="ArgumentException">No number is.</exception>
     public RowCondition Between(string columnName, double min, double max) =>
-        With(new(columnName, new ValueRange(min, max)));
+        With(columnName, new ValueRange(min, max));
 
     /// <summary>The column's time is not before the one and not after the other.</summary>
     /// <exception cref="ArgumentException">No time is.</exception>
     public RowCondition Between(string columnName, DateTime first, DateTime last) =>
-        With(new(columnName, new TimeRange(first, last)));
+        With(columnName, new TimeRange(first, last));
 
     /// <summary>The column's duration is at least the one and at most the other.</summary>
     /// <exception cref="ArgumentException">No duration is.</exception>
     public RowCondition Between(string columnName, TimeSpan min, TimeSpan max) =>
-        With(new(columnName, new ValueRange(min.Ticks, max.Ticks)));
+        With(columnName, new ValueRange(min.Ticks, max.Ticks));
 
     /// <summary>The column's number is at least this.</summary>
     public RowCondition AtLeast(string columnName, double min) => Between(columnName, min, double.PositiveInfinity);
@@ -72,36 +72,31 @@ public sealed class RowCondition
     public RowCondition AtMost(string columnName, double max) => Between(columnName, double.NegativeInfinity, max);
 
     /// <summary>The column's value is missing: NaN, empty text, or a missing key.</summary>
-    public RowCondition Missing(string columnName) => With(new(columnName, new Presence(IsMissing: true)));
+    public RowCondition Missing(string columnName) => With(columnName, new Presence(IsMissing: true));
 
     /// <summary>The column's value is not missing.</summary>
-    public RowCondition Present(string columnName) => With(new(columnName, new Presence(IsMissing: false)));
+    public RowCondition Present(string columnName) => With(columnName, new Presence(IsMissing: false));
 
     /// <inheritdoc/>
     public override string ToString() => string.Join(" and ", Columns);
 
-    private RowCondition With(ColumnCondition condition) => new() { Columns = Columns.Add(condition) };
+    private RowCondition With(string columnName, ValueCondition values)
+    {
+        if (string.IsNullOrWhiteSpace(columnName))
+            throw new ArgumentException("A condition names no column.", nameof(columnName));
+        if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
+            throw new ArgumentException($"The condition on column '{columnName}' names no value.", nameof(values));
+        var condition = new ColumnCondition(columnName, values);
+        return values is ValueRange range && !(range.Min <= range.Max)
+            ? throw new ArgumentException(
+                $"No value meets the condition {condition}: the range is empty.", nameof(values))
+            : new() { Columns = Columns.Add(condition) };
+    }
 }
 
 /// <summary>What a condition asks of one column.</summary>
-internal sealed record ColumnCondition
+internal sealed record ColumnCondition(string Column, ValueCondition Values)
 {
-    /// <exception cref="ArgumentException">It names no column, no value, or an empty range.</exception>
-    public ColumnCondition(string column, ValueCondition values)
-    {
-        if (string.IsNullOrWhiteSpace(column))
-            throw new ArgumentException("A condition names no column.", nameof(column));
-        (Column, Values) = (column, values);
-        if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
-            throw new ArgumentException($"The condition on column '{column}' names no value.", nameof(values));
-        if (values is ValueRange range && !(range.Min <= range.Max))
-            throw new ArgumentException($"No value meets the condition {this}: the range is empty.", nameof(values));
-    }
-
-    public string Column { get; }
-
-    public ValueCondition Values { get; }
-
     public override string ToString() => $"'{Column}' {Values}";
 }
 

@@ -10,12 +10,7 @@ internal sealed class TableBinding
 
     private readonly int[] _columnOf; // of each field
 
-    /// <param name="schema">The schema of the data.</param>
-    /// <param name="options">The options that name columns.</param>
-    /// <param name="parameter">What errors call the data.</param>
-    /// <exception cref="ArgumentOutOfRangeException">
-    /// A column that the options name is missing, or one is of a type that tables cannot hold.
-    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or no table can hold it.</exception>
     public TableBinding(DataViewSchema schema, TabularOptions options, string parameter)
     {
         DataViewSchema.Column[] visible = [.. schema.Where(c => !c.IsHidden)];

@@ -1,31 +1,29 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A type of values that tables can hold, between ML.NET and the two forms in which values are learned: numbers and
-/// texts. Times are numbers of ticks, see <see cref="TableTimes"/>.
-/// </summary>
+/// <summary>A type of values that tables can hold, between ML.NET and what is learned: numbers and texts.</summary>
 internal abstract class TableItem(string name, PrimitiveDataViewType type)
 {
     private static readonly TableItem[] s_all =
     [
-        new NumberItem<float>("Single", NumberDataViewType.Single, NumberStep.Plain, v => (float)v),
-        new NumberItem<double>("Double", NumberDataViewType.Double, v => v, v => v),
-        new NumberItem<sbyte>("SByte", NumberDataViewType.SByte, v => v, v => (sbyte)v),
-        new NumberItem<byte>("Byte", NumberDataViewType.Byte, v => v, v => (byte)v),
-        new NumberItem<short>("Int16", NumberDataViewType.Int16, v => v, v => (short)v),
-        new NumberItem<ushort>("UInt16", NumberDataViewType.UInt16, v => v, v => (ushort)v),
-        new NumberItem<int>("Int32", NumberDataViewType.Int32, v => v, v => (int)v),
-        new NumberItem<uint>("UInt32", NumberDataViewType.UInt32, v => v, v => (uint)v),
-        new NumberItem<long>("Int64", NumberDataViewType.Int64, v => v, v => (long)v),
-        new NumberItem<ulong>("UInt64", NumberDataViewType.UInt64, v => v, v => (ulong)v),
-        new NumberItem<bool>("Boolean", BooleanDataViewType.Instance, v => v ? 1 : 0, v => v != 0),
-        new NumberItem<DateTime>("DateTime", DateTimeDataViewType.Instance, TableTimes.Read, TableTimes.ToTime),
+        new TableItem<float>("Single", NumberDataViewType.Single, NumberStep.Plain, v => (float)v),
+        new TableItem<double>("Double", NumberDataViewType.Double, v => v, v => v),
+        new TableItem<sbyte>("SByte", NumberDataViewType.SByte, v => v, v => (sbyte)v),
+        new TableItem<byte>("Byte", NumberDataViewType.Byte, v => v, v => (byte)v),
+        new TableItem<short>("Int16", NumberDataViewType.Int16, v => v, v => (short)v),
+        new TableItem<ushort>("UInt16", NumberDataViewType.UInt16, v => v, v => (ushort)v),
+        new TableItem<int>("Int32", NumberDataViewType.Int32, v => v, v => (int)v),
+        new TableItem<uint>("UInt32", NumberDataViewType.UInt32, v => v, v => (uint)v),
+        new TableItem<long>("Int64", NumberDataViewType.Int64, v => v, v => (long)v),
+        new TableItem<ulong>("UInt64", NumberDataViewType.UInt64, v => v, v => (ulong)v),
+        new TableItem<bool>("Boolean", BooleanDataViewType.Instance, v => v ? 1 : 0, v => v != 0),
+        new TableItem<DateTime>("DateTime", DateTimeDataViewType.Instance, TableTimes.Read, TableTimes.ToTime),
         new MomentItem(),
-        new NumberItem<TimeSpan>("TimeSpan", TimeSpanDataViewType.Instance, v => v.Ticks, TableTimes.ToDuration),
+        new TableItem<TimeSpan>("TimeSpan", TimeSpanDataViewType.Instance, v => v.Ticks, TableTimes.ToDuration),
         new TextItem(),
     ];
 
@@ -36,7 +34,7 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public PrimitiveDataViewType Type => type;
 
     /// <summary>Whether values are texts; otherwise they are numbers.</summary>
-    public bool IsText => this is TextItem;
+    public bool IsText => type is TextDataViewType;
 
     /// <summary>Whether values are times or durations.</summary>
     public bool IsTime => type is DateTimeDataViewType or DateTimeOffsetDataViewType or TimeSpanDataViewType;
@@ -48,15 +46,11 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public static TableItem? Of(DataViewType type) => Array.Find(
         s_all, item => type is KeyDataViewType ? item.Type.RawType == type.RawType : item.Type.Equals(type));
 
-    /// <summary>The item of a name in a saved model.</summary>
-    /// <exception cref="FormatException">There is none.</exception>
+    /// <summary>The item of a name in a saved model, or a <see cref="FormatException"/>.</summary>
     public static TableItem Named(string name) => Array.Find(s_all, item => item.Name == name)
         ?? throw new FormatException("The saved table has a column of a type that this version does not know.");
 
-    /// <summary>
-    /// What reads a column of the row that <paramref name="row"/> stands on into <paramref name="cells"/>, from number
-    /// <paramref name="first"/> on; <paramref name="width"/> is null for a scalar.
-    /// </summary>
+    /// <summary>What reads a column of a row into cells, from the first on; the width is null for a scalar.</summary>
     public abstract Action Reader(DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width);
 
     /// <summary>The values of an annotation, one for a scalar, and whether they are exactly those.</summary>
@@ -67,11 +61,9 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public abstract void AddAnnotation(
         DataViewSchema.Annotations.Builder builder, string name, DataViewType annotationType, TableValues values);
 
-    /// <summary>
-    /// A <see cref="ValueGetter{TValue}"/> over decoded fields, one for a scalar, of the row that <paramref name="at"/>
-    /// names.
-    /// </summary>
-    public abstract Delegate Getter(IReadOnlyList<DecodedField> fields, bool vector, IBatchPosition at);
+    /// <summary>A getter of generated values: of decoded fields, one for a scalar, of the row that is named.</summary>
+    public abstract Delegate Getter(
+        IEnumerable<(TableField Field, double[] Values)> fields, bool vector, IBatchPosition at);
 }
 
 /// <summary>Values, as numbers or as texts: one of the two is there.</summary>
@@ -86,9 +78,15 @@ internal sealed record TableValues
     [JsonIgnore]
     public int Count => Numbers?.Count ?? Texts?.Count ?? 0;
 
+    /// <summary>What a key stands for: its value, or its number where it has none; null for a missing one.</summary>
+    public static object? OfKey(TableValues? keys, double key) => key == 0 ? null
+        : !(key <= keys?.Count) ? key
+        : keys.Texts is null ? keys.Numbers![(int)key - 1]
+        : keys.Texts[(int)key - 1];
+
     /// <summary>Whether they are of the form in which an item's values are learned.</summary>
     public bool Fits(TableItem item) => item.IsText
-        ? Numbers is null && Texts is not null && Texts.All(t => t is not null)
+        ? Numbers is null && Texts?.Contains(null!) == false
         : Texts is null && Numbers is not null;
 }
 
@@ -102,17 +100,16 @@ internal sealed class RowCells(int fields)
     /// <summary>Minutes by which moments are ahead of universal time.</summary>
     public int[] Offsets { get; } = new int[fields];
 
+    /// <summary>The field of the first number that was infinite, and is missing now.</summary>
+    public int? Infinite { get; set; }
+
     /// <summary>Where the number is not exactly the value, as with whole numbers beyond 2^53.</summary>
     public bool[] Inexact { get; } = new bool[fields];
 }
 
-/// <summary>A field's values in a block of generated rows.</summary>
-internal sealed record DecodedField(TableField Table, TableBlock Block, int Column);
-
-/// <summary>
-/// Times as ticks from the beginning of 2000, which doubles hold exactly for 28 years before and after; whole
-/// milliseconds for centuries, and whole seconds always.
-/// </summary>
+// Ticks from the beginning of 2000, which doubles hold exactly for 28 years before and after; whole milliseconds for
+// centuries, and whole seconds always.
+/// <summary>Times as numbers.</summary>
 internal static class TableTimes
 {
     private static readonly DateTime s_epoch = new(2000, 1, 1);
@@ -128,34 +125,28 @@ internal static class TableTimes
     /// <summary>The closest duration there is.</summary>
     public static TimeSpan ToDuration(double ticks) => new(ToTicks(ticks));
 
-    private static long ToTicks(double ticks) => ticks switch
-    {
-        >= long.MaxValue / 2 => long.MaxValue / 2,
-        <= long.MinValue / 2 => long.MinValue / 2,
-        _ => (long)ticks,
-    };
+    private static long ToTicks(double ticks) => (long)Math.Clamp(ticks, long.MinValue / 2, long.MaxValue / 2);
 }
 
-/// <summary>What the items of all types do in the same way.</summary>
-internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : TableItem(name, type)
+/// <summary>Values that are learned as numbers; NaN is a missing one, and so is the zero of a key.</summary>
+internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, double> read, Func<double, T> write)
+    : TableItem(name, type)
+    where T : IEquatable<T>
 {
     /// <summary>Takes a value into the form in which it is learned.</summary>
-    protected abstract void Take(T value, RowCells cells, int field);
-
-    /// <summary>The values in the form in which they are learned, and whether nothing of them is lost.</summary>
-    protected abstract (TableValues Values, bool AreExact) Learned(IReadOnlyList<T> values);
+    protected virtual void Take(T value, RowCells cells, int field)
+    {
+        double number = cells.Numbers[field] = read(value);
+        cells.Inexact[field] = !write(number).Equals(value);
+    }
 
     /// <summary>The values from that form.</summary>
-    protected abstract T[] Restored(TableValues values);
-
-    /// <summary>The values of a field of numbers that was generated, row by row.</summary>
-    protected abstract Func<int, T> Decoded(DecodedField field);
+    protected virtual T[] Restored(TableValues values) => [.. (values.Numbers ?? []).Select(write)];
 
     /// <summary>A value as a field has it.</summary>
     protected virtual T OfField(T value, TableField field) => value;
 
-    public override Action Reader(
-        DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width)
+    public override Action Reader(DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width)
     {
         if (width is not int size)
         {
@@ -187,40 +178,40 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
     public override (TableValues Values, bool AreExact) ReadAnnotation(
         DataViewSchema.Annotations annotations, DataViewSchema.Column annotation)
     {
-        if (annotation.Type is VectorDataViewType)
+        T[] values = annotation.Type is VectorDataViewType ? [.. Value<VBuffer<T>>().DenseValues()] : [Value<T>()];
+        var cells = new RowCells(values.Length);
+        for (int i = 0; i < values.Length; i++)
+            Take(values[i], cells, i);
+        TableValues learned = IsText
+            ? new() { Texts = [.. cells.Texts.Select(text => text.ToString())] }
+            : new() { Numbers = cells.Numbers };
+        return (learned, !cells.Inexact.Contains(true));
+
+        TValue Value<TValue>()
         {
-            VBuffer<T> buffer = default;
-            annotations.GetValue(annotation.Name, ref buffer);
-            return Learned([.. buffer.DenseValues()]);
+            TValue value = default!;
+            annotations.GetValue(annotation.Name, ref value);
+            return value;
         }
-        T value = default!;
-        annotations.GetValue(annotation.Name, ref value);
-        return Learned([value]);
     }
 
     public override void AddAnnotation(
         DataViewSchema.Annotations.Builder builder, string name, DataViewType annotationType, TableValues values)
     {
         T[] restored = Restored(values);
-        if (annotationType is VectorDataViewType)
-        {
-            builder.Add(name, annotationType, (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) =>
-                VBuffer<T>.Copy(restored, 0, ref value, restored.Length)));
-        }
-        else
-        {
-            builder.Add(name, annotationType, (ValueGetter<T>)((ref T value) => value = restored[0]));
-        }
+        Delegate getter = annotationType is VectorDataViewType
+            ? (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) =>
+                VBuffer<T>.Copy(restored, 0, ref value, restored.Length))
+            : (ValueGetter<T>)((ref T value) => value = restored[0]);
+        builder.Add(name, annotationType, getter);
     }
 
-    public override Delegate Getter(IReadOnlyList<DecodedField> fields, bool vector, IBatchPosition at)
+    public override Delegate Getter(
+        IEnumerable<(TableField Field, double[] Values)> fields, bool vector, IBatchPosition at)
     {
-        Func<int, T>[] cells = [.. fields.Select(CellsOf)];
+        Func<int, T>[] cells = [.. fields.Select(f => CellsOf(f.Field, f.Values))];
         if (!vector)
-        {
-            Func<int, T> scalar = cells[0];
-            return (ValueGetter<T>)((ref T value) => value = scalar(at.Row));
-        }
+            return (ValueGetter<T>)((ref T value) => value = cells[0](at.Row));
         return (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) =>
         {
             int row = at.Row;
@@ -231,42 +222,17 @@ internal abstract class TypedItem<T>(string name, PrimitiveDataViewType type) : 
         });
     }
 
-    private Func<int, T> CellsOf(DecodedField field)
+    private Func<int, T> CellsOf(TableField field, double[] values)
     {
-        if (field.Table.Categories is not TableValues categories)
-            return Decoded(field);
-        T[] values = [.. Restored(categories).Select(value => OfField(value, field.Table))];
-        int[] codes = field.Block.Codes(field.Column);
-        return row => values[codes[row]];
-    }
-}
-
-/// <summary>Values that are learned as numbers; NaN is a missing one, and so is the zero of a key.</summary>
-internal class NumberItem<T>(
-    string name, PrimitiveDataViewType type, Func<T, double> read, Func<double, T> write) : TypedItem<T>(name, type)
-    where T : struct, IEquatable<T>
-{
-    protected override void Take(T value, RowCells cells, int field)
-    {
-        double number = cells.Numbers[field] = read(value);
-        cells.Inexact[field] = !write(number).Equals(value);
-    }
-
-    protected override (TableValues Values, bool AreExact) Learned(IReadOnlyList<T> values) =>
-        (new() { Numbers = [.. values.Select(read)] }, values.All(value => write(read(value)).Equals(value)));
-
-    protected override T[] Restored(TableValues values) => [.. (values.Numbers ?? []).Select(write)];
-
-    protected override Func<int, T> Decoded(DecodedField field)
-    {
-        double[] numbers = field.Block.Numbers(field.Column);
-        TableField table = field.Table;
-        return row => OfField(write(numbers[row]), table);
+        if (field.Categories is not TableValues categories)
+            return row => OfField(write(values[row]), field);
+        T[] restored = [.. Restored(categories).Select(value => OfField(value, field))];
+        return row => restored[(int)values[row]];
     }
 }
 
 /// <summary>Times with an offset, which is the same in all rows of a column.</summary>
-internal sealed class MomentItem() : NumberItem<DateTimeOffset>(
+internal sealed class MomentItem() : TableItem<DateTimeOffset>(
     "DateTimeOffset", DateTimeOffsetDataViewType.Instance, v => TableTimes.Read(v.UtcDateTime),
     v => new DateTimeOffset(TableTimes.ToTime(v), TimeSpan.Zero))
 {
@@ -280,17 +246,97 @@ internal sealed class MomentItem() : NumberItem<DateTimeOffset>(
         value == DateTimeOffset.MinValue ? value : value.ToOffset(TimeSpan.FromMinutes(field.OffsetMinutes));
 }
 
-/// <summary>Texts; the empty one is missing.</summary>
-internal sealed class TextItem() : TypedItem<ReadOnlyMemory<char>>("Text", TextDataViewType.Instance)
+/// <summary>Texts, which are always categories; the empty one is missing.</summary>
+internal sealed class TextItem() : TableItem<ReadOnlyMemory<char>>(
+    "Text", TextDataViewType.Instance, _ => throw new NotSupportedException(), _ => throw new NotSupportedException())
 {
     protected override void Take(ReadOnlyMemory<char> value, RowCells cells, int field) => cells.Texts[field] = value;
 
-    protected override (TableValues Values, bool AreExact) Learned(IReadOnlyList<ReadOnlyMemory<char>> values) =>
-        (new() { Texts = [.. values.Select(v => v.ToString())] }, true);
-
     protected override ReadOnlyMemory<char>[] Restored(TableValues values) =>
         [.. (values.Texts ?? []).Select(text => text.AsMemory())];
+}
 
-    protected override Func<int, ReadOnlyMemory<char>> Decoded(DecodedField field) =>
-        throw new InvalidOperationException("Texts are always categories.");
+/// <summary>The cells of one column in the row of a cursor: one for a scalar, or one for each feature.</summary>
+internal sealed class TableCells
+{
+    private readonly RowCells _values;
+    private readonly Action _read;
+    private readonly Func<int, object?> _value;
+
+    /// <summary>A reader for a column that is active in <paramref name="row"/>.</summary>
+    public TableCells(DataViewRow row, DataViewSchema.Column column)
+    {
+        int? width = (column.Type as VectorDataViewType)?.Size;
+        TableItem item = TableItem.Of(ItemType(column))!;
+        Count = width ?? 1;
+        _values = new RowCells(Count);
+        _read = item.Reader(row, column, _values, 0, width);
+        TableValues? keys = KeysOf(column);
+        _value = ItemType(column) switch
+        {
+            TextDataViewType => cell => _values.Texts[cell].ToString(),
+            BooleanDataViewType => cell => _values.Numbers[cell] != 0,
+            KeyDataViewType => cell => TableValues.OfKey(keys, _values.Numbers[cell]),
+            _ => cell => Number(cell),
+        };
+    }
+
+    /// <summary>The number of cells.</summary>
+    public int Count { get; }
+
+    /// <summary>Whether a column holds numbers or times, or else categories.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is of a type that no table can hold.</exception>
+    public static bool AreNumbers(DataViewSchema.Column column, string parameter)
+    {
+        if (column.Type is VectorDataViewType { IsKnownSize: false } || TableItem.Of(ItemType(column)) is null)
+        {
+            throw new ArgumentOutOfRangeException(
+                parameter,
+                $"Column '{column.Name}' is of the wrong type: expected numbers, Boolean, text, a key, a time, or a "
+                + $"vector of these of known size, found {column.Type}.");
+        }
+        return ItemType(column) is not (BooleanDataViewType or TextDataViewType or KeyDataViewType);
+    }
+
+    /// <summary>The names of a column's cells: its own name, or that and the slot's.</summary>
+    public static string[] NamesOf(DataViewSchema.Column column)
+    {
+        if (column.Type is not VectorDataViewType vector)
+            return [column.Name];
+        VBuffer<ReadOnlyMemory<char>> slots = default;
+        if (column.HasSlotNames())
+            column.GetSlotNames(ref slots);
+        ReadOnlyMemory<char>[] names = [.. slots.DenseValues()];
+        return
+        [
+            .. Enumerable.Range(0, vector.Size).Select(i => i < names.Length && !names[i].IsEmpty
+                ? $"{column.Name}.{names[i]}"
+                : string.Create(CultureInfo.InvariantCulture, $"{column.Name}.{i}")),
+        ];
+    }
+
+    /// <summary>Reads the cells of the current row.</summary>
+    public void Read() => _read();
+
+    /// <summary>A cell of a column of numbers or times; NaN where it is missing.</summary>
+    public double Number(int cell) => double.IsFinite(_values.Numbers[cell]) ? _values.Numbers[cell] : double.NaN;
+
+    /// <summary>A cell of any column as people read it; empty where it is missing.</summary>
+    public string Text(int cell) => _value(cell) switch
+    {
+        bool flag => flag ? "true" : "false",
+        var value => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
+    };
+
+    /// <summary>A cell as conditions name it: a number, Boolean or text; null where it is missing.</summary>
+    public object? Value(int cell) => _value(cell) is var value and not ("" or double.NaN) ? value : null;
+
+    private static TableValues? KeysOf(DataViewSchema.Column column) =>
+        column.Annotations.Schema.GetColumnOrNull("KeyValues") is DataViewSchema.Column keys
+            && TableType.Of(keys.Type) is TableType type
+            ? TableItem.Named(type.Item).ReadAnnotation(column.Annotations, keys).Values
+            : null;
+
+    private static DataViewType ItemType(DataViewSchema.Column column) =>
+        (column.Type as VectorDataViewType)?.ItemType ?? column.Type;
 }

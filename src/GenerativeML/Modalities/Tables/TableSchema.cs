@@ -5,11 +5,8 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>The columns of a table as ML.NET sees them, with all that it takes to make them again.</summary>
-internal sealed record TableSchema
+internal sealed record TableSchema(IReadOnlyList<TableSchemaColumn> Columns)
 {
-    /// <summary>The columns, in order.</summary>
-    public required IReadOnlyList<TableSchemaColumn> Columns { get; init; }
-
     /// <summary>All fields of all columns, in order: what a row holds.</summary>
     [JsonIgnore]
     public IReadOnlyList<TableField> Fields => [.. Columns.SelectMany(c => c.Fields)];
@@ -19,46 +16,30 @@ internal sealed record TableSchema
     {
         var builder = new DataViewSchema.Builder();
         foreach (TableSchemaColumn column in Columns)
-        {
-            var annotations = new DataViewSchema.Annotations.Builder();
-            foreach (TableAnnotation annotation in column.Annotations)
-            {
-                TableItem.Named(annotation.Type.Item).AddAnnotation(
-                    annotations, annotation.Name, annotation.Type.ToType(), annotation.Values);
-            }
-            builder.AddColumn(column.Name, column.Type.ToType(), annotations.ToAnnotations());
-        }
+            builder.AddColumn(column.Name, column.Type.ToType(), TableAnnotation.Build(column.Annotations));
         return builder.ToSchema();
     }
 
-    /// <summary>Checks a schema that came from a file.</summary>
-    /// <exception cref="FormatException">It contradicts itself.</exception>
+    /// <summary>Checks a schema that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         foreach (TableSchemaColumn column in Columns)
             column.Check();
-        if (Columns.Select(c => c.Name).Distinct().Count() < Columns.Count)
-            throw TableType.Unsound("two columns have one name");
+        TableType.Require(
+            Columns.Select(c => c.Name).Distinct().Count() == Columns.Count, "two columns have one name");
     }
 }
 
-/// <summary>A column of a <see cref="TableSchema"/>.</summary>
-internal sealed record TableSchemaColumn
+/// <summary>A column of a table, with one field for a scalar, or one for each feature of a vector.</summary>
+internal sealed record TableSchemaColumn(
+    string Name, TableType Type, IReadOnlyList<TableAnnotation> Annotations, IReadOnlyList<TableField> Fields)
 {
-    public required string Name { get; init; }
-
-    public required TableType Type { get; init; }
-
-    public required IReadOnlyList<TableAnnotation> Annotations { get; init; }
-
-    /// <summary>One for a scalar, one for each feature of a vector.</summary>
-    public required IReadOnlyList<TableField> Fields { get; init; }
-
     public void Check()
     {
         Type.Check();
-        if (Name.Length == 0 || Fields.Count == 0 || Type.Size != Fields.Count)
-            throw TableType.Unsound("a column has no name, or another number of values than its type");
+        TableType.Require(
+            Name.Length > 0 && Fields.Count > 0 && Type.Size == Fields.Count,
+            "a column has no name, or another number of values than its type");
         foreach (TableAnnotation annotation in Annotations)
             annotation.Check();
         foreach (TableField field in Fields)
@@ -67,17 +48,9 @@ internal sealed record TableSchemaColumn
 }
 
 /// <summary>A named value of a column, or a vector of them: key values, slot names, whatever it had.</summary>
-internal sealed record TableAnnotation
+internal sealed record TableAnnotation(string Name, TableType Type, TableValues Values)
 {
-    public required string Name { get; init; }
-
-    public required TableType Type { get; init; }
-
-    public required TableValues Values { get; init; }
-
     /// <summary>The annotations of a column, but for those of types that tables cannot hold.</summary>
-    /// <param name="annotations">The annotations.</param>
-    /// <param name="column">What errors call the column.</param>
     /// <exception cref="InvalidOperationException">A value of one cannot be kept exactly.</exception>
     public static IReadOnlyList<TableAnnotation> All(DataViewSchema.Annotations annotations, string? column = null)
     {
@@ -93,60 +66,51 @@ internal sealed record TableAnnotation
                     $"Annotation '{annotation.Name}'{(column is null ? "" : $" of column '{column}'")} has values of"
                     + $" type {annotation.Type} that doubles do not hold exactly, so it cannot be kept: leave it out.");
             }
-            all.Add(new TableAnnotation { Name = annotation.Name, Type = type, Values = values });
+            all.Add(new TableAnnotation(annotation.Name, type, values));
         }
         return all;
+    }
+
+    /// <summary>The way back.</summary>
+    public static DataViewSchema.Annotations Build(IReadOnlyList<TableAnnotation> all)
+    {
+        var builder = new DataViewSchema.Annotations.Builder();
+        foreach ((string name, TableType type, TableValues values) in all)
+            TableItem.Named(type.Item).AddAnnotation(builder, name, type.ToType(), values);
+        return builder.ToAnnotations();
     }
 
     public void Check()
     {
         Type.Check();
-        bool fits = Name.Length > 0 && Values.Fits(TableItem.Named(Type.Item))
-            && (Type.Size == 0 || Values.Count == Type.Size);
-        if (!fits)
-            throw TableType.Unsound("an annotation does not fit its type");
+        TableType.Require(
+            Name.Length > 0 && Values.Fits(TableItem.Named(Type.Item))
+                && (Type.Size == 0 || Values.Count == Type.Size),
+            "an annotation does not fit its type");
     }
 }
 
-/// <summary>One number or category of each row.</summary>
-internal sealed record TableField
+/// <summary>
+/// One number or category of each row: what is known of it, the value of each code, null for numbers, and by how many
+/// minutes moments are ahead of universal time.
+/// </summary>
+internal sealed record TableField(TableColumn Column, TableValues? Categories = null, int OffsetMinutes = 0)
 {
-    /// <summary>What is known of its values.</summary>
-    public required TableColumn Column { get; init; }
-
-    /// <summary>The value of each code; null for numbers.</summary>
-    public TableValues? Categories { get; init; }
-
-    /// <summary>Minutes by which the moments of all rows are ahead of universal time.</summary>
-    public int OffsetMinutes { get; init; }
-
     public void Check(TableType type)
     {
         Column.Check();
         TableItem item = TableItem.Named(type.Item);
-        bool categorical = Column.Kind == TableColumnKind.Categorical;
-        bool sound = categorical == Categories is not null
-            && (Categories is null || Categories.Fits(item) && Categories.Count == Column.Categories)
-            && (categorical || !item.IsText && type.KeyCount == 0
-                && Column.IsTime == item.IsTime && Column.IsSingle == item.IsSingle)
-            && OffsetMinutes is >= -14 * 60 and <= 14 * 60;
-        if (!sound)
-            throw TableType.Unsound("a column's categories do not fit its type");
+        bool sound = OffsetMinutes is >= -14 * 60 and <= 14 * 60 && (Column.Kind == TableColumnKind.Categorical
+            ? Categories?.Fits(item) == true && Categories.Count == Column.Categories
+            : Categories is null && !item.IsText && type.KeyCount == 0
+                && Column.IsTime == item.IsTime && Column.IsSingle == item.IsSingle);
+        TableType.Require(sound, "a column's categories do not fit its type");
     }
 }
 
-/// <summary>A type of a column or annotation.</summary>
-internal sealed record TableType
+/// <summary>A type: its item's name, how many values a key has, or zero, and a vector's dimensions, or null.</summary>
+internal sealed record TableType(string Item, ulong KeyCount = 0, IReadOnlyList<int>? Dimensions = null)
 {
-    /// <summary>The name of its <see cref="TableItem"/>.</summary>
-    public required string Item { get; init; }
-
-    /// <summary>How many values a key has; zero for what is no key.</summary>
-    public ulong KeyCount { get; init; }
-
-    /// <summary>The dimensions of a vector; null for a scalar.</summary>
-    public IReadOnlyList<int>? Dimensions { get; init; }
-
     /// <summary>Values of a row: one for a scalar, zero for a vector of unknown size.</summary>
     [JsonIgnore]
     public long Size => Dimensions?.Aggregate(1L, (size, d) => size > int.MaxValue ? size : size * d) ?? 1;
@@ -157,12 +121,7 @@ internal sealed record TableType
         var vector = type as VectorDataViewType;
         DataViewType item = vector?.ItemType ?? type;
         return TableItem.Of(item) is TableItem known
-            ? new TableType
-            {
-                Item = known.Name,
-                KeyCount = (item as KeyDataViewType)?.Count ?? 0,
-                Dimensions = vector is null ? null : [.. vector.Dimensions],
-            }
+            ? new TableType(known.Name, (item as KeyDataViewType)?.Count ?? 0, vector?.Dimensions)
             : null;
     }
 
@@ -176,8 +135,7 @@ internal sealed record TableType
 
     public void Check()
     {
-        TableItem item = TableItem.Named(Item);
-        ulong keys = Type.GetTypeCode(item.Type.RawType) switch
+        ulong keys = Type.GetTypeCode(TableItem.Named(Item).Type.RawType) switch
         {
             TypeCode.Byte => byte.MaxValue,
             TypeCode.UInt16 => ushort.MaxValue,
@@ -187,9 +145,13 @@ internal sealed record TableType
         };
         bool sound = KeyCount <= keys
             && (Dimensions is null || Dimensions.Count > 0 && Dimensions.All(d => d >= 0) && Size <= int.MaxValue);
-        if (!sound)
-            throw Unsound("a column's type is none");
+        Require(sound, "a column's type is none");
     }
 
-    public static FormatException Unsound(string what) => new($"The saved table is damaged: {what}.");
+    /// <summary>What has to hold of a saved table, or else this is said to be wrong with it.</summary>
+    public static void Require(bool sound, string wrong)
+    {
+        if (!sound)
+            throw new FormatException($"The saved table is damaged: {wrong}.");
+    }
 }

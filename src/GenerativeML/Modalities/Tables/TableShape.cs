@@ -1,15 +1,15 @@
 namespace GenerativeML;
 
-/// <summary>The columns of a table as a generator sees them.</summary>
-/// <param name="Columns">The columns, in order; at least one.</param>
-/// <param name="Label">The number of the column that a classifier would predict; null where none was named.</param>
+/// <summary>The columns of a table as a generator sees them, and which of them is a label; null for none.</summary>
 internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label = null)
 {
     /// <summary>The most columns that a table may have.</summary>
     public const int MaxColumns = 1 << 16;
 
-    /// <summary>Checks a shape that came from a file.</summary>
-    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    /// <summary>What errors call some columns together.</summary>
+    public string NamesOf(IEnumerable<int> columns) => string.Join(" + ", columns.Select(c => Columns[c].Name));
+
+    /// <summary>Checks a shape that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         if (Columns.Count is < 1 or > MaxColumns || Label is int label && (label < 0 || label >= Columns.Count))
@@ -19,48 +19,38 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     }
 }
 
-/// <summary>What a column of a table holds.</summary>
+/// <summary>Numbers, NaN where one is missing; or codes of categories, one of which is for missing values.</summary>
 internal enum TableColumnKind
 {
-    /// <summary>Numbers; NaN where a value is missing.</summary>
     Continuous,
-
-    /// <summary>One of a number of categories, by its code; a missing value is a category of its own.</summary>
     Categorical,
 }
 
 /// <summary>What is known of a column of a table after one pass over the training rows.</summary>
-/// <param name="Name">What errors call it.</param>
-/// <param name="Kind">Numbers or categories.</param>
 internal sealed record TableColumn(string Name, TableColumnKind Kind)
 {
     /// <summary>The most categories that a column may have.</summary>
     public const int MaxCategories = 1 << 20;
 
-    /// <summary>
-    /// Categorical: codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.
-    /// </summary>
+    /// <summary>Codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.</summary>
     public int Categories { get; init; }
 
-    /// <summary>Continuous: whether values are missing in training rows. Generated rows have NaN only then.</summary>
+    /// <summary>Whether numbers are missing in training rows. Generated rows have NaN only then.</summary>
     public bool HasMissing { get; init; }
 
-    /// <summary>Continuous: the least value in the training rows; generated ones are never below it.</summary>
+    /// <summary>The least number in the training rows; generated ones are never below it.</summary>
     public double Min { get; init; }
 
-    /// <summary>Continuous: the greatest value in the training rows; generated ones are never above it.</summary>
+    /// <summary>The greatest number in the training rows; generated ones are never above it.</summary>
     public double Max { get; init; }
 
-    /// <summary>Continuous: whether numbers are ticks of a time or duration.</summary>
+    /// <summary>Whether numbers are ticks of a time or duration.</summary>
     public bool IsTime { get; init; }
 
-    /// <summary>Continuous: whether values have the precision of Single.</summary>
+    /// <summary>Whether numbers have the precision of Single.</summary>
     public bool IsSingle { get; init; }
 
-    /// <summary>
-    /// Continuous: the finest step of which all training values are multiples, by its level in
-    /// <see cref="NumberStep"/>'s list; generated values are multiples of it, too.
-    /// </summary>
+    /// <summary>The level of the finest step of which all training values are multiples, and generated ones.</summary>
     public int Step { get; init; }
 
     /// <summary>The size of the finest step; zero where any number can be.</summary>
@@ -71,9 +61,7 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>The level of the coarsest step of which a value is a multiple, at most <see cref="Step"/>.</summary>
     public int LevelOf(double value) => Math.Min(NumberStep.LevelOf(value, IsTime), Step);
 
-    /// <summary>
-    /// The level of the coarsest step of which at least half of some values are multiples, far more than by chance.
-    /// </summary>
+    /// <summary>The level of the coarsest step of which at least half of some values are multiples.</summary>
     public int UsualStep(IReadOnlyList<(double Value, double Weight)> values)
     {
         double half = 0.5 * values.Sum(v => v.Weight);
@@ -101,17 +89,14 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>A number as the column's type has it.</summary>
     public double OfType(double value) => IsSingle ? NumberStep.Plain((float)value) : value;
 
-    /// <summary>Checks a column that came from a file.</summary>
-    /// <exception cref="FormatException">A number is out of every sensible range.</exception>
+    /// <summary>Checks a column that came from a file, or throws a <see cref="FormatException"/>.</summary>
     public void Check()
     {
         bool sound = Kind switch
         {
             TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories,
-            TableColumnKind.Continuous =>
-                Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max) && Min <= Max
-                && Step >= 0 && Step < Steps.Length,
-            _ => false,
+            _ => Kind == TableColumnKind.Continuous && Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max)
+                && Min <= Max && Step >= 0 && Step < Steps.Length,
         };
         if (!sound)
             throw new FormatException($"The saved table's column {TensorSpec.Quote(Name)} is out of range.");
@@ -120,17 +105,13 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     private double? Within(double value, NumberStep step, double min, double max)
     {
         double rounded = OfType(step.Round(value));
-        if (rounded < min)
-            rounded = OfType(step.Round(rounded + step.Size));
-        else if (rounded > max)
-            rounded = OfType(step.Round(rounded - step.Size));
+        if (rounded < min || rounded > max)
+            rounded = OfType(step.Round(rounded + (rounded < min ? step.Size : -step.Size)));
         return rounded >= min && rounded <= max ? rounded : null;
     }
 }
 
-/// <summary>What numbers are multiples of: so many decimals, or a unit of time.</summary>
-/// <param name="Unit">Ticks of the unit, or one; zero for any number.</param>
-/// <param name="Decimals">Digits after the point.</param>
+/// <summary>What numbers are multiples of: ticks, or a one with so many decimals; zero is for any number.</summary>
 internal readonly record struct NumberStep(long Unit, int Decimals)
 {
     /// <summary>More decimals of a Single than this are no rounding that somebody chose.</summary>
@@ -156,20 +137,16 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
     /// <summary>All steps, from the coarsest, of numbers or of times.</summary>
     public static ReadOnlySpan<NumberStep> All(bool isTime) => isTime ? s_times : s_numbers;
 
-    /// <summary>The level of the coarsest step of which a value is a multiple.</summary>
-    public static int LevelOf(double value, bool isTime)
+    /// <summary>The level of the coarsest step, from one on, of which a value is a multiple.</summary>
+    public static int LevelOf(double value, bool isTime, int level = 0)
     {
         ReadOnlySpan<NumberStep> steps = All(isTime);
-        int level = 0;
         while (level < steps.Length - 1 && steps[level].Round(value) != value)
             level++;
         return level;
     }
 
-    /// <summary>
-    /// A Single as the number that it is written as where that has few decimals, so that 0.1 is the same in Single and
-    /// in Double; otherwise as it is.
-    /// </summary>
+    /// <summary>A Single as it is written where that has few decimals, so that 0.1 is the same as in Double.</summary>
     public static double Plain(float value)
     {
         for (int decimals = 0; decimals <= MaxSingleDecimals; decimals++)
@@ -188,4 +165,45 @@ internal readonly record struct NumberStep(long Unit, int Decimals)
         1 => Math.Abs(value) < 1e15 ? Math.Round(value, Decimals) : value,
         _ => Math.Round(value / Unit) * Unit,
     };
+}
+
+/// <summary>Rows of a table, column by column: numbers, NaN where one is missing, and codes of categories.</summary>
+internal sealed class TableBlock(TableShape shape, int capacity)
+{
+    private readonly double[][] _columns = [.. shape.Columns.Select(_ => new double[capacity])];
+
+    public TableShape Shape => shape;
+
+    /// <summary>The number of rows there is room for.</summary>
+    public int Capacity => capacity;
+
+    /// <summary>The values of a column, (Capacity).</summary>
+    public double[] this[int column] => _columns[column];
+
+    /// <summary>Copies one row, all columns, to a row of another block of the same shape.</summary>
+    public void CopyRow(int from, TableBlock target, int to)
+    {
+        for (int c = 0; c < _columns.Length; c++)
+            target[c][to] = _columns[c][from];
+    }
+}
+
+/// <summary>The training rows of a table, which can be read again and again, always in the same order.</summary>
+internal interface ITableSource
+{
+    /// <summary>What is known of the columns.</summary>
+    TableShape Shape { get; }
+
+    /// <summary>The number of rows; at least one.</summary>
+    long RowCount { get; }
+
+    /// <summary>Starts a pass over all rows.</summary>
+    ITableReader Open();
+}
+
+/// <summary>One pass over the rows; used by one thread at a time.</summary>
+internal interface ITableReader : IDisposable
+{
+    /// <summary>Reads up to so many rows into a block; fewer, and then zero, only at the end.</summary>
+    int Read(TableBlock block, int count);
 }

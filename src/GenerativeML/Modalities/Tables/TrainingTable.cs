@@ -4,34 +4,39 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
-/// <summary>
-/// The columns of a data view as a generator learns them; one pass over the rows finds out what they are.
-/// </summary>
+/// <summary>The columns of a data view as they are learned; one pass over the rows finds out what they are.</summary>
 internal sealed class TrainingTable : ITableSource
 {
-    private const int RowsAtOnce = 1024;
-
     // So many categories cost time and memory in every step, and most of them occur too rarely to be learned well.
     private const int ManyCategories = 1000;
+
+    private const int RowsBetweenChecks = 1024;
 
     private readonly IDataView _data;
     private readonly TableBinding _binding;
     private readonly TabularOptions _options;
-    private readonly TableField[] _fields;
-    private readonly CategoryIndex?[] _categories;
+    private readonly FieldProfile[] _fields;
 
     /// <exception cref="InvalidOperationException">The rows cannot be learned; the message says why.</exception>
     public TrainingTable(IDataView data, TableBinding binding, TabularOptions options, Action<string>? warn)
     {
         (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
-        FieldProfile[] profiles = Scan(constraints);
-        _fields = [.. profiles.Select(profile => profile.ToField())];
-        Schema = SchemaOf(_fields);
-        _categories = [.. _fields.Select(f => f.Categories is null ? null : new CategoryIndex(f.Categories))];
-        var shape = new TableShape([.. _fields.Select(f => f.Column)], binding.Label);
+        _fields = [.. binding.FieldNames.Select((name, f) =>
+            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints)))];
+        Scan(constraints);
+        TableField[] fields = [.. _fields.Select(profile => profile.ToField())];
+        Schema = new([.. binding.Columns.Zip(binding.Types, (column, type) => new TableSchemaColumn(
+            column.Name, type, TableAnnotation.All(column.Annotations, column.Name),
+            [.. fields.Where((_, f) => ReferenceEquals(binding.TypeOf(f), type))]))]);
+        var shape = new TableShape([.. fields.Select(f => f.Column)], binding.Label);
         Mapping = new TableMapping(shape, constraints.Finish(shape, RowCount));
-        Warn(warn);
+        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
+        {
+            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
+                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
+                + " than describing them.");
+        }
     }
 
     /// <summary>The columns as ML.NET sees them.</summary>
@@ -51,28 +56,26 @@ internal sealed class TrainingTable : ITableSource
         $"Column '{column}' has values that were not there in the first pass: the data must be the same in every"
         + " pass.");
 
-    private FieldProfile[] Scan(ConstraintScan constraints)
+    private void Scan(ConstraintScan constraints)
     {
-        FieldProfile[] profiles =
-        [
-            .. _binding.FieldNames.Select(
-                (name, f) => new FieldProfile(name, _binding.ItemOf(f), RuleOf(f, constraints))),
-        ];
-        var codes = new int[profiles.Length];
-        using TableReader reader = OpenReader();
-        while (reader.MoveNext())
+        var codes = new int[_fields.Length];
+        long infiniteRows = 0;
+        (int Field, long Row) first = default;
+        foreach (RowCells cells in Rows())
         {
-            for (int f = 0; f < profiles.Length; f++)
-                codes[f] = profiles[f].Add(reader.Cells, f);
-            constraints.Add(reader.Cells, codes);
+            for (int f = 0; f < codes.Length; f++)
+                codes[f] = _fields[f].Add(cells, f);
+            constraints.Add(cells, codes);
+            if (cells.Infinite is int infinite && infiniteRows++ == 0)
+                first = (infinite, RowCount);
             RowCount++;
         }
-        if (reader.FirstInfinite is (int field, long row) && _options.NonFiniteValues == NonFiniteValues.Error)
+        if (infiniteRows > 0 && _options.NonFiniteValues == NonFiniteValues.Error)
         {
             throw new InvalidOperationException(
-                string.Create(CultureInfo.InvariantCulture, $"{reader.InfiniteRows} of {reader.RowsSeen} rows hold")
-                + $" infinite numbers; the first is in column '{_binding.FieldNames[field]}' of row {row} (counted from"
-                + $" 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
+                string.Create(CultureInfo.InvariantCulture, $"{infiniteRows} of {RowCount} rows hold infinite numbers;")
+                + $" the first is in column '{_binding.FieldNames[first.Field]}' of row {first.Row} (counted from 0)."
+                + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace}, which takes them for missing, or {NonFiniteValues.DropRow}.");
         }
         if (RowCount < 2)
@@ -80,7 +83,6 @@ internal sealed class TrainingTable : ITableSource
             throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture,
                 $"A table is learned from two rows or more, but the data has {RowCount} that can be used."));
         }
-        return profiles;
     }
 
     private FieldRule RuleOf(int field, ConstraintScan constraints)
@@ -92,152 +94,198 @@ internal sealed class TrainingTable : ITableSource
             throw new ArgumentException(
                 $"Column '{_binding.FieldNames[field]}' is in an inequality, so its values cannot be categories.");
         }
-        return constrained
-            ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
+        return constrained ?? (named || !_binding.IsQuantity(field) ? FieldRule.Categories : FieldRule.Either);
     }
 
-    private TableSchema SchemaOf(TableField[] fields) => new()
+    /// <summary>The cells of each row that is learned from, in turn; infinite numbers are missing ones.</summary>
+    private IEnumerable<RowCells> Rows()
     {
-        Columns =
-        [
-            .. _binding.Columns.Zip(_binding.Types, (column, type) => new TableSchemaColumn
-            {
-                Name = column.Name,
-                Type = type,
-                Annotations = TableAnnotation.All(column.Annotations, column.Name),
-                Fields = [.. fields.Where((_, f) => ReferenceEquals(_binding.TypeOf(f), type))],
-            }),
-        ],
-    };
-
-    private void Warn(Action<string>? warn)
-    {
-        foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
+        var cells = new RowCells(_binding.FieldNames.Count);
+        var readers = new List<Action>();
+        using DataViewRowCursor cursor = _data.GetRowCursor(_binding.Columns);
+        int first = 0;
+        foreach ((DataViewSchema.Column column, TableType type) in _binding.Columns.Zip(_binding.Types))
         {
-            warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
-                + " that occur once or twice are learned badly. Leave the column out where it tells rows apart rather"
-                + " than describing them.");
+            int? width = type.Dimensions is null ? null : (int)type.Size;
+            readers.Add(TableItem.Named(type.Item).Reader(cursor, column, cells, first, width));
+            first += width ?? 1;
+        }
+        while (cursor.MoveNext())
+        {
+            if (cursor.Position % RowsBetweenChecks == 0)
+                _options.CancellationToken.ThrowIfCancellationRequested();
+            foreach (Action read in readers)
+                read();
+            cells.Infinite = null;
+            for (int f = 0; f < cells.Numbers.Length; f++)
+            {
+                if (!double.IsInfinity(cells.Numbers[f]))
+                    continue;
+                cells.Numbers[f] = double.NaN;
+                cells.Infinite ??= f;
+            }
+            if (cells.Infinite is null || _options.NonFiniteValues != NonFiniteValues.DropRow)
+                yield return cells;
         }
     }
-
-    private TableReader OpenReader() => new(_data, _binding, _options.NonFiniteValues, _options.CancellationToken);
 
     private sealed class Reader(TrainingTable table) : ITableReader
     {
-        private readonly TableReader _rows = table.OpenReader();
-        private readonly TableBlock _data = new(table.Mapping.Data, RowsAtOnce);
+        private readonly IEnumerator<RowCells> _rows = table.Rows().GetEnumerator();
+        private TableBlock? _data;
 
-        public int Read(TableBlock block, int start, int count)
+        public int Read(TableBlock block, int count)
         {
-            int read = 0;
-            while (read < count)
+            if (_data is null || _data.Capacity < count)
+                _data = new TableBlock(table.Mapping.Data, count);
+            int rows = 0;
+            for (; rows < count && _rows.MoveNext(); rows++)
             {
-                int wanted = Math.Min(RowsAtOnce, count - read), rows = 0;
-                while (rows < wanted && _rows.MoveNext())
-                    Encode(rows++);
-                table.Mapping.Encode(_data, block, start + read, rows);
-                read += rows;
-                if (rows < wanted)
-                    break;
-            }
-            return read;
-        }
-
-        private void Encode(int row)
-        {
-            TableField[] fields = table._fields;
-            for (int f = 0; f < fields.Length; f++)
-            {
-                if (table._categories[f] is not CategoryIndex categories)
+                for (int f = 0; f < table._fields.Length; f++)
                 {
-                    _data.Numbers(f)[row] = _rows.Cells.Numbers[f];
-                    continue;
+                    int? code = table._fields[f].Categories?.Find(_rows.Current, f);
+                    _data[f][rows] = code is not < 0
+                        ? code ?? _rows.Current.Numbers[f]
+                        : throw Changed(_data.Shape.Columns[f].Name);
                 }
-                int code = categories.Find(_rows.Cells, f);
-                _data.Codes(f)[row] = code >= 0 ? code : throw Changed(fields[f].Column.Name);
             }
+            table.Mapping.Encode(_data, block, rows);
+            return rows;
         }
 
         public void Dispose() => _rows.Dispose();
     }
 }
 
-/// <summary>Reads the rows of a data view cell by cell, and takes infinite numbers for missing ones.</summary>
-internal sealed class TableReader : IDisposable
+/// <summary>How a field is learned: as the one, as the other, or as categories where few values occur often.</summary>
+internal enum FieldRule
 {
-    private const int RowsBetweenChecks = 1024;
+    Numbers,
+    Categories,
+    Either,
+}
 
-    private readonly NonFiniteValues _policy;
-    private readonly CancellationToken _cancellation;
-    private readonly DataViewRowCursor _cursor;
-    private readonly List<Action> _readers = [];
+/// <summary>Gathers in one pass what has to be known of a field.</summary>
+internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
+{
+    /// <summary>The most categories that are learned.</summary>
+    public const int MaxCategories = 1 << 16;
 
-    public TableReader(IDataView data, TableBinding binding, NonFiniteValues policy, CancellationToken cancellation)
+    // Numbers of few different values are categories where each occurs in some rows on average.
+    private const int MaxNumberCategories = 20, MinRowsPerCategory = 5;
+
+    private long _rows;
+    private int? _offset;
+    private bool _missing;
+    private double _min = double.PositiveInfinity, _max = double.NegativeInfinity;
+    private int _step;
+
+    /// <summary>The categories so far; null where the field is learned as numbers.</summary>
+    public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
+
+    /// <summary>Counts the value that a cell holds, and gives its code, where categories are counted, or −1.</summary>
+    /// <exception cref="InvalidOperationException">It cannot be learned.</exception>
+    public int Add(RowCells cells, int field)
     {
-        (_policy, _cancellation) = (policy, cancellation);
-        Cells = new RowCells(binding.FieldNames.Count);
-        _cursor = data.GetRowCursor(binding.Columns);
-        try
+        _rows++;
+        if (!item.IsText)
         {
-            int first = 0;
-            foreach ((DataViewSchema.Column column, TableType type) in binding.Columns.Zip(binding.Types))
+            if (cells.Inexact[field])
             {
-                int? width = type.Dimensions is null ? null : (int)type.Size;
-                _readers.Add(TableItem.Named(type.Item).Reader(_cursor, column, Cells, first, width));
-                first += width ?? 1;
+                throw new InvalidOperationException($"Column '{name}' holds " + (item.IsTime
+                    ? "times with fractions of a millisecond that lie too far from the year 2000 to be learned exactly:"
+                        + " round them, or leave it out."
+                    : "whole numbers beyond 2^53, which cannot be learned exactly: make it text, or leave it out."));
             }
+            AddNumber(cells.Numbers[field], cells.Offsets[field]);
         }
-        catch
-        {
-            _cursor.Dispose();
-            throw;
-        }
+        int code = Categories?.Add(cells, field) ?? -1;
+        if (rule == FieldRule.Either && Categories?.Count > MaxNumberCategories)
+            Categories = null;
+        return Categories?.Count > MaxCategories
+            ? throw new InvalidOperationException(
+                $"Column '{name}' has more than {MaxCategories} different values, too many to be categories: leave it"
+                + " out.")
+            : code;
     }
 
-    /// <summary>The values of the current row.</summary>
-    public RowCells Cells { get; }
-
-    /// <summary>Rows read so far, those among them that were left out.</summary>
-    public long RowsSeen { get; private set; }
-
-    /// <summary>Rows with infinite numbers so far.</summary>
-    public long InfiniteRows { get; private set; }
-
-    /// <summary>The field of the first infinite number, and its row.</summary>
-    public (int Field, long Row)? FirstInfinite { get; private set; }
-
-    /// <summary>Moves to the next row that is learned from.</summary>
-    public bool MoveNext()
+    /// <summary>The field, after all rows.</summary>
+    public TableField ToField()
     {
-        while (_cursor.MoveNext())
-        {
-            if (RowsSeen % RowsBetweenChecks == 0)
-                _cancellation.ThrowIfCancellationRequested();
-            foreach (Action read in _readers)
-                read();
-            RowsSeen++;
-            if (!MakeMissing() || _policy != NonFiniteValues.DropRow)
-                return true;
-        }
-        return false;
+        bool few = Categories?.Count * MinRowsPerCategory <= _rows;
+        // A column without any number is learned as the one category that it has.
+        if (rule == FieldRule.Either && !few && double.IsFinite(_min))
+            Categories = null;
+        TableColumn column = Categories is not null
+            ? new(name, TableColumnKind.Categorical) { Categories = Categories.Count }
+            : new(name, TableColumnKind.Continuous)
+            {
+                HasMissing = _missing,
+                Min = _min,
+                Max = _max,
+                IsTime = item.IsTime,
+                IsSingle = item.IsSingle,
+                Step = _step,
+            };
+        return new TableField(column, Categories?.Values, _offset ?? 0);
     }
 
-    /// <summary>Makes infinite numbers missing ones, and says whether there were any.</summary>
-    private bool MakeMissing()
+    private void AddNumber(double number, int offset)
     {
-        bool any = false;
-        for (int f = 0; f < Cells.Numbers.Length; f++)
+        if (double.IsNaN(number))
         {
-            if (!double.IsInfinity(Cells.Numbers[f]))
-                continue;
-            Cells.Numbers[f] = double.NaN;
-            FirstInfinite ??= (f, RowsSeen - 1);
-            any = true;
+            _missing = true;
+            return;
         }
-        if (any)
-            InfiniteRows++;
-        return any;
+        (_min, _max) = (Math.Min(_min, number), Math.Max(_max, number));
+        _step = NumberStep.LevelOf(number, item.IsTime, _step);
+        if ((_offset ??= offset) != offset)
+        {
+            throw new InvalidOperationException(
+                $"Column '{name}' holds moments with different offsets from universal time, which would be lost:"
+                + " bring them to one offset, or leave it out.");
+        }
+    }
+}
+
+/// <summary>Numbers the values of a field as they come: texts or numbers, the missing one among them.</summary>
+internal sealed class CategoryIndex
+{
+    private readonly Dictionary<double, int>? _numbers;
+    private readonly Dictionary<string, int>? _texts;
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _spans;
+
+    public CategoryIndex(bool text)
+    {
+        _numbers = text ? null : [];
+        _texts = text ? new(StringComparer.Ordinal) : null;
+        _spans = _texts?.GetAlternateLookup<ReadOnlySpan<char>>() ?? default;
     }
 
-    public void Dispose() => _cursor.Dispose();
+    /// <summary>How many there are.</summary>
+    public int Count => _numbers?.Count ?? _texts!.Count;
+
+    /// <summary>The values by code.</summary>
+    public TableValues Values => new()
+    {
+        Numbers = _numbers is null ? null : [.. _numbers.OrderBy(p => p.Value).Select(p => p.Key)],
+        Texts = _texts is null ? null : [.. _texts.OrderBy(p => p.Value).Select(p => p.Key)],
+    };
+
+    /// <summary>The code of the value that a cell holds, a new one if it was not there.</summary>
+    public int Add(RowCells cells, int field)
+    {
+        int code = Find(cells, field);
+        if (code >= 0)
+            return code;
+        code = Count;
+        _numbers?.Add(cells.Numbers[field], code);
+        _texts?.Add(cells.Texts[field].ToString(), code);
+        return code;
+    }
+
+    /// <summary>The code of the value that a cell holds; −1 where there is none.</summary>
+    public int Find(RowCells cells, int field) => _numbers is null
+        ? _spans.TryGetValue(cells.Texts[field].Span, out int text) ? text : -1
+        : _numbers.TryGetValue(cells.Numbers[field], out int number) ? number : -1;
 }

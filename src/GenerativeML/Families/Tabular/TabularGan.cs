@@ -1,6 +1,81 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
 using TorchSharp;
 
 namespace GenerativeML;
+
+/// <summary>
+/// The options of a conditional GAN of tables (CTGAN, Xu 2019): a Wasserstein game with gradient penalty (Gulrajani
+/// 2017) about rows with a category or a mode of one column given, chosen by log-frequency.
+/// </summary>
+public sealed record TabularGanOptions : TabularOptions
+{
+    private const int DefaultSteps = 6000;
+    private const int MaxLayers = 16, MaxWidth = 1 << 16;
+
+    /// <summary>All defaults.</summary>
+    /// <remarks>
+    /// Gradients are not clipped by default: <see cref="TrainingOptions.GradientClipNorm"/> is 0. No loss of a GAN says
+    /// which weights are better, so none are chosen by <see cref="TrainingOptions.ValidationFraction"/>.
+    /// </remarks>
+    public TabularGanOptions()
+    {
+        GradientClipNorm = 0;
+        WeightAverageDecay = 0.99;
+    }
+
+    /// <summary>The number of features of the noise. 1 to 65,536. Default 128.</summary>
+    public int NoiseDimension { get; init; } = 128;
+
+    /// <summary>
+    /// The widths of the generator's hidden layers, each of which is added to what it is given, and of the
+    /// discriminator's. 1 to 16 layers of 1 to 65,536 units. Default: 256, 256.
+    /// </summary>
+    public IReadOnlyList<int> HiddenLayers { get; init; } = [256, 256];
+
+    /// <summary>
+    /// Rows that the discriminator judges together, so that it sees how much they vary (PacGAN, Lin 2018). 1 to 100.
+    /// Default 10.
+    /// </summary>
+    public int PackSize { get; init; } = 10;
+
+    /// <summary>Updates of the discriminator for each one of the generator. 1 to 100. Default 1.</summary>
+    public int DiscriminatorStepsPerGeneratorStep { get; init; } = 1;
+
+    /// <summary>The weight of the gradient penalty. Zero or more. Default 10.</summary>
+    public double GradientPenaltyWeight { get; init; } = 10;
+
+    /// <summary>
+    /// The temperature of the Gumbel-softmax (Jang 2017) by which generated categories have a gradient: lower ones come
+    /// closer to categories. Positive. Default 0.2.
+    /// </summary>
+    public double Temperature { get; init; } = 0.2;
+
+    /// <summary>The share of the discriminator's hidden units left out. In [0, 1). Default 0.5.</summary>
+    public double Dropout { get; init; } = 0.5;
+
+    internal override bool UsesModes => true;
+
+    internal override TableNetwork CreateNetwork(TokenTable tokens) => new TabularGanNetwork(this, tokens);
+
+    internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns) =>
+        (With(trainingRows, 500, 2e-4, 1e-6, DefaultSteps), Epochs is null ? DefaultSteps : null);
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(NoiseDimension, 1, MaxWidth);
+        OptionChecks.Within(HiddenLayers.Count, 1, MaxLayers, "HiddenLayers.Count");
+        foreach (int width in HiddenLayers)
+            OptionChecks.Within(width, 1, MaxWidth, nameof(HiddenLayers));
+        OptionChecks.Within(PackSize, 1, 100);
+        OptionChecks.Within(DiscriminatorStepsPerGeneratorStep, 1, 100);
+        OptionChecks.NonNegativeFinite(GradientPenaltyWeight);
+        OptionChecks.PositiveFinite(Temperature);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+    }
+}
 
 /// <summary>
 /// A conditional GAN of rows of tokens and offsets (CTGAN, Xu 2019). The generator makes them of noise and of the token
@@ -17,9 +92,11 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
 
     public override bool UsesValidationLoss => false; // no loss of a GAN says which weights are better
 
+    public override string AveragedPart => "generator.";
+
     private int TokenCount => Tokens.Starts[^1];
 
-    private int Offsets => Tokens.WithOffset.Count;
+    private int Offsets => Tokens.Offsets;
 
     public override void Declare(Layers layers)
     {
@@ -30,8 +107,6 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         for (int i = 0; i < widths.Length - 1; i++)
             layers.Linear($"discriminator.{i}", widths[i], widths[i + 1]);
     }
-
-    public override void DeclareAverage(Layers layers) => DeclareTrained(layers);
 
     public override void DeclareTrained(Layers layers)
     {
@@ -108,25 +183,22 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
     }
 
     public override (float[] Tokens, float[] Offsets) Draw(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {
-        int rows = random.Length, noiseWidth = options.NoiseDimension, positions = Tokens.Columns.Count;
-        bool isLimited = values.Any(v => v.Allowed is not null);
+        int rows = random.Length, noiseWidth = options.NoiseDimension, positions = columns.Count;
+        bool isLimited = columns.Any(c => c.Allowed is not null);
         float[] noise = new float[rows * noiseWidth], uniform = new float[rows * positions];
         float[] condition = new float[rows * TokenCount], allowed = new float[isLimited ? rows * TokenCount : 0];
         // The token that is given is of a position that is limited, if there is one, as often as in training rows.
-        int[] given = [.. Enumerable.Range(0, positions).Where(p => !isLimited || values[p].Allowed is not null)];
+        int[] given = [.. Enumerable.Range(0, positions).Where(p => !isLimited || columns[p].Allowed is not null)];
         double[][] upTo = [.. given.Select(p => Cumulative.Sums(
-            Tokens.Frequencies[p].Select((n, t) => n * (double)(values[p].Allowed?[t] ?? 1))))];
-        float[] limits = new float[isLimited ? TokenCount : 0];
-        limits.AsSpan().Fill(1);
-        foreach (int p in isLimited ? given : [])
-            values[p].Allowed!.CopyTo(limits, Tokens.Starts[p]);
+            Tokens.Frequencies[p].Select((n, t) => n * (double)(columns[p].Allowed?[t] ?? 1))))];
+        float[] limits = isLimited ? Allowed(columns, positions) : [];
         for (int row = 0; row < rows; row++)
         {
             NormalNumbers.Fill(ref random[row], noise.AsSpan(row * noiseWidth, noiseWidth));
             int i = random[row].Next(given.Length);
-            int token = Cumulative.Find(upTo[i], random[row].NextDouble() * upTo[i][^1]);
+            int token = Cumulative.Draw(upTo[i], ref random[row]);
             condition[row * TokenCount + Tokens.Starts[given[i]] + token] = 1;
             FillUniform(ref random[row], uniform.AsSpan(row * positions, positions));
             limits.CopyTo(allowed, row * limits.Length);
@@ -139,10 +211,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         return (drawn, offsets);
     }
 
-    /// <summary>
-    /// The logits of the tokens, and the offsets before their squashing, (B, row), of noise (B, Z) and of a one where
-    /// the token is that is given, (B, T).
-    /// </summary>
+    /// <summary>Noise (B, Z), a one for the token that is given (B, T) → logits and raw offsets, (B, row).</summary>
     private T Generate<T>(Scope<T> w, T noise, T condition)
         where T : struct, ITensor<T>
     {
@@ -155,9 +224,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         return w.Linear("generator.output", x);
     }
 
-    /// <summary>
-    /// The generator's output as rows, (B, row): tokens by Gumbel-softmax, offsets squashed to [−1, 1].
-    /// </summary>
+    /// <summary>The generator's output as rows, (B, row): tokens by Gumbel-softmax, offsets in [−1, 1].</summary>
     private torch.Tensor Rows(torch.Tensor output, SeededRandom random)
     {
         torch.Tensor[] parts = Parts(output);
@@ -181,9 +248,7 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
     private torch.Tensor[] Parts(torch.Tensor output) =>
         output.split([.. Tokens.Counts.Select(n => (long)n), .. Offsets > 0 ? new long[] { Offsets } : []], 1);
 
-    /// <summary>
-    /// Rows drawn again from a batch, in whole packs, (B, row), and the token by which each was drawn, (B, T).
-    /// </summary>
+    /// <summary>Rows drawn again from a batch, in whole packs, (B, row), and the tokens by which, (B, T).</summary>
     private (torch.Tensor Rows, torch.Tensor Condition) DrawAgain(
         Scope<TorchTensor> w, Batch batch, SeededRandom random)
     {
@@ -212,10 +277,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         torch.zeros([indices.shape[0], TokenCount], torch.ScalarType.Float32, indices.device)
             .scatter_(1, indices, torch.ones(indices.shape, torch.ScalarType.Float32, indices.device));
 
-    /// <summary>
-    /// Makes rows: noise (B, Z), the token that is given as a one (B, T), uniform numbers (B, positions), and the share
-    /// of each token's values that is allowed, (B, T) → tokens (B, positions), offsets (B, offsets).
-    /// </summary>
+    // Noise (B, Z), the token that is given (B, T), uniform numbers (B, positions), the share of each token's values
+    // that is allowed (B, T) → tokens (B, positions), offsets (B, offsets).
     private sealed class DrawPass(TabularGanNetwork network, bool isLimited) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
@@ -235,5 +298,23 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
                 ? [all]
                 : [all, output.Slice(1, network.TokenCount, network.Offsets).Apply(Function.Tanh)];
         }
+    }
+}
+
+/// <summary>
+/// Learns a table of mixed columns with conditional generative adversarial networks, to generate rows like its own.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.TabularGan(string?, int?)"/> or
+/// <see cref="GenerativeCatalog.TabularGan(TabularGanOptions)"/>.
+/// </para>
+/// <inheritdoc cref="TabularEstimator" path="/remarks"/>
+/// </remarks>
+public sealed class TabularGanTrainer : TabularEstimator
+{
+    internal TabularGanTrainer(IHostEnvironment environment, TabularGanOptions options)
+        : base(environment, nameof(TabularGanTrainer), options)
+    {
     }
 }

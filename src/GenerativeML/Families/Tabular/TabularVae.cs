@@ -1,6 +1,90 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
 using TorchSharp;
 
 namespace GenerativeML;
+
+/// <summary>
+/// The options of a variational autoencoder of tables (Kingma and Welling 2014; Xu 2019) whose decoder is
+/// autoregressive (Chen 2017).
+/// </summary>
+public sealed record TabularVaeOptions : TabularOptions
+{
+    private const int DefaultBatch = 256;
+
+    // Beyond some 1000 steps a small table is learned by heart; a large one is worth more.
+    private const long MinRows = 256_000, MaxRows = 1_024_000;
+    private const int RowsRead = 10;
+
+    // What the positions of a batch hold together, so that wide tables take no more memory.
+    private const long BatchElements = 1 << 23;
+
+    private const int WideColumns = 200;
+    private const int MaxWidth = 1 << 16;
+
+    /// <summary>All defaults.</summary>
+    /// <remarks>
+    /// A tenth of the rows is held back by default, to keep the weights that suit new rows best, and training is not
+    /// ended early: <see cref="TrainingOptions.ValidationFraction"/> is 0.1 and
+    /// <see cref="TrainingOptions.EarlyStoppingPatience"/> 0.
+    /// </remarks>
+    public TabularVaeOptions()
+    {
+        ValidationFraction = 0.1;
+        EarlyStoppingPatience = 0;
+        WeightAverageDecay = 0.995;
+    }
+
+    /// <summary>The number of features of a row's latent vector. 1 to 65,536. Default 16.</summary>
+    public int LatentDimension { get; init; } = 16;
+
+    /// <summary>
+    /// Width of the hidden layers that each column has in the decoder, and of what the decoder remembers of the columns
+    /// before; the encoder's layers are twice as wide. 1 to 32,768. Default: 128, and 64 for more than 200 columns.
+    /// </summary>
+    public int? HiddenWidth { get; init; }
+
+    /// <summary>
+    /// The weight β of the KL term (Higgins 2017): more keeps latent vectors closer to the prior. Zero or more.
+    /// Default 1.
+    /// </summary>
+    public double KlWeight { get; init; } = 1;
+
+    /// <summary>
+    /// Nats of each latent feature's KL term, in the mean over the batch, that training leaves alone (Kingma 2016).
+    /// Without them the decoder would do without the latent vector, for it sees the columns themselves. Zero or more.
+    /// Default 0.1.
+    /// </summary>
+    public double FreeBits { get; init; } = 0.1;
+
+    /// <summary>The share of hidden units left out in a training step. In [0, 1). Default 0.2.</summary>
+    public double Dropout { get; init; } = 0.2;
+
+    internal override bool UsesModes => false;
+
+    internal override TableNetwork CreateNetwork(TokenTable tokens) => new TabularVaeNetwork(this, tokens);
+
+    internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns)
+    {
+        int hidden = HiddenWidth ?? (columns > WideColumns ? 64 : 128);
+        int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
+        long steps = (Math.Clamp(RowsRead * trainingRows, MinRows, MaxRows) + DefaultBatch - 1) / DefaultBatch;
+        TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, 3e-3, 0.1, steps);
+        return (resolved, Epochs is null ? steps : null);
+    }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(LatentDimension, 1, MaxWidth);
+        if (HiddenWidth is int width)
+            OptionChecks.Within(width, 1, MaxWidth / 2, nameof(HiddenWidth));
+        OptionChecks.NonNegativeFinite(KlWeight);
+        OptionChecks.NonNegativeFinite(FreeBits);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+    }
+}
 
 /// <summary>
 /// A variational autoencoder of rows of tokens whose decoder is autoregressive (Chen 2017): the latent vector tells
@@ -97,7 +181,13 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
                 Draw($"smooth.{p}.decoder", smooth);
         }
 
-        void Draw(string name, double deviation) => FillNormal(weights[name], seed++, deviation);
+        void Draw(string name, double deviation)
+        {
+            var random = new SplitMix64(seed++);
+            NormalNumbers.Fill(ref random, weights[name]);
+            foreach (ref float value in weights[name].AsSpan())
+                value = (float)(value * deviation);
+        }
     }
 
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
@@ -116,15 +206,10 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return Terms(reconstruction, kl);
     }
 
-    /// <summary>The two parts of the negative ELBO of rows, in nats.</summary>
-    /// <param name="w">The weights.</param>
-    /// <param name="rows">Tokens, (B, positions).</param>
-    /// <param name="random">Draws the latent vectors.</param>
-    /// <param name="dropout">The share of hidden units that are left out.</param>
-    /// <returns>
-    /// The negative log-likelihood of the tokens, a scalar, the batch's mean; and the mean KL divergence of each latent
-    /// feature from the prior, (Z).
-    /// </returns>
+    /// <summary>
+    /// The two parts of the negative ELBO of rows of tokens, (B, positions), in nats: their mean negative
+    /// log-likelihood, and the mean KL divergence of each latent feature from the prior, (Z).
+    /// </summary>
     public (torch.Tensor Reconstruction, torch.Tensor Kl) NegativeElbo(
         Scope<TorchTensor> w, torch.Tensor rows, SeededRandom random, double dropout)
     {
@@ -162,8 +247,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             : (TorchTensor?)null;
     }
 
-    /// <inheritdoc/>
-    /// <remarks>Only the decoder is kept, with the smooth functions worked in.</remarks>
+    // Only the decoder is kept, with the smooth functions worked in.
     public override HostWeights Trained(HostWeights average)
     {
         for (int p = 0; p < Positions; p++)
@@ -174,7 +258,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             if (p < Positions - 1)
                 WorkIn($"decoder.{p}.tokens", p, "decoder");
         }
-        return average.Select(spec => spec.Name.StartsWith("decoder.", StringComparison.Ordinal) ? spec : null);
+        return base.Trained(average);
 
         void WorkIn(string name, int p, string part)
         {
@@ -191,28 +275,24 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    /// <inheritdoc/>
-    /// <remarks>
-    /// Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
-    /// allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what
-    /// was drawn before a condition goes with it, too.
-    /// </remarks>
+    // Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
+    // allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what was
+    // drawn before a condition goes with it, too.
     public override (float[] Tokens, float[] Offsets) Draw(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {
-        int rows = random.Length;
-        int cut = values.Any(v => v.Allowed is not null) ? CutAfter(values) : 0;
+        int rows = random.Length, cut = CutAfter(columns), left = Positions - cut;
         float[] z = new float[rows * _latent], start = new float[rows * cut];
         if (cut > 0)
-            DrawLimited(run, values, random, cut, z, start);
-        float[] uniform = new float[rows * (Positions - cut)];
+            DrawLimited(run, columns, random, cut, z, start);
+        float[] uniform = new float[rows * left];
         for (int row = 0; row < rows; row++)
         {
             if (cut == 0)
                 NormalNumbers.Fill(ref random[row], z.AsSpan(row * _latent, _latent));
-            FillUniform(ref random[row], uniform.AsSpan(row * (Positions - cut), Positions - cut));
+            FillUniform(ref random[row], uniform.AsSpan(row * left, left));
         }
-        if (cut == Positions)
+        if (left == 0)
             return (start, []);
         float[] tokens = new float[rows * Positions];
         run(
@@ -221,10 +301,11 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return (tokens, []);
     }
 
-    private int CutAfter(IReadOnlyList<TokenValues> values)
+    /// <summary>How many positions are drawn as candidates: at least to the last that is limited.</summary>
+    private int CutAfter(IReadOnlyList<TokenColumn> columns)
     {
         int limited = Positions;
-        while (values[limited - 1].Allowed is null)
+        while (limited > 0 && columns[limited - 1].Allowed is null)
             limited--;
         int part = (Positions + Cuts - 1) / Cuts;
         return Math.Min(Positions, (limited + part - 1) / part * part);
@@ -232,15 +313,11 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 
     /// <summary>Draws candidates up to a position, and takes one for each row: its latent vector, its tokens.</summary>
     private void DrawLimited(
-        RunPass run, IReadOnlyList<TokenValues> values, SplitMix64[] random, int cut, float[] z, float[] start)
+        RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random, int cut, float[] z, float[] start)
     {
         int candidates = random.Length * Candidates, width = Tokens.Starts[cut];
-        float[] allowed = new float[width];
-        Array.Fill(allowed, 1);
-        for (int p = 0; p < cut; p++)
-            values[p].Allowed?.CopyTo(allowed, Tokens.Starts[p]);
+        float[] allowed = Allowed(columns, cut), limits = new float[candidates * width];
         float[] tried = new float[candidates * _latent], uniform = new float[candidates * cut];
-        float[] limits = new float[candidates * width];
         float[] tokens = new float[candidates * cut], sums = new float[candidates * cut];
         for (int i = 0; i < candidates; i++)
         {
@@ -262,15 +339,13 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             }
             double most = logWeight.Max();
             double[] upTo = Cumulative.Sums(logWeight.Select(log => Math.Exp(log - most)));
-            int taken = row * Candidates + Cumulative.Find(upTo, random[row].NextDouble() * upTo[^1]);
+            int taken = row * Candidates + Cumulative.Draw(upTo, ref random[row]);
             tried.AsSpan(taken * _latent, _latent).CopyTo(z.AsSpan(row * _latent));
             tokens.AsSpan(taken * cut, cut).CopyTo(start.AsSpan(row * cut));
         }
     }
 
-    /// <summary>
-    /// What a position's hidden layers make of what is known, (B, C), and of the latent vector, (B, Z): (B, H).
-    /// </summary>
+    /// <summary>A position's hidden layers: what is known (B, C), the latent vector (B, Z) → (B, H).</summary>
     private static T Hidden<T>(Scope<T> position, T known, T z, T? keep)
         where T : struct, ITensor<T>
     {
@@ -292,11 +367,9 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     private LossTerm[] Terms(torch.Tensor reconstruction, torch.Tensor kl) =>
         [new("reconstruction", reconstruction), new("kl", kl.sum().Scaled(options.KlWeight))];
 
-    /// <summary>
-    /// Draws the tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions),
-    /// and either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens)
-    /// → all tokens so far, and what conditions left of the shares, (B, positions).
-    /// </summary>
+    // The tokens of some positions, one after the other: latent vectors (B, Z), uniform numbers (B, positions), and
+    // either the tokens of the positions before, or the share of each token's values that is allowed, (B, tokens) → all
+    // tokens so far, and what conditions left of the shares, (B, positions).
     private sealed class DrawPass(TabularVaeNetwork network, int from, int to, bool isLimited) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
@@ -325,5 +398,21 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 
         private static T Told<T>(Scope<T> w, int position, T token)
             where T : struct, ITensor<T> => w[$"decoder.{position}.tokens"].Embed(token.ToIndices().Squeeze(1));
+    }
+}
+
+/// <summary>Learns a table of mixed columns with a variational autoencoder, to generate rows like its own.</summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.TabularVae(string?, int?)"/> or
+/// <see cref="GenerativeCatalog.TabularVae(TabularVaeOptions)"/>.
+/// </para>
+/// <inheritdoc cref="TabularEstimator" path="/remarks"/>
+/// </remarks>
+public sealed class TabularVaeTrainer : TabularEstimator
+{
+    internal TabularVaeTrainer(IHostEnvironment environment, TabularVaeOptions options)
+        : base(environment, nameof(TabularVaeTrainer), options)
+    {
     }
 }
