@@ -80,7 +80,7 @@ internal abstract class TableNetwork(TokenTable tokens)
     }
 
     /// <summary>The share of each token's values that is allowed, of the first positions.</summary>
-    protected float[] Allowed(IReadOnlyList<TokenColumn> columns, int positions) =>
+    protected static float[] Allowed(IReadOnlyList<TokenColumn> columns, int positions) =>
         [.. columns.Take(positions).SelectMany(c => c.Allowed ?? Enumerable.Repeat(1f, c.Count))];
 
     /// <summary>Numbers in [0, 1) of so few bits that a product with one is less than the other factor.</summary>
