@@ -98,7 +98,7 @@ internal static partial class TorchRuntime
             if (TooOld() is Exception old)
                 return old;
             using torch.Tensor one = torch.ones(1, torch.ScalarType.Float32);
-            using torch.Tensor two = one.add(one);
+            using torch.Tensor two = one.Plus(one);
             return two.item<float>() == 2 ? null : new InvalidOperationException("One and one did not make two.");
         }
         catch (Exception e)

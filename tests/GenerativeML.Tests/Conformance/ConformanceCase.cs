@@ -15,6 +15,13 @@ public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions,
     public string Input { get; init; } = "Features";
 
     public override string ToString() => Name;
+
+    /// <summary>
+    /// Whether a family is to be tested: all are, unless the environment variable <c>CONFORMANCE_FAMILY</c> names one,
+    /// for test runners cannot tell the cases of a test apart.
+    /// </summary>
+    public static bool IsWanted(string name) =>
+        Environment.GetEnvironmentVariable("CONFORMANCE_FAMILY") is not { Length: > 0 } wanted || name == wanted;
 }
 
 /// <summary>What tests change of any family's options.</summary>
@@ -23,6 +30,8 @@ public sealed record TurnedOptions
     public int? Seed { get; init; }
 
     public int Epochs { get; init; } = 2;
+
+    public double? WeightDecay { get; init; }
 
     public CancellationToken Cancellation { get; init; }
 
@@ -40,6 +49,7 @@ public sealed record TurnedOptions
         {
             Seed = Seed, Epochs = Epochs, Progress = Progress, CancellationToken = Cancellation,
             CancellationBehavior = CancellationBehavior, NonFiniteValues = NonFiniteValues, Checkpoint = Checkpoint,
+            WeightDecay = WeightDecay ?? options.WeightDecay,
         });
 }
 

@@ -17,7 +17,8 @@ public sealed class GeneratorConformance
 
     private readonly MLContext _ml = new(seed: 3);
 
-    public static IEnumerable<object[]> Families => Generators.All.Select(family => new object[] { family });
+    public static IEnumerable<object[]> Families => Generators.All
+        .Where(family => ConformanceCase.IsWanted(family.Name)).Select(family => new object[] { family });
 
     [TestMethod]
     [DynamicData(nameof(Families))]

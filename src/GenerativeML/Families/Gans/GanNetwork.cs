@@ -232,7 +232,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
         var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
         torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
         torch.Tensor best = candidates.narrow(0, 0, 1);
-        torch.Tensor least = torch.full([given.shape[0], 1], double.PositiveInfinity, given.dtype, given.device);
+        torch.Tensor least = torch.zeros([given.shape[0], 1], given.dtype, given.device).Fill(double.PositiveInfinity);
         for (int c = 0; c < Candidates; c++)
         {
             torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);
