@@ -10,6 +10,16 @@ public sealed class GenerativeCatalog
 
     internal GenerativeCatalog(IHostEnvironment environment) => _environment = environment;
 
+    /// <summary>What <c>mlContext.Generative</c> gives, for languages without extension properties, as F# and VB.</summary>
+    /// <param name="mlContext">The context.</param>
+    /// <returns>The catalog of this context.</returns>
+    /// <exception cref="ArgumentNullException">There is no context.</exception>
+    public static GenerativeCatalog Of(MLContext mlContext)
+    {
+        ArgumentNullException.ThrowIfNull(mlContext);
+        return new(mlContext);
+    }
+
     /// <summary>Creates an <see cref="AutoencoderTrainer"/> that turns a wide vector into a short latent one.</summary>
     /// <param name="outputColumnName">The column for the latent vector.</param>
     /// <param name="inputColumnName">A vector of <see cref="float"/> of known size. Default: the output's name.</param>
@@ -234,14 +244,7 @@ public static class GenerativeContext
     extension(MLContext mlContext)
     {
         /// <summary>The estimators of generative models that belong to none of ML.NET's own catalogs.</summary>
-        public GenerativeCatalog Generative
-        {
-            get
-            {
-                ArgumentNullException.ThrowIfNull(mlContext);
-                return new(mlContext);
-            }
-        }
+        public GenerativeCatalog Generative => GenerativeCatalog.Of(mlContext);
     }
 }
 

@@ -137,28 +137,8 @@ public sealed partial class PackageTests
     [Timeout(180_000)]
     public void The_first_program_of_the_README_runs_from_the_package()
     {
-        string folder = Directory.CreateDirectory(Path.Combine(s_folder, "First")).FullName;
         (string usings, string program) = FirstProgram();
-        string onnxRuntime = VersionOf("Microsoft.ML.OnnxRuntime");
-        File.WriteAllText(Path.Combine(folder, "Program.cs"), usings + Before + program + After);
-        File.WriteAllText(Path.Combine(folder, "nuget.config"), $"""
-            <configuration><packageSources><add key="packed" value="{s_feed}" /></packageSources></configuration>
-            """);
-        File.WriteAllText(Path.Combine(folder, "First.csproj"), $"""
-            <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup>
-                <OutputType>Exe</OutputType>
-                <TargetFramework>net10.0</TargetFramework>
-                <ImplicitUsings>enable</ImplicitUsings>
-                <Nullable>enable</Nullable>
-              </PropertyGroup>
-              <ItemGroup>
-                <PackageReference Include="GenerativeML" Version="{s_version}" />
-                <PackageReference Include="TorchSharp-cpu" Version="{VersionOf("TorchSharp-cpu")}" />
-                <PackageReference Include="Microsoft.ML.OnnxRuntime" Version="{onnxRuntime}" />
-              </ItemGroup>
-            </Project>
-            """);
+        string folder = Project("First", "csproj", "Program.cs", usings + Before + program + After, "TorchSharp-cpu", "Microsoft.ML.OnnxRuntime");
         (int built, string output) = Dotnet(folder, "build", "-c", "Release", "-v", "quiet");
         Assert.AreEqual(0, built,
             "The README's first program does not compile. This test gives it 'readings' and 'test', tables of " +
@@ -167,6 +147,65 @@ public sealed partial class PackageTests
         (int ran, output) = Dotnet(folder, "run", "-c", "Release", "--no-build");
         Assert.AreEqual(0, ran, $"The README's first program:\n{program}\n{output}");
         Assert.Contains("550 rows scored again", output);
+    }
+
+    [TestMethod]
+    [Timeout(180_000)]
+    [DataRow("fsproj", "Program.fs", """
+        open Microsoft.ML
+        open GenerativeML
+        let ml = MLContext(1)
+        let options = TabularVaeOptions(Epochs = 3)
+        let trainer = GenerativeCatalog.Of(ml).TabularVae(options)
+        let detector = ml.AnomalyDetection.Trainers.Autoencoder(AutoencoderOptions(Epochs = 2))
+        printfn "%s %s" (trainer.GetType().Name) (detector.GetType().Name)
+        """)]
+    [DataRow("vbproj", "Program.vb", """
+        Imports GenerativeML
+        Imports Microsoft.ML
+        Module Program
+            Sub Main()
+                Dim ml As New MLContext(1)
+                Dim trainer = GenerativeCatalog.Of(ml).TabularVae(New TabularVaeOptions With {.Epochs = 3})
+                Dim detector = ml.AnomalyDetection.Trainers.Autoencoder(New AutoencoderOptions With {.Epochs = 2})
+                System.Console.WriteLine(trainer.GetType().Name & " " & detector.GetType().Name)
+            End Sub
+        End Module
+        """)]
+    public void Other_languages_find_the_catalog(string kind, string file, string program)
+    {
+        string folder = Project(kind, kind, file, program);
+        (int ran, string output) = Dotnet(folder, "run", "-c", "Release", "-v", "quiet");
+        Assert.AreEqual(0, ran, output);
+        Assert.Contains("TabularVaeTrainer AutoencoderTrainer", output);
+    }
+
+    /// <summary>A console project outside the repository that has the package.</summary>
+    private static string Project(string name, string kind, string file, string program, params string[] packages)
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(s_folder, name)).FullName;
+        File.WriteAllText(Path.Combine(folder, file), program);
+        File.WriteAllText(Path.Combine(folder, "nuget.config"), $"""
+            <configuration><packageSources><add key="packed" value="{s_feed}" /></packageSources></configuration>
+            """);
+        IEnumerable<string> references = packages.Select(
+            package => $"""<PackageReference Include="{package}" Version="{VersionOf(package)}" />""");
+        File.WriteAllText(Path.Combine(folder, $"{name}.{kind}"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <ImplicitUsings>enable</ImplicitUsings>
+                <Nullable>enable</Nullable>
+              </PropertyGroup>
+              <ItemGroup>
+                {(kind == "fsproj" ? $"""<Compile Include="{file}" />""" : "")}
+                <PackageReference Include="GenerativeML" Version="{s_version}" />
+                {string.Join('\n', references)}
+              </ItemGroup>
+            </Project>
+            """);
+        return folder;
     }
 
     /// <summary>The first C# of the README, with its using directives apart, as they must come first.</summary>
