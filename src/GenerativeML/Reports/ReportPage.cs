@@ -125,9 +125,12 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         string missing = column.RealMissing + column.SyntheticMissing > 0
             ? Invariant($", missing {column.RealMissing:P1} and {column.SyntheticMissing:P1}")
             : "";
+        string figures = column.IsEmpty
+            ? "empty in the real table"
+            : Invariant($"shape {column.Shape:F3}, coverage {column.Coverage:F2}");
         return $"""
             <div class="card"><h3 title="{Text(column.Name)}">{Text(column.Name)}</h3>
-            <div class="faint">{Invariant($"shape {column.Shape:F3}, coverage {column.Coverage:F2}")}{missing}</div>
+            <div class="faint">{figures}{missing}</div>
             {Histogram(real, made)}
             <div class="faint">{Text(scale)}</div></div>
             """;

@@ -8,7 +8,7 @@ internal static class ReportWords
 {
     public static IReadOnlyList<ReportVerdict> Verdicts(SyntheticDataReport report)
     {
-        List<ReportVerdict> verdicts = [Shapes(report), Trends(report), Coverage(report)];
+        List<ReportVerdict> verdicts = [Shapes(report), .. Missing(report), Trends(report), Coverage(report)];
         if (report.ClosestRecords is ClosestRecords closest)
         {
             verdicts.Add(Privacy(closest));
@@ -31,22 +31,42 @@ internal static class ReportWords
 
     private static ReportVerdict Shapes(SyntheticDataReport report)
     {
-        ColumnComparison worst = report.Columns.MinBy(column => column.Shape)!;
+        if (report.Columns.Where(column => !column.IsEmpty).MinBy(column => column.Shape) is not { } worst)
+            return new(Poor, "Single columns", "The real table holds no values.");
         return new(
-            Level(report.MeanShape, good: 0.93, fair: 0.85),
+            NotHidden(Level(report.MeanShape, good: 0.93, fair: 0.85), worst.Shape, 0.7),
             "Single columns",
             Invariant($"On average {report.MeanShape:P1} alike; the least is '{worst.Name}' with {worst.Shape:P1}."));
+    }
+
+    // What is missing, and what is empty: such columns count in nothing else.
+    private static IEnumerable<ReportVerdict> Missing(SyntheticDataReport report)
+    {
+        ColumnComparison worst = report.Columns.MinBy(column => column.MissingSimilarity)!;
+        if (report.Columns.Any(column => column.RealMissing + column.SyntheticMissing > 0))
+        {
+            yield return new(
+                Level(worst.MissingSimilarity, good: 0.95, fair: 0.85),
+                "Missing values",
+                Invariant($"The largest difference is in '{worst.Name}': {worst.RealMissing:P1} of the real rows, ")
+                + Invariant($"{worst.SyntheticMissing:P1} of the synthetic ones."));
+        }
+        string[] empty = [.. report.Columns.Where(column => column.IsEmpty).Select(column => $"'{column.Name}'")];
+        if (empty.Length > 0)
+        {
+            yield return new(
+                Fair, "Empty columns",
+                $"The real table holds no value in {string.Join(", ", empty)}: they are left out of all other figures.");
+        }
     }
 
     private static ReportVerdict Trends(SyntheticDataReport report)
     {
         if (report.Pairs.Count == 0)
-            return new(Good, "Pairs of columns", "There is only one column.");
+            return new(Good, "Pairs of columns", "There is no pair of columns with values.");
         PairComparison worst = report.Pairs.MinBy(pair => pair.Trend)!;
-        VerdictLevel mean = Level(report.MeanTrend, good: 0.9, fair: 0.8);
         return new(
-            // Most pairs of any table hardly go together, so that a mean hides the few that do.
-            mean == Good && worst.Trend < 0.6 ? Fair : mean,
+            NotHidden(Level(report.MeanTrend, good: 0.9, fair: 0.8), worst.Trend, 0.6),
             "Pairs of columns",
             Invariant($"On average {report.MeanTrend:P1} alike; the least is '{worst.First}' with '{worst.Second}', ")
             + Invariant($"{worst.Trend:P1}."));
@@ -54,10 +74,11 @@ internal static class ReportWords
 
     private static ReportVerdict Coverage(SyntheticDataReport report)
     {
-        ColumnComparison worst = report.Columns.MinBy(column => column.Coverage)!;
+        if (report.Columns.Where(column => !column.IsEmpty).MinBy(column => column.Coverage) is not { } worst)
+            return new(Poor, "Coverage", "The real table holds no values.");
         string what = worst.IsNumeric ? "of its range" : "of its categories";
         return new(
-            Level(report.MeanCoverage, good: 0.9, fair: 0.7),
+            NotHidden(Level(report.MeanCoverage, good: 0.9, fair: 0.7), worst.Coverage, 0.75),
             "Coverage",
             worst.Coverage >= 1
                 ? "Every range and every category of the real table occurs."
@@ -106,6 +127,10 @@ internal static class ReportWords
             + Invariant($"real rows, {utility.Real.Auroc:F3} and {utility.Real.F1:F3}; on both, ")
             + Invariant($"{utility.Both.Auroc:F3} and {utility.Both.F1:F3}."));
     }
+
+    // A mean over many that are well hides the one that is not.
+    private static VerdictLevel NotHidden(VerdictLevel mean, double worst, double least) =>
+        mean == Good && worst < least ? Fair : mean;
 
     private static VerdictLevel Level(double value, double good, double fair) =>
         value >= good ? Good : value >= fair ? Fair : Poor;

@@ -22,17 +22,24 @@ public sealed class SyntheticDataReport
     /// <summary>Each column, in the order of the real table.</summary>
     public required IReadOnlyList<ColumnComparison> Columns { get; init; }
 
-    /// <summary>Each pair of columns; of more than 5,000 pairs, so many drawn at random.</summary>
+    /// <summary>
+    /// Each pair of columns that the real table has values in; of more than 5,000 pairs, so many drawn at random.
+    /// </summary>
     public required IReadOnlyList<PairComparison> Pairs { get; init; }
 
-    /// <summary>The mean of <see cref="ColumnComparison.Shape"/> over the columns.</summary>
-    public double MeanShape => Columns.Average(column => column.Shape);
+    /// <summary>
+    /// The mean of <see cref="ColumnComparison.Shape"/> over the columns that are not empty; NaN where all are.
+    /// </summary>
+    public double MeanShape => Mean(column => column.Shape);
 
     /// <summary>The mean of <see cref="PairComparison.Trend"/> over the pairs; 1 with only one column.</summary>
     public double MeanTrend => Pairs.Count == 0 ? 1 : Pairs.Average(pair => pair.Trend);
 
-    /// <summary>The mean of <see cref="ColumnComparison.Coverage"/> over the columns.</summary>
-    public double MeanCoverage => Columns.Average(column => column.Coverage);
+    /// <summary>The mean of <see cref="ColumnComparison.Coverage"/> over the same columns.</summary>
+    public double MeanCoverage => Mean(column => column.Coverage);
+
+    /// <summary>The mean of <see cref="ColumnComparison.MissingSimilarity"/> over all columns.</summary>
+    public double MeanMissingSimilarity => Columns.Average(column => column.MissingSimilarity);
 
     /// <summary>The share of synthetic rows that equal no real row.</summary>
     public required double NewRowShare { get; init; }
@@ -112,13 +119,9 @@ public sealed class SyntheticDataReport
             ],
             Pairs =
             [
-                .. LinearJudge.Pairs(realRows.Columns.Count, MostPairs, options.Seed).Select(pair =>
-                {
-                    options.CancellationToken.ThrowIfCancellationRequested();
-                    return new PairComparison(
-                        realRows.Columns[pair.First].Name, realRows.Columns[pair.Second].Name,
-                        likeness.Trend(pair.First, pair.Second));
-                }),
+                .. from pair in LinearJudge.Pairs(realRows.Columns.Count, MostPairs, options.Seed)
+                   where !likeness.IsEmpty(pair.First) && !likeness.IsEmpty(pair.Second)
+                   select Compared(pair.First, pair.Second),
             ],
             NewRowShare = 1 - copies,
             ClosestRecords = heldOut is null ? null : new(
@@ -131,7 +134,21 @@ public sealed class SyntheticDataReport
                 : null,
             Utility = utility,
         };
+
+        PairComparison Compared(int first, int second)
+        {
+            options.CancellationToken.ThrowIfCancellationRequested();
+            return new(
+                realRows.Columns[first].Name, realRows.Columns[second].Name, likeness.Trend(first, second));
+        }
     }
+
+    /// <summary>The verdicts, a line each: how it is, about what, and why.</summary>
+    public override string ToString() => string.Join(
+        Environment.NewLine, Verdicts.Select(verdict => $"{verdict.Level}: {verdict.Topic}. {verdict.Text}"));
+
+    private double Mean(Func<ColumnComparison, double> of) =>
+        Columns.Where(column => !column.IsEmpty).Select(of).DefaultIfEmpty(double.NaN).Average();
 
     /// <summary>Writes one HTML page that needs no other file: figures, histograms, heat maps, verdicts.</summary>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
@@ -194,15 +211,27 @@ public sealed class SyntheticDataReportOptions
 /// <param name="IsNumeric">Whether it is compared as numbers, or as categories.</param>
 /// <param name="Shape">
 /// From 0 to 1, the more the better. Numbers: 1 − the Kolmogorov–Smirnov statistic, missing ones left out. Categories:
-/// 1 − the total variation distance of their shares. SDMetrics calls them KSComplement and TVComplement.
+/// 1 − the total variation distance of their shares. SDMetrics calls them KSComplement and TVComplement. NaN where the
+/// real column is empty.
 /// </param>
 /// <param name="Coverage">
 /// From 0 to 1: the share of the real range of numbers, or of the real categories, that occurs in the synthetic column.
+/// NaN where the real column is empty.
 /// </param>
 /// <param name="RealMissing">The share of real rows in which a number is missing, or a category empty.</param>
 /// <param name="SyntheticMissing">The same share of the synthetic rows.</param>
 public sealed record ColumnComparison(
-    string Name, bool IsNumeric, double Shape, double Coverage, double RealMissing, double SyntheticMissing);
+    string Name, bool IsNumeric, double Shape, double Coverage, double RealMissing, double SyntheticMissing)
+{
+    /// <summary>Whether the real column holds no value at all, so that there is nothing to be like.</summary>
+    public bool IsEmpty => RealMissing == 1;
+
+    /// <summary>
+    /// From 0 to 1, the more the better: 1 − the difference of the two missing shares. SDMetrics calls it
+    /// MissingValueSimilarity.
+    /// </summary>
+    public double MissingSimilarity => 1 - Math.Abs(RealMissing - SyntheticMissing);
+}
 
 /// <summary>How much two synthetic columns go together as the real ones do.</summary>
 /// <param name="First">The one column's name.</param>

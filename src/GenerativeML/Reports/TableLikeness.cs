@@ -9,14 +9,21 @@ internal sealed class TableLikeness(ReportTable real, ReportTable synthetic)
 
     private readonly Dictionary<(ReportTable, int), int[]> _categories = [];
 
-    /// <summary>1 − the Kolmogorov–Smirnov statistic of numbers, or the distance of categories' shares.</summary>
+    /// <summary>Whether the real table has no value in a column: there is nothing to be like.</summary>
+    public bool IsEmpty(int column) => real.MissingShare(column) == 1;
+
+    /// <summary>
+    /// 1 − the Kolmogorov–Smirnov statistic of numbers, or the distance of categories' shares; NaN of an empty column.
+    /// </summary>
     public double Shape(int column)
     {
+        if (IsEmpty(column))
+            return double.NaN;
         if (!real.Columns[column].IsNumeric)
             return 1 - real.Counts(column).Zip(synthetic.Counts(column), Apart).Sum() / 2;
         double[] a = real.Sorted(column), b = synthetic.Sorted(column);
-        if (a.Length == 0 || b.Length == 0)
-            return a.Length == b.Length ? 1 : 0;
+        if (b.Length == 0)
+            return 0;
         double largest = 0;
         for (int i = 0, j = 0; i < a.Length && j < b.Length;)
         {
@@ -30,17 +37,19 @@ internal sealed class TableLikeness(ReportTable real, ReportTable synthetic)
         return 1 - largest;
     }
 
-    /// <summary>The share of the real range, or of the real categories, that the synthetic column reaches.</summary>
+    /// <summary>
+    /// The share of the real range, or of the real categories, that the synthetic column reaches; NaN of an empty column.
+    /// </summary>
     public double Coverage(int column)
     {
+        if (IsEmpty(column))
+            return double.NaN;
         if (!real.Columns[column].IsNumeric)
         {
             int[] all = real.Counts(column), found = synthetic.Counts(column);
             return all.Zip(found).Count(n => n.First > 0 && n.Second > 0) / (double)all.Count(n => n > 0);
         }
         double[] a = real.Sorted(column), b = synthetic.Sorted(column);
-        if (a.Length == 0)
-            return 1;
         if (b.Length == 0)
             return 0;
         if (a[^1] == a[0])

@@ -41,6 +41,31 @@ public sealed class SyntheticDataReportTests
     }
 
     [TestMethod]
+    public void Empty_columns_hide_nothing_and_missing_values_are_a_figure_of_their_own()
+    {
+        IDataView real = Wide(row => row), synthetic = Wide(row => row % 2 == 0 ? 100 : double.NaN);
+        SyntheticDataReport report = SyntheticDataReport.Compare(real, synthetic, new() { Detection = false });
+        Assert.AreEqual(0, report.MeanShape); // of the one column that has values
+        Assert.IsTrue(double.IsNaN(report.Columns[1].Shape));
+        Assert.IsEmpty(report.Pairs);
+        Assert.AreEqual(0.5, report.Columns[0].MissingSimilarity);
+        Assert.AreEqual((0.5 + 9) / 10, report.MeanMissingSimilarity, 1e-12);
+        ReportVerdict missing = report.Verdicts.Single(v => v.Topic == "Missing values");
+        Assert.AreEqual(VerdictLevel.Poor, missing.Level);
+        StringAssert.Contains(missing.Text, "'value'");
+        StringAssert.Contains(report.Verdicts.Single(v => v.Topic == "Empty columns").Text, "'empty 1', 'empty 2'");
+        StringAssert.Contains(report.ToString(), "Poor: Missing values. ");
+
+        static TableView Wide(Func<int, double> value)
+        {
+            TableView table = new TableView(20).Add("value", NumberDataViewType.Double, value);
+            for (int i = 1; i < 10; i++)
+                table.Add($"empty {i}", NumberDataViewType.Double, _ => double.NaN);
+            return table;
+        }
+    }
+
+    [TestMethod]
     public void Trends_of_numbers_are_by_correlation_and_others_by_joint_shares()
     {
         double[] up = [1, 2, 3, 4], down = [4, 3, 2, 1];
@@ -76,7 +101,7 @@ public sealed class SyntheticDataReportTests
         Assert.AreEqual(1, report.Columns[0].Shape, 1e-12);
         Assert.AreEqual(1.0 / 3, report.Columns[0].RealMissing, 1e-12);
         Assert.AreEqual(0, report.Columns[3].Shape, 1e-12);
-        Assert.AreEqual(1, report.Columns[4].Shape, 1e-12);
+        Assert.AreEqual(double.NaN, report.Columns[4].Shape); // nothing there to be like
         Assert.IsNull(report.DetectionAuroc);
     }
 
