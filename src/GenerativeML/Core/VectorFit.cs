@@ -22,7 +22,7 @@ internal sealed record VectorFamily(
 }
 
 /// <summary>
-/// What training made: the model; the options with everything decided; what a <see cref="VectorFollower"/> has to say;
+/// What training made: the model; the options with everything decided; what a <see cref="TrainingCallback"/> has to say;
 /// rows that the model was not trained on, or some that it was where there are none.
 /// </summary>
 internal sealed record VectorFitResult(
@@ -169,24 +169,22 @@ internal static class VectorFit
                 return (Model(fitted), null);
             }
         }
-        ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, network.WidestLayer, options.BatchSize!.Value);
-        using var layers = new TorchLayers(network.Declare, device, seed);
-        HostWeights weights = layers.ToHost(network.Tensors());
-        network.SetScales(weights, rows);
-        network.Initialize(weights, rows);
-        layers.LoadStateDict(weights);
-        using TorchLayers? average = options.AverageDecay > 0 ? layers.Copy(network.AveragedPart) : null;
-
-        VectorObjective? objective = null;
-        VectorFollower? follower = network.Follow(rows, data, device, () => Model(objective!.Result(weights)));
-        objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16, follower);
         TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
-        TrainingLoop.Run(objective, data, run, device);
-        return (Model(objective.Result(weights)), follower?.Finish());
+        TrainingCallback? callback = null;
+        HostWeights trained = NetworkFit.Run(
+            network, network.Tensors(), Initialize, options.AverageDecay, data, run, device, bfloat16,
+            current => callback = network.Follow(rows, data, device, () => Model(current())));
+        return (Model(trained), callback?.Finish());
 
-        TrainedVector Model(HostWeights trained) => new(network, trained, context.Device, context.FallbackToCpu);
+        void Initialize(HostWeights weights)
+        {
+            network.SetScales(weights, rows);
+            network.Initialize(weights, rows);
+        }
+
+        TrainedVector Model(HostWeights weights) => new(network, weights, context.Device, context.FallbackToCpu);
 
         TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
             options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,

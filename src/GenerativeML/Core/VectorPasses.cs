@@ -36,6 +36,8 @@ internal abstract class VectorPasses : ITrainable, IDisposable
 
     public IReadOnlyList<UpdateRule> Updates => [];
 
+    public bool LossAddsGradients => true;
+
     public bool IsSettled => _tolerance > 0 && LossAt(3) < _tolerance;
 
     /// <summary>The mean loss of the last pass's rows, before its end set the model.</summary>
@@ -61,10 +63,6 @@ internal abstract class VectorPasses : ITrainable, IDisposable
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) => Pass(batch[0], learn: true);
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) => Pass(batch[0], learn: false);
-
-    public void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
-    {
-    }
 
     public void EndEpoch()
     {

@@ -158,11 +158,6 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
-        var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
-        using var module = new NamedTensors(network.Initialize(random));
-        if (initial is not null)
-            module.LoadStateDict(initial.Value.Weights);
-
         long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
         long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
         TrainingRun run = TrainingRun.Of(
@@ -174,23 +169,31 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             Parts = options.GradientAccumulation,
             RateFloor = options.FinalRateShare,
         };
-        double? matrixRate =
-            options.Optimizer == GptOptimizer.Muon ? options.MatrixLearningRate / options.LearningRate : null;
         var kept = new GptNetwork(Kept(options));
-        var objective = new GptObjective(
-            network, module, bfloat16, matrixRate,
-            afterStep is null ? null : count => afterStep(count, Copy));
-        TrainingLoop.Run(objective, data, run, device);
-        return Copy();
+        return Model(NetworkFit.Run(
+            network, network.Declared().Tensors, Initialize, averageDecay: 0, data, run, device, bfloat16,
+            current => afterStep is null ? null : new StepCallback(count => afterStep(count, () => Model(current())))));
 
-        TrainedGpt Copy()
+        void Initialize(HostWeights weights)
         {
-            HostWeights all = module.ToHost();
+            network.Initialize(weights, NetworkFit.InitialSeed(context));
+            foreach (TensorSpec spec in initial?.Weights.Specs ?? [])
+                initial!.Value.Weights[spec.Name].CopyTo(weights[spec.Name], 0);
+        }
+
+        TrainedGpt Model(HostWeights all)
+        {
             HostWeights weights = all.Select(spec => GptAdapters.LayerOf(spec.Name) is null ? spec : null);
             GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
             return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };
         }
+    }
+
+    /// <summary>Told after each step how many there were.</summary>
+    private sealed class StepCallback(Action<long> afterStep) : TrainingCallback
+    {
+        public override void AfterUpdate(int update, UpdateRule rule, StepContext step) => afterStep(step.Step + 1);
     }
 
     // The weights that options name and the network that they belong to; null where they name none.
