@@ -123,25 +123,25 @@ internal static class NetworkFit
     /// <param name="network">The network.</param>
     /// <param name="tensors">Those of the model; what is no layer stays as it is at the beginning.</param>
     /// <param name="initialize">Sets, before training, what the layers' own initialisation does not.</param>
-    /// <param name="averageDecay">How much of the weights' running mean an update keeps; zero: no mean is kept.</param>
     /// <param name="data">The rows.</param>
     /// <param name="run">What was decided for the training loop.</param>
     /// <param name="device">Where to train.</param>
     /// <param name="bfloat16">Whether products are made in bfloat16.</param>
     /// <param name="follow">Makes what follows the run, given what copies the weights as they are then.</param>
     public static HostWeights Run(
-        Network network, IEnumerable<TensorSpec> tensors, Action<HostWeights> initialize, double averageDecay,
-        TrainingData data, TrainingRun run, torch.Device device, bool bfloat16 = false,
+        Network network, IEnumerable<TensorSpec> tensors, Action<HostWeights> initialize, TrainingData data,
+        TrainingRun run, torch.Device device, bool bfloat16 = false,
         Func<Func<HostWeights>, TrainingCallback?>? follow = null)
     {
         using var layers = new TorchLayers(network.Declare, device, InitialSeed(run.Context));
         HostWeights weights = layers.ToHost(tensors);
         initialize(weights);
         layers.LoadStateDict(weights);
-        using TorchLayers? average = averageDecay > 0 ? layers.Copy(network.AveragedPart) : null;
+        double decay = run.Options.WeightAverageDecay;
+        using TorchLayers? average = decay > 0 ? layers.Copy(network.AveragedPart) : null;
         NetworkObjective? objective = null;
         TrainingCallback? callback = follow?.Invoke(() => objective!.Result(weights));
-        objective = new(network, layers, average, averageDecay, bfloat16, callback);
+        objective = new(network, layers, average, decay, bfloat16, callback);
         TrainingLoop.Run(objective, data, run, device);
         return objective.Result(weights);
     }

@@ -174,7 +174,7 @@ internal static class VectorFit
         TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingCallback? callback = null;
         HostWeights trained = NetworkFit.Run(
-            network, network.Tensors(), Initialize, options.AverageDecay, data, run, device, bfloat16,
+            network, network.Tensors(), Initialize, data, run, device, bfloat16,
             current => callback = network.Follow(rows, data, device, () => Model(current())));
         return (Model(trained), callback?.Finish());
 

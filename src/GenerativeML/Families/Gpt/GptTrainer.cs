@@ -171,7 +171,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         };
         var kept = new GptNetwork(Kept(options));
         return Model(NetworkFit.Run(
-            network, network.Declared().Tensors, Initialize, averageDecay: 0, data, run, device, bfloat16,
+            network, network.Declared().Tensors, Initialize, data, run, device, bfloat16,
             current => afterStep is null ? null : new StepCallback(count => afterStep(count, () => Model(current())))));
 
         void Initialize(HostWeights weights)

@@ -21,7 +21,8 @@ public enum CovarianceType
 
 /// <summary>The options of a mixture of normal distributions, fitted by expectation maximisation (Dempster 1977).</summary>
 /// <remarks>
-/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect, and
+/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it, such as
+/// <see cref="TrainingOptions.WeightAverageDecay"/>, have no effect, and
 /// <see cref="TrainingOptions.Epochs"/> is the most iterations, each a pass over the rows. Default: 200.
 /// </remarks>
 public sealed record GaussianMixtureOptions : DetectorOptions
@@ -53,6 +54,8 @@ public sealed record GaussianMixtureOptions : DetectorOptions
     /// Iterations end when the mean log-likelihood of a row rises by less, in nats. Zero: never. Default 1e-5.
     /// </summary>
     public double Tolerance { get; init; } = 1e-5;
+
+    private protected override OptionalColumns Supported => OptionalColumns.None;
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {

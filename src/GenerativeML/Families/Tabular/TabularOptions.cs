@@ -38,12 +38,6 @@ public abstract record TabularOptions : TrainingOptions
     /// <summary>What holds in every row, in the data and in generated rows. Default: nothing.</summary>
     public IReadOnlyList<TableConstraint>? Constraints { get; init; }
 
-    /// <summary>
-    /// How much of the running mean of the weights that generate an update keeps; the trained model has these mean
-    /// weights. In [0, 1). Default: by the kind of generator.
-    /// </summary>
-    public double WeightAverageDecay { get; init; }
-
     /// <summary>Whether numbers are learned as modes and offsets; otherwise as intervals.</summary>
     internal abstract bool UsesModes { get; }
 
@@ -73,7 +67,6 @@ public abstract record TabularOptions : TrainingOptions
             throw new ArgumentException(
                 $"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
         }
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         TableConstraint.CheckTogether(Constraints ?? []);
     }
 
@@ -159,8 +152,8 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
             options.WeightDecay!.Value, ("family", network.GetType().Name), ("tokens", tokens.Counts));
         HostWeights trained = NetworkFit.Run(
             network, network.Declared().Tensors,
-            weights => network.Initialize(weights, NetworkFit.InitialSeed(context)), options.WeightAverageDecay, data,
-            run with { Steps = steps }, device);
+            weights => network.Initialize(weights, NetworkFit.InitialSeed(context)), data, run with { Steps = steps },
+            device);
         return new TableGenerator(
             network, options, network.Trained(trained), context.Device, context.FallbackToCpu);
     }

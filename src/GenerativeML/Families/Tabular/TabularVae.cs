@@ -20,7 +20,6 @@ public sealed record TabularVaeOptions : TabularOptions
     private const long BatchElements = 1 << 23;
 
     private const int WideColumns = 200;
-    private const int MaxWidth = 1 << 16;
 
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -77,9 +76,9 @@ public sealed record TabularVaeOptions : TabularOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(LatentDimension, 1, MaxWidth);
+        OptionChecks.Within(LatentDimension, 1, OptionChecks.MaxWidth);
         if (HiddenWidth is int width)
-            OptionChecks.Within(width, 1, MaxWidth / 2, nameof(HiddenWidth));
+            OptionChecks.Within(width, 1, OptionChecks.MaxWidth / 2, nameof(HiddenWidth));
         OptionChecks.NonNegativeFinite(KlWeight);
         OptionChecks.NonNegativeFinite(FreeBits);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
