@@ -103,55 +103,54 @@ internal static class VectorFit
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
         RowSample[] samples = Samples(source, context.Seed);
 
-        RowStatistics? rows = null;
-        VectorNetwork? network = null;
         using DisposeScope scope = torch.NewDisposeScope();
-        using TrainingData data = TrainingData.Prepare(
-            source, options, context.Seed, device, [.. moments, .. samples], Scaling);
-        (TrainedVector trained, JsonElement? extra) = Train(network!, options, rows!, data, device, context);
+        ObservedRows observed = ObservedRows.Read(source, options, context.Seed, [.. moments, .. samples]);
+        RowStatistics rows = Statistics(source, moments, samples, observed.TrainingRows, context.Seed);
+        options = options.Resolve(rows);
+        VectorNetwork network = family.Create(options, rows.Input);
+        IReadOnlyList<VectorScaler> scalers = network.Scalers(rows);
+        if (options.AnomalyShare is not null && scalers[0].Constants is [int first, ..] constants)
+        {
+            context.Warning?.Invoke(
+                $"Of column '{source.Fields[0].Name}' {constants.Length} features have but one value in the training "
+                + $"rows, among them number {first} (counted from 0): another value there will always be taken for "
+                + "an anomaly.");
+        }
+        // The rows are kept, and read again, as networks see them.
+        using TrainingData data = observed.ToData(device, (field, values) => scalers[field].Apply(values, values));
+        (TrainedVector trained, JsonElement? extra) = Train(network, options, rows, data, device, context);
         try
         {
             RowSample[] fresh =
                 heldBack is null ? samples : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed));
-            network!.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
+            network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
             return new(trained, options, extra, fresh);
         }
         finally
         {
             trained.Dispose(); // what computed with the weights as they were
         }
+    }
 
-        // Between the first pass and the rest: the rows are kept, and read again, as networks see them.
-        RowTransform Scaling(long trainingRows)
+    private static RowStatistics Statistics(
+        IRowSource source, ColumnMoments[] moments, RowSample[] samples, long trainingRows, int seed)
+    {
+        if (trainingRows < MinRows)
         {
-            if (trainingRows < MinRows)
-            {
-                throw new InvalidOperationException(
-                    $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
-            }
-            var input = new VectorInput
-            {
-                Width = source.Fields[0].Width,
-                ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
-                ConditionCategories = source.Fields.All(f => f.Categories is null)
-                    ? []
-                    : [.. source.Fields.Skip(1).Select(f => f.Categories)],
-                ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
-                Seed = context.Seed,
-            };
-            rows = new(input, moments, samples, trainingRows);
-            options = options.Resolve(rows);
-            network = family.Create(options, input);
-            IReadOnlyList<VectorScaler> scalers = network.Scalers(rows);
-            if (options.AnomalyShare is not null && scalers[0].Constants is [int first, ..] constants)
-            {
-                context.Warning?.Invoke(
-                    $"Of column '{source.Fields[0].Name}' {constants.Length} features have but one value in the training "
-                    + $"rows, among them number {first} (counted from 0): another value there will always be taken for "
-                    + "an anomaly.");
-            }
-            return (field, values) => scalers[field].Apply(values, values);
+            throw new InvalidOperationException(
+                $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
         }
+        var input = new VectorInput
+        {
+            Width = source.Fields[0].Width,
+            ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
+            ConditionCategories = source.Fields.All(f => f.Categories is null)
+                ? []
+                : [.. source.Fields.Skip(1).Select(f => f.Categories)],
+            ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
+            Seed = seed,
+        };
+        return new(input, moments, samples, trainingRows);
     }
 
     private static (TrainedVector Model, JsonElement? Extra) Train(
