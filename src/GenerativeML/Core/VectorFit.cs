@@ -157,14 +157,14 @@ internal static class VectorFit
         VectorNetwork network, VectorOptions options, RowStatistics rows, TrainingData data, torch.Device device,
         TrainingContext context)
     {
-        using (VectorPasses? passes = network.BeginPasses(rows, device))
+        using (IClosedFormFit? fit = network.BeginClosedForm(rows, device))
         {
-            if (passes is not null)
+            if (fit is not null)
             {
-                TrainingLoop.Run(passes, data, Run(rate: 0, decay: 0), device);
+                TrainingLoop.Run(fit, data, Run(rate: 0, decay: 0), device);
                 var fitted = new HostWeights(network.Tensors());
                 network.SetScales(fitted, rows);
-                passes.Finish(fitted);
+                fit.CopyTo(fitted);
                 return (Model(fitted), null);
             }
         }

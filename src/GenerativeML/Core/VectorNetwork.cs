@@ -118,6 +118,38 @@ internal sealed record VectorStep(
 }
 
 /// <summary>
+/// A fit without gradients, by passes over the rows: a pass adds up what they say of the model, and its end sets the
+/// model by these sums. The training loop reads the rows, reports, stops, and writes checkpoints of the state, as it does
+/// where gradients move weights.
+/// </summary>
+internal interface IClosedFormFit : ITrainable, IDisposable
+{
+    /// <summary>Adds standardised rows, (B, D), to the sums of this pass; their mean loss so far, a scalar.</summary>
+    torch.Tensor Observe(torch.Tensor rows);
+
+    /// <summary>The mean loss of rows, (B, D), that are only looked at, a scalar.</summary>
+    torch.Tensor Loss(torch.Tensor rows);
+
+    /// <summary>Sets the model by the sums, which begin anew.</summary>
+    void EndPass();
+
+    /// <summary>Sets the network's own tensors.</summary>
+    void CopyTo(HostWeights weights);
+
+    IReadOnlyList<UpdateRule> ITrainable.Updates => [];
+
+    bool ITrainable.LossAddsGradients => true;
+
+    IReadOnlyList<LossTerm> ITrainable.Loss(Batch batch, int update, StepContext step) =>
+        [new LossTerm("loss", Observe(batch[0]))];
+
+    IReadOnlyList<LossTerm> ITrainable.ValidationLoss(Batch batch, StepContext step) =>
+        [new LossTerm("loss", Loss(batch[0]))];
+
+    void ITrainable.EndEpoch() => EndPass();
+}
+
+/// <summary>
 /// A family's model of vectors, without weights; what it can do beside training is said by <see cref="IScorer"/>,
 /// <see cref="IReconstructor"/>, <see cref="IEncoder"/> and <see cref="ISampler"/>.
 /// </summary>
@@ -159,8 +191,8 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     public sealed override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
         ValidationLoss(Step(w, batch, 0, step));
 
-    /// <summary>What fits the network without gradients, by passes over the rows; null where gradients do.</summary>
-    public virtual VectorPasses? BeginPasses(RowStatistics rows, torch.Device device) => null;
+    /// <summary>What fits the network without gradients; null where gradients do. The caller disposes it.</summary>
+    public virtual IClosedFormFit? BeginClosedForm(RowStatistics rows, torch.Device device) => null;
 
     /// <summary>
     /// What follows a run of the network's training and reports on it; null: nothing does. The snapshot is the model as
