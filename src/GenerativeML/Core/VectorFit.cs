@@ -58,10 +58,10 @@ internal static class VectorFit
         }
         if (options.AnomalyShare is not double share)
             return Train(source, null, family, options, context);
-        var plan = new CalibrationPlan(source, context.Seed);
+        var plan = new CalibrationPlan(source, context.Seed, options.CacheBudgetBytes, options.CancellationToken);
         VectorFitResult whole = plan.Folds == 1
             ? Train(plan.Training(0), plan.HeldBack(0), family, options, context)
-            : Train(source, source, family, options, context);
+            : Train(plan.Source, plan.Source, family, options, context);
         if (plan.Folds <= 1)
             return whole with { Threshold = Threshold(source, share, [whole]) };
 
@@ -121,8 +121,12 @@ internal static class VectorFit
         (TrainedVector trained, JsonElement? extra) = Train(network, options, rows, data, device, context);
         try
         {
-            RowSample[] fresh =
-                heldBack is null ? samples : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed));
+            // A cancelled run that returns its model calibrates it all the same.
+            CancellationToken cancellation =
+                options.CancellationBehavior == CancellationBehavior.Throw ? options.CancellationToken : default;
+            RowSample[] fresh = heldBack is null
+                ? samples
+                : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed), cancellation);
             network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
             return new(trained, options, extra, fresh);
         }

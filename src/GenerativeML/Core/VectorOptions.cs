@@ -103,6 +103,14 @@ public abstract record DetectorOptions : VectorOptions
     /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
     /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
     /// </summary>
+    /// <remarks>
+    /// A model scores rows that it was trained on lower than others, so the threshold is taken from rows that are new to
+    /// the model that scores them. Of 2000 rows or more a fifth, at most some 4000, is held back from training for that.
+    /// Of fewer, none is: four more models are trained, each on three quarters of the rows, to score the last quarter,
+    /// and discarded, so that training takes some four times as long; progress and checkpoints are those of the model
+    /// that is returned. Such few rows are read once and held in memory, as far as
+    /// <see cref="TrainingOptions.CacheBudgetBytes"/> allows.
+    /// </remarks>
     public double Contamination { get; init; } = 0.1;
 
     internal override VectorColumns Columns =>

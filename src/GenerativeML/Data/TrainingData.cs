@@ -339,8 +339,8 @@ internal sealed class StreamedTrainingData(
     }
 }
 
-/// <summary>A growing number of rows in host memory, turned into tensors at the end.</summary>
-internal sealed class KeptRows(IReadOnlyList<RowField> fields)
+/// <summary>A growing number of rows in host memory, to read again or to turn into tensors at the end.</summary>
+internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IRowSource
 {
     private const int MostChunkRows = 4096;
     private const long ChunkElements = 1 << 20;
@@ -348,7 +348,11 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
     private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MostChunkRows);
     private readonly List<RowBlock?> _chunks = [];
 
+    public IReadOnlyList<RowField> Fields => fields;
+
     public long Rows { get; private set; }
+
+    public IRowReader Open() => new Reader(this);
 
     public void Add(RowBlock block, int row)
     {
@@ -378,6 +382,26 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
             _chunks[c] = null;
         }
         return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);
+    }
+
+    private sealed class Reader(KeptRows kept) : IRowReader
+    {
+        private long _next;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            int read = (int)Math.Min(count, kept.Rows - _next);
+            for (int i = 0; i < read; i++)
+            {
+                (long chunk, long row) = Math.DivRem(_next++, kept._chunkRows);
+                kept._chunks[(int)chunk]!.CopyRow((int)row, block, start + i);
+            }
+            return read;
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)
