@@ -25,7 +25,8 @@ internal abstract class Network
     public abstract void Declare(Layers layers);
 
     /// <summary>The updates of a step. Default: one, of all parameters.</summary>
-    public virtual IReadOnlyList<UpdateRule> Updates(TorchLayers layers) => [new UpdateRule("all", layers.Parameters())];
+    public virtual IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
+        [new UpdateRule("all", layers.Parameters())];
 
     /// <summary>The terms, weighted, whose sum an update lowers on a batch; each a scalar with a gradient.</summary>
     public abstract IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step);
@@ -106,49 +107,59 @@ internal sealed class NetworkObjective : ITrainable
         _callback?.AfterUpdate(update, Updates[update], step);
     }
 
-    /// <summary>The weights to keep; what the network's layers have not is that of <paramref name="start"/>.</summary>
-    public HostWeights Result(HostWeights start)
+    /// <summary>The tensors of the model as they are now; those that are no layers are among others.</summary>
+    public HostWeights Result(IEnumerable<TensorSpec> tensors, HostWeights others)
     {
-        var trained = new HostWeights(start.Specs.Where(spec => _kept.ContainsKey(spec.Name)));
-        foreach (TensorSpec spec in trained.Specs)
-            HostTensors.CopyTo(_kept[spec.Name], trained[spec.Name]);
-        return start.With(trained, spec => trained.Find(spec.Name));
+        return HostWeights.Of(tensors.Select(spec => (spec, Values(spec.Name))));
+
+        float[] Values(string name)
+        {
+            if (!_kept.TryGetValue(name, out torch.Tensor? value))
+                return others[name];
+            float[] values = new float[value.numel()];
+            HostTensors.CopyTo(value, values);
+            return values;
+        }
     }
 }
 
 /// <summary>Trains networks, whatever their rows are.</summary>
 internal static class NetworkFit
 {
-    /// <summary>Trains a network, and returns the weights that it ends with.</summary>
-    /// <param name="network">The network.</param>
-    /// <param name="tensors">Those of the model; what is no layer stays as it is at the beginning.</param>
-    /// <param name="initialize">Sets, before training, what the layers' own initialisation does not.</param>
-    /// <param name="data">The rows.</param>
-    /// <param name="run">What was decided for the training loop.</param>
-    /// <param name="device">Where to train.</param>
-    /// <param name="bfloat16">Whether products are made in bfloat16.</param>
-    /// <param name="follow">Makes what follows the run, given what copies the weights as they are then.</param>
+    /// <summary>
+    /// Trains a network, and returns the weights that it ends with: the tensors of the model, of which those that are
+    /// no layers stay as <paramref name="initialize"/> sets them. <paramref name="follow"/> makes what follows the run,
+    /// and is given what copies the weights as they are then.
+    /// </summary>
     public static HostWeights Run(
-        Network network, IEnumerable<TensorSpec> tensors, Action<HostWeights> initialize, TrainingData data,
+        Network network, IReadOnlyList<TensorSpec> tensors, Action<HostWeights> initialize, TrainingData data,
         TrainingRun run, torch.Device device, bool bfloat16 = false,
         Func<Func<HostWeights>, TrainingCallback?>? follow = null)
     {
         using var layers = new TorchLayers(network.Declare, device, InitialSeed(run.Context));
-        HostWeights weights = layers.ToHost(tensors);
-        initialize(weights);
-        layers.LoadStateDict(weights);
+        HostWeights others = Initialize(layers, tensors, initialize);
         double decay = run.Options.WeightAverageDecay;
         using TorchLayers? average = decay > 0 ? layers.Copy(network.AveragedPart) : null;
         NetworkObjective? objective = null;
-        TrainingCallback? callback = follow?.Invoke(() => objective!.Result(weights));
+        TrainingCallback? callback = follow?.Invoke(() => objective!.Result(tensors, others));
         objective = new(network, layers, average, decay, bfloat16, callback);
         TrainingLoop.Run(objective, data, run, device);
-        return objective.Result(weights);
+        return objective.Result(tensors, others);
     }
 
     /// <summary>What initial weights are drawn by.</summary>
     public static ulong InitialSeed(TrainingContext context) =>
         SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
+
+    // What is no layer is given back; a second copy of the layers should not stay in memory.
+    private static HostWeights Initialize(
+        TorchLayers layers, IReadOnlyList<TensorSpec> tensors, Action<HostWeights> initialize)
+    {
+        HostWeights weights = layers.ToHost(tensors);
+        initialize(weights);
+        layers.LoadStateDict(weights);
+        return weights.Select(spec => layers.Tensors.ContainsKey(spec.Name) ? null : spec);
+    }
 }
 
 /// <summary>Follows a run of training, and may keep what is to be known of it beside the weights.</summary>

@@ -22,8 +22,8 @@ internal sealed record VectorFamily(
 }
 
 /// <summary>
-/// What training made: the model; the options with everything decided; what a <see cref="TrainingCallback"/> has to say;
-/// rows that the model was not trained on, or some that it was where there are none.
+/// What training made: the model; the options with everything decided; what a <see cref="TrainingCallback"/> has to
+/// say; rows that the model was not trained on, or some that it was where there are none.
 /// </summary>
 internal sealed record VectorFitResult(
     TrainedVector Model, VectorOptions Options, JsonElement? Extra, RowSample[] Fresh)
@@ -104,7 +104,7 @@ internal static class VectorFit
         RowSample[] samples = Samples(source, context.Seed);
 
         using DisposeScope scope = torch.NewDisposeScope();
-        ObservedRows observed = ObservedRows.Read(source, options, context.Seed, [.. moments, .. samples]);
+        var observed = new ObservedRows(source, options, context.Seed, [.. moments, .. samples]);
         RowStatistics rows = Statistics(source, moments, samples, observed.TrainingRows, context.Seed);
         options = options.Resolve(rows);
         VectorNetwork network = family.Create(options, rows.Input);

@@ -119,8 +119,8 @@ internal sealed record VectorStep(
 
 /// <summary>
 /// A fit without gradients, by passes over the rows: a pass adds up what they say of the model, and its end sets the
-/// model by these sums. The training loop reads the rows, reports, stops, and writes checkpoints of the state, as it does
-/// where gradients move weights.
+/// model by these sums. The training loop reads the rows, reports, stops, and writes checkpoints of the state, as it
+/// does where gradients move weights.
 /// </summary>
 internal interface IClosedFormFit : ITrainable, IDisposable
 {
@@ -188,8 +188,8 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     public sealed override IReadOnlyList<LossTerm> Loss(
         Scope<TorchTensor> w, Batch batch, int update, StepContext step) => Loss(Step(w, batch, update, step));
 
-    public sealed override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
-        ValidationLoss(Step(w, batch, 0, step));
+    public sealed override IReadOnlyList<LossTerm> ValidationLoss(
+        Scope<TorchTensor> w, Batch batch, StepContext step) => ValidationLoss(Step(w, batch, 0, step));
 
     /// <summary>What fits the network without gradients; null where gradients do. The caller disposes it.</summary>
     public virtual IClosedFormFit? BeginClosedForm(RowStatistics rows, torch.Device device) => null;

@@ -18,21 +18,21 @@ public abstract record VectorOptions : TrainingOptions
     public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
 
     /// <summary>
-    /// The column for the score: the higher, the stranger the row. Default: <c>Score</c> of detectors and GANs; otherwise
-    /// the catalog decides.
+    /// The column for the score: the higher, the stranger the row. Default: <c>Score</c> of detectors and GANs;
+    /// otherwise the catalog decides.
     /// </summary>
     public string? ScoreColumnName { get; init; }
 
     /// <summary>
-    /// The column for each feature's share of the score, a vector. GANs and Gaussian mixtures have none. Default: none is
-    /// added.
+    /// The column for each feature's share of the score, a vector. GANs and Gaussian mixtures have none. Default: none
+    /// is added.
     /// </summary>
     public string? FeatureScoreColumnName { get; init; }
 
     /// <summary>
-    /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives, the
-    /// decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent search.
-    /// Flows and Gaussian mixtures have none. Default: none is added.
+    /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives,
+    /// the decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent
+    /// search. Flows and Gaussian mixtures have none. Default: none is added.
     /// </summary>
     public string? ReconstructionColumnName { get; init; }
 
@@ -104,11 +104,11 @@ public abstract record DetectorOptions : VectorOptions
     /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
     /// </summary>
     /// <remarks>
-    /// A model scores rows that it was trained on lower than others, so the threshold is taken from rows that are new to
-    /// the model that scores them. Of 2000 rows or more a fifth, at most some 4000, is held back from training for that.
-    /// Of fewer, none is: four more models are trained, each on three quarters of the rows, to score the last quarter,
-    /// and discarded, so that training takes some four times as long; progress and checkpoints are those of the model
-    /// that is returned. Such few rows are read once and held in memory, as far as
+    /// A model scores rows that it was trained on lower than others, so the threshold is taken from rows that are new
+    /// to the model that scores them. Of 2000 rows or more a fifth, at most some 4000, is held back from training for
+    /// that. Of fewer, none is: four more models are trained, each on three quarters of the rows, to score the last
+    /// quarter, and discarded, so that training takes four to five times as long; progress and checkpoints are those of
+    /// the model that is returned. Such few rows are read once and held in memory, as far as
     /// <see cref="TrainingOptions.CacheBudgetBytes"/> allows.
     /// </remarks>
     public double Contamination { get; init; } = 0.1;

@@ -34,8 +34,9 @@ internal abstract class TrainingData(
 
     /// <summary>Reads all rows once and makes training data of them, as they are.</summary>
     public static TrainingData Prepare(
-        IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers) =>
-        ObservedRows.Read(source, options, seed, observers).ToData(device, transform: null);
+        IRowSource source, TrainingOptions options, int seed, torch.Device device,
+        IEnumerable<IRowObserver> observers) =>
+        new ObservedRows(source, options, seed, observers).ToData(device);
 
     /// <summary>The number of batches in an epoch.</summary>
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
@@ -86,7 +87,11 @@ internal sealed class ObservedRows
     private readonly long _rowBytes, _budgetRows, _mostValidation;
     private readonly RowFingerprint? _fingerprint;
 
-    private ObservedRows(IRowSource source, TrainingOptions options, int seed)
+    /// <summary>
+    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There are no rows to train on.</exception>
+    public ObservedRows(IRowSource source, TrainingOptions options, int seed, IEnumerable<IRowObserver> observers)
     {
         (_source, _options, _seed) = (source, options, seed);
         (_kept, _heldBack) = (new(source.Fields), new(source.Fields));
@@ -96,27 +101,48 @@ internal sealed class ObservedRows
         // Validation rows are always kept, so they may not take more than their share of the budget.
         _mostValidation = Math.Max(1, _budgetRows / 4);
         _fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
+        IRowObserver[] watching = [.. observers];
+        var held = new ValidationRows(options.ValidationFraction, seed, _mostValidation);
+        long rows = 0;
+        using (IRowReader reader = source.Open())
+        {
+            var block = new RowBlock(source.Fields, ReadRows);
+            for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+            {
+                options.CancellationToken.ThrowIfCancellationRequested();
+                _fingerprint?.Add(block, n);
+                for (int i = 0; i < n; i++)
+                {
+                    if (held.Contains(rows++))
+                        _heldBack.Add(block, i);
+                    else
+                        Train(block, i);
+                }
+            }
+        }
+        if (TrainingRows == 0)
+        {
+            throw new InvalidOperationException(
+                "There are no rows to train on: "
+                + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
+        }
+
+        void Train(RowBlock block, int row)
+        {
+            foreach (IRowObserver observer in watching)
+                observer.Observe(block, row);
+            if (++TrainingRows <= _budgetRows)
+                _kept.Add(block, row);
+            else
+                _kept.Clear();
+        }
     }
 
     /// <summary>Rows to train on.</summary>
     public long TrainingRows { get; private set; }
 
-    /// <summary>
-    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
-    /// </summary>
-    /// <exception cref="InvalidOperationException">There are no rows to train on.</exception>
-    public static ObservedRows Read(
-        IRowSource source, TrainingOptions options, int seed, IEnumerable<IRowObserver> observers)
-    {
-        var observed = new ObservedRows(source, options, seed);
-        observed.Read([.. observers]);
-        return observed;
-    }
-
-    /// <summary>
-    /// The training data, once; the transform says how rows become what networks see. Null: they stay as they are.
-    /// </summary>
-    public TrainingData ToData(torch.Device device, RowTransform? transform)
+    /// <summary>The training data, once: rows as a transform makes them, or as they are.</summary>
+    public TrainingData ToData(torch.Device device, RowTransform? transform = null)
     {
         IReadOnlyList<torch.Tensor>? validation = _heldBack.Rows > 0 ? _heldBack.ToTensors(device, transform) : null;
         TrainingData data = TrainingRows <= _budgetRows
@@ -127,44 +153,6 @@ internal sealed class ObservedRows
         data.ValidationRows = _heldBack.Rows;
         data.Fingerprints = _fingerprint?.Values ?? [];
         return data;
-    }
-
-    private void Read(IRowObserver[] observers)
-    {
-        var held = new ValidationRows(_options.ValidationFraction, _seed, _mostValidation);
-        long rows = 0;
-        using (IRowReader reader = _source.Open())
-        {
-            var block = new RowBlock(_source.Fields, ReadRows);
-            for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
-            {
-                _options.CancellationToken.ThrowIfCancellationRequested();
-                _fingerprint?.Add(block, n);
-                for (int i = 0; i < n; i++)
-                {
-                    if (held.Contains(rows++))
-                        _heldBack.Add(block, i);
-                    else
-                        Train(block, i, observers);
-                }
-            }
-        }
-        if (TrainingRows == 0)
-        {
-            throw new InvalidOperationException(
-                "There are no rows to train on: "
-                + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
-        }
-    }
-
-    private void Train(RowBlock block, int row, IRowObserver[] observers)
-    {
-        foreach (IRowObserver observer in observers)
-            observer.Observe(block, row);
-        if (++TrainingRows <= _budgetRows)
-            _kept.Add(block, row);
-        else
-            _kept.Clear();
     }
 }
 

@@ -14,7 +14,7 @@ internal interface ITrainable
     /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
     int PositionsPerRow => 1;
 
-    /// <summary>The updates of a step, in order. None of an <see cref="IClosedFormFit"/>, which is shown each batch.</summary>
+    /// <summary>The updates of a step, in order; none of an <see cref="IClosedFormFit"/>.</summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 
     /// <summary>

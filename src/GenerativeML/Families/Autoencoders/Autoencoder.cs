@@ -70,7 +70,8 @@ public sealed record AutoencoderOptions : DetectorOptions
     internal bool Detects =>
         ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
 
-    private protected override OptionalColumns Supported => OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
+    private protected override OptionalColumns Supported =>
+        OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
 
     internal override double? AnomalyShare => Detects ? Contamination : null;
 

@@ -236,8 +236,8 @@ public sealed record GanOptions : VectorOptions
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>
-/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns
-/// too, with any values that are asked for. To search for latent vectors takes TorchSharp.
+/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those
+/// columns too, with any values that are asked for. To search for latent vectors takes TorchSharp.
 /// </para>
 /// <para>Added columns:</para>
 /// <list type="table">

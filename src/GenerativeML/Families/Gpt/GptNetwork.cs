@@ -155,8 +155,9 @@ internal sealed class GptNetwork : Network
     }
 
     /// <summary>
-    /// Draws matrices as GPT-2's training begins with them: normal with 0.02, those whose results are added to the hidden
-    /// state smaller, so that many additions do not make it grow. Adapters begin as nothing, their second matrix zero.
+    /// Draws matrices as GPT-2's training begins with them: normal with 0.02, those whose results are added to the
+    /// hidden state smaller, so that many additions do not make it grow. Adapters begin as nothing: their second matrix
+    /// is zero.
     /// </summary>
     public void Initialize(HostWeights weights, ulong seed)
     {
@@ -166,7 +167,8 @@ internal sealed class GptNetwork : Network
             if (spec.Shape.Length == 1 || spec.Name.EndsWith(AdapterB, StringComparison.Ordinal))
                 continue;
             double deviation = spec.Name.EndsWith(AdapterA, StringComparison.Ordinal) ? 1 / Math.Sqrt(spec.Shape[1])
-                : spec.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Deviation / Math.Sqrt(2 * Options.Layers)
+                : spec.Name.EndsWith("c_proj.weight", StringComparison.Ordinal)
+                    ? Deviation / Math.Sqrt(2 * Options.Layers)
                 : Deviation;
             using torch.Tensor drawn = random.Normal(spec.Shape.ToArray(), deviation);
             HostTensors.CopyTo(drawn, weights[spec.Name]);

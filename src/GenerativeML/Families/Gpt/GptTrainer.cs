@@ -171,15 +171,9 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         };
         var kept = new GptNetwork(Kept(options));
         return Model(NetworkFit.Run(
-            network, network.Declared().Tensors, Initialize, data, run, device, bfloat16,
+            network, network.Declared().Tensors, Initial(network, initial?.Weights, context), data, run, device,
+            bfloat16,
             current => afterStep is null ? null : new StepCallback(count => afterStep(count, () => Model(current())))));
-
-        void Initialize(HostWeights weights)
-        {
-            network.Initialize(weights, NetworkFit.InitialSeed(context));
-            foreach (TensorSpec spec in initial?.Weights.Specs ?? [])
-                initial!.Value.Weights[spec.Name].CopyTo(weights[spec.Name], 0);
-        }
 
         TrainedGpt Model(HostWeights all)
         {
@@ -188,6 +182,17 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             adapters?.MergeInto(weights);
             return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };
         }
+    }
+
+    // New weights, or given ones; by itself, so that nothing else holds on to them while the network is trained.
+    private static Action<HostWeights> Initial(GptNetwork network, HostWeights? given, TrainingContext context)
+    {
+        return weights =>
+        {
+            network.Initialize(weights, NetworkFit.InitialSeed(context));
+            foreach (TensorSpec spec in given?.Specs ?? [])
+                given![spec.Name].CopyTo(weights[spec.Name], 0);
+        };
     }
 
     /// <summary>Told after each step how many there were.</summary>

@@ -99,7 +99,8 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
         return losses.mean().to(ScalarType.Float32);
     }
 
-    public Tensor Loss(Tensor rows) => -Joint(rows.to(ScalarType.Float64)).LogSumExp(1).Value.mean().to(ScalarType.Float32);
+    public Tensor Loss(Tensor rows) =>
+        -Joint(rows.to(ScalarType.Float64)).LogSumExp(1).Value.mean().to(ScalarType.Float32);
 
     public void EndPass()
     {
