@@ -3,7 +3,8 @@ namespace GenerativeML;
 /// <summary>
 /// Which rows a detector is calibrated by. A score of rows that were trained on is lower than that of others, so that a
 /// threshold taken from it would flag far more ordinary rows than it should (conformal prediction, Vovk 2005). Of many
-/// rows some are held back; few are divided into folds, each scored by a model that was trained on the others.
+/// rows some are held back; few are divided into folds, each scored by a model that was trained on the others. Few are
+/// read once, and held in memory for all these models.
 /// </summary>
 internal sealed class CalibrationPlan
 {
@@ -13,21 +14,25 @@ internal sealed class CalibrationPlan
     private const double HeldBackShare = 0.2;
     private const int MaxHeldBack = 4000;
 
-    private readonly IRowSource _source;
     private readonly int _seed;
     private readonly double _share;
     private readonly Dictionary<ulong, int> _folds = []; // of each of few rows, by what is in it
 
-    public CalibrationPlan(IRowSource source, int seed)
+    /// <summary>A plan for the rows of a source, of which at most so many bytes are held in memory.</summary>
+    public CalibrationPlan(IRowSource source, int seed, long budgetBytes, CancellationToken cancellation)
     {
-        (_source, _seed) = (source, seed);
-        long rows = 0;
+        _seed = seed;
+        long rows = 0, rowBytes = sizeof(float) * source.Fields.Sum(f => (long)f.Width);
         var found = new HashSet<ulong>();
-        ForEach(source, (block, row) =>
+        KeptRows? held = new(source.Fields);
+        ForEach(source, cancellation, (block, row) =>
         {
-            if (rows++ < FewRows)
+            held = ++rows < FewRows && rows * rowBytes <= budgetBytes ? held : null;
+            held?.Add(block, row);
+            if (rows <= FewRows)
                 found.Add(Hash(block, row));
         });
+        Source = held ?? source;
         _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
         if (rows >= FewRows)
         {
@@ -42,19 +47,22 @@ internal sealed class CalibrationPlan
             _folds[distinct[i]] = i % MaxFolds;
     }
 
+    /// <summary>All rows: the source, or what was held of it.</summary>
+    public IRowSource Source { get; }
+
     /// <summary>Models that calibrate: one, whose rows are held back for good; several; or none.</summary>
     public int Folds { get; }
 
     /// <summary>The rows that the model of a fold is trained on.</summary>
-    public IRowSource Training(int fold) => new Part(_source, hash => FoldOf(hash) != fold);
+    public IRowSource Training(int fold) => new Part(Source, hash => FoldOf(hash) != fold);
 
     /// <summary>The rows that it is not.</summary>
-    public IRowSource HeldBack(int fold) => new Part(_source, hash => FoldOf(hash) == fold);
+    public IRowSource HeldBack(int fold) => new Part(Source, hash => FoldOf(hash) == fold);
 
     /// <summary>Fills samples of a source's fields.</summary>
-    public static RowSample[] Read(IRowSource source, RowSample[] samples)
+    public static RowSample[] Read(IRowSource source, RowSample[] samples, CancellationToken cancellation)
     {
-        ForEach(source, (block, row) =>
+        ForEach(source, cancellation, (block, row) =>
         {
             foreach (RowSample sample in samples)
                 sample.Observe(block, row);
@@ -91,12 +99,13 @@ internal sealed class CalibrationPlan
         return hash;
     }
 
-    private static void ForEach(IRowSource source, Action<RowBlock, int> action)
+    private static void ForEach(IRowSource source, CancellationToken cancellation, Action<RowBlock, int> action)
     {
         var block = new RowBlock(source.Fields, 256);
         using IRowReader reader = source.Open();
         for (int count; (count = reader.Read(block, 0, block.Capacity)) > 0;)
         {
+            cancellation.ThrowIfCancellationRequested();
             for (int row = 0; row < count; row++)
                 action(block, row);
         }

@@ -22,8 +22,8 @@ internal sealed record VectorFamily(
 }
 
 /// <summary>
-/// What training made: the model; the options with everything decided; what a <see cref="VectorFollower"/> has to say;
-/// rows that the model was not trained on, or some that it was where there are none.
+/// What training made: the model; the options with everything decided; what a <see cref="TrainingCallback"/> has to
+/// say; rows that the model was not trained on, or some that it was where there are none.
 /// </summary>
 internal sealed record VectorFitResult(
     TrainedVector Model, VectorOptions Options, JsonElement? Extra, RowSample[] Fresh)
@@ -58,10 +58,10 @@ internal static class VectorFit
         }
         if (options.AnomalyShare is not double share)
             return Train(source, null, family, options, context);
-        var plan = new CalibrationPlan(source, context.Seed);
+        var plan = new CalibrationPlan(source, context.Seed, options.CacheBudgetBytes, options.CancellationToken);
         VectorFitResult whole = plan.Folds == 1
             ? Train(plan.Training(0), plan.HeldBack(0), family, options, context)
-            : Train(source, source, family, options, context);
+            : Train(plan.Source, plan.Source, family, options, context);
         if (plan.Folds <= 1)
             return whole with { Threshold = Threshold(source, share, [whole]) };
 
@@ -103,90 +103,91 @@ internal static class VectorFit
         ColumnMoments[] moments = [.. source.Fields.Select((f, i) => new ColumnMoments(i, f.Width))];
         RowSample[] samples = Samples(source, context.Seed);
 
-        RowStatistics? rows = null;
-        VectorNetwork? network = null;
         using DisposeScope scope = torch.NewDisposeScope();
-        using TrainingData data = TrainingData.Prepare(
-            source, options, context.Seed, device, [.. moments, .. samples], Scaling);
-        (TrainedVector trained, JsonElement? extra) = Train(network!, options, rows!, data, device, context);
+        var observed = new ObservedRows(source, options, context.Seed, [.. moments, .. samples]);
+        RowStatistics rows = Statistics(source, moments, samples, observed.TrainingRows, context.Seed);
+        options = options.Resolve(rows);
+        VectorNetwork network = family.Create(options, rows.Input);
+        IReadOnlyList<VectorScaler> scalers = network.Scalers(rows);
+        if (options.AnomalyShare is not null && scalers[0].Constants is [int first, ..] constants)
+        {
+            context.Warning?.Invoke(
+                $"Of column '{source.Fields[0].Name}' {constants.Length} features have but one value in the training "
+                + $"rows, among them number {first} (counted from 0): another value there will always be taken for "
+                + "an anomaly.");
+        }
+        // The rows are kept, and read again, as networks see them.
+        using TrainingData data = observed.ToData(device, (field, values) => scalers[field].Apply(values, values));
+        (TrainedVector trained, JsonElement? extra) = Train(network, options, rows, data, device, context);
         try
         {
-            RowSample[] fresh =
-                heldBack is null ? samples : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed));
-            network!.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
+            // A cancelled run that returns its model calibrates it all the same.
+            CancellationToken cancellation =
+                options.CancellationBehavior == CancellationBehavior.Throw ? options.CancellationToken : default;
+            RowSample[] fresh = heldBack is null
+                ? samples
+                : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed), cancellation);
+            network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
             return new(trained, options, extra, fresh);
         }
         finally
         {
             trained.Dispose(); // what computed with the weights as they were
         }
+    }
 
-        // Between the first pass and the rest: the rows are kept, and read again, as networks see them.
-        RowTransform Scaling(long trainingRows)
+    private static RowStatistics Statistics(
+        IRowSource source, ColumnMoments[] moments, RowSample[] samples, long trainingRows, int seed)
+    {
+        if (trainingRows < MinRows)
         {
-            if (trainingRows < MinRows)
-            {
-                throw new InvalidOperationException(
-                    $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
-            }
-            var input = new VectorInput
-            {
-                Width = source.Fields[0].Width,
-                ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
-                ConditionCategories = source.Fields.All(f => f.Categories is null)
-                    ? []
-                    : [.. source.Fields.Skip(1).Select(f => f.Categories)],
-                ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
-                Seed = context.Seed,
-            };
-            rows = new(input, moments, samples, trainingRows);
-            options = options.Resolve(rows);
-            network = family.Create(options, input);
-            IReadOnlyList<VectorScaler> scalers = network.Scalers(rows);
-            if (options.AnomalyShare is not null && scalers[0].Constants is [int first, ..] constants)
-            {
-                context.Warning?.Invoke(
-                    $"Of column '{source.Fields[0].Name}' {constants.Length} features have but one value in the training "
-                    + $"rows, among them number {first} (counted from 0): another value there will always be taken for "
-                    + "an anomaly.");
-            }
-            return (field, values) => scalers[field].Apply(values, values);
+            throw new InvalidOperationException(
+                $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
         }
+        var input = new VectorInput
+        {
+            Width = source.Fields[0].Width,
+            ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
+            ConditionCategories = source.Fields.All(f => f.Categories is null)
+                ? []
+                : [.. source.Fields.Skip(1).Select(f => f.Categories)],
+            ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
+            Seed = seed,
+        };
+        return new(input, moments, samples, trainingRows);
     }
 
     private static (TrainedVector Model, JsonElement? Extra) Train(
         VectorNetwork network, VectorOptions options, RowStatistics rows, TrainingData data, torch.Device device,
         TrainingContext context)
     {
-        using (VectorPasses? passes = network.BeginPasses(rows, device))
+        using (IClosedFormFit? fit = network.BeginClosedForm(rows, device))
         {
-            if (passes is not null)
+            if (fit is not null)
             {
-                TrainingLoop.Run(passes, data, Run(rate: 0, decay: 0), device);
+                TrainingLoop.Run(fit, data, Run(rate: 0, decay: 0), device);
                 var fitted = new HostWeights(network.Tensors());
                 network.SetScales(fitted, rows);
-                passes.Finish(fitted);
+                fit.CopyTo(fitted);
                 return (Model(fitted), null);
             }
         }
-        ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, network.WidestLayer, options.BatchSize!.Value);
-        using var layers = new TorchLayers(network.Declare, device, seed);
-        HostWeights weights = layers.ToHost(network.Tensors());
-        network.SetScales(weights, rows);
-        network.Initialize(weights, rows);
-        layers.LoadStateDict(weights);
-        using TorchLayers? average = options.AverageDecay > 0 ? layers.Copy(network.AveragedPart) : null;
-
-        VectorObjective? objective = null;
-        VectorFollower? follower = network.Follow(rows, data, device, () => Model(objective!.Result(weights)));
-        objective = new VectorObjective(network, layers, average, options.AverageDecay, bfloat16, follower);
         TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
-        TrainingLoop.Run(objective, data, run, device);
-        return (Model(objective.Result(weights)), follower?.Finish());
+        TrainingCallback? callback = null;
+        HostWeights trained = NetworkFit.Run(
+            network, network.Tensors(), Initialize, data, run, device, bfloat16,
+            current => callback = network.Follow(rows, data, device, () => Model(current())));
+        return (Model(trained), callback?.Finish());
 
-        TrainedVector Model(HostWeights trained) => new(network, trained, context.Device, context.FallbackToCpu);
+        void Initialize(HostWeights weights)
+        {
+            network.SetScales(weights, rows);
+            network.Initialize(weights, rows);
+        }
+
+        TrainedVector Model(HostWeights weights) => new(network, weights, context.Device, context.FallbackToCpu);
 
         TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
             options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,

@@ -118,11 +118,42 @@ internal sealed record VectorStep(
 }
 
 /// <summary>
-/// A family's model of vectors, without weights: which tensors it has, how they compute, what training minimises. It
-/// is made of options and input alone, so that models load and say what they add without torch; what it can do beside
-/// is said by <see cref="IScorer"/>, <see cref="IReconstructor"/>, <see cref="IEncoder"/> and <see cref="ISampler"/>.
+/// A fit without gradients, by passes over the rows: a pass adds up what they say of the model, and its end sets the
+/// model by these sums. The training loop reads the rows, reports, stops, and writes checkpoints of the state, as it
+/// does where gradients move weights.
 /// </summary>
-internal abstract class VectorNetwork(VectorInput input)
+internal interface IClosedFormFit : ITrainable, IDisposable
+{
+    /// <summary>Adds standardised rows, (B, D), to the sums of this pass; their mean loss so far, a scalar.</summary>
+    torch.Tensor Observe(torch.Tensor rows);
+
+    /// <summary>The mean loss of rows, (B, D), that are only looked at, a scalar.</summary>
+    torch.Tensor Loss(torch.Tensor rows);
+
+    /// <summary>Sets the model by the sums, which begin anew.</summary>
+    void EndPass();
+
+    /// <summary>Sets the network's own tensors.</summary>
+    void CopyTo(HostWeights weights);
+
+    IReadOnlyList<UpdateRule> ITrainable.Updates => [];
+
+    bool ITrainable.LossAddsGradients => true;
+
+    IReadOnlyList<LossTerm> ITrainable.Loss(Batch batch, int update, StepContext step) =>
+        [new LossTerm("loss", Observe(batch[0]))];
+
+    IReadOnlyList<LossTerm> ITrainable.ValidationLoss(Batch batch, StepContext step) =>
+        [new LossTerm("loss", Loss(batch[0]))];
+
+    void ITrainable.EndEpoch() => EndPass();
+}
+
+/// <summary>
+/// A family's model of vectors, without weights; what it can do beside training is said by <see cref="IScorer"/>,
+/// <see cref="IReconstructor"/>, <see cref="IEncoder"/> and <see cref="ISampler"/>.
+/// </summary>
+internal abstract class VectorNetwork(VectorInput input) : Network
 {
     private const string InputMean = "input_mean", InputScale = "input_scale", InputLimit = "input_limit";
     private const string ConditionMean = "condition_mean", ConditionScale = "condition_scale";
@@ -136,15 +167,6 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>The width of the widest layer, by which the number format of products is chosen.</summary>
     public virtual int WidestLayer => 0;
 
-    /// <summary>Whether a lower validation loss means better weights.</summary>
-    public virtual bool UsesValidationLoss => true;
-
-    /// <summary>The part of the network of which mean weights are kept; empty for all of it.</summary>
-    public virtual string AveragedPart => "";
-
-    /// <summary>Names all tensors of the network, layer by layer.</summary>
-    public abstract void Declare(Layers layers);
-
     /// <summary>Whether torch alone can compute what is asked for, as where it takes gradients.</summary>
     public virtual bool RequiresTorch(VectorOutputs wanted) => false;
 
@@ -156,10 +178,6 @@ internal abstract class VectorNetwork(VectorInput input)
     {
     }
 
-    /// <summary>The updates of a step. Default: one, of all parameters.</summary>
-    public virtual IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
-        [new UpdateRule("all", layers.Parameters())];
-
     /// <summary>The terms, weighted, whose sum an update lowers; each a scalar with a gradient.</summary>
     public virtual IReadOnlyList<LossTerm> Loss(VectorStep step) =>
         throw new NotSupportedException($"{GetType().Name} is not trained by gradients.");
@@ -167,19 +185,20 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>The terms of the loss on held-back rows. Default: those that training lowers.</summary>
     public virtual IReadOnlyList<LossTerm> ValidationLoss(VectorStep step) => Loss(step);
 
-    /// <summary>Called after an update has moved its parameters, without gradient.</summary>
-    public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
-    {
-    }
+    public sealed override IReadOnlyList<LossTerm> Loss(
+        Scope<TorchTensor> w, Batch batch, int update, StepContext step) => Loss(Step(w, batch, update, step));
 
-    /// <summary>What fits the network without gradients, by passes over the rows; null where gradients do.</summary>
-    public virtual VectorPasses? BeginPasses(RowStatistics rows, torch.Device device) => null;
+    public sealed override IReadOnlyList<LossTerm> ValidationLoss(
+        Scope<TorchTensor> w, Batch batch, StepContext step) => ValidationLoss(Step(w, batch, 0, step));
+
+    /// <summary>What fits the network without gradients; null where gradients do. The caller disposes it.</summary>
+    public virtual IClosedFormFit? BeginClosedForm(RowStatistics rows, torch.Device device) => null;
 
     /// <summary>
     /// What follows a run of the network's training and reports on it; null: nothing does. The snapshot is the model as
     /// it would be if training ended now, but for <see cref="Calibrate"/>; the caller disposes it.
     /// </summary>
-    public virtual VectorFollower? Follow(
+    public virtual TrainingCallback? Follow(
         RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) => null;
 
     /// <summary>
@@ -191,14 +210,6 @@ internal abstract class VectorNetwork(VectorInput input)
     /// <summary>Learns, after training, what takes a trained network: buffers of the score.</summary>
     public virtual void Calibrate(VectorCalibration calibration)
     {
-    }
-
-    /// <summary>The tensors that the network declares.</summary>
-    public LayerSpecs Declared()
-    {
-        var layers = new LayerSpecs();
-        Declare(layers);
-        return layers;
     }
 
     /// <summary>Every tensor of a saved model, by its name, with what the core adds to the network's own.</summary>
@@ -254,5 +265,17 @@ internal abstract class VectorNetwork(VectorInput input)
             }
             at += width;
         }
+    }
+
+    // All fields but the first are conditions, side by side: (B, C).
+    private static VectorStep Step(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
+    {
+        torch.Tensor? condition = batch.Fields.Count switch
+        {
+            1 => null,
+            2 => batch[1],
+            _ => torch.cat([.. batch.Fields.Skip(1)], 1),
+        };
+        return new(w, batch[0], condition, update, step);
     }
 }

@@ -9,14 +9,46 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>The input: a vector of <see cref="float"/> of known size. Default <c>Features</c>.</summary>
     public string FeatureColumnName { get; init; } = "Features";
 
+    /// <summary>
+    /// Label columns that rows depend on: rows are generated with labels that are asked for, and scored by how unlikely
+    /// they are among rows with theirs. Each is a Single, a Boolean or a key; a Single of at most twenty different
+    /// values, all whole, is taken for a category: other values than these cannot be asked for. Autoencoders and
+    /// Gaussian mixtures read none. Default: none.
+    /// </summary>
+    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
+
+    /// <summary>
+    /// The column for the score: the higher, the stranger the row. Default: <c>Score</c> of detectors and GANs;
+    /// otherwise the catalog decides.
+    /// </summary>
+    public string? ScoreColumnName { get; init; }
+
+    /// <summary>
+    /// The column for each feature's share of the score, a vector. GANs and Gaussian mixtures have none. Default: none
+    /// is added.
+    /// </summary>
+    public string? FeatureScoreColumnName { get; init; }
+
+    /// <summary>
+    /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives,
+    /// the decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent
+    /// search. Flows and Gaussian mixtures have none. Default: none is added.
+    /// </summary>
+    public string? ReconstructionColumnName { get; init; }
+
     /// <summary>The columns that are read and added.</summary>
-    internal abstract VectorColumns Columns { get; }
+    internal virtual VectorColumns Columns => new(FeatureColumnName, ScoreColumnName)
+    {
+        Conditions = ConditionColumnNames,
+        FeatureScore = FeatureScoreColumnName,
+        Reconstruction = ReconstructionColumnName,
+    };
+
+    /// <summary>Which of these columns the family has.</summary>
+    private protected abstract OptionalColumns Supported { get; }
 
     /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
-
-    /// <summary>How much of the weights' running mean an update keeps; zero: no mean is kept.</summary>
-    internal virtual double AverageDecay => 0;
 
     /// <summary>
     /// The same options with everything decided that they left open, also batch size, epochs, learning rate and decay.
@@ -25,19 +57,39 @@ public abstract record VectorOptions : TrainingOptions
     internal abstract VectorOptions Resolve(RowStatistics rows);
 
     /// <inheritdoc />
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty or given twice, or names a column that such models do not have.
+    /// </exception>
     public override void Validate()
     {
         base.Validate();
+        ArgumentNullException.ThrowIfNull(ConditionColumnNames);
         Columns.Validate();
+        Require(OptionalColumns.Conditions, ConditionColumnNames.Count > 0, nameof(ConditionColumnNames));
+        Require(OptionalColumns.FeatureScore, FeatureScoreColumnName is not null, nameof(FeatureScoreColumnName));
+        Require(OptionalColumns.Reconstruction, ReconstructionColumnName is not null, nameof(ReconstructionColumnName));
+
+        void Require(OptionalColumns column, bool wanted, string option)
+        {
+            if (wanted && !Supported.HasFlag(column))
+                throw new ArgumentException($"Option {option} is set, and {GetType().Name} has no such column.");
+        }
     }
+}
+
+/// <summary>Columns that not every family of vectors has.</summary>
+[Flags]
+internal enum OptionalColumns
+{
+    None = 0,
+    Conditions = 1,
+    FeatureScore = 2,
+    Reconstruction = 4,
 }
 
 /// <summary>The options of a family that scores and encodes rows, and can so detect anomalies.</summary>
 public abstract record DetectorOptions : VectorOptions
 {
-    /// <summary>The column for the score. Default: <c>Score</c> of a detector; otherwise the catalog decides.</summary>
-    public string? ScoreColumnName { get; init; }
-
     /// <summary>
     /// The column for the predicted label, whether the score is above the threshold. Default: <c>PredictedLabel</c> of a
     /// detector; none is added otherwise.
@@ -51,10 +103,18 @@ public abstract record DetectorOptions : VectorOptions
     /// The share of the training rows that are taken to be anomalies: the threshold of <c>PredictedLabel</c> is the
     /// score that this share of them exceeds. In (0, 0.5]. Default 0.1.
     /// </summary>
+    /// <remarks>
+    /// A model scores rows that it was trained on lower than others, so the threshold is taken from rows that are new
+    /// to the model that scores them. Of 2000 rows or more a fifth, at most some 4000, is held back from training for
+    /// that. Of fewer, none is: four more models are trained, each on three quarters of the rows, to score the last
+    /// quarter, and discarded, so that training takes four to five times as long; progress and checkpoints are those of
+    /// the model that is returned. Such few rows are read once and held in memory, as far as
+    /// <see cref="TrainingOptions.CacheBudgetBytes"/> allows.
+    /// </remarks>
     public double Contamination { get; init; } = 0.1;
 
     internal override VectorColumns Columns =>
-        new(FeatureColumnName, ScoreColumnName, PredictedLabelColumnName, LatentColumnName);
+        base.Columns with { PredictedLabel = PredictedLabelColumnName, Latent = LatentColumnName };
 
     internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
 
@@ -84,9 +144,12 @@ internal static class DetectorColumns
 }
 
 /// <summary>The columns that a model of vectors reads and adds; null: not added.</summary>
-internal sealed record VectorColumns(
-    string Features, string? Score = null, string? PredictedLabel = null, string? Latent = null)
+internal sealed record VectorColumns(string Features, string? Score = null)
 {
+    public string? PredictedLabel { get; init; }
+
+    public string? Latent { get; init; }
+
     public string? FeatureScore { get; init; }
 
     public string? Reconstruction { get; init; }

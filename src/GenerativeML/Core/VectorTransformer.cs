@@ -43,11 +43,11 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
             _options.CancellationToken);
+        var schema = VectorSchema.Of(rows.Columns); // it may refuse a column: that is said before any work
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
-            _family, fit.Options, fit.Model, fit.Threshold, VectorSchema.Of(rows.Columns), rows.Replacement,
-            fit.Extra));
+            _family, fit.Options, fit.Model, fit.Threshold, schema, rows.Replacement, fit.Extra));
     }
 }
 

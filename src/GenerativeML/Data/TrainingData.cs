@@ -14,18 +14,16 @@ internal abstract class TrainingData(
     IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor>? validation)
     : IDisposable
 {
-    private const int ReadRows = 1024;
-
     public IReadOnlyList<RowField> Fields => fields;
 
     /// <summary>Rows to train on.</summary>
-    public long TrainingRows { get; private protected set; }
+    public long TrainingRows { get; set; }
 
     /// <summary>Rows held back.</summary>
-    public long ValidationRows { get; private protected set; }
+    public long ValidationRows { get; set; }
 
     /// <summary>A hash of each field over all rows, by which checkpoints know their data; empty without.</summary>
-    public virtual IReadOnlyList<string> Fingerprints { get; private set; } = [];
+    public virtual IReadOnlyList<string> Fingerprints { get; set; } = [];
 
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
@@ -34,72 +32,11 @@ internal abstract class TrainingData(
 
     protected int Seed => seed;
 
-    /// <summary>
-    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget. The
-    /// transform follows from their number, and says how rows become what networks see; null: they stay as they are.
-    /// </summary>
+    /// <summary>Reads all rows once and makes training data of them, as they are.</summary>
     public static TrainingData Prepare(
-        IRowSource source, TrainingOptions options, int seed, torch.Device device, IEnumerable<IRowObserver> observers,
-        Func<long, RowTransform>? transform = null)
-    {
-        long rowBytes = source.Fields.Sum(f => (long)f.Width * (f.Kind == FieldKind.Single ? 4 : 8));
-        // A kept row also has a place in the epoch's order, which is an array.
-        long budgetRows = Math.Min(options.CacheBudgetBytes / (rowBytes + sizeof(long)), Array.MaxLength);
-        IRowObserver[] watching = [.. observers];
-
-        // Validation rows are always kept, so they may not take more than their share of the budget.
-        long mostValidation = Math.Max(1, budgetRows / 4);
-        var held = new ValidationRows(options.ValidationFraction, seed, mostValidation);
-        var kept = new KeptRows(source.Fields);
-        var heldBack = new KeptRows(source.Fields);
-        bool fits = true;
-        long rows = 0, training = 0;
-        RowFingerprint? fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
-
-        using (IRowReader reader = source.Open())
-        {
-            var block = new RowBlock(source.Fields, ReadRows);
-            for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
-            {
-                options.CancellationToken.ThrowIfCancellationRequested();
-                fingerprint?.Add(block, n);
-                for (int i = 0; i < n; i++)
-                {
-                    if (held.Contains(rows++))
-                        heldBack.Add(block, i);
-                    else
-                        Train(block, i);
-                }
-            }
-        }
-        if (training == 0)
-        {
-            throw new InvalidOperationException(
-                "There are no rows to train on: "
-                + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
-        }
-
-        RowTransform? apply = transform?.Invoke(training);
-        IReadOnlyList<torch.Tensor>? validated = heldBack.Rows > 0 ? heldBack.ToTensors(device, apply) : null;
-        TrainingData data = fits
-            ? new CachedTrainingData(source.Fields, device, seed, kept.ToTensors(device, apply), validated)
-            : new StreamedTrainingData(source, options, device, seed, mostValidation, rowBytes, validated, apply);
-        data.TrainingRows = training;
-        data.ValidationRows = heldBack.Rows;
-        data.Fingerprints = fingerprint?.Values ?? [];
-        return data;
-
-        void Train(RowBlock block, int row)
-        {
-            foreach (IRowObserver observer in watching)
-                observer.Observe(block, row);
-            fits = ++training <= budgetRows;
-            if (fits)
-                kept.Add(block, row);
-            else
-                kept.Clear();
-        }
-    }
+        IRowSource source, TrainingOptions options, int seed, torch.Device device,
+        IEnumerable<IRowObserver> observers) =>
+        new ObservedRows(source, options, seed, observers).ToData(device);
 
     /// <summary>The number of batches in an epoch.</summary>
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
@@ -135,6 +72,87 @@ internal abstract class TrainingData(
         T result = wait();
         Waited += Stopwatch.GetElapsedTime(start);
         return result;
+    }
+}
+
+/// <summary>What a first pass over all rows leaves, before it is known how networks see them.</summary>
+internal sealed class ObservedRows
+{
+    private const int ReadRows = 1024;
+
+    private readonly IRowSource _source;
+    private readonly TrainingOptions _options;
+    private readonly int _seed;
+    private readonly KeptRows _kept, _heldBack;
+    private readonly long _rowBytes, _budgetRows, _mostValidation;
+    private readonly RowFingerprint? _fingerprint;
+
+    /// <summary>
+    /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There are no rows to train on.</exception>
+    public ObservedRows(IRowSource source, TrainingOptions options, int seed, IEnumerable<IRowObserver> observers)
+    {
+        (_source, _options, _seed) = (source, options, seed);
+        (_kept, _heldBack) = (new(source.Fields), new(source.Fields));
+        _rowBytes = source.Fields.Sum(f => (long)f.Width * (f.Kind == FieldKind.Single ? 4 : 8));
+        // A kept row also has a place in the epoch's order, which is an array.
+        _budgetRows = Math.Min(options.CacheBudgetBytes / (_rowBytes + sizeof(long)), Array.MaxLength);
+        // Validation rows are always kept, so they may not take more than their share of the budget.
+        _mostValidation = Math.Max(1, _budgetRows / 4);
+        _fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
+        IRowObserver[] watching = [.. observers];
+        var held = new ValidationRows(options.ValidationFraction, seed, _mostValidation);
+        long rows = 0;
+        using (IRowReader reader = source.Open())
+        {
+            var block = new RowBlock(source.Fields, ReadRows);
+            for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
+            {
+                options.CancellationToken.ThrowIfCancellationRequested();
+                _fingerprint?.Add(block, n);
+                for (int i = 0; i < n; i++)
+                {
+                    if (held.Contains(rows++))
+                        _heldBack.Add(block, i);
+                    else
+                        Train(block, i);
+                }
+            }
+        }
+        if (TrainingRows == 0)
+        {
+            throw new InvalidOperationException(
+                "There are no rows to train on: "
+                + (rows == 0 ? "the input is empty." : $"of {rows} rows, all are held back for validation."));
+        }
+
+        void Train(RowBlock block, int row)
+        {
+            foreach (IRowObserver observer in watching)
+                observer.Observe(block, row);
+            if (++TrainingRows <= _budgetRows)
+                _kept.Add(block, row);
+            else
+                _kept.Clear();
+        }
+    }
+
+    /// <summary>Rows to train on.</summary>
+    public long TrainingRows { get; private set; }
+
+    /// <summary>The training data, once: rows as a transform makes them, or as they are.</summary>
+    public TrainingData ToData(torch.Device device, RowTransform? transform = null)
+    {
+        IReadOnlyList<torch.Tensor>? validation = _heldBack.Rows > 0 ? _heldBack.ToTensors(device, transform) : null;
+        TrainingData data = TrainingRows <= _budgetRows
+            ? new CachedTrainingData(_source.Fields, device, _seed, _kept.ToTensors(device, transform), validation)
+            : new StreamedTrainingData(
+                _source, _options, device, _seed, _mostValidation, _rowBytes, validation, transform);
+        data.TrainingRows = TrainingRows;
+        data.ValidationRows = _heldBack.Rows;
+        data.Fingerprints = _fingerprint?.Values ?? [];
+        return data;
     }
 }
 
@@ -309,8 +327,8 @@ internal sealed class StreamedTrainingData(
     }
 }
 
-/// <summary>A growing number of rows in host memory, turned into tensors at the end.</summary>
-internal sealed class KeptRows(IReadOnlyList<RowField> fields)
+/// <summary>A growing number of rows in host memory, to read again or to turn into tensors at the end.</summary>
+internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IRowSource
 {
     private const int MostChunkRows = 4096;
     private const long ChunkElements = 1 << 20;
@@ -318,7 +336,11 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
     private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MostChunkRows);
     private readonly List<RowBlock?> _chunks = [];
 
+    public IReadOnlyList<RowField> Fields => fields;
+
     public long Rows { get; private set; }
+
+    public IRowReader Open() => new Reader(this);
 
     public void Add(RowBlock block, int row)
     {
@@ -348,6 +370,26 @@ internal sealed class KeptRows(IReadOnlyList<RowField> fields)
             _chunks[c] = null;
         }
         return device.type == DeviceType.CPU ? tensors : Moved(tensors, device);
+    }
+
+    private sealed class Reader(KeptRows kept) : IRowReader
+    {
+        private long _next;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            int read = (int)Math.Min(count, kept.Rows - _next);
+            for (int i = 0; i < read; i++)
+            {
+                (long chunk, long row) = Math.DivRem(_next++, kept._chunkRows);
+                kept._chunks[(int)chunk]!.CopyRow((int)row, block, start + i);
+            }
+            return read;
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private static torch.Tensor[] Moved(torch.Tensor[] host, torch.Device device)

@@ -44,6 +44,13 @@ public abstract record TrainingOptions
     public double? WeightDecay { get; init; }
 
     /// <summary>
+    /// How much of the weights' running mean an update keeps; the trained model has these mean weights, which are
+    /// smoother than the last ones (Yazıcı 2019). Of a GAN they are the generator's. Zero: the last weights themselves.
+    /// In [0, 1). Default: 0.999 for VAEs and GANs of vectors, 0.995 for VAEs and 0.99 for GANs of tables, otherwise 0.
+    /// </summary>
+    public double WeightAverageDecay { get; init; }
+
+    /// <summary>
     /// The largest norm of all gradients together; larger ones are scaled down to it. Zero: no limit. Default 5.
     /// </summary>
     public double GradientClipNorm { get; init; } = 5;
@@ -117,6 +124,7 @@ public abstract record TrainingOptions
         OptionChecks.NonNegativeFinite(WeightDecay);
         OptionChecks.Defined(Schedule);
         OptionChecks.WithinHalfOpen(WarmupFraction, 0, 1);
+        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.NonNegativeFinite(GradientClipNorm);
         OptionChecks.Within(ValidationFraction, 0, 0.5);
         OptionChecks.AtLeast(EarlyStoppingPatience, 0);

@@ -14,7 +14,7 @@ internal interface ITrainable
     /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
     int PositionsPerRow => 1;
 
-    /// <summary>The updates of a step, in order. None: <see cref="Loss"/> is asked for, and learns.</summary>
+    /// <summary>The updates of a step, in order; none of an <see cref="IClosedFormFit"/>.</summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 
     /// <summary>
@@ -23,13 +23,11 @@ internal interface ITrainable
     /// </summary>
     IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step);
 
-    /// <summary>Adds the gradients of the loss's terms, each counting <see cref="StepContext.Share"/>.</summary>
-    void Backward(IReadOnlyList<LossTerm> terms, StepContext step)
-    {
-        torch.Tensor sum = terms.Select(term => term.Value).Aggregate(TorchArithmetic.Plus);
-        using Scalar share = step.Share;
-        (step.Share == 1 ? sum : sum.mul(share)).backward();
-    }
+    /// <summary>
+    /// Whether the loss has added its gradients already, as far as there are any, each counting
+    /// <see cref="StepContext.Share"/>.
+    /// </summary>
+    bool LossAddsGradients => false;
 
     /// <summary>The terms on held-back rows, without gradient; early stopping watches their sum.</summary>
     IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step);

@@ -174,8 +174,15 @@ internal sealed class TrainingLoop : IDisposable
         using DisposeScope scope = torch.NewDisposeScope();
         context = context with { Share = part.Rows / (double)rows };
         IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
-        _family.Backward(terms, context);
+        if (!_family.LossAddsGradients)
+            AddGradients(terms, context.Share);
         _losses.Add(terms, context.Share);
+    }
+
+    private static void AddGradients(IReadOnlyList<LossTerm> terms, double share)
+    {
+        torch.Tensor sum = terms.Select(term => term.Value).Aggregate(TorchArithmetic.Plus);
+        (share == 1 ? sum : sum.Scaled(share)).backward();
     }
 
     private void EndEpoch(long step)

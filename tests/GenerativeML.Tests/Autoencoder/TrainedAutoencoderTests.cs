@@ -73,6 +73,36 @@ public class TrainedAutoencoderTests
         Assert.AreEqual(Share, flagged, 4 * deviation);
     }
 
+    [TestMethod]
+    public void Few_rows_are_read_once_where_they_may_be_held()
+    {
+        ArrayRows held = Trained.SumRows(), streamed = Trained.SumRows();
+        var once = new AutoencoderOptions { Epochs = 1 };
+        float threshold = Trained.Detector(once, held).Threshold;
+        Assert.AreEqual(1, held.Opened);
+        VectorFitResult fit = Trained.Detector(once with { CacheBudgetBytes = 16 * 299 }, streamed);
+        Assert.IsGreaterThan(1, streamed.Opened);
+        Assert.IsTrue(float.IsFinite(threshold) && float.IsFinite(fit.Threshold));
+    }
+
+    [TestMethod]
+    public void A_cancelled_detector_stops_while_rows_are_counted()
+    {
+        using var stop = new CancellationTokenSource();
+        long read = 0;
+        var rows = new ArrayRows(1_000_000, 1, (i, _) =>
+        {
+            read = i;
+            if (i == 5000)
+                stop.Cancel();
+            return i % 100;
+        });
+        Assert.ThrowsExactly<OperationCanceledException>(
+            () => Trained.Detector(new AutoencoderOptions { CancellationToken = stop.Token }, rows));
+        Assert.IsLessThan(10_000, read);
+        Assert.AreEqual(1, rows.Opened);
+    }
+
     private static float[] Normal(int rows, int width, ulong seed)
     {
         float[] values = new float[rows * width];

@@ -82,6 +82,18 @@ public class VectorGenerationTests
     }
 
     [TestMethod]
+    public void An_annotation_that_cannot_be_kept_is_refused_before_any_row_is_read()
+    {
+        var notes = new DataViewSchema.Annotations.Builder();
+        notes.Add("Number", NumberDataViewType.Int64, (ref long value) => value = (1L << 53) + 1);
+        TableView data = new TableView(20).AddVector("Features", 2, row => [row, 1 - row], notes.ToAnnotations());
+        IEstimator<ITransformer> estimator = _ml.Generative.Vae(new VaeOptions());
+        string message = Assert.Throws<InvalidOperationException>(() => estimator.Fit(data)).Message;
+        StringAssert.Contains(message, "'Number' of column 'Features'");
+        Assert.AreEqual(0, data.Reads.Sum());
+    }
+
+    [TestMethod]
     public void Values_that_a_likelihood_cannot_have_are_refused_before_training()
     {
         IEstimator<ITransformer> estimator =

@@ -126,6 +126,20 @@ public class GptFitTests
     }
 
     [TestMethod]
+    public void Mean_weights_are_kept_where_options_say_so()
+    {
+        const float kept = 0.05f;
+        TrainedGpt last = TinyGpt.Fit(TinyGpt.Corpus(500), Small(1));
+        TrainedGpt mean = TinyGpt.Fit(TinyGpt.Corpus(500), Small(1) with { WeightAverageDecay = kept });
+        var first = new HostWeights(last.Network.Tensors);
+        last.Network.Initialize(first, NetworkFit.InitialSeed(TinyGpt.Context()));
+        float[] begin = first["wte.weight"], end = last.Weights["wte.weight"], found = mean.Weights["wte.weight"];
+        CollectionAssert.AreNotEqual(begin, end);
+        for (int i = 0; i < found.Length; i++)
+            Assert.AreEqual(kept * begin[i] + (1 - kept) * end[i], found[i], 1e-6);
+    }
+
+    [TestMethod]
     public void Fitting_leaves_no_tensor_behind()
     {
         TinyGpt.Fit(TinyGpt.Corpus(300), TinyGpt.Options(), TinyGpt.Context());

@@ -23,19 +23,22 @@ public class GptNetworkTests
         foreach (bool biases in new[] { true, false })
         {
             GptNetwork network = RandomGpt.Network(layers: 2, width: 48, biases: biases, tied: biases);
-            using DisposeScope scope = torch.NewDisposeScope();
-            var random = new SeededRandom(torch.CPU, 3);
-            var tensors = network.Initialize(random).ToDictionary(t => t.Name, t => t.Value);
+            using var layers = new TorchLayers(network.Declare, torch.CPU, 3);
             CollectionAssert.AreEqual(
                 network.Tensors.Select(t => $"{t.Name} {TensorSpec.Describe(t.Shape)}").ToArray(),
-                tensors.Select(t => $"{t.Key} {TensorSpec.Describe(t.Value.shape)}").ToArray());
+                layers.Tensors.Select(t => $"{t.Key} {TensorSpec.Describe(t.Value.shape)}").ToArray());
+            HostWeights weights = layers.ToHost(network.Tensors);
+            network.Initialize(weights, 3);
             Assert.AreEqual(0.02, Deviation("h.0.attn.c_attn.weight"), 0.002);
             Assert.AreEqual(0.01, Deviation("h.1.mlp.c_proj.weight"), 0.001); // 0.02 / √(2·2)
             Assert.AreEqual(0, Deviation("ln_f.weight"));
-            Assert.AreEqual(1, tensors["ln_f.weight"].mean().item<float>());
+            Assert.AreEqual(1, weights["ln_f.weight"].Average());
 
-            double Deviation(string name) =>
-                Math.Sqrt(TinyGpt.Values(tensors[name].sub(tensors[name].mean())).Average(v => (double)v * v));
+            double Deviation(string name)
+            {
+                double mean = weights[name].Average(v => (double)v);
+                return Math.Sqrt(weights[name].Average(v => (v - mean) * (v - mean)));
+            }
         }
     }
 
@@ -44,7 +47,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = TinyGpt.Network();
-        using NamedTensors module = TinyGpt.Module(network);
+        using TorchLayers module = TinyGpt.Module(network);
         torch.Tensor tokens = TinyGpt.Tokens(1, 8), other = tokens.clone();
         const int changed = 5;
         other.narrow(1, changed, 1).copy_(tokens.narrow(1, changed, 1).add(1).mul(-1).add(11));
@@ -68,7 +71,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         var network = new GptNetwork(TinyGpt.Options() with { Dropout = dropout });
-        using NamedTensors module = TinyGpt.Module(network);
+        using TorchLayers module = TinyGpt.Module(network);
         Backward(network, module);
         foreach ((string name, torch.Tensor value) in module.Tensors)
         {
@@ -87,7 +90,7 @@ public class GptNetworkTests
     {
         using DisposeScope scope = torch.NewDisposeScope();
         var network = new GptNetwork(TinyGpt.Options(gelu: gelu) with { TieEmbeddings = tied });
-        using NamedTensors module = TinyGpt.Module(network);
+        using TorchLayers module = TinyGpt.Module(network);
         Backward(network, module);
         foreach ((string name, torch.Tensor value) in module.Tensors)
         {
@@ -112,7 +115,7 @@ public class GptNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         GptOptions options = TinyGpt.Options() with { Dropout = 0.3 };
         GptNetwork plain = new(options), checkpointed = new(options with { GradientCheckpointing = true });
-        using NamedTensors one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
+        using TorchLayers one = TinyGpt.Module(plain), other = TinyGpt.Module(checkpointed);
         Backward(plain, one);
         Backward(checkpointed, other);
         foreach (((string name, torch.Tensor a), (_, torch.Tensor b)) in one.Tensors.Zip(other.Tensors))
@@ -125,7 +128,7 @@ public class GptNetworkTests
         var lora = new LoraOptions { Rank = 3, Alpha = 5 };
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = TinyGpt.Network(), adapted = new(TinyGpt.Options() with { Lora = lora });
-        using NamedTensors module = TinyGpt.Module(adapted);
+        using TorchLayers module = TinyGpt.Module(adapted);
         torch.Tensor tokens = TinyGpt.Tokens(3, 8);
         float[] without = Logits(adapted, module);
         CollectionAssert.AreEqual(Logits(network, module), without);
@@ -137,31 +140,29 @@ public class GptNetworkTests
         float[] with = Logits(adapted, module);
         Assert.IsGreaterThan(0.01, without.Zip(with, (a, b) => Math.Abs(a - b)).Max());
 
-        GptAdapters adapters = GptAdapters.Of(lora, module.ToHost());
+        GptAdapters adapters = GptAdapters.Of(lora, module.ToHost(adapted.Declared().Tensors));
         Assert.HasCount(8, adapters.Layers);
         using var file = new MemoryStream();
         adapters.Save(file);
         file.Position = 0;
         HostWeights merged = TinyGpt.Weights(network);
         GptAdapters.Load(file, network).MergeInto(merged);
-        using NamedTensors plain = TinyGpt.Module(network, merged);
+        using TorchLayers plain = TinyGpt.Module(network, merged);
         float[] together = Logits(network, plain);
         for (int i = 0; i < with.Length; i++)
             Assert.AreEqual(with[i], together[i], 1e-5);
 
-        float[] Logits(GptNetwork of, NamedTensors tensors) => TinyGpt.Values(
+        float[] Logits(GptNetwork of, TorchLayers tensors) => TinyGpt.Values(
             TinyGpt.Forward(of, tensors.Tensors.Where(t => of == adapted || !t.Key.Contains("lora_")).ToDictionary(), tokens)
                 .Logits);
     }
 
-    private static void Backward(GptNetwork network, NamedTensors module)
+    private static void Backward(GptNetwork network, TorchLayers module)
     {
         var random = new SeededRandom(torch.CPU, 11);
-        var objective = new GptObjective(network, module);
-        StepContext context = new(0, 1, random, Seed: 11);
-        objective.Backward(objective.Loss(new Batch([TinyGpt.Tokens(3, 9)], 3), 0, context), context);
+        TinyGpt.Backward(network, module, new Batch([TinyGpt.Tokens(3, 9)], 3), new(0, 1, random, Seed: 11));
     }
 
-    private static double Loss(GptNetwork network, NamedTensors module) => new GptObjective(network, module)
-        .ValidationLoss(new Batch([TinyGpt.Tokens(3, 9)], 3), default)[0].Value.item<float>();
+    private static double Loss(GptNetwork network, TorchLayers module) =>
+        TinyGpt.Loss(network, module, new Batch([TinyGpt.Tokens(3, 9)], 3)).Value.item<float>();
 }

@@ -17,14 +17,14 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected);
-        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using TorchLayers module = TinyGpt.Module(network, GptExpected.Weights(network));
         torch.Tensor tokens = Tokens();
         (_, torch.Tensor logits) =
             TinyGpt.Forward(network, module.Tensors, tokens.narrow(1, 0, Expected.Context));
         AssertClose(expected.Logits, TinyGpt.Values(logits), 1e-5, "logits");
 
         using IDisposable noGradient = torch.no_grad();
-        LossTerm loss = new GptObjective(network, module).ValidationLoss(new Batch([tokens], 3), default)[0];
+        LossTerm loss = TinyGpt.Loss(network, module, new Batch([tokens], 3));
         Assert.AreEqual(expected.Loss, loss.Value.item<float>(), 1e-5);
     }
 
@@ -64,7 +64,7 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected, checkpointing);
-        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using TorchLayers module = TinyGpt.Module(network, GptExpected.Weights(network));
         double loss = Backward(network, module, parts);
         Assert.AreEqual(expected.Loss, loss, 1e-5);
         Assert.HasCount(expected.Gradients.Count, module.Tensors);
@@ -80,7 +80,7 @@ public class GptParityTests
         GptExpected.Case expected = Expected.Cases[number];
         using DisposeScope scope = torch.NewDisposeScope();
         GptNetwork network = Expected.Network(expected);
-        using NamedTensors module = TinyGpt.Module(network, GptExpected.Weights(network));
+        using TorchLayers module = TinyGpt.Module(network, GptExpected.Weights(network));
         using var optimizer = new FlatOptimizer(
             [.. module.Tensors.Values], Expected.Decay, clipNorm: 0,
             new AdamSettings(Expected.Beta1, Expected.Beta2, Expected.Epsilon));
@@ -101,17 +101,14 @@ public class GptParityTests
         return tokens;
     }
 
-    private static double Backward(GptNetwork network, NamedTensors module, int parts)
+    private static double Backward(GptNetwork network, TorchLayers module, int parts)
     {
         var random = new SeededRandom(torch.CPU);
-        var objective = new GptObjective(network, module);
         double loss = 0;
         foreach (Batch part in new Batch([Tokens()], 3).Split(parts))
         {
             StepContext context = new(0, 1, random) { Share = part.Rows / 3.0 };
-            IReadOnlyList<LossTerm> terms = objective.Loss(part, 0, context);
-            objective.Backward(terms, context);
-            loss += terms[0].Value.item<float>() * context.Share;
+            loss += TinyGpt.Backward(network, module, part, context).Value.item<float>() * context.Share;
         }
         return loss;
     }

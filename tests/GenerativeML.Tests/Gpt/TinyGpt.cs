@@ -26,13 +26,23 @@ internal static class TinyGpt
     /// <summary>
     /// A network's tensors, with larger weights than training starts from, so that everything has an influence.
     /// </summary>
-    public static NamedTensors Module(GptNetwork network, HostWeights? weights = null)
+    public static TorchLayers Module(GptNetwork network, HostWeights? weights = null)
     {
-        var random = new SeededRandom(torch.CPU, 3);
-        var module = new NamedTensors(network.Initialize(random));
-        module.LoadStateDict(weights ?? Weights(network));
-        return module;
+        weights ??= Weights(network);
+        var layers = new TorchLayers(network.Declare, torch.CPU, 3);
+        HostWeights all = layers.ToHost(network.Declared().Tensors);
+        network.Initialize(all, 3);
+        layers.LoadStateDict(all.With(weights, spec => weights.Find(spec.Name)));
+        return layers;
     }
+
+    /// <summary>Adds the gradients of a loss on tokens, (B, T + 1).</summary>
+    public static LossTerm Backward(GptNetwork network, TorchLayers module, Batch batch, StepContext step) =>
+        new NetworkObjective(network, module).Loss(batch, 0, step)[0];
+
+    /// <summary>The loss on tokens, (B, T + 1).</summary>
+    public static LossTerm Loss(GptNetwork network, TorchLayers module, Batch batch) =>
+        new NetworkObjective(network, module).ValidationLoss(batch, default)[0];
 
     public static HostWeights Weights(GptNetwork network, ulong seed = 5)
     {
@@ -63,7 +73,7 @@ internal static class TinyGpt
         GptNetwork network, HostWeights weights, IReadOnlyList<int> tokens)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        using NamedTensors module = Module(network, weights);
+        using TorchLayers module = Module(network, weights);
         torch.Tensor input = HostTensors.Index([.. tokens.Select(t => (long)t)], torch.CPU).unsqueeze(0);
         (torch.Tensor hidden, torch.Tensor logits) = Forward(network, module.Tensors, input);
         return (Values(hidden), Values(logits));

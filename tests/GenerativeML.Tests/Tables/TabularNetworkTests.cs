@@ -186,9 +186,9 @@ public sealed class TabularNetworkTests
         using DisposeScope scope = torch.NewDisposeScope();
         (TabularVaeNetwork network, TorchLayers layers, Batch rows) = Training(
             new TabularVaeOptions { LatentDimension = 2, HiddenWidth = 5 }, 200);
-        HostWeights all = layers.ToHost(TableNetwork.Specs(network.Declare));
-        HostWeights kept = network.Trained(layers.ToHost(TableNetwork.Specs(network.Declare)));
-        string[] expected = [.. TableNetwork.Specs(network.DeclareTrained).Select(t => t.ToString()).Order()];
+        HostWeights all = layers.ToHost(network.Declared().Tensors);
+        HostWeights kept = network.Trained(layers.ToHost(network.Declared().Tensors));
+        string[] expected = [.. network.TrainedTensors().Select(t => t.ToString()).Order()];
         CollectionAssert.AreEqual(expected, kept.Specs.Select(t => t.ToString()).Order().ToArray());
         int position = network.Tokens.Columns.ToList().FindIndex(c => c is NumberTokens);
         float[] own = all[$"smooth.{position}.own"], features = all[$"smooth.{position}.features"];
@@ -248,7 +248,7 @@ public sealed class TabularNetworkTests
             source.Observe(block, row);
         var network = (TNetwork)options.CreateNetwork(tokens with { Frequencies = source.Frequencies });
         var layers = new TorchLayers(network.Declare, torch.CPU, 1);
-        HostWeights weights = layers.ToHost(TableNetwork.Specs(network.Declare));
+        HostWeights weights = layers.ToHost(network.Declared().Tensors);
         network.Initialize(weights, 2);
         layers.LoadStateDict(weights);
         return (network, layers, HostTensors.ToBatch(block, rows, torch.CPU));
@@ -289,7 +289,7 @@ public sealed class TabularNetworkTests
 
     private static HostWeights RandomWeights(TableNetwork network, double deviation)
     {
-        var weights = new HostWeights(TableNetwork.Specs(network.DeclareTrained));
+        var weights = new HostWeights(network.TrainedTensors());
         var random = new SplitMix64(3);
         foreach (TensorSpec spec in weights.Specs)
         {

@@ -12,6 +12,7 @@ public class OptionsTests
         [new AutoencoderOptions { Schedule = (LearningRateSchedule)9 }, "Schedule"],
         [new AutoencoderOptions { WarmupFraction = 1 }, "WarmupFraction"],
         [new AutoencoderOptions { WeightDecay = -1 }, "WeightDecay"],
+        [new AutoencoderOptions { WeightAverageDecay = 1 }, "WeightAverageDecay"],
         [new AutoencoderOptions { GradientClipNorm = double.PositiveInfinity }, "GradientClipNorm"],
         [new AutoencoderOptions { ValidationFraction = 0.6 }, "ValidationFraction"],
         [new AutoencoderOptions { EarlyStoppingPatience = -1 }, "EarlyStoppingPatience"],
@@ -43,6 +44,23 @@ public class OptionsTests
         ArgumentOutOfRangeException error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(options.Validate);
         Assert.AreEqual(name, error.ParamName);
         StringAssert.Contains(error.Message, name);
+    }
+
+    [TestMethod]
+    public void A_column_that_a_family_does_not_have_is_refused_by_its_option()
+    {
+        Refused(new AutoencoderOptions { ConditionColumnNames = ["Kind"] }, "ConditionColumnNames");
+        Refused(new GaussianMixtureOptions { ConditionColumnNames = ["Kind"] }, "ConditionColumnNames");
+        Refused(new GaussianMixtureOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
+        Refused(new GanOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
+        Refused(new RealNvpOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
+
+        static void Refused(VectorOptions options, string name)
+        {
+            ArgumentException error = Assert.ThrowsExactly<ArgumentException>(options.Validate);
+            StringAssert.Contains(error.Message, name);
+            StringAssert.Contains(error.Message, options.GetType().Name);
+        }
     }
 
     [TestMethod]

@@ -169,7 +169,7 @@ internal sealed record VectorSchema
             {
                 Name = c.Name,
                 Type = TableType.Of(c.Type)!,
-                Annotations = TableAnnotation.All(c.Annotations),
+                Annotations = TableAnnotation.All(c.Annotations, c.Name),
             }),
         ],
         Order = [.. Enumerable.Range(0, columns.Count).OrderBy(c => columns[c].Index)],

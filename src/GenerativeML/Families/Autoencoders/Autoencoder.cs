@@ -14,12 +14,6 @@ public sealed record AutoencoderOptions : DetectorOptions
     /// </summary>
     public AutoencoderOptions() => (ScoreColumnName, PredictedLabelColumnName) = ("Score", "PredictedLabel");
 
-    /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
-    public string? FeatureScoreColumnName { get; init; }
-
-    /// <summary>The column for the reconstruction. Default: none is added.</summary>
-    public string? ReconstructionColumnName { get; init; }
-
     /// <summary>
     /// Training rows, drawn at random, that a detector keeps to compare rows with: to the networks' error the score adds
     /// squared distances, to the nearest five of these rows and to the nearest fifth of the first 128, each part in
@@ -76,10 +70,8 @@ public sealed record AutoencoderOptions : DetectorOptions
     internal bool Detects =>
         ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
 
-    internal override VectorColumns Columns => base.Columns with
-    {
-        FeatureScore = FeatureScoreColumnName, Reconstruction = ReconstructionColumnName,
-    };
+    private protected override OptionalColumns Supported =>
+        OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
 
     internal override double? AnomalyShare => Detects ? Contamination : null;
 

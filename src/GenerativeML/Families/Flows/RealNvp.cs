@@ -11,18 +11,6 @@ namespace GenerativeML;
 public sealed record RealNvpOptions : DetectorOptions
 {
     /// <summary>
-    /// Label columns that rows depend on: the density is that of a row given its labels. Each is a Single, a Boolean or a
-    /// key. Default: none.
-    /// </summary>
-    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
-
-    /// <summary>
-    /// The column for each feature's share of the score: −log N(z) less the logarithm of its own scale. The shares sum
-    /// to the score. Default: none is added.
-    /// </summary>
-    public string? FeatureScoreColumnName { get; init; }
-
-    /// <summary>
     /// Coupling layers. Each moves a half of the features by amounts that the others decide; two make a round in which
     /// all are moved, and each round divides them in its own way. 1 to 64. Default 8.
     /// </summary>
@@ -44,10 +32,7 @@ public sealed record RealNvpOptions : DetectorOptions
     /// </summary>
     public double? InputNoise { get; init; }
 
-    internal override VectorColumns Columns => base.Columns with
-    {
-        Conditions = ConditionColumnNames, FeatureScore = FeatureScoreColumnName,
-    };
+    private protected override OptionalColumns Supported => OptionalColumns.Conditions | OptionalColumns.FeatureScore;
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
@@ -82,6 +67,9 @@ public sealed record RealNvpOptions : DetectorOptions
 /// <item><term><c>Score</c></term><description><see cref="float"/>: −log p(row), in nats, of the row in the units of its
 /// data, so that scores of models of the same columns can be compared whatever the family. It is negative where the
 /// density is above one, as with features whose values are small.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request, of the flow: a vector as wide as the input. Each
+/// feature's share of the score, −log N(z) less the logarithm of its own scale; the shares sum to the score.
+/// </description></item>
 /// <item><term><c>PredictedLabel</c></term><description>Of a detector: <see cref="bool"/>, whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Latent</c></term><description>On request, by <see cref="DetectorOptions.LatentColumnName"/>: a vector.

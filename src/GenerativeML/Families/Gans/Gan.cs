@@ -67,26 +67,12 @@ public sealed record GanOptions : VectorOptions
     /// </remarks>
     public GanOptions()
     {
+        ScoreColumnName = "Score";
+        WeightAverageDecay = 0.999;
         ValidationFraction = 0.1;
         GradientClipNorm = 0;
         WarmupFraction = 0;
     }
-
-    /// <summary>
-    /// Label columns that rows depend on. Each is a Single, a Boolean or a key; a Single of at most twenty different
-    /// values, all whole, is taken for a category: other values than these cannot be asked for. Default: none.
-    /// </summary>
-    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
-
-    /// <summary>
-    /// The column for the score, see <see cref="Score"/>. Default <c>Score</c>; null: none is added.
-    /// </summary>
-    public string? ScoreColumnName { get; init; } = "Score";
-
-    /// <summary>
-    /// The column for the nearest row that the generator can make, found by latent search. Default: none is added.
-    /// </summary>
-    public string? ReconstructionColumnName { get; init; }
 
     /// <summary>The game that is played. Default <see cref="GanObjective.WassersteinGradientPenalty"/>.</summary>
     public GanObjective Objective { get; init; } = GanObjective.WassersteinGradientPenalty;
@@ -160,12 +146,6 @@ public sealed record GanOptions : VectorOptions
     /// </summary>
     public int PackSize { get; init; } = 1;
 
-    /// <summary>
-    /// How much of the generator's running mean an update keeps; the trained model has these mean weights (Yazıcı 2019).
-    /// Zero: the last weights themselves. In [0, 1). Default 0.999.
-    /// </summary>
-    public double WeightAverageDecay { get; init; } = 0.999;
-
     /// <summary>What <c>Score</c> holds. Default <see cref="GanScore.Discriminator"/>.</summary>
     public GanScore Score { get; init; }
 
@@ -189,12 +169,7 @@ public sealed record GanOptions : VectorOptions
         _ => new(Beta1: 0.5),
     };
 
-    internal override VectorColumns Columns => new(FeatureColumnName, ScoreColumnName)
-    {
-        Conditions = ConditionColumnNames, Reconstruction = ReconstructionColumnName,
-    };
-
-    internal override double AverageDecay => WeightAverageDecay;
+    private protected override OptionalColumns Supported => OptionalColumns.Conditions | OptionalColumns.Reconstruction;
 
     // Whether the discriminator has labels to tell real rows from generated ones by.
     private bool Classifies =>
@@ -244,7 +219,6 @@ public sealed record GanOptions : VectorOptions
         OptionChecks.NonNegativeFinite(InstanceNoise);
         OptionChecks.Within(LabelSmoothing, 0, Classifies ? 0.5 : 0);
         OptionChecks.Within(PackSize, 1, 64);
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.Defined(Score);
         OptionChecks.Within(LatentSearchSteps, 1, 10_000);
         OptionChecks.Within(Stages, 1, 1000);
@@ -262,8 +236,8 @@ public sealed record GanOptions : VectorOptions
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>
-/// With <see cref="GanOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns
-/// too, with any values that are asked for. To search for latent vectors takes TorchSharp.
+/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those
+/// columns too, with any values that are asked for. To search for latent vectors takes TorchSharp.
 /// </para>
 /// <para>Added columns:</para>
 /// <list type="table">

@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// Follows a GAN's training: sums up losses and gradient norms, and at the end of each stage compares what the
 /// generator makes with held-back rows.
 /// </summary>
-internal sealed class GanHistory : VectorFollower
+internal sealed class GanHistory : TrainingCallback
 {
     private const int Figures = 12;
     private const int NormEvery = 8; // steps between two looks at the gradients, which cost a call for each tensor
@@ -74,7 +74,7 @@ internal sealed class GanHistory : VectorFollower
             EndStage((int)after - 1, step);
     }
 
-    public override JsonElement Finish()
+    public override JsonElement? Finish()
     {
         float[] all = new float[_options.Stages * Figures];
         HostTensors.CopyTo(_figures, all);

@@ -114,7 +114,7 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
             SpectralNorm.Iterate(layers.Tensors, $"{Discriminator}.{i}");
     }
 
-    public override VectorFollower Follow(
+    public override TrainingCallback Follow(
         RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) =>
         new GanHistory(this, _options, rows, data, device, snapshot);
 

@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// a last normalisation; the output weights are the token embeddings, or matrices of their own. Names are GPT-2's own,
 /// without a prefix; matrices are (outputs, inputs), as torch.nn.Linear has them.
 /// </summary>
-internal sealed class GptNetwork
+internal sealed class GptNetwork : Network
 {
     public const string Embeddings = "wte.weight";
 
@@ -20,6 +20,12 @@ internal sealed class GptNetwork
     // A span of bytes must be able to hold any tensor.
     private const long MaxElements = int.MaxValue / sizeof(float);
     private const double Deviation = 0.02;
+
+    // 64 MB of logits at a time: with GPT-2's vocabulary, 333 tokens.
+    private const long MaxLogits = 1 << 24;
+
+    // AdamW's second moment follows faster than usual, for short runs.
+    private static readonly AdamSettings s_adam = new(0.9, 0.99);
 
     // What adapters count; they are there in training only.
     private readonly float _adapterScale;
@@ -39,7 +45,7 @@ internal sealed class GptNetwork
         }
         if (options.Lora is LoraOptions lora)
             _adapterScale = (float)(lora.Alpha / lora.Rank);
-        Tensors = AllTensors();
+        Tensors = [.. Declared().Tensors.Where(tensor => GptAdapters.LayerOf(tensor.Name) is null)];
     }
 
     public GptOptions Options { get; }
@@ -57,6 +63,11 @@ internal sealed class GptNetwork
         ("attn.c_attn", LoraTargets.AttentionInput), ("attn.c_proj", LoraTargets.AttentionOutput),
         ("mlp.c_fc", LoraTargets.PerceptronInput), ("mlp.c_proj", LoraTargets.PerceptronOutput),
     ];
+
+    public override int PositionsPerRow => Options.ContextLength;
+
+    /// <summary>Those of the logits come with the loss, some rows at a time.</summary>
+    public override bool LossAddsGradients => true;
 
     public string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
 
@@ -96,34 +107,113 @@ internal sealed class GptNetwork
     public T Logits<T>(Scope<T> w, T hidden)
         where T : struct, ITensor<T> => hidden.Linear(w[OutputWeights]);
 
-    /// <summary>
-    /// New tensors as GPT-2's training begins with them: matrices normal with 0.02, those whose results are added to the
-    /// hidden state smaller, so that many additions do not make it grow; adapters as nothing. Without adapters all are
-    /// trained, otherwise they alone.
-    /// </summary>
-    public IEnumerable<(string Name, torch.Tensor Value)> Initialize(SeededRandom random)
+    /// <summary>Without adapters all tensors are trained, otherwise they alone.</summary>
+    public override void Declare(Layers layers)
     {
-        foreach (TensorSpec spec in Tensors)
+        int width = Options.Width;
+        Add(Embeddings, 0, VocabularySize, width);
+        Add("wpe.weight", 0, Options.ContextLength, width);
+        for (int i = 0; i < Options.Layers; i++)
         {
-            long[] shape = spec.Shape.ToArray();
-            double deviation = spec.Name.EndsWith("c_proj.weight", StringComparison.Ordinal)
-                ? Deviation / Math.Sqrt(2 * Options.Layers)
-                : Deviation;
-            torch.Tensor value = shape.Length > 1 ? random.Normal(shape, deviation)
-                : spec.Name.EndsWith(".bias", StringComparison.Ordinal) ? New(torch.zeros(shape))
-                : New(torch.ones(shape));
-            value.requires_grad = Options.Lora is null;
-            yield return (spec.Name, value);
-            string layer = spec.Name[..^".weight".Length];
-            if (Options.Lora is not LoraOptions lora || !IsAdapted(layer, lora))
-                continue;
-            yield return (layer + AdapterA,
-                random.Normal([lora.Rank, shape[1]], 1 / Math.Sqrt(shape[1])).requires_grad_());
-            yield return (layer + AdapterB, New(torch.zeros(shape[0], lora.Rank)).requires_grad_());
+            Norm($"h.{i}.ln_1");
+            Matrix($"h.{i}.attn.c_attn", width, 3 * width);
+            Matrix($"h.{i}.attn.c_proj", width, width);
+            Norm($"h.{i}.ln_2");
+            Matrix($"h.{i}.mlp.c_fc", width, 4 * width);
+            Matrix($"h.{i}.mlp.c_proj", 4 * width, width);
+        }
+        Norm("ln_f");
+        if (Options.TieEmbeddings == false)
+            Add(Head, 0, VocabularySize, width);
+
+        void Matrix(string name, int inputs, int outputs)
+        {
+            Add(name + ".weight", 0, outputs, inputs);
+            if (Options.Lora is LoraOptions lora && IsAdapted(name, lora))
+            {
+                layers.Parameter(name + AdapterA, 0, lora.Rank, inputs);
+                layers.Parameter(name + AdapterB, 0, outputs, lora.Rank);
+            }
+            if (Options.Biases)
+                Add(name + ".bias", 0, outputs);
         }
 
-        torch.Tensor New(torch.Tensor host) => HostTensors.OnDevice(host, random.Device);
+        void Norm(string name)
+        {
+            Add(name + ".weight", 1, width);
+            if (Options.Biases)
+                Add(name + ".bias", 0, width);
+        }
+
+        void Add(string name, float value, params long[] shape)
+        {
+            if (Options.Lora is null)
+                layers.Parameter(name, value, shape);
+            else
+                layers.Buffer(name, value, shape);
+        }
     }
+
+    /// <summary>
+    /// Draws matrices as GPT-2's training begins with them: normal with 0.02, those whose results are added to the
+    /// hidden state smaller, so that many additions do not make it grow. Adapters begin as nothing: their second matrix
+    /// is zero.
+    /// </summary>
+    public void Initialize(HostWeights weights, ulong seed)
+    {
+        var random = new SeededRandom(torch.CPU, seed);
+        foreach (TensorSpec spec in weights.Specs)
+        {
+            if (spec.Shape.Length == 1 || spec.Name.EndsWith(AdapterB, StringComparison.Ordinal))
+                continue;
+            double deviation = spec.Name.EndsWith(AdapterA, StringComparison.Ordinal) ? 1 / Math.Sqrt(spec.Shape[1])
+                : spec.Name.EndsWith("c_proj.weight", StringComparison.Ordinal)
+                    ? Deviation / Math.Sqrt(2 * Options.Layers)
+                : Deviation;
+            using torch.Tensor drawn = random.Normal(spec.Shape.ToArray(), deviation);
+            HostTensors.CopyTo(drawn, weights[spec.Name]);
+        }
+    }
+
+    /// <summary>AdamW, or Muon for the blocks' matrices, which counts its rate in shares of AdamW's.</summary>
+    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
+    {
+        // Queries, keys and values are three matrices, whatever keeps them in one.
+        IEnumerable<MuonMatrix> matrices =
+            from block in Enumerable.Range(0, Options.Layers)
+            from matrix in Matrices
+            let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
+            select new MuonMatrix(layers.Tensors[$"h.{block}.{matrix.Name}.weight"], parts);
+        MuonSettings? muon = Options.Optimizer == GptOptimizer.Muon
+            ? new([.. matrices], Options.MatrixLearningRate!.Value / Options.LearningRate!.Value)
+            : null;
+        return [new UpdateRule("gpt", layers.Parameters(), Adam: s_adam, Muon: muon)];
+    }
+
+    /// <summary>The mean cross-entropy of each token's successor, over windows of a text.</summary>
+    public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
+    {
+        var forward = new Forward(this, w, batch, step);
+        // With checkpointing, the states between blocks are all that is kept, and each starts a graph of its own.
+        torch.Tensor[] states = Options.GradientCheckpointing ? States(forward) : [];
+        torch.Tensor hidden = states.Length > 0 ? forward.Finish(states[^1]) : forward.Hidden();
+        torch.Tensor gradient = torch.empty_like(hidden, requires_grad: false);
+        LossTerm loss = CrossEntropy(w, hidden.detach(), batch, step.Share, gradient);
+
+        torch.autograd.backward([hidden], [gradient]);
+        for (int i = states.Length - 2; i >= 0; i--)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            using torch.Tensor later = states[i + 1];
+            torch.autograd.backward([forward.Block(i, states[i])], [later.grad!]);
+        }
+        if (states is [torch.Tensor first, ..] && w[Embeddings].Value.requires_grad)
+            torch.autograd.backward([forward.Embed()], [first.grad!]);
+        return [loss];
+    }
+
+    public override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
+        [CrossEntropy(w, new Forward(this, w, batch, step).Hidden(), batch)];
 
     private static bool IsAdapted(string layer, LoraOptions lora) =>
         Matrices.Any(m => lora.Targets.HasFlag(m.Target) && layer.EndsWith("." + m.Name, StringComparison.Ordinal));
@@ -138,67 +228,96 @@ internal sealed class GptNetwork
             : product;
     }
 
-    private IReadOnlyList<TensorSpec> AllTensors()
-    {
-        int width = Options.Width;
-        var layers = new LayerSpecs();
-        layers.Embedding("wte", VocabularySize, width);
-        layers.Embedding("wpe", Options.ContextLength, width);
-        for (int i = 0; i < Options.Layers; i++)
-        {
-            Norm($"h.{i}.ln_1");
-            layers.Linear($"h.{i}.attn.c_attn", width, 3 * width, bias: Options.Biases);
-            layers.Linear($"h.{i}.attn.c_proj", width, width, bias: Options.Biases);
-            Norm($"h.{i}.ln_2");
-            layers.Linear($"h.{i}.mlp.c_fc", width, 4 * width, bias: Options.Biases);
-            layers.Linear($"h.{i}.mlp.c_proj", 4 * width, width, bias: Options.Biases);
-        }
-        Norm("ln_f");
-        if (Options.TieEmbeddings == false)
-            layers.Linear("lm_head", width, VocabularySize, bias: false);
-        return layers.Tensors;
-
-        void Norm(string name)
-        {
-            layers.Parameter(name + ".weight", 1, width);
-            if (Options.Biases)
-                layers.Parameter(name + ".bias", 0, width);
-        }
-    }
-}
-
-/// <summary>A network's tensors by their names in the state dict.</summary>
-internal sealed class NamedTensors : IDisposable
-{
-    /// <param name="tensors">Belong to this object from now on, whatever dispose scope is open.</param>
-    public NamedTensors(IEnumerable<(string Name, torch.Tensor Value)> tensors) =>
-        Tensors = tensors.ToDictionary(t => t.Name, t => t.Value.DetachFromDisposeScope());
-
-    /// <summary>The tensors by name.</summary>
-    public IReadOnlyDictionary<string, torch.Tensor> Tensors { get; }
-
-    public void Dispose()
-    {
-        foreach (torch.Tensor tensor in Tensors.Values)
-            tensor.Dispose();
-    }
-
-    /// <summary>Copies all tensors to host memory.</summary>
-    public HostWeights ToHost() => HostWeights.Of(Tensors.Select(t =>
-    {
-        float[] values = new float[t.Value.numel()];
-        HostTensors.CopyTo(t.Value, values);
-        return (new TensorSpec(t.Key, TensorType.F32, t.Value.shape), values);
-    }));
-
-    /// <summary>Takes the values of weights; what they do not have stays.</summary>
-    public void LoadStateDict(HostWeights weights)
+    private torch.Tensor[] States(Forward forward)
     {
         using IDisposable noGradient = torch.no_grad();
-        foreach ((string name, torch.Tensor value) in Tensors.Where(t => weights.Find(t.Key) is not null))
+        var states = new torch.Tensor[Options.Layers + 1];
+        states[0] = forward.Embed().requires_grad_();
+        for (int i = 0; i < Options.Layers; i++)
+            states[i + 1] = forward.Block(i, states[i]).requires_grad_();
+        return states;
+    }
+
+    /// <summary>
+    /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, in nats. Logits exist
+    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. With a
+    /// <paramref name="gradient"/>, that of the hidden states, times <paramref name="share"/>, goes there, and that of
+    /// the output weights is added to theirs.
+    /// </summary>
+    private LossTerm CrossEntropy(
+        Scope<TorchTensor> w, torch.Tensor hidden, Batch batch, double share = 1, torch.Tensor? gradient = null)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        bool bfloat16 = w.Ops is TorchOps { BFloat16: true };
+        torch.Tensor weight = w[OutputWeights];
+        if (gradient is not null && weight.requires_grad && weight.grad is null)
+            weight.grad = torch.zeros_like(weight);
+        torch.Tensor targets = batch[0].narrow(1, 1, hidden.size(1)).reshape(-1, 1);
+        (torch.Tensor inputs, torch.Tensor? gradients) = (Rows(hidden), gradient is null ? null : Rows(gradient));
+        long count = inputs.size(0), most = Math.Max(1, MaxLogits / weight.size(0));
+        torch.Tensor loss = torch.zeros([], torch.ScalarType.Float32, hidden.device);
+        for (long start = 0; start < count; start += most)
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            value.copy_(HostTensors.FromRows(weights[name], 1, value.numel(), value.device).view(value.shape));
+            long rows = Math.Min(most, count - start);
+            (torch.Tensor part, torch.Tensor right) = (inputs.narrow(0, start, rows), targets.narrow(0, start, rows));
+            torch.Tensor logarithms = Product(part, weight.t()).log_softmax(-1);
+            loss.Add(logarithms.gather(1, right).sum(), -1.0 / count);
+            if (gradients is null)
+                continue;
+            // The gradient of a row's logits: the probabilities, less one at the token that came.
+            torch.Tensor logitGradient = logarithms.exp_();
+            logitGradient.scatter_add_(1, right, torch.ones([rows, 1], device: hidden.device).neg());
+            logitGradient.Scale(share / count);
+            gradients.narrow(0, start, rows).copy_(Product(logitGradient, weight));
+            if (weight.requires_grad)
+                weight.grad!.Add(Product(logitGradient.t(), part));
+        }
+        return new LossTerm("loss", loss);
+
+        static torch.Tensor Rows(torch.Tensor states) => states.view(-1, states.size(-1));
+
+        torch.Tensor Product(torch.Tensor a, torch.Tensor b) => bfloat16
+            ? a.to(torch.ScalarType.BFloat16).matmul(b.to(torch.ScalarType.BFloat16)).to(torch.ScalarType.Float32)
+            : a.matmul(b);
+    }
+
+    /// <summary>
+    /// The network over a batch of tokens, (B, T + 1), without the last. While training, each part has random numbers
+    /// of its own, so that computing it a second time leaves out the same; and what a block needs for itself is freed
+    /// with it.
+    /// </summary>
+    private sealed class Forward(GptNetwork network, Scope<TorchTensor> w, Batch batch, StepContext step)
+    {
+        public torch.Tensor Embed()
+        {
+            Begin(-1);
+            torch.Tensor tokens = batch[0].narrow(1, 0, batch[0].size(1) - 1);
+            long[] positions = [.. Enumerable.Range(0, (int)tokens.size(1))];
+            return network.Embed(w, (TorchTensor)tokens, HostTensors.Index(positions, tokens.device));
+        }
+
+        public torch.Tensor Block(int block, torch.Tensor x)
+        {
+            Begin(block);
+            using DisposeScope scope = torch.NewDisposeScope();
+            return network.Block(w, block, (TorchTensor)x).Value.MoveToOuterDisposeScope();
+        }
+
+        public torch.Tensor Finish(torch.Tensor x) => GptNetwork.Finish(w, (TorchTensor)x);
+
+        public torch.Tensor Hidden()
+        {
+            torch.Tensor x = Embed();
+            for (int i = 0; i < network.Options.Layers; i++)
+                x = Block(i, x);
+            return Finish(x);
+        }
+
+        private void Begin(int block)
+        {
+            if (w.Ops.Training && network.Options.Dropout > 0)
+                step.Random.Seed(new SplitMix64(step.Seed + (ulong)(block + 1)).Next());
         }
     }
 }

@@ -16,7 +16,7 @@ namespace GenerativeML;
 public sealed record GptOptions : TrainingOptions
 {
     private const int DefaultBatchSize = 12, DefaultSteps = 2000;
-    private const int MaxVocabulary = 1 << 24, MaxLayers = 1024, MaxWidth = 1 << 16, MaxContext = 1 << 20;
+    private const int MaxVocabulary = 1 << 24, MaxLayers = 1024, MaxContext = 1 << 20;
 
     /// <summary>
     /// Options with the defaults of text: the learning rate falls in a straight line, and gradients are clipped at 1.
@@ -301,7 +301,7 @@ public sealed record GptOptions : TrainingOptions
                 $"Options {nameof(VocabularySize)} and {nameof(EndOfTextId)} belong to option {nameof(Tokenizer)}, "
                 + "which is not set.");
         OptionChecks.Within(Layers, 1, MaxLayers);
-        OptionChecks.Within(Width, 1, MaxWidth);
+        OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
         OptionChecks.Within(Heads, 1, Width);
         if (Width % Heads != 0)
             throw new ArgumentOutOfRangeException(

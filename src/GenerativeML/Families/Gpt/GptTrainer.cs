@@ -158,11 +158,6 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
-        var random = new SeededRandom(device, SplitMix64.Derive(context.Seed, RandomPurpose.Initialization));
-        using var module = new NamedTensors(network.Initialize(random));
-        if (initial is not null)
-            module.LoadStateDict(initial.Value.Weights);
-
         long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
         long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
         TrainingRun run = TrainingRun.Of(
@@ -174,23 +169,36 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             Parts = options.GradientAccumulation,
             RateFloor = options.FinalRateShare,
         };
-        double? matrixRate =
-            options.Optimizer == GptOptimizer.Muon ? options.MatrixLearningRate / options.LearningRate : null;
         var kept = new GptNetwork(Kept(options));
-        var objective = new GptObjective(
-            network, module, bfloat16, matrixRate,
-            afterStep is null ? null : count => afterStep(count, Copy));
-        TrainingLoop.Run(objective, data, run, device);
-        return Copy();
+        return Model(NetworkFit.Run(
+            network, network.Declared().Tensors, Initial(network, initial?.Weights, context), data, run, device,
+            bfloat16,
+            current => afterStep is null ? null : new StepCallback(count => afterStep(count, () => Model(current())))));
 
-        TrainedGpt Copy()
+        TrainedGpt Model(HostWeights all)
         {
-            HostWeights all = module.ToHost();
             HostWeights weights = all.Select(spec => GptAdapters.LayerOf(spec.Name) is null ? spec : null);
             GptAdapters? adapters = options.Lora is LoraOptions lora ? GptAdapters.Of(lora, all) : null;
             adapters?.MergeInto(weights);
             return new(kept, weights, context.Device, context.FallbackToCpu) { Adapters = adapters };
         }
+    }
+
+    // New weights, or given ones; by itself, so that nothing else holds on to them while the network is trained.
+    private static Action<HostWeights> Initial(GptNetwork network, HostWeights? given, TrainingContext context)
+    {
+        return weights =>
+        {
+            network.Initialize(weights, NetworkFit.InitialSeed(context));
+            foreach (TensorSpec spec in given?.Specs ?? [])
+                given![spec.Name].CopyTo(weights[spec.Name], 0);
+        };
+    }
+
+    /// <summary>Told after each step how many there were.</summary>
+    private sealed class StepCallback(Action<long> afterStep) : TrainingCallback
+    {
+        public override void AfterUpdate(int update, UpdateRule rule, StepContext step) => afterStep(step.Step + 1);
     }
 
     // The weights that options name and the network that they belong to; null where they name none.

@@ -1,5 +1,5 @@
 using Microsoft.ML.Runtime;
-using static TorchSharp.torch;
+using TorchSharp;
 
 namespace GenerativeML;
 
@@ -21,7 +21,8 @@ public enum CovarianceType
 
 /// <summary>The options of a mixture of normal distributions, fitted by expectation maximisation (Dempster 1977).</summary>
 /// <remarks>
-/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect, and
+/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it, such as
+/// <see cref="TrainingOptions.WeightAverageDecay"/>, have no effect, and
 /// <see cref="TrainingOptions.Epochs"/> is the most iterations, each a pass over the rows. Default: 200.
 /// </remarks>
 public sealed record GaussianMixtureOptions : DetectorOptions
@@ -53,6 +54,8 @@ public sealed record GaussianMixtureOptions : DetectorOptions
     /// Iterations end when the mean log-likelihood of a row rises by less, in nats. Zero: never. Default 1e-5.
     /// </summary>
     public double Tolerance { get; init; } = 1e-5;
+
+    private protected override OptionalColumns Supported => OptionalColumns.None;
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
@@ -130,7 +133,7 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
         layers.Parameter("inverse_factors", 0, factors, _width);
     }
 
-    public override VectorPasses BeginPasses(RowStatistics rows, Device device) =>
+    public override IClosedFormFit BeginClosedForm(RowStatistics rows, torch.Device device) =>
         GaussianMixtureFit.Start(options, rows, device);
 
     /// <summary>log πₖ N(x | μₖ, Σₖ) of rows (B, D), (B, K).</summary>
@@ -159,87 +162,4 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
     private T Transform<T>(T x, T factors)
         where T : struct, ITensor<T> =>
         _matrices > 0 ? x.Linear(factors).Reshape(-1, _matrices, _width) : x.Unsqueeze(1) * factors;
-}
-
-/// <summary>What is added up are deviations from the last means, so that squares do not cancel.</summary>
-internal sealed class GaussianMixtureFit : VectorPasses
-{
-    private const int SamplePasses = 100; // to count components
-
-    private readonly GaussianMixtureOptions _options;
-    private readonly GaussianMixtureNetwork _network;
-    private readonly Tensor _rows, _sums, _squares; // (K), (K, D), (K, D, D) or (K, D)
-
-    private GaussianMixtureFit(GaussianMixtureOptions options, RowStatistics rows, Tensor sample, int start)
-        : base(new GaussianMixtureNetwork(options, rows.Input), rows, options.Tolerance, sample.device)
-    {
-        (_options, _network) = (options, new(options, rows.Input));
-        int k = options.Components!.Value, d = rows.Input.Width;
-        (_rows, _sums, _squares) = (Sum("rows", k), Sum("sums", k, d), Sum("squares", HasMatrices ? [k, d, d] : [k, d]));
-        ulong seed = SplitMix64.Derive(rows.Input.Seed, RandomPurpose.Initialization, start);
-        Begin(sample, new SplitMix64(seed), options.BatchSize!.Value);
-    }
-
-    private bool HasMatrices => _options.CovarianceType is CovarianceType.Full or CovarianceType.Tied;
-
-    /// <summary>The likeliest of several starts on a sample of the rows, and so many more passes over it.</summary>
-    public static GaussianMixtureFit Start(
-        GaussianMixtureOptions options, RowStatistics rows, Device device, int passes = 0)
-    {
-        using Tensor sample = Sample(rows, device);
-        GaussianMixtureFit best = Best(
-            options.Starts, start => new GaussianMixtureFit(options, rows, sample, start), options.CancellationToken);
-        best.Iterate(sample, passes, options.BatchSize!.Value);
-        return best;
-    }
-
-    /// <summary>The best number of components.</summary>
-    public static int Choose(GaussianMixtureOptions options, RowStatistics rows)
-    {
-        int d = rows.Input.Width - rows.Scaler.Constants.Length;
-        return ChooseParts(options.MaxComponents, rows.Samples[0].Count, k =>
-        {
-            GaussianMixtureFit fit = Start(options with { Components = k }, rows, CPU, SamplePasses);
-            int each = fit.HasMatrices ? d * (d + 1) / 2 : options.CovarianceType == CovarianceType.Diagonal ? d : 1;
-            return (fit, k - 1 + k * d + each * (options.CovarianceType == CovarianceType.Tied ? 1 : k));
-        });
-    }
-
-    protected override TorchTensor Joint(Tensor rows) => _network.Joint<TorchTensor>(new TorchOps(Model).Root, rows);
-
-    protected override void Update()
-    {
-        TorchTensor rows = _rows.AtLeast(1e-10), step = _sums.div(rows.Value.unsqueeze(1)); // (K), (K, D)
-        TorchTensor squares = _squares, varies = Varying, counts = HasMatrices ? rows.Reshape(-1, 1, 1) : rows.Unsqueeze(1);
-        TorchTensor spread = squares / counts - (HasMatrices ? step.Unsqueeze(2) * step.Unsqueeze(1) : step * step);
-        double varying = Varying.sum().item<double>();
-        if (_options.CovarianceType == CovarianceType.Tied)
-            spread = (spread * counts).Reduce(Reduction.Sum, 0) / counts.Reduce(Reduction.Sum, 0);
-        if (_options.CovarianceType == CovarianceType.Spherical)
-            spread = (spread * varies).Reduce(Reduction.Sum, 1) / (float)Math.Max(1, varying) * varies;
-        // A feature that is constant has a deviation of one, from nothing.
-        Tensor added = Varying.neg().Plus(1 + _options.Regularization!.Value);
-        Tensor covariance = spread.Value.Plus(HasMatrices ? added.diag() : added);
-        Tensor factor = HasMatrices ? linalg.cholesky(covariance) : covariance.sqrt();
-        Tensor inverse = HasMatrices ? linalg.inv(factor) : factor.reciprocal();
-        Tensor diagonal = HasMatrices ? inverse.diagonal(0, 1, 2) : inverse;
-        Tensor logDensity = diagonal.log().mul(Varying).sum(1).Plus(-0.5 * Math.Log(2 * Math.PI) * varying);
-        Tensor means = Model["means"].Add(step), weights = rows.Value.div(rows.Value.sum());
-        Model["weights"].copy_(weights);
-        Model["log_factors"].copy_(weights.log().Plus(logDensity));
-        Model["white_means"].copy_(HasMatrices ? inverse.matmul(means.unsqueeze(2)).squeeze(2) : inverse.mul(means));
-        Model["factors"].copy_(factor.reshape(Model["factors"].shape));
-        Model["inverse_factors"].copy_(inverse.reshape(Model["factors"].shape));
-    }
-
-    protected override void Add(TorchTensor rows, TorchTensor share)
-    {
-        TorchTensor away = rows.Unsqueeze(1) - (TorchTensor)Model["means"]; // (B, K, D)
-        TorchTensor weighted = away * share.Unsqueeze(2);
-        _rows.Add(share.Reduce(Reduction.Sum, 0).Squeeze(0));
-        _sums.Add(weighted.Reduce(Reduction.Sum, 0).Squeeze(0));
-        _squares.Add(HasMatrices
-            ? weighted.Transpose(1, 2, 0).MatMul(away.Transpose(1, 0, 2))
-            : (weighted * away).Reduce(Reduction.Sum, 0).Squeeze(0));
-    }
 }

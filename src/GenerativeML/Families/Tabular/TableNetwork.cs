@@ -1,13 +1,9 @@
 using System.Runtime.InteropServices;
-using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A family's model of tables, without weights: which tensors it has, what training minimises, how rows of tokens are
-/// drawn. It is made of options and tokens alone, so that models load, and say what they generate, without torch.
-/// </summary>
-internal abstract class TableNetwork(TokenTable tokens)
+/// <summary>A family's model of tables, without weights: what of it is kept, how rows of tokens are drawn.</summary>
+internal abstract class TableNetwork(TokenTable tokens) : Network
 {
     // What is added to the shares of tokens that a condition limits, so that no row is without any.
     private const float MinShare = 1e-9f;
@@ -15,37 +11,15 @@ internal abstract class TableNetwork(TokenTable tokens)
     /// <summary>The tokens of the table's columns.</summary>
     public TokenTable Tokens => tokens;
 
-    /// <summary>How often a row passes through the largest layer in a step.</summary>
-    public virtual int PositionsPerRow => 1;
-
-    /// <summary>Whether a lower validation loss means better weights.</summary>
-    public virtual bool UsesValidationLoss => true;
-
-    /// <summary>How the names of the tensors begin whose running mean is kept, with all that generates.</summary>
-    public virtual string AveragedPart => "";
-
-    /// <summary>Names all tensors that training needs.</summary>
-    public abstract void Declare(Layers layers);
-
     /// <summary>Names the tensors of a trained model.</summary>
     public abstract void DeclareTrained(Layers layers);
 
     /// <summary>Sets, before training, what the layers' own initialisation does not.</summary>
     public abstract void Initialize(HostWeights weights, ulong seed);
 
-    /// <summary>The updates of a step.</summary>
-    public abstract IReadOnlyList<UpdateRule> Updates(TorchLayers layers);
-
-    /// <summary>The terms, weighted, whose sum an update lowers; each a scalar with a gradient.</summary>
-    public abstract IReadOnlyList<LossTerm> Loss(
-        Scope<TorchTensor> w, Batch batch, int update, StepContext step);
-
-    /// <summary>The terms of the loss on held-back rows.</summary>
-    public virtual IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) => [];
-
-    /// <summary>The tensors of a trained model, of the mean weights that training ended with.</summary>
-    public virtual HostWeights Trained(HostWeights average) =>
-        new HostWeights(Specs(DeclareTrained)).With(average, spec => spec);
+    /// <summary>The tensors of a trained model, of the weights that training ended with.</summary>
+    public virtual HostWeights Trained(HostWeights weights) =>
+        new HostWeights(TrainedTensors()).With(weights, spec => spec);
 
     /// <summary>
     /// Draws rows by each one's random numbers, of the tokens that are allowed in each position: tokens, (rows ×
@@ -54,11 +28,11 @@ internal abstract class TableNetwork(TokenTable tokens)
     public abstract (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random);
 
-    /// <summary>All tensors that a declaration names.</summary>
-    public static IReadOnlyList<TensorSpec> Specs(Action<Layers> declare)
+    /// <summary>The tensors of a trained model.</summary>
+    public IReadOnlyList<TensorSpec> TrainedTensors()
     {
         var specs = new LayerSpecs();
-        declare(specs);
+        DeclareTrained(specs);
         return specs.Tensors;
     }
 
@@ -94,36 +68,6 @@ internal abstract class TableNetwork(TokenTable tokens)
 /// <summary>Computes a forward pass over rows; the key says which pass it is.</summary>
 internal delegate void RunPass(
     string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, params Memory<float>[] results);
-
-/// <summary>What the training loop does with a network of tables.</summary>
-internal sealed class TableObjective(TableNetwork network, TorchLayers layers, TorchLayers average, double decay)
-    : ITrainable
-{
-    private readonly (torch.Tensor Mean, torch.Tensor Value)[] _averaged =
-        [.. average.Tensors.Select(mean => (mean.Value, layers.Tensors[mean.Key]))];
-
-    public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; } =
-        [.. layers.Named("network."), .. average.Named("average.")];
-
-    public int PositionsPerRow => network.PositionsPerRow;
-
-    public IReadOnlyList<UpdateRule> Updates { get; } = network.Updates(layers);
-
-    public bool WatchesValidation => network.UsesValidationLoss;
-
-    public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step) =>
-        network.Loss(new TorchOps(layers.Tensors) { Random = step.Random }.Root, batch, update, step);
-
-    // What counts is what will be kept: the mean weights.
-    public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
-        network.ValidationLoss(new TorchOps(average.Tensors).Root, batch, step);
-
-    public void AfterUpdate(int update, StepContext step)
-    {
-        if (update == Updates.Count - 1)
-            WeightAverage.Update(_averaged, decay, step.Step / Updates[update].Every);
-    }
-}
 
 /// <summary>A trained model that makes rows of a table. Safe to use from several threads.</summary>
 internal interface ITableGenerator : IDisposable
@@ -217,7 +161,7 @@ internal sealed class TableGenerator(
         double[] tokens = new double[entry.Spec.Length / sizeof(double)];
         reader.Read(entry, 0, MemoryMarshal.AsBytes(tokens.AsSpan()));
         TableNetwork network = options.CreateNetwork(TokenTable.Load(shape, tokens, options.UsesModes));
-        IReadOnlyList<TensorSpec> specs = TableNetwork.Specs(network.DeclareTrained);
+        IReadOnlyList<TensorSpec> specs = network.TrainedTensors();
         reader.Require([.. specs, entry.Spec]);
         return new TableGenerator(network, options, HostWeights.Read(reader, specs), device, fallbackToCpu);
     }

@@ -11,7 +11,7 @@ namespace GenerativeML;
 public sealed record TabularGanOptions : TabularOptions
 {
     private const int DefaultSteps = 6000;
-    private const int MaxLayers = 16, MaxWidth = 1 << 16;
+    private const int MaxLayers = 16;
 
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -65,10 +65,10 @@ public sealed record TabularGanOptions : TabularOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(NoiseDimension, 1, MaxWidth);
+        OptionChecks.Within(NoiseDimension, 1, OptionChecks.MaxWidth);
         OptionChecks.Within(HiddenLayers.Count, 1, MaxLayers, "HiddenLayers.Count");
         foreach (int width in HiddenLayers)
-            OptionChecks.Within(width, 1, MaxWidth, nameof(HiddenLayers));
+            OptionChecks.Within(width, 1, OptionChecks.MaxWidth, nameof(HiddenLayers));
         OptionChecks.Within(PackSize, 1, 100);
         OptionChecks.Within(DiscriminatorStepsPerGeneratorStep, 1, 100);
         OptionChecks.NonNegativeFinite(GradientPenaltyWeight);

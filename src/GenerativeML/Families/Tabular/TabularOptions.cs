@@ -38,12 +38,6 @@ public abstract record TabularOptions : TrainingOptions
     /// <summary>What holds in every row, in the data and in generated rows. Default: nothing.</summary>
     public IReadOnlyList<TableConstraint>? Constraints { get; init; }
 
-    /// <summary>
-    /// How much of the running mean of the weights that generate an update keeps; the trained model has these mean
-    /// weights. In [0, 1). Default: by the kind of generator.
-    /// </summary>
-    public double WeightAverageDecay { get; init; }
-
     /// <summary>Whether numbers are learned as modes and offsets; otherwise as intervals.</summary>
     internal abstract bool UsesModes { get; }
 
@@ -73,7 +67,6 @@ public abstract record TabularOptions : TrainingOptions
             throw new ArgumentException(
                 $"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
         }
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         TableConstraint.CheckTogether(Constraints ?? []);
     }
 
@@ -154,18 +147,14 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
         (options, long? steps) = options.Resolve(data.TrainingRows, tokens.Columns.Count);
         TableNetwork network = options.CreateNetwork(tokens with { Frequencies = rows.Frequencies });
 
-        ulong seed = SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
-        using var layers = new TorchLayers(network.Declare, device, seed);
-        HostWeights weights = layers.ToHost(TableNetwork.Specs(network.Declare));
-        network.Initialize(weights, seed);
-        layers.LoadStateDict(weights);
-        using TorchLayers average = layers.Copy(network.AveragedPart);
-        var objective = new TableObjective(network, layers, average, options.WeightAverageDecay);
         TrainingRun run = TrainingRun.Of(
             options, context, options.BatchSize!.Value, options.Epochs!.Value, options.LearningRate!.Value,
             options.WeightDecay!.Value, ("family", network.GetType().Name), ("tokens", tokens.Counts));
-        TrainingLoop.Run(objective, data, run with { Steps = steps }, device);
-        HostWeights trained = network.Trained(average.ToHost(TableNetwork.Specs(network.Declare)));
-        return new TableGenerator(network, options, trained, context.Device, context.FallbackToCpu);
+        HostWeights trained = NetworkFit.Run(
+            network, network.Declared().Tensors,
+            weights => network.Initialize(weights, NetworkFit.InitialSeed(context)), data, run with { Steps = steps },
+            device);
+        return new TableGenerator(
+            network, options, network.Trained(trained), context.Device, context.FallbackToCpu);
     }
 }

@@ -20,7 +20,6 @@ public sealed record TabularVaeOptions : TabularOptions
     private const long BatchElements = 1 << 23;
 
     private const int WideColumns = 200;
-    private const int MaxWidth = 1 << 16;
 
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -77,9 +76,9 @@ public sealed record TabularVaeOptions : TabularOptions
     public override void Validate()
     {
         base.Validate();
-        OptionChecks.Within(LatentDimension, 1, MaxWidth);
+        OptionChecks.Within(LatentDimension, 1, OptionChecks.MaxWidth);
         if (HiddenWidth is int width)
-            OptionChecks.Within(width, 1, MaxWidth / 2, nameof(HiddenWidth));
+            OptionChecks.Within(width, 1, OptionChecks.MaxWidth / 2, nameof(HiddenWidth));
         OptionChecks.NonNegativeFinite(KlWeight);
         OptionChecks.NonNegativeFinite(FreeBits);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
@@ -190,9 +189,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         }
     }
 
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
-        [new UpdateRule("vae", layers.Parameters())];
-
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, options.Dropout);
@@ -248,7 +244,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     }
 
     // Only the decoder is kept, with the smooth functions worked in.
-    public override HostWeights Trained(HostWeights average)
+    public override HostWeights Trained(HostWeights weights)
     {
         for (int p = 0; p < Positions; p++)
         {
@@ -258,12 +254,12 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             if (p < Positions - 1)
                 WorkIn($"decoder.{p}.tokens", p, "decoder");
         }
-        return base.Trained(average);
+        return base.Trained(weights);
 
         void WorkIn(string name, int p, string part)
         {
-            float[] own = average[$"smooth.{p}.own"], features = average[$"smooth.{p}.features"];
-            float[] smooth = average[$"smooth.{p}.{part}"], values = average[name];
+            float[] own = weights[$"smooth.{p}.own"], features = weights[$"smooth.{p}.features"];
+            float[] smooth = weights[$"smooth.{p}.{part}"], values = weights[name];
             for (int i = 0; i < values.Length; i++)
             {
                 (int token, int column) = Math.DivRem(i, _hidden);

@@ -149,7 +149,7 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
 /// <remarks>
 /// <para>
 /// To create this trainer, use <see cref="GenerativeCatalog.ConvolutionalVae(ConvolutionalVaeOptions)"/>. With
-/// <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
+/// <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with any values that are asked for.
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>

@@ -45,7 +45,7 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// <para>
 /// To create this trainer, use <see cref="GenerativeCatalog.Vae(VaeOptions)"/>, for a detector
 /// <see cref="VaeCatalog.VariationalAutoencoder(AnomalyDetectionCatalog.AnomalyDetectionTrainers, VaeOptions)"/>.
-/// With <see cref="VariationalOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
+/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with any values that are asked for.
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>

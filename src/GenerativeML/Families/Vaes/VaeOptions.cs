@@ -6,23 +6,12 @@ namespace GenerativeML;
 /// </summary>
 public abstract record VariationalOptions : DetectorOptions
 {
-    // The loss is a sum over features, so that the norm of its gradient grows with their number.
-    private protected VariationalOptions() => GradientClipNorm = 0;
-
-    /// <summary>
-    /// Label columns that rows depend on (Sohn 2015): rows are generated with any values of them that are asked for,
-    /// and scored by how unlikely they are among rows with theirs. Each is a Single, a Boolean or a key. Default: none.
-    /// </summary>
-    public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
-
-    /// <summary>The column for each feature's share of the score. Default: none is added.</summary>
-    public string? FeatureScoreColumnName { get; init; }
-
-    /// <summary>
-    /// The column for what the decoder makes of the mean of the row's latent distribution, in the units of the input.
-    /// Default: none is added.
-    /// </summary>
-    public string? ReconstructionColumnName { get; init; }
+    private protected VariationalOptions()
+    {
+        // The loss is a sum over features, so that the norm of its gradient grows with their number.
+        GradientClipNorm = 0;
+        WeightAverageDecay = 0.999;
+    }
 
     /// <summary>
     /// The column for the standard deviation of the row's latent distribution, whose mean goes to
@@ -69,12 +58,6 @@ public abstract record VariationalOptions : DetectorOptions
     public double FreeBits { get; init; }
 
     /// <summary>
-    /// How much of the weights' running mean an update keeps; the trained model has these mean weights, which are
-    /// smoother than the last ones. Zero: the last weights themselves. In [0, 1). Default 0.999.
-    /// </summary>
-    public double WeightAverageDecay { get; init; } = 0.999;
-
-    /// <summary>
     /// What <c>Score</c> holds. Default: <see cref="VaeScore.Novelty"/> where labels are predicted, otherwise
     /// <see cref="VaeScore.NegativeLogLikelihood"/>.
     /// </summary>
@@ -100,15 +83,10 @@ public abstract record VariationalOptions : DetectorOptions
     internal bool Scores =>
         ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
 
-    internal override VectorColumns Columns => base.Columns with
-    {
-        Conditions = ConditionColumnNames,
-        FeatureScore = FeatureScoreColumnName,
-        Reconstruction = ReconstructionColumnName,
-        LatentDeviation = LatentDeviationColumnName,
-    };
+    internal override VectorColumns Columns => base.Columns with { LatentDeviation = LatentDeviationColumnName };
 
-    internal override double AverageDecay => WeightAverageDecay;
+    private protected override OptionalColumns Supported =>
+        OptionalColumns.Conditions | OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
@@ -144,7 +122,6 @@ public abstract record VariationalOptions : DetectorOptions
         OptionChecks.NonNegativeFinite(KlWeight);
         OptionChecks.WithinHalfOpen(KlWarmupFraction, 0, 1);
         OptionChecks.NonNegativeFinite(FreeBits);
-        OptionChecks.WithinHalfOpen(WeightAverageDecay, 0, 1);
         OptionChecks.Defined(Score ?? default, nameof(Score));
         OptionChecks.Within(ScoreSamples, 1, 10_000);
         OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);

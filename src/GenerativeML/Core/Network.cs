@@ -1,0 +1,181 @@
+using System.Text.Json;
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A family's network, without weights: which tensors it has and what training minimises. It is made of options and
+/// what is known of the input alone, so that models load, and say what they give, without torch.
+/// </summary>
+internal abstract class Network
+{
+    /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
+    public virtual int PositionsPerRow => 1;
+
+    /// <summary>Whether a lower validation loss means better weights.</summary>
+    public virtual bool UsesValidationLoss => true;
+
+    /// <summary>Whether the loss adds its gradients itself, in parts that need less memory.</summary>
+    public virtual bool LossAddsGradients => false;
+
+    /// <summary>How the names of the tensors begin of which mean weights are kept; empty for all.</summary>
+    public virtual string AveragedPart => "";
+
+    /// <summary>Names all tensors that training needs, layer by layer.</summary>
+    public abstract void Declare(Layers layers);
+
+    /// <summary>The updates of a step. Default: one, of all parameters.</summary>
+    public virtual IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
+        [new UpdateRule("all", layers.Parameters())];
+
+    /// <summary>The terms, weighted, whose sum an update lowers on a batch; each a scalar with a gradient.</summary>
+    public abstract IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step);
+
+    /// <summary>The terms of the loss on held-back rows. Default: those that training lowers.</summary>
+    public virtual IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
+        Loss(w, batch, 0, step);
+
+    /// <summary>Called after an update has moved its parameters, without gradient.</summary>
+    public virtual void AfterUpdate(TorchLayers layers, int update, StepContext step)
+    {
+    }
+
+    /// <summary>The tensors that the network declares.</summary>
+    public LayerSpecs Declared()
+    {
+        var layers = new LayerSpecs();
+        Declare(layers);
+        return layers;
+    }
+}
+
+/// <summary>What the training loop does with a network: its layers, and means of a part of them.</summary>
+internal sealed class NetworkObjective : ITrainable
+{
+    private readonly Network _network;
+    private readonly TorchLayers _layers;
+    private readonly Dictionary<string, torch.Tensor> _kept; // the tensors of the model: means where there are any
+    private readonly (torch.Tensor Mean, torch.Tensor Value)[] _averaged;
+    private readonly double _decay;
+    private readonly bool _bfloat16;
+    private readonly TrainingCallback? _callback;
+    private readonly TorchOps _validation;
+    private TorchOps? _training;
+
+    /// <summary>Training of layers, with a running mean of a part of them, which an update keeps so much of.</summary>
+    public NetworkObjective(
+        Network network, TorchLayers layers, TorchLayers? average = null, double decay = 0, bool bfloat16 = false,
+        TrainingCallback? callback = null)
+    {
+        (_network, _layers, _decay, _bfloat16, _callback) = (network, layers, decay, bfloat16, callback);
+        _kept = new(layers.Tensors);
+        _averaged = [.. average?.Tensors.Select(mean => (mean.Value, layers.Tensors[mean.Key])) ?? []];
+        foreach ((string name, torch.Tensor mean) in average?.Named("") ?? [])
+            _kept[name] = mean;
+        _validation = new TorchOps(_kept);
+        Updates = network.Updates(layers);
+        State = [.. layers.Named("network."), .. average?.Named("average.") ?? [], .. callback?.State ?? []];
+    }
+
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State { get; }
+
+    public IReadOnlyList<UpdateRule> Updates { get; }
+
+    public int PositionsPerRow => _network.PositionsPerRow;
+
+    public bool WatchesValidation => _network.UsesValidationLoss;
+
+    public bool LossAddsGradients => _network.LossAddsGradients;
+
+    public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
+    {
+        _training ??= new TorchOps(_layers.Tensors) { Random = step.Random, BFloat16 = _bfloat16 };
+        IReadOnlyList<LossTerm> terms = _network.Loss(_training.Root, batch, update, step);
+        _callback?.AfterLoss(update, terms);
+        return terms;
+    }
+
+    // What counts is what will be kept: the mean weights.
+    public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
+        _network.ValidationLoss(_validation.Root, batch, step);
+
+    public void AfterUpdate(int update, StepContext step)
+    {
+        _network.AfterUpdate(_layers, update, step);
+        if (update == Updates.Count - 1)
+            WeightAverage.Update(_averaged, _decay, step.Step / Updates[update].Every);
+        _callback?.AfterUpdate(update, Updates[update], step);
+    }
+
+    /// <summary>The tensors of the model as they are now; those that are no layers are among others.</summary>
+    public HostWeights Result(IEnumerable<TensorSpec> tensors, HostWeights others)
+    {
+        return HostWeights.Of(tensors.Select(spec => (spec, Values(spec.Name))));
+
+        float[] Values(string name)
+        {
+            if (!_kept.TryGetValue(name, out torch.Tensor? value))
+                return others[name];
+            float[] values = new float[value.numel()];
+            HostTensors.CopyTo(value, values);
+            return values;
+        }
+    }
+}
+
+/// <summary>Trains networks, whatever their rows are.</summary>
+internal static class NetworkFit
+{
+    /// <summary>
+    /// Trains a network, and returns the weights that it ends with: the tensors of the model, of which those that are
+    /// no layers stay as <paramref name="initialize"/> sets them. <paramref name="follow"/> makes what follows the run,
+    /// and is given what copies the weights as they are then.
+    /// </summary>
+    public static HostWeights Run(
+        Network network, IReadOnlyList<TensorSpec> tensors, Action<HostWeights> initialize, TrainingData data,
+        TrainingRun run, torch.Device device, bool bfloat16 = false,
+        Func<Func<HostWeights>, TrainingCallback?>? follow = null)
+    {
+        using var layers = new TorchLayers(network.Declare, device, InitialSeed(run.Context));
+        HostWeights others = Initialize(layers, tensors, initialize);
+        double decay = run.Options.WeightAverageDecay;
+        using TorchLayers? average = decay > 0 ? layers.Copy(network.AveragedPart) : null;
+        NetworkObjective? objective = null;
+        TrainingCallback? callback = follow?.Invoke(() => objective!.Result(tensors, others));
+        objective = new(network, layers, average, decay, bfloat16, callback);
+        TrainingLoop.Run(objective, data, run, device);
+        return objective.Result(tensors, others);
+    }
+
+    /// <summary>What initial weights are drawn by.</summary>
+    public static ulong InitialSeed(TrainingContext context) =>
+        SplitMix64.Derive(context.Seed, RandomPurpose.Initialization);
+
+    // What is no layer is given back; a second copy of the layers should not stay in memory.
+    private static HostWeights Initialize(
+        TorchLayers layers, IReadOnlyList<TensorSpec> tensors, Action<HostWeights> initialize)
+    {
+        HostWeights weights = layers.ToHost(tensors);
+        initialize(weights);
+        layers.LoadStateDict(weights);
+        return weights.Select(spec => layers.Tensors.ContainsKey(spec.Name) ? null : spec);
+    }
+}
+
+/// <summary>Follows a run of training, and may keep what is to be known of it beside the weights.</summary>
+internal abstract class TrainingCallback
+{
+    /// <summary>Tensors that are part of checkpoints, so that a resumed run knows of all of it.</summary>
+    public virtual IReadOnlyList<(string Name, torch.Tensor Value)> State => [];
+
+    /// <summary>Called when an update's loss has been computed.</summary>
+    public virtual void AfterLoss(int update, IReadOnlyList<LossTerm> terms)
+    {
+    }
+
+    /// <summary>Called when an update has moved its parameters, whose gradients are still there.</summary>
+    public abstract void AfterUpdate(int update, UpdateRule rule, StepContext step);
+
+    /// <summary>Called after training: what is saved with the model, if anything.</summary>
+    public virtual JsonElement? Finish() => null;
+}
