@@ -142,6 +142,12 @@ internal static partial class TorchThreads
     // costs more than it brings, all the more for the smaller operations between the products.
     private const double LeastProduct = 1 << 23;
 
+    private static readonly Lock s_gate = new();
+    private static int s_running, s_started; // runs, and the number that was found before the first
+
+    [ThreadStatic]
+    private static int t_threads; // of the run that this thread is in; zero for none
+
     private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
 
     /// <summary>
@@ -164,18 +170,36 @@ internal static partial class TorchThreads
     }
 
     /// <summary>One thread where typical products are small, all where they are large, until disposed.</summary>
+    /// <remarks>
+    /// Torch keeps the number for the thread that sets it and for those that are new to torch, so that each of several
+    /// runs at once sets its own, and each puts back what was found before the first of them.
+    /// </remarks>
     public static IDisposable For(double multiplyAdds)
     {
-        int before = torch.get_num_threads();
-        bool given = Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v)));
-        int threads = given ? before : Choose(multiplyAdds, before, Environment.ProcessorCount);
-        if (threads != before)
-            torch.set_num_threads(threads);
+        if (Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v))))
+            return new OnDispose(() => { });
+        int outer = t_threads;
+        lock (s_gate)
+        {
+            if (s_running++ == 0)
+                s_started = torch.get_num_threads();
+            Set(t_threads = Choose(multiplyAdds, s_started, Environment.ProcessorCount));
+        }
         return new OnDispose(() =>
         {
-            if (threads != before)
-                torch.set_num_threads(before);
+            lock (s_gate)
+            {
+                t_threads = outer;
+                Set(outer > 0 ? outer : s_started);
+                s_running--;
+            }
         });
+
+        static void Set(int threads)
+        {
+            if (s_running > 1 || torch.get_num_threads() != threads)
+                torch.set_num_threads(threads);
+        }
     }
 
     /// <summary>

@@ -186,6 +186,39 @@ public sealed partial class EstimatorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void Fits_at_once_give_what_each_gives_alone_and_leave_torch_as_it_was(ConformanceCase family)
+    {
+        int threads = torch.get_num_threads();
+        using torch.Tensor before = torch.get_rng_state();
+        string[][] alone = [.. Enumerable.Range(0, 3).Select(Outputs)];
+        for (int round = 0; round < 2; round++)
+        {
+            using var start = new Barrier(alone.Length);
+            Task<string[]>[] together = [.. alone.Select((_, seed) => Task.Factory.StartNew(
+                () =>
+                {
+                    start.SignalAndWait();
+                    return Outputs(seed);
+                },
+                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+            for (int seed = 0; seed < alone.Length; seed++)
+                CollectionAssert.AreEqual(alone[seed], together[seed].Result, $"seed {seed}");
+        }
+        using torch.Tensor after = torch.get_rng_state();
+        Assert.IsTrue(before.bytes.SequenceEqual(after.bytes));
+        Assert.AreEqual(threads, torch.get_num_threads());
+        Assert.AreEqual(threads, Task.Factory.StartNew(
+            torch.get_num_threads, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Result);
+
+        string[] Outputs(int seed)
+        {
+            using var fitted = new Fitted(family.Make(_ml, new() { Seed = seed }), ConformanceData.Table(Rows));
+            return ViewRows.Read(fitted.Transformer.Transform(ConformanceData.Table(Rows)));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void A_cancelled_fit_stops_and_returns_a_model_only_if_asked_to(ConformanceCase family)
     {
         TableView data = ConformanceData.Table(Rows);
