@@ -112,7 +112,8 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="FormatException">
-    /// The file is damaged, or does not hold exactly the weights of networks of this shape; nothing has changed then.
+    /// The file is damaged, does not hold exactly the weights of networks of this shape, or holds NaN or infinity;
+    /// nothing has changed then.
     /// </exception>
     public void LoadWeights(string path)
     {
