@@ -283,6 +283,12 @@ internal static class OptionChecks
         T? value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, INumber<T> => Within(value ?? least, least, most, option);
 
+    /// <summary>Zero does not belong to the range. Null: left open.</summary>
+    public static void AboveZero<T>(
+        T? value, T most, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, INumber<T> =>
+        Require(!(value <= T.Zero) && !(value > most) && !T.IsNaN(value ?? most), option, value, $"above 0 and at most {most}");
+
     /// <summary>The widths of hidden layers: at most 64 layers, each of 1 to 65,536 units. Null: left open.</summary>
     public static void Layers(
         IReadOnlyList<int>? widths, [CallerArgumentExpression(nameof(widths))] string option = "")

@@ -155,6 +155,21 @@ public sealed class AutoencoderPipelineTests
     }
 
     [TestMethod]
+    public void A_score_of_NaN_is_that_of_an_anomaly()
+    {
+        VectorFitResult fit = Trained.Detector(new() { Epochs = 1 });
+        fit.Model.Weights["encoder.0.bias"][0] = float.NaN;
+        using var rows = new VectorBatchModel(new(
+            AutoencoderTrainer.Family, fit.Options, fit.Model, fit.Threshold, new() { Columns = [], Order = [] }, null));
+        var outputs = new OutputBlock(rows.Outputs, [.. rows.Outputs.Select(_ => true)], capacity: 1);
+        rows.Run(new RowBlock(rows.Inputs, 1), 1, outputs);
+        int score = rows.Outputs.ToList().FindIndex(o => o.Name == "Score");
+        int label = rows.Outputs.ToList().FindIndex(o => o.Name == "PredictedLabel");
+        Assert.IsTrue(float.IsNaN(outputs.Singles(score)[0]));
+        Assert.IsTrue(outputs.Booleans(label)[0]);
+    }
+
+    [TestMethod]
     public void Options_out_of_range_and_impossible_columns_are_refused_when_the_trainer_is_made()
     {
         AnomalyDetectionCatalog.AnomalyDetectionTrainers trainers = _ml.AnomalyDetection.Trainers;

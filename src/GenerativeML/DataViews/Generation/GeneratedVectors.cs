@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Numerics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -113,7 +112,7 @@ internal static class VectorCondition
         VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
     {
         bool category = field.Categories is not null && wanted is double;
-        if (category || column.Type.KeyCount > 0)
+        if (category || column.Type.KeyCount > 0 && wanted is not bool)
         {
             int key = category
                 ? field.Categories!.Select(value => (double)value).ToList().IndexOf((double)wanted)
@@ -141,7 +140,7 @@ internal static class VectorCondition
     {
         if (wanted is string text)
             return column.Keys?.Texts?.ToList().IndexOf(text) ?? -1;
-        double number = Convert.ToDouble(wanted, CultureInfo.InvariantCulture);
+        double number = (double)wanted;
         if (column.Keys is TableValues keys)
             return keys.Numbers?.ToList().IndexOf(number) ?? -1;
         // Without values, keys are told by their own numbers, counted from one.

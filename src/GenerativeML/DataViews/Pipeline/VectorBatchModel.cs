@@ -72,7 +72,7 @@ internal sealed class VectorBatchModel : IBatchModel
                 LatentDeviation = Values(_deviation),
             });
             for (int row = 0; label && row < rows; row++)
-                outputs.Booleans(_label)[row] = scores.Span[row] > Threshold;
+                outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too
         }
         finally
         {

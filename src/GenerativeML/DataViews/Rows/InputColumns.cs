@@ -196,16 +196,17 @@ internal static class FieldReaders
         return float.IsFinite(number);
     };
 
-    /// <summary>One slot for each value that is known; none is set for others.</summary>
+    /// <summary>One slot for each value that is known; others are as NaN is.</summary>
     private static FieldReader Category(ValueGetter<float> getter, float[] categories) => (block, field, row) =>
     {
         float value = 0;
         getter(ref value);
+        int category = Array.IndexOf(categories, value);
         // NaN, so that a replacement, which is each slot's mean, is each category's share.
-        block.SingleRow(field, row).Fill(float.IsFinite(value) ? 0 : float.NaN);
-        if (Array.IndexOf(categories, value) is >= 0 and int category)
+        block.SingleRow(field, row).Fill(category >= 0 ? 0 : float.NaN);
+        if (category >= 0)
             block.SingleRow(field, row)[category] = 1;
-        return float.IsFinite(value);
+        return category >= 0;
     };
 
     private static FieldReader Text(ValueGetter<ReadOnlyMemory<char>> getter)

@@ -199,7 +199,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
             options.Generation.CheckTokens(codec.VocabularySize);
             var network = new GptNetwork(options);
             var model = new TrainedGpt(
-                network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
+                network, HostWeights.Load(weights, network.Tensors), HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
             return new GptTransformer(
                 new TextModel(model, codec) { Threshold = saved.Threshold ?? float.PositiveInfinity });

@@ -76,7 +76,7 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         saved.Plan.Check(shape);
         var mapping = new TableMapping(shape, saved.Plan);
         TableGenerator generator = TableGenerator.Load(
-            mapping.Model, saved.Options, weights, HostDefaults.Device(environment),
+            mapping.Model, saved.Options, weights, HostDefaults.LoadingDevice(environment),
             MLNetInternals.FallbackToCpuOf(environment));
         return new TabularTransformer(generator, saved.Table, mapping);
     }
