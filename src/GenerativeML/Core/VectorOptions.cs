@@ -103,7 +103,7 @@ internal sealed record VectorColumns(
         .. Conditions.Zip(input.ConditionWidths).Select((condition, c) =>
             new RowField(condition.First, FieldKind.Single, condition.Second)
             {
-                IsLabel = true,
+                IsCondition = true,
                 Categories = input.ConditionCategories.ElementAtOrDefault(c),
             }),
     ];

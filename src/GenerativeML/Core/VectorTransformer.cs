@@ -123,7 +123,10 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     }
 }
 
-/// <summary>A trained model of vectors that also generates rows like those that it was trained on.</summary>
+/// <summary>
+/// A trained model of vectors that also generates rows like those that it was trained on. A saved one with condition
+/// columns holds those of up to 10,000 training rows.
+/// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
 public class VectorGenerator : VectorTransformer, IDataGenerator
 {

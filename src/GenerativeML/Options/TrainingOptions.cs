@@ -135,10 +135,13 @@ public enum LearningRateSchedule
     /// <summary>It stays at its peak.</summary>
     Constant,
 
-    /// <summary>It falls in a straight line to a hundredth of its peak.</summary>
+    /// <summary>
+    /// It falls in a straight line to a hundredth of its peak, or of a GPT to
+    /// <see cref="GptOptions.FinalRateShare"/> of it, by default zero.
+    /// </summary>
     Linear,
 
-    /// <summary>It falls along half a cosine to a hundredth of its peak (Loshchilov and Hutter 2017).</summary>
+    /// <summary>It falls along half a cosine (Loshchilov and Hutter 2017), as far as with <see cref="Linear"/>.</summary>
     Cosine,
 }
 

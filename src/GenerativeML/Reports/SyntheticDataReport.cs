@@ -15,7 +15,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class SyntheticDataReport
 {
-    private const int MostPairs = 5000, RowsForDistances = 2000;
+    private const int MaxPairs = 5000, RowsForDistances = 2000;
 
     private SyntheticDataReport(ReportTable real, ReportTable synthetic) => (Real, Synthetic) = (real, synthetic);
 
@@ -112,7 +112,7 @@ public sealed class SyntheticDataReport
             ],
             Pairs =
             [
-                .. LinearJudge.Pairs(realRows.Columns.Count, MostPairs, options.Seed).Select(pair =>
+                .. LinearJudge.Pairs(realRows.Columns.Count, MaxPairs, options.Seed).Select(pair =>
                 {
                     options.CancellationToken.ThrowIfCancellationRequested();
                     return new PairComparison(

@@ -8,15 +8,15 @@ namespace GenerativeML;
 internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
     : IGeneratedRows
 {
-    private const int MostRows = 1024;
-    private const int LeastRows = 16;
-    private const int MostValues = 1 << 20;
+    private const int MaxRows = 1024;
+    private const int MinRows = 16;
+    private const int MaxValues = 1 << 20;
 
     private readonly float[] _given = VectorCondition.Resolve(where, state);
 
     public DataViewSchema Schema => schema;
 
-    public int BlockRows { get; } = Math.Clamp(MostValues / state.Fields.Sum(f => f.Width), LeastRows, MostRows);
+    public int BlockRows { get; } = Math.Clamp(MaxValues / state.Fields.Sum(f => f.Width), MinRows, MaxRows);
 
     public IGeneratedBlock Open() => new Block(this, state, seed);
 
@@ -224,7 +224,7 @@ internal sealed record VectorSchemaColumn
         long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
             : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
             : Type.Size;
-        return Name == field.Name && vector != field.IsLabel && (number || !vector && Type.KeyCount > 0)
+        return Name == field.Name && vector != field.IsCondition && (number || !vector && Type.KeyCount > 0)
             && slots == field.Width;
     }
 }

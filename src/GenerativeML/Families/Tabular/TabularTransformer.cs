@@ -11,6 +11,10 @@ namespace GenerativeML;
 /// that a chain can hold it and <c>mlContext.Model</c> saves it. What it is for is <see cref="Generate"/>.
 /// </para>
 /// <para>
+/// Its saved model holds the categories of the training table, texts among them, and those numbers that are frequent,
+/// least or greatest.
+/// </para>
+/// <para>
 /// It may be used from several threads at once. Disposing it frees native memory; what is needed again is made again.
 /// </para>
 /// </remarks>
