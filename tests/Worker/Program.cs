@@ -4,6 +4,8 @@
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
 // GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
+// GenerativeML.TestWorker nested: ends while a thread of its own, which is done with an inner computation, is in an
+// outer one, and prints a line in half a second.
 // GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
@@ -41,6 +43,26 @@ if (args[0] == "leave")
     training.Start();
     began.Wait();
     Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));
+    return;
+}
+
+if (args[0] == "nested")
+{
+    var inside = new ManualResetEventSlim();
+    var computing = new Thread(() =>
+    {
+        using IDisposable outer = RunningComputations.Enter();
+        RunningComputations.Enter().Dispose();
+        inside.Set();
+        Thread.Sleep(500);
+        Console.WriteLine("computed");
+        RunningComputations.StopIfExiting();
+    })
+    {
+        IsBackground = true,
+    };
+    computing.Start();
+    inside.Wait();
     return;
 }
 

@@ -19,9 +19,9 @@ internal static class Scoring
         var weights = new HostWeights([new("l.weight", TensorType.F32, 1, 2), new("l.bias", TensorType.F32, 1)]);
         float[] factors = [2, 3];
         factors.CopyTo(weights["l.weight"], 0);
-        using var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
+        using var cache = new InferenceCache(weights, ComputeDevice.Cpu, fallbackToCpu: false);
         float[] result = new float[2];
-        cache.RunOnce(new Sum(), weights, 2, [new float[] { 1, 10, 5, 7 }], [result]);
+        cache.RunOnce(new Sum(), 2, [new float[] { 1, 10, 5, 7 }], [result]);
         Console.WriteLine($"{result[0]} {result[1]}");
         using Process self = Process.GetCurrentProcess();
         foreach (ProcessModule module in self.Modules)

@@ -104,7 +104,7 @@ public sealed class AugmentationOptions
 /// <summary>How many synthetic rows, having what in common, are added to how many real ones.</summary>
 internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows, RowCondition? Where)> Parts)
 {
-    private const int MostValues = 1000;
+    private const int MaxValues = 1000;
 
     /// <summary>Reads the column that is to be balanced; where there is none, the rows are only counted.</summary>
     public static AugmentationPlan Of(IDataView data, AugmentationOptions options)
@@ -134,10 +134,10 @@ internal sealed record AugmentationPlan(long RealRows, IReadOnlyList<(long Rows,
             if (cells.Value(0) is not object value)
                 continue;
             counts[value] = counts.GetValueOrDefault(value) + 1;
-            if (counts.Count > MostValues)
+            if (counts.Count > MaxValues)
             {
                 throw new InvalidOperationException(
-                    $"Column '{name}' has more than {MostValues} different values: too many to balance.");
+                    $"Column '{name}' has more than {MaxValues} different values: too many to balance.");
             }
         }
         if (rows == 0)

@@ -25,13 +25,16 @@ public interface IDataGenerator
     IDataView Generate(long rows, int seed = 0, RowCondition? where = null);
 }
 
-/// <summary>A trained model that predicts anomalies: rows whose score is above a threshold.</summary>
+/// <summary>
+/// A trained model that predicts anomalies, if it adds a predicted label: rows whose score is above a threshold, or NaN.
+/// </summary>
 public interface IAnomalyDetector
 {
     /// <summary>
     /// Rows with a higher score than this are predicted to be anomalies. Training sets it by the option
     /// <c>Contamination</c>; it can be changed at any time, is saved with the model, and counts for rows that are scored
-    /// from then on. Positive infinity: no row is an anomaly.
+    /// from then on. Positive infinity: no row is an anomaly. Of a model that adds no predicted label, such as a denoiser,
+    /// a featurizer or a GAN, it has no effect.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value set is NaN.</exception>
     float Threshold { get; set; }

@@ -13,7 +13,7 @@ internal abstract class Layers
     {
         (string, long[]) weight = ("weight", members == 1 ? [outputs, inputs] : [members, outputs, inputs]);
         (string, long[]) shift = ("bias", members == 1 ? [outputs] : [members, 1, outputs]);
-        Add(name, () => torch.nn.Linear(inputs, outputs, bias), members, bias ? [weight, shift] : [weight]);
+        Uniform(name, inputs, members, bias ? [weight, shift] : [weight]);
     }
 
     /// <summary>Dense layers <c>name.0</c>, <c>name.1</c> … from each of these widths to the next.</summary>
@@ -25,11 +25,14 @@ internal abstract class Layers
 
     /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
     public void Embedding(string name, int count, int width) =>
-        Add(name, () => torch.nn.Embedding(count, width), 1, ("weight", [count, width]));
+        Add(name, (weight, random) => weight.normal_(0, 1, random), 1, ("weight", [count, width]));
 
     /// <summary>Normalisation over the last axis: <c>weight</c> and <c>bias</c> (width).</summary>
-    public void LayerNorm(string name, int width) =>
-        Add(name, () => torch.nn.LayerNorm(width), 1, ("weight", [width]), ("bias", [width]));
+    public void LayerNorm(string name, int width)
+    {
+        Parameter(name + ".weight", 1, width);
+        Parameter(name + ".bias", 0, width);
+    }
 
     /// <summary>
     /// Batch normalisation (Ioffe and Szegedy 2015): <c>weight</c>, <c>bias</c>, and the buffers <c>running_mean</c> and
@@ -45,14 +48,12 @@ internal abstract class Layers
     }
 
     /// <summary>A convolution of images: <c>weight</c> (outputs, inputs, kernel, kernel), <c>bias</c> (outputs).</summary>
-    public void Conv2d(string name, int inputs, int outputs, int kernel) => Add(
-        name, () => torch.nn.Conv2d(inputs, outputs, kernel), 1,
-        ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));
+    public void Conv2d(string name, int inputs, int outputs, int kernel) => Uniform(
+        name, inputs * kernel * kernel, 1, ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));
 
     /// <summary>Its transpose: <c>weight</c> (inputs, outputs, kernel, kernel), <c>bias</c> (outputs).</summary>
-    public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Add(
-        name, () => torch.nn.ConvTranspose2d(inputs, outputs, kernel), 1,
-        ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
+    public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Uniform(
+        name, outputs * kernel * kernel, 1, ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
 
     /// <summary>A tensor that training moves, with one value everywhere at first.</summary>
     public abstract void Parameter(string name, float value, params long[] shape);
@@ -63,9 +64,17 @@ internal abstract class Layers
     /// <summary>A tensor that training does not move, with one value everywhere at first.</summary>
     public abstract void Buffer(string name, float value, long[] shape);
 
-    /// <summary>A layer of torch, so many times, with these tensors.</summary>
+    /// <summary>A layer with these tensors, so many times, and what gives each of them its first values.</summary>
     protected abstract void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors);
+        string name, Action<torch.Tensor, torch.Generator> initialize, int members,
+        params (string Name, long[] Shape)[] tensors);
+
+    // As torch's own layers are: kaiming_uniform_ with a = √5, of which 1 / √fanIn is left.
+    private void Uniform(string name, int fanIn, int members, params (string Name, long[] Shape)[] tensors)
+    {
+        double bound = 1 / Math.Sqrt(fanIn);
+        Add(name, (values, random) => values.uniform_(-bound, bound, random), members, tensors);
+    }
 }
 
 /// <summary>The tensors of a network, without torch.</summary>
@@ -89,35 +98,32 @@ internal sealed class LayerSpecs : Layers
     }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
+        string name, Action<torch.Tensor, torch.Generator> initialize, int members,
+        params (string Name, long[] Shape)[] tensors)
     {
         foreach ((string tensor, long[] shape) in tensors)
             Parameter($"{name}.{tensor}", 0, shape);
     }
 }
 
-/// <summary>The layers of a network to train: stock modules of torch, initialised as it does, from a seed.</summary>
+/// <summary>
+/// The layers of a network to train, with the first values that torch's own modules have after <c>manual_seed</c>, but
+/// drawn from a generator of their own: torch's is the process's, and other threads use it.
+/// </summary>
 internal sealed class TorchLayers : Layers, IDisposable
 {
     private readonly OrderedDictionary<string, torch.Tensor> _tensors = [];
     private readonly torch.Device _device;
+    private readonly torch.Generator? _random;
 
-    /// <summary>Layers with first values by a seed; torch's own random state is put back.</summary>
+    /// <summary>Layers with first values by a seed.</summary>
     public TorchLayers(Action<Layers> declare, torch.Device device, ulong seed)
         : this(device)
     {
-        // Modules that are made within a dispose scope would lose their parameters with it.
         using DisposeScope scope = torch.NewDisposeScope();
-        using torch.Tensor state = torch.get_rng_state();
-        torch.manual_seed(unchecked((long)seed));
-        try
-        {
+        using IDisposable noGradient = torch.no_grad();
+        using (_random = new torch.Generator(seed, torch.CPU))
             declare(this);
-        }
-        finally
-        {
-            torch.set_rng_state(state);
-        }
         foreach (torch.Tensor value in _tensors.Values)
             value.DetachFromDisposeScope();
     }
@@ -175,21 +181,17 @@ internal sealed class TorchLayers : Layers, IDisposable
     }
 
     protected override void Add(
-        string name, Func<torch.nn.Module> build, int members, params (string Name, long[] Shape)[] tensors)
+        string name, Action<torch.Tensor, torch.Generator> initialize, int members,
+        params (string Name, long[] Shape)[] tensors)
     {
-        torch.nn.Module[] layers = [.. Enumerable.Range(0, members).Select(_ => build())];
-        Dictionary<string, torch.Tensor>[] states = [.. layers.Select(l => l.state_dict())];
-        using (torch.no_grad())
+        torch.Tensor[] values = [.. tensors.Select(t => torch.empty(t.Shape, torch.ScalarType.Float32, torch.CPU))];
+        for (int member = 0; member < members; member++)
         {
-            // A layer's own Parameter cannot be moved to another owner; a tensor with the same values can.
-            foreach ((string tensor, long[] shape) in tensors)
-            {
-                torch.Tensor values = torch.stack([.. states.Select(s => s[tensor].detach())]).to(_device);
-                _tensors.Add($"{name}.{tensor}", values.view(shape).clone().requires_grad_(true));
-            }
+            foreach (torch.Tensor all in values)
+                initialize(all.view(members, -1).select(0, member), _random!);
         }
-        foreach (torch.nn.Module layer in layers)
-            layer.Dispose();
+        for (int i = 0; i < tensors.Length; i++)
+            _tensors.Add($"{name}.{tensors[i].Name}", values[i].to(_device).requires_grad_(true));
     }
 
     private IEnumerable<KeyValuePair<string, torch.Tensor>> StartingWith(string prefix) =>

@@ -37,20 +37,18 @@ internal sealed class TrainedVector : IDisposable
     private static readonly string[] s_names = [.. Enumerable.Range(0, 32).Select(wanted => $"rows {wanted}")];
 
     private readonly InferenceCache _inference;
-    private volatile HostWeights _weights;
 
     public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
         Network = network;
-        _weights = weights;
-        _inference = new InferenceCache(device, fallbackToCpu);
+        _inference = new InferenceCache(weights, device, fallbackToCpu);
         Features = VectorNetwork.FeatureScaler(weights);
         Conditions = network.ConditionScaler(weights);
     }
 
     public VectorNetwork Network { get; }
 
-    public HostWeights Weights => _weights;
+    public HostWeights Weights => _inference.Weights;
 
     public VectorScaler Features { get; }
 
@@ -77,7 +75,7 @@ internal sealed class TrainedVector : IDisposable
             Memory<float> z = rows.AsMemory(0, count * Width), c = conditions.AsMemory(0, count * ConditionWidth);
             Standardize(block, count, z.Span, c.Span);
             _inference.Run(
-                s_names[(int)wanted], () => new RowPass(Network, wanted, ConditionWidth > 0), _weights, count,
+                s_names[(int)wanted], () => new RowPass(Network, wanted, ConditionWidth > 0), count,
                 Inputs(z, c), Array.FindAll(results.All, o => !o.IsEmpty), Network.RequiresTorch(wanted));
             if (Network is IScorer { IsLogLikelihood: true })
                 Correct(z.Span, count, results);
@@ -117,7 +115,7 @@ internal sealed class TrainedVector : IDisposable
             number = (float)((random.Next() >> 40) * (1.0 / (1 << 24)));
         float[] scaled = DrawConditions(conditions, count, Conditions is null ? 0 : random.Next(), where);
         _inference.Run(
-            "sample", () => new SamplePass(sampler, ConditionWidth > 0), _weights, count,
+            "sample", () => new SamplePass(sampler, ConditionWidth > 0), count,
             Array.FindAll<ReadOnlyMemory<float>>([normal, uniform, scaled], input => !input.IsEmpty),
             [rows[..(count * Width)]]);
         Features.Undo(rows.Span[..(count * Width)]);
@@ -130,7 +128,7 @@ internal sealed class TrainedVector : IDisposable
         if (Conditions is null)
             return scaled;
         ConditionDraws.Draw(
-            _weights[VectorNetwork.ConditionRows], ConditionWidth, conditions.Span, count, seed, where);
+            Weights[VectorNetwork.ConditionRows], ConditionWidth, conditions.Span, count, seed, where);
         Conditions.Apply(conditions.Span[..scaled.Length], scaled);
         return scaled;
     }
@@ -140,26 +138,28 @@ internal sealed class TrainedVector : IDisposable
         IForwardPass pass, ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions, int count, int[] widths)
     {
         float[][] results = [.. widths.Select(width => new float[count * width])];
-        _inference.RunOnce(pass, _weights, count, Inputs(rows, conditions), [.. results.Select(r => r.AsMemory())]);
+        _inference.RunOnce(pass, count, Inputs(rows, conditions), [.. results.Select(r => r.AsMemory())]);
         return results;
     }
 
     /// <summary>Writes all tensors of the model as safetensors.</summary>
-    public void Save(Stream stream) => _weights.Save(stream);
+    public void Save(Stream stream) => Weights.Save(stream);
 
     /// <summary>Writes the network's weights as safetensors, named and shaped as PyTorch's own layers have them.</summary>
-    public void ExportWeights(Stream stream) => _weights.Select(Exported()).Save(stream);
+    public void ExportWeights(Stream stream) => Weights.Select(Exported()).Save(stream);
 
     /// <summary>Takes the network's weights from such a file; all else stays.</summary>
     /// <exception cref="FormatException">
-    /// The file does not hold exactly the weights of a network of this shape.
+    /// The file does not hold exactly the weights of a network of this shape, or some are NaN or infinite.
     /// </exception>
     public void ImportWeights(Stream stream)
     {
-        HostWeights weights = _weights;
+        HostWeights weights = Weights;
         Func<TensorSpec, TensorSpec?> exported = Exported();
-        _weights = weights.With(HostWeights.Load(stream, [.. weights.Select(exported).Specs]), exported);
-        _inference.Dispose();
+        HostWeights read = HostWeights.Load(stream, [.. weights.Select(exported).Specs]);
+        foreach (TensorSpec spec in read.Specs)
+            HostWeights.CheckFinite(spec, read[spec.Name]);
+        _inference.Weights = weights.With(read, exported);
     }
 
     /// <summary>Lets go of what computes, and of the device's memory; what is asked for later is made again.</summary>

@@ -166,7 +166,7 @@ internal sealed record VectorColumns(string Features, string? Score = null)
         .. Conditions.Zip(input.ConditionWidths).Select((condition, c) =>
             new RowField(condition.First, FieldKind.Single, condition.Second)
             {
-                IsLabel = true,
+                IsCondition = true,
                 Categories = input.ConditionCategories.ElementAtOrDefault(c),
             }),
     ];

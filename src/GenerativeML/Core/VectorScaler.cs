@@ -6,9 +6,11 @@ namespace GenerativeML;
 /// The standardisation of rows: by mean and deviation, and beyond a limit, five deviations, by the logarithm, so that
 /// one wild value, in training or in scoring, does not outweigh everything else. It can be undone.
 /// </summary>
+/// <param name="mean">Of each feature, (D).</param>
+/// <param name="scale">One over the deviation of each feature, zero where it is constant, (D).</param>
+/// <param name="limit">In deviations, (D).</param>
 internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 {
-    // Of each feature (D) the mean; one over the deviation, zero where it is constant; the limit, in deviations.
     /// <summary>The limit of a feature that is scaled.</summary>
     public const float Linear = 5;
 

@@ -112,7 +112,8 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="FormatException">
-    /// The file is damaged, or does not hold exactly the weights of networks of this shape; nothing has changed then.
+    /// The file is damaged, does not hold exactly the weights of networks of this shape, or holds NaN or infinity;
+    /// nothing has changed then.
     /// </exception>
     public void LoadWeights(string path)
     {
@@ -122,7 +123,10 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     }
 }
 
-/// <summary>A trained model of vectors that also generates rows like those that it was trained on.</summary>
+/// <summary>
+/// A trained model of vectors that also generates rows like those that it was trained on. A saved one with condition
+/// columns holds those of up to 10,000 training rows.
+/// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
 public class VectorGenerator : VectorTransformer, IDataGenerator
 {

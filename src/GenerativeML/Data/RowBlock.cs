@@ -12,9 +12,10 @@ internal enum FieldKind
 internal sealed record RowField(string Name, FieldKind Kind, int Width)
 {
     /// <summary>
-    /// Whether it is one value in each row: a number or truth value, or a key, with a slot for each of its values.
+    /// Whether it is a condition, one value in each row: a number or truth value, or a key, with a slot for each of its
+    /// values.
     /// </summary>
-    public bool IsLabel { get; init; }
+    public bool IsCondition { get; init; }
 
     /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
     public IReadOnlyList<float>? Categories { get; init; }

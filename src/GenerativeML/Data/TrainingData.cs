@@ -330,10 +330,10 @@ internal sealed class StreamedTrainingData(
 /// <summary>A growing number of rows in host memory, to read again or to turn into tensors at the end.</summary>
 internal sealed class KeptRows(IReadOnlyList<RowField> fields) : IRowSource
 {
-    private const int MostChunkRows = 4096;
+    private const int MaxChunkRows = 4096;
     private const long ChunkElements = 1 << 20;
 
-    private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MostChunkRows);
+    private readonly int _chunkRows = (int)Math.Clamp(ChunkElements / fields.Sum(f => (long)f.Width), 1, MaxChunkRows);
     private readonly List<RowBlock?> _chunks = [];
 
     public IReadOnlyList<RowField> Fields => fields;

@@ -12,21 +12,35 @@ internal interface IRowEngine : IDisposable
 /// among others; on a CUDA device, and on the CPU without ONNX Runtime's native part, torch. It is made when it is first
 /// needed, and again after it was disposed. Safe to use from several threads.
 /// </summary>
-internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) : IDisposable
+internal sealed class InferenceCache(HostWeights weights, ComputeDevice device, bool fallbackToCpu) : IDisposable
 {
     private readonly ReaderWriterLockSlim _lock = new();
     private readonly Dictionary<string, IRowEngine> _engines = [];
+    private volatile HostWeights _weights = weights;
 
     /// <summary>
-    /// Computes a pass over rows; the key says which it is, and how wide inputs are. Weights have to stay as they are.
-    /// What takes gradients torch alone can compute.
+    /// What is computed with, from the next row on when they are set. Their elements have to stay as they are until
+    /// <see cref="Dispose"/>.
+    /// </summary>
+    public HostWeights Weights
+    {
+        get => _weights;
+        set => Clear(value);
+    }
+
+    /// <summary>
+    /// Computes a pass over rows; the key says which it is, and how wide inputs are. What takes gradients torch alone
+    /// can compute.
     /// </summary>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     public void Run(
-        string key, Func<IForwardPass> pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs,
-        Memory<float>[] outputs, bool requiresTorch = false)
+        string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs,
+        bool requiresTorch = false)
     {
-        while (rows > 0)
+        if (rows == 0)
+            return;
+        // Another thread may let go of an engine before this one comes to use what it added.
+        while (true)
         {
             _lock.EnterReadLock();
             try
@@ -41,22 +55,23 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
             {
                 _lock.ExitReadLock();
             }
-            Add(key, pass, weights, rows, inputs, requiresTorch);
+            Add(key, pass, rows, inputs, requiresTorch);
         }
     }
 
     /// <summary>Computes a pass that is not needed again.</summary>
-    public void RunOnce(
-        IForwardPass pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
+    public void RunOnce(IForwardPass pass, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
         if (rows == 0)
             return;
-        using IRowEngine engine = Create(pass, weights, rows, inputs, requiresTorch: false);
+        using IRowEngine engine = Create(pass, rows, inputs, requiresTorch: false);
         engine.Run(rows, inputs, outputs);
     }
 
     /// <summary>Lets go of all that computes; what is asked for later is made again.</summary>
-    public void Dispose()
+    public void Dispose() => Clear(replacement: null);
+
+    private void Clear(HostWeights? replacement)
     {
         _lock.EnterWriteLock();
         try
@@ -64,6 +79,7 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
             foreach (IRowEngine engine in _engines.Values)
                 engine.Dispose();
             _engines.Clear();
+            _weights = replacement ?? _weights;
         }
         finally
         {
@@ -73,14 +89,13 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
 
     // By itself: what its lambdas capture would be allocated for every single row.
     private void Add(
-        string key, Func<IForwardPass> pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs,
-        bool requiresTorch)
+        string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] inputs, bool requiresTorch)
     {
         _lock.EnterWriteLock();
         try
         {
             if (!_engines.ContainsKey(key))
-                _engines[key] = Create(pass(), weights, rows, inputs, requiresTorch);
+                _engines[key] = Create(pass(), rows, inputs, requiresTorch);
         }
         finally
         {
@@ -89,8 +104,11 @@ internal sealed class InferenceCache(ComputeDevice device, bool fallbackToCpu) :
     }
 
     private IRowEngine Create(
-        IForwardPass pass, HostWeights weights, int rows, ReadOnlyMemory<float>[] inputs, bool requiresTorch) =>
-        NativeParts.Choose<IRowEngine>(
-            device, fallbackToCpu, () => new OnnxRows(pass, weights, [.. inputs.Select(input => input.Length / rows)]),
-            place => new TorchRows(pass, weights, place), requiresTorch);
+        IForwardPass pass, int rows, ReadOnlyMemory<float>[] inputs, bool requiresTorch)
+    {
+        HostWeights used = _weights;
+        return NativeParts.Choose<IRowEngine>(
+            device, fallbackToCpu, () => new OnnxRows(pass, used, [.. inputs.Select(input => input.Length / rows)]),
+            place => new TorchRows(pass, used, place), requiresTorch);
+    }
 }

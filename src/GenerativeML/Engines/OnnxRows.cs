@@ -7,7 +7,7 @@ namespace GenerativeML;
 internal sealed class OnnxRows : IRowEngine
 {
     // Rows at once: enough for products to be fast, fewer where a row becomes as large as pictures do.
-    private const int MostRows = 256, MostNumbers = 1 << 22;
+    private const int MaxRows = 256, MaxNumbers = 1 << 22;
 
     private readonly OnnxSession _session;
     private readonly string[] _inputs, _outputs;
@@ -23,7 +23,7 @@ internal sealed class OnnxRows : IRowEngine
             graph.Root, [.. widths.Select((width, i) => graph.Input(_inputs[i], OnnxType.Float, -1, width))]);
         _outputs = [.. results.Select(result => graph.Output(AsRows(result)))];
         _session = new OnnxSession(graph, weights);
-        _tile = (int)Math.Clamp(MostNumbers / Math.Max(1, graph.LargestRow), 1, MostRows);
+        _tile = (int)Math.Clamp(MaxNumbers / Math.Max(1, graph.LargestRow), 1, MaxRows);
     }
 
     public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace GenerativeML;
 
 /// <summary>
-/// A trained network of tokens that reads sequences bit by bit: each run attends to the tokens of earlier runs, whose
+/// A trained network of tokens that reads sequences piece by piece: each run attends to the tokens of earlier runs, whose
 /// keys and values are kept. Engines are chosen as in <see cref="InferenceCache"/>. The model may be used from several
 /// threads, each of its states from one at a time; what computes is there until the last state is disposed.
 /// </summary>

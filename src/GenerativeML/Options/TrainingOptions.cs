@@ -143,10 +143,13 @@ public enum LearningRateSchedule
     /// <summary>It stays at its peak.</summary>
     Constant,
 
-    /// <summary>It falls in a straight line to a hundredth of its peak.</summary>
+    /// <summary>
+    /// It falls in a straight line to a hundredth of its peak, or of a GPT to
+    /// <see cref="GptOptions.FinalRateShare"/> of it, by default zero.
+    /// </summary>
     Linear,
 
-    /// <summary>It falls along half a cosine to a hundredth of its peak (Loshchilov and Hutter 2017).</summary>
+    /// <summary>It falls along half a cosine (Loshchilov and Hutter 2017), as far as with <see cref="Linear"/>.</summary>
     Cosine,
 }
 
@@ -290,6 +293,12 @@ internal static class OptionChecks
     public static void Within<T>(
         T? value, T least, T most, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, INumber<T> => Within(value ?? least, least, most, option);
+
+    /// <summary>Zero does not belong to the range. Null: left open.</summary>
+    public static void AboveZero<T>(
+        T? value, T most, [CallerArgumentExpression(nameof(value))] string option = "")
+        where T : struct, INumber<T> =>
+        Require(!(value <= T.Zero) && !(value > most) && !T.IsNaN(value ?? most), option, value, $"above 0 and at most {most}");
 
     /// <summary>The widths of hidden layers: at most 64 layers, each of 1 to 65,536 units. Null: left open.</summary>
     public static void Layers(

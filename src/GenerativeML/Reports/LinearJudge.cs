@@ -6,15 +6,15 @@ namespace GenerativeML;
 /// <summary>What logistic regression can learn from rows: whether they are real, and what predicts a label.</summary>
 internal sealed class LinearJudge(SyntheticDataReportOptions options)
 {
-    private const int Folds = 3, MostDetectionRows = 10_000, MostDetectionPairs = 300, MostClasses = 100;
+    private const int Folds = 3, MaxDetectionRows = 10_000, MaxDetectionPairs = 300, MaxClasses = 100;
 
     private readonly MLContext _ml = new(options.Seed);
 
     /// <summary>The AUROC of telling synthetic rows from real ones, over rows that were left out in turn.</summary>
     public double Detect(ReportTable real, ReportTable synthetic)
     {
-        int rows = Math.Min(MostDetectionRows, Math.Min(real.Rows, synthetic.Rows));
-        TableFeatures features = new(real, without: -1, Pairs(real.Columns.Count, MostDetectionPairs, options.Seed));
+        int rows = Math.Min(MaxDetectionRows, Math.Min(real.Rows, synthetic.Rows));
+        TableFeatures features = new(real, without: -1, Pairs(real.Columns.Count, MaxDetectionPairs, options.Seed));
         SplitMix64 random = new(SplitMix64.Derive(options.Seed, RandomPurpose.Validation));
         ClassifiedRow[] all = [.. Chosen(real, isSynthetic: false), .. Chosen(synthetic, isSynthetic: true)];
         return Enumerable.Range(0, Folds).Average(fold => Grade(
@@ -37,11 +37,11 @@ internal sealed class LinearJudge(SyntheticDataReportOptions options)
         string name = real.Columns[label].Name;
         int[] counts = real.Counts(label), tested = holdOut.Counts(label);
         int[] classes = [.. Enumerable.Range(0, counts.Length).Where(code => counts[code] > 0)];
-        if (classes.Length is < 2 or > MostClasses)
+        if (classes.Length is < 2 or > MaxClasses)
         {
             throw new ArgumentException(
                 $"Label column '{name}' has {classes.Length} different values in the real table: between 2 and "
-                + $"{MostClasses} are expected.",
+                + $"{MaxClasses} are expected.",
                 nameof(real));
         }
         // Of two classes the rarer one stands for both; classes that no held-out row has cannot be tested.
@@ -127,8 +127,8 @@ internal sealed class LinearJudge(SyntheticDataReportOptions options)
 /// </summary>
 internal sealed class TableFeatures
 {
-    private const int NumberBins = 16, MostCategories = 100;
-    private const int MostPairSlots = 1024; // of one pair: combinations beyond share them
+    private const int NumberBins = 16, MaxCategories = 100;
+    private const int MaxPairSlots = 1024; // of one pair: combinations beyond share them
 
     private readonly Dictionary<int, (Func<double, int> Bin, int Count, double Mean, double Deviation)> _columns = [];
     private readonly List<(int First, int Second, int Start, int Slots)> _pairs = [];
@@ -146,7 +146,7 @@ internal sealed class TableFeatures
         }
         foreach ((int first, int second) in pairs)
         {
-            int slots = Math.Min(_columns[first].Count * _columns[second].Count, MostPairSlots);
+            int slots = Math.Min(_columns[first].Count * _columns[second].Count, MaxPairSlots);
             _pairs.Add((first, second, Width, slots));
             Width += slots;
         }
@@ -199,7 +199,7 @@ internal sealed class TableFeatures
     private static (Func<double, int> Bin, int Count) BinsOf(int[] counts)
     {
         Dictionary<double, int> frequent = Enumerable.Range(0, counts.Length).Where(code => counts[code] > 0)
-            .OrderByDescending(code => counts[code]).ThenBy(code => code).Take(MostCategories)
+            .OrderByDescending(code => counts[code]).ThenBy(code => code).Take(MaxCategories)
             .Index().ToDictionary(f => (double)f.Item, f => f.Index);
         return (code => frequent.GetValueOrDefault(code, frequent.Count), frequent.Count + 1);
     }

@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// <summary>A report as one page that needs no other file.</summary>
 internal sealed class ReportPage(SyntheticDataReport report, string title)
 {
-    private const int MostDrawnColumns = 60, MostHeatColumns = 40, Bins = 36, MostCategories = 16;
+    private const int MaxDrawnColumns = 60, MaxHeatColumns = 40, Bins = 36, MaxCategories = 16;
 
     private const string Style = """
         :root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #20262e; --faint: #66707c;
@@ -114,8 +114,8 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string Columns()
     {
-        int more = report.Columns.Count - MostDrawnColumns;
-        return string.Concat(report.Columns.Take(MostDrawnColumns).Select(Column))
+        int more = report.Columns.Count - MaxDrawnColumns;
+        return string.Concat(report.Columns.Take(MaxDrawnColumns).Select(Column))
             + (more > 0 ? Invariant($"""<div class="faint">and {more:N0} more columns</div>""") : "");
     }
 
@@ -177,9 +177,9 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
         double[] Shares(int[] counts, double rows) =>
         [
-            .. order.Take(MostCategories).Select(code => counts[code] / rows),
-            .. order.Length > MostCategories
-                ? new[] { order.Skip(MostCategories).Sum(code => counts[code]) / rows }
+            .. order.Take(MaxCategories).Select(code => counts[code] / rows),
+            .. order.Length > MaxCategories
+                ? new[] { order.Skip(MaxCategories).Sum(code => counts[code]) / rows }
                 : [],
         ];
     }
@@ -203,7 +203,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string HeatMap(string name, ReportTable table)
     {
-        string[] names = [.. report.Columns.Take(MostHeatColumns).Select(column => Text(
+        string[] names = [.. report.Columns.Take(MaxHeatColumns).Select(column => Text(
             column.Name.Length <= 18 ? column.Name : column.Name[..17] + "…"))];
         double[][] associations = [.. names.Select((_, i) =>
             Enumerable.Range(0, i).Select(j => _likeness.Association(table, j, i)).ToArray())];

@@ -15,7 +15,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class SyntheticDataReport
 {
-    private const int MostPairs = 5000, RowsForDistances = 2000;
+    private const int MaxPairs = 5000, RowsForDistances = 2000;
 
     private SyntheticDataReport(ReportTable real, ReportTable synthetic) => (Real, Synthetic) = (real, synthetic);
 
@@ -119,7 +119,7 @@ public sealed class SyntheticDataReport
             ],
             Pairs =
             [
-                .. from pair in LinearJudge.Pairs(realRows.Columns.Count, MostPairs, options.Seed)
+                .. from pair in LinearJudge.Pairs(realRows.Columns.Count, MaxPairs, options.Seed)
                    where !likeness.IsEmpty(pair.First) && !likeness.IsEmpty(pair.Second)
                    select Compared(pair.First, pair.Second),
             ],

@@ -140,7 +140,13 @@ internal static partial class TorchThreads
 {
     // Below some 8 million multiply-adds a product takes less than 0.1 ms: waking a second thread, some 10 µs, then
     // costs more than it brings, all the more for the smaller operations between the products.
-    private const double LeastProduct = 1 << 23;
+    private const double MinProduct = 1 << 23;
+
+    private static readonly Lock s_gate = new();
+    private static int s_running, s_started; // runs, and the number that was found before the first
+
+    [ThreadStatic]
+    private static int t_threads; // of the run that this thread is in; zero for none
 
     private static readonly string[] Variables = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"];
 
@@ -164,18 +170,36 @@ internal static partial class TorchThreads
     }
 
     /// <summary>One thread where typical products are small, all where they are large, until disposed.</summary>
+    /// <remarks>
+    /// Torch keeps the number for the thread that sets it and for those that are new to torch, so that each of several
+    /// runs at once sets its own, and each puts back what was found before the first of them.
+    /// </remarks>
     public static IDisposable For(double multiplyAdds)
     {
-        int before = torch.get_num_threads();
-        bool given = Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v)));
-        int threads = given ? before : Choose(multiplyAdds, before, Environment.ProcessorCount);
-        if (threads != before)
-            torch.set_num_threads(threads);
+        if (Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v))))
+            return new OnDispose(() => { });
+        int outer = t_threads;
+        lock (s_gate)
+        {
+            if (s_running++ == 0)
+                s_started = torch.get_num_threads();
+            Set(t_threads = Choose(multiplyAdds, s_started, Environment.ProcessorCount));
+        }
         return new OnDispose(() =>
         {
-            if (threads != before)
-                torch.set_num_threads(before);
+            lock (s_gate)
+            {
+                t_threads = outer;
+                Set(outer > 0 ? outer : s_started);
+                s_running--;
+            }
         });
+
+        static void Set(int threads)
+        {
+            if (s_running > 1 || torch.get_num_threads() != threads)
+                torch.set_num_threads(threads);
+        }
     }
 
     /// <summary>
@@ -183,7 +207,7 @@ internal static partial class TorchThreads
     /// Some builds start with one thread on every machine, and say nothing by that.
     /// </summary>
     internal static int Choose(double multiplyAdds, int started, int processors) =>
-        multiplyAdds < LeastProduct ? 1 : started <= 1 ? processors : Math.Min(started, processors);
+        multiplyAdds < MinProduct ? 1 : started <= 1 ? processors : Math.Min(started, processors);
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetVariable(string name, string value, int overwrite);
@@ -196,12 +220,12 @@ internal static class PrecisionChoice
     // at 768 rows and a third at 2048; with 256 columns, a fifth at 128 rows and a factor of 2 at 768; below both limits
     // it loses. Limits rather than a measurement of the very size, for that would now and then answer otherwise: the
     // same seed would give another model, and a checkpoint would be refused.
-    private const int LeastWidth = 128;
-    private const long LeastProduct = 1 << 23;
+    private const int MinWidth = 128;
+    private const long MinProduct = 1 << 23;
 
     // GPUs gain a factor of 2 to 6 in large products, CPUs without AMX lose one or gain little; in between lies next to
     // nothing, so that the answer does not change from run to run.
-    private const double LeastGain = 1.5;
+    private const double MinGain = 1.5;
     private const int Rounds = 12;
 
     private static readonly ConcurrentDictionary<string, bool> Probed = new();
@@ -217,7 +241,7 @@ internal static class PrecisionChoice
 
     /// <summary>Whether a layer's products are large enough to gain where large ones do.</summary>
     internal static bool IsLarge(int width, long rows) =>
-        width >= LeastWidth && rows >= LeastProduct / ((long)width * width);
+        width >= MinWidth && rows >= MinProduct / ((long)width * width);
 
     /// <summary>Whether a device's products are clearly faster in bfloat16, as known or measured once.</summary>
     public static bool IsBFloat16Faster(torch.Device device) =>
@@ -240,7 +264,7 @@ internal static class PrecisionChoice
                 full = Math.Min(full, Seconds(a, device));
                 half = Math.Min(half, Seconds(b, device));
             }
-            return full > LeastGain * half;
+            return full > MinGain * half;
         }
         catch (ExternalException)
         {

@@ -140,8 +140,10 @@ internal sealed class FlatOptimizer : IDisposable
         _owned.ForEach(o => o.Dispose()); // the parameters keep their storage alive
     }
 
-    // Biases and scales of several networks side by side are (members, 1, width): no matrices either.
-    private static bool IsMatrix(torch.Tensor parameter) => parameter.dim() >= 2 && parameter.shape[^2] > 1;
+    // One row is a matrix, too, as of a layer with one output, and so are the 1×1 kernels of a convolution; but biases
+    // and scales of several networks side by side, which are (members, 1, width), are none.
+    private static bool IsMatrix(torch.Tensor parameter) =>
+        parameter.dim() >= 2 && !(parameter.dim() == 3 && parameter.shape[1] == 1);
 
     private T Own<T>(T value)
         where T : IDisposable

@@ -53,8 +53,8 @@ internal interface ITrainable
 }
 
 /// <summary>
-/// Parameters that one optimizer moves at every so-many-th step, by AdamW but for what Muon moves; those whose last two
-/// dimensions have several rows are subject to weight decay. Checkpoints call the optimizer's state by the name.
+/// Parameters that one optimizer moves at every so-many-th step, by AdamW but for what Muon moves; those of two
+/// dimensions or more are subject to weight decay. Checkpoints call the optimizer's state by the name.
 /// </summary>
 internal sealed record UpdateRule(
     string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1,

@@ -67,7 +67,7 @@ internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, 
 /// <summary>Means of losses by name, read back from the device only now and then.</summary>
 internal sealed class LossMeans : IDisposable
 {
-    private const int MostUnread = 256;
+    private const int MaxUnread = 256;
 
     private readonly Dictionary<string, (double Sum, double Weight)> _sums = []; // in the order of first appearance
     private readonly List<(string Name, torch.Tensor Value, double Weight)> _unread = [];
@@ -77,7 +77,7 @@ internal sealed class LossMeans : IDisposable
     {
         foreach ((string name, torch.Tensor value) in terms)
             _unread.Add((name, value.detach().DetachFromDisposeScope(), weight));
-        if (_unread.Count >= MostUnread)
+        if (_unread.Count >= MaxUnread)
             ReadBack();
     }
 

@@ -84,6 +84,14 @@ internal sealed class HostWeights
         return weights;
     }
 
+    /// <summary>Checks a tensor of a file.</summary>
+    /// <exception cref="FormatException">One of its elements is NaN or infinite.</exception>
+    public static void CheckFinite(TensorSpec spec, float[] values)
+    {
+        if (!Array.TrueForAll(values, float.IsFinite))
+            throw new FormatException($"{TensorSpec.Quote(spec.Name)} has elements that are NaN or infinite.");
+    }
+
     private static IEnumerable<Memory<float>> Pieces(float[] values)
     {
         for (int first = 0; first < values.Length; first += PieceLength)

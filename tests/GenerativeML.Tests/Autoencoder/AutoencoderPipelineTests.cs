@@ -100,6 +100,76 @@ public sealed class AutoencoderPipelineTests
     }
 
     [TestMethod]
+    public void Weights_that_are_loaded_while_others_score_are_used_from_then_on()
+    {
+        IDataView data = Data(100), few = Data(3);
+        using TransformerChain<VectorTransformer> one = WithReconstruction(1).Fit(data), other = WithReconstruction(2).Fit(data);
+        string[] files = [.. new[] { 1, 2 }.Select(_ => Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.safetensors"))];
+        using var stop = new CancellationTokenSource();
+        try
+        {
+            one.LastTransformer.SaveWeights(files[0]);
+            other.LastTransformer.SaveWeights(files[1]);
+            float[][] expected = [Loaded(0), Loaded(1)];
+            CollectionAssert.AreNotEqual(expected[0], expected[1]);
+            Task[] scorers = [.. Enumerable.Range(0, 3).Select(_ => Task.Factory.StartNew(
+                () =>
+                {
+                    while (!stop.IsCancellationRequested)
+                        Scores();
+                },
+                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+            for (int i = 0; i < 60; i++)
+                CollectionAssert.AreEqual(expected[i % 2], Loaded(i % 2), $"round {i}");
+            stop.Cancel();
+            Task.WaitAll(scorers);
+        }
+        finally
+        {
+            stop.Cancel();
+            Array.ForEach(files, File.Delete);
+        }
+
+        float[] Loaded(int file)
+        {
+            one.LastTransformer.LoadWeights(files[file]);
+            return Scores();
+        }
+
+        float[] Scores() => [.. one.Transform(few).GetColumn<float>("Score")];
+    }
+
+    [TestMethod]
+    public void Weights_that_are_not_finite_are_refused()
+    {
+        VectorFitResult fit = Trained.Detector(new() { Epochs = 1 });
+        using TrainedVector model = fit.Model;
+        float[] before = Trained.Scores(model, Trained.AllRows(3));
+        using var file = new MemoryStream();
+        model.ExportWeights(file);
+        byte[] bytes = file.ToArray();
+        BitConverter.GetBytes(float.NaN).CopyTo(bytes, bytes.Length - sizeof(float));
+        var error = Assert.Throws<FormatException>(() => model.ImportWeights(new MemoryStream(bytes)));
+        StringAssert.Contains(error.Message, "NaN");
+        CollectionAssert.AreEqual(before, Trained.Scores(model, Trained.AllRows(3)));
+    }
+
+    [TestMethod]
+    public void A_score_of_NaN_is_that_of_an_anomaly()
+    {
+        VectorFitResult fit = Trained.Detector(new() { Epochs = 1 });
+        fit.Model.Weights["encoder.0.bias"][0] = float.NaN;
+        using var rows = new VectorBatchModel(new(
+            AutoencoderTrainer.Family, fit.Options, fit.Model, fit.Threshold, new() { Columns = [], Order = [] }, null));
+        var outputs = new OutputBlock(rows.Outputs, [.. rows.Outputs.Select(_ => true)], capacity: 1);
+        rows.Run(new RowBlock(rows.Inputs, 1), 1, outputs);
+        int score = rows.Outputs.ToList().FindIndex(o => o.Name == "Score");
+        int label = rows.Outputs.ToList().FindIndex(o => o.Name == "PredictedLabel");
+        Assert.IsTrue(float.IsNaN(outputs.Singles(score)[0]));
+        Assert.IsTrue(outputs.Booleans(label)[0]);
+    }
+
+    [TestMethod]
     public void Options_out_of_range_and_impossible_columns_are_refused_when_the_trainer_is_made()
     {
         AnomalyDetectionCatalog.AnomalyDetectionTrainers trainers = _ml.AnomalyDetection.Trainers;

@@ -10,7 +10,7 @@ public sealed class InferenceCacheTests
     {
         using IDisposable none = NativeParts.Pretend(
             new DllNotFoundException("no onnx"), new DllNotFoundException("no torch"));
-        using var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
+        using var cache = new InferenceCache(Weights(), ComputeDevice.Cpu, fallbackToCpu: false);
 
         var error = Assert.ThrowsExactly<InvalidOperationException>(() => RunOne(cache));
 
@@ -23,17 +23,17 @@ public sealed class InferenceCacheTests
     {
         if (TorchSharp.torch.cuda.is_available())
             Assert.Inconclusive("There is one.");
-        using var strict = new InferenceCache(ComputeDevice.Cuda(), fallbackToCpu: false);
+        using var strict = new InferenceCache(Weights(), ComputeDevice.Cuda(), fallbackToCpu: false);
         Assert.ThrowsExactly<InvalidOperationException>(() => RunOne(strict));
-        using var lenient = new InferenceCache(ComputeDevice.Cuda(), fallbackToCpu: true);
+        using var lenient = new InferenceCache(Weights(), ComputeDevice.Cuda(), fallbackToCpu: true);
         RunOne(lenient);
     }
 
     [TestMethod]
     public void What_was_disposed_is_made_again_and_no_rows_are_no_work()
     {
-        var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
-        cache.Run("", () => throw new InvalidOperationException(), Weights(), 0, [default], [default]);
+        var cache = new InferenceCache(Weights(), ComputeDevice.Cpu, fallbackToCpu: false);
+        cache.Run("", () => throw new InvalidOperationException(), 0, [default], [default]);
         float[] before = RunOne(cache);
         cache.Dispose();
         cache.Dispose();
@@ -79,17 +79,16 @@ public sealed class InferenceCacheTests
     [TestMethod]
     public void Many_threads_may_use_one_cache_from_the_start()
     {
-        using var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
-        HostWeights weights = Weights();
+        using var cache = new InferenceCache(Weights(), ComputeDevice.Cpu, fallbackToCpu: false);
         float[] x = [.. Enumerable.Range(0, 4 * 700).Select(i => MathF.Sin(i))];
         float[] expected = new float[3 * 700];
-        cache.RunOnce(new Net(), weights, 700, [x], [expected]);
+        cache.RunOnce(new Net(), 700, [x], [expected]);
 
         Parallel.For(0, 64, new() { MaxDegreeOfParallelism = 8 }, i =>
         {
             int rows = i % 2 == 0 ? 1 + i : 700;
             float[] found = new float[3 * rows];
-            cache.Run("", () => new Net(), weights, rows, [x.AsMemory(0, 4 * rows)], [found]);
+            cache.Run("", () => new Net(), rows, [x.AsMemory(0, 4 * rows)], [found]);
             Assert.IsTrue(expected.AsSpan(0, 3 * rows).SequenceEqual(found));
         });
     }
@@ -152,7 +151,7 @@ public sealed class InferenceCacheTests
     private static float[] RunOne(InferenceCache cache)
     {
         float[] result = new float[3];
-        cache.Run("", () => new Net(), Weights(), 1, [new float[4]], [result]);
+        cache.Run("", () => new Net(), 1, [new float[4]], [result]);
         return result;
     }
 

@@ -56,7 +56,7 @@ public sealed class OperatorTests
         OperatorPass pass, HostWeights weights, float[] x, float[] y, int rows, int length)
     {
         var results = new float[length];
-        new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false).RunOnce(pass, weights, rows, [x, y], [results]);
+        new InferenceCache(weights, ComputeDevice.Cpu, fallbackToCpu: false).RunOnce(pass, rows, [x, y], [results]);
         return results;
     }
 

@@ -30,10 +30,10 @@ public class TrainedGanTests
 
         float[][] Run(bool requiresTorch, int first, int count)
         {
-            using var model = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
+            using var model = new InferenceCache(weights, ComputeDevice.Cpu, fallbackToCpu: false);
             float[][] results = [new float[count], new float[3 * count]];
             model.Run(
-                "", () => new ScoreAndSample(network), weights, count,
+                "", () => new ScoreAndSample(network), count,
                 [.. all.Zip(widths, (rows, width) => (ReadOnlyMemory<float>)rows.AsMemory(first * width, count * width))],
                 [.. results.Select(r => r.AsMemory())], requiresTorch);
             return results;

@@ -22,6 +22,8 @@ public sealed class GptWeightsTests
         using GptTransformer trained = Fit(ml, Words);
         string path = Path.Combine(_folder, "model.safetensors");
         trained.SaveWeights(path, layout);
+        Assert.Throws<InvalidOperationException>(() => ml.Generative.PretrainedGpt(
+            Options(path) with { Device = ComputeDevice.Cuda(99), FallbackToCpu = false }));
         using GptTransformer again = ml.Generative.PretrainedGpt(Options(path));
         CollectionAssert.AreEqual(Scores(ml, trained), Scores(ml, again));
         GenerationOptions seeded = new() { Seed = 3 };

@@ -16,11 +16,10 @@ public sealed class RunningComputationsTests
     }
 
     [TestMethod]
-    public void Computations_inside_others_count_once()
+    public void A_process_waits_for_a_computation_though_one_inside_it_is_done()
     {
-        using IDisposable outer = RunningComputations.Enter();
-        using (RunningComputations.Enter())
-            RunningComputations.StopIfExiting(); // this process is not ending
-        RunningComputations.StopIfExiting();
+        (int code, string[] lines, string errors) = WorkerProcess.Run([], "nested");
+        Assert.AreEqual((0, ""), (code, errors));
+        Assert.Contains("computed", lines);
     }
 }

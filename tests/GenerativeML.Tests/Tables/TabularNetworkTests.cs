@@ -314,8 +314,8 @@ public sealed class TabularNetworkTests
 
     private static RunPass OnOnnx(HostWeights weights)
     {
-        var cache = new InferenceCache(ComputeDevice.Cpu, fallbackToCpu: false);
-        return (key, pass, rows, values, results) => cache.Run(key, pass, weights, rows, values, results);
+        var cache = new InferenceCache(weights, ComputeDevice.Cpu, fallbackToCpu: false);
+        return (key, pass, rows, values, results) => cache.Run(key, pass, rows, values, results);
     }
 
     private static RunPass OnTorch(HostWeights weights) => (_, pass, rows, values, results) =>

@@ -19,7 +19,7 @@ public sealed class TrainingTableTests
         HashSet<string> known = [.. ViewRows.Read(data)];
         HashSet<string> generated = [.. ViewRows.Read(rows)];
         Assert.IsTrue(generated.IsSubsetOf(known), generated.FirstOrDefault(row => !known.Contains(row)));
-        Assert.IsGreaterThan(140, generated.Count);
+        Assert.IsGreaterThan(140, generated.Count); // of 150, each 20 times if all are learned to be alike likely
         Assert.AreEqual(0, data.OpenCursors);
     }
 

@@ -57,6 +57,21 @@ public class FlatAdamWTests
     }
 
     [TestMethod]
+    [DataRow(new long[] { 1, 6 }, true)] // a layer with one output
+    [DataRow(new long[] { 3, 2, 1, 1 }, true)] // a convolution with kernels of one pixel
+    [DataRow(new long[] { 2, 3, 1 }, true)] // layers side by side
+    [DataRow(new long[] { 2, 1, 3 }, false)] // their biases
+    [DataRow(new long[] { 6 }, false)]
+    public void Weights_decay_and_biases_do_not(long[] shape, bool decays)
+    {
+        using var parameter = new Parameter(torch.ones(shape));
+        using var optimizer = new FlatOptimizer([parameter], weightDecay: 0.5, clipNorm: 0);
+        optimizer.Step(0.1);
+        foreach (float value in Values(parameter))
+            Assert.AreEqual(decays ? 0.95f : 1, value, 1e-6f);
+    }
+
+    [TestMethod]
     public void Steps_are_those_of_torchs_own_AdamW()
     {
         using DisposeScope scope = torch.NewDisposeScope();

@@ -3,6 +3,25 @@ namespace GenerativeML.Tests;
 [TestClass]
 public class OptionsTests
 {
+    [TestMethod]
+    public void A_range_that_begins_above_zero_is_told_as_such()
+    {
+        foreach (double contamination in new[] { 0, 0.51, double.NaN })
+        {
+            StringAssert.Contains(
+                Assert.Throws<ArgumentOutOfRangeException>(
+                    () => new GptOptions { TextColumnName = "Text", Contamination = contamination }.Validate()).Message,
+                "Option Contamination must be above 0 and at most 0.5");
+        }
+        foreach (float share in new[] { 0, 1.1f, float.NaN })
+        {
+            StringAssert.Contains(
+                Assert.Throws<ArgumentOutOfRangeException>(() => new GenerationOptions { TopP = share }.Validate()).Message,
+                "Option TopP must be above 0 and at most 1");
+        }
+        new GenerationOptions { TopP = 1e-9f, TypicalP = 1 }.Validate();
+    }
+
     public static IEnumerable<object[]> OutOfRange =>
     [
         [new AutoencoderOptions { Epochs = 0 }, "Epochs"],

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Numerics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -9,15 +8,15 @@ namespace GenerativeML;
 internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
     : IGeneratedRows
 {
-    private const int MostRows = 1024;
-    private const int LeastRows = 16;
-    private const int MostValues = 1 << 20;
+    private const int MaxRows = 1024;
+    private const int MinRows = 16;
+    private const int MaxValues = 1 << 20;
 
     private readonly float[] _given = VectorCondition.Resolve(where, state);
 
     public DataViewSchema Schema => schema;
 
-    public int BlockRows { get; } = Math.Clamp(MostValues / state.Fields.Sum(f => f.Width), LeastRows, MostRows);
+    public int BlockRows { get; } = Math.Clamp(MaxValues / state.Fields.Sum(f => f.Width), MinRows, MaxRows);
 
     public IGeneratedBlock Open() => new Block(this, state, seed);
 
@@ -113,7 +112,7 @@ internal static class VectorCondition
         VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
     {
         bool category = field.Categories is not null && wanted is double;
-        if (category || column.Type.KeyCount > 0)
+        if (category || column.Type.KeyCount > 0 && wanted is not bool)
         {
             int key = category
                 ? field.Categories!.Select(value => (double)value).ToList().IndexOf((double)wanted)
@@ -141,7 +140,7 @@ internal static class VectorCondition
     {
         if (wanted is string text)
             return column.Keys?.Texts?.ToList().IndexOf(text) ?? -1;
-        double number = Convert.ToDouble(wanted, CultureInfo.InvariantCulture);
+        double number = (double)wanted;
         if (column.Keys is TableValues keys)
             return keys.Numbers?.ToList().IndexOf(number) ?? -1;
         // Without values, keys are told by their own numbers, counted from one.
@@ -225,7 +224,7 @@ internal sealed record VectorSchemaColumn
         long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
             : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
             : Type.Size;
-        return Name == field.Name && vector != field.IsLabel && (number || !vector && Type.KeyCount > 0)
+        return Name == field.Name && vector != field.IsCondition && (number || !vector && Type.KeyCount > 0)
             && slots == field.Width;
     }
 }

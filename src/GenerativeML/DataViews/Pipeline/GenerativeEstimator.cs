@@ -74,13 +74,16 @@ internal static class HostDefaults
     public static ComputeDevice Device(IHostEnvironment environment) =>
         MLNetInternals.SettingOf(environment, "GpuDeviceId") is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
 
-    /// <summary>The same for a model that is loaded, which computes later: whether the device is there is said now.</summary>
+    /// <summary>
+    /// The same, where options do not choose, for a model that is loaded, which computes later: whether the device is
+    /// there is said now.
+    /// </summary>
     /// <exception cref="InvalidOperationException">Torch, or the device, is not there.</exception>
-    public static ComputeDevice LoadingDevice(IHostEnvironment environment)
+    public static ComputeDevice LoadingDevice(IHostEnvironment environment, TrainingOptions? options = null)
     {
-        ComputeDevice device = Device(environment);
+        ComputeDevice device = options?.Device ?? Device(environment);
         if (device != ComputeDevice.Cpu)
-            TorchRuntime.FindCuda(device, MLNetInternals.FallbackToCpuOf(environment));
+            TorchRuntime.FindCuda(device, options?.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
         return device;
     }
 

@@ -6,13 +6,13 @@ namespace GenerativeML;
 internal sealed class VectorBatchModel : IBatchModel
 {
     // Enough rows to make the cost of operator calls small, few enough for a CPU's caches; fewer where rows are wide.
-    private const int MostRows = 256;
-    private const int MostValues = 1 << 18;
-    private const int LeastRows = 16;
+    private const int MaxRows = 256;
+    private const int MaxValues = 1 << 18;
+    private const int MinRows = 16;
 
     // Enough batches that threads seldom wait for each other; fewer where rows are wide, which take longer anyway.
-    private const int MostAhead = 15;
-    private const int MostValuesAhead = 1 << 19;
+    private const int MaxAhead = 15;
+    private const int MaxValuesAhead = 1 << 19;
 
     private readonly TrainedVector _model;
     private readonly int _score, _label, _featureScore, _reconstruction, _latent, _deviation;
@@ -34,11 +34,11 @@ internal sealed class VectorBatchModel : IBatchModel
         _deviation = IndexOf(columns.LatentDeviation);
 
         int width = Inputs.Sum(f => f.Width);
-        BatchSize = Math.Clamp(MostValues / width, LeastRows, MostRows);
+        BatchSize = Math.Clamp(MaxValues / width, MinRows, MaxRows);
         // What torch computes with gradients takes long, and it uses all threads.
         bool requiresTorch = network.RequiresTorch(VectorOutputs.Score)
             || _reconstruction >= 0 && network.RequiresTorch(VectorOutputs.Reconstruction);
-        BatchesAhead = requiresTorch ? 0 : Math.Clamp(MostValuesAhead / (BatchSize * width), 1, MostAhead);
+        BatchesAhead = requiresTorch ? 0 : Math.Clamp(MaxValuesAhead / (BatchSize * width), 1, MaxAhead);
     }
 
     public IReadOnlyList<RowField> Inputs { get; }
@@ -72,7 +72,7 @@ internal sealed class VectorBatchModel : IBatchModel
                 LatentDeviation = Values(_deviation),
             });
             for (int row = 0; label && row < rows; row++)
-                outputs.Booleans(_label)[row] = scores.Span[row] > Threshold;
+                outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too
         }
         finally
         {

@@ -12,7 +12,7 @@ namespace GenerativeML;
 internal sealed class BatchCursor : RowCursor, IBatchPosition
 {
     // Columns that pass through are kept with the rows; where they are large, there is no room for batches ahead.
-    private const long MostValuesKept = 1 << 20;
+    private const long MaxValuesKept = 1 << 20;
 
     private readonly DataViewRowCursor _input;
     private readonly ColumnBuffer?[] _passThrough;
@@ -151,7 +151,7 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
     // Objects, such as images, may be of any size, and so may vectors that do not say theirs.
     private bool CanKeep(DataViewSchema.Column[] columns) =>
         columns.All(c => c.Type.RawType.IsValueType && c.Type is not VectorDataViewType { IsKnownSize: false })
-        && columns.Sum(c => (long)((c.Type as VectorDataViewType)?.Size ?? 1)) * _capacity <= MostValuesKept;
+        && columns.Sum(c => (long)((c.Type as VectorDataViewType)?.Size ?? 1)) * _capacity <= MaxValuesKept;
 
     /// <summary>The row of the batch that is being read.</summary>
     private sealed class FillPosition : IBatchPosition

@@ -36,7 +36,7 @@ internal sealed class DataViewRowSource(
     public void FindCategories()
     {
         Dictionary<int, SortedSet<float>> values = Enumerable.Range(0, Fields.Count)
-            .Where(f => Fields[f].IsLabel && Columns[f].Type is NumberDataViewType)
+            .Where(f => Fields[f].IsCondition && Columns[f].Type is NumberDataViewType)
             .ToDictionary(f => f, _ => new SortedSet<float>());
         if (values.Count == 0)
             return;

@@ -20,7 +20,7 @@ internal enum InputKind
 /// <summary>Finds a model's input columns; errors say which is wrong, what was expected and what was found.</summary>
 internal static class InputColumns
 {
-    private const int MostKeys = 1 << 20;
+    private const int MaxKeys = 1 << 20;
 
     /// <summary>Finds the column <paramref name="name"/>, of any width.</summary>
     public static RowField Describe(DataViewSchema schema, string name, InputKind kind, string parameter) =>
@@ -29,7 +29,7 @@ internal static class InputColumns
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
-        InputKind kind = field.IsLabel ? InputKind.Label
+        InputKind kind = field.IsCondition ? InputKind.Label
             : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
         string vector = $"Vector<Single, {field.Width}>";
         RowField found = Describe(
@@ -80,7 +80,7 @@ internal static class InputColumns
         bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
         FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
-            ? new(name, field, width) { IsLabel = kind == InputKind.Label }
+            ? new(name, field, width) { IsCondition = kind == InputKind.Label }
             : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
@@ -89,7 +89,7 @@ internal static class InputColumns
     {
         (InputKind.Vector, VectorDataViewType vector) =>
             NumberDataViewType.Single.Equals(vector.ItemType) ? vector.Size : 0,
-        (InputKind.Label, KeyDataViewType key) => key.Count is > 0 and <= MostKeys ? (int)key.Count : 0,
+        (InputKind.Label, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
         (InputKind.Label, BooleanDataViewType) or (InputKind.Text, TextDataViewType) => 1,
         (InputKind.Label, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
         _ => 0,
@@ -196,16 +196,17 @@ internal static class FieldReaders
         return float.IsFinite(number);
     };
 
-    /// <summary>One slot for each value that is known; none is set for others.</summary>
+    /// <summary>One slot for each value that is known; others are as NaN is.</summary>
     private static FieldReader Category(ValueGetter<float> getter, float[] categories) => (block, field, row) =>
     {
         float value = 0;
         getter(ref value);
+        int category = Array.IndexOf(categories, value);
         // NaN, so that a replacement, which is each slot's mean, is each category's share.
-        block.SingleRow(field, row).Fill(float.IsFinite(value) ? 0 : float.NaN);
-        if (Array.IndexOf(categories, value) is >= 0 and int category)
+        block.SingleRow(field, row).Fill(category >= 0 ? 0 : float.NaN);
+        if (category >= 0)
             block.SingleRow(field, row)[category] = 1;
-        return float.IsFinite(value);
+        return category >= 0;
     };
 
     private static FieldReader Text(ValueGetter<ReadOnlyMemory<char>> getter)

@@ -54,8 +54,8 @@ public enum GanScore
 
 /// <summary>The options of a generative adversarial network (Goodfellow 2014).</summary>
 /// <remarks>
-/// What is left open follows the objective: these settings find all eight modes of a ring of Gaussians with each of them
-/// (<c>build/bench.sh ring</c>), and are the ones that are recommended.
+/// What is left open follows the objective: these settings are the ones that are recommended. With each of them, in runs
+/// of one seed, all eight modes of a ring of Gaussians were found (<c>build/bench.sh ring</c>).
 /// </remarks>
 public sealed record GanOptions : VectorOptions
 {
@@ -236,8 +236,9 @@ public sealed record GanOptions : VectorOptions
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>
-/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those
-/// columns too, with any values that are asked for. To search for latent vectors takes TorchSharp.
+/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Mirza 2014): generated rows have those columns
+/// too, with the values that are asked for. Of keys, Booleans, and Singles that hold at most twenty values, all of them
+/// whole, these are values of training rows; of other Singles, any. To search for latent vectors takes TorchSharp.
 /// </para>
 /// <para>Added columns:</para>
 /// <list type="table">

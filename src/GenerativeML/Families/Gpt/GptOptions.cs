@@ -289,7 +289,7 @@ public sealed record GptOptions : TrainingOptions
         if (SampleEvery is null != Samples is null)
             throw new ArgumentException(
                 $"Options {nameof(SampleEvery)} and {nameof(Samples)} belong together: set both or none.");
-        OptionChecks.Within(Contamination, double.Epsilon, 0.5);
+        OptionChecks.AboveZero<double>(Contamination, 0.5);
         OptionChecks.Within(BytePairVocabulary ?? 257, 257, 1_000_000, nameof(BytePairVocabulary));
         OptionChecks.Within(VocabularySize ?? 1, 1, MaxVocabulary, nameof(VocabularySize));
         if (BytePairVocabulary is not null && Tokenizer is not null)

@@ -68,7 +68,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         (GptNetwork network, HostWeights weights) = ReadInitial(options)
             ?? throw new ArgumentException("Without training, option InitialWeights has to be set.", nameof(options));
         var model = new TrainedGpt(
-            new GptNetwork(Kept(network.Options)), weights, options.Device ?? HostDefaults.Device(environment),
+            new GptNetwork(Kept(network.Options)), weights, HostDefaults.LoadingDevice(environment, options),
             options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(environment));
         return new GptTransformer(new TextModel(model, codec));
     }

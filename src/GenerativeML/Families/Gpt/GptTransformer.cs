@@ -56,7 +56,6 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     /// <exception cref="InvalidOperationException">
     /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
     /// </exception>
-    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public GeneratedText Generate(
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
         Generate([prompt], options, cancellationToken)[0];
@@ -133,7 +132,6 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
     /// <param name="path">The file; it appears under this name when it is complete.</param>
     /// <param name="layout">How matrices lie in it.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layout.</exception>
-    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public void SaveWeights(string path, GptWeightLayout layout = GptWeightLayout.Linear)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -199,7 +197,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
             options.Generation.CheckTokens(codec.VocabularySize);
             var network = new GptNetwork(options);
             var model = new TrainedGpt(
-                network, HostWeights.Load(weights, network.Tensors), HostDefaults.Device(environment),
+                network, HostWeights.Load(weights, network.Tensors), HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
             return new GptTransformer(
                 new TextModel(model, codec) { Threshold = saved.Threshold ?? float.PositiveInfinity });

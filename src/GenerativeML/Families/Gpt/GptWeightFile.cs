@@ -121,9 +121,8 @@ internal static class GptWeightFile
             TensorType.F16 => Array.ConvertAll(Elements<Half>(), half => (float)half),
             _ => Array.ConvertAll(Elements<ushort>(), bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)),
         };
-        return Array.TrueForAll(values, float.IsFinite)
-            ? values
-            : throw new FormatException($"{TensorSpec.Quote(entry.Spec.Name)} has elements that are NaN or infinite.");
+        HostWeights.CheckFinite(entry.Spec, values);
+        return values;
 
         T[] Elements<T>()
             where T : unmanaged

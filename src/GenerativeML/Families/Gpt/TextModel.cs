@@ -52,7 +52,7 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchMode
             if (perplexity >= 0)
                 outputs.Singles(perplexity)[row] = MathF.Exp(scores[row]);
             if (label >= 0)
-                outputs.Booleans(label)[row] = scores[row] > Threshold;
+                outputs.Booleans(label)[row] = !(scores[row] <= Threshold); // a score of NaN is strange, too
         }
         if (text >= 0)
             Generate(texts, outputs.Texts(text));

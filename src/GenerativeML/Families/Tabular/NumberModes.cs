@@ -66,8 +66,8 @@ internal sealed record NumberModes : TokenColumn
     }
 
     // Of several modes that a value may come from, each is as likely as the mixture has it; which it is depends on
-    // nothing but the value's bits and the row's number in the block.
-    public override int Encode(double value, int row)
+    // nothing but the value's bits and the row's number.
+    public override int Encode(double value, long row)
     {
         if (double.IsNaN(value))
             return Count - 1;

@@ -107,8 +107,8 @@ internal sealed record NumberTokens : TokenColumn
         return sound ? new NumberTokens(column, usual, tokens) : throw TokenReader.Unsound();
     }
 
-    // A value that is in no token's range has the nearest below, or above all.
-    public override int Encode(double value, int row)
+    // A value between the intervals has the token of the one below it, and one below them all that of the lowest.
+    public override int Encode(double value, long row)
     {
         if (double.IsNaN(value))
             return Count - 1;

@@ -101,7 +101,7 @@ internal sealed class TableGenerator(
     private const int DrawnTokens = 1 << 21;
     private const int MinRows = 16;
 
-    private readonly InferenceCache _inference = new(device, fallbackToCpu);
+    private readonly InferenceCache _inference = new(weights, device, fallbackToCpu);
 
     public TableShape Shape => network.Tokens.Shape;
 
@@ -170,5 +170,5 @@ internal sealed class TableGenerator(
 
     private void Run(
         string key, Func<IForwardPass> pass, int rows, ReadOnlyMemory<float>[] values, Memory<float>[] results) =>
-        _inference.Run(key, pass, weights, rows, values, results);
+        _inference.Run(key, pass, rows, values, results);
 }

@@ -11,6 +11,10 @@ namespace GenerativeML;
 /// that a chain can hold it and <c>mlContext.Model</c> saves it. What it is for is <see cref="Generate"/>.
 /// </para>
 /// <para>
+/// Its saved model holds the categories of the training table, texts among them, and those numbers that are frequent,
+/// least or greatest.
+/// </para>
+/// <para>
 /// It may be used from several threads at once. Disposing it frees native memory; what is needed again is made again.
 /// </para>
 /// </remarks>
@@ -76,7 +80,7 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         saved.Plan.Check(shape);
         var mapping = new TableMapping(shape, saved.Plan);
         TableGenerator generator = TableGenerator.Load(
-            mapping.Model, saved.Options, weights, HostDefaults.Device(environment),
+            mapping.Model, saved.Options, weights, HostDefaults.LoadingDevice(environment),
             MLNetInternals.FallbackToCpuOf(environment));
         return new TabularTransformer(generator, saved.Table, mapping);
     }

@@ -16,7 +16,7 @@ internal abstract record TokenColumn
     public float[]? Allowed { get; protected init; }
 
     /// <summary>The token of a number or code, in a row of this number.</summary>
-    public abstract int Encode(double value, int row);
+    public abstract int Encode(double value, long row);
 
     /// <summary>Where a value lies in its token, from −1 to 1.</summary>
     public virtual float Offset(double value, int token) => 0;
@@ -70,7 +70,7 @@ internal sealed record CategoryTokens : TokenColumn
         return new CategoryTokens(counts, max);
     }
 
-    public override int Encode(double value, int row) => _tokenOf[(int)value];
+    public override int Encode(double value, long row) => _tokenOf[(int)value];
 
     public override TokenColumn Limited(TableLimit? limit)
     {

@@ -34,7 +34,7 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     /// <summary>How often each token of each position occurs in training rows.</summary>
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
 
-    /// <summary>Chooses tokens by the rows of a table, those of numbers by a random sample of their values.</summary>
+    /// <summary>Chooses tokens by the rows of a table, those of numbers by a random sample of each column's.</summary>
     public static TokenTable Learn(ITableSource source, bool modes, int seed, CancellationToken cancellation)
     {
         TableShape shape = source.Shape;
@@ -91,13 +91,17 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
         .. shape.Label is int label ? new[] { label } : [],
     ];
 
-    // A random sample of a table's rows, every row equally likely (Vitter's algorithm R 1985), in order where it holds
-    // them all; and how often each category occurs in all of them.
+    // Of each column a random sample of the numbers that are there, each equally likely (Vitter's algorithm R 1985), in
+    // order where it holds them all, and NaN behind them; and how often each category occurs in all rows.
     private static int Sample(
         ITableSource source, TableBlock sample, long[][] counts, int seed, CancellationToken cancellation)
     {
         var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample));
         long seen = 0;
+        long[] known = new long[counts.Length];
+        int[] numbers = [.. Enumerable.Range(0, counts.Length).Where(c => counts[c].Length == 0)];
+        foreach (int c in numbers)
+            Array.Fill(sample[c], double.NaN);
         var block = new TableBlock(source.Shape, ReadRows);
         using ITableReader reader = source.Open();
         for (int n; (n = reader.Read(block, ReadRows)) > 0;)
@@ -105,9 +109,16 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
             cancellation.ThrowIfCancellationRequested();
             for (int row = 0; row < n; row++, seen++)
             {
-                ulong at = seen < sample.Capacity ? (ulong)seen : random.Next() % (ulong)(seen + 1);
-                if (at < (ulong)sample.Capacity)
-                    block.CopyRow(row, sample, (int)at);
+                ulong draw = seen < sample.Capacity ? 0 : random.Next();
+                foreach (int c in numbers)
+                {
+                    if (double.IsNaN(block[c][row]))
+                        continue;
+                    long before = known[c]++;
+                    ulong at = before < sample.Capacity ? (ulong)before : draw % (ulong)(before + 1);
+                    if (at < (ulong)sample.Capacity)
+                        sample[c][(int)at] = block[c][row];
+                }
             }
             for (int c = 0; c < counts.Length; c++)
             {
@@ -143,6 +154,7 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
     private sealed class Reader(TokenTable tokens, ITableReader rows) : IRowReader
     {
         private TableBlock? _block;
+        private long _first; // the number of the next row
 
         public int Read(RowBlock block, int start, int count)
         {
@@ -155,11 +167,12 @@ internal sealed class TokenSource(ITableSource table, TokenTable tokens) : IRowS
                 for (int p = 0, next = 0; p < to.Length; p++)
                 {
                     double value = _block[tokens.Order[p]][row];
-                    to[p] = tokens.Columns[p].Encode(value, row);
+                    to[p] = tokens.Columns[p].Encode(value, _first + row);
                     if (tokens.Columns[p].HasOffset)
                         block.SingleRow(1, start + row)[next++] = tokens.Columns[p].Offset(value, (int)to[p]);
                 }
             }
+            _first += n;
             return n;
         }
 

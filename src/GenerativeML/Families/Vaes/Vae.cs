@@ -46,7 +46,8 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// To create this trainer, use <see cref="GenerativeCatalog.Vae(VaeOptions)"/>, for a detector
 /// <see cref="VaeCatalog.VariationalAutoencoder(AnomalyDetectionCatalog.AnomalyDetectionTrainers, VaeOptions)"/>.
 /// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
-/// columns too, with any values that are asked for.
+/// columns too, with the values that are asked for. Of keys, Booleans, and Singles that hold at most twenty values, all
+/// of them whole, these are values of training rows; of other Singles, any.
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>Added columns:</para>

@@ -112,9 +112,9 @@ public sealed record GenerationOptions
         OptionChecks.AtLeast(MaxNewTokens, 1);
         OptionChecks.NonNegativeFinite(Temperature);
         OptionChecks.AtLeast(TopK ?? 1, 1, nameof(TopK));
-        OptionChecks.Within(TopP, float.Epsilon, 1);
+        OptionChecks.AboveZero<float>(TopP, 1);
         OptionChecks.Within(MinP, 0, 1);
-        OptionChecks.Within(TypicalP, float.Epsilon, 1);
+        OptionChecks.AboveZero<float>(TypicalP, 1);
         OptionChecks.PositiveFinite(RepetitionPenalty);
         OptionChecks.Within(FrequencyPenalty, float.MinValue, float.MaxValue);
         OptionChecks.Within(PresencePenalty, float.MinValue, float.MaxValue);
