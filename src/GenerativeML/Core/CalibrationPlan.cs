@@ -25,13 +25,13 @@ internal sealed class CalibrationPlan
         long rows = 0, rowBytes = sizeof(float) * source.Fields.Sum(f => (long)f.Width);
         var found = new HashSet<ulong>();
         KeptRows? held = new(source.Fields);
-        ForEach(source, cancellation, (block, row) =>
+        ForEach(source, (block, row) =>
         {
             held = ++rows < FewRows && rows * rowBytes <= budgetBytes ? held : null;
             held?.Add(block, row);
             if (rows <= FewRows)
                 found.Add(Hash(block, row));
-        });
+        }, cancellation);
         Source = held ?? source;
         _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
         if (rows >= FewRows)
@@ -62,11 +62,11 @@ internal sealed class CalibrationPlan
     /// <summary>Fills samples of a source's fields.</summary>
     public static RowSample[] Read(IRowSource source, RowSample[] samples, CancellationToken cancellation)
     {
-        ForEach(source, cancellation, (block, row) =>
+        ForEach(source, (block, row) =>
         {
             foreach (RowSample sample in samples)
                 sample.Observe(block, row);
-        });
+        }, cancellation);
         return samples;
     }
 
@@ -99,7 +99,7 @@ internal sealed class CalibrationPlan
         return hash;
     }
 
-    private static void ForEach(IRowSource source, CancellationToken cancellation, Action<RowBlock, int> action)
+    private static void ForEach(IRowSource source, Action<RowBlock, int> action, CancellationToken cancellation)
     {
         var block = new RowBlock(source.Fields, 256);
         using IRowReader reader = source.Open();

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;

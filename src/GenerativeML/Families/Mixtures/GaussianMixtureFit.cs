@@ -141,7 +141,7 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     private void Begin(Tensor sample, SplitMix64 random)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor distances = full([sample.shape[0]], double.PositiveInfinity, ScalarType.Float64, _device);
+        Tensor distances = zeros([sample.shape[0]], ScalarType.Float64, _device).Fill(double.PositiveInfinity);
         Tensor nearest = zeros([sample.shape[0]], ScalarType.Int64, _device);
         int components = _options.Components!.Value, batchSize = _options.BatchSize!.Value;
         for (int k = 0; k < components; k++)
@@ -150,7 +150,7 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
             double until = random.NextDouble() * ends[^1];
             Tensor centre = sample[Math.Max(0, Array.FindIndex(ends, end => end > until))];
             Tensor own = sample.Minus(centre).Squared().sum(1);
-            nearest = where(own.lt(distances), full_like(nearest, k), nearest);
+            nearest = where(own.lt(distances), zeros_like(nearest).Fill(k), nearest);
             distances = distances.minimum(own);
             _model["means"][k].copy_(centre);
         }
