@@ -86,8 +86,8 @@ public sealed record RealNvpOptions : DetectorOptions
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Latent</c></term><description>On request, by <see cref="DetectorOptions.LatentColumnName"/>: a vector.
 /// </description></item>
-/// <item><term><c>FeatureScore</c></term><description>On request, by
-/// <see cref="RealNvpOptions.FeatureScoreColumnName"/>: a vector, each feature's share of the score.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request, by the option <c>FeatureScoreColumnName</c>: a vector,
+/// each feature's share of the score.</description></item>
 /// </list>
 /// </remarks>
 public sealed class RealNvpTrainer : VectorTrainer<VectorGenerator>
