@@ -3,6 +3,7 @@ namespace GenerativeML;
 /// <summary>
 /// The options of a variational autoencoder (Kingma and Welling 2014), whatever its networks are made of. What it is
 /// trained for follows from the columns that are asked for: where there is a predicted label, to detect anomalies.
+/// Gradients are not clipped by default: <see cref="TrainingOptions.GradientClipNorm"/> is 0.
 /// </summary>
 public abstract record VariationalOptions : DetectorOptions
 {
