@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Reflection;
 using System.Text;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
@@ -27,6 +28,21 @@ public sealed class ModelFileTests
         // And once more: what is loaded can be saved, and the entries are the same to the byte.
         byte[] again = Save(loaded, schema);
         CollectionAssert.AreEqual(Entries(saved), Entries(again));
+    }
+
+    [TestMethod]
+    public void Every_family_of_vectors_can_be_loaded()
+    {
+        VectorFamily[] families =
+        [
+            .. typeof(VectorNetwork).Assembly.GetTypes()
+                .Select(type => type.GetField("Family", BindingFlags.Static | BindingFlags.NonPublic)?.GetValue(null))
+                .OfType<VectorFamily>(),
+        ];
+        Assert.IsGreaterThanOrEqualTo(6, families.Length);
+        Assert.AllBeDistinct(families.Select(family => family.Name));
+        foreach (VectorFamily family in families)
+            Assert.AreEqual(family.Name, ModelFamilies.Find(family.Name).Name);
     }
 
     [TestMethod]
