@@ -40,7 +40,7 @@ public sealed class ModelFileTests
                 .OfType<VectorFamily>(),
         ];
         Assert.IsGreaterThanOrEqualTo(6, families.Length);
-        Assert.AllBeDistinct(families.Select(family => family.Name));
+        CollectionAssert.AllItemsAreUnique(families.Select(family => family.Name).ToArray());
         foreach (VectorFamily family in families)
             Assert.AreEqual(family.Name, ModelFamilies.Find(family.Name).Name);
     }
