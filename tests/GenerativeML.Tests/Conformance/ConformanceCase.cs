@@ -53,6 +53,22 @@ public sealed record TurnedOptions
         });
 }
 
+/// <summary>What a saved model does where its device is not there.</summary>
+internal static class MissingDevice
+{
+    /// <summary>It is refused, by the device's name, unless the CPU may stand in.</summary>
+    public static void Check(ITransformer transformer)
+    {
+        using var saved = new MemoryStream();
+        new MLContext(1).Model.Save(transformer, null, saved);
+        var context = new MLContext(1) { GpuDeviceId = 99, FallbackToCpu = false };
+        var error = Assert.Throws<InvalidOperationException>(() => context.Model.Load(saved, out _));
+        StringAssert.Contains(error.ToString(), "cuda:99");
+        context.FallbackToCpu = true;
+        ((IDisposable)context.Model.Load(saved, out _)).Dispose();
+    }
+}
+
 /// <summary>Data that suits every family: what passes through, and a vector with some structure.</summary>
 internal static class ConformanceData
 {

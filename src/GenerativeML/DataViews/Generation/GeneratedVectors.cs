@@ -175,13 +175,9 @@ internal sealed record VectorSchema
     };
 
     /// <summary>The schema of generated rows, type for type and annotation for annotation.</summary>
-    public DataViewSchema ToSchema()
-    {
-        var builder = new DataViewSchema.Builder();
-        foreach (VectorSchemaColumn column in Order.Select(c => Columns[c]))
-            builder.AddColumn(column.Name, column.Type.ToType(), TableAnnotation.Build(column.Annotations));
-        return builder.ToSchema();
-    }
+    public DataViewSchema ToSchema() => new TableSchema(
+        [.. Order.Select(c => Columns[c]).Select(c => new TableSchemaColumn(c.Name, c.Type, c.Annotations, Fields: []))])
+        .ToSchema();
 
     /// <summary>Checks a schema that came from a file against the fields of the model that came with it.</summary>
     public void Check(IReadOnlyList<RowField> fields)

@@ -126,11 +126,16 @@ internal sealed class StockRecipe : IDisposable
 {
     private readonly TorchSharp.Modules.Parameter[] _parameters;
     private readonly optim.Optimizer _optimizer;
-    private readonly JsonObject _of;
+
+    // Read once: reading them in each step would cost the other side some percent of its small steps.
+    private readonly double _peak, _floor, _steps, _warm, _clip;
+    private readonly bool _isConstant;
 
     public StockRecipe(JsonObject of, params IEnumerable<nn.Module> modules)
     {
-        _of = of;
+        (_peak, _floor, _clip) = (Number("rate"), Number("floor"), Number("clip"));
+        (_steps, _warm) = (Number("steps"), Number("warmup_steps"));
+        _isConstant = of["schedule"]!.GetValue<string>() == "constant";
         _parameters = [.. modules.SelectMany(m => m.parameters())];
         double decay = Number("decay"), beta1 = of["betas"]![0]!.GetValue<double>(), beta2 = of["betas"]![1]!.GetValue<double>();
         _optimizer = decay > 0
@@ -141,8 +146,10 @@ internal sealed class StockRecipe : IDisposable
                     new TorchSharp.Modules.AdamW.ParamGroup(
                         _parameters.Where(p => p.dim() == 1), new() { weight_decay = 0, beta1 = beta1, beta2 = beta2 }),
                 ],
-                lr: Number("rate"))
-            : optim.Adam(_parameters, lr: Number("rate"), beta1: beta1, beta2: beta2);
+                lr: _peak)
+            : optim.Adam(_parameters, lr: _peak, beta1: beta1, beta2: beta2);
+
+        double Number(string name) => of[name]!.Deserialize<double>();
     }
 
     /// <summary>Back from a loss, and one update.</summary>
@@ -150,8 +157,8 @@ internal sealed class StockRecipe : IDisposable
     {
         _optimizer.zero_grad();
         loss.backward();
-        if (Number("clip") > 0)
-            nn.utils.clip_grad_norm_(_parameters, Number("clip"));
+        if (_clip > 0)
+            nn.utils.clip_grad_norm_(_parameters, _clip);
         double rate = Rate(step);
         foreach (optim.ILearningRateController group in _optimizer.ParamGroups)
             group.LearningRate = rate;
@@ -163,14 +170,11 @@ internal sealed class StockRecipe : IDisposable
     // Linear warm-up, then constant or half a cosine down to the floor.
     private double Rate(int step)
     {
-        double peak = Number("rate"), floor = Number("floor"), steps = Number("steps"), warm = Number("warmup_steps");
-        if (step < warm)
-            return peak * (step + 1) / (warm + 1);
-        if (_of["schedule"]!.GetValue<string>() == "constant")
-            return peak;
-        double done = (step - warm) / Math.Max(1, steps - 1 - warm);
-        return peak * (floor + (1 - floor) * 0.5 * (1 + Math.Cos(Math.PI * done)));
+        if (step < _warm)
+            return _peak * (step + 1) / (_warm + 1);
+        if (_isConstant)
+            return _peak;
+        double done = (step - _warm) / Math.Max(1, _steps - 1 - _warm);
+        return _peak * (_floor + (1 - _floor) * 0.5 * (1 + Math.Cos(Math.PI * done)));
     }
-
-    private double Number(string name) => _of[name]!.Deserialize<double>();
 }
