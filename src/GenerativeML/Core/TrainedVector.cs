@@ -33,6 +33,9 @@ internal readonly record struct VectorResults(
 /// </summary>
 internal sealed class TrainedVector : IDisposable
 {
+    /// <summary>What the least change of a constant feature counts in a score.</summary>
+    public const float ChangedConstant = 1e6f;
+
     // One pass for each set of outputs: ONNX Runtime and torch both compute all that a pass has.
     private static readonly string[] s_names = [.. Enumerable.Range(0, 32).Select(wanted => $"rows {wanted}")];
 
@@ -175,7 +178,7 @@ internal sealed class TrainedVector : IDisposable
                 float distance = Math.Abs(rows[row * Width + j] - Features.Mean(j));
                 if (distance == 0)
                     continue;
-                float strange = 1e6f * (1 + MathF.Log(1 + Math.Min(distance, float.MaxValue)));
+                float strange = ChangedConstant * (1 + MathF.Log(1 + Math.Min(distance, float.MaxValue)));
                 if (!results.Score.IsEmpty)
                     results.Score.Span[row] += strange;
                 if (!results.FeatureScore.IsEmpty)
@@ -229,7 +232,7 @@ internal sealed class TrainedVector : IDisposable
     }
 
     /// <summary>What is asked for of rows, as one forward pass.</summary>
-    private sealed class RowPass(VectorNetwork network, VectorOutputs wanted, bool conditional) : IForwardPass
+    internal sealed class RowPass(VectorNetwork network, VectorOutputs wanted, bool conditional) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
@@ -263,7 +266,7 @@ internal sealed class TrainedVector : IDisposable
     }
 
     /// <summary>The making of rows as a forward pass.</summary>
-    private sealed class SamplePass(ISampler sampler, bool conditional) : IForwardPass
+    internal sealed class SamplePass(ISampler sampler, bool conditional) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>

@@ -161,6 +161,12 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>The name of the tensor that holds the conditions of some training rows, (rows, C), unscaled.</summary>
     public const string ConditionRows = "condition_rows";
 
+    /// <summary>The tensors of the scaler of features: means, scales and limits.</summary>
+    public static (string Mean, string Scale, string Limit) FeatureScalerNames => (InputMean, InputScale, InputLimit);
+
+    /// <summary>The tensors of the scaler of conditions, whose limit is the same for all.</summary>
+    public static (string Mean, string Scale) ConditionScalerNames => (ConditionMean, ConditionScale);
+
     /// <summary>What is known of the input.</summary>
     public VectorInput Input => input;
 

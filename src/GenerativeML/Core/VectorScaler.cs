@@ -16,10 +16,10 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
 
     // Differences and counts of deviations are cut off here: larger ones would overflow, and the logarithm no longer
     // tells them apart.
-    private const float Largest = 1e30f;
+    public const float Largest = 1e30f;
 
     // The logarithm of the largest: no standardised value lies farther beyond its limit.
-    private const float LargestBeyond = 69.07755f;
+    public const float LargestBeyond = 69.07755f;
 
     // Without a value this far out there is none that could be wild.
     private const double WildDeviations = 6;

@@ -95,6 +95,13 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
 
     private protected override void WriteWeights(Stream stream) => State.Model.Save(stream);
 
+    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Transform) switch
+    {
+        OnnxContent.Transform => VectorOnnx.Transform(State, Threshold),
+        OnnxContent.Generate => VectorOnnx.Generate(State),
+        _ => throw new NotSupportedException($"A model of vectors has no {content}: that is for GPTs."),
+    };
+
     /// <summary>
     /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them: the
     /// <c>weight</c> of a dense layer is (outputs, inputs).

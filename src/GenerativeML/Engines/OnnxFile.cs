@@ -41,6 +41,7 @@ internal enum OnnxType
     Float = 1, // Single
     Int32 = 6,
     Int64 = 7,
+    Boolean = 9,
 }
 
 /// <summary>The messages of onnx.proto that networks need. Field numbers are those of that file.</summary>
@@ -64,29 +65,38 @@ internal static class OnnxFile
         string name, OnnxType type, ReadOnlySpan<long> shape, ReadOnlySpan<T> values)
         where T : unmanaged => Header(name, type, shape).Add(9, MemoryMarshal.AsBytes(values));
 
-    /// <summary>A constant whose values are given to the session, as a file of its name.</summary>
-    public static ProtobufMessage ExternalTensor(string name, OnnxType type, ReadOnlySpan<long> shape) =>
-        Header(name, type, shape).Add(13, new ProtobufMessage().Add(1, "location").Add(2, name)).Add(14, 1);
+    /// <summary>A constant whose values are in another file: <c>location</c>, and where in it.</summary>
+    public static ProtobufMessage ExternalTensor(
+        string name, OnnxType type, ReadOnlySpan<long> shape, params (string Key, string Value)[] place) =>
+        Header(name, type, shape).Add(13, Entries(place)).Add(14, 1);
 
-    /// <summary>An input or output; −1 for a size that is not known.</summary>
-    public static ProtobufMessage Value(string name, OnnxType type, IEnumerable<long> shape)
+    /// <summary>An input or output; −1 for a size that is not known, which may have a name.</summary>
+    public static ProtobufMessage Value(string name, OnnxType type, IEnumerable<long> shape, params string[] sizeNames)
     {
-        ProtobufMessage sizes = new ProtobufMessage().Add(1, shape.Select((n, i) =>
-            n < 0 ? new ProtobufMessage().Add(2, $"{name}_{i}") : new ProtobufMessage().Add(1, n)));
+        ProtobufMessage sizes = new ProtobufMessage().Add(1, shape.Select((n, i) => n < 0
+            ? new ProtobufMessage().Add(2, i < sizeNames.Length ? sizeNames[i] : $"{name}_{i}")
+            : new ProtobufMessage().Add(1, n)));
         return new ProtobufMessage().Add(1, name).Add(
             2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, (long)type).Add(2, sizes)));
     }
 
-    /// <summary>A whole file.</summary>
+    /// <summary>A whole file, with the operations of ONNX, and on request those that ONNX Runtime adds.</summary>
     public static ProtobufMessage Model(
         IEnumerable<ProtobufMessage> nodes, IEnumerable<ProtobufMessage> constants,
-        IEnumerable<ProtobufMessage> inputs, IEnumerable<ProtobufMessage> outputs)
+        IEnumerable<ProtobufMessage> inputs, IEnumerable<ProtobufMessage> outputs, bool contributed,
+        params (string Key, string Value)[] metadata)
     {
         ProtobufMessage graph = new ProtobufMessage()
             .Add(1, nodes).Add(2, "network").Add(5, constants).Add(11, inputs).Add(12, outputs);
-        return new ProtobufMessage().Add(1, FormatVersion).Add(2, "GenerativeML").Add(7, graph).Add(
-            8, new ProtobufMessage().Add(2, Opset), new ProtobufMessage().Add(1, OnnxGraph.Contributed).Add(2, 1));
+        ProtobufMessage model = new ProtobufMessage().Add(1, FormatVersion).Add(2, "GenerativeML").Add(7, graph)
+            .Add(8, new ProtobufMessage().Add(2, Opset));
+        if (contributed)
+            model.Add(8, new ProtobufMessage().Add(1, OnnxGraph.Contributed).Add(2, 1));
+        return model.Add(14, Entries(metadata));
     }
+
+    private static IEnumerable<ProtobufMessage> Entries((string Key, string Value)[] entries) =>
+        entries.Select(entry => new ProtobufMessage().Add(1, entry.Key).Add(2, entry.Value));
 
     private static ProtobufMessage Header(string name, OnnxType type, ReadOnlySpan<long> shape)
     {

@@ -205,7 +205,7 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
 /// Writes networks down as an ONNX graph; if it is cached, attention sees the tokens of earlier runs, whose keys and
 /// values are inputs and outputs.
 /// </summary>
-internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTensor>
+internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTensor>
 {
     /// <summary>The domain of the operations that ONNX Runtime has and ONNX has not.</summary>
     public const string Contributed = "com.microsoft";
@@ -213,7 +213,14 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     private readonly List<(ProtobufMessage Node, string[] Inputs, string[] Outputs)> _nodes = [];
     private readonly List<ProtobufMessage> _inputs = [], _outputs = [];
     private readonly HashSet<string> _outputNames = [];
-    private readonly Dictionary<string, (OnnxTensor Tensor, Func<bool, ProtobufMessage>? Constant)> _named = [];
+    private readonly Dictionary<string, (OnnxTensor Tensor, Func<Places, ProtobufMessage>? Constant)> _named = [];
+    private bool _contributed;
+
+    /// <summary>Where the values of a weight are that is not in the file; null for one that is.</summary>
+    private delegate (string Key, string Value)[]? Places(TensorSpec weight);
+
+    /// <summary>What names begin with that are not those of inputs or outputs.</summary>
+    protected string Prefix { get; init; } = "";
 
     /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
     public long LargestRow { get; private set; }
@@ -225,12 +232,13 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
 
     public override OnnxTensor Weight(string name)
     {
-        if (_named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known))
+        string key = Prefix + name;
+        if (_named.TryGetValue(key, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known))
             return known.Tensor;
         TensorSpec spec = weights.Find(name) ?? throw new KeyNotFoundException($"There is no weight '{name}'.");
-        return Add(name, spec.Shape.ToArray(), external => external && spec.Length > 0
-            ? OnnxFile.ExternalTensor(name, OnnxType.Float, spec.Shape)
-            : OnnxFile.Tensor<float>(name, OnnxType.Float, spec.Shape, weights[name]));
+        return Add(key, spec.Shape.ToArray(), places => places(spec) is { } place
+            ? OnnxFile.ExternalTensor(key, OnnxType.Float, spec.Shape, place)
+            : OnnxFile.Tensor<float>(key, OnnxType.Float, spec.Shape, weights[name]));
     }
 
     public override OnnxTensor Constant(float value) => Constant<float>(
@@ -243,8 +251,8 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
     public OnnxTensor Constant<T>(string text, OnnxType type, long[] shape, T[] values)
         where T : unmanaged
     {
-        string name = $"{type} {text}";
-        return _named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known)
+        string name = $"{Prefix}{type} {text}";
+        return _named.TryGetValue(name, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known)
             ? known.Tensor
             : Add(name, shape, _ => OnnxFile.Tensor<T>(name, type, shape, values));
     }
@@ -254,9 +262,12 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         [.. Enumerable.Repeat(1f, (int)shape.Aggregate((a, b) => a * b))]);
 
     /// <summary>Declares an input; −1 for a size that is not known.</summary>
-    public OnnxTensor Input(string name, OnnxType type, params long[] shape)
+    public OnnxTensor Input(string name, OnnxType type, params long[] shape) => Input(name, type, shape, []);
+
+    /// <summary>Declares an input; sizes that are not known have these names.</summary>
+    public OnnxTensor Input(string name, OnnxType type, long[] shape, string[] sizeNames)
     {
-        _inputs.Add(OnnxFile.Value(name, type, shape));
+        _inputs.Add(OnnxFile.Value(name, type, shape, sizeNames));
         return Add(name, shape, null);
     }
 
@@ -270,6 +281,14 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         return value.Name;
     }
 
+    /// <summary>Declares an output under a name of its own.</summary>
+    public void Output(string name, OnnxTensor value, OnnxType type, params string[] sizeNames)
+    {
+        _nodes.Add((OnnxFile.Node("Identity", "", [value.Name], [name], []), [value.Name], [name]));
+        _outputs.Add(OnnxFile.Value(name, type, value.Shape, sizeNames));
+        _outputNames.Add(name);
+    }
+
     public OnnxTensor Node(string op, long[] shape, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
         Nodes(op, [shape], inputs, attributes)[0];
 
@@ -278,7 +297,8 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
         string op, long[][] shapes, OnnxTensor?[] inputs, params (string, object)[] attributes)
     {
         string domain = op == "GroupQueryAttention" ? Contributed : "";
-        OnnxTensor[] outputs = [.. shapes.Select((n, i) => new OnnxTensor(this, $"{op}_{_nodes.Count}_{i}", n))];
+        _contributed |= domain.Length > 0;
+        OnnxTensor[] outputs = [.. shapes.Select((n, i) => new OnnxTensor(this, $"{Prefix}{op}_{_nodes.Count}_{i}", n))];
         // Without empty names at the end: legal, but ONNX Runtime 1.31.1 does not survive one in a Gemm.
         string[] from = [.. inputs.Reverse().SkipWhile(i => i is null).Reverse().Select(i => i?.Name ?? "")];
         string[] to = [.. outputs.Select(o => o.Name)];
@@ -341,8 +361,12 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
 
-    /// <summary>The file, and the weights that are not in it: all where they are larger than a limit.</summary>
-    public (byte[] File, IReadOnlyList<string> External) ToFile(long largest)
+    /// <summary>
+    /// The file, and the weights that are not in it: all where they are larger than a limit. Each of them is a file of
+    /// its own name, or they follow each other in <paramref name="dataFile"/>.
+    /// </summary>
+    public (byte[] File, IReadOnlyList<string> External) ToFile(
+        long largest, string? dataFile = null, params (string Key, string Value)[] metadata)
     {
         // What no output needs is left out: ONNX Runtime would compute it.
         HashSet<string> needed = [.. _outputNames];
@@ -354,20 +378,32 @@ internal sealed class OnnxGraph(HostWeights weights, bool cached = false) : Ops<
             needed.UnionWith(inputs);
             nodes.Insert(0, node);
         }
-        string[] used = [.. needed.Where(name => weights.Find(name)?.Length > 0)];
-        bool external = used.Sum(name => weights.Find(name)!.Length) > largest;
+        TensorSpec[] used = [.. weights.Specs.Where(spec => spec.Length > 0 && needed.Contains(Prefix + spec.Name))];
+        bool external = used.Sum(spec => spec.Length) > largest;
+        Dictionary<TensorSpec, (string, string)[]> places = [];
+        long offset = 0;
+        foreach (TensorSpec spec in external ? used : [])
+        {
+            places.Add(spec, dataFile is null
+                ? [("location", spec.Name)]
+                : [("location", dataFile), ("offset", Text(offset)), ("length", Text(spec.Length))]);
+            offset += spec.Length;
+        }
         IEnumerable<ProtobufMessage> constants = _named
             .Where(c => needed.Contains(c.Key) && c.Value.Constant is not null)
-            .Select(c => c.Value.Constant!(external));
-        return (OnnxFile.Model(nodes, constants, _inputs, _outputs).Bytes.ToArray(), external ? used : []);
+            .Select(c => c.Value.Constant!(spec => places.GetValueOrDefault(spec)));
+        ProtobufMessage model = OnnxFile.Model(nodes, constants, _inputs, _outputs, _contributed, metadata);
+        return (model.Bytes.ToArray(), [.. places.Keys.Select(spec => spec.Name)]);
+
+        static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
     }
 
     private OnnxTensor Shared(string name, OnnxType type, params long[] shape) =>
-        _named.TryGetValue(name, out (OnnxTensor Tensor, Func<bool, ProtobufMessage>?) known)
+        _named.TryGetValue(name, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known)
             ? known.Tensor
             : Input(name, type, shape);
 
-    private OnnxTensor Add(string name, long[] shape, Func<bool, ProtobufMessage>? constant)
+    private OnnxTensor Add(string name, long[] shape, Func<Places, ProtobufMessage>? constant)
     {
         OnnxTensor tensor = new(this, name, shape);
         _named.Add(name, (tensor, constant));

@@ -82,6 +82,20 @@ namespace GenerativeML
         public static object? SettingOf(IHostEnvironment environment, string name) =>
             Property(environment, "IHostEnvironmentInternal", name);
 
+        /// <summary>
+        /// A view as a step that ML.NET's own conversion to ONNX sees, and is refused by: of an unknown view it would
+        /// make inputs of the file, the model's columns among them, and say nothing.
+        /// </summary>
+        public static IDataView RefusingOnnx(IDataView view, IDataView source)
+        {
+            Type? step = typeof(MLContext).Assembly.GetType("Microsoft.ML.Model.OnnxConverter.ITransformCanSaveOnnx");
+            if (step is null)
+                return view;
+            object proxy = DispatchProxy.Create(step, typeof(OnnxRefusal));
+            ((OnnxRefusal)proxy).Initialize(view, source);
+            return (IDataView)proxy;
+        }
+
         private static object NewVersionInfo(params object?[] arguments)
         {
             const string name = "Microsoft.ML.VersionInfo";
@@ -106,5 +120,23 @@ namespace GenerativeML
             AssemblyName core = typeof(ModelSaveContext).Assembly.GetName();
             return new($"{core.Name} {core.Version} has no {member}: this version of ML.NET is not supported.");
         }
+    }
+
+    /// <summary>What <see cref="MLNetInternals.RefusingOnnx"/> makes: the view, but for what is asked of steps.</summary>
+    internal class OnnxRefusal : DispatchProxy
+    {
+        private IDataView? _view, _source;
+
+        public void Initialize(IDataView view, IDataView source) => (_view, _source) = (view, source);
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => targetMethod!.Name switch
+        {
+            "get_Source" => _source,
+            _ when targetMethod.DeclaringType == typeof(IDataView) =>
+                targetMethod.Invoke(_view, BindingFlags.DoNotWrapExceptions, null, args, null),
+            _ => throw new NotSupportedException(
+                "ConvertToOnnx cannot write this model's network. model.SaveOnnx(path) writes it; what comes before it in "
+                + "a chain, such as Concatenate, ConvertToOnnx writes by itself."),
+        };
     }
 }

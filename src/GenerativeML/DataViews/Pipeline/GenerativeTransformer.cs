@@ -30,6 +30,11 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     /// <summary>Writes the weights as safetensors.</summary>
     private protected abstract void WriteWeights(Stream stream);
 
+    /// <summary>The graph of one of the things that the model can do; of the first where none is named.</summary>
+    /// <exception cref="NotSupportedException">The model cannot do that, or a graph cannot.</exception>
+    internal virtual OnnxExport ToOnnx(OnnxContent? content) =>
+        throw new NotSupportedException($"Models of the family '{Family}' cannot be written as ONNX graphs.");
+
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => true;
 
@@ -47,7 +52,8 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new BatchDataView(new BatchRowMapper(input.Schema, _model), input);
+        var mapper = new BatchRowMapper(input.Schema, _model);
+        return MLNetInternals.RefusingOnnx(new BatchDataView(mapper, input), input);
     }
 
     /// <inheritdoc/>

@@ -156,6 +156,15 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
         AtomicFile.Write(path, adapters.Save);
     }
 
+    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Logits) switch
+    {
+        OnnxContent.Logits => _model.ToOnnx(cached: false),
+        OnnxContent.LogitsWithCache => _model.ToOnnx(cached: true),
+        _ => throw new NotSupportedException(
+            $"A GPT's {content} works on texts, which an ONNX graph does not know: it computes {OnnxContent.Logits} or "
+            + $"{OnnxContent.LogitsWithCache} of tokens."),
+    };
+
     private protected override string Family => SavedFamily.Name;
 
     private protected override void WriteOptions(Utf8JsonWriter writer)

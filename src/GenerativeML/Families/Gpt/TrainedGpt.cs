@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Numerics.Tensors;
 using System.Runtime.ExceptionServices;
 
@@ -54,6 +55,28 @@ internal sealed class TrainedGpt(
                 _bytes >= LargeBytes ? _threads : 1, borrow: _bytes > MaxPackedBytes);
             return _sequences.Start(slots, capacity);
         }
+    }
+
+    /// <summary>
+    /// Tokens (B, T) → logits of those that follow, (B, T, V), and final hidden states, (B, T, C), as a graph; with a
+    /// cache, after P earlier tokens.
+    /// </summary>
+    public OnnxExport ToOnnx(bool cached)
+    {
+        GptOptions options = network.Options;
+        var graph = new OnnxExport(weights);
+        OnnxTensor tokens = graph.Input("input_ids", OnnxType.Int64, [-1, -1], ["batch", "sequence"]);
+        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
+        OnnxTensor first = cached ? graph.AddPast(options.Layers, options.Heads, Width / options.Heads) : none;
+        OnnxTensor end = first + tokens.Sizes(1, 2).Squeeze(0);
+        graph.Positions = (graph.Range(first, end), graph.Range(none, end));
+        OnnxTensor hidden = network.Hidden(graph.Root, tokens, graph.Positions.Queries);
+        graph.Output("logits", network.Logits(graph.Root, hidden), OnnxType.Float, "batch", "sequence");
+        graph.Output("hidden_states", hidden, OnnxType.Float, "batch", "sequence");
+        graph.Describe("family", "gpt");
+        graph.Describe("content", cached ? "logits with cache" : "logits");
+        graph.Describe("context", ContextLength.ToString(CultureInfo.InvariantCulture));
+        return graph;
     }
 
     /// <summary>Lets go of what computes, with the device's memory; it is made anew if it is needed after all.</summary>

@@ -53,6 +53,10 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         return new GeneratedDataView(table, rows);
     }
 
+    internal override OnnxExport ToOnnx(OnnxContent? content) => throw new NotSupportedException(
+        "A generator of tables cannot be written as an ONNX graph: it draws column by column, and makes texts, keys and "
+        + "dates of what it drew.");
+
     private protected override string Family => SavedFamily.Name;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(

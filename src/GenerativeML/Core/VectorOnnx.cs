@@ -1,0 +1,219 @@
+using System.Globalization;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Models of vectors as graphs whose inputs and outputs are in the units of the data: what C# does before and after a
+/// network is part of them. Each input and output is named as its column, and its first axis is that of the rows.
+/// </summary>
+internal static class VectorOnnx
+{
+    private const string Rows = "rows";
+
+    /// <summary>The columns that a transformer adds.</summary>
+    /// <exception cref="NotSupportedException">It adds none, or one that takes gradients.</exception>
+    public static OnnxExport Transform(VectorModelState state, float threshold)
+    {
+        VectorNetwork network = state.Model.Network;
+        VectorColumns columns = state.Options.Columns;
+        (string? Name, VectorOutputs Flag)[] values =
+        [
+            (columns.Score, VectorOutputs.Score), (columns.FeatureScore, VectorOutputs.FeatureScore),
+            (columns.Reconstruction, VectorOutputs.Reconstruction), (columns.Latent, VectorOutputs.Latent),
+            (columns.LatentDeviation, VectorOutputs.LatentDeviation),
+        ];
+        values = Array.FindAll(values, value => value.Name is not null
+            || value.Flag == VectorOutputs.Score && columns.PredictedLabel is not null);
+        if (values.Length == 0)
+            throw new NotSupportedException("The model adds no column to rows: there is nothing to write.");
+        if (values.FirstOrDefault(value => network.RequiresTorch(value.Flag)) is { Name: string searched })
+        {
+            throw new NotSupportedException(
+                $"Column '{searched}' is found by a search along gradients, which an ONNX graph cannot compute.");
+        }
+        VectorOutputs wanted = values.Aggregate(VectorOutputs.None, (all, value) => all | value.Flag);
+
+        var graph = new OnnxExport(
+            state.Model.Weights, [.. state.Fields.Select(f => f.Name), .. values.Select(v => v.Name ?? ""), columns.PredictedLabel ?? ""]);
+        (OnnxTensor[] fields, OnnxTensor unknown) = Read(graph, state, first: 0);
+        Scope<OnnxTensor> weights = graph.Root;
+        OnnxTensor z = Scaler.OfFeatures(weights).Apply(fields[0]);
+        OnnxTensor[] results = new TrainedVector.RowPass(network, wanted, fields.Length > 1).Run(
+            weights, fields.Length > 1 ? [z, ScaledConditions(weights, fields[1..])] : [z]);
+        for (int i = 0; i < values.Length; i++)
+        {
+            (string? name, VectorOutputs flag) = values[i];
+            OnnxTensor result = results[i];
+            if (flag == VectorOutputs.Reconstruction)
+                result = Scaler.OfFeatures(weights).Undo(result);
+            if (flag is VectorOutputs.Score or VectorOutputs.FeatureScore)
+                result = InUnitsOfTheData(weights, state.Model, fields[0], z, result, flag == VectorOutputs.Score);
+            result += unknown;
+            if (name is not null)
+                graph.Output(Free(name), result, OnnxType.Float, Rows);
+            if (flag == VectorOutputs.Score && columns.PredictedLabel is string label)
+            {
+                // A score of NaN is strange, too.
+                OnnxTensor ordinary = graph.Node("LessOrEqual", [-1, 1], [result, graph.Constant(threshold)]);
+                graph.Output(Free(label), graph.Node("Not", [-1, 1], [ordinary]), OnnxType.Boolean, Rows);
+            }
+        }
+        Describe(graph, state, "transform");
+        if (columns.PredictedLabel is not null)
+            graph.Describe("threshold", threshold.ToString("R", CultureInfo.InvariantCulture));
+        return graph;
+
+        // A column may be replaced; values of a graph may not.
+        string Free(string name) => state.Fields.Any(f => f.Name == name) ? Free(name + ".output") : name;
+    }
+
+    /// <summary>Rows of random numbers, and of conditions where there are any.</summary>
+    /// <exception cref="NotSupportedException">The model generates nothing.</exception>
+    public static OnnxExport Generate(VectorModelState state)
+    {
+        if (state.Model.Network is not ISampler sampler)
+            throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
+        string[] names = [.. state.Fields.Select(f => f.Name)];
+        var graph = new OnnxExport(state.Model.Weights, names);
+        List<OnnxTensor> inputs = [Random("random_normal", sampler.NormalWidth)];
+        if (sampler.UniformWidth > 0)
+            inputs.Add(Random("random_uniform", sampler.UniformWidth));
+        bool conditional = names.Length > 1;
+        (OnnxTensor[] conditions, OnnxTensor? unknown) = conditional ? Read(graph, state, first: 1) : ([], default);
+        if (conditional)
+            inputs.Add(ScaledConditions(graph.Root, conditions));
+        OnnxTensor made = new TrainedVector.SamplePass(sampler, conditional).Run(graph.Root, [.. inputs])[0];
+        OnnxTensor rows = Scaler.OfFeatures(graph.Root).Undo(made);
+        graph.Output(names[0], conditional ? rows + unknown!.Value : rows, OnnxType.Float, Rows);
+        Describe(graph, state, "generate");
+        return graph;
+
+        OnnxTensor Random(string name, int width) => names.Contains(name)
+            ? Random("_" + name, width)
+            : graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
+    }
+
+    // The fields from one on as the model sees them, and (B, 1), NaN for rows with values that are not known, else 0.
+    private static (OnnxTensor[] Fields, OnnxTensor Unknown) Read(OnnxExport graph, VectorModelState state, int first)
+    {
+        var fields = new List<OnnxTensor>();
+        OnnxTensor? unknown = null;
+        for (int f = first; f < state.Fields.Count; f++)
+        {
+            RowField field = state.Fields[f];
+            OnnxTensor x = graph.Input(field.Name, OnnxType.Float, [-1, field.IsCondition ? 1 : field.Width], [Rows]);
+            int keys = state.Schema.Columns[f].Type.KeyCount > 0 ? field.Width : 0;
+            if (field.Categories is { } categories)
+                x = OneHot(x, [.. categories], missing: float.NaN);
+            else if (keys > 0)
+                x = OneHot(x, [.. Enumerable.Range(1, keys).Select(key => (float)key)], missing: 0);
+            if (state.Replacement is { } replacement)
+                x = Replace(x, replacement.Fields[f]);
+            OnnxTensor finite = (x * 0f).Reduce(Reduction.Sum, 1);
+            unknown = unknown is { } others ? others + finite : finite;
+            fields.Add(x);
+        }
+        return ([.. fields], unknown!.Value);
+    }
+
+    // (B, 1) → (B, values): one where it is the value, zero elsewhere; all are missing where it is none.
+    private static OnnxTensor OneHot(OnnxTensor x, float[] values, float missing)
+    {
+        OnnxTensor known = Row(x.Graph, values);
+        OnnxTensor equal = x.Graph.Node("Equal", [-1, values.Length], [x, known]);
+        OnnxTensor slots = x.Graph.Node("Cast", [-1, values.Length], [equal], ("to", (int)OnnxType.Float));
+        return missing == 0
+            ? slots
+            : OnnxTensor.IfLess(
+                slots.Reduce(Reduction.Max, 1), x.Graph.Constant(0.5f), x.Graph.Constant(missing), slots);
+    }
+
+    private static OnnxTensor Replace(OnnxTensor x, NonFiniteReplacement.SlotRange range)
+    {
+        OnnxGraph graph = x.Graph;
+        OnnxTensor isNaN = graph.Node("IsNaN", x.Shape, [x]);
+        OnnxTensor most = graph.Constant(float.MaxValue), least = graph.Constant(float.MinValue);
+        OnnxTensor known = graph.Node("Where", x.Shape, [isNaN, Row(graph, range.Mean), x]);
+        known = OnnxTensor.IfLess(most, known, Row(graph, range.Max), known);
+        return OnnxTensor.IfLess(known, least, Row(graph, range.Min), known);
+    }
+
+    private static OnnxTensor ScaledConditions(Scope<OnnxTensor> w, OnnxTensor[] conditions) =>
+        Scaler.OfConditions(w).Apply(conditions.Length == 1 ? conditions[0] : OnnxTensor.Concat(1, conditions));
+
+    // What TrainedVector adds to scores: likelihoods are those of rows as they come, and constants count that changed.
+    private static OnnxTensor InUnitsOfTheData(
+        Scope<OnnxTensor> w, TrainedVector model, OnnxTensor rows, OnnxTensor z, OnnxTensor score, bool sum)
+    {
+        Scaler scaler = Scaler.OfFeatures(w);
+        if (model.Network is IScorer { IsLogLikelihood: true })
+            score -= Sum(scaler.LogDerivative(z));
+        if (model.Features.Constants.Length == 0)
+            return score;
+        OnnxTensor distance = (rows - scaler.Mean).Apply(Function.Abs).Clamp(0, float.MaxValue), no = w.Constant(0);
+        OnnxTensor strange = ((distance + 1).Apply(Function.Log) + 1) * TrainedVector.ChangedConstant;
+        OnnxTensor varies = OnnxTensor.IfLess(no, scaler.Scale, no, OnnxTensor.IfLess(no, distance, strange, no));
+        return score + Sum(varies);
+
+        OnnxTensor Sum(OnnxTensor values) => sum ? values.Reduce(Reduction.Sum, 1) : values;
+    }
+
+    private static OnnxTensor Row(OnnxGraph graph, float[] values) => graph.Constant(
+        string.Join(',', values.Select(v => v.ToString("R", CultureInfo.InvariantCulture))), OnnxType.Float,
+        [values.Length], values);
+
+    private static void Describe(OnnxExport graph, VectorModelState state, string content)
+    {
+        graph.Describe("family", state.Family.Name);
+        graph.Describe("content", content);
+        for (int f = 1; f < state.Fields.Count; f++)
+        {
+            VectorSchemaColumn column = state.Schema.Columns[f];
+            graph.Describe("input." + column.Name, column.Type.KeyCount > 0
+                ? "a key's number, counted from 1; 0 is a missing one"
+                : column.Type.Item == "Boolean" ? "1 for true, 0 for false" : "a number");
+        }
+    }
+
+    /// <summary><see cref="VectorScaler"/> as a part of a graph.</summary>
+    private readonly record struct Scaler(OnnxTensor Mean, OnnxTensor Scale, OnnxTensor Limit)
+    {
+        public static Scaler OfFeatures(Scope<OnnxTensor> w)
+        {
+            (string mean, string scale, string limit) = VectorNetwork.FeatureScalerNames;
+            return new(w[mean], w[scale], w[limit]);
+        }
+
+        public static Scaler OfConditions(Scope<OnnxTensor> w)
+        {
+            (string mean, string scale) = VectorNetwork.ConditionScalerNames;
+            return new(w[mean], w[scale], w.Constant(VectorScaler.Linear));
+        }
+
+        private OnnxTensor No => Mean.Graph.Constant(0);
+
+        public OnnxTensor Apply(OnnxTensor rows)
+        {
+            // A constant feature's difference is multiplied by zero: it has to be finite.
+            OnnxTensor z = (rows - Mean).Clamp(float.MinValue, float.MaxValue) * Scale;
+            OnnxTensor size = z.Apply(Function.Abs).Clamp(0, VectorScaler.Largest);
+            OnnxTensor beyond = OnnxTensor.Max(size - Limit, No);
+            return Signed(z, size - beyond + (beyond + 1).Apply(Function.Log));
+        }
+
+        public OnnxTensor Undo(OnnxTensor z)
+        {
+            OnnxTensor size = z.Apply(Function.Abs), beyond = OnnxTensor.Max(size - Limit, No);
+            OnnxTensor far = beyond.Clamp(0, VectorScaler.LargestBeyond).Apply(Function.Exp) - 1;
+            return OnnxTensor.IfLess(No, Scale, Signed(z, size - beyond + far) / Scale, No) + Mean;
+        }
+
+        public OnnxTensor LogDerivative(OnnxTensor z)
+        {
+            OnnxTensor beyond = (z.Apply(Function.Abs) - Limit).Clamp(0, VectorScaler.LargestBeyond);
+            return OnnxTensor.IfLess(No, Scale, Scale.Apply(Function.Log) - beyond, No);
+        }
+
+        private OnnxTensor Signed(OnnxTensor sign, OnnxTensor size) => OnnxTensor.IfLess(sign, No, -size, size);
+    }
+}

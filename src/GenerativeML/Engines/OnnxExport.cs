@@ -1,0 +1,103 @@
+namespace GenerativeML;
+
+/// <summary>What an ONNX file computes: one of the things that a model can do.</summary>
+public enum OnnxContent
+{
+    /// <summary>The columns that <c>Transform</c> adds to rows, of those that it reads.</summary>
+    Transform,
+
+    /// <summary>Generated rows, of random numbers and conditions.</summary>
+    Generate,
+
+    /// <summary>A GPT's logits of the token that follows each token of whole sequences.</summary>
+    Logits,
+
+    /// <summary>
+    /// The same for tokens that follow others, whose keys and values are inputs, and outputs for the next step.
+    /// </summary>
+    LogitsWithCache,
+}
+
+/// <summary>
+/// A graph that is handed out: inputs and outputs have names that users know, all operations are ONNX's own, and it says
+/// what it is. Its attention is written in products; with a cache, keys and values of earlier tokens go in and come out.
+/// </summary>
+internal sealed class OnnxExport : OnnxGraph
+{
+    /// <summary>Larger weights, together, are in a file beside it: messages of the format end at 2 GB.</summary>
+    public const long LargestInline = 1L << 28;
+
+    private readonly HostWeights _weights;
+    private readonly List<(string Key, string Value)> _metadata = [];
+    private readonly List<(OnnxTensor Key, OnnxTensor Value)> _past = [];
+    private int _layer;
+
+    /// <summary>A graph of weights, with the names of what will go in and come out.</summary>
+    public OnnxExport(HostWeights weights, params IEnumerable<string> names)
+        : base(weights)
+    {
+        _weights = weights;
+        string prefix = "net.";
+        while (names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+            prefix = "_" + prefix;
+        Prefix = prefix;
+        Describe("producer", $"GenerativeML {typeof(OnnxExport).Assembly.GetName().Version}");
+    }
+
+    /// <summary>The numbers of a sequence's tokens, (T), and of all that they attend to, (S), earlier ones too.</summary>
+    public (OnnxTensor Queries, OnnxTensor Keys) Positions { get; set; }
+
+    /// <summary>Adds to what the file says of itself.</summary>
+    public void Describe(string key, string value) => _metadata.Add(("generativeml." + key, value));
+
+    /// <summary>
+    /// Writes the file, and where weights are large, before it, one beside it whose name has <c>.data</c> behind. Each
+    /// appears under its name when it is complete.
+    /// </summary>
+    public void Save(string path, long largestInline = LargestInline)
+    {
+        (byte[] file, IReadOnlyList<string> external) =
+            ToFile(largestInline, Path.GetFileName(path) + ".data", [.. _metadata]);
+        if (external.Count > 0)
+        {
+            AtomicFile.Write(path + ".data", stream =>
+            {
+                foreach (string name in external)
+                    _weights.Write(_weights.Find(name)!, stream.Write);
+            });
+        }
+        AtomicFile.Write(path, stream => stream.Write(file));
+    }
+
+    /// <summary>Numbers from one, inclusive, to another, exclusive, both scalars, as indices, (T).</summary>
+    public OnnxTensor Range(OnnxTensor start, OnnxTensor end) =>
+        Node("Range", [-1], [start, end, Constant<long>("step", OnnxType.Int64, [], [1])]);
+
+    /// <summary>Declares the keys and values of earlier tokens, (B, heads, P, width), of all layers; gives P.</summary>
+    public OnnxTensor AddPast(int layers, int heads, int width)
+    {
+        for (int i = 0; i < layers; i++)
+            _past.Add((Past(i, "key"), Past(i, "value")));
+        return _past[0].Key.Sizes(2, 3).Squeeze(0);
+
+        OnnxTensor Past(int layer, string what) => Input(
+            $"past_key_values.{layer}.{what}", OnnxType.Float, [-1, heads, -1, width], ["batch", "", "past"]);
+    }
+
+    public override OnnxTensor Attention(
+        OnnxTensor queryKeyValue, int heads, int width, string layer, double dropout)
+    {
+        OnnxTensor all = queryKeyValue.Reshape(0, 0, 3 * heads, width).Transpose(0, 2, 1, 3); // (B, 3·heads, T, width)
+        OnnxTensor query = all.Slice(1, 0, heads), key = all.Slice(1, heads, heads), value = all.Slice(1, 2 * heads, heads);
+        if (_past.Count > 0)
+        {
+            (key, value) = (OnnxTensor.Concat(2, _past[_layer].Key, key), OnnxTensor.Concat(2, _past[_layer].Value, value));
+            Output($"present.{_layer}.key", key, OnnxType.Float, "batch", "", "total");
+            Output($"present.{_layer++}.value", value, OnnxType.Float, "batch", "", "total");
+        }
+        OnnxTensor scores = query.MatMul(key.Transpose(0, 1, 3, 2)) * (1 / MathF.Sqrt(width)); // (B, heads, T, S)
+        OnnxTensor seen = OnnxTensor.IfLess(
+            Positions.Queries.Unsqueeze(1), Positions.Keys, Constant(float.NegativeInfinity), scores);
+        return seen.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, 0, heads * width);
+    }
+}

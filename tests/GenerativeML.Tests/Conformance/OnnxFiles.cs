@@ -1,0 +1,80 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.OnnxRuntime;
+
+namespace GenerativeML.Tests.Conformance;
+
+/// <summary>Runs ONNX files as others would: by ONNX Runtime alone, by names.</summary>
+internal static class OnnxFiles
+{
+    /// <summary>Writes a model, and again after loading it, which gives the same file; and runs it.</summary>
+    public static Dictionary<string, float[]> SaveAndRun(
+        ITransformer model, OnnxContent? content, int rows, params (string Name, float[] Values)[] inputs)
+    {
+        string folder = Directory.CreateTempSubdirectory("genml-onnx").FullName;
+        try
+        {
+            string path = Path.Combine(folder, "model.onnx"), again = Path.Combine(folder, "again.onnx");
+            model.SaveOnnx(path, content);
+            using var saved = new MemoryStream();
+            new MLContext().Model.Save(model, null, saved);
+            ITransformer loaded = new MLContext().Model.Load(saved, out _);
+            loaded.SaveOnnx(again, content);
+            CollectionAssert.AreEqual(File.ReadAllBytes(path), File.ReadAllBytes(again));
+            Assert.HasCount(2, Directory.GetFiles(folder), "something is left over");
+            return Run(path, rows, inputs);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>All outputs of a file, by name; of Booleans, ones and zeros.</summary>
+    public static Dictionary<string, float[]> Run(string path, int rows, params (string Name, float[] Values)[] inputs)
+    {
+        using var session = new InferenceSession(path);
+        Assert.AreEqual("", Foreign(path), "operations that are not ONNX's own");
+        CollectionAssert.AreEquivalent(inputs.Select(i => i.Name).ToArray(), session.InputNames.ToArray());
+        OrtValue[] values = [.. inputs.Select(i => OrtValue.CreateTensorValueFromMemory(i.Values, [rows, i.Values.Length / rows]))];
+        using var options = new RunOptions();
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Run(options, [.. inputs.Select(i => i.Name)], values, session.OutputNames);
+        var outputs = new Dictionary<string, float[]>();
+        for (int i = 0; i < results.Count; i++)
+        {
+            Assert.AreEqual(rows, results[i].GetTensorTypeAndShape().Shape[0]);
+            outputs[session.OutputNames[i]] = results[i].GetTensorTypeAndShape().ElementDataType
+                == Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Bool
+                ? [.. results[i].GetTensorDataAsSpan<bool>().ToArray().Select(b => b ? 1f : 0f)]
+                : results[i].GetTensorDataAsSpan<float>().ToArray();
+        }
+        Array.ForEach(values, v => v.Dispose());
+        return outputs;
+    }
+
+    /// <summary>A column's numbers, row after row.</summary>
+    public static float[] Column(IDataView view, string name) => view.Schema[name].Type switch
+    {
+        VectorDataViewType => [.. view.GetColumn<float[]>(name).SelectMany(row => row)],
+        BooleanDataViewType => [.. view.GetColumn<bool>(name).Select(b => b ? 1f : 0f)],
+        KeyDataViewType => [.. view.GetColumn<uint>(name).Select(key => (float)key)],
+        _ => [.. view.GetColumn<float>(name)],
+    };
+
+    /// <summary>Equal to 1e-5 of their size, and of the usual size of their column; NaN where NaN is.</summary>
+    public static void AssertClose(float[] expected, float[] actual, string column)
+    {
+        Assert.HasCount(expected.Length, actual, column);
+        float usual = expected.Where(float.IsFinite).Select(Math.Abs).DefaultIfEmpty().Average();
+        for (int i = 0; i < expected.Length; i++)
+        {
+            bool close = expected[i].Equals(actual[i])
+                || Math.Abs(expected[i] - actual[i]) <= 1e-5f * (Math.Abs(expected[i]) + usual);
+            Assert.IsTrue(close, $"{column}[{i}] is {actual[i]}, not {expected[i]}");
+        }
+    }
+
+    private static string Foreign(string path) =>
+        File.ReadAllBytes(path).AsSpan().IndexOf("com.microsoft"u8) >= 0 ? "com.microsoft" : "";
+}
