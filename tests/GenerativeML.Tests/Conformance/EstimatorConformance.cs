@@ -248,7 +248,6 @@ public sealed partial class EstimatorConformance
         {
             < 900 => v[row % 4], 920 => float.NaN, 940 => float.PositiveInfinity, _ => v[row % 4] * row * row,
         });
-        (string, float[]) input = ("Features", OnnxFiles.Column(data, "Features"));
         if (family.Name == "gan with latent search")
         {
             StringAssert.Contains(
@@ -256,7 +255,8 @@ public sealed partial class EstimatorConformance
             return;
         }
         IDataView view = fitted.Transformer.Transform(data);
-        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(fitted.Transformer, null, 1000, input);
+        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(
+            fitted.Transformer, null, 1000, (name, _) => OnnxFiles.Column(data, name));
         string[] added = [.. view.Schema.Skip(data.Schema.Count).Select(c => c.Name)];
         Assert.HasCount(added.Length, outputs);
         foreach (string column in added)

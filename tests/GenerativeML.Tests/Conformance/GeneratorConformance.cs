@@ -71,6 +71,36 @@ public sealed class GeneratorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void An_ONNX_file_generates_what_Generate_gives(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        ITransformer transformer = model.Transformer;
+        if (family.Columns.Contains("Flag")) // a table
+        {
+            StringAssert.Contains(
+                Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx")).Message, "tables");
+            return;
+        }
+        // A block of rows, and the numbers that it is made of: all normal ones, then the uniform ones.
+        const int count = 1024;
+        IDataView view = model.Rows(count);
+        var random = new SplitMix64(SplitMix64.Derive(7, RandomPurpose.Generation, 0));
+        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(transformer, OnnxContent.Generate, count, (name, width) =>
+        {
+            float[] values = new float[count * width];
+            if (name == "random_normal")
+                NormalNumbers.Fill(ref random, values);
+            else if (name != "random_uniform")
+                return OnnxFiles.Column(view, name);
+            else
+                values = [.. values.Select(_ => (float)((random.Next() >> 40) * (1.0 / (1 << 24))))];
+            return values;
+        });
+        OnnxFiles.AssertClose(OnnxFiles.Column(view, "Features"), outputs["Features"], "Features");
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void Training_repeats_itself_to_the_bit_and_the_seed_decides(GeneratorCase family)
     {
         string[] first = Trained(_ml, new() { Seed = 5 }), again = Trained(_ml, new() { Seed = 5 });

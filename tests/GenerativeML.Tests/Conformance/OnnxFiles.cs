@@ -9,7 +9,7 @@ internal static class OnnxFiles
 {
     /// <summary>Writes a model, and again after loading it, which gives the same file; and runs it.</summary>
     public static Dictionary<string, float[]> SaveAndRun(
-        ITransformer model, OnnxContent? content, int rows, params (string Name, float[] Values)[] inputs)
+        ITransformer model, OnnxContent? content, int rows, Func<string, int, float[]> input)
     {
         string folder = Directory.CreateTempSubdirectory("genml-onnx").FullName;
         try
@@ -22,7 +22,7 @@ internal static class OnnxFiles
             loaded.SaveOnnx(again, content);
             CollectionAssert.AreEqual(File.ReadAllBytes(path), File.ReadAllBytes(again));
             Assert.HasCount(2, Directory.GetFiles(folder), "something is left over");
-            return Run(path, rows, inputs);
+            return Run(path, rows, input);
         }
         finally
         {
@@ -30,16 +30,21 @@ internal static class OnnxFiles
         }
     }
 
-    /// <summary>All outputs of a file, by name; of Booleans, ones and zeros.</summary>
-    public static Dictionary<string, float[]> Run(string path, int rows, params (string Name, float[] Values)[] inputs)
+    /// <summary>
+    /// All outputs of a file, by name, for inputs by name and width; of Booleans, ones and zeros.
+    /// </summary>
+    public static Dictionary<string, float[]> Run(string path, int rows, Func<string, int, float[]> input)
     {
         using var session = new InferenceSession(path);
         Assert.AreEqual("", Foreign(path), "operations that are not ONNX's own");
-        CollectionAssert.AreEquivalent(inputs.Select(i => i.Name).ToArray(), session.InputNames.ToArray());
-        OrtValue[] values = [.. inputs.Select(i => OrtValue.CreateTensorValueFromMemory(i.Values, [rows, i.Values.Length / rows]))];
+        OrtValue[] values =
+        [
+            .. session.InputNames.Select(name => (name, width: session.InputMetadata[name].Dimensions[1]))
+                .Select(i => OrtValue.CreateTensorValueFromMemory(input(i.name, i.width), [rows, i.width])),
+        ];
         using var options = new RunOptions();
         using IDisposableReadOnlyCollection<OrtValue> results =
-            session.Run(options, [.. inputs.Select(i => i.Name)], values, session.OutputNames);
+            session.Run(options, session.InputNames, values, session.OutputNames);
         var outputs = new Dictionary<string, float[]>();
         for (int i = 0; i < results.Count; i++)
         {

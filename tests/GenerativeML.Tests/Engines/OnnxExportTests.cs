@@ -1,0 +1,166 @@
+using GenerativeML.Tests.Conformance;
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.OnnxRuntime;
+
+namespace GenerativeML.Tests.Engines;
+
+/// <summary>What ONNX files promise beside what all families are tested for by the conformance suite.</summary>
+[TestClass]
+public sealed class OnnxExportTests
+{
+    private readonly MLContext _ml = new(seed: 1);
+    private readonly string _folder = Directory.CreateTempSubdirectory("genml-onnx").FullName;
+
+    private string FilePath => Path.Combine(_folder, "model.onnx");
+
+    [TestCleanup]
+    public void Cleanup() => Directory.Delete(_folder, recursive: true);
+
+    [TestMethod]
+    public void Conditions_constants_replacements_and_names_that_a_graph_has_itself_are_part_of_the_file()
+    {
+        TableView Data(int rows, bool fresh) => new TableView(rows)
+            .Add("Kind", new KeyDataViewType(typeof(uint), 3), row => (uint)(fresh ? row % 4 : row % 3 + 1))
+            .Add("net.0", NumberDataViewType.Single, row => fresh && row % 7 == 3 ? 12f : row % 5)
+            .Add("Size", NumberDataViewType.Single, row => fresh && row == 11 ? float.NegativeInfinity : row * 0.37f)
+            .AddVector("memory", 3, row =>
+            [
+                MathF.Sin(row) * 100, fresh && row % 9 == 4 ? 5 + row : 5,
+                fresh && row % 11 == 3 ? float.NaN : fresh && row % 11 == 5 ? float.PositiveInfinity : row % 17,
+            ]);
+        foreach (NonFiniteValues nonFinite in new[] { NonFiniteValues.Error, NonFiniteValues.Replace })
+        {
+            using var model = _ml.AnomalyDetection.Trainers.VariationalAutoencoder(new VaeOptions
+            {
+                FeatureColumnName = "memory", ConditionColumnNames = ["Kind", "net.0", "Size"], Epochs = 1,
+                HiddenLayers = [8], LatentDimension = 2, NonFiniteValues = nonFinite, ReferenceRows = 0,
+                FeatureScoreColumnName = "Add_3_0", LatentColumnName = "random_normal",
+            }).Fit(Data(60, fresh: false));
+            TableView fresh = Data(1000, fresh: true);
+            IDataView view = model.Transform(fresh);
+            Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(
+                model, null, 1000, (name, _) => OnnxFiles.Column(fresh, name));
+            float[] scores = OnnxFiles.Column(view, "Score");
+            Assert.AreEqual(nonFinite == NonFiniteValues.Error, scores.Any(float.IsNaN));
+            Assert.IsGreaterThan(50, scores.Count(s => s > 1e6f), "constants that changed");
+            foreach (string column in new[] { "Score", "PredictedLabel", "Add_3_0", "random_normal" })
+                OnnxFiles.AssertClose(OnnxFiles.Column(view, column), outputs[column], column);
+        }
+    }
+
+    [TestMethod]
+    public void MLNET_applies_the_file_of_a_chains_model_and_its_own_conversion_names_SaveOnnx()
+    {
+        IDataView data = ConformanceData.Table(60);
+        ITransformer chain = _ml.Transforms.CopyColumns("Copy", "Features")
+            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions { FeatureColumnName = "Copy", Epochs = 1 }))
+            .Append(_ml.Transforms.CopyColumns("Last", "Score"))
+            .Fit(data);
+        using var file = new MemoryStream();
+        foreach (IDataView input in new[] { data, ConformanceData.Table(3) })
+        {
+            var refused = Assert.Throws<NotSupportedException>(() => _ml.Model.ConvertToOnnx(chain, input, file));
+            StringAssert.Contains(refused.Message, "SaveOnnx");
+        }
+        Assert.AreEqual(0, file.Length);
+        ITransformer before = _ml.Transforms.CopyColumns("Copy", "Features").Fit(data);
+        _ml.Model.ConvertToOnnx(before, data, file);
+        Assert.IsGreaterThan(0, file.Length);
+
+        chain.SaveOnnx(FilePath);
+        IDataView scored = chain.Transform(data), copied = before.Transform(data);
+        using var applied = (IDisposable)_ml.Transforms.ApplyOnnxModel(["Score", "PredictedLabel"], ["Copy"], FilePath)
+            .Fit(copied);
+        IDataView theirs = ((ITransformer)applied).Transform(copied);
+        OnnxFiles.AssertClose(OnnxFiles.Column(scored, "Score"), OnnxFiles.Column(theirs, "Score"), "Score");
+        CollectionAssert.AreEqual(
+            scored.GetColumn<bool>("PredictedLabel").ToArray(),
+            theirs.GetColumn<bool[]>("PredictedLabel").Select(label => label[0]).ToArray());
+    }
+
+    [TestMethod]
+    public void The_threshold_of_the_moment_is_in_the_file_and_large_weights_are_beside_it()
+    {
+        IDataView data = ConformanceData.Table(60);
+        using var detector = _ml.AnomalyDetection.Trainers.GaussianMixture(new() { Components = 2, Epochs = 2 }).Fit(data);
+        detector.Threshold = OnnxFiles.Column(detector.Transform(data), "Score").Order().ElementAt(30);
+        detector.ToOnnx(null).Save(FilePath, largestInline: 0);
+        CollectionAssert.AreEquivalent(
+            new[] { "model.onnx", "model.onnx.data" }, Directory.GetFiles(_folder).Select(Path.GetFileName).ToArray());
+        Dictionary<string, float[]> outputs = OnnxFiles.Run(FilePath, 60, (name, _) => OnnxFiles.Column(data, name));
+        CollectionAssert.AreEqual(
+            OnnxFiles.Column(detector.Transform(data), "PredictedLabel"), outputs["PredictedLabel"]);
+        using var session = new InferenceSession(FilePath);
+        Assert.AreEqual("gaussian mixture", session.ModelMetadata.CustomMetadataMap["generativeml.family"]);
+        CollectionAssert.Contains(session.ModelMetadata.CustomMetadataMap.Keys.ToArray(), "generativeml.threshold");
+    }
+
+    [TestMethod]
+    public void A_GPTs_logits_are_those_of_its_decoder_with_and_without_a_cache()
+    {
+        GptNetwork network = RandomGpt.Network(71, 40, 3, 3, 24, true, GeluForm.Tanh, true);
+        using var model = new TrainedGpt(network, RandomGpt.Weights(network));
+        int[][] texts = [RandomGpt.Tokens(30, 71), RandomGpt.Tokens(30, 71, seed: 2)];
+        using SequenceState decoder = model.NewDecoder(slots: 1, capacity: 30);
+        float[] expected = [.. texts.SelectMany(text =>
+        {
+            decoder.Read(0, 0, text, all: true);
+            return Enumerable.Range(0, 30).SelectMany(i => decoder.Logits(i).ToArray()).ToArray();
+        })];
+
+        model.ToOnnx(cached: false).Save(FilePath);
+        using (var whole = new InferenceSession(FilePath))
+        {
+            using OrtValue tokens = Tokens(texts, 0, 30);
+            using var results = whole.Run(new RunOptions(), ["input_ids"], [tokens], ["logits", "hidden_states"]);
+            OnnxFiles.AssertClose(expected, results[0].GetTensorDataAsSpan<float>().ToArray(), "logits");
+            CollectionAssert.AreEqual(new long[] { 2, 30, 24 }, results[1].GetTensorTypeAndShape().Shape);
+        }
+
+        model.ToOnnx(cached: true).Save(FilePath);
+        using var stepwise = new InferenceSession(FilePath);
+        string[] past = [.. stepwise.InputNames.Where(n => n != "input_ids")];
+        string[] present = [.. past.Select(n => n.Replace("past_key_values", "present", StringComparison.Ordinal))];
+        Assert.HasCount(6, past);
+        OrtValue[] cache = [.. past.Select(_ => OrtValue.CreateAllocatedTensorValue(
+            OrtAllocator.DefaultInstance, Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, [2, 3, 0, 8]))];
+        // A prompt, then several tokens at once, then one by one.
+        foreach ((int first, int count) in new[] { (0, 12), (12, 5), (17, 1), (18, 1) })
+        {
+            using OrtValue tokens = Tokens(texts, first, count);
+            IDisposableReadOnlyCollection<OrtValue> results = stepwise.Run(
+                new RunOptions(), ["input_ids", .. past], [tokens, .. cache], ["logits", .. present]);
+            float[] actual = results[0].GetTensorDataAsSpan<float>().ToArray();
+            for (int text = 0; text < 2; text++)
+            {
+                OnnxFiles.AssertClose(
+                    expected[((text * 30 + first) * 71)..((text * 30 + first + count) * 71)],
+                    actual[(text * count * 71)..((text + 1) * count * 71)], $"logits from {first} on");
+            }
+            cache = [.. results.Skip(1)];
+        }
+
+        static OrtValue Tokens(int[][] texts, int first, int count) => OrtValue.CreateTensorValueFromMemory<long>(
+            [.. texts.SelectMany(text => text[first..(first + count)]).Select(t => (long)t)], [texts.Length, count]);
+    }
+
+    [TestMethod]
+    public void What_a_model_cannot_do_is_said()
+    {
+        IDataView data = ConformanceData.Table(60);
+        using var detector = _ml.AnomalyDetection.Trainers.GaussianMixture(new() { Components = 2, Epochs = 2 }).Fit(data);
+        using var autoencoder = _ml.Generative.AutoencoderFeaturizer("Latent", "Features", new() { Epochs = 1 }).Fit(data);
+        ITransformer none = _ml.Transforms.CopyColumns("Copy", "Features").Fit(data);
+        StringAssert.Contains(
+            Assert.Throws<NotSupportedException>(() => detector.SaveOnnx(FilePath, OnnxContent.Logits)).Message, "GPT");
+        StringAssert.Contains(
+            Assert.Throws<NotSupportedException>(() => autoencoder.SaveOnnx(FilePath, OnnxContent.Generate)).Message,
+            "generate");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => none.SaveOnnx(FilePath)).Message, "ConvertToOnnx");
+        Assert.Throws<ArgumentException>(() => detector.SaveOnnx(" "));
+        Assert.IsEmpty(Directory.GetFiles(_folder));
+    }
+}
