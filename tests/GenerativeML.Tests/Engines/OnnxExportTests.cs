@@ -51,6 +51,21 @@ public sealed class OnnxExportTests
     }
 
     [TestMethod]
+    public void Rows_far_out_are_generated_in_the_units_of_the_data()
+    {
+        IDataView data = ConformanceData.Table(60);
+        using var flow = _ml.Generative.RealNvp(new() { Couplings = 2, HiddenLayers = [8], Epochs = 1 }).Fit(data);
+        float[] normal = [.. Enumerable.Range(0, 400).Select(i => MathF.Sin(i) * 12)];
+        TrainedVector model = flow.State.Model;
+        float[] expected = model.Run(
+            new TrainedVector.SamplePass((ISampler)model.Network, conditional: false), normal, default, 100, [4])[0];
+        Assert.IsGreaterThan(20, expected.Count(z => Math.Abs(z) > VectorScaler.Linear));
+        model.Features.Undo(expected);
+        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(flow, OnnxContent.Generate, 100, (_, _) => normal);
+        OnnxFiles.AssertClose(expected, outputs["Features"], "Features");
+    }
+
+    [TestMethod]
     public void MLNET_applies_the_file_of_a_chains_model_and_its_own_conversion_names_SaveOnnx()
     {
         IDataView data = ConformanceData.Table(60);
