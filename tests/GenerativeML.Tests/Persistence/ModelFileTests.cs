@@ -104,6 +104,36 @@ public sealed class ModelFileTests
     }
 
     [TestMethod]
+    public void The_log_and_the_base_exception_say_why_a_chain_is_not_loaded()
+    {
+        byte[] saved = Replace(
+            Save(Chain(Data()), Data().Schema), "options.json",
+            "{\"format\": 2, \"family\": \"unheard of\", \"options\": {}}");
+        var context = new MLContext();
+        var log = new List<string>();
+        context.Log += (_, e) => log.Add($"{e.Kind} {e.RawMessage}");
+        Exception error = Assert.Throws<Exception>(() => context.Model.Load(new MemoryStream(saved), out _));
+        StringAssert.Contains(error.GetBaseException().Message, "'unheard of'");
+        Assert.Contains("Error " + error.GetBaseException().Message, log);
+    }
+
+    [TestMethod]
+    public void A_loading_error_with_a_cause_of_its_own_is_still_the_innermost()
+    {
+        // An option that training decides is open, which is an error within an error.
+        using VectorTransformer mixture = _ml.AnomalyDetection.Trainers
+            .GaussianMixture(new GaussianMixtureOptions { Components = 2, Epochs = 1 })
+            .Fit(Conformance.ConformanceData.Table(40));
+        byte[] saved = Save(mixture, null);
+        string options = Entries(saved).Single(e => e.Contains("options.json:", StringComparison.Ordinal));
+        options = options[options.IndexOf('{', StringComparison.Ordinal)..];
+        saved = Replace(saved, "options.json", options.Replace(
+            "\"components\": 2", "\"components\": null", StringComparison.Ordinal));
+        Exception error = Assert.Throws<Exception>(() => Load(saved, out _)).GetBaseException();
+        Assert.AreEqual("The saved model's options leave open what training decides.", error.Message);
+    }
+
+    [TestMethod]
     public void A_disposed_transformer_can_be_saved()
     {
         var transformer = new AffineTransformer(new AffineModel());

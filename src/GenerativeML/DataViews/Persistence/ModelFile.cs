@@ -60,8 +60,15 @@ internal static class ModelFile
         }
         catch (Exception error) when (error is FormatException or InvalidOperationException)
         {
-            // Marked as ML.NET's own, so that it reports an error of loading and not one of reflection.
-            throw env.Process(error);
+            // ML.NET wraps what a loader throws in two errors that say nothing. So the log says it, and the innermost
+            // of them, which GetBaseException gives, is this one. Marked as ML.NET's own, so that it reports an error
+            // of loading and not one of reflection.
+            using (IChannel channel = env.Register(LoaderSignature).Start("Loading"))
+                channel.Error(MessageSensitivity.None, error.Message);
+            Exception innermost = error.InnerException is null ? error
+                : error is FormatException ? new FormatException(error.Message)
+                : new InvalidOperationException(error.Message);
+            throw env.Process(innermost);
         }
     }
 
