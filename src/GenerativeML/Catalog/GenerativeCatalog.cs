@@ -258,8 +258,21 @@ public static class GenerativeModelExtensions
     /// <returns>The last generator of the chain.</returns>
     /// <exception cref="InvalidOperationException">There is none.</exception>
     public static IDataGenerator FindGenerator(this ITransformer model) =>
-        Find<IDataGenerator>(model) ?? throw new InvalidOperationException(
+        FindLast<IDataGenerator>(model) ?? throw new InvalidOperationException(
             "Nothing in this model generates rows: models of TabularVae, TabularGan, Vae, Gan and the like do.");
+
+    /// <summary>
+    /// Finds a transformer of a class, or what an interface describes, in a fitted or loaded model, however deep in
+    /// chains it is: such as a <see cref="GptTransformer"/> to stream texts, an <see cref="IAnomalyDetector"/> to set its
+    /// threshold.
+    /// </summary>
+    /// <typeparam name="T">What is looked for.</typeparam>
+    /// <param name="model">A transformer, or a chain of them.</param>
+    /// <returns>The last one of the chain.</returns>
+    /// <exception cref="InvalidOperationException">There is none.</exception>
+    public static T Find<T>(this ITransformer model)
+        where T : class => FindLast<T>(model)
+            ?? throw new InvalidOperationException($"There is no {typeof(T).Name} in this model.");
 
     /// <summary>
     /// Writes a model of this package as an ONNX file, which any ONNX Runtime of version 1.17 or later computes, and
@@ -300,19 +313,19 @@ public static class GenerativeModelExtensions
     public static void SaveOnnx(this ITransformer model, string path, OnnxContent? content = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        GenerativeTransformer found = Find<GenerativeTransformer>(model) ?? throw new InvalidOperationException(
+        GenerativeTransformer found = FindLast<GenerativeTransformer>(model) ?? throw new InvalidOperationException(
             "Nothing in this model is of this package. ml.Model.ConvertToOnnx writes ML.NET's own transformers.");
         found.ToOnnx(content).Save(path);
     }
 
-    private static T? Find<T>(ITransformer model)
+    private static T? FindLast<T>(ITransformer model)
         where T : class
     {
         ArgumentNullException.ThrowIfNull(model);
         return model switch
         {
             T found => found,
-            IEnumerable<ITransformer> chain => chain.Select(Find<T>).LastOrDefault(found => found is not null),
+            IEnumerable<ITransformer> chain => chain.Select(FindLast<T>).LastOrDefault(found => found is not null),
             _ => null,
         };
     }

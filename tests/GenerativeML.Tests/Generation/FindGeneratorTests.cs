@@ -23,6 +23,7 @@ public sealed class FindGeneratorTests
         Assert.HasCount(5, expected);
         ITransformer loaded = new MLContext().Model.Load(saved, out _);
         CollectionAssert.AreEqual(expected, ViewRows.Read(loaded.FindGenerator().Generate(5, seed: 7)));
+        Assert.AreSame(loaded.FindGenerator(), loaded.Find<VectorGenerator>());
     }
 
     [TestMethod]
@@ -31,6 +32,8 @@ public sealed class FindGeneratorTests
         var ml = new MLContext(seed: 1);
         ITransformer none = ml.Transforms.CopyColumns("Copy", "Features").Fit(ConformanceData.Table(2));
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => none.FindGenerator()).Message, "generates rows");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => none.Find<GptTransformer>()).Message, "GptTransformer");
         Assert.Throws<ArgumentNullException>(() => ((ITransformer)null!).FindGenerator());
     }
 }

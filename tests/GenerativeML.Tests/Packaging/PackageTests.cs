@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.IO.Compression;
 using System.Reflection;
 using System.Text.RegularExpressions;
@@ -10,50 +11,18 @@ namespace GenerativeML.Tests.Packaging;
 [TestClass]
 public sealed partial class PackageTests
 {
-    /// <summary>What stands around the README's first program: where it lies, and the rows that it reads.</summary>
-    private const string Before =
+    /// <summary>What the README's other blocks are given; those after each other know what the earlier ones made.</summary>
+    private const string Around =
         """
         using GenerativeML;
         using Microsoft.ML;
-        using Microsoft.ML.Data;
 
-        string[] sensors = ["Vibration", "Temperature", "Current"];
-        IDataView readings = Rows(2000, 0), test = Rows(500, 50);
-
-        static IDataView Rows(int normal, int strange)
+        static class Blocks
         {
-            Random random = new(1);
-            return new MLContext().Data.LoadFromEnumerable(Enumerable.Range(0, normal + strange).Select(i =>
+            static void Run(MLContext ml, IDataView adult, IDataView test, IDataView texts, ITransformer loaded)
             {
-                float load = random.NextSingle();
-                return new Reading
-                {
-                    Vibration = load + 0.1f * random.NextSingle(),
-                    Temperature = (i < normal ? load : 1 - load) + 0.1f * random.NextSingle() + 40,
-                    Current = 2 * load + 0.1f * random.NextSingle(),
-                    Label = i < normal ? 0 : 1,
-                };
-            }).ToArray());
-        }
-
-        """;
-
-    /// <summary>It leaves metrics and a saved model, which a context that knows nothing of it can load.</summary>
-    private const string After =
-        """
-
-        ITransformer again = new MLContext().Model.Load("detector.zip", out DataViewSchema saved);
-        int rows = again.Transform(test).GetColumn<float>("Score").Count(float.IsFinite);
-        bool good = metrics.AreaUnderRocCurve > 0.75 && rows == 550 && saved.Count > 0;
-        Console.WriteLine($"AUROC {metrics.AreaUnderRocCurve:F3}, {rows} rows scored again");
-        return good ? 0 : 1;
-
-        sealed class Reading
-        {
-            public float Vibration { get; set; }
-            public float Temperature { get; set; }
-            public float Current { get; set; }
-            public float Label { get; set; }
+                {0}
+            }
         }
         """;
 
@@ -135,18 +104,46 @@ public sealed partial class PackageTests
 
     [TestMethod]
     [Timeout(180_000)]
-    public void The_first_program_of_the_README_runs_from_the_package()
+    public void The_first_program_of_the_README_runs_from_the_package_and_its_other_blocks_compile()
     {
-        (string usings, string program) = FirstProgram();
-        string folder = Project("First", "csproj", "Program.cs", usings + Before + program + After, "TorchSharp-cpu", "Microsoft.ML.OnnxRuntime");
+        string[] blocks =
+        [
+            .. Block().Matches(File.ReadAllText(Path.Combine(s_repository, "README.md")))
+                .Select(block => block.Groups[1].Value.ReplaceLineEndings("\n")),
+        ];
+        Assert.HasCount(4, blocks);
+        foreach (string block in blocks)
+            StringAssert.StartsWith(block, "using GenerativeML;\nusing Microsoft.ML;\n");
+        string folder = Project(
+            "First", "csproj", "Program.cs", blocks[0], "TorchSharp-cpu", "Microsoft.ML.OnnxRuntime");
+        File.WriteAllText(Path.Combine(folder, "Blocks.cs"), Around.Replace(
+            "{0}", UsingDirective().Replace(string.Concat(blocks[1..]), ""), StringComparison.Ordinal));
+        var random = new Random(1);
+        WriteRows("readings.csv", ordinary: 2000, broken: 0);
+        WriteRows("test.csv", ordinary: 500, broken: 50);
+
         (int built, string output) = Dotnet(folder, "build", "-c", "Release", "-v", "quiet");
-        Assert.AreEqual(0, built,
-            "The README's first program does not compile. This test gives it 'readings' and 'test', tables of " +
-            "the columns Vibration, Temperature, Current and Label, and wants 'metrics' and detector.zip of it:\n" +
-            $"{program}\n{output}");
+        Assert.AreEqual(0, built, output);
         (int ran, output) = Dotnet(folder, "run", "-c", "Release", "--no-build");
-        Assert.AreEqual(0, ran, $"The README's first program:\n{program}\n{output}");
-        Assert.Contains("550 rows scored again", output);
+        Assert.AreEqual(0, ran, output);
+        Match auroc = Regex.Match(output, @"^AUROC (\S+)\r?\nTrue, by ", RegexOptions.Multiline);
+        Assert.IsTrue(auroc.Success, output);
+        Assert.IsGreaterThan(0.75, double.Parse(auroc.Groups[1].Value, CultureInfo.CurrentCulture));
+
+        void WriteRows(string name, int ordinary, int broken) => File.WriteAllLines(
+            Path.Combine(folder, name),
+            [
+                "Vibration,Temperature,Current,Broken",
+                .. Enumerable.Range(0, ordinary + broken).Select(i =>
+                {
+                    (double load, bool isBroken) = (random.NextDouble(), i >= ordinary);
+                    return string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{load + Noise():F4},{(isBroken ? 1 - load : load) + Noise() + 40:F4},{2 * load + Noise():F4},{isBroken}");
+                }),
+            ]);
+
+        double Noise() => 0.1 * random.NextDouble();
     }
 
     [TestMethod]
@@ -208,16 +205,6 @@ public sealed partial class PackageTests
         return folder;
     }
 
-    /// <summary>The first C# of the README, with its using directives apart, as they must come first.</summary>
-    private static (string Usings, string Program) FirstProgram()
-    {
-        Match block = FirstBlock().Match(File.ReadAllText(Path.Combine(s_repository, "README.md")));
-        Assert.IsTrue(block.Success, "README.md has no code between a line ```csharp and a line ```.");
-        ILookup<bool, string> lines = block.Groups[1].Value.ReplaceLineEndings("\n").Split('\n')
-            .ToLookup(line => UsingDirective().IsMatch(line));
-        return (string.Concat(lines[true].Select(line => line + "\n")), string.Join('\n', lines[false]));
-    }
-
     private static string VersionOf(string package)
     {
         XDocument versions = XDocument.Load(Path.Combine(s_repository, "Directory.Packages.props"));
@@ -265,9 +252,9 @@ public sealed partial class PackageTests
     }
 
     [GeneratedRegex(@"^```csharp[ \t]*\r?\n(.*?)^```[ \t]*\r?$", RegexOptions.Multiline | RegexOptions.Singleline)]
-    private static partial Regex FirstBlock();
+    private static partial Regex Block();
 
-    [GeneratedRegex(@"^using (static )?[\w.]+;")]
+    [GeneratedRegex(@"^using [\w.]+;\n", RegexOptions.Multiline)]
     private static partial Regex UsingDirective();
 
     [GeneratedRegex(@"^(_rels/|package/|\[Content_Types\])")]
