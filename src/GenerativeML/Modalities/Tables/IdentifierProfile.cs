@@ -14,6 +14,8 @@ internal sealed class IdentifierProfile(TableItem item)
 
     private const int MaxDistinct = 1 << 16, Samples = 100;
 
+    private static readonly string[] s_guids = ["D", "N", "B", "P"]; // as they are written
+
     private readonly List<string> _samples = [];
     private readonly TextPattern _pattern = new();
     private HashSet<ulong>? _distinct = [];
@@ -61,7 +63,7 @@ internal sealed class IdentifierProfile(TableItem item)
         if (item.IsText)
         {
             if (_count == 0 || _guid is not null)
-                _guid = new[] { "D", "N", "B", "P" }.FirstOrDefault(f => Guid.TryParseExact(cells.Texts[field].Span, f, out _));
+                _guid = s_guids.FirstOrDefault(form => Guid.TryParseExact(cells.Texts[field].Span, form, out _));
             _pattern.Add(text);
         }
         _count++;
