@@ -38,7 +38,22 @@ void Train(string name, GanObjective game, int? passes, int number, FileInfo fil
     IDataView rows = ml.Data.LoadFromEnumerable(points.Select(p => new PlanePoint { Features = p }));
 
     GanReport? report = null;
-    AnsiConsole.Live(table).Start(live =>
+    // A table that is drawn again and again is for a terminal; a file gets it once.
+    if (Console.IsOutputRedirected)
+    {
+        Fit(() => { });
+        AnsiConsole.Write(table);
+    }
+    else
+    {
+        AnsiConsole.Live(table).Start(live => Fit(live.Refresh));
+    }
+    foreach (string sentence in report!.Verdict())
+        AnsiConsole.WriteLine(sentence);
+    File.WriteAllText(file.FullName, animation.Write(report.Verdict()));
+    AnsiConsole.WriteLine($"The animation is in {file.FullName}");
+
+    void Fit(Action refresh)
     {
         using GanTransformer gan = ml.Generative.Gan(new GanOptions
         {
@@ -50,16 +65,12 @@ void Train(string name, GanObjective game, int? passes, int number, FileInfo fil
                 table.AddRow(
                     $"{at.Step}", $"{at.DiscriminatorLoss:F3}", $"{at.GeneratorLoss:F3}", $"{at.SlicedWasserstein:F4}",
                     $"{at.MeanDiscrepancy:F4}", $"{at.Coverage:P0}");
-                live.Refresh();
+                refresh();
                 animation.Add(stage);
             },
         }).Fit(rows);
         report = gan.Report;
-    });
-    foreach (string sentence in report!.Verdict())
-        AnsiConsole.WriteLine(sentence);
-    File.WriteAllText(file.FullName, animation.Write(report.Verdict()));
-    AnsiConsole.WriteLine($"The animation is in {file.FullName}");
+    }
 }
 
 /// <summary>A point as ML.NET reads it.</summary>

@@ -55,6 +55,7 @@ internal enum RandomPurpose
     Generation,
     Part,
     Calibration,
+    Identifier,
 }
 
 /// <summary>Normal numbers with mean 0 and deviation 1 that follow from a seed, without torch and on any device.</summary>

@@ -37,6 +37,8 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         .map th { font-weight: 400; text-align: right; padding-right: 7px; white-space: nowrap; color: var(--faint); }
         .map thead th { height: 96px; vertical-align: bottom; padding: 0; } .map thead span { writing-mode: vertical-rl;
                transform: rotate(180deg); }
+        .scale span { display: inline-block; width: 160px; height: 11px; border: 1px solid var(--rule);
+               background: linear-gradient(to right, rgb(45,100,200), transparent, rgb(196,60,40)); }
         .list { width: 100%; border-collapse: collapse; }
         .list td, .list th { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); }
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
@@ -70,8 +72,8 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         <div class="columns">{Columns()}</div>
         <h2>How columns go together</h2>
         <div class="maps">{HeatMap("real", report.Real)}{HeatMap("synthetic", report.Synthetic)}</div>
-        <p class="faint">Two columns of numbers: their correlation, from −1 (blue) to 1 (red). Others: Cramér's V, from
-        0 to 1, numbers in ten bins.</p>
+        <p class="faint scale">−1 <span></span> 1. Two columns of numbers: their correlation. Others: Cramér's V, from 0
+        to 1, numbers in ten bins.</p>
         <h2>The pairs that are least alike</h2>
         <div class="card">{WorstPairs()}</div>
         </main>
@@ -121,6 +123,14 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string Column(ColumnComparison column, int number)
     {
+        if (column.IsIdentifier)
+        {
+            return $"""
+                <div class="card"><h3 title="{Text(column.Name)}">{Text(column.Name)}</h3>
+                <div class="faint">{Invariant($"tells rows apart: {column.RealValueShare:P1} are real values")}</div></div>
+                """;
+        }
+        number -= report.Columns.Take(number).Count(earlier => earlier.IsIdentifier); // among those that are compared
         (double[] real, double[] made, string scale) = column.IsNumeric ? Numbers(number) : Categories(number);
         string missing = column.RealMissing + column.SyntheticMissing > 0
             ? Invariant($", missing {column.RealMissing:P1} and {column.SyntheticMissing:P1}")
@@ -144,7 +154,12 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         if (there.Length == 0)
             return (new double[1], new double[1], "all missing");
         double low = there.Min(x => x[x.Length / 200]), high = there.Max(x => x[x.Length - 1 - x.Length / 200]);
-        return (Shares(a), Shares(b), Invariant($"{low:#,0.###} to {high:#,0.###}"));
+        (double least, double most) = (there.Min(x => x[0]), there.Max(x => x[^1]));
+        return (Shares(a), Shares(b), Range(low, high) + (least < low || most > high
+            ? $"; beyond the ends {Range(least, most)}"
+            : ""));
+
+        static string Range(double from, double to) => Invariant($"{from:#,0.###} to {to:#,0.###}");
 
         double[] Shares(double[] numbers)
         {
@@ -203,7 +218,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 
     private string HeatMap(string name, ReportTable table)
     {
-        string[] names = [.. report.Columns.Take(MaxHeatColumns).Select(column => Text(
+        string[] names = [.. report.Real.Columns.Take(MaxHeatColumns).Select(column => Text(
             column.Name.Length <= 18 ? column.Name : column.Name[..17] + "…"))];
         double[][] associations = [.. names.Select((_, i) =>
             Enumerable.Range(0, i).Select(j => _likeness.Association(table, j, i)).ToArray())];

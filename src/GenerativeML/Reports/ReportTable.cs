@@ -5,7 +5,10 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>A column of numbers or categories; all tables that are compared give a category the same code.</summary>
-internal sealed record ReportColumn(string Name, bool IsNumeric)
+/// <param name="Name">The column's name, or that and a slot's.</param>
+/// <param name="IsNumeric">Whether it is compared as numbers.</param>
+/// <param name="Scalar">What a scalar holds; null for a slot of a vector.</param>
+internal sealed record ReportColumn(string Name, bool IsNumeric, TableItem? Scalar)
 {
     private readonly OrderedDictionary<string, int> _codes = [];
 
@@ -76,6 +79,31 @@ internal sealed class ReportTable(IReadOnlyList<ReportColumn> columns, int mostR
         return (mean, Math.Sqrt(squares / Math.Max(count, 1)) is var deviation and > 0 ? deviation : 1);
     }
 
+    /// <summary>The same rows without some columns.</summary>
+    public ReportTable Without(IReadOnlyCollection<int> leftOut)
+    {
+        int[] kept = [.. Enumerable.Range(0, columns.Count).Except(leftOut)];
+        var rest = new ReportTable([.. kept.Select(c => columns[c])], mostRows, seed) { SourceRows = SourceRows };
+        for (int i = 0; i < kept.Length; i++)
+            rest._values[i] = _values[kept[i]];
+        return rest;
+    }
+
+    /// <summary>A column's numbers or codes that are there.</summary>
+    public IEnumerable<double> Present(int column) => _values[column].Where(columns[column].IsNumeric
+        ? number => !double.IsNaN(number)
+        : code => columns[column].Categories[(int)code].Length > 0);
+
+    /// <summary>Whether no value of a column comes twice, and that tells rows apart.</summary>
+    public bool TellsRows(int column)
+    {
+        HashSet<double> different = [];
+        return columns[column].Scalar is TableItem item && Present(column).All(different.Add)
+            && (columns[column].IsNumeric
+                ? different.Count > 0 && Identifier.TellsRows(item, different.Count, different.Min(), different.Max())
+                : Identifier.TellsRows(different.Count));
+    }
+
     /// <summary>The place for the next row: at the end, that of an earlier row, or −1 for none.</summary>
     public int NextPlace()
     {
@@ -118,10 +146,21 @@ internal sealed class ReportTables
             if (isLabel)
                 LabelColumn = _columns.Count;
             _sources.Add(column);
-            _columns.AddRange(TableCells.NamesOf(column).Select(name => new ReportColumn(name, numbers)));
+            _columns.AddRange(TableCells.NamesOf(column).Select(name => new ReportColumn(
+                name, numbers, column.Type is VectorDataViewType ? null : TableItem.Of(column.Type))));
         }
         if (_columns.Count == 0)
             throw new ArgumentException("The real table has no columns.", nameof(real));
+        foreach (string name in options.IdentifierColumnNames ?? [])
+        {
+            if (_columns.FindIndex(column => column.Name == name) is var at && (at < 0 || at == LabelColumn))
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(real),
+                    $"Option {nameof(options.IdentifierColumnNames)} names column '{name}', which is "
+                    + (at < 0 ? "missing." : "the label."));
+            }
+        }
         if (options.LabelColumnName is not null && LabelColumn < 0)
         {
             throw new ArgumentOutOfRangeException(
@@ -133,6 +172,17 @@ internal sealed class ReportTables
 
     /// <summary>The number of the label among the columns; −1 where there is none.</summary>
     public int LabelColumn { get; } = -1;
+
+    /// <summary>The columns that tell rows apart, by option or as the real rows have it; but not all there are.</summary>
+    public int[] Identifiers(ReportTable real)
+    {
+        int[] found =
+        [
+            .. Enumerable.Range(0, _columns.Count).Where(c => c != LabelColumn
+                && (_options.IdentifierColumnNames?.Contains(_columns[c].Name) ?? real.TellsRows(c))),
+        ];
+        return found.Length < _columns.Count ? found : [];
+    }
 
     /// <summary>Reads a table.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>

@@ -6,21 +6,25 @@ namespace GenerativeML;
 /// <summary>What the figures of a report mean, in words.</summary>
 internal static class ReportWords
 {
+    private const string AreCopied = " But identifiers are copied, which name the rows that they come from.";
+
     public static IReadOnlyList<ReportVerdict> Verdicts(SyntheticDataReport report)
     {
-        List<ReportVerdict> verdicts = [Shapes(report), .. Missing(report), Trends(report), Coverage(report)];
+        List<ReportVerdict> verdicts =
+            [Shapes(report), .. Missing(report), Trends(report), Coverage(report), .. Identifiers(report)];
+        bool copied = report.Columns.Any(column => column.IsIdentifier && column.RealValueShare > 0);
         if (report.ClosestRecords is ClosestRecords closest)
         {
             verdicts.Add(Privacy(closest));
-            verdicts.Add(Copies(closest));
+            verdicts.Add(Copies(closest, copied));
         }
         else
         {
             verdicts.Add(new(
-                report.NewRowShare > 0.9 ? Good : Fair,
+                copied ? Poor : report.NewRowShare > 0.9 ? Good : Fair,
                 "New rows",
                 Invariant($"{report.NewRowShare:P1} of the synthetic rows equal no real row. Without held-out rows ")
-                + "nobody can say how many would do so by chance."));
+                + "nobody can say how many would do so by chance." + (copied ? AreCopied : "")));
         }
         if (report.DetectionAuroc is double detection)
             verdicts.Add(Detection(detection));
@@ -31,7 +35,7 @@ internal static class ReportWords
 
     private static ReportVerdict Shapes(SyntheticDataReport report)
     {
-        if (report.Columns.Where(column => !column.IsEmpty).MinBy(column => column.Shape) is not { } worst)
+        if (report.Columns.Where(column => column.IsCompared).MinBy(column => column.Shape) is not { } worst)
             return new(Poor, "Single columns", "The real table holds no values.");
         return new(
             NotHidden(Level(report.MeanShape, good: 0.93, fair: 0.85), worst.Shape, 0.7),
@@ -51,12 +55,12 @@ internal static class ReportWords
                 Invariant($"The largest difference is in '{worst.Name}': {worst.RealMissing:P1} of the real rows, ")
                 + Invariant($"{worst.SyntheticMissing:P1} of the synthetic ones."));
         }
-        string[] empty = [.. report.Columns.Where(column => column.IsEmpty).Select(column => $"'{column.Name}'")];
+        string[] empty = [.. report.Columns.Where(column => column.IsEmpty).Select(column => column.Name)];
         if (empty.Length > 0)
         {
             yield return new(
                 Fair, "Empty columns",
-                $"The real table holds no value in {string.Join(", ", empty)}: they are left out of all other figures.");
+                $"The real table holds no value in {Names(empty)}: they are left out of all other figures.");
         }
     }
 
@@ -74,7 +78,7 @@ internal static class ReportWords
 
     private static ReportVerdict Coverage(SyntheticDataReport report)
     {
-        if (report.Columns.Where(column => !column.IsEmpty).MinBy(column => column.Coverage) is not { } worst)
+        if (report.Columns.Where(column => column.IsCompared).MinBy(column => column.Coverage) is not { } worst)
             return new(Poor, "Coverage", "The real table holds no values.");
         string what = worst.IsNumeric ? "of its range" : "of its categories";
         return new(
@@ -100,14 +104,34 @@ internal static class ReportWords
         };
     }
 
-    private static ReportVerdict Copies(ClosestRecords closest)
+    // One value of one row is enough to find it.
+    private static IEnumerable<ReportVerdict> Identifiers(SyntheticDataReport report)
+    {
+        ColumnComparison[] all = [.. report.Columns.Where(column => column.IsIdentifier)];
+        if (all.Length == 0)
+            yield break;
+        ColumnComparison[] copied =
+            [.. all.Where(column => column.RealValueShare > 0).OrderByDescending(column => column.RealValueShare)];
+        yield return new(
+            copied.Length > 0 ? Poor : Good,
+            "Identifiers",
+            $"{Names(all.Select(column => column.Name))} tell rows apart, and are left out of all other figures; "
+            + (copied.Length == 0
+                ? "no synthetic value is a real one."
+                : "synthetic values are real ones: "
+                    + string.Join(", ", copied.Select(c => Invariant($"{c.RealValueShare:P1} of '{c.Name}'"))) + "."));
+    }
+
+    private static string Names(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'"));
+
+    private static ReportVerdict Copies(ClosestRecords closest, bool identifiers)
     {
         double extra = closest.SyntheticCopies - closest.HoldOutCopies;
         return new(
-            extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
+            identifiers ? Poor : extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
             "Copies",
             Invariant($"{closest.SyntheticCopies:P2} of the synthetic rows equal a training row; of the held-out ")
-            + Invariant($"rows, {closest.HoldOutCopies:P2} do."));
+            + Invariant($"rows, {closest.HoldOutCopies:P2} do.") + (identifiers ? AreCopied : ""));
     }
 
     private static ReportVerdict Detection(double auroc) => new(

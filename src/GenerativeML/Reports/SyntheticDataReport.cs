@@ -10,7 +10,8 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// No figure counts alone: columns sampled one by one have perfect shapes and are of no use, and copied rows are good
-/// in everything but privacy. Shapes and trends are those of SDMetrics
+/// in everything but privacy. Columns that tell rows apart are compared in nothing but their values: none should be a
+/// real one. Shapes and trends are those of SDMetrics
 /// (https://docs.sdv.dev/sdmetrics/metrics/metrics-glossary). Vectors are compared slot by slot.
 /// </remarks>
 public sealed class SyntheticDataReport
@@ -28,7 +29,8 @@ public sealed class SyntheticDataReport
     public required IReadOnlyList<PairComparison> Pairs { get; init; }
 
     /// <summary>
-    /// The mean of <see cref="ColumnComparison.Shape"/> over the columns that are not empty; NaN where all are.
+    /// The mean of <see cref="ColumnComparison.Shape"/> over the columns that are neither empty nor identifiers; NaN
+    /// where there is none.
     /// </summary>
     public double MeanShape => Mean(column => column.Shape);
 
@@ -41,7 +43,7 @@ public sealed class SyntheticDataReport
     /// <summary>The mean of <see cref="ColumnComparison.MissingSimilarity"/> over all columns.</summary>
     public double MeanMissingSimilarity => Columns.Average(column => column.MissingSimilarity);
 
-    /// <summary>The share of synthetic rows that equal no real row.</summary>
+    /// <summary>The share of synthetic rows that equal no real row, identifiers left out.</summary>
     public required double NewRowShare { get; init; }
 
     /// <summary>
@@ -102,10 +104,26 @@ public sealed class SyntheticDataReport
         ReportTable syntheticRows = tables.Read(synthetic, nameof(synthetic));
         ReportTable? heldOut = options.HoldOut is null ? null : tables.Read(options.HoldOut, nameof(options.HoldOut));
 
+        // Identifiers are like no others by their nature: they are left out of all that likeness is measured by.
+        int[] identifiers = tables.Identifiers(realRows);
+        ColumnComparison[] columns =
+        [
+            .. realRows.Columns.Select((column, c) => new ColumnComparison(
+                column.Name, column.IsNumeric, double.NaN, double.NaN, realRows.MissingShare(c),
+                syntheticRows.MissingShare(c))
+            {
+                IsIdentifier = identifiers.Contains(c),
+                RealValueShare = RealValues(c),
+            }),
+        ];
+        int label = tables.LabelColumn - identifiers.Count(c => c < tables.LabelColumn);
+        (realRows, syntheticRows) = (realRows.Without(identifiers), syntheticRows.Without(identifiers));
+        heldOut = heldOut?.Without(identifiers);
+
         LinearJudge judge = new(options);
         LabelUtility? utility = heldOut is null || tables.LabelColumn < 0
             ? null
-            : judge.Use(realRows, syntheticRows, heldOut, tables.LabelColumn);
+            : judge.Use(realRows, syntheticRows, heldOut, label);
         TableLikeness likeness = new(realRows, syntheticRows);
         RowDistances distances = new(realRows);
         double copies = distances.Copies(syntheticRows);
@@ -113,9 +131,11 @@ public sealed class SyntheticDataReport
         {
             Columns =
             [
-                .. realRows.Columns.Select((column, c) => new ColumnComparison(
-                    column.Name, column.IsNumeric, likeness.Shape(c), likeness.Coverage(c), realRows.MissingShare(c),
-                    syntheticRows.MissingShare(c))),
+                .. columns.Select((column, c) => column.IsIdentifier ? column : column with
+                {
+                    Shape = likeness.Shape(c - identifiers.Count(i => i < c)),
+                    Coverage = likeness.Coverage(c - identifiers.Count(i => i < c)),
+                }),
             ],
             Pairs =
             [
@@ -135,6 +155,13 @@ public sealed class SyntheticDataReport
             Utility = utility,
         };
 
+        double RealValues(int column)
+        {
+            HashSet<double> known = [.. realRows.Present(column)];
+            return syntheticRows.Present(column).Select(value => known.Contains(value) ? 1.0 : 0)
+                .DefaultIfEmpty(double.NaN).Average();
+        }
+
         PairComparison Compared(int first, int second)
         {
             options.CancellationToken.ThrowIfCancellationRequested();
@@ -148,7 +175,7 @@ public sealed class SyntheticDataReport
         Environment.NewLine, Verdicts.Select(verdict => $"{verdict.Level}: {verdict.Topic}. {verdict.Text}"));
 
     private double Mean(Func<ColumnComparison, double> of) =>
-        Columns.Where(column => !column.IsEmpty).Select(of).DefaultIfEmpty(double.NaN).Average();
+        Columns.Where(column => column.IsCompared).Select(of).DefaultIfEmpty(double.NaN).Average();
 
     /// <summary>Writes one HTML page that needs no other file: figures, histograms, heat maps, verdicts.</summary>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
@@ -177,6 +204,12 @@ public sealed class SyntheticDataReportOptions
     /// <see cref="HoldOut"/>. Default: none.
     /// </summary>
     public string? LabelColumnName { get; init; }
+
+    /// <summary>
+    /// The columns that tell rows apart, such as keys and names; empty for none. Default: those of 20 real values or more
+    /// that never come twice, of text, keys, and whole numbers of 32 and 64 bits that lie closely together.
+    /// </summary>
+    public IReadOnlyList<string>? IdentifierColumnNames { get; init; }
 
     /// <summary>
     /// At most this many rows of each table are compared, 10 at least, drawn at random where there are more: every row
@@ -212,11 +245,11 @@ public sealed class SyntheticDataReportOptions
 /// <param name="Shape">
 /// From 0 to 1, the more the better. Numbers: 1 − the Kolmogorov–Smirnov statistic, missing ones left out. Categories:
 /// 1 − the total variation distance of their shares. SDMetrics calls them KSComplement and TVComplement. NaN where the
-/// real column is empty.
+/// real column is empty, and of identifiers.
 /// </param>
 /// <param name="Coverage">
 /// From 0 to 1: the share of the real range of numbers, or of the real categories, that occurs in the synthetic column.
-/// NaN where the real column is empty.
+/// NaN where the real column is empty, and of identifiers.
 /// </param>
 /// <param name="RealMissing">The share of real rows in which a number is missing, or a category empty.</param>
 /// <param name="SyntheticMissing">The same share of the synthetic rows.</param>
@@ -225,6 +258,20 @@ public sealed record ColumnComparison(
 {
     /// <summary>Whether the real column holds no value at all, so that there is nothing to be like.</summary>
     public bool IsEmpty => RealMissing == 1;
+
+    /// <summary>
+    /// Whether the column tells rows apart, see <see cref="SyntheticDataReportOptions.IdentifierColumnNames"/>. It counts
+    /// in no figure about likeness.
+    /// </summary>
+    public bool IsIdentifier { get; init; }
+
+    /// <summary>
+    /// The share of the synthetic values that are in the real column, among the rows that are compared. Nearly all of
+    /// most columns; of an identifier, those that are copied. NaN where there are no synthetic values.
+    /// </summary>
+    public double RealValueShare { get; init; }
+
+    internal bool IsCompared => !IsEmpty && !IsIdentifier;
 
     /// <summary>
     /// From 0 to 1, the more the better: 1 − the difference of the two missing shares. SDMetrics calls it

@@ -64,6 +64,11 @@ internal sealed class TrainingLoop : IDisposable
             LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
         if (TorchRuntime.VersionWarning is string warning)
             run.Context.Warning?.Invoke(warning);
+        if (device.type == DeviceType.CPU && run.Context.Device.Kind == "cuda")
+        {
+            run.Context.Warning?.Invoke(
+                $"Device {run.Context.Device} is not there: training goes on on the CPU, as FallbackToCpu allows.");
+        }
         using var loop = new TrainingLoop(family, data, run, device);
         return loop.Run();
     }

@@ -1,4 +1,5 @@
 using GenerativeML.Tests.Rows;
+using GenerativeML.Tests.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -63,6 +64,73 @@ public sealed class SyntheticDataReportTests
                 table.Add($"empty {i}", NumberDataViewType.Double, _ => double.NaN);
             return table;
         }
+    }
+
+    [TestMethod]
+    [DataRow(0, 1.0)]
+    [DataRow(200, 0.5)]
+    [DataRow(400, 0.0)]
+    public void Identifiers_count_in_no_likeness_and_copied_ones_are_no_good(int first, double copied)
+    {
+        IDataView real = IdentifierTests.Customers(400), synthetic = IdentifierTests.Customers(400, first);
+        foreach (IDataView? holdOut in new[] { null, IdentifierTests.Customers(400, 1000) })
+        {
+            SyntheticDataReport report = SyntheticDataReport.Compare(
+                real, synthetic, new() { HoldOut = holdOut, Detection = false });
+            CollectionAssert.AreEqual(new[] { true, true, false }, report.Columns.Select(c => c.IsIdentifier).ToArray());
+            Assert.AreEqual(copied, report.Columns[0].RealValueShare, 1e-12);
+            Assert.AreEqual(copied, report.Columns[1].RealValueShare, 1e-12);
+            Assert.AreEqual(1, report.Columns[2].RealValueShare); // ages come again and again
+            Assert.AreEqual(1, report.MeanShape, 1e-12);
+            Assert.IsEmpty(report.Pairs);
+            Assert.AreEqual(0, report.NewRowShare); // the ages alone are compared
+            Assert.AreEqual(
+                copied > 0 ? VerdictLevel.Poor : VerdictLevel.Good,
+                report.Verdicts.Single(v => v.Topic == "Identifiers").Level);
+            ReportVerdict copies = report.Verdicts.Single(v => v.Topic is "Copies" or "New rows");
+            Assert.AreEqual(
+                copied > 0 ? VerdictLevel.Poor : holdOut is null ? VerdictLevel.Fair : VerdictLevel.Good, copies.Level);
+        }
+        SyntheticDataReport none = SyntheticDataReport.Compare(
+            real, synthetic, new() { IdentifierColumnNames = ["Name"], Detection = false });
+        Assert.IsFalse(none.Columns[0].IsIdentifier);
+        StringAssert.Contains(
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => SyntheticDataReport.Compare(real, synthetic, new() { IdentifierColumnNames = ["Nobody"] })).Message,
+            "'Nobody'");
+    }
+
+    [TestMethod]
+    public void One_column_that_is_covered_badly_is_not_hidden_by_many_that_are_well()
+    {
+        SyntheticDataReport report = SyntheticDataReport.Compare(Wide(100), Wide(71), new() { Detection = false });
+        Assert.AreEqual((0.71 + 9) / 10, report.MeanCoverage, 1e-12);
+        ReportVerdict coverage = report.Verdicts.Single(v => v.Topic == "Coverage");
+        Assert.AreEqual(VerdictLevel.Fair, coverage.Level);
+        StringAssert.Contains(coverage.Text, "of 'value', 71.0");
+
+        static TableView Wide(double most)
+        {
+            TableView table = new TableView(101).Add("value", NumberDataViewType.Double, row => Math.Min(row, most));
+            for (int i = 1; i < 10; i++)
+                table.Add($"other {i}", NumberDataViewType.Double, row => row / 3.0);
+            return table;
+        }
+    }
+
+    [TestMethod]
+    public void The_page_says_what_a_cut_histogram_leaves_out_and_how_colours_are_scaled()
+    {
+        double[] numbers = [.. Enumerable.Range(0, 1000).Select(i => i == 999 ? 5e6 : i / 10.0)];
+        string[] texts = [.. Enumerable.Range(0, 1000).Select(i => i % 2 == 0 ? "even" : "odd")];
+        IDataView table = Table(numbers, texts);
+        SyntheticDataReport report = SyntheticDataReport.Compare(table, table, new() { Detection = false });
+        string page = new ReportPage(report, "t").Write();
+        StringAssert.Contains(page, "0.5 to 99.4; beyond the ends 0 to 5,000,000");
+        StringAssert.Contains(page, "<p class=\"faint scale\">−1 <span></span> 1.");
+        Assert.IsTrue(new ReportPage(SyntheticDataReport.Compare(
+            IdentifierTests.Customers(50), IdentifierTests.Customers(50), new() { Detection = false }), "t").Write()
+            .Contains("tells rows apart: 100.0", StringComparison.Ordinal));
     }
 
     [TestMethod]

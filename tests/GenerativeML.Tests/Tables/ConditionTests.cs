@@ -159,13 +159,22 @@ public sealed class ConditionTests
         TableView data = new TableView(150_000)
             .Add("A", NumberDataViewType.Int32, row => row)
             .Add("B", NumberDataViewType.Int32, row => row % 2 == 0 ? row : 150_001 - row);
-        using TabularTransformer model = ShuffledTable.Fit(data);
+        using TabularTransformer model = ShuffledTable.Fit(data, new PlainOptions
+        {
+            Identifiers = new() { ["A"] = IdentifierKind.None, ["B"] = IdentifierKind.None },
+        });
         var where = new RowCondition().Between("A", 700, 700).Between("B", 700, 700);
         var error = Assert.Throws<InvalidOperationException>(
             () => ViewRows.Read(model.Generate(1000, where: where)));
         StringAssert.Matches(error.Message, new System.Text.RegularExpressions.Regex(@"by (none|\d+) of \d+ rows"));
         StringAssert.Contains(error.Message, "%)");
     }
+
+    [TestMethod]
+    public void Times_and_durations_are_named_as_people_read_them() => Assert.AreEqual(
+        "'Day' between 2021-05-15T00:00:00 and 2021-05-16T12:00:00 and 'Span' between 01:00:00 and 1.02:00:00",
+        new RowCondition().Between("Day", new DateTime(2021, 5, 15), new DateTime(2021, 5, 16, 12, 0, 0))
+            .Between("Span", TimeSpan.FromHours(1), TimeSpan.FromHours(26)).ToString());
 
     [TestMethod]
     public void NaN_asks_for_missing_values_and_names_that_several_columns_have_are_refused()

@@ -1,3 +1,5 @@
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
 using TorchSharp;
 
 namespace GenerativeML.Tests;
@@ -52,6 +54,22 @@ public class RuntimeTests
     private static bool AreGiven =>
         Environment.GetEnvironmentVariables().Keys.Cast<string>().Any(
             k => k is "OMP_NUM_THREADS" or "MKL_NUM_THREADS" or "OPENBLAS_NUM_THREADS");
+
+    [TestMethod]
+    public void Training_says_that_the_CPU_stands_in()
+    {
+        foreach (bool missing in new[] { true, false })
+        {
+            var said = new List<string>();
+            var ml = new MLContext(1);
+            ml.Log += (_, line) => said.Add(line.RawMessage);
+            ml.Generative.GaussianMixture(new GaussianMixtureOptions
+            {
+                Components = 1, Device = missing ? ComputeDevice.Cuda(99) : ComputeDevice.Cpu, FallbackToCpu = true,
+            }).Fit(new TableView(50).AddVector("Features", 2, row => [row % 7, row % 5])).Dispose();
+            Assert.AreEqual(missing ? 1 : 0, said.Count(line => line.Contains("cuda:99 is not there", StringComparison.Ordinal)));
+        }
+    }
 
     [TestMethod]
     public void A_CUDA_device_that_is_not_there_is_an_error_unless_the_CPU_may_stand_in()

@@ -120,12 +120,18 @@ internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
     {
         if (_seed is not int seed)
             return place;
+        return (long)Permuted((ulong)place, (ulong)Blocks, seed);
+    }
+
+    /// <summary>The number at a place where the first so many are permuted.</summary>
+    public static ulong Permuted(ulong place, ulong count, int seed)
+    {
         // A Feistel network permutes the next power of four; what falls outside goes round again, and so comes back in.
-        ulong block = (ulong)place;
+        int halfBits = (64 - BitOperations.LeadingZeroCount(Math.Max(count, 2) - 1) + 1) / 2;
         do
-            block = Permute(block, seed);
-        while (block >= (ulong)Blocks);
-        return (long)block;
+            place = Permute(place, halfBits, seed);
+        while (place >= count);
+        return place;
     }
 
     /// <summary>The rows of a block in the order in which they are read.</summary>
@@ -137,9 +143,8 @@ internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
         return order;
     }
 
-    private ulong Permute(ulong block, int seed)
+    private static ulong Permute(ulong block, int halfBits, int seed)
     {
-        int halfBits = (64 - BitOperations.LeadingZeroCount((ulong)Math.Max(Blocks - 1, 1)) + 1) / 2;
         ulong mask = (1UL << halfBits) - 1;
         ulong left = block >> halfBits, right = block & mask;
         for (int round = 0; round < Rounds; round++)

@@ -35,6 +35,16 @@ public abstract record TabularOptions : TrainingOptions
     /// </summary>
     public IReadOnlyList<string>? CategoricalColumnNames { get; init; }
 
+    /// <summary>
+    /// Columns that tell rows apart, and how new values of each are made; see <see cref="IdentifierKind"/>. Where a
+    /// column is not named, it counts as one if no value of it comes twice in 20 rows or more (of very many rows, in the
+    /// first 65,536): text, and whole numbers of 32 and 64 bits that lie closely together; but not the label, nor what
+    /// other options name. A warning says so, and <see cref="IdentifierKind.None"/> keeps a column from it. Default:
+    /// none are named.
+    /// </summary>
+    /// <remarks><code>Identifiers = new() { ["Id"] = IdentifierKind.Sequence, ["Name"] = IdentifierKind.Pattern }</code></remarks>
+    public Dictionary<string, IdentifierKind>? Identifiers { get; init; }
+
     /// <summary>What holds in every row, in the data and in generated rows. Default: nothing.</summary>
     public IReadOnlyList<TableConstraint>? Constraints { get; init; }
 
@@ -66,6 +76,23 @@ public abstract record TabularOptions : TrainingOptions
         {
             throw new ArgumentException(
                 $"Generators of tables train in 32 bits: option {nameof(Precision)} is {Precision}.");
+        }
+        foreach ((string column, IdentifierKind kind) in Identifiers ?? [])
+        {
+            OptionChecks.Defined(kind, $"{nameof(Identifiers)}[\"{column}\"]");
+            if (string.IsNullOrWhiteSpace(column))
+                throw new ArgumentException($"Option {nameof(Identifiers)} names a column without a name.");
+            string? other = kind == IdentifierKind.None ? null
+                : column == LabelColumnName ? nameof(LabelColumnName)
+                : CategoricalColumnNames?.Contains(column) == true ? nameof(CategoricalColumnNames)
+                : Constraints?.Any(c => c.ColumnNames.Contains(column)) == true ? nameof(Constraints)
+                : null;
+            if (other is not null)
+            {
+                throw new ArgumentException(
+                    $"Column '{column}' is an identifier by option {nameof(Identifiers)}, which is not learned, so option"
+                    + $" {other} cannot name it.");
+            }
         }
         TableConstraint.CheckTogether(Constraints ?? []);
     }
@@ -110,6 +137,8 @@ public abstract record TabularOptions : TrainingOptions
 /// above 1000.</description></item>
 /// <item><term>DateTime, DateTimeOffset, TimeSpan</term><description>As numbers, in the coarsest unit from days to
 /// ticks in which all of the column are whole; DateTimeOffset with one offset for all rows.</description></item>
+/// <item><term>Text, and whole numbers close together, that are different in each row</term><description>Not learned:
+/// new ones are made, see <see cref="TabularOptions.Identifiers"/>.</description></item>
 /// <item><term>Vectors of known size of these</term><description>Feature by feature, like columns.</description></item>
 /// <item><term>NaN, empty text, missing keys, the least DateTime</term><description>As missing, and generated so.
 /// Infinite numbers are an error, or missing with <see cref="NonFiniteValues.Replace"/>.</description></item>

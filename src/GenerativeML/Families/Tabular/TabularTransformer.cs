@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
@@ -12,7 +13,7 @@ namespace GenerativeML;
 /// </para>
 /// <para>
 /// Its saved model holds the categories of the training table, texts among them, and those numbers that are frequent,
-/// least or greatest.
+/// least or greatest. Of identifiers it holds a pattern, and bits by which new ones are told from those.
 /// </para>
 /// <para>
 /// It may be used from several threads at once. Disposing it frees native memory; what is needed again is made again.
@@ -40,6 +41,9 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
     public DataViewSchema GeneratedSchema { get; }
 
     /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="rows"/> is negative, or there are more than a column's type has room for new identifiers.
+    /// </exception>
     /// <exception cref="InvalidOperationException">
     /// None of many rows that the model makes meets the condition, though each of its parts was seen: thrown here, and
     /// by cursors that come to such a place. The message says how many did.
@@ -47,6 +51,18 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        foreach (TableSchemaColumn column in _table.Columns)
+        {
+            if (column.Fields[0].Identifier is not { Kind: IdentifierKind.Sequence, Last: double last })
+                continue;
+            double room = Identifier.GreatestOf(TableItem.Named(column.Type.Item)) - last;
+            if (rows > room)
+            {
+                throw new ArgumentOutOfRangeException(nameof(rows), rows, string.Create(CultureInfo.InvariantCulture,
+                    $"Column '{column.Name}' is of type {column.Type.Item}: after {last} it has room for {room} new")
+                    + " identifiers.");
+            }
+        }
         var table = new GeneratedTable(_generator, _table, GeneratedSchema, _mapping, seed, where);
         if (rows > 0)
             table.CheckPossible();
@@ -83,6 +99,7 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         shape.Check();
         saved.Plan.Check(shape);
         var mapping = new TableMapping(shape, saved.Plan);
+        mapping.Model.Check();
         TableGenerator generator = TableGenerator.Load(
             mapping.Model, saved.Options, weights, HostDefaults.LoadingDevice(environment),
             MLNetInternals.FallbackToCpuOf(environment));

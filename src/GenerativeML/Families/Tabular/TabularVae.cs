@@ -12,9 +12,10 @@ public sealed record TabularVaeOptions : TabularOptions
 {
     private const int DefaultBatch = 256;
 
-    // Beyond some 1000 steps a small table is learned by heart; a large one is worth more.
-    private const long MinRows = 256_000, MaxRows = 1_024_000;
-    private const int RowsRead = 10;
+    // Some 250 steps suffice for a small table, which more let learn by heart; a large one is worth more. It is read 24
+    // times where that takes no more than 1000 steps, and otherwise ten times.
+    private const long MinRows = 64_000, ManyRows = 256_000, MaxRows = 1_024_000;
+    private const int Passes = 24, LeastPasses = 10;
 
     // What the positions of a batch hold together, so that wide tables take no more memory.
     private const long BatchElements = 1 << 23;
@@ -67,7 +68,8 @@ public sealed record TabularVaeOptions : TabularOptions
     {
         int hidden = HiddenWidth ?? (columns > WideColumns ? 64 : 128);
         int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
-        long steps = (Math.Clamp(RowsRead * trainingRows, MinRows, MaxRows) + DefaultBatch - 1) / DefaultBatch;
+        long most = Math.Clamp(LeastPasses * trainingRows, ManyRows, MaxRows);
+        long steps = (Math.Clamp(Passes * trainingRows, MinRows, most) + DefaultBatch - 1) / DefaultBatch;
         TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, 3e-3, 0.1, steps);
         return (resolved, Epochs is null ? steps : null);
     }

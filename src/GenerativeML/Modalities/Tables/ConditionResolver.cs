@@ -30,6 +30,12 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                     $"Column '{condition.Column}', which the condition names, is not generated. There are "
                     + $"{Names(_fields.Select(f => f.Column.Name))}.");
             }
+            if (_fields[field].Identifier is not null)
+            {
+                throw Impossible(
+                    $"Column '{condition.Column}', which the condition names, is an identifier: its values are made anew,"
+                    + " so none can be asked for.");
+            }
             TableLimit limit = _fields[field].Categories is null ? Numbers(field, condition) : Codes(field, condition);
             limits[field] = limits.TryGetValue(field, out TableLimit? earlier)
                 ? earlier.And(limit)

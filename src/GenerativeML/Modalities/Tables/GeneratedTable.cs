@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
@@ -45,8 +46,32 @@ internal sealed class GeneratedTable(
     {
         int first = table.Columns.Take(column).Sum(c => c.Fields.Count);
         TableSchemaColumn wanted = table.Columns[column];
+        double[] numbers = data[first];
+        if (wanted.Fields is [{ Identifier: { Kind: not IdentifierKind.Sequence } identifier }])
+        {
+            return (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+            {
+                int row = at.Row;
+                value = identifier.Text(seed, (long)numbers[row]).AsMemory();
+            });
+        }
         return TableItem.Named(wanted.Type.Item).Getter(
             wanted.Fields.Select((field, i) => (field, data[first + i])), wanted.Type.Dimensions is not null, at);
+    }
+
+    // Identifiers are numbers of a sequence, or the numbers of rows, which become texts when they are read.
+    private void Identify(TableBlock data, int start, int end, long block)
+    {
+        foreach ((int f, TableField field) in table.Fields.Index())
+        {
+            if (field.Identifier is not Identifier identifier)
+                continue;
+            for (int row = start; row < end; row++)
+            {
+                long number = block * Rows + row;
+                data[f][row] = identifier.Kind == IdentifierKind.Sequence ? identifier.Number(seed, number) : number;
+            }
+        }
     }
 
     private InvalidOperationException TooRare(int met, long tried) => new(string.Create(CultureInfo.InvariantCulture,
@@ -67,8 +92,10 @@ internal sealed class GeneratedTable(
             if (_tries is null)
             {
                 rows.Draw(_model, _data, wanted, number, 0);
+                rows.Identify(_data, 0, wanted, number);
                 return wanted;
             }
+            int known = _made;
             long inVain = 0;
             for (int count = FirstTries; _made <= row; count = Math.Min(2 * count, Rows))
             {
@@ -88,6 +115,7 @@ internal sealed class GeneratedTable(
                     throw rows.TooRare(_made, _tried);
                 }
             }
+            rows.Identify(_data, known, _made, number);
             return _made;
         }
 

@@ -63,7 +63,7 @@ public sealed class RowCondition
     /// <summary>The column's duration is at least the one and at most the other.</summary>
     /// <exception cref="ArgumentException">No duration is.</exception>
     public RowCondition Between(string columnName, TimeSpan min, TimeSpan max) =>
-        With(columnName, new ValueRange(min.Ticks, max.Ticks));
+        With(columnName, new DurationRange(min, max));
 
     /// <summary>The column's number is at least this.</summary>
     public RowCondition AtLeast(string columnName, double min) => Between(columnName, min, double.PositiveInfinity);
@@ -121,6 +121,12 @@ internal sealed record TimeRange(DateTime First, DateTime Last)
     : ValueRange(TableTimes.Read(First), TableTimes.Read(Last))
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"between {First:s} and {Last:s}");
+}
+
+/// <summary>Durations from one to another.</summary>
+internal sealed record DurationRange(TimeSpan First, TimeSpan Last) : ValueRange(First.Ticks, Last.Ticks)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"between {First:c} and {Last:c}");
 }
 
 /// <summary>Missing values, or all others.</summary>

@@ -9,6 +9,7 @@ internal sealed class TableBinding
     private const string Hint = $" Choose the columns to learn by the option {nameof(TabularOptions.ColumnNames)}.";
 
     private readonly int[] _columnOf; // of each field
+    private readonly Dictionary<int, IdentifierKind> _identifiers = []; // of the fields that the options name
 
     /// <exception cref="ArgumentOutOfRangeException">A column is missing, or no table can hold it.</exception>
     public TableBinding(DataViewSchema schema, TabularOptions options, string parameter)
@@ -22,6 +23,8 @@ internal sealed class TableBinding
         if (options.LabelColumnName is string label)
             Label = Field(label, nameof(options.LabelColumnName), parameter);
         Categorical = [.. (options.CategoricalColumnNames ?? []).SelectMany(name => FieldsOf(name, parameter))];
+        foreach ((string name, IdentifierKind kind) in options.Identifiers ?? [])
+            _identifiers[Field(name, nameof(options.Identifiers), parameter)] = Checked(name, kind);
         foreach (TableConstraint constraint in options.Constraints ?? [])
         {
             foreach (string name in constraint.ColumnNames)
@@ -39,6 +42,17 @@ internal sealed class TableBinding
                 throw new ArgumentOutOfRangeException(parameter,
                     $"The constraint {order} compares {KindOf(order.Lower)} with {KindOf(order.Upper)}.");
             }
+        }
+
+        IdentifierKind Checked(string name, IdentifierKind kind)
+        {
+            int field = Field(name, nameof(options.Identifiers), parameter);
+            bool fits = kind == IdentifierKind.None || TypeOf(field).Dimensions is null && (ItemOf(field).IsText
+                ? kind != IdentifierKind.Sequence
+                : kind == IdentifierKind.Sequence && IsQuantity(field) && !ItemOf(field).IsTime);
+            return fits ? kind : throw new ArgumentOutOfRangeException(parameter,
+                $"Option {nameof(options.Identifiers)} makes column '{name}' a {kind}, which needs a scalar of "
+                + $"{(kind == IdentifierKind.Sequence ? "numbers" : "text")}, but that holds {TypeOf(field).ToType()}.");
         }
 
         string KindOf(string name) => ItemOf(Field(name, nameof(options.Constraints), parameter)) switch
@@ -91,6 +105,15 @@ internal sealed class TableBinding
     /// <summary>Whether a field's values are numbers or times, which can be compared.</summary>
     public bool IsQuantity(int field) =>
         TypeOf(field).KeyCount == 0 && ItemOf(field) is { IsText: false, Type: not BooleanDataViewType };
+
+    /// <summary>What the options say of a field as an identifier; null for nothing.</summary>
+    public IdentifierKind? IdentifierOf(int field) =>
+        _identifiers.TryGetValue(field, out IdentifierKind kind) ? kind : null;
+
+    /// <summary>Whether values decide if a field is an identifier, as far as options go.</summary>
+    public bool MayBeIdentifier(int field) => IdentifierOf(field) is null && field != Label
+        && !Categorical.Contains(field) && TypeOf(field) is { Dimensions: null, KeyCount: 0 }
+        && ItemOf(field) is { IsTime: false, Type: not BooleanDataViewType };
 
     private int Field(string name, string option, string parameter)
     {

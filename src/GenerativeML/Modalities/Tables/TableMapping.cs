@@ -86,7 +86,8 @@ internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, Tab
 internal sealed class TableMapping
 {
     private readonly Dictionary<string, int>[] _codes; // of each combination, by the codes of its fields
-    private readonly int[] _columnOf; // of each field
+    private readonly int[] _columnOf; // of each field; −1 for identifiers
+    private readonly int[] _learned; // the fields that are none
 
     public TableMapping(TableShape data, TablePlan plan)
     {
@@ -101,6 +102,11 @@ internal sealed class TableMapping
         for (int f = 0; f < _columnOf.Length; f++)
         {
             TableCombination? combination = CombinationOf(f);
+            if (data.Columns[f].Kind == TableColumnKind.Identifier)
+            {
+                _columnOf[f] = -1;
+                continue;
+            }
             if (combination is not null && combination.Fields[0] != f)
             {
                 _columnOf[f] = _columnOf[combination.Fields[0]];
@@ -114,6 +120,7 @@ internal sealed class TableMapping
                     Categories = combination.Rows.Count,
                 });
         }
+        _learned = [.. Enumerable.Range(0, _columnOf.Length).Where(f => _columnOf[f] >= 0)];
         Model = new TableShape(columns, data.Label is int label ? _columnOf[label] : null);
     }
 
@@ -136,7 +143,7 @@ internal sealed class TableMapping
     /// <summary>Takes the first rows of a block of data to rows of the model.</summary>
     public void Encode(TableBlock data, TableBlock model, int count)
     {
-        for (int f = 0; f < _columnOf.Length; f++)
+        foreach (int f in _learned)
             data[f].AsSpan(0, count).CopyTo(model[_columnOf[f]]);
         foreach ((TableCombination combination, Dictionary<string, int> codes) in Plan.Combinations.Zip(_codes))
         {
@@ -160,7 +167,7 @@ internal sealed class TableMapping
     /// <summary>Takes the first rows of a block of the model back to the data.</summary>
     public void Decode(TableBlock model, TableBlock data, int count)
     {
-        for (int f = 0; f < _columnOf.Length; f++)
+        foreach (int f in _learned)
             model[_columnOf[f]].AsSpan(0, count).CopyTo(data[f]);
         foreach (TableCombination combination in Plan.Combinations)
         {
@@ -229,6 +236,9 @@ internal sealed class ConstraintScan
         TableConstraint.AtMost => FieldRule.Numbers,
         _ => FieldRule.Categories,
     };
+
+    /// <summary>Whether a constraint speaks of a field.</summary>
+    public bool Names(int field) => _constraints.Any(c => c.Fields.Contains(field));
 
     /// <summary>Sees a row: its cells, and the codes that they have so far.</summary>
     public void Add(RowCells cells, int[] codes)

@@ -92,17 +92,22 @@ internal sealed record TableAnnotation(string Name, TableType Type, TableValues 
 
 /// <summary>
 /// One number or category of each row: what is known of it, the value of each code, null for numbers, and by how many
-/// minutes moments are ahead of universal time.
+/// minutes moments are ahead of universal time; or what makes new values of an identifier.
 /// </summary>
-internal sealed record TableField(TableColumn Column, TableValues? Categories = null, int OffsetMinutes = 0)
+internal sealed record TableField(
+    TableColumn Column, TableValues? Categories = null, int OffsetMinutes = 0, Identifier? Identifier = null)
 {
     public void Check(TableType type)
     {
         Column.Check();
         TableItem item = TableItem.Named(type.Item);
-        bool sound = OffsetMinutes is >= -14 * 60 and <= 14 * 60 && (Column.Kind == TableColumnKind.Categorical
+        if (Column.Kind == TableColumnKind.Identifier)
+            Identifier?.Check(item);
+        bool isIdentifier = Column.Kind == TableColumnKind.Identifier && Identifier is not null && Categories is null
+            && type is { Dimensions: null, KeyCount: 0 };
+        bool sound = isIdentifier || Identifier is null && OffsetMinutes is >= -14 * 60 and <= 14 * 60 && (Column.Kind == TableColumnKind.Categorical
             ? Categories?.Fits(item) == true && Categories.Count == Column.Categories
-            : Categories is null && !item.IsText && type.KeyCount == 0
+            : Column.Kind == TableColumnKind.Continuous && Categories is null && !item.IsText && type.KeyCount == 0
                 && Column.IsTime == item.IsTime && Column.IsSingle == item.IsSingle);
         TableType.Require(sound, "a column's categories do not fit its type");
     }

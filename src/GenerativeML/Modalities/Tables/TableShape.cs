@@ -19,11 +19,15 @@ internal sealed record TableShape(IReadOnlyList<TableColumn> Columns, int? Label
     }
 }
 
-/// <summary>Numbers, NaN where one is missing; or codes of categories, one of which is for missing values.</summary>
+/// <summary>
+/// Numbers, NaN where one is missing; or codes of categories, one of which is for missing values; or what tells rows
+/// apart, which is not learned.
+/// </summary>
 internal enum TableColumnKind
 {
     Continuous,
     Categorical,
+    Identifier,
 }
 
 /// <summary>What is known of a column of a table after one pass over the training rows.</summary>
@@ -95,6 +99,7 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
         bool sound = Kind switch
         {
             TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories,
+            TableColumnKind.Identifier => Categories == 0,
             _ => Kind == TableColumnKind.Continuous && Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max)
                 && Min <= Max && Step >= 0 && Step < Steps.Length,
         };

@@ -23,14 +23,27 @@ internal sealed class TrainingTable : ITableSource
         (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
         _fields = [.. binding.FieldNames.Select((name, f) =>
-            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints)))];
+            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints))
+            {
+                Kind = binding.IdentifierOf(f),
+                Identifier = binding.IdentifierOf(f) is not (null or IdentifierKind.None)
+                    || binding.MayBeIdentifier(f) && !constraints.Names(f)
+                    ? new(binding.ItemOf(f))
+                    : null,
+            })];
         Scan(constraints);
-        TableField[] fields = [.. _fields.Select(profile => profile.ToField())];
+        TableField[] fields = [.. _fields.Select(profile => profile.ToField(warn))];
         Schema = new([.. binding.Columns.Zip(binding.Types, (column, type) => new TableSchemaColumn(
             column.Name, type, TableAnnotation.All(column.Annotations, column.Name),
             [.. fields.Where((_, f) => ReferenceEquals(binding.TypeOf(f), type))]))]);
         var shape = new TableShape([.. fields.Select(f => f.Column)], binding.Label);
         Mapping = new TableMapping(shape, constraints.Finish(shape, RowCount));
+        if (Shape.Columns.Count == 0)
+        {
+            throw new InvalidOperationException(
+                $"There is nothing to learn: all columns are identifiers. Option {nameof(options.Identifiers)} says which"
+                + " are none.");
+        }
         foreach (TableColumn column in Shape.Columns.Where(c => c.Categories > ManyCategories))
         {
             warn?.Invoke($"Column '{column.Name}' has {column.Categories} categories: training takes long, and those"
@@ -180,8 +193,16 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
     private double _min = double.PositiveInfinity, _max = double.NegativeInfinity;
     private int _step;
 
-    /// <summary>The categories so far; null where the field is learned as numbers.</summary>
+    /// <summary>The categories so far; null where the field is learned as numbers, or not at all.</summary>
     public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
+
+    /// <summary>What options say of it as an identifier.</summary>
+    public IdentifierKind? Kind { get; init; }
+
+    /// <summary>What makes new values of it; null where it is no identifier.</summary>
+    public IdentifierProfile? Identifier { get; set; }
+
+    private bool IsNamed => Kind is not (null or IdentifierKind.None);
 
     /// <summary>Counts the value that a cell holds, and gives its code, where categories are counted, or −1.</summary>
     /// <exception cref="InvalidOperationException">It cannot be learned.</exception>
@@ -199,19 +220,48 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
             }
             AddNumber(cells.Numbers[field], cells.Offsets[field]);
         }
+        Identifier?.Add(cells, field);
+        if (IsNamed)
+            Categories = null;
+        else if (Identifier?.AreDistinct == false)
+            Identifier = null;
         int code = Categories?.Add(cells, field) ?? -1;
         if (rule == FieldRule.Either && Categories?.Count > MaxNumberCategories)
+            Categories = null;
+        if (item.IsText && Identifier is not null && Categories?.Count > MaxCategories)
             Categories = null;
         return Categories?.Count > MaxCategories
             ? throw new InvalidOperationException(
                 $"Column '{name}' has more than {MaxCategories} different values, too many to be categories: leave it"
-                + " out.")
+                + $" out, or have new ones made (option {nameof(TabularOptions.Identifiers)}).")
             : code;
     }
 
-    /// <summary>The field, after all rows.</summary>
-    public TableField ToField()
+    /// <summary>The field, after all rows; warns of what the user may not expect.</summary>
+    public TableField ToField(Action<string>? warn)
     {
+        // What is personal is not told by few repeats.
+        string[] texts = item.IsText && Categories is not null && Identifier is null && Kind is null
+            ? [.. Categories.Values.Texts!.Where(text => text.Length > 0)]
+            : [];
+        string? personal = Kind is null ? Identifier?.PersonalData(name) ?? PersonalTexts.Recognize(name, texts) : null;
+        if (IsNamed || Identifier?.TellsRows == true)
+        {
+            Categories = null;
+            Identifier made = Identifier!.ToIdentifier(Kind);
+            if (Kind is null)
+            {
+                warn?.Invoke($"Column '{name}' is different in each row{(personal is null ? "" : $" ({personal})")}, so"
+                    + $" it is not learned: new values are made ({made.Kind}). Option {nameof(TabularOptions.Identifiers)}"
+                    + $" says how; {IdentifierKind.None} there learns the column, and repeats its values.");
+            }
+            return new TableField(new(name, TableColumnKind.Identifier), Identifier: made);
+        }
+        if (personal is not null)
+        {
+            warn?.Invoke($"Column '{name}' seems to hold {personal}: generated rows repeat those of the training rows."
+                + $" Have new ones made (option {nameof(TabularOptions.Identifiers)}), or leave the column out.");
+        }
         bool few = Categories?.Count * MinRowsPerCategory <= _rows;
         // A column without any number is learned as the one category that it has.
         if (rule == FieldRule.Either && !few && double.IsFinite(_min))
