@@ -52,6 +52,7 @@ public sealed class GenerativeCatalog
         FeatureColumnName = input,
         ScoreColumnName = null,
         PredictedLabelColumnName = null,
+        PValueColumnName = null,
         FeatureScoreColumnName = null,
         ReconstructionColumnName = null,
         LatentColumnName = null,

@@ -70,16 +70,6 @@ internal sealed class CalibrationPlan
         return samples;
     }
 
-    /// <summary>The threshold that a share of fresh ordinary rows lies above in the mean (Papadopoulos 2002).</summary>
-    public static float Threshold(float[] scores, double share)
-    {
-        if (scores.Length == 0)
-            return float.PositiveInfinity;
-        float[] sorted = [.. scores.Order()];
-        int place = (int)Math.Ceiling((sorted.Length + 1) * (1 - share)) - 1;
-        return sorted[Math.Clamp(place, 0, sorted.Length - 1)];
-    }
-
     // The fold that holds a row back. Rows that were not there at first are trained on, where that is noticed.
     private int FoldOf(ulong hash)
     {
@@ -133,5 +123,46 @@ internal sealed class CalibrationPlan
         }
 
         public void Dispose() => _reader.Dispose();
+    }
+}
+
+/// <summary>What ordinary rows score that are new to the model that scores them. NaN does not count.</summary>
+internal sealed class CalibrationScores(IEnumerable<float> scores)
+{
+    /// <summary>In ascending order; finite, so that JSON can hold them.</summary>
+    public IReadOnlyList<float> Sorted { get; } =
+        [.. scores.Where(s => !float.IsNaN(s)).Select(s => Math.Clamp(s, float.MinValue, float.MaxValue)).Order()];
+
+    /// <summary>What a model's file holds of them, which it has to where there is a column of p-values.</summary>
+    /// <exception cref="FormatException">It does not.</exception>
+    public static CalibrationScores? Load(IReadOnlyList<float>? saved, string? column)
+    {
+        if (column is not null && saved is null)
+            throw new FormatException($"The saved model has no calibration scores to know the p-values of column '{column}' by.");
+        return saved is null ? null : new(saved);
+    }
+
+    /// <summary>The threshold that a share of fresh ordinary rows lies above in the mean (Papadopoulos 2002).</summary>
+    public float Threshold(double share)
+    {
+        int place = (int)Math.Ceiling((Sorted.Count + 1) * (1 - share)) - 1;
+        return Sorted.Count == 0 ? float.PositiveInfinity : Sorted[Math.Clamp(place, 0, Sorted.Count - 1)];
+    }
+
+    /// <summary>
+    /// The share of ordinary rows, this one among them, with at least such a score: uniform in (0, 1] for fresh ordinary
+    /// rows (Vovk 2005). NaN for NaN.
+    /// </summary>
+    public float PValue(float score)
+    {
+        if (float.IsNaN(score))
+            return float.NaN;
+        int below = 0, end = Sorted.Count;
+        while (below < end)
+        {
+            int middle = (below + end) / 2;
+            (below, end) = Sorted[middle] < score ? (middle + 1, end) : (below, middle);
+        }
+        return (1f + Sorted.Count - below) / (Sorted.Count + 1);
     }
 }

@@ -28,8 +28,11 @@ internal sealed record VectorFamily(
 internal sealed record VectorFitResult(
     TrainedVector Model, VectorOptions Options, JsonElement? Extra, RowSample[] Fresh)
 {
+    /// <summary>What ordinary rows score; null for a model that detects no anomalies.</summary>
+    public CalibrationScores? Calibration { get; init; }
+
     /// <summary>Scores above it are those of anomalies; infinity for a model that predicts none.</summary>
-    public float Threshold { get; init; } = float.PositiveInfinity;
+    public float Threshold => Calibration?.Threshold(Options.AnomalyShare!.Value) ?? float.PositiveInfinity;
 }
 
 /// <summary>Trains a network of vectors: first pass, options, scales, training, calibration, threshold.</summary>
@@ -56,14 +59,14 @@ internal static class VectorFit
                 $"Column '{source.Fields[0].Name}' has {width} features, with those of the conditions; "
                 + $"at most {VectorInput.MaxWidth} can be learned.");
         }
-        if (options.AnomalyShare is not double share)
+        if (options.AnomalyShare is null)
             return Train(source, null, family, options, context);
         var plan = new CalibrationPlan(source, context.Seed, options.CacheBudgetBytes, options.CancellationToken);
         VectorFitResult whole = plan.Folds == 1
             ? Train(plan.Training(0), plan.HeldBack(0), family, options, context)
             : Train(plan.Source, plan.Source, family, options, context);
         if (plan.Folds <= 1)
-            return whole with { Threshold = Threshold(source, share, [whole]) };
+            return whole with { Calibration = Scores(source, [whole]) };
 
         // Few rows: the model that is returned has seen all, and each is scored by another that did not see it.
         var parts = new List<VectorFitResult>();
@@ -81,11 +84,11 @@ internal static class VectorFit
                 for (int i = 0; i < whole.Model.Weights[name].Length; i++)
                     whole.Model.Weights[name][i] = parts.Average(p => p.Model.Weights[name][i]);
             }
-            return whole with { Threshold = Threshold(source, share, parts) };
+            return whole with { Calibration = Scores(source, parts) };
         }
         catch (OperationCanceledException) when (options.CancellationBehavior == CancellationBehavior.ReturnModel)
         {
-            return whole with { Threshold = Threshold(source, share, [whole]) };
+            return whole with { Calibration = Scores(source, [whole]) };
         }
         finally
         {
@@ -201,7 +204,7 @@ internal static class VectorFit
         return [.. source.Fields.Select((f, i) => new RowSample(i, f.Width, sampled, seed))];
     }
 
-    private static float Threshold(IRowSource source, double share, IReadOnlyList<VectorFitResult> fits)
+    private static CalibrationScores Scores(IRowSource source, IReadOnlyList<VectorFitResult> fits)
     {
         var scores = new List<float>();
         foreach (VectorFitResult fit in fits)
@@ -211,7 +214,7 @@ internal static class VectorFit
                 VectorCalibration.ToBlock(source.Fields, fit.Fresh), some.Length, new VectorResults { Score = some });
             scores.AddRange(some);
         }
-        return CalibrationPlan.Threshold([.. scores], share);
+        return new(scores);
     }
 }
 

@@ -96,6 +96,15 @@ public abstract record DetectorOptions : VectorOptions
     /// </summary>
     public string? PredictedLabelColumnName { get; init; }
 
+    /// <summary>
+    /// The column for the p-value, in (0, 1]: the share of ordinary rows, the row itself among them, that score as high
+    /// or higher. Of fresh rows like those of training it is uniform, so that a share p of them has a p-value of p or
+    /// less; NaN where the score is. It is told by the rows that <see cref="Contamination"/> is calibrated by, at most
+    /// some 4000, whose scores a saved model holds: none is smaller than one over their number and one. Default: none is
+    /// added.
+    /// </summary>
+    public string? PValueColumnName { get; init; }
+
     /// <summary>The column for the latent vector. Default: none is added, unless the catalog says otherwise.</summary>
     public string? LatentColumnName { get; init; }
 
@@ -114,9 +123,10 @@ public abstract record DetectorOptions : VectorOptions
     public double Contamination { get; init; } = 0.1;
 
     internal override VectorColumns Columns =>
-        base.Columns with { PredictedLabel = PredictedLabelColumnName, Latent = LatentColumnName };
+        base.Columns with { PredictedLabel = PredictedLabelColumnName, PValue = PValueColumnName, Latent = LatentColumnName };
 
-    internal override double? AnomalyShare => PredictedLabelColumnName is null ? null : Contamination;
+    internal override double? AnomalyShare =>
+        PredictedLabelColumnName is null && PValueColumnName is null ? null : Contamination;
 
     /// <inheritdoc />
     public override void Validate()
@@ -147,6 +157,8 @@ internal static class DetectorColumns
 internal sealed record VectorColumns(string Features, string? Score = null)
 {
     public string? PredictedLabel { get; init; }
+
+    public string? PValue { get; init; }
 
     public string? Latent { get; init; }
 
@@ -182,6 +194,7 @@ internal sealed record VectorColumns(string Features, string? Score = null)
                 ? null
                 : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel, IfUnknown = true },
             Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
+            PValue is null ? null : new(PValue, OutputKind.Single),
             FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
             Reconstruction is null ? null : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },
             Latent is null ? null : new(Latent, OutputKind.Single, latent),
@@ -193,5 +206,6 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public void Validate() => ColumnNames.Check(
-        [Features, .. Conditions], [Score, PredictedLabel, FeatureScore, Reconstruction, Latent, LatentDeviation]);
+        [Features, .. Conditions],
+        [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, Latent, LatentDeviation]);
 }

@@ -47,7 +47,10 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
-            _family, fit.Options, fit.Model, fit.Threshold, schema, rows.Replacement, fit.Extra));
+            _family, fit.Options, fit.Model, fit.Threshold, schema, rows.Replacement, fit.Extra)
+        {
+            Calibration = _options.Columns.PValue is null ? null : fit.Calibration,
+        });
     }
 }
 
@@ -163,12 +166,15 @@ internal sealed record VectorModelState(
     /// <summary>What is read: the vector first.</summary>
     public IReadOnlyList<RowField> Fields { get; } = Options.Columns.Inputs(Model.Network.Input);
 
+    /// <summary>What p-values are told by; null where there is no column of them.</summary>
+    public CalibrationScores? Calibration { get; init; }
+
     /// <summary>Writes <c>options</c> of the saved model.</summary>
     public void Write(Utf8JsonWriter writer, float threshold) => JsonSerializer.Serialize(
         writer,
         new Saved(
             JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input,
-            Schema, float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra),
+            Schema, float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra, Calibration?.Sorted),
         ModelJson.Options);
 
     /// <summary>How models of a family are loaded.</summary>
@@ -202,7 +208,10 @@ internal sealed record VectorModelState(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
         NonFiniteReplacement? replacement = saved.Replacement is null ? null : new(saved.Replacement);
         var state = new VectorModelState(
-            family, options, model, saved.Threshold ?? float.PositiveInfinity, saved.Schema, replacement, saved.Extra);
+            family, options, model, saved.Threshold ?? float.PositiveInfinity, saved.Schema, replacement, saved.Extra)
+        {
+            Calibration = CalibrationScores.Load(saved.Calibration, options.Columns.PValue),
+        };
         saved.Schema.Check(state.Fields);
         if (replacement?.Fits(state.Fields) == false)
             throw new FormatException("The saved model's replacements for NaN do not fit its input.");
@@ -212,5 +221,6 @@ internal sealed record VectorModelState(
     /// <summary>What <c>options.json</c> holds.</summary>
     private sealed record Saved(
         JsonElement Options, VectorInput Input, VectorSchema Schema, float? Threshold = null,
-        IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement = null, JsonElement? Extra = null);
+        IReadOnlyList<NonFiniteReplacement.SlotRange>? Replacement = null, JsonElement? Extra = null,
+        IReadOnlyList<float>? Calibration = null);
 }

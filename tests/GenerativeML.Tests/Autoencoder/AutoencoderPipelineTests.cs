@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -72,6 +73,21 @@ public sealed class AutoencoderPipelineTests
         Assert.HasCount(2, scored.GetColumn<float[]>("Latent").First());
         Assert.AreEqual(2, detector.LastTransformer.LatentDimension);
         Assert.AreEqual(3, detector.LastTransformer.InputWidth);
+    }
+
+    [TestMethod]
+    public void A_later_trainers_permutation_importance_knows_the_latent_features_by_name()
+    {
+        IDataView data = Data(200);
+        ITransformer model = _ml.Transforms.Concatenate("Features", "A", "B", "C")
+            .Append(_ml.Generative.AutoencoderFeaturizer(
+                "Latent", "Features", new() { Epochs = 20, LatentDimension = 2, HiddenLayers = [8] }))
+            .Append(_ml.Regression.Trainers.OnlineGradientDescent("A", "Latent"))
+            .Fit(data);
+        ImmutableDictionary<string, RegressionMetricsStatistics> importance =
+            _ml.Regression.PermutationFeatureImportance(model, model.Transform(data), "A");
+        CollectionAssert.AreEquivalent(new[] { "Latent.0", "Latent.1" }, importance.Keys.ToArray());
+        Assert.IsGreaterThan(0.01, importance.Values.Max(change => Math.Abs(change.RSquared.Mean)));
     }
 
     [TestMethod]

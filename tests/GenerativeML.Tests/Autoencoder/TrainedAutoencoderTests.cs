@@ -65,12 +65,17 @@ public class TrainedAutoencoderTests
         int Row(long i) => (int)(duplicated ? i / 2 : i);
         VectorFitResult fit = Trained.Detector(
             new AutoencoderOptions { Contamination = Share }, new ArrayRows(rows, width, (i, j) => table[Row(i) * width + j]));
-        double flagged = Trained.Scores(fit.Model, fresh).Count(s => s > fit.Threshold) / (double)Fresh;
+        float[] scores = Trained.Scores(fit.Model, fresh);
+        double flagged = scores.Count(s => s > fit.Threshold) / (double)Fresh;
         // The rank of the threshold among as many calibration scores varies, and so does the share of fresh rows: four
         // standard deviations of both. Of rows that come twice half as many are independent.
         double calibrated = rows >= 2000 ? rows / 5.0 : duplicated ? rows / 2.0 : rows;
-        double deviation = Math.Sqrt(Share * (1 - Share) * (1 / calibrated + 1.0 / Fresh));
-        Assert.AreEqual(Share, flagged, 4 * deviation);
+        Assert.AreEqual(Share, flagged, 4 * Deviation(Share));
+        float[] pValues = [.. scores.Select(fit.Calibration!.PValue)];
+        foreach (double p in new[] { 0.05, 0.1, 0.25, 0.5, 0.75, 0.95 })
+            Assert.AreEqual(p, pValues.Count(found => found <= p) / (double)Fresh, 4 * Deviation(p) + 1 / calibrated, $"p {p}");
+
+        double Deviation(double share) => Math.Sqrt(share * (1 - share) * (1 / calibrated + 1.0 / Fresh));
     }
 
     [TestMethod]

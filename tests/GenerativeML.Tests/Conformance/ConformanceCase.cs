@@ -131,6 +131,8 @@ public sealed class ConformanceOutput
 
     public float Score { get; set; }
 
+    public float PValue { get; set; }
+
     public bool PredictedLabel { get; set; }
 
     public float[]? FeatureScore { get; set; }
@@ -146,7 +148,7 @@ public sealed class ConformanceOutput
     public string? GeneratedText { get; set; }
 
     public override string ToString() => string.Join(
-        " | ", Id, Bits([Score]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent),
+        " | ", Id, Bits([Score, PValue]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent),
         Bits([Perplexity]), Bits(Embedding), GeneratedText);
 
     private static string Bits(float[]? values) =>

@@ -1,4 +1,7 @@
 using System.Globalization;
+using System.IO.Compression;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -26,6 +29,7 @@ public sealed partial class EstimatorConformance
         [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(t.On(new AutoencoderOptions
         {
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
+            PValueColumnName = "PValue",
         })))],
         [Case("autoencoder featurizer", (ml, t) =>
             ml.Generative.AutoencoderFeaturizer("Latent", "Features", t.On(new AutoencoderOptions())))],
@@ -35,6 +39,7 @@ public sealed partial class EstimatorConformance
         {
             HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
             LatentColumnName = "Latent", LatentDeviationColumnName = "Deviation",
+            PValueColumnName = "PValue",
         })))],
         [Case("vae", (ml, t) => ml.Generative.Vae(t.On(new VaeOptions
         {
@@ -43,6 +48,7 @@ public sealed partial class EstimatorConformance
         [Case("convolutional vae", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
         {
             Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
+            PValueColumnName = "PValue",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
         })))],
         [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
@@ -57,10 +63,11 @@ public sealed partial class EstimatorConformance
         [Case("realnvp", (ml, t) => ml.AnomalyDetection.Trainers.RealNvp(t.On(new RealNvpOptions
         {
             Couplings = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",
+            PValueColumnName = "PValue",
         })))],
         [Case("gaussian mixture", (ml, t) => ml.AnomalyDetection.Trainers.GaussianMixture(t.On(new GaussianMixtureOptions
         {
-            Components = 3, Tolerance = 0, LatentColumnName = "Latent",
+            Components = 3, Tolerance = 0, LatentColumnName = "Latent", PValueColumnName = "PValue",
         })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
@@ -69,7 +76,7 @@ public sealed partial class EstimatorConformance
             Layers = 1, Heads = 2, Width = 16, ContextLength = 16, BatchSize = 32,
             Generation = new() { MaxNewTokens = 5 },
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
-            EmbeddingColumnName = "Embedding",
+            EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
         }), input: "Text")],
     ];
 
@@ -87,6 +94,15 @@ public sealed partial class EstimatorConformance
         DataViewSchema delivered = fitted.Transformer.GetOutputSchema(data.Schema);
         CollectionAssert.AreEquivalent(promised, SchemaTests.Describe(SchemaTests.Shape(delivered)));
         Assert.AreEqual(delivered.ToString(), fitted.Transformer.Transform(data).Schema.ToString());
+        foreach (DataViewSchema.Column vector in delivered.Skip(data.Schema.Count).Where(c => c.Type is VectorDataViewType))
+        {
+            VBuffer<ReadOnlyMemory<char>> names = default;
+            vector.GetSlotNames(ref names);
+            string[] all = [.. names.DenseValues().Select(name => name.ToString())];
+            Assert.HasCount(((VectorDataViewType)vector.Type).Size, all);
+            CollectionAssert.AllItemsAreUnique(all);
+            Assert.EndsWith(".0", all[0]);
+        }
     }
 
     [TestMethod]
@@ -224,6 +240,45 @@ public sealed partial class EstimatorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void P_values_are_ranks_among_the_calibration_scores_that_a_model_holds(ConformanceCase family)
+    {
+        IEstimator<ITransformer> estimator = family.Make(_ml, new());
+        if (estimator.GetOutputSchema(SchemaTests.Shape(ConformanceData.Table(1).Schema)).All(c => c.Name != "PredictedLabel"))
+            return; // no detector
+        using var fitted = new Fitted(estimator, ConformanceData.Table(Rows));
+        byte[] saved = Save(fitted.Transformer);
+        float[] known = [];
+        Edit(saved, options => known = [.. options["calibration"]!.AsArray().Select(score => (float)score!)]);
+        Assert.IsGreaterThan(10, known.Length);
+
+        const int Fresh = 200;
+        IDataView scored = fitted.Transformer.Transform(_ml.Data.SkipRows(ConformanceData.Table(Rows + Fresh), Rows));
+        float[][] rows = Values(scored, ["Score", "PValue"]);
+        bool[] labels = [.. scored.GetColumn<bool>("PredictedLabel")];
+        for (int row = 0; row < Fresh; row++)
+        {
+            int rank = 1 + known.Count(score => score >= rows[row][0]);
+            Assert.AreEqual(rank / (known.Length + 1f), rows[row][1], 1e-6f);
+            Assert.AreEqual(rank <= 0.1 * (known.Length + 1) + 1e-9, labels[row], "Contamination is 0.1");
+        }
+
+        if (family.Input == "Features")
+        {
+            TableView unknown = ConformanceData.Table(1, spoil: (_, v) => v[1] = float.NaN);
+            Assert.IsTrue(float.IsNaN(Values(fitted.Transformer.Transform(unknown), ["PValue"])[0][0]));
+        }
+        // A file of before there were p-values has no such column; one that has lost its scores is refused.
+        byte[] lost = Edit(saved, options => options.Remove("calibration"));
+        Exception error = Assert.Throws<Exception>(() => Load(lost));
+        StringAssert.Contains(error.ToString(), "'PValue'");
+        using var old = new Fitted(Load(Edit(lost, options => options["options"]!.AsObject().Remove("pValueColumnName"))));
+        DataViewSchema schema = old.Transformer.GetOutputSchema(ConformanceData.Table(1).Schema);
+        Assert.IsNull(schema.GetColumnOrNull("PValue"));
+        Assert.IsNotNull(schema.GetColumnOrNull("Score"));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void A_disposed_transformer_makes_anew_what_it_needs(ConformanceCase family)
     {
         // Engines and chains dispose what they were given; a service goes on using it.
@@ -290,12 +345,32 @@ public sealed partial class EstimatorConformance
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make, string input = "Features") =>
         new ConformanceCase(name, make) { Input = input };
 
-    private ITransformer Reload(ITransformer transformer)
+    private ITransformer Reload(ITransformer transformer) => Load(Save(transformer));
+
+    private byte[] Save(ITransformer transformer)
     {
         using var stream = new MemoryStream();
         _ml.Model.Save(transformer, null, stream);
-        stream.Position = 0;
-        return new MLContext(77).Model.Load(stream, out _);
+        return stream.ToArray();
+    }
+
+    private static ITransformer Load(byte[] saved) => new MLContext(77).Model.Load(new MemoryStream(saved), out _);
+
+    /// <summary>A saved model whose options, what the family wrote of itself, were changed.</summary>
+    private static byte[] Edit(byte[] saved, Action<JsonObject> change)
+    {
+        using var stream = new MemoryStream();
+        stream.Write(saved);
+        using (var archive = new ZipArchive(stream, ZipArchiveMode.Update, leaveOpen: true))
+        {
+            using Stream entry = archive.Entries.Single(e => e.Name == "options.json").Open();
+            JsonNode json = JsonNode.Parse(entry)!;
+            change(json["options"]!.AsObject());
+            entry.SetLength(0);
+            using var writer = new Utf8JsonWriter(entry);
+            json.WriteTo(writer);
+        }
+        return stream.ToArray();
     }
 
     /// <summary>A transformer that is disposed at the end of a test, whatever happens.</summary>

@@ -15,19 +15,22 @@ internal sealed class VectorBatchModel : IBatchModel
     private const int MaxValuesAhead = 1 << 19;
 
     private readonly TrainedVector _model;
-    private readonly int _score, _label, _featureScore, _reconstruction, _latent, _deviation;
+    private readonly CalibrationScores? _calibration;
+    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation;
 
     public VectorBatchModel(VectorModelState state)
     {
         VectorNetwork network = state.Model.Network;
         VectorColumns columns = state.Options.Columns;
         _model = state.Model;
+        _calibration = state.Calibration;
         Inputs = state.Fields;
         Outputs = columns.Outputs(network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1);
         Replacement = state.Replacement;
         Threshold = state.Threshold;
         _score = IndexOf(columns.Score);
         _label = IndexOf(columns.PredictedLabel);
+        _pValue = IndexOf(columns.PValue);
         _featureScore = IndexOf(columns.FeatureScore);
         _reconstruction = IndexOf(columns.Reconstruction);
         _latent = IndexOf(columns.Latent);
@@ -56,12 +59,12 @@ internal sealed class VectorBatchModel : IBatchModel
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
-        Memory<float> scores = Values(_score);
-        bool label = _label >= 0 && outputs.IsWanted(_label);
-        float[] rented = ArrayPool<float>.Shared.Rent(label && scores.IsEmpty ? rows : 0);
+        Memory<float> scores = Values(_score), pValues = Values(_pValue);
+        bool label = _label >= 0 && outputs.IsWanted(_label), silent = scores.IsEmpty && (label || !pValues.IsEmpty);
+        float[] rented = ArrayPool<float>.Shared.Rent(silent ? rows : 0);
         try
         {
-            if (label && scores.IsEmpty)
+            if (silent)
                 scores = rented.AsMemory(0, rows);
             _model.Compute(inputs, rows, new VectorResults
             {
@@ -73,6 +76,8 @@ internal sealed class VectorBatchModel : IBatchModel
             });
             for (int row = 0; label && row < rows; row++)
                 outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too
+            for (int row = 0; row < pValues.Length; row++)
+                pValues.Span[row] = _calibration!.PValue(scores.Span[row]);
         }
         finally
         {

@@ -15,7 +15,10 @@ internal enum OutputKind
 /// <summary>A column that a model adds to each row: a scalar of width zero, or a vector.</summary>
 internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 {
-    /// <summary>The input column whose slot names this vector carries; a nameless slot is <c>Features.3</c>.</summary>
+    /// <summary>
+    /// The input column whose slot names this vector carries, a nameless slot being <c>Features.3</c>. Without one a
+    /// vector's slots are <c>Latent.0</c>, <c>Latent.1</c> …: tools such as permutation importance need names.
+    /// </summary>
     public string? SlotNamesFrom { get; init; }
 
     /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
@@ -57,9 +60,9 @@ internal static class OutputAnnotations
         foreach (OutputColumn column in columns)
         {
             var annotations = new DataViewSchema.Annotations.Builder();
-            if (column.SlotNamesFrom is string source)
+            if (column.Width > 0)
             {
-                ReadOnlyMemory<char>[] names = NamesOf(input?[source], column.Width);
+                ReadOnlyMemory<char>[] names = NamesOf(column, input);
                 annotations.Add(
                     SlotNames,
                     new VectorDataViewType(TextDataViewType.Instance, column.Width),
@@ -99,19 +102,19 @@ internal static class OutputAnnotations
         return largest + 1;
     }
 
-    /// <summary>The slot names of a column; where a slot has none, the column's name and the slot's number.</summary>
-    private static ReadOnlyMemory<char>[] NamesOf(DataViewSchema.Column? column, int width)
+    private static ReadOnlyMemory<char>[] NamesOf(OutputColumn column, DataViewSchema? input)
     {
         VBuffer<ReadOnlyMemory<char>> given = default;
-        if (column?.HasSlotNames() == true)
-            column.Value.GetSlotNames(ref given);
-        var names = new ReadOnlyMemory<char>[width];
-        if (given.Length == width)
+        DataViewSchema.Column? source = column.SlotNamesFrom is string name ? input?[name] : null;
+        if (source?.HasSlotNames() == true)
+            source.Value.GetSlotNames(ref given);
+        var names = new ReadOnlyMemory<char>[column.Width];
+        if (given.Length == names.Length)
             given.CopyTo(names);
-        for (int i = 0; i < width; i++)
+        for (int i = 0; i < names.Length; i++)
         {
             if (names[i].IsEmpty)
-                names[i] = string.Create(CultureInfo.InvariantCulture, $"{column?.Name}.{i}").AsMemory();
+                names[i] = string.Create(CultureInfo.InvariantCulture, $"{column.SlotNamesFrom ?? column.Name}.{i}").AsMemory();
         }
         return names;
     }

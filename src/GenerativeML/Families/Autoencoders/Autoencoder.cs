@@ -68,7 +68,7 @@ public sealed record AutoencoderOptions : DetectorOptions
 
     /// <summary>Whether anomalies are to be found.</summary>
     internal bool Detects =>
-        ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
+        ScoreColumnName is not null || FeatureScoreColumnName is not null || base.AnomalyShare is not null;
 
     private protected override OptionalColumns Supported =>
         OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
@@ -129,6 +129,8 @@ public sealed record AutoencoderOptions : DetectorOptions
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how strange the row is.</description></item>
+/// <item><term><c>PValue</c></term><description>On request: <see cref="float"/>, the share of ordinary rows that score as
+/// high or higher.</description></item>
 /// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input, each slot's share of the
 /// score; its slot names are the input's.</description></item>
 /// <item><term><c>Reconstruction</c></term><description>On request: a vector as wide as the input, what the networks make

@@ -36,7 +36,7 @@ public sealed record RealNvpOptions : DetectorOptions
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
-        InputNoise = InputNoise ?? (PredictedLabelColumnName is null ? 0.05 : 0.5),
+        InputNoise = InputNoise ?? (AnomalyShare is null ? 0.05 : 0.5),
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 2e-3,
         WeightDecay = WeightDecay ?? 0.1,
@@ -72,6 +72,8 @@ public sealed record RealNvpOptions : DetectorOptions
 /// </description></item>
 /// <item><term><c>PredictedLabel</c></term><description>Of a detector: <see cref="bool"/>, whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>PValue</c></term><description>On request: <see cref="float"/>, the share of ordinary rows that score as
+/// high or higher.</description></item>
 /// <item><term><c>Latent</c></term><description>On request, by <see cref="DetectorOptions.LatentColumnName"/>: a vector.
 /// </description></item>
 /// </list>

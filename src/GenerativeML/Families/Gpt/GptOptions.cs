@@ -181,6 +181,14 @@ public sealed record GptOptions : TrainingOptions
     public string? PredictedLabelColumnName { get; init; }
 
     /// <summary>
+    /// The column for the p-value, in (0, 1]: the share of ordinary rows, the row itself among them, that score as high
+    /// or higher. Of fresh rows like those of training it is uniform; NaN where the score is. It is told by the rows
+    /// that <see cref="Contamination"/> is calibrated by, whose scores a saved model holds: none is smaller than one
+    /// over their number and one. Default: none is added.
+    /// </summary>
+    public string? PValueColumnName { get; init; }
+
+    /// <summary>
     /// The column for the embedding, the mean of the tokens' final hidden states. Default: none is added.
     /// </summary>
     public string? EmbeddingColumnName { get; init; }
@@ -227,6 +235,9 @@ public sealed record GptOptions : TrainingOptions
         return GptWeightFile.Describe(file);
     }
 
+    /// <summary>Whether some of the training rows are held back to know by them what ordinary rows score.</summary>
+    internal bool Calibrates => PredictedLabelColumnName is not null || PValueColumnName is not null;
+
     /// <summary>The rates and all else that is left open, decided.</summary>
     internal GptOptions Resolve(TokenCodec codec, int seed)
     {
@@ -263,6 +274,7 @@ public sealed record GptOptions : TrainingOptions
                 ? new(label, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel } : null,
             ScoreColumnName is string score
                 ? new(score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore } : null,
+            PValueColumnName is string pValue ? new(pValue, OutputKind.Single) : null,
             PerplexityColumnName is string perplexity ? new(perplexity, OutputKind.Single) : null,
             GeneratedTextColumnName is string text ? new(text, OutputKind.Text) : null,
             EmbeddingColumnName is string embedding ? new(embedding, OutputKind.Single, width) : null,
@@ -277,8 +289,8 @@ public sealed record GptOptions : TrainingOptions
         ColumnNames.Check(
             [TextColumnName],
             [
-                PredictedLabelColumnName, ScoreColumnName, PerplexityColumnName, GeneratedTextColumnName,
-                EmbeddingColumnName,
+                PredictedLabelColumnName, ScoreColumnName, PValueColumnName, PerplexityColumnName,
+                GeneratedTextColumnName, EmbeddingColumnName,
             ]);
         ArgumentNullException.ThrowIfNull(RowSeparator);
         ArgumentNullException.ThrowIfNull(Generation);

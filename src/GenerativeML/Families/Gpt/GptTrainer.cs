@@ -31,6 +31,8 @@ namespace GenerativeML;
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above
 /// <see cref="GptTransformer.Threshold"/>, as that of the share <see cref="GptOptions.Contamination"/> of rows like
 /// those of training is.</description></item>
+/// <item><term><c>PValue</c></term><description><see cref="float"/>: the share of ordinary rows that score as high or
+/// higher.</description></item>
 /// <item><term><c>Perplexity</c></term><description><see cref="float"/>: the exponential of the
 /// score.</description></item>
 /// <item><term><c>Embedding</c></term><description>A vector: the mean of the tokens' final hidden
@@ -59,10 +61,10 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
         options.Validate();
         if (options.Tokenizer is null)
             throw new ArgumentException("Weights that were trained elsewhere need option Tokenizer.", nameof(options));
-        if (options.PredictedLabelColumnName is not null)
+        if (options.Calibrates)
             throw new ArgumentException(
-                $"Option {nameof(options.PredictedLabelColumnName)} needs training rows to know the threshold by.",
-                nameof(options));
+                $"Options {nameof(options.PredictedLabelColumnName)} and {nameof(options.PValueColumnName)} need training "
+                + "rows to know by them what ordinary rows score.", nameof(options));
         TokenCodec codec = TokenCodec.For(options.Tokenizer, options.VocabularySize, options.EndOfTextId);
         options = options.Resolve(codec, options.Seed ?? HostDefaults.Seed(environment));
         (GptNetwork network, HostWeights weights) = ReadInitial(options)
@@ -84,7 +86,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
             new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
         TrainedGpt model = Train(corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
         var trained = new GptTransformer(new TextModel(model, codec));
-        if (_options.PredictedLabelColumnName is not null)
+        if (_options.Calibrates)
             trained.Calibrate(held, _options.Contamination);
         return trained;
     }
@@ -92,7 +94,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
     // Some twenty rows beyond the threshold tell well where it lies; but most rows are to train.
     private double HeldShare(long rows)
     {
-        if (_options.PredictedLabelColumnName is null || rows < 2)
+        if (!_options.Calibrates || rows < 2)
             return 0;
         const double least = 0.1, most = 0.25;
         return Math.Clamp(20 / _options.Contamination / rows, least, most);

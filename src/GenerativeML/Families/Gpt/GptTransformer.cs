@@ -114,12 +114,13 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
         }
     }
 
-    /// <summary>Sets the threshold to what a share of texts that were not trained on exceeds.</summary>
+    /// <summary>Tells p-values by texts that were not trained on, and sets the threshold to what a share of them exceeds.</summary>
     internal void Calibrate(IReadOnlyList<string> texts, double share)
     {
         float[] scores = new float[texts.Count];
         _text.Score([.. texts.Select(_text.Codec.Encode)], scores, default);
-        Threshold = CalibrationPlan.Threshold([.. scores.Where(float.IsFinite)], share);
+        _text.Calibration = new(scores);
+        Threshold = _text.Calibration.Threshold(share);
     }
 
     /// <summary>The number of weights.</summary>
@@ -181,6 +182,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
                 Generation = _model.Network.Options.Generation,
                 Tokenizer = tokenizer.ToSaved(),
                 Threshold = float.IsFinite(Threshold) ? Threshold : null,
+                Calibration = _model.Network.Options.PValueColumnName is null ? null : _text.Calibration?.Sorted,
             },
             ModelJson.Options);
     }
@@ -209,7 +211,11 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
                 network, HostWeights.Load(weights, network.Tensors), HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
             return new GptTransformer(
-                new TextModel(model, codec) { Threshold = saved.Threshold ?? float.PositiveInfinity });
+                new TextModel(model, codec)
+                {
+                    Threshold = saved.Threshold ?? float.PositiveInfinity,
+                    Calibration = CalibrationScores.Load(saved.Calibration, options.PValueColumnName),
+                });
         }
         catch (ArgumentException invalid)
         {
@@ -230,4 +236,7 @@ internal sealed record SavedGpt
 
     /// <summary>Null: no row is an anomaly.</summary>
     public float? Threshold { get; init; }
+
+    /// <summary>What ordinary texts score, where there is a column of p-values.</summary>
+    public IReadOnlyList<float>? Calibration { get; init; }
 }

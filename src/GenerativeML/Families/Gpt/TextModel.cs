@@ -13,6 +13,9 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchMode
     /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
     public float Threshold { get; set; } = float.PositiveInfinity;
 
+    /// <summary>What p-values are told by; null where there is no column of them.</summary>
+    public CalibrationScores? Calibration { get; set; }
+
     public TrainedGpt Model => model;
 
     public TokenCodec Codec => codec;
@@ -38,8 +41,8 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchMode
         int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(EncodeRow)];
         int label = Wanted(_options.PredictedLabelColumnName), score = Wanted(_options.ScoreColumnName);
         int perplexity = Wanted(_options.PerplexityColumnName), text = Wanted(_options.GeneratedTextColumnName);
-        int embedding = Wanted(_options.EmbeddingColumnName);
-        float[] scores = new float[Math.Max(label, Math.Max(score, perplexity)) >= 0 ? rows : 0];
+        int embedding = Wanted(_options.EmbeddingColumnName), pValue = Wanted(_options.PValueColumnName);
+        float[] scores = new float[Math.Max(Math.Max(label, pValue), Math.Max(score, perplexity)) >= 0 ? rows : 0];
         float[] embeddings = new float[embedding >= 0 ? rows * model.Width : 0];
         if (scores.Length + embeddings.Length > 0)
             Score(texts, scores, embeddings);
@@ -51,6 +54,8 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchMode
         {
             if (perplexity >= 0)
                 outputs.Singles(perplexity)[row] = MathF.Exp(scores[row]);
+            if (pValue >= 0)
+                outputs.Singles(pValue)[row] = Calibration!.PValue(scores[row]);
             if (label >= 0)
                 outputs.Booleans(label)[row] = !(scores[row] <= Threshold); // a score of NaN is strange, too
         }

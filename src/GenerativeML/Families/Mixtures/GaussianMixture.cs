@@ -71,7 +71,7 @@ public sealed record GaussianMixtureOptions : DetectorOptions
         {
             BatchSize = BatchSize ?? Math.Clamp((1 << 22) / width / most, 16, 1024),
             Epochs = Epochs ?? 200,
-            Regularization = Regularization ?? (PredictedLabelColumnName is null ? 1e-3 : 0.1),
+            Regularization = Regularization ?? (AnomalyShare is null ? 1e-3 : 0.1),
         };
         long components = Components ?? GaussianMixtureFit.Choose(decided, rows);
         return decided with { Components = (int)Math.Min(components, rows.TrainingRows) };

@@ -58,6 +58,8 @@ internal sealed class VaeNetwork : VariationalNetwork
 /// <item><term><c>Score</c></term><description><see cref="float"/>: what <see cref="VariationalOptions.Score"/> says. Of
 /// a detector by default <see cref="VaeScore.Novelty"/>: zero or more, and about the number of its parts for a usual
 /// row. The others are in nats, and may be negative, for densities of numbers may be above one.</description></item>
+/// <item><term><c>PValue</c></term><description>On request: <see cref="float"/>, the share of ordinary rows that score as
+/// high or higher.</description></item>
 /// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input; its slot names are
 /// the input's. Each feature's share of the score, which is their sum: its own part of likelihood and distances, and by
 /// its part of likelihood a share of what belongs to the row as a whole.</description></item>

@@ -2,7 +2,7 @@ namespace GenerativeML;
 
 /// <summary>
 /// The options of a variational autoencoder (Kingma and Welling 2014), whatever its networks are made of. What it is
-/// trained for follows from the columns that are asked for: where there is a predicted label, to detect anomalies.
+/// trained for follows from the columns that are asked for: where there is a predicted label or a p-value, to detect anomalies.
 /// Gradients are not clipped by default: <see cref="TrainingOptions.GradientClipNorm"/> is 0.
 /// </summary>
 public abstract record VariationalOptions : DetectorOptions
@@ -82,7 +82,7 @@ public abstract record VariationalOptions : DetectorOptions
 
     /// <summary>Whether rows are scored.</summary>
     internal bool Scores =>
-        ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
+        ScoreColumnName is not null || FeatureScoreColumnName is not null || AnomalyShare is not null;
 
     internal override VectorColumns Columns => base.Columns with { LatentDeviation = LatentDeviationColumnName };
 
@@ -94,7 +94,7 @@ public abstract record VariationalOptions : DetectorOptions
         VaeLikelihood[] likelihoods = LikelihoodsOf(rows);
         bool alike = likelihoods.Distinct().Count() == 1;
         VaeScore score = Score
-            ?? (PredictedLabelColumnName is null ? VaeScore.NegativeLogLikelihood : VaeScore.Novelty);
+            ?? (AnomalyShare is null ? VaeScore.NegativeLogLikelihood : VaeScore.Novelty);
         bool compares = Scores && score == VaeScore.Novelty && rows.Input.ConditionWidth == 0;
         return this with
         {
