@@ -81,25 +81,25 @@ public sealed class GenerativeCatalog
     }
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate and to encode images that are vectors.
+    /// Creates a <see cref="ImageVaeTrainer"/>, which learns to generate and to encode images that are vectors.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="imageShape">
     /// The images' shape, which has as many numbers. Default: square, of one channel or three.
     /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <inheritdoc cref="ConvolutionalVae(ConvolutionalVaeOptions)" path="/exception"/>
-    public ConvolutionalVaeTrainer ConvolutionalVae(
+    /// <inheritdoc cref="ImageVae(ImageVaeOptions)" path="/exception"/>
+    public ImageVaeTrainer ImageVae(
         string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
-        ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
+        ImageVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
+    /// Creates a <see cref="ImageVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
     /// another that the options name in its place.
     /// </summary>
     /// <param name="options">The options.</param>
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
-    public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
+    public ImageVaeTrainer ImageVae(ImageVaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });

@@ -40,7 +40,7 @@ public sealed partial class EstimatorConformance
         {
             HiddenLayers = [16], Score = VaeScore.NegativeLogLikelihood, ScoreColumnName = "Score",
         })))],
-        [Case("convolutional vae", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
+        [Case("image vae", (ml, t) => ml.Generative.ImageVae(t.On(new ImageVaeOptions
         {
             Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",

@@ -41,7 +41,7 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [16],
         }))),
-        Vectors("convolutional VAE", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
+        Vectors("image VAE", (ml, t) => ml.Generative.ImageVae(t.On(new ImageVaeOptions
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], HiddenWidth = 16,
         }))),

@@ -15,7 +15,7 @@ internal sealed class VectorBatchModel : IBatchModel
     private const int MaxValuesAhead = 1 << 19;
 
     private readonly TrainedVector _model;
-    private readonly int _score, _label, _featureScore, _reconstruction, _latent, _deviation;
+    private readonly int _score, _label, _featureScore, _reconstruction, _latent, _deviation, _map;
 
     public VectorBatchModel(VectorModelState state)
     {
@@ -23,7 +23,8 @@ internal sealed class VectorBatchModel : IBatchModel
         VectorColumns columns = state.Options.Columns;
         _model = state.Model;
         Inputs = state.Fields;
-        Outputs = columns.Outputs(network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1);
+        Outputs = columns.Outputs(
+            network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1, network.Input.Image);
         Replacement = state.Replacement;
         Threshold = state.Threshold;
         _score = IndexOf(columns.Score);
@@ -32,6 +33,7 @@ internal sealed class VectorBatchModel : IBatchModel
         _reconstruction = IndexOf(columns.Reconstruction);
         _latent = IndexOf(columns.Latent);
         _deviation = IndexOf(columns.LatentDeviation);
+        _map = IndexOf(columns.AnomalyMap);
 
         int width = Inputs.Sum(f => f.Width);
         BatchSize = Math.Clamp(MaxValues / width, MinRows, MaxRows);
@@ -70,6 +72,7 @@ internal sealed class VectorBatchModel : IBatchModel
                 Reconstruction = Values(_reconstruction),
                 Latent = Values(_latent),
                 LatentDeviation = Values(_deviation),
+                AnomalyMap = Values(_map),
             });
             for (int row = 0; label && row < rows; row++)
                 outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too

@@ -3,14 +3,21 @@ using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>The options of a variational autoencoder of convolutions.</summary>
-public sealed record ConvolutionalVaeOptions : VariationalOptions
+/// <summary>
+/// The options of a variational autoencoder of images. Pixels are <see cref="VaeLikelihood.Bernoulli"/> by default, black
+/// and white being the least and the largest number of all training images: a grey counts as a share of white.
+/// </summary>
+public sealed record ImageVaeOptions : VariationalOptions
 {
     /// <summary>
-    /// The images' shape: the input has as many features. Default: square, of one channel or three, whichever the
-    /// number of features allows.
+    /// The shape of images as networks see them: a column of images is resized to it, a vector has as many features.
+    /// Default: the size of the column's type, in colour; of a vector its three dimensions, or else square, of one
+    /// channel or three.
     /// </summary>
     public ImageShape? ImageShape { get; init; }
+
+    /// <summary>How images of other sizes get this one. Default <see cref="ImageResize.Crop"/>.</summary>
+    public ImageResize Resize { get; init; }
 
     /// <summary>
     /// Channels after each halving of height and width, from the input inwards; the decoder mirrors them. One to eight
@@ -24,25 +31,14 @@ public sealed record ConvolutionalVaeOptions : VariationalOptions
     /// </summary>
     public int HiddenWidth { get; init; } = 256;
 
-    internal override VectorOptions Resolve(RowStatistics rows)
-    {
-        int width = rows.Input.Width;
-        ImageShape? shape = ImageShape ?? ImageShape.OfSquare(width);
-        if (shape?.Length != width)
-        {
-            string expected = shape is null
-                ? $"no square image of one or three channels; set the option {nameof(ImageShape)}"
-                : $"not the {shape.Length} of an image of {shape.Channels} × {shape.Height} × {shape.Width}";
-            throw new InvalidOperationException($"Column '{FeatureColumnName}' has {width} features, {expected}.");
-        }
-        return (ConvolutionalVaeOptions)base.Resolve(rows) with { ImageShape = shape };
-    }
+    internal override ImageFormat Images => new(ImageShape, Resize);
 
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
         ImageShape?.Validate();
+        OptionChecks.Defined(Resize);
         OptionChecks.Within(Channels.Count, 1, 8, "Channels.Count");
         foreach (int channels in Channels)
             OptionChecks.Within(channels, 1, 1024, nameof(Channels));
@@ -55,21 +51,21 @@ public sealed record ConvolutionalVaeOptions : VariationalOptions
 /// follows; a dense layer sees all that is left, with the conditions. The decoder is its mirror, and adds a bias of
 /// each pixel's own.
 /// </summary>
-internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
+internal sealed class ImageVaeNetwork : VariationalNetwork
 {
     private const int Kernel = 5, UpKernel = 4; // the latter makes of two pixels four, without a chequered pattern
 
-    private readonly ConvolutionalVaeOptions _options;
+    private readonly ImageVaeOptions _options;
     private readonly (int Channels, int Height, int Width)[] _stages; // from the image inwards
     private readonly int _innermost; // numbers of the last stage
 
-    /// <exception cref="FormatException">The image's shape is not that of the input.</exception>
-    public ConvolutionalVaeNetwork(ConvolutionalVaeOptions options, VectorInput input)
+    /// <exception cref="FormatException">The input is none of images.</exception>
+    public ImageVaeNetwork(ImageVaeOptions options, VectorInput input)
         : base(options, input)
     {
         _options = options;
-        if (options.ImageShape is not { } shape || shape.Length != input.Width)
-            throw new FormatException("The saved model's image shape does not fit its input.");
+        if (input.Image?.Shape is not { } shape)
+            throw new FormatException("The saved model's input is none of images.");
         _stages = new (int, int, int)[options.Channels.Count + 1];
         _stages[0] = (shape.Channels, shape.Height, shape.Width);
         for (int i = 1; i < _stages.Length; i++)
@@ -77,9 +73,29 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
         _innermost = _stages[^1].Channels * _stages[^1].Height * _stages[^1].Width;
     }
 
+    // The logarithm of a grey's likelihood is a cross-entropy, in no units.
+    public override bool IsLogLikelihood => base.IsLogLikelihood && !Likelihood.HasBernoulli;
+
     public override int WidestLayer => HiddenWidth;
 
     protected override int HiddenWidth => _options.HiddenWidth;
+
+    // One scale for all pixels: a border that is black in all training images is no feature of its own.
+    protected override VectorScaler ScalerOf(RowStatistics rows)
+    {
+        ColumnMoments moments = rows.Moments[0];
+        double[] deviations = moments.Deviation;
+        double spread = Math.Sqrt(deviations.Average(d => d * d));
+        double scale = Likelihood.HasBernoulli ? ImageRange.Of(moments).ScaleTo(1) : spread > 0 ? 1 / spread : 0;
+        return VectorScaler.Of([.. moments.Mean.Select(mean => (float)mean)], scale);
+    }
+
+    // A picture of greys is sampled as expected, also where a pixel happens to be black in all training images.
+    protected override (bool[] Binary, float Low) BernoulliOf(RowStatistics rows)
+    {
+        bool binary = rows.Binary.All(b => b);
+        return ([.. rows.Binary.Select(_ => binary)], ImageRange.Of(rows.Moments[0]).Low);
+    }
 
     protected override void DeclareStacks(Layers layers)
     {
@@ -148,7 +164,7 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
 /// </summary>
 /// <remarks>
 /// <para>
-/// To create this trainer, use <see cref="GenerativeCatalog.ConvolutionalVae(ConvolutionalVaeOptions)"/>. With
+/// To create this trainer, use <see cref="GenerativeCatalog.ImageVae(ImageVaeOptions)"/>. With
 /// <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with the values that are asked for. Of keys, Booleans, and Singles that hold at most twenty values, all
 /// of them whole, these are values of training rows; of other Singles, any.
@@ -156,12 +172,12 @@ internal sealed class ConvolutionalVaeNetwork : VariationalNetwork
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>It adds the same columns as <see cref="VaeTrainer"/>, by default <c>Latent</c>.</para>
 /// </remarks>
-public sealed class ConvolutionalVaeTrainer : VectorTrainer<VectorGenerator>
+public sealed class ImageVaeTrainer : VectorTrainer<VectorGenerator>
 {
-    internal static readonly VectorFamily Family = VectorFamily.Of<ConvolutionalVaeOptions>(
-        "convolutional vae", (options, input) => new ConvolutionalVaeNetwork(options, input));
+    internal static readonly VectorFamily Family = VectorFamily.Of<ImageVaeOptions>(
+        "image vae", (options, input) => new ImageVaeNetwork(options, input));
 
-    internal ConvolutionalVaeTrainer(IHostEnvironment environment, ConvolutionalVaeOptions options)
+    internal ImageVaeTrainer(IHostEnvironment environment, ImageVaeOptions options)
         : base(environment, Family, options)
     {
     }
