@@ -45,6 +45,11 @@ public sealed partial class EstimatorConformance
             Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
         })))],
+        [Case("image autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.ImageAutoencoder(t.On(new ImageAutoencoderOptions
+        {
+            Channels = [4], LatentDimension = 4, InputMasking = 0.3, AnomalyMapColumnName = "Map",
+            FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
+        })))],
         [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
             GeneratorLayers = [16], DiscriminatorLayers = [16], DiscriminatorStepsPerGeneratorStep = 1,

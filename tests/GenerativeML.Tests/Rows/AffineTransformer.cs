@@ -20,7 +20,7 @@ internal sealed class AffineEstimator(IHostEnvironment environment, AffineOption
     {
         Context = context;
         var rows = new DataViewRowSource(
-            input, [options.Input], options.NonFiniteValues, parameter, [], options.CancellationToken);
+            input, [options.Input], options.NonFiniteValues, parameter, [], cancellation: options.CancellationToken);
         using (IRowReader reader = rows.Open())
         {
             var block = new RowBlock(rows.Fields, 64);

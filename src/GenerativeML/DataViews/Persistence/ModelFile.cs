@@ -112,6 +112,7 @@ internal static class ModelFamilies
     private static readonly ConcurrentDictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
+        [ImageAutoencoderTrainer.Family.Name] = VectorModelState.Loader(ImageAutoencoderTrainer.Family),
         [ImageVaeTrainer.Family.Name] = VectorModelState.Loader(ImageVaeTrainer.Family),
         [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),

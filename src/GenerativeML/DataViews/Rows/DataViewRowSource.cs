@@ -9,7 +9,7 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
-    IReadOnlyList<string>? labels = null, CancellationToken cancellation = default, ImageFormat? images = null)
+    IReadOnlyList<string>? labels = null, ImageFormat? images = null, CancellationToken cancellation = default)
     : IRowSource
 {
     private const int MaxCategories = 20;

@@ -39,38 +39,28 @@ public sealed record ImageVaeOptions : VariationalOptions
         base.Validate();
         ImageShape?.Validate();
         OptionChecks.Defined(Resize);
-        OptionChecks.Within(Channels.Count, 1, 8, "Channels.Count");
-        foreach (int channels in Channels)
-            OptionChecks.Within(channels, 1, 1024, nameof(Channels));
+        ImageStages.Validate(Channels);
         OptionChecks.Within(HiddenWidth, 1, OptionChecks.MaxWidth);
     }
 }
 
 /// <summary>
-/// A VAE of convolutions. The encoder halves height and width with each convolution, which a residual block (He 2016)
-/// follows; a dense layer sees all that is left, with the conditions. The decoder is its mirror, and adds a bias of
-/// each pixel's own.
+/// A VAE of convolutions: a dense layer sees what the <see cref="ImageStages"/> leave, with the conditions. The decoder is
+/// their mirror, and adds a bias of each pixel's own.
 /// </summary>
 internal sealed class ImageVaeNetwork : VariationalNetwork
 {
-    private const int Kernel = 5, UpKernel = 4; // the latter makes of two pixels four, without a chequered pattern
-
     private readonly ImageVaeOptions _options;
-    private readonly (int Channels, int Height, int Width)[] _stages; // from the image inwards
-    private readonly int _innermost; // numbers of the last stage
+    private readonly ImageShape _shape;
+    private readonly ImageStages _stages;
 
     /// <exception cref="FormatException">The input is none of images.</exception>
     public ImageVaeNetwork(ImageVaeOptions options, VectorInput input)
         : base(options, input)
     {
         _options = options;
-        if (input.Image?.Shape is not { } shape)
-            throw new FormatException("The saved model's input is none of images.");
-        _stages = new (int, int, int)[options.Channels.Count + 1];
-        _stages[0] = (shape.Channels, shape.Height, shape.Width);
-        for (int i = 1; i < _stages.Length; i++)
-            _stages[i] = (options.Channels[i - 1], (_stages[i - 1].Height + 1) / 2, (_stages[i - 1].Width + 1) / 2);
-        _innermost = _stages[^1].Channels * _stages[^1].Height * _stages[^1].Width;
+        _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
+        _stages = new ImageStages(_shape, options.Channels, options.Activation);
     }
 
     // The logarithm of a grey's likelihood is a cross-entropy, in no units.
@@ -84,10 +74,9 @@ internal sealed class ImageVaeNetwork : VariationalNetwork
     protected override VectorScaler ScalerOf(RowStatistics rows)
     {
         ColumnMoments moments = rows.Moments[0];
-        double[] deviations = moments.Deviation;
-        double spread = Math.Sqrt(deviations.Average(d => d * d));
-        double scale = Likelihood.HasBernoulli ? ImageRange.Of(moments).ScaleTo(1) : spread > 0 ? 1 / spread : 0;
-        return VectorScaler.Of([.. moments.Mean.Select(mean => (float)mean)], scale);
+        return Likelihood.HasBernoulli
+            ? VectorScaler.Of([.. moments.Mean.Select(mean => (float)mean)], ImageRange.Of(moments).ScaleTo(1))
+            : ImageRange.Standardize(moments);
     }
 
     // A picture of greys is sampled as expected, also where a pixel happens to be black in all training images.
@@ -99,62 +88,25 @@ internal sealed class ImageVaeNetwork : VariationalNetwork
 
     protected override void DeclareStacks(Layers layers)
     {
-        for (int i = 1; i < _stages.Length; i++)
-        {
-            layers.Conv2d($"encoder.{i}.convolution", _stages[i - 1].Channels, _stages[i].Channels, Kernel);
-            Residual($"encoder.{i}", _stages[i].Channels);
-        }
-        layers.Linear("encoder.hidden", _innermost + Input.ConditionWidth, HiddenWidth);
+        _stages.DeclareEncoder(layers);
+        layers.Linear("encoder.hidden", _stages.Innermost + Input.ConditionWidth, HiddenWidth);
         layers.Linear("decoder.hidden", LatentDimension + Input.ConditionWidth, HiddenWidth);
-        layers.Linear("decoder.innermost", HiddenWidth, _innermost);
-        for (int i = _stages.Length - 1; i > 0; i--)
-        {
-            Residual($"decoder.{i}", _stages[i].Channels);
-            layers.ConvTranspose2d(
-                $"decoder.{i}.convolution", _stages[i].Channels, _stages[i - 1].Channels, UpKernel);
-        }
+        layers.Linear("decoder.innermost", HiddenWidth, _stages.Innermost);
+        _stages.DeclareDecoder(layers);
         layers.Parameter("output.bias", 0, Input.Width);
-
-        void Residual(string name, int channels)
-        {
-            layers.Conv2d($"{name}.residual.0", channels, channels, 3);
-            layers.Conv2d($"{name}.residual.1", channels, channels, 1);
-        }
     }
 
     protected override T Hidden<T>(Scope<T> w, VectorRows<T> rows)
     {
-        T x = rows.Features.Reshape(-1, _stages[0].Channels, _stages[0].Height, _stages[0].Width);
-        for (int i = 1; i < _stages.Length; i++)
-        {
-            Scope<T> stage = w.Of($"encoder.{i}");
-            x = stage.Conv2d("convolution", x, stride: 2, padding: Kernel / 2).Apply(_options.Activation);
-            x = Residual(stage, x);
-        }
-        return w.Linear("encoder.hidden", rows.Join(x.Reshape(-1, _innermost))).Apply(_options.Activation);
+        T image = rows.Features.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
+        return w.Linear("encoder.hidden", rows.Join(_stages.Encode(w, image))).Apply(_options.Activation);
     }
 
     protected override T Decode<T>(Scope<T> w, VectorRows<T> latent)
     {
         T x = w.Linear("decoder.hidden", latent.WithCondition).Apply(_options.Activation);
         x = w.Linear("decoder.innermost", x).Apply(_options.Activation);
-        x = x.Reshape(-1, _stages[^1].Channels, _stages[^1].Height, _stages[^1].Width);
-        for (int i = _stages.Length - 1; i > 0; i--)
-        {
-            Scope<T> stage = w.Of($"decoder.{i}");
-            x = stage.ConvTranspose2d("convolution", Residual(stage, x), stride: 2, padding: 1);
-            // Twice as large as the stage; where the next had an odd size, there is a line too many.
-            x = x.Slice(2, 0, _stages[i - 1].Height).Slice(3, 0, _stages[i - 1].Width);
-            x = i > 1 ? x.Apply(_options.Activation) : x;
-        }
-        return x.Reshape(-1, Input.Width) + w["output.bias"];
-    }
-
-    private T Residual<T>(Scope<T> w, T x)
-        where T : struct, ITensor<T>
-    {
-        T inner = w.Conv2d("residual.0", x, padding: 1).Apply(_options.Activation);
-        return x + w.Conv2d("residual.1", inner);
+        return _stages.Decode(w, x).Reshape(-1, Input.Width) + w["output.bias"];
     }
 }
 

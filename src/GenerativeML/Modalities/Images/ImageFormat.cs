@@ -130,6 +130,17 @@ internal readonly record struct ImageRange(float Low, float High)
         return new(low, low < 0 ? high : Math.Max(1, high));
     }
 
+    /// <summary>
+    /// Images less their mean, in units of what pixels deviate by all together: a border that is black in all training
+    /// images is no feature of its own, whose least change would count.
+    /// </summary>
+    public static VectorScaler Standardize(ColumnMoments pixels)
+    {
+        double[] deviations = pixels.Deviation;
+        double spread = Math.Sqrt(deviations.Average(d => d * d));
+        return VectorScaler.Of([.. pixels.Mean.Select(mean => (float)mean)], spread > 0 ? 1 / spread : 0);
+    }
+
     /// <summary>By which numbers are multiplied so that the range is so wide; zero where all are the same.</summary>
     public double ScaleTo(double width) => High > Low ? width / (High - (double)Low) : 0;
 }
