@@ -121,6 +121,22 @@ public sealed class GenerativeCatalog
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
+    /// <summary>Creates an <see cref="ImageGanTrainer"/>, which learns to generate images.</summary>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="objective">The game that generator and discriminator play.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
+    public ImageGanTrainer ImageGan(
+        string featureColumnName = "Features",
+        GanObjective objective = GanObjective.NonSaturating,
+        int? epochs = null) =>
+        ImageGan(new() { FeatureColumnName = featureColumnName, Objective = objective, Epochs = epochs });
+
+    /// <summary>Creates an <see cref="ImageGanTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public ImageGanTrainer ImageGan(ImageGanOptions options) => new(_environment, options);
+
     /// <summary>Creates a <see cref="GaussianMixtureTrainer"/>, which learns to score, generate and cluster rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

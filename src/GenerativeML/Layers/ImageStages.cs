@@ -14,10 +14,10 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
 
     private const int Kernel = 5, UpKernel = 4; // the latter makes of two pixels four, without a chequered pattern
 
-    private readonly (int Channels, int Height, int Width)[] _stages = Stages(shape, channels);
+    private readonly (int Channels, int Height, int Width)[] _stages = Of(shape, channels);
 
     /// <summary>Numbers of the last stage.</summary>
-    public int Innermost { get; } = Stages(shape, channels)[^1] is var (c, h, w) ? c * h * w : 0;
+    public int Innermost { get; } = Of(shape, channels)[^1] is var (c, h, w) ? c * h * w : 0;
 
     /// <summary>Checks what options say of stages.</summary>
     public static void Validate(IReadOnlyList<int> channels)
@@ -78,7 +78,8 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
         return x;
     }
 
-    private static (int Channels, int Height, int Width)[] Stages(ImageShape shape, IReadOnlyList<int> channels)
+    /// <summary>The image, and what each stage makes of it.</summary>
+    public static (int Channels, int Height, int Width)[] Of(ImageShape shape, IReadOnlyList<int> channels)
     {
         var stages = new (int Channels, int Height, int Width)[channels.Count + 1];
         stages[0] = (shape.Channels, shape.Height, shape.Width);

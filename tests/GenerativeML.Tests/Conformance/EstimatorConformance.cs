@@ -59,6 +59,10 @@ public sealed partial class EstimatorConformance
             GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
             Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
         })))],
+        [Case("image gan", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            Channels = [4, 4], NoiseDimension = 4, Augmentation = true, Objective = GanObjective.Hinge,
+        })))],
         [Case("realnvp", (ml, t) => ml.AnomalyDetection.Trainers.RealNvp(t.On(new RealNvpOptions
         {
             Couplings = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",

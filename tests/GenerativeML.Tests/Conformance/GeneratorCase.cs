@@ -50,6 +50,10 @@ internal static class Generators
             ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16],
             DiscriminatorStepsPerGeneratorStep = 1,
         }))),
+        Vectors("image GAN", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
+        }))),
         Vectors("realnvp", (ml, t) => ml.Generative.RealNvp(t.On(new RealNvpOptions
         {
             ConditionColumnNames = ["Kind", "Large"], Couplings = 2, HiddenLayers = [16],

@@ -80,7 +80,9 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
         BatchSize = BatchSize ?? 64,
         LearningRate = LearningRate ?? 2e-3,
         WeightDecay = WeightDecay ?? 1e-4,
-        Epochs = Epochs ?? rows.EpochsFor(presented: 64_000, least: 2, most: 500),
+        // Larger images have more to learn from in each.
+        Epochs = Epochs ?? rows.EpochsFor(
+            presented: Math.Clamp(64_000L * 1024 / rows.Input.Width, 8_000, 64_000), least: 2, most: 500),
     };
 
     /// <inheritdoc />
