@@ -46,7 +46,7 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         where T : struct, ITensor<T>;
 
     /// <summary>What the discriminator sees in the place of rows, real or generated (B, D), in training.</summary>
-    protected virtual torch.Tensor Augment(torch.Tensor rows, SeededRandom random) => rows;
+    public virtual torch.Tensor Augmented(torch.Tensor rows, SeededRandom random) => rows;
 
     // No loss of a GAN says which weights are better.
     public override bool UsesValidationLoss => false;
@@ -102,13 +102,13 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         if (options.R1Weight > 0)
         {
             torch.Tensor penalty = GanLoss.R1(rows => Judged(rows), seen, options.Pack);
-            terms.Add(new LossTerm("r1", penalty.Scaled(options.R1Weight.Value / 2)));
+            terms.Add(new LossTerm("r1", penalty.Scaled(options.R1Weight / 2)));
         }
         return terms;
 
         TorchTensor Seen(TorchTensor rows)
         {
-            torch.Tensor augmented = Augment(rows, random);
+            torch.Tensor augmented = Augmented(rows, random);
             return deviation > 0 ? augmented.Plus(random.Normal(augmented.shape, deviation)) : augmented;
         }
 

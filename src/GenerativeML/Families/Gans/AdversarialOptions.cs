@@ -104,9 +104,9 @@ public abstract record AdversarialOptions : VectorOptions
     /// <summary>
     /// The weight of R1, half the mean square of the discriminator's gradient at real rows (Mescheder 2018), with any
     /// objective: γ in its paper. It keeps the discriminator from being steep where the generator already is right. Zero
-    /// or more. Default 0; of images 0.5 with <see cref="GanObjective.NonSaturating"/>.
+    /// or more. Default 0.
     /// </summary>
-    public double? R1Weight { get; init; }
+    public double R1Weight { get; init; }
 
     /// <summary>
     /// The largest magnitude of the discriminator's weights with <see cref="GanObjective.Wasserstein"/>. Default 0.3;
@@ -183,7 +183,6 @@ public abstract record AdversarialOptions : VectorOptions
             NoiseDimension = NoiseDimension ?? Math.Clamp(2 * rows.Input.Width, 8, 128),
             DiscriminatorStepsPerGeneratorStep = discriminatorSteps,
             SpectralNormalization = SpectralNormalization ?? Objective == GanObjective.Hinge,
-            R1Weight = R1Weight ?? 0,
             InstanceNoise = InstanceNoise ?? (Classifies ? 0.5 : 0),
             BatchSize = BatchSize ?? 128,
             LearningRate = LearningRate ?? (Objective == GanObjective.Hinge ? 5e-4 : 1e-3),

@@ -70,7 +70,6 @@ public sealed record ImageGanOptions : AdversarialOptions
         {
             Channels = Channels ?? channels,
             NoiseDimension = NoiseDimension ?? 64,
-            R1Weight = R1Weight ?? (Objective == GanObjective.NonSaturating ? 0.5 : 0),
             InstanceNoise = InstanceNoise ?? 0,
             BatchSize = BatchSize ?? 64,
             LearningRate = LearningRate ?? 4e-4,

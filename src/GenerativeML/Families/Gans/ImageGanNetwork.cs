@@ -141,7 +141,7 @@ internal sealed class ImageGanNetwork : AdversarialNetwork
         return x.Reshape(-1, _innermost);
     }
 
-    protected override torch.Tensor Augment(torch.Tensor rows, SeededRandom random)
+    public override torch.Tensor Augmented(torch.Tensor rows, SeededRandom random)
     {
         if (!_options.Augmentation)
             return rows;
