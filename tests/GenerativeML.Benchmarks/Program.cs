@@ -12,6 +12,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GptBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
+    ImageBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     RingBenchmark.Command(),

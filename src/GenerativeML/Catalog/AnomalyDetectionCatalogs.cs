@@ -80,6 +80,45 @@ public static class VaeCatalog
     }
 }
 
+/// <summary>Models of images among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class ImageCatalog
+{
+    /// <summary>Creates an <see cref="ImageAutoencoderTrainer"/>, which scores images by how strange they are.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="imageShape">The shape of images as networks see them. Default: the column's own.</param>
+    /// <param name="anomalyMapColumnName">The column for an image of where. Default: none is added.</param>
+    /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static ImageAutoencoderTrainer ImageAutoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog,
+        string featureColumnName = "Features",
+        ImageShape? imageShape = null,
+        string? anomalyMapColumnName = null,
+        double contamination = 0.1,
+        int? epochs = null) => catalog.ImageAutoencoder(new ImageAutoencoderOptions
+        {
+            FeatureColumnName = featureColumnName,
+            ImageShape = imageShape,
+            AnomalyMapColumnName = anomalyMapColumnName,
+            Contamination = contamination,
+            Epochs = epochs,
+        });
+
+    /// <summary>Creates an <see cref="ImageAutoencoderTrainer"/> with all its options.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public static ImageAutoencoderTrainer ImageAutoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, ImageAutoencoderOptions options) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options);
+}
+
 /// <summary>Models of densities among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
 public static class DensityCatalog
 {

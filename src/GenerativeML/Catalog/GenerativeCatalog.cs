@@ -82,25 +82,25 @@ public sealed class GenerativeCatalog
     }
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/>, which learns to generate and to encode images that are vectors.
+    /// Creates a <see cref="ImageVaeTrainer"/>, which learns to generate and to encode images that are vectors.
     /// </summary>
     /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
     /// <param name="imageShape">
     /// The images' shape, which has as many numbers. Default: square, of one channel or three.
     /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
-    /// <inheritdoc cref="ConvolutionalVae(ConvolutionalVaeOptions)" path="/exception"/>
-    public ConvolutionalVaeTrainer ConvolutionalVae(
+    /// <inheritdoc cref="ImageVae(ImageVaeOptions)" path="/exception"/>
+    public ImageVaeTrainer ImageVae(
         string featureColumnName = "Features", ImageShape? imageShape = null, int? epochs = null) =>
-        ConvolutionalVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
+        ImageVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
 
     /// <summary>
-    /// Creates a <see cref="ConvolutionalVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
+    /// Creates a <see cref="ImageVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
     /// another that the options name in its place.
     /// </summary>
     /// <param name="options">The options.</param>
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
-    public ConvolutionalVaeTrainer ConvolutionalVae(ConvolutionalVaeOptions options)
+    public ImageVaeTrainer ImageVae(ImageVaeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         return new(_environment, options with { LatentColumnName = options.LatentColumnName ?? "Latent" });
@@ -121,6 +121,22 @@ public sealed class GenerativeCatalog
     /// <param name="options">The options.</param>
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public GanTrainer Gan(GanOptions options) => new(_environment, options);
+
+    /// <summary>Creates an <see cref="ImageGanTrainer"/>, which learns to generate images.</summary>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="objective">The game that generator and discriminator play.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
+    public ImageGanTrainer ImageGan(
+        string featureColumnName = "Features",
+        GanObjective objective = GanObjective.NonSaturating,
+        int? epochs = null) =>
+        ImageGan(new() { FeatureColumnName = featureColumnName, Objective = objective, Epochs = epochs });
+
+    /// <summary>Creates an <see cref="ImageGanTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public ImageGanTrainer ImageGan(ImageGanOptions options) => new(_environment, options);
 
     /// <summary>Creates a <see cref="GaussianMixtureTrainer"/>, which learns to score, generate and cluster rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>

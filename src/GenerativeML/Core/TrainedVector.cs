@@ -12,15 +12,16 @@ internal enum VectorOutputs
     Reconstruction = 4,
     Latent = 8,
     LatentDeviation = 16,
+    AnomalyMap = 32,
 }
 
 /// <summary>Where results go, (rows × width); an empty one is not asked for.</summary>
 internal readonly record struct VectorResults(
     Memory<float> Score, Memory<float> FeatureScore, Memory<float> Reconstruction, Memory<float> Latent,
-    Memory<float> LatentDeviation)
+    Memory<float> LatentDeviation, Memory<float> AnomalyMap = default)
 {
     /// <summary>All, in the order of the flags of <see cref="VectorOutputs"/>.</summary>
-    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation];
+    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation, AnomalyMap];
 
     /// <summary>What is asked for.</summary>
     public VectorOutputs Wanted => (VectorOutputs)All.Select((o, i) => o.IsEmpty ? 0 : 1 << i).Sum();
@@ -37,7 +38,7 @@ internal sealed class TrainedVector : IDisposable
     public const float ChangedConstant = 1e6f;
 
     // One pass for each set of outputs: ONNX Runtime and torch both compute all that a pass has.
-    private static readonly string[] s_names = [.. Enumerable.Range(0, 32).Select(wanted => $"rows {wanted}")];
+    private static readonly string[] s_names = [.. Enumerable.Range(0, 64).Select(wanted => $"rows {wanted}")];
 
     private readonly InferenceCache _inference;
 
@@ -259,6 +260,8 @@ internal sealed class TrainedVector : IDisposable
                 if (Wants(VectorOutputs.LatentDeviation))
                     outputs.Add(deviation!.Value);
             }
+            if (Wants(VectorOutputs.AnomalyMap))
+                outputs.Add(((IAnomalyMapper)network).AnomalyMap(w, rows));
             return [.. outputs];
         }
 

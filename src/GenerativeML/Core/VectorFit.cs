@@ -108,7 +108,7 @@ internal static class VectorFit
 
         using DisposeScope scope = torch.NewDisposeScope();
         var observed = new ObservedRows(source, options, context.Seed, [.. moments, .. samples]);
-        RowStatistics rows = Statistics(source, moments, samples, observed.TrainingRows, context.Seed);
+        RowStatistics rows = Statistics(source, options, moments, samples, observed.TrainingRows, context.Seed);
         options = options.Resolve(rows);
         VectorNetwork network = family.Create(options, rows.Input);
         IReadOnlyList<VectorScaler> scalers = network.Scalers(rows);
@@ -140,7 +140,8 @@ internal static class VectorFit
     }
 
     private static RowStatistics Statistics(
-        IRowSource source, ColumnMoments[] moments, RowSample[] samples, long trainingRows, int seed)
+        IRowSource source, VectorOptions options, ColumnMoments[] moments, RowSample[] samples, long trainingRows,
+        int seed)
     {
         if (trainingRows < MinRows)
         {
@@ -150,6 +151,7 @@ internal static class VectorFit
         var input = new VectorInput
         {
             Width = source.Fields[0].Width,
+            Image = source.Fields[0].Image,
             ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
             ConditionCategories = source.Fields.All(f => f.Categories is null)
                 ? []

@@ -11,6 +11,9 @@ internal sealed record VectorInput
     /// <summary>Features of the vector that is modelled, D.</summary>
     public required int Width { get; init; }
 
+    /// <summary>What images it holds; null where it is a vector of numbers.</summary>
+    public ImageFormat? Image { get; init; }
+
     /// <summary>Features of each condition; empty for none. Their sum is C.</summary>
     public IReadOnlyList<int> ConditionWidths { get; init; } = [];
 
@@ -30,7 +33,8 @@ internal sealed record VectorInput
     /// <exception cref="FormatException">A size is out of every sensible range.</exception>
     public void Check()
     {
-        bool sound = Width is >= 1 and <= MaxWidth
+        bool sound = (Image is null || Image.Shape?.Length == Width && (!Image.IsPicture || Image.Shape.Channels <= 4))
+            && Width is >= 1 and <= MaxWidth
             && ConditionWidths.Count <= MaxWidth && ConditionWidths.All(w => w is >= 1 and <= MaxWidth)
             && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
             && ConditionRows is >= 0 and <= VectorFit.SampleRows
@@ -78,6 +82,14 @@ internal interface IReconstructor
 {
     /// <summary>Standardised rows → standardised rows, (B, D).</summary>
     T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>A network that says where in an image it is strange.</summary>
+internal interface IAnomalyMapper
+{
+    /// <summary>Images (B, D) → (B, H·W): zero where there is nothing strange, one where it is stranger than all training images.</summary>
+    T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>;
 }
 
@@ -176,8 +188,8 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>Whether torch alone can compute what is asked for, as where it takes gradients.</summary>
     public virtual bool RequiresTorch(VectorOutputs wanted) => false;
 
-    /// <summary>The features that are not scaled but only centred, such as those of zeros and ones.</summary>
-    public virtual bool[]? UnscaledFeatures(RowStatistics rows) => null;
+    /// <summary>The scaler of the features. Default: each by its own mean and deviation.</summary>
+    protected virtual VectorScaler ScalerOf(RowStatistics rows) => rows.Scaler;
 
     /// <summary>Sets, before training, what the layers' own initialisation does not: buffers, biases.</summary>
     public virtual void Initialize(HostWeights weights, RowStatistics rows)
@@ -248,8 +260,7 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>The scaler of each field.</summary>
     public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
     [
-        .. rows.Moments.Select((moments, f) =>
-            VectorScaler.Of(moments, rows.Samples[f], f == 0 ? UnscaledFeatures(rows) : null)),
+        .. rows.Moments.Select((moments, f) => f == 0 ? ScalerOf(rows) : VectorScaler.Of(moments, rows.Samples[f])),
     ];
 
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>

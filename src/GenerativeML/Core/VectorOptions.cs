@@ -47,6 +47,9 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>Which of these columns the family has.</summary>
     private protected abstract OptionalColumns Supported { get; }
 
+    /// <summary>How the input is read where it is a column of images; null for a vector of numbers.</summary>
+    internal virtual ImageFormat? Images => null;
+
     /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
 
@@ -168,13 +171,15 @@ internal sealed record VectorColumns(string Features, string? Score = null)
 
     public string? LatentDeviation { get; init; }
 
+    public string? AnomalyMap { get; init; }
+
     /// <summary>The labels that rows depend on; they are read.</summary>
     public IReadOnlyList<string> Conditions { get; init; } = [];
 
     /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>
     [
-        new RowField(Features, FieldKind.Single, input.Width),
+        new RowField(Features, FieldKind.Single, input.Width) { Image = input.Image },
         .. Conditions.Zip(input.ConditionWidths).Select((condition, c) =>
             new RowField(condition.First, FieldKind.Single, condition.Second)
             {
@@ -186,8 +191,10 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>The added columns, in the order of the schema.</summary>
     /// <param name="width">Features of the input.</param>
     /// <param name="latent">Features of a latent vector.</param>
-    public IReadOnlyList<OutputColumn> Outputs(int width, int latent)
+    /// <param name="images">The format of the input where it is one of images.</param>
+    public IReadOnlyList<OutputColumn> Outputs(int width, int latent, ImageFormat? images = null)
     {
+        bool pictures = images?.IsPicture == true;
         OutputColumn?[] columns =
         [
             PredictedLabel is null
@@ -196,16 +203,24 @@ internal sealed record VectorColumns(string Features, string? Score = null)
             Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
             PValue is null ? null : new(PValue, OutputKind.Single),
             FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
-            Reconstruction is null ? null : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },
+            Reconstruction is null ? null
+                : pictures ? Picture(Reconstruction, images!)
+                : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },
+            AnomalyMap is null ? null
+                : pictures ? Picture(AnomalyMap, images!.Grey)
+                : new(AnomalyMap, OutputKind.Single, (int)(images?.Grey.Shape!.Length ?? 1)),
             Latent is null ? null : new(Latent, OutputKind.Single, latent),
             LatentDeviation is null ? null : new(LatentDeviation, OutputKind.Single, latent),
         ];
         return [.. columns.OfType<OutputColumn>()];
+
+        static OutputColumn Picture(string name, ImageFormat format) =>
+            new(name, OutputKind.Image, (int)format.Shape!.Length) { Image = format };
     }
 
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public void Validate() => ColumnNames.Check(
         [Features, .. Conditions],
-        [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, Latent, LatentDeviation]);
+        [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, AnomalyMap, Latent, LatentDeviation]);
 }

@@ -38,6 +38,9 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
     /// <summary>The features that had but one value in training.</summary>
     public int[] Constants { get; } = [.. Enumerable.Range(0, scale.Length).Where(j => scale[j] == 0)];
 
+    /// <summary>One over the deviation of a feature, or what stands in its place.</summary>
+    public float Scale(int feature) => scale[feature];
+
     /// <summary>The one value of a constant feature, the mean of any.</summary>
     public float Mean(int feature) => mean[feature];
 
@@ -65,6 +68,10 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         }
         return new(mean, scale, limit);
     }
+
+    /// <summary>A scaler of one scale for all features, without a limit.</summary>
+    public static VectorScaler Of(float[] mean, double scale) =>
+        new(mean, [.. mean.Select(_ => (float)scale)], [.. mean.Select(_ => Largest)]);
 
     /// <summary>Writes what the constructor takes, (D) each.</summary>
     public void CopyTo(Span<float> toMean, Span<float> toScale, Span<float> toLimit)

@@ -28,12 +28,16 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     private protected VectorTrainer(IHostEnvironment environment, VectorFamily family, VectorOptions options)
         : base(environment, family.Name, options) => (_family, _options) = (family, options);
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns =>
-        _options.Columns.Outputs(width: 1, latent: 1);
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) =>
+        _options.Columns.Outputs(
+            width: 1, latent: 1, _options.Images?.Of(inputSchema, _options.FeatureColumnName, nameof(inputSchema)));
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter)
     {
-        InputColumns.Check(inputSchema, _options.FeatureColumnName, InputKind.Vector, parameter);
+        if (_options.Images is { } images)
+            images.Of(inputSchema, _options.FeatureColumnName, parameter);
+        else
+            InputColumns.Check(inputSchema, _options.FeatureColumnName, InputKind.Vector, parameter);
         foreach (string name in _options.Columns.Conditions)
             InputColumns.Check(inputSchema, name, InputKind.Label, parameter);
     }
@@ -42,8 +46,8 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     {
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
-            _options.CancellationToken);
-        var schema = VectorSchema.Of(rows.Columns); // it may refuse a column: that is said before any work
+            _options.Images, _options.CancellationToken);
+        var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image); // it may refuse a column: that is said before any work
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
@@ -141,7 +145,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
 public class VectorGenerator : VectorTransformer, IDataGenerator
 {
     internal VectorGenerator(VectorModelState state)
-        : base(state) => GeneratedSchema = state.Schema.ToSchema();
+        : base(state) => GeneratedSchema = state.Schema.ToSchema(state.Model.Network.Input.Image);
 
     /// <summary>
     /// The columns of generated rows: the vector and the condition columns, in the order of the training data, with

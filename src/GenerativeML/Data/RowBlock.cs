@@ -17,6 +17,9 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
     /// </summary>
     public bool IsCondition { get; init; }
 
+    /// <summary>The format of images; null for others.</summary>
+    public ImageFormat? Image { get; init; }
+
     /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
     public IReadOnlyList<float>? Categories { get; init; }
 }

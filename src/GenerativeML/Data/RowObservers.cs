@@ -34,10 +34,12 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
     /// <summary>The largest value of each slot, (Width).</summary>
     public float[] Maximum { get; } = [.. Enumerable.Repeat(float.NegativeInfinity, width)];
 
-    public void Observe(RowBlock block, int row)
+    public void Observe(RowBlock block, int row) => Observe(block.SingleRow(field, row));
+
+    /// <summary>One row's values.</summary>
+    public void Observe(ReadOnlySpan<float> values)
     {
         Count++;
-        ReadOnlySpan<float> values = block.SingleRow(field, row);
         for (int j = 0; j < values.Length; j++)
         {
             // Welford's update: sums of squares of large values would cancel.

@@ -2,18 +2,27 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>A dense layer over its largest singular value, by power iteration (Miyato 2018, algorithm 1).</summary>
+/// <summary>
+/// Dense layers and convolutions over the largest singular value of their weight, a matrix of a row for each output, by
+/// power iteration (Miyato 2018, algorithm 1).
+/// </summary>
 internal static class SpectralNorm
 {
     private const int FirstIterations = 30;
     private const float Tiny = 1e-12f;
 
     /// <summary>A dense layer, and the singular vectors <c>weight_u</c> (outputs), <c>weight_v</c> (inputs).</summary>
-    public static void Declare(Layers layers, string name, int inputs, int outputs)
+    public static void DeclareLinear(Layers layers, string name, int inputs, int outputs, bool bias = true)
     {
-        layers.Linear(name, inputs, outputs);
-        layers.Buffer(name + ".weight_u", outputs);
-        layers.Buffer(name + ".weight_v", inputs);
+        layers.Linear(name, inputs, outputs, bias: bias);
+        Declare(layers, name, inputs, outputs);
+    }
+
+    /// <summary>A convolution, and the same for its (outputs, inputs · kernel · kernel).</summary>
+    public static void DeclareConv2d(Layers layers, string name, int inputs, int outputs, int kernel)
+    {
+        layers.Conv2d(name, inputs, outputs, kernel);
+        Declare(layers, name, inputs * kernel * kernel, outputs);
     }
 
     /// <summary>Sets the singular vectors by the layer's first weight.</summary>
@@ -40,16 +49,36 @@ internal static class SpectralNorm
         where T : struct, ITensor<T>
     {
         T weight = w[name + ".weight"];
+        return w.Ops.Linear(x, weight / Largest(w, name, weight), w.Has(name + ".bias") ? w[name + ".bias"] : null);
+    }
+
+    /// <summary>The same for a convolution of (B, C, H, W).</summary>
+    public static T Conv2d<T>(Scope<T> w, string name, T x, int stride, int padding)
+        where T : struct, ITensor<T>
+    {
+        T weight = w[name + ".weight"];
+        T largest = Largest(w, name, weight.Reshape(0, -1)).Reshape(1, 1, 1, 1);
+        return x.Conv2d(weight / largest, w[name + ".bias"], stride, padding);
+    }
+
+    private static void Declare(Layers layers, string name, int inputs, int outputs)
+    {
+        layers.Buffer(name + ".weight_u", outputs);
+        layers.Buffer(name + ".weight_v", inputs);
+    }
+
+    private static T Largest<T>(Scope<T> w, string name, T matrix)
+        where T : struct, ITensor<T>
+    {
         T u = w[name + ".weight_u"].Reshape(1, -1), v = w[name + ".weight_v"].Reshape(-1, 1);
-        T largest = u.MatMul(weight).MatMul(v).Clamp(Tiny, float.MaxValue); // (1, 1)
-        return w.Ops.Linear(x, weight / largest, w[name + ".bias"]);
+        return u.MatMul(matrix).MatMul(v).Clamp(Tiny, float.MaxValue); // (1, 1)
     }
 
     private static void Iterate(torch.Tensor weight, torch.Tensor left, torch.Tensor right)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor matrix = weight.detach();
+        torch.Tensor matrix = weight.detach().view(left.shape[0], -1);
         right.copy_(Unit(matrix.t().mm(left.unsqueeze(1))));
         left.copy_(Unit(matrix.mm(right.unsqueeze(1))));
 

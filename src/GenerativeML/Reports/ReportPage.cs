@@ -9,7 +9,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 {
     private const int MaxDrawnColumns = 60, MaxHeatColumns = 40, Bins = 36, MaxCategories = 16;
 
-    private const string Style = """
+    internal const string Style = """
         :root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #20262e; --faint: #66707c;
                 --rule: #d9dee4; --real: #7a8aa0; --made: #d2602a; --good: #2c8a57; --fair: #b07a12; --poor: #c23b3b; }
         @media (prefers-color-scheme: dark) {

@@ -16,6 +16,23 @@ internal static class IdxFile
         return [.. values.Chunk(width).Select(image => image.Select(grey => grey / 255f).ToArray())];
     }
 
+    /// <summary>
+    /// Images as greys or colours from 0 to 1, channel by channel, with their shape: of a file of (N, H, W), or (N, H, W, C).
+    /// </summary>
+    public static (float[][] Images, ImageShape Shape) Pictures(string path)
+    {
+        (byte[] values, int[] size) = Read(path);
+        if (size.Length is not (3 or 4))
+            throw new InvalidDataException($"{path} holds no images: it has {size.Length} dimensions.");
+        int pixels = size[1] * size[2], channels = size.Length == 4 ? size[3] : 1;
+        float[][] images =
+        [
+            .. values.Chunk(pixels * channels).Select(image => Enumerable.Range(0, pixels * channels)
+                .Select(i => image[i % pixels * channels + i / pixels] / 255f).ToArray()),
+        ];
+        return (images, new ImageShape(channels, size[1], size[2]));
+    }
+
     /// <summary>One label for each image.</summary>
     public static byte[] Labels(string path) => Read(path).Values;
 

@@ -95,7 +95,8 @@ internal static class VaeBenchmark
         int width = train[0].Length;
         Console.WriteLine($"{recipe.Name}, {pixels} pixels, nats per image");
         var source = new DataViewRowSource(
-            VectorRows.View(ml, train, width), ["Features"], recipe.Options.NonFiniteValues);
+            VectorRows.View(ml, train, width), ["Features"], recipe.Options.NonFiniteValues,
+            images: recipe.Options.Images);
         var losses = new EpochLosses();
         var context = new TrainingContext
         {

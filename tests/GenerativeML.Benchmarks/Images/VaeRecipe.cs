@@ -28,8 +28,8 @@ internal sealed record VaeRecipe(string Name, VectorFamily Family, VariationalOp
 
     /// <summary>Those of the VAE of convolutions.</summary>
     public static VaeRecipe Convolutional { get; } = new(
-        "convolutional", ConvolutionalVaeTrainer.Family,
-        new ConvolutionalVaeOptions { Likelihood = VaeLikelihood.Bernoulli });
+        "convolutional", ImageVaeTrainer.Family,
+        new ImageVaeOptions { Likelihood = VaeLikelihood.Bernoulli });
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<VaeRecipe> All => [Reference, Defaults, Convolutional];

@@ -109,7 +109,8 @@ public sealed partial class EstimatorConformance
     [
         "input_mean", "input_scale", "input_limit", "feature_mask", "memory", "condition_mean", "condition_scale",
         "condition_rows", "bernoulli", "bernoulli_mean", "binary", "score_noise", "coupling.0.mask", "coupling.1.mask",
-        "discriminator.1.weight_u", "discriminator.1.bias",
+        "discriminator.1.weight_u", "discriminator.1.bias", "discriminator.judgement.weight_u",
+        "discriminator.judgement.bias", "smoothing",
     ];
 
     [TestMethod]

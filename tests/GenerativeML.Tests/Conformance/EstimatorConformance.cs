@@ -45,11 +45,16 @@ public sealed partial class EstimatorConformance
         {
             HiddenLayers = [16], Score = VaeScore.NegativeLogLikelihood, ScoreColumnName = "Score",
         })))],
-        [Case("convolutional vae", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
+        [Case("image vae", (ml, t) => ml.Generative.ImageVae(t.On(new ImageVaeOptions
         {
             Channels = [4], HiddenWidth = 16, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel",
             PValueColumnName = "PValue",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction",
+        })))],
+        [Case("image autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.ImageAutoencoder(t.On(new ImageAutoencoderOptions
+        {
+            Channels = [4], LatentDimension = 4, InputMasking = 0.3, AnomalyMapColumnName = "Map",
+            FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
         })))],
         [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions
         {
@@ -59,6 +64,10 @@ public sealed partial class EstimatorConformance
         {
             GeneratorLayers = [16], DiscriminatorLayers = [16], Objective = GanObjective.Hinge, PackSize = 2,
             Score = GanScore.LatentSearch, LatentSearchSteps = 3, ReconstructionColumnName = "Reconstruction",
+        })))],
+        [Case("image gan", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            Channels = [4, 4], NoiseDimension = 4, Augmentation = true, Objective = GanObjective.Hinge,
         })))],
         [Case("realnvp", (ml, t) => ml.AnomalyDetection.Trainers.RealNvp(t.On(new RealNvpOptions
         {

@@ -41,7 +41,7 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [16],
         }))),
-        Vectors("convolutional VAE", (ml, t) => ml.Generative.ConvolutionalVae(t.On(new ConvolutionalVaeOptions
+        Vectors("image VAE", (ml, t) => ml.Generative.ImageVae(t.On(new ImageVaeOptions
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], HiddenWidth = 16,
         }))),
@@ -49,6 +49,10 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], GeneratorLayers = [16], DiscriminatorLayers = [16],
             DiscriminatorStepsPerGeneratorStep = 1,
+        }))),
+        Vectors("image GAN", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
         }))),
         Vectors("realnvp", (ml, t) => ml.Generative.RealNvp(t.On(new RealNvpOptions
         {

@@ -12,8 +12,10 @@ internal static class LossGradients
     /// <param name="absorbed">Parameters that by design have no effect on the loss.</param>
     /// <param name="weights">Other values of its tensors than those it starts from.</param>
     /// <param name="rows">The rows, (4 × D). Default: some that are usual.</param>
+    /// <param name="step">By which a parameter is moved; less where the loss has kinks.</param>
     public static void Check(
-        VectorNetwork network, string[]? absorbed = null, Action<HostWeights>? weights = null, float[]? rows = null)
+        VectorNetwork network, string[]? absorbed = null, Action<HostWeights>? weights = null, float[]? rows = null,
+        float step = 5e-3f)
     {
         using DisposeScope scope = torch.NewDisposeScope();
         using var layers = new TorchLayers(network.Declare, torch.CPU, seed: 5);
@@ -65,17 +67,16 @@ internal static class LossGradients
 
         double Difference(int update, torch.Tensor parameter, int element)
         {
-            const float Step = 5e-3f;
             using DisposeScope inner = torch.NewDisposeScope();
             using IDisposable noGradient = torch.no_grad();
             torch.Tensor one = parameter.detach().view(-1).narrow(0, element, 1);
             float value = one.item<float>();
-            one.Fill(value + Step);
+            one.Fill(value + step);
             double up = Loss(update).item<float>();
-            one.Fill(value - Step);
+            one.Fill(value - step);
             double down = Loss(update).item<float>();
             one.Fill(value);
-            return (up - down) / (2 * Step);
+            return (up - down) / (2 * step);
         }
     }
 }

@@ -125,7 +125,7 @@ public class GanTruthTests
         float[] values = [2f, 1f, 1f, -1f, 0f, 3f];
         double largest = Math.Sqrt(8 + Math.Sqrt(64 - 54));
         var declared = new LayerSpecs();
-        SpectralNorm.Declare(declared, "layer", inputs: 2, outputs: 3);
+        SpectralNorm.DeclareLinear(declared, "layer", inputs: 2, outputs: 3);
         var weights = new HostWeights(declared.Tensors);
         values.CopyTo(weights["layer.weight"], 0);
         SpectralNorm.Initialize(weights, "layer", seed: 3);

@@ -113,9 +113,9 @@ public class VectorGenerationTests
         Refuses(new(), "5 features, no square image");
         Refuses(new() { ImageShape = new(1, 2, 2) }, "5 features, not the 4 of an image of 1 × 2 × 2");
 
-        void Refuses(ConvolutionalVaeOptions options, string why) => StringAssert.Contains(
-            Assert.Throws<InvalidOperationException>(
-                () => _ml.Generative.ConvolutionalVae(options).Fit(ConformanceData.Table(20, width: 5))).Message,
+        void Refuses(ImageVaeOptions options, string why) => StringAssert.Contains(
+            Assert.Throws<ArgumentOutOfRangeException>(
+                () => _ml.Generative.ImageVae(options).Fit(ConformanceData.Table(20, width: 5))).Message,
             why);
     }
 

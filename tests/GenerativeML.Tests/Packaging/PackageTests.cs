@@ -88,7 +88,11 @@ public sealed partial class PackageTests
         XElement metadata = XDocument.Load(stream).Root!.Elements().Single();
         XElement[] dependencies = [.. metadata.Descendants().Where(e => e.Name.LocalName == "dependency")];
         CollectionAssert.AreEquivalent(
-            new[] { "Microsoft.ML", "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "TorchSharp" },
+            new[]
+            {
+                "Microsoft.ML", "Microsoft.ML.ImageAnalytics", "Microsoft.ML.OnnxRuntime.Managed",
+                "Microsoft.ML.Tokenizers", "TorchSharp",
+            },
             dependencies.Select(d => d.Attribute("id")!.Value).ToArray());
         foreach (XElement dependency in dependencies)
             Assert.AreEqual(VersionOf(dependency.Attribute("id")!.Value), dependency.Attribute("version")!.Value);

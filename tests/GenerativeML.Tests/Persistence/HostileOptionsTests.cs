@@ -44,7 +44,7 @@ public sealed class HostileOptionsTests
     {
         var ml = new MLContext(1);
         TableView data = new TableView(20).AddVector("Features", 4, row => [row, -row, row % 3, row % 2]);
-        using VectorGenerator trained = ml.Generative.ConvolutionalVae(new ConvolutionalVaeOptions
+        using VectorGenerator trained = ml.Generative.ImageVae(new ImageVaeOptions
         {
             Epochs = 1, Channels = [2], HiddenWidth = 3, ScoreColumnName = "Score", Score = VaeScore.Novelty,
         }).Fit(data);

@@ -8,7 +8,7 @@ namespace GenerativeML.Tests.Rows;
 internal sealed class AffineEstimator(IHostEnvironment environment, AffineOptions options)
     : GenerativeEstimator<AffineTransformer>(environment, nameof(AffineEstimator), options)
 {
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => AffineModel.OutputsOf(1, options.Input);
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) => AffineModel.OutputsOf(1, options.Input);
 
     /// <summary>The context of the last run.</summary>
     public TrainingContext? Context { get; private set; }
@@ -20,7 +20,7 @@ internal sealed class AffineEstimator(IHostEnvironment environment, AffineOption
     {
         Context = context;
         var rows = new DataViewRowSource(
-            input, [options.Input], options.NonFiniteValues, parameter, [], options.CancellationToken);
+            input, [options.Input], options.NonFiniteValues, parameter, [], cancellation: options.CancellationToken);
         using (IRowReader reader = rows.Open())
         {
             var block = new RowBlock(rows.Fields, 64);

@@ -18,7 +18,7 @@ internal static class RandomVae
     };
 
     /// <summary>The same of convolutions, of pictures of two channels whose sides cannot be halved evenly.</summary>
-    public static ConvolutionalVaeOptions Convolutional(VaeScore score = VaeScore.NegativeLogLikelihood) => new()
+    public static ImageVaeOptions Convolutional(VaeScore score = VaeScore.NegativeLogLikelihood) => new()
     {
         ScoreColumnName = "Score",
         FeatureScoreColumnName = "FeatureScore",
@@ -44,9 +44,10 @@ internal static class RandomVae
         var input = new VectorInput
         {
             Width = width, ConditionWidths = conditions, ConditionRows = conditions.Length > 0 ? 20 : 0, Seed = Seed,
+            Image = options is ImageVaeOptions { ImageShape: { } shape } ? new(shape) : null,
         };
-        return options is ConvolutionalVaeOptions convolutional
-            ? new ConvolutionalVaeNetwork(convolutional, input)
+        return options is ImageVaeOptions convolutional
+            ? new ImageVaeNetwork(convolutional, input)
             : new VaeNetwork((VaeOptions)options, input);
     }
 

@@ -14,7 +14,7 @@ public class VaeTruthTests
             {
                 LatentDimension = 2, Activation = Activation.Tanh,
             };
-            ConvolutionalVaeOptions images = RandomVae.Convolutional().WithBernoulli(6, 3) with
+            ImageVaeOptions images = RandomVae.Convolutional().WithBernoulli(6, 3) with
             {
                 ImageShape = new(1, 3, 2), Channels = [2], HiddenWidth = 3, LatentDimension = 2,
             };

@@ -39,6 +39,11 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
             int number = state.Schema.Order[column];
             RowField field = state.Fields[number];
             int width = field.Width;
+            if (number == 0 && field.Image is { IsPicture: true } image)
+            {
+                return (ValueGetter<MLImage>)((ref MLImage value) =>
+                    value = ImagePixels.ToImage(_rows.AsSpan(at.Row * width, width), image.Shape!)!);
+            }
             if (number == 0)
             {
                 return (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
@@ -159,15 +164,15 @@ internal sealed record VectorSchema
     /// <summary>For each place in the generated schema, the number of the column there.</summary>
     public required IReadOnlyList<int> Order { get; init; }
 
-    /// <summary>Takes the columns of the training data, the vector first.</summary>
-    public static VectorSchema Of(IReadOnlyList<DataViewSchema.Column> columns) => new()
+    /// <summary>Takes the columns of the training data, the vector first; of images their numbers.</summary>
+    public static VectorSchema Of(IReadOnlyList<DataViewSchema.Column> columns, ImageFormat? images) => new()
     {
         Columns =
         [
-            .. columns.Select(c => new VectorSchemaColumn
+            .. columns.Select((c, i) => new VectorSchemaColumn
             {
                 Name = c.Name,
-                Type = TableType.Of(c.Type)!,
+                Type = TableType.Of(i == 0 && images is { IsPicture: true } ? (images with { IsPicture = false }).Type : c.Type)!,
                 Annotations = TableAnnotation.All(c.Annotations, c.Name),
             }),
         ],
@@ -175,9 +180,16 @@ internal sealed record VectorSchema
     };
 
     /// <summary>The schema of generated rows, type for type and annotation for annotation.</summary>
-    public DataViewSchema ToSchema() => new TableSchema(
-        [.. Order.Select(c => Columns[c]).Select(c => new TableSchemaColumn(c.Name, c.Type, c.Annotations, Fields: []))])
-        .ToSchema();
+    public DataViewSchema ToSchema(ImageFormat? images)
+    {
+        var builder = new DataViewSchema.Builder();
+        foreach (int c in Order)
+        {
+            DataViewType type = c == 0 && images is { IsPicture: true } ? images.Type : Columns[c].Type.ToType();
+            builder.AddColumn(Columns[c].Name, type, TableAnnotation.Build(Columns[c].Annotations));
+        }
+        return builder.ToSchema();
+    }
 
     /// <summary>Checks a schema that came from a file against the fields of the model that came with it.</summary>
     public void Check(IReadOnlyList<RowField> fields)

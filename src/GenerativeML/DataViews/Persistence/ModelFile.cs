@@ -119,7 +119,9 @@ internal static class ModelFamilies
     private static readonly ConcurrentDictionary<string, ModelFamily> s_known = new()
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
-        [ConvolutionalVaeTrainer.Family.Name] = VectorModelState.Loader(ConvolutionalVaeTrainer.Family),
+        [ImageAutoencoderTrainer.Family.Name] = VectorModelState.Loader(ImageAutoencoderTrainer.Family),
+        [ImageGanTrainer.Family.Name] = VectorModelState.Loader(ImageGanTrainer.Family),
+        [ImageVaeTrainer.Family.Name] = VectorModelState.Loader(ImageVaeTrainer.Family),
         [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),

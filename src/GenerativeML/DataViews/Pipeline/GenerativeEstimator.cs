@@ -26,7 +26,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     private protected abstract void CheckInput(SchemaShape inputSchema, string parameter);
 
     /// <summary>The columns that are added. A width above zero promises a vector; how wide, data tells.</summary>
-    private protected abstract IReadOnlyList<OutputColumn> PromisedColumns { get; }
+    private protected abstract IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema);
 
     /// <summary>Checks the columns that are read, and trains on them.</summary>
     private protected abstract TTransformer Train(IDataView input, string parameter, TrainingContext context);
@@ -62,7 +62,7 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         CheckInput(inputSchema, nameof(inputSchema));
-        SchemaShape added = OutputAnnotations.Promise(PromisedColumns);
+        SchemaShape added = OutputAnnotations.Promise(PromisedColumns(inputSchema));
         return new SchemaShape(inputSchema.Where(c => added.All(a => a.Name != c.Name)).Concat(added));
     }
 }

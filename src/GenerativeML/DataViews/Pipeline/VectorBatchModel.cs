@@ -16,7 +16,7 @@ internal sealed class VectorBatchModel : IBatchModel
 
     private readonly TrainedVector _model;
     private readonly CalibrationScores? _calibration;
-    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation;
+    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation, _map;
 
     public VectorBatchModel(VectorModelState state)
     {
@@ -25,7 +25,8 @@ internal sealed class VectorBatchModel : IBatchModel
         _model = state.Model;
         _calibration = state.Calibration;
         Inputs = state.Fields;
-        Outputs = columns.Outputs(network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1);
+        Outputs = columns.Outputs(
+            network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1, network.Input.Image);
         Replacement = state.Replacement;
         Threshold = state.Threshold;
         _score = IndexOf(columns.Score);
@@ -35,6 +36,7 @@ internal sealed class VectorBatchModel : IBatchModel
         _reconstruction = IndexOf(columns.Reconstruction);
         _latent = IndexOf(columns.Latent);
         _deviation = IndexOf(columns.LatentDeviation);
+        _map = IndexOf(columns.AnomalyMap);
 
         int width = Inputs.Sum(f => f.Width);
         BatchSize = Math.Clamp(MaxValues / width, MinRows, MaxRows);
@@ -73,6 +75,7 @@ internal sealed class VectorBatchModel : IBatchModel
                 Reconstruction = Values(_reconstruction),
                 Latent = Values(_latent),
                 LatentDeviation = Values(_deviation),
+                AnomalyMap = Values(_map),
             });
             for (int row = 0; label && row < rows; row++)
                 outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too

@@ -153,6 +153,8 @@ internal sealed class OutputBlock
         int width = _columns[output].Width;
         return (_storage[output], width > 0) switch
         {
+            (float[] pixels, _) when _columns[output].Image is { } image => (ValueGetter<MLImage>)((ref MLImage value) =>
+                value = ImagePixels.ToImage(pixels.AsSpan((_first + at.Row) * width, width), image.Shape!)!),
             (float[] singles, false) => (ValueGetter<float>)((ref float value) => value = singles[_first + at.Row]),
             (bool[] booleans, false) => (ValueGetter<bool>)((ref bool value) => value = booleans[_first + at.Row]),
             (string[] texts, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
@@ -165,7 +167,7 @@ internal sealed class OutputBlock
 
     private static Array Allocate(OutputKind kind, int size) => kind switch
     {
-        OutputKind.Single => new float[size],
+        OutputKind.Single or OutputKind.Image => new float[size],
         OutputKind.Boolean => new bool[size],
         _ => new string[size],
     };

@@ -9,7 +9,8 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
-    IReadOnlyList<string>? labels = null, CancellationToken cancellation = default) : IRowSource
+    IReadOnlyList<string>? labels = null, ImageFormat? images = null, CancellationToken cancellation = default)
+    : IRowSource
 {
     private const int MaxCategories = 20;
     private const float MaxCategory = 1 << 24; // beyond it not every whole number is a Single
@@ -21,7 +22,9 @@ internal sealed class DataViewRowSource(
     /// <summary>What is read: the vectors before the labels.</summary>
     public IReadOnlyList<RowField> Fields { get; private set; } =
     [
-        .. columns.Select(name => InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)),
+        .. columns.Select(name => images is null
+            ? InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)
+            : InputColumns.Describe(data.Schema, name, images, parameter)),
         .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
     ];
 
@@ -127,7 +130,7 @@ internal sealed class DataViewRowSource(
         if (Drops && scan.BadRows == scan.Rows)
         {
             throw new InvalidOperationException(
-                $"There are no rows to train on: every row holds NaN or infinity. {scan.Describe()}");
+                $"There are no rows to train on: every row holds NaN or infinity, or no image. {scan.Describe()}");
         }
         _judged = true;
     }
@@ -166,7 +169,8 @@ internal sealed class DataViewRowSource(
                 if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
-                _scan?.AddBad(f, source.Fields[f].Categories is null ? values : values[..1], isFirst: allFinite);
+                bool one = source.Fields[f] is { Categories: not null } or { Image.IsPicture: true };
+                _scan?.AddBad(f, one ? values[..1] : values, isFirst: allFinite);
                 allFinite = false;
                 source.Replacement?.Apply(f, values);
             }
@@ -197,14 +201,19 @@ internal sealed class DataViewRowSource(
                 if (float.IsFinite(values[slot]))
                     continue;
                 bad.Values++;
-                bad.First ??= FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
+                bad.First ??= fields[field].Image?.IsPicture == true
+                    ? FormattableString.Invariant($"row {Rows}")
+                    : FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
             }
         }
 
         /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
         public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
-            pair => $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
-                + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0)."));
+            pair => pair.Second.Image?.IsPicture == true
+                ? $"Column '{pair.Second.Name}' holds no image, or one that cannot be read, in {pair.First.Rows} of "
+                    + $"{Rows} rows; the first is {pair.First.First} (counted from 0)."
+                : $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
+                    + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0)."));
     }
 }
 

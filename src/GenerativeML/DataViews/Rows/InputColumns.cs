@@ -1,18 +1,21 @@
 using System.Numerics;
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
 using VectorKind = Microsoft.ML.SchemaShape.Column.VectorKind;
 
 namespace GenerativeML;
 
 /// <summary>
-/// What a model takes a column for: a vector of Single of known size; a label, in each row one Single, Boolean or key
-/// of known cardinality; or a text.
+/// What a model takes a column for: a vector of Single of known size; images, or such a vector; a label, in each row one
+/// Single, Boolean or key of known cardinality; or a text.
 /// </summary>
 internal enum InputKind
 {
     Vector,
+    Image,
     Label,
     Text,
 }
@@ -26,9 +29,24 @@ internal static class InputColumns
     public static RowField Describe(DataViewSchema schema, string name, InputKind kind, string parameter) =>
         Describe(schema, name, kind, Expected(kind), parameter);
 
+    /// <summary>Finds a column of images, whose format the column may have to complete.</summary>
+    public static RowField Describe(DataViewSchema schema, string name, ImageFormat images, string parameter)
+    {
+        if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
+            throw Missing(name, Expected(InputKind.Image), schema, parameter);
+        ImageFormat format = images.Of(column.Type, name, parameter);
+        return new(name, FieldKind.Single, (int)Math.Min(format.Shape!.Length, int.MaxValue)) { Image = format };
+    }
+
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
+        if (field.Image is { } images)
+        {
+            RowField picture = Describe(schema, field.Name, images with { IsPicture = false }, parameter);
+            return picture.Image == images ? schema[field.Name] : throw Mismatch(
+                field.Name, images.Type.ToString()!, schema[field.Name].Type.ToString()!, unknownSize: false, parameter);
+        }
         InputKind kind = field.IsCondition ? InputKind.Label
             : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
         string vector = $"Vector<Single, {field.Width}>";
@@ -58,14 +76,15 @@ internal static class InputColumns
             bool scalar = column.Kind == VectorKind.Scalar;
             bool fits = kind switch
             {
-                InputKind.Vector => column.Kind == VectorKind.Vector && !column.IsKey && single,
+                InputKind.Image when column.ItemType is ImageDataViewType => scalar,
+                InputKind.Vector or InputKind.Image => column.Kind == VectorKind.Vector && !column.IsKey && single,
                 InputKind.Label => scalar && (column.IsKey || single || column.ItemType is BooleanDataViewType),
                 _ => scalar && !column.IsKey && column.ItemType is TextDataViewType,
             };
             if (fits)
                 return;
             string item = column.IsKey ? $"Key<{column.ItemType}>" : column.ItemType.ToString()!;
-            bool unknownSize = kind == InputKind.Vector && column.Kind == VectorKind.VariableVector;
+            bool unknownSize = column.Kind == VectorKind.VariableVector;
             throw Mismatch(name, Expected(kind), scalar ? item : $"Vector<{item}>", unknownSize, parameter);
         }
         throw Missing(name, Expected(kind), shape.Select(c => c.Name), parameter);
@@ -95,9 +114,11 @@ internal static class InputColumns
         _ => 0,
     };
 
-    private static string Expected(InputKind kind) => kind switch
+    /// <summary>What is expected in a column of a kind.</summary>
+    public static string Expected(InputKind kind) => kind switch
     {
         InputKind.Vector => "a vector of Single of known size",
+        InputKind.Image => "images, or a vector of Single of known size,",
         InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
         _ => "a text",
     };
@@ -157,6 +178,7 @@ internal static class FieldReaders
         return column.Type switch
         {
             VectorDataViewType => Vector(Getter<VBuffer<float>>(), column.Name),
+            ImageDataViewType => Picture(Getter<MLImage>(), field.Image!),
             TextDataViewType => Text(Getter<ReadOnlyMemory<char>>()),
             BooleanDataViewType => Number(Getter<bool>(), value => value ? 1 : 0),
             KeyDataViewType key when key.RawType == typeof(byte) => Key(Getter<byte>()),
@@ -185,6 +207,32 @@ internal static class FieldReaders
             }
             buffer.CopyTo(values);
             return float.IsFinite(TensorPrimitives.MaxMagnitude<float>(values)); // NaN if there is one
+        };
+    }
+
+    /// <summary>A picture, resized; NaN for none, and for one that whoever loads it cannot read.</summary>
+    private static FieldReader Picture(ValueGetter<MLImage> getter, ImageFormat format)
+    {
+        MLImage? image = null;
+        return (block, field, row) =>
+        {
+            Span<float> values = block.SingleRow(field, row);
+            try
+            {
+                getter(ref image!);
+                if (image is not null)
+                {
+                    ImagePixels.Read(image, format, values);
+                    return true;
+                }
+            }
+            catch (Exception unreadable) when (unreadable is ArgumentException or InvalidOperationException
+                or IOException or UnauthorizedAccessException or ExternalException)
+            {
+                image = null;
+            }
+            values.Fill(float.NaN);
+            return false;
         };
     }
 

@@ -10,9 +10,10 @@ internal enum OutputKind
     Single,
     Boolean,
     Text,
+    Image,
 }
 
-/// <summary>A column that a model adds to each row: a scalar of width zero, or a vector.</summary>
+/// <summary>A column that a model adds to each row: a scalar of width zero, a vector, or an image.</summary>
 internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 {
     /// <summary>
@@ -20,6 +21,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     /// vector's slots are <c>Latent.0</c>, <c>Latent.1</c> …: tools such as permutation importance need names.
     /// </summary>
     public string? SlotNamesFrom { get; init; }
+
+    /// <summary>What images are, for <see cref="OutputKind.Image"/>, whose width is that of their numbers.</summary>
+    public ImageFormat? Image { get; init; }
 
     /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
@@ -82,7 +86,7 @@ internal static class OutputAnnotations
                 OutputKind.Boolean => BooleanDataViewType.Instance,
                 _ => TextDataViewType.Instance,
             };
-            DataViewType type = column.Width > 0 ? new VectorDataViewType(item, column.Width) : item;
+            DataViewType type = column.Image is { } image ? image.Type : column.Width > 0 ? new VectorDataViewType(item, column.Width) : item;
             schema.AddColumn(column.Name, type, annotations.ToAnnotations());
         }
     }

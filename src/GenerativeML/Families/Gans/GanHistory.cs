@@ -20,15 +20,15 @@ internal sealed class GanHistory : TrainingCallback
     // What is summed up over a stage, of each of the two networks.
     private const int Loss = 0, LossCount = 1, Norm = 2, NormCount = 3;
 
-    private readonly GanNetwork _network;
-    private readonly GanOptions _options;
+    private readonly AdversarialNetwork _network;
+    private readonly AdversarialOptions _options;
     private readonly Func<TrainedVector> _snapshot;
     private readonly float[] _heldBack, _training; // standardised, evenly spread over all such rows
     private readonly torch.Tensor _figures; // (stages, figures): the last step, sums, comparisons
     private readonly torch.Tensor _sums; // (sums, networks)
 
     public GanHistory(
-        GanNetwork network, GanOptions options, RowStatistics rows, TrainingData data, torch.Device device,
+        AdversarialNetwork network, AdversarialOptions options, RowStatistics rows, TrainingData data, torch.Device device,
         Func<TrainedVector> snapshot)
     {
         (_network, _options, _snapshot) = (network, options, snapshot);
@@ -40,7 +40,7 @@ internal sealed class GanHistory : TrainingCallback
         _training = new float[count * Width];
         for (int row = 0; row < count; row++)
             all.AsSpan((int)Spread(row, count, sample.Count) * Width, Width).CopyTo(_training.AsSpan(row * Width));
-        rows.Scaler.Apply(_training, _training);
+        network.Scalers(rows)[0].Apply(_training, _training);
         _figures = torch.zeros(options.Stages, Figures, torch.ScalarType.Float32, device);
         _sums = torch.zeros(4, 2, torch.ScalarType.Float32, device);
     }
@@ -68,7 +68,7 @@ internal sealed class GanHistory : TrainingCallback
             Sum(Norm, update).Add(squares.sum().sqrt());
             Sum(NormCount, update).Add(1.0);
         }
-        bool lastOfStep = update != GanNetwork.DiscriminatorUpdate || (step.Step + 1) % generatorEvery != 0;
+        bool lastOfStep = update != AdversarialNetwork.DiscriminatorUpdate || (step.Step + 1) % generatorEvery != 0;
         long before = step.Step * _options.Stages / step.Steps, after = (step.Step + 1) * _options.Stages / step.Steps;
         if (lastOfStep && after > before)
             EndStage((int)after - 1, step);
@@ -211,10 +211,10 @@ public sealed class GanStage
         _model.Features.Apply(rows, standardized);
         float[] conditions = _model.DrawConditions(
             new float[count * input.ConditionWidth], count, SplitMix64.Derive(input.Seed, RandomPurpose.Scoring), []);
-        return _model.Run(new Judgement((GanNetwork)_model.Network), standardized, conditions, count, [1])[0];
+        return _model.Run(new Judgement((AdversarialNetwork)_model.Network), standardized, conditions, count, [1])[0];
     }
 
-    private sealed class Judgement(GanNetwork network) : IForwardPass
+    private sealed class Judgement(AdversarialNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> =>

@@ -1,155 +1,54 @@
-using TorchSharp;
-using static TorchSharp.torch.nn.functional;
-
 namespace GenerativeML;
 
 /// <summary>
-/// The two networks of a GAN. The generator makes rows: noise and condition, (B, Z + C) → (B, D). The discriminator
-/// judges packs of p rows with their conditions, (B / p, p·(D + C)) → (B / p, 1): the higher, the more real.
+/// The two networks of a GAN of dense layers. The generator makes rows: noise and condition, (B, Z + C) → (B, D). The
+/// discriminator judges packs of p rows with their conditions, (B / p, p·(D + C)) → (B / p, 1).
 /// </summary>
-internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISampler
+internal sealed class GanNetwork : AdversarialNetwork
 {
-    /// <summary>The number of the discriminator's update; the generator's is the next.</summary>
-    public const int DiscriminatorUpdate = 0;
-
-    private const string Generator = "generator", Discriminator = "discriminator";
-
-    // Of a latent search (Schlegl 2017): λ, and Adam's constants.
-    private const float FeatureWeight = 0.1f;
-    private const double Rate = 0.05, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
-    private const int Candidates = 64;
-
     private readonly GanOptions _options;
     private readonly int[] _generator, _discriminator;
-    private readonly bool _spectral;
 
     public GanNetwork(GanOptions options, VectorInput input)
-        : base(input)
+        : base(options, input)
     {
         _options = options;
-        NormalWidth = options.NoiseDimension!.Value;
         _generator = [NormalWidth + input.ConditionWidth, .. options.GeneratorLayers, input.Width];
         _discriminator = [options.PackSize * (input.Width + input.ConditionWidth), .. options.DiscriminatorLayers, 1];
-        _spectral = options.SpectralNormalization!.Value;
+        SpectralLayers = [.. Enumerable.Range(0, _discriminator.Length - 1).Select(i => $"{Discriminator}.{i}")];
     }
-
-    public int NormalWidth { get; }
 
     public override int WidestLayer => _generator.Concat(_discriminator).Max();
 
-    // No loss of a GAN says which weights are better.
-    public override bool UsesValidationLoss => false;
-
-    public override string AveragedPart => Generator;
+    protected override IReadOnlyList<string> SpectralLayers { get; }
 
     public override void Declare(Layers layers)
     {
         layers.Stack(Generator, _generator);
-        if (!_spectral)
+        if (!IsSpectral)
             layers.Stack(Discriminator, _discriminator);
-        for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
-            SpectralNorm.Declare(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
+        for (int i = 0; IsSpectral && i < SpectralLayers.Count; i++)
+            SpectralNorm.DeclareLinear(layers, SpectralLayers[i], _discriminator[i], _discriminator[i + 1]);
     }
 
-    public override void Initialize(HostWeights weights, RowStatistics rows)
-    {
-        for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
-        {
-            ulong seed = SplitMix64.Derive(Input.Seed, RandomPurpose.Initialization, i + 1);
-            SpectralNorm.Initialize(weights, $"{Discriminator}.{i}", seed);
-        }
-    }
+    public override T JudgeAlone<T>(Scope<T> w, VectorRows<T> rows) => JudgePacks(w, Copies(rows));
 
-    // A latent search goes down a gradient.
-    public override bool RequiresTorch(VectorOutputs wanted) => wanted.HasFlag(VectorOutputs.Reconstruction)
-        || wanted.HasFlag(VectorOutputs.Score) && _options.Score == GanScore.LatentSearch;
-
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
-    [
-        new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: _options.Adam),
-        new UpdateRule(
-            Generator, layers.Parameters(Generator), _options.DiscriminatorStepsPerGeneratorStep!.Value,
-            _options.GeneratorRateScale, _options.Adam),
-    ];
-
-    public override IReadOnlyList<LossTerm> Loss(VectorStep step)
-    {
-        (Scope<TorchTensor> w, SeededRandom random) = (step.Weights, step.Step.Random);
-        VectorRows<TorchTensor> real = WholePacks(step.Inputs);
-        double deviation = _options.InstanceNoise!.Value * (1 - step.Step.Step / (double)step.Step.Steps);
-        torch.Tensor latent = random.Normal([real.Features.Value.shape[0], NormalWidth]);
-        if (step.Update != DiscriminatorUpdate)
-        {
-            TorchTensor made = AddNoise(Generate(w, latent, real.Condition));
-            return [new LossTerm(Generator, GanLoss.Generator(_options.Objective, Judge(made)))];
-        }
-        TorchTensor generated;
-        using (torch.no_grad())
-            generated = AddNoise(Generate(w, latent, real.Condition));
-        TorchTensor seen = AddNoise(real.Features);
-        var game = new LossTerm(Discriminator, GanLoss.Discriminator(
-            _options.Objective, Judge(seen), Judge(generated), _options.LabelSmoothing));
-        if (_options.Objective != GanObjective.WassersteinGradientPenalty || _options.GradientPenaltyWeight == 0)
-            return [game];
-        torch.Tensor penalty = GanLoss.GradientPenalty(
-            rows => Judge(rows), seen, generated, _options.PackSize, random);
-        return [game, new LossTerm("gradient penalty", penalty.Scaled(_options.GradientPenaltyWeight))];
-
-        TorchTensor AddNoise(TorchTensor rows) =>
-            deviation > 0 ? rows.Value.Plus(random.Normal(rows.Value.shape, deviation)) : rows;
-
-        torch.Tensor Judge(TorchTensor rows) => this.Judge(w, Packed(real with { Features = rows }));
-    }
-
-    public override void AfterUpdate(TorchLayers layers, int update, StepContext step)
-    {
-        if (update != DiscriminatorUpdate)
-            return;
-        if (_options.Objective == GanObjective.Wasserstein)
-        {
-            foreach (torch.Tensor weight in layers.Parameters(Discriminator))
-                weight.copy_(weight.Clamped(-_options.WeightClip, _options.WeightClip));
-        }
-        for (int i = 0; _spectral && i + 1 < _discriminator.Length; i++)
-            SpectralNorm.Iterate(layers.Tensors, $"{Discriminator}.{i}");
-    }
-
-    public override TrainingCallback Follow(
-        RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) =>
-        new GanHistory(this, _options, rows, data, device, snapshot);
-
-    public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
-        where T : struct, ITensor<T> => Generate(w, normal, condition);
-
-    public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
-        where T : struct, ITensor<T>
-    {
-        if (_options.Score == GanScore.Discriminator)
-            return (-JudgeAlone(w, rows), null);
-        T made = rows.Reconstruction ?? Reconstruct(w, rows);
-        return (Distance(w, rows, Features(w, Copies(rows)), made), null);
-    }
-
-    // The nearest row that the generator can make (Schlegl 2017, AnoGAN): Adam on the noise that it is made from.
-    public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
+    /// <summary>Rows with their conditions, p side by side: (B, D), (B, C) → (B / p, p·(D + C)).</summary>
+    public T Packed<T>(VectorRows<T> rows)
         where T : struct, ITensor<T> =>
-        (object)w is Scope<TorchTensor> weights && (object)rows is VectorRows<TorchTensor> given
-            ? (T)(object)Search(weights, given)
-            : throw new InvalidOperationException("A latent search takes gradients, and so torch.");
+        _options.PackSize == 1 ? rows.WithCondition : rows.WithCondition.Reshape(-1, _discriminator[0]);
 
-    /// <summary>What the discriminator says of packs of one row's copies, (B, D) → (B, 1).</summary>
-    public T JudgeAlone<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => Judge(w, Copies(rows));
+    protected override T Generate<T>(Scope<T> w, T latent, T? condition) => w.Stack(
+        Generator, _generator.Length - 1, new VectorRows<T>(latent, condition).WithCondition, _options.Activation);
 
-    private T Generate<T>(Scope<T> w, T latent, T? condition)
-        where T : struct, ITensor<T> => w.Stack(
-            Generator, _generator.Length - 1, new VectorRows<T>(latent, condition).WithCondition, _options.Activation);
+    protected override T Judge<T>(Scope<T> w, VectorRows<T> rows) => JudgePacks(w, Packed(rows));
 
-    private T Judge<T>(Scope<T> w, T packs)
-        where T : struct, ITensor<T> => Judging(w, _discriminator.Length - 2, Features(w, packs));
+    protected override T Features<T>(Scope<T> w, VectorRows<T> rows) => FeaturesOf(w, Copies(rows));
 
-    // The last hidden layer of the discriminator, (B / p, width).
-    private T Features<T>(Scope<T> w, T packs)
+    private T JudgePacks<T>(Scope<T> w, T packs)
+        where T : struct, ITensor<T> => Judging(w, _discriminator.Length - 2, FeaturesOf(w, packs));
+
+    private T FeaturesOf<T>(Scope<T> w, T packs)
         where T : struct, ITensor<T>
     {
         for (int i = 0; i + 2 < _discriminator.Length; i++)
@@ -158,139 +57,11 @@ internal sealed class GanNetwork : VectorNetwork, IScorer, IReconstructor, ISamp
     }
 
     private T Judging<T>(Scope<T> w, int layer, T x)
-        where T : struct, ITensor<T>
-    {
-        string name = $"{Discriminator}.{layer}";
-        return _spectral ? SpectralNorm.Linear(w, name, x) : w.Linear(name, x);
-    }
-
-    /// <summary>Rows with their conditions, p side by side: (B, D), (B, C) → (B / p, p·(D + C)).</summary>
-    public T Packed<T>(VectorRows<T> rows)
         where T : struct, ITensor<T> =>
-        _options.PackSize == 1 ? rows.WithCondition : rows.WithCondition.Reshape(-1, _discriminator[0]);
+        IsSpectral ? SpectralNorm.Linear(w, SpectralLayers[layer], x) : w.Linear(SpectralLayers[layer], x);
 
     private T Copies<T>(VectorRows<T> rows)
         where T : struct, ITensor<T> => _options.PackSize == 1
             ? rows.WithCondition
             : T.Concat(1, [.. Enumerable.Repeat(rows.WithCondition, _options.PackSize)]);
-
-    // Too few rows for a pack are repeated; those that are left over go.
-    private VectorRows<TorchTensor> WholePacks(VectorRows<TorchTensor> rows)
-    {
-        int pack = _options.PackSize;
-        return new(Whole(rows.Features), rows.Condition is { } condition ? Whole(condition) : default(TorchTensor?));
-
-        TorchTensor Whole(torch.Tensor t)
-        {
-            long count = t.shape[0];
-            if (count < pack)
-                t = torch.cat([.. Enumerable.Repeat(t, (int)((pack + count - 1) / count))], 0);
-            return t.narrow(0, 0, t.shape[0] / pack * pack);
-        }
-    }
-
-    // How far made rows are from given ones, themselves and as the discriminator sees them: (B, 1).
-    private T Distance<T>(Scope<T> w, VectorRows<T> rows, T features, T made)
-        where T : struct, ITensor<T>
-    {
-        T residual = (rows.Features - made).Apply(Function.Abs).Reduce(Reduction.Mean, 1);
-        T judged = (features - Features(w, Copies(rows with { Features = made }))).Apply(Function.Abs);
-        return residual * (1 - FeatureWeight) + judged.Reduce(Reduction.Mean, 1) * FeatureWeight;
-    }
-
-    private TorchTensor Search(Scope<TorchTensor> w, VectorRows<TorchTensor> rows)
-    {
-        TorchTensor features = Features(w, Copies(rows));
-        torch.Tensor latent = BestCandidate(w, rows);
-        torch.Tensor mean = torch.zeros_like(latent), square = torch.zeros_like(latent);
-        for (int step = 1; step <= _options.LatentSearchSteps; step++)
-        {
-            using DisposeScope scope = torch.NewDisposeScope();
-            torch.Tensor gradient = Gradient();
-            mean.Scale(Beta1).Add(gradient, 1 - Beta1);
-            square.Scale(Beta2).AddProduct(gradient, gradient, 1 - Beta2);
-            torch.Tensor deviation = square.sqrt().Scale(1 / Math.Sqrt(1 - Math.Pow(Beta2, step))).Add(Epsilon);
-            latent.AddQuotient(mean, deviation, -Rate / (1 - Math.Pow(Beta1, step)));
-        }
-        return Generate(w, latent, rows.Condition);
-
-        // (B, Z); rows do not meet in it.
-        torch.Tensor Gradient()
-        {
-            using IDisposable enabled = torch.set_grad_enabled(true);
-            torch.Tensor variable = latent.detach().clone().requires_grad_();
-            torch.Tensor distance = Distance(w, rows, features, Generate(w, variable, rows.Condition));
-            // Not backward, which would write gradients into the weights, that other threads use as well.
-            return torch.autograd.grad([distance.sum()], [variable])[0];
-        }
-    }
-
-    // For each row the best of some noise that is the same for all, (B, Z).
-    private torch.Tensor BestCandidate(Scope<TorchTensor> w, VectorRows<TorchTensor> rows)
-    {
-        torch.Tensor given = rows.Features;
-        var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
-        torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
-        torch.Tensor best = candidates.narrow(0, 0, 1);
-        torch.Tensor least = torch.zeros([given.shape[0], 1], given.dtype, given.device).Fill(double.PositiveInfinity);
-        for (int c = 0; c < Candidates; c++)
-        {
-            torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);
-            torch.Tensor made = Generate(w, candidate, rows.Condition);
-            torch.Tensor distance = given.Minus(made).abs().mean([1L], keepdim: true);
-            torch.Tensor nearer = distance.lt(least);
-            best = torch.where(nearer, candidate, best);
-            least = torch.where(nearer, distance, least);
-        }
-        return best.clone();
-    }
-}
-
-/// <summary>
-/// What each objective makes of the discriminator's outputs; for the classifiers they are log-odds.
-/// </summary>
-internal static class GanLoss
-{
-    private const double Tiny = 1e-12;
-
-    /// <summary>What the discriminator lowers, by its outputs (n, 1) and how far real labels are below one.</summary>
-    public static torch.Tensor Discriminator(
-        GanObjective objective, torch.Tensor real, torch.Tensor generated, double smoothing) => objective switch
-        {
-            // −(1 − s)·log D − s·log(1 − D) with D = σ(real), and −log(1 − D) with D = σ(generated)
-            GanObjective.Minimax or GanObjective.NonSaturating =>
-                real.Softplus().Minus(real.Scaled(1 - smoothing)).mean().Plus(generated.Softplus().mean()),
-            GanObjective.LeastSquares =>
-                real.Plus(smoothing - 1).Squared().mean().Plus(generated.Squared().mean()).Scaled(0.5),
-            GanObjective.Hinge => relu(real.neg().Plus(1.0)).mean().Plus(relu(generated.Plus(1.0)).mean()),
-            _ => generated.mean().Minus(real.mean()),
-        };
-
-    /// <summary>What the generator lowers, a scalar, given the discriminator's outputs for its packs, (n, 1).</summary>
-    public static torch.Tensor Generator(GanObjective objective, torch.Tensor generated) => objective switch
-    {
-        GanObjective.Minimax => generated.Softplus().mean().neg(), // log(1 − D)
-        GanObjective.NonSaturating => generated.neg().Softplus().mean(), // −log D
-        GanObjective.LeastSquares => generated.Plus(-1.0).Squared().mean().Scaled(0.5),
-        _ => generated.mean().neg(),
-    };
-
-    /// <summary>
-    /// The mean squared distance of the norm of the discriminator's gradient from one, at random places between real and
-    /// generated packs (Gulrajani 2017). It has a gradient of its own, which reaches the discriminator's weights.
-    /// </summary>
-    public static torch.Tensor GradientPenalty(
-        Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
-    {
-        (long packs, long width) = (real.shape[0] / pack, real.shape[1]);
-        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
-        torch.Tensor from = generated.detach();
-        torch.Tensor between = from.Plus(real.Minus(from).mul(share)).detach().requires_grad_();
-        // Where losses are only looked at, too: without a graph, grad ends the process.
-        using IDisposable enabled = torch.set_grad_enabled(true);
-        torch.Tensor gradient = torch.autograd.grad(
-            [judge(between).sum()], [between], retain_graph: true, create_graph: true)[0];
-        torch.Tensor norm = gradient.reshape(packs, pack * width).Squared().sum(1L).Plus(Tiny).sqrt();
-        return norm.Plus(-1.0).Squared().mean();
-    }
 }

@@ -49,7 +49,7 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
     internal GptTrainer(IHostEnvironment environment, GptOptions options)
         : base(environment, nameof(GptTrainer), options) => _options = options;
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => _options.Outputs(width: 1);
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) => _options.Outputs(width: 1);
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
         InputColumns.Check(inputSchema, _options.TextColumnName, InputKind.Text, parameter);

@@ -151,7 +151,7 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
     private protected TabularEstimator(IHostEnvironment environment, string name, TabularOptions options)
         : base(environment, name, options) => _options = options;
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns => [];
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) => [];
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
         TableBinding.Check(inputSchema, _options, parameter);

@@ -44,15 +44,19 @@ internal sealed class FeatureLikelihood
     public void Declare(Layers layers)
     {
         int width = IsBernoulli.Length;
-        layers.Parameter("output_log_variance", 0, width); // of Gaussian features, in squared deviations of the data
+        if (HasGaussian)
+            layers.Parameter("output_log_variance", 0, width); // of Gaussian features, in squared deviations of the data
         layers.Buffer("bernoulli", width); // one where Bernoulli
         layers.Buffer("bernoulli_mean", width); // what Bernoulli features are centred by, otherwise zero
         layers.Buffer("binary", width); // one where a Bernoulli feature was never a share
         layers.Buffer("feature_mask", width); // zero where a Gaussian feature is constant
     }
 
-    /// <summary>Sets the buffers, and lets an untrained decoder give the mean of each feature.</summary>
-    public void Initialize(HostWeights weights, RowStatistics rows, float[] outputBias)
+    /// <summary>
+    /// Sets the buffers, and lets an untrained decoder give the mean of each feature. A Bernoulli feature has
+    /// <paramref name="low"/> for zero, and one over its scale more for one.
+    /// </summary>
+    public void Initialize(HostWeights weights, float[] outputBias, bool[] binary, float low)
     {
         VectorScaler scaler = VectorNetwork.FeatureScaler(weights);
         for (int j = 0; j < IsBernoulli.Length; j++)
@@ -61,12 +65,12 @@ internal sealed class FeatureLikelihood
             outputBias[j] = 0;
             if (!IsBernoulli[j])
                 continue;
-            float mean = scaler.Mean(j);
+            float mean = (scaler.Mean(j) - low) * scaler.Scale(j);
             float share = Math.Clamp(mean, MinProbability, 1 - MinProbability);
             outputBias[j] = MathF.Log(share / (1 - share));
             weights["bernoulli"][j] = 1;
             weights["bernoulli_mean"][j] = mean;
-            weights["binary"][j] = rows.Binary[j] ? 1 : 0;
+            weights["binary"][j] = binary[j] ? 1 : 0;
         }
     }
 

@@ -144,6 +144,11 @@ public abstract record VariationalOptions : DetectorOptions
             VaeLikelihood chosen =
                 FeatureLikelihoods?[j] is { } own && own != VaeLikelihood.Auto ? own : Likelihood;
             (float least, float most) = (rows.Moments[0].Minimum[j], rows.Moments[0].Maximum[j]);
+            if (Images is not null) // whose range is scaled to [0, 1]
+            {
+                likelihoods[j] = chosen == VaeLikelihood.Gaussian ? chosen : VaeLikelihood.Bernoulli;
+                continue;
+            }
             if (chosen == VaeLikelihood.Bernoulli && (least < 0 || most > 1))
             {
                 throw new InvalidOperationException(FormattableString.Invariant(
@@ -185,7 +190,7 @@ public sealed record VaeOptions : VariationalOptions
 public enum VaeLikelihood
 {
     /// <summary>
-    /// <see cref="Bernoulli"/> where the training rows hold both 0 and 1 and nothing else, otherwise
+    /// <see cref="Bernoulli"/> for pixels, and where the training rows hold both 0 and 1 and nothing else, otherwise
     /// <see cref="Gaussian"/>. The default.
     /// </summary>
     Auto,
@@ -198,7 +203,7 @@ public enum VaeLikelihood
 
     /// <summary>
     /// One with a probability that depends on the latent vector, otherwise zero. Values in between, such as greys, count
-    /// as that share of a one. All training values must lie in [0, 1].
+    /// as that share of a one. All training values but those of images, whose range is known, must lie in [0, 1].
     /// </summary>
     Bernoulli,
 }

@@ -40,7 +40,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
 
     public int LatentDimension { get; }
 
-    public bool IsLogLikelihood => _score != VaeScore.Novelty;
+    public virtual bool IsLogLikelihood => _score != VaeScore.Novelty;
 
     public int NormalWidth => LatentDimension + (Likelihood.HasGaussian ? Input.Width : 0);
 
@@ -79,11 +79,17 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             _nearest.Declare(layers);
     }
 
-    public override bool[]? UnscaledFeatures(RowStatistics rows) => Likelihood.IsBernoulli;
+    // Bernoulli features are only centred.
+    protected override VectorScaler ScalerOf(RowStatistics rows) =>
+        VectorScaler.Of(rows.Moments[0], rows.Samples[0], Likelihood.IsBernoulli);
+
+    /// <summary>The Bernoulli features that are sampled as zero or one, and what they have for zero.</summary>
+    protected virtual (bool[] Binary, float Low) BernoulliOf(RowStatistics rows) => (rows.Binary, 0);
 
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
-        Likelihood.Initialize(weights, rows, weights["output.bias"]);
+        (bool[] binary, float low) = BernoulliOf(rows);
+        Likelihood.Initialize(weights, weights["output.bias"], binary, low);
         if (_score != VaeScore.NegativeLogLikelihood)
             return;
         var random = new SplitMix64(SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));

@@ -1,0 +1,192 @@
+using Microsoft.ML;
+using TorchSharp;
+using static TorchSharp.torch.nn.functional;
+
+namespace GenerativeML;
+
+/// <summary>How the network is trained whose features say how alike images are: one recipe for all data.</summary>
+internal sealed record ImageJudgeOptions : VectorOptions
+{
+    public ImageJudgeOptions() => (GradientClipNorm, ValidationFraction) = (1, 0);
+
+    /// <summary>How its images are read.</summary>
+    public ImageFormat? Format { get; init; }
+
+    internal override ImageFormat? Images => Format;
+
+    private protected override OptionalColumns Supported => OptionalColumns.Conditions;
+
+    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    {
+        BatchSize = 64, LearningRate = 2e-3, WeightDecay = 1e-2, Epochs = rows.EpochsFor(240_000, least: 3, most: 100),
+    };
+}
+
+/// <summary>
+/// A small classifier of images, of convolutions and a layer of 128 units, the features. Where there is a label column it
+/// learns the labels; otherwise which of four ways an image is mirrored, after Gidaris 2018, who turns images.
+/// </summary>
+internal sealed class ImageJudgeNetwork : VectorNetwork
+{
+    /// <summary>Features of an image.</summary>
+    public const int FeatureWidth = 128;
+
+    private const int Views = 4;
+
+    private readonly ImageShape _shape;
+    private readonly ImageStages _stages;
+
+    public ImageJudgeNetwork(VectorInput input)
+        : base(input)
+    {
+        _shape = input.Image!.Shape!;
+        _stages = new ImageStages(_shape, [16, 32], Activation.Relu);
+    }
+
+    /// <summary>Classes that it tells apart.</summary>
+    public int Classes => Input.ConditionWidth > 0 ? Input.ConditionWidth : Views;
+
+    protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
+
+    public override void Declare(Layers layers)
+    {
+        _stages.DeclareEncoder(layers);
+        layers.Linear("features", _stages.Innermost, FeatureWidth);
+        layers.Linear("classes", FeatureWidth, Classes);
+    }
+
+    public override IReadOnlyList<LossTerm> Loss(VectorStep step)
+    {
+        torch.Tensor images = step.Rows.view(-1, _shape.Channels, _shape.Height, _shape.Width), classes;
+        if (step.Condition is { } label)
+        {
+            classes = label.argmax(1); // scaled, one is still above zero
+        }
+        else
+        {
+            // Turned by a half, mirrored along one axis or not: images need not be square.
+            classes = step.Step.Random.Uniform([images.shape[0]], 0, Views).floor().to(torch.ScalarType.Int64);
+            torch.Tensor all = torch.stack([images, images.flip(2), images.flip(3), images.flip(2, 3)], 0);
+            images = all.gather(0, classes.view(1, -1, 1, 1, 1).expand([1, .. images.shape])).squeeze(0);
+        }
+        (_, TorchTensor logits) = Pass<TorchTensor>(step.Weights, images);
+        return [new LossTerm("classes", cross_entropy(logits, classes))];
+    }
+
+    /// <summary>Features (B, 128) and logits (B, classes) of images.</summary>
+    public (T Features, T Logits) Pass<T>(Scope<T> w, T images)
+        where T : struct, ITensor<T>
+    {
+        T pictures = images.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
+        T features = w.Linear("features", _stages.Encode(w, pictures).Apply(Function.Relu)).Apply(Function.Relu);
+        return (features, w.Linear("classes", w.Dropout(features, 0.3)));
+    }
+}
+
+/// <summary>Images as a report compares them.</summary>
+/// <param name="Pixels">Of each, as the judge sees them.</param>
+/// <param name="Features">Of each, by the judge.</param>
+/// <param name="Labels">The number of each one's label; −1 where there is none.</param>
+/// <param name="Judged">What the judge takes each for.</param>
+internal sealed record JudgedImages(float[] Pixels, float[] Features, int[] Labels, int[] Judged)
+{
+    public int Count => Judged.Length;
+}
+
+/// <summary>A trained <see cref="ImageJudgeNetwork"/>, which looks at other images than those it was trained on, too.</summary>
+internal sealed class ImageJudge : IDisposable
+{
+    private readonly TrainedVector _model;
+    private readonly IReadOnlyList<RowField> _fields;
+
+    private ImageJudge(TrainedVector model, IReadOnlyList<RowField> fields) => (_model, _fields) = (model, fields);
+
+    /// <summary>Trains it on real images.</summary>
+    public static ImageJudge Train(IDataView real, string column, ImageQualityOptions options)
+    {
+        var format = new ImageFormat(options.ImageShape, options.Resize);
+        var source = new DataViewRowSource(
+            real, [column], NonFiniteValues.DropRow, nameof(real), options.LabelColumnName is { } label ? [label] : [],
+            format, options.CancellationToken);
+        source.FindCategories();
+        if (options.LabelColumnName is not null && source.Fields[1] is { Width: 1, Categories: null })
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(real), $"Column '{options.LabelColumnName}' is no label of images: a key is expected, or a Single of at "
+                + "most twenty different values, all whole.");
+        }
+        var family = VectorFamily.Of<ImageJudgeOptions>("image judge", (_, input) => new ImageJudgeNetwork(input));
+        var settings = new ImageJudgeOptions
+        {
+            FeatureColumnName = column,
+            ConditionColumnNames = options.LabelColumnName is { } name ? [name] : [],
+            Format = source.Fields[0].Image,
+            CancellationToken = options.CancellationToken,
+        };
+        VectorFitResult fit = VectorFit.Fit(source, family, settings, new TrainingContext
+        {
+            Seed = options.Seed, Device = ComputeDevice.Cpu, FallbackToCpu = true, Progress = options.Progress,
+        });
+        return new(fit.Model, source.Fields);
+    }
+
+    /// <summary>By which the network is known again: 16 hexadecimal digits.</summary>
+    public string Fingerprint
+    {
+        get
+        {
+            var print = new Fingerprint();
+            foreach (TensorSpec spec in _model.Network.Declared().Tensors)
+                print.Add(_model.Weights[spec.Name]);
+            return print.ToString();
+        }
+    }
+
+    /// <summary>The classes.</summary>
+    public int Classes => ((ImageJudgeNetwork)_model.Network).Classes;
+
+    /// <summary>Looks at images of a view, at most so many, drawn at random.</summary>
+    public JudgedImages Judge(IDataView view, ImageQualityOptions options, string parameter)
+    {
+        bool labelled = _fields.Count > 1 && view.Schema.GetColumnOrNull(_fields[1].Name) is not null;
+        RowField[] fields = [.. _fields.Take(labelled ? 2 : 1)];
+        DataViewSchema.Column[] columns = [.. fields.Select(field => InputColumns.Find(view.Schema, field, parameter))];
+        RowSample[] samples =
+            [.. _fields.Select((field, f) => new RowSample(f, field.Width, options.MaximumRows, options.Seed))];
+        var row = new RowBlock(_fields, 1);
+        using (DataViewRowCursor cursor = view.GetRowCursor(columns))
+        {
+            FieldReader[] readers = [.. fields.Select((field, f) => FieldReaders.Open(cursor, columns[f], field))];
+            while (cursor.MoveNext())
+            {
+                options.CancellationToken.ThrowIfCancellationRequested();
+                if (!readers.Select((read, f) => read(row, f, 0)).All(finite => finite))
+                    continue;
+                foreach (RowSample sample in samples)
+                    sample.Observe(row, 0);
+            }
+        }
+        int count = samples[0].Count;
+        if (count < 10)
+            throw new ArgumentException($"There are {count} images; at least ten are needed to compare by.", parameter);
+        (float[] pixels, float[] conditions) = _model.Standardize(VectorCalibration.ToBlock(_fields, samples), count);
+        float[][] seen = _model.Run(
+            new Look((ImageJudgeNetwork)_model.Network), pixels, conditions, count, [ImageJudgeNetwork.FeatureWidth, Classes]);
+        int[] labels = labelled
+            ? [.. samples[1].ToArray().Chunk(Classes).Select(slots => Array.IndexOf(slots, 1f))]
+            : [.. Enumerable.Repeat(-1, count)];
+        return new(pixels, seen[0], labels, [.. seen[1].Chunk(Classes).Select(logits => Array.IndexOf(logits, logits.Max()))]);
+    }
+
+    public void Dispose() => _model.Dispose();
+
+    private sealed class Look(ImageJudgeNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            (T features, T logits) = network.Pass(w, inputs[0]);
+            return [features, logits];
+        }
+    }
+}

@@ -1,0 +1,172 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary><c>images</c>: how good the images are that a family makes after so many steps.</summary>
+internal static class ImageBenchmark
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<DirectoryInfo> data = new("--data")
+        {
+            Description = "A folder of train-… and t10k-… images and, for conditions, labels: IDX, .gz or not.", Required = true,
+        };
+        Option<string> family = new("--family") { Description = "vae or gan.", DefaultValueFactory = _ => "gan" };
+        Option<GanObjective> objective = new("--objective")
+        {
+            Description = "The GAN's game.", DefaultValueFactory = _ => GanObjective.NonSaturating,
+        };
+        Option<int> steps = new("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 2000 };
+        Option<int> seeds = new("--seeds") { Description = "Runs.", DefaultValueFactory = _ => 1 };
+        Option<int> count = new("--count") { Description = "Images that are compared.", DefaultValueFactory = _ => 5000 };
+        Option<bool> unconditional = new("--unconditional") { Description = "Leaves the labels to the judge." };
+        Option<bool> peer = new("--peer") { Description = "Also runs PyTorch's DCGAN tutorial, in plain TorchSharp." };
+        Option<FileInfo?> sheet = new("--sheet") { Description = "Where to write a sheet of the last run's images." };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
+        family.AcceptOnlyFromAmong("vae", "gan");
+        Command command = new("images", "Images made by a family, against real ones: distances, recall, labels, copies.")
+        {
+            data, family, objective, steps, seeds, count, unconditional, peer, sheet, json,
+        };
+        command.SetAction(parsed =>
+        {
+            var images = new ImageSet(parsed.GetRequiredValue(data).FullName);
+            var options = new ImageQualityOptions
+            {
+                HoldOut = images.Test, LabelColumnName = images.HasLabels ? "Label" : null,
+                MaximumRows = parsed.GetValue(count), ImageShape = images.Shape,
+            };
+            var clock = Stopwatch.StartNew();
+            using ImageJudge judge = ImageJudge.Train(images.Train, "Features", options);
+            Console.WriteLine($"judge {judge.Fingerprint}, trained in {clock.Elapsed.TotalSeconds:F0} s");
+            var results = new List<ImageResult>();
+            for (int seed = 0; seed < parsed.GetValue(seeds); seed++)
+            {
+                bool conditional = images.HasLabels && !parsed.GetValue(unconditional);
+                (IDataView made, double seconds) = Generate(
+                    images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(steps), options.MaximumRows,
+                    seed, conditional);
+                Add(parsed.GetValue(family)!, made, seconds);
+                if (parsed.GetValue(sheet) is { } picture)
+                    made.SaveGrid("Features", picture.FullName, rows: 10, columns: 10, images.Shape);
+                if (!parsed.GetValue(peer))
+                    continue;
+                clock.Restart();
+                float[][] plain = DcganPeer.Make(
+                    images.TrainRows, images.Shape, parsed.GetValue(steps), options.MaximumRows, seed);
+                Add("peer", images.View(plain), clock.Elapsed.TotalSeconds);
+
+                void Add(string name, IDataView view, double taken)
+                {
+                    ImageQualityReport report = ImageQualityReport.Compare(judge, images.Train, view, "Features", options);
+                    Console.WriteLine($"{name}, seed {seed}, {parsed.GetValue(steps)} steps in {taken:F0} s\n{report}\n");
+                    results.Add(new ImageResult(
+                        name, parsed.GetRequiredValue(data).Name, name == "gan" ? parsed.GetValue(objective).ToString() : null,
+                        seed, parsed.GetValue(steps), taken, report.Frechet, report.FrechetFloor, report.KernelDistance,
+                        report.Precision, report.Recall, report.Density, report.Coverage,
+                        report.GanTestByClass.Count > 0 ? report.GanTest : null, report.GanTestByClass, report.ClassShares,
+                        report.NearestRatio, report.JudgeAccuracy, report.JudgeFingerprint));
+                }
+            }
+            if (parsed.GetValue(json) is FileInfo file)
+            {
+                // NaN: of a label that no generated image has.
+                JsonSerializerOptions named = new(Json)
+                {
+                    NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+                };
+                File.WriteAllText(file.FullName, JsonSerializer.Serialize(results, named) + "\n");
+            }
+        });
+        return command;
+    }
+
+    private static (IDataView Made, double Seconds) Generate(
+        ImageSet images, string family, GanObjective objective, int steps, int count, int seed, bool conditional)
+    {
+        const int Batch = 64;
+        var clock = Stopwatch.StartNew();
+        var ml = new MLContext(seed);
+        string[] conditions = conditional ? ["Label"] : [];
+        int Epochs(double held) => Math.Max(1, (int)Math.Round(steps * (double)Batch / (images.TrainRows.Length * (1 - held))));
+        IDataGenerator model = family == "vae"
+            ? ml.Generative.ImageVae(new ImageVaeOptions
+            {
+                ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = Batch, Epochs = Epochs(0),
+            }).Fit(images.Train)
+            : ml.Generative.ImageGan(new ImageGanOptions
+            {
+                ImageShape = images.Shape, ConditionColumnNames = conditions, Objective = objective, BatchSize = Batch,
+                Epochs = Epochs(0.1),
+            }).Fit(images.Train);
+        double seconds = clock.Elapsed.TotalSeconds;
+        return (ml.Data.Cache(model.Generate(count, seed: 1)), seconds);
+    }
+
+    /// <summary>Images of a folder, with labels where there are any.</summary>
+    private sealed class ImageSet
+    {
+        private readonly MLContext _ml = new(0);
+
+        public ImageSet(string folder)
+        {
+            (TrainRows, Shape) = IdxFile.Pictures(Find("train-*images*"));
+            float[][] test = IdxFile.Pictures(Find("t10k-*images*")).Images;
+            HasLabels = Directory.GetFiles(folder, "train-*labels*").Length > 0;
+            Train = View(TrainRows, HasLabels ? IdxFile.Labels(Find("train-*labels*")) : null);
+            Test = View(test, HasLabels ? IdxFile.Labels(Find("t10k-*labels*")) : null);
+
+            string Find(string pattern) => Directory.GetFiles(folder, pattern) is [string file, ..]
+                ? file
+                : throw new FileNotFoundException($"There is no {pattern} in {folder}.");
+        }
+
+        public float[][] TrainRows { get; }
+
+        public ImageShape Shape { get; }
+
+        public IDataView Train { get; }
+
+        public IDataView Test { get; }
+
+        public bool HasLabels { get; }
+
+        public IDataView View(float[][] rows, byte[]? labels = null)
+        {
+            SchemaDefinition schema = SchemaDefinition.Create(labels is null ? typeof(Picture) : typeof(LabelledPicture));
+            schema["Features"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, (int)Shape.Length);
+            return labels is null
+                ? _ml.Data.LoadFromEnumerable(rows.Select(row => new Picture { Features = row }).ToArray(), schema)
+                : _ml.Data.LoadFromEnumerable(
+                    rows.Select((row, i) => new LabelledPicture { Features = row, Label = labels[i] }).ToArray(), schema);
+        }
+    }
+
+    private class Picture
+    {
+        public float[] Features { get; set; } = [];
+    }
+
+    private sealed class LabelledPicture : Picture
+    {
+        public float Label { get; set; }
+    }
+}
+
+/// <summary>What <c>images</c> measures of one run; distances are those of the judge with this fingerprint.</summary>
+internal sealed record ImageResult(
+    string Family, string Data, string? Objective, int Seed, int Steps, double Seconds, double Frechet,
+    double? FrechetFloor, double KernelDistance, double Precision, double Recall, double Density, double Coverage,
+    double? GanTest, IReadOnlyList<double> GanTestByClass, IReadOnlyList<double> ClassShares, double? NearestRatio,
+    double? JudgeAccuracy, string Judge);

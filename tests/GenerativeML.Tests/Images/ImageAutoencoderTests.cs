@@ -1,0 +1,76 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Tests.Images;
+
+/// <summary>What an autoencoder of images learns, and where it says that an image is strange.</summary>
+[TestClass]
+public sealed class ImageAutoencoderTests
+{
+    private readonly MLContext _ml = new(seed: 2);
+
+    [TestMethod]
+    [DataRow(0.5, 0.4, 0)]
+    [DataRow(0, 0, 0.5)]
+    [DataRow(0, 0, 0)]
+    public void The_loss_moves_every_parameter_as_finite_differences_say(double noise, double cutOut, double masking)
+    {
+        var options = new ImageAutoencoderOptions
+        {
+            Channels = [2], LatentDimension = 3, InputNoise = noise, CutOut = cutOut, InputMasking = masking,
+            Activation = Activation.Tanh, ReferenceRows = 0,
+        };
+        LossGradients.Check(new ImageAutoencoderNetwork(
+            options, new VectorInput { Width = 12, Image = new(new(2, 3, 2)) }));
+    }
+
+    [TestMethod]
+    public void A_spot_that_no_training_image_has_is_found_and_shown_where_it_is()
+    {
+        IDataView data = _ml.Data.LoadFromEnumerable(TestImages.Bars(60));
+        using VectorTransformer model = _ml.AnomalyDetection.Trainers.ImageAutoencoder(new ImageAutoencoderOptions
+        {
+            FeatureColumnName = "Image", ImageShape = new(1, 8, 8), Channels = [8], LatentDimension = 16, Epochs = 60,
+            AnomalyMapColumnName = "Map", FeatureScoreColumnName = "Share", ReconstructionColumnName = "Seen",
+        }).Fit(data);
+        BarPicture[] strange = TestImages.Bars(12);
+        int[] spots = new int[strange.Length];
+        for (int i = 0; i < strange.Length; i++)
+        {
+            byte[] pixels = strange[i].Image!.Pixels.ToArray();
+            int across = i / 2 < 4 ? 7 : 0; // far from the bar
+            spots[i] = i % 2 == 0 ? 8 * across + 3 : 8 * 4 + across;
+            pixels.AsSpan(4 * spots[i], 3).Fill((byte)(255 - pixels[4 * spots[i]]));
+            strange[i].Image = MLImage.CreateFromPixels(8, 8, MLPixelFormat.Rgba32, pixels);
+        }
+        IDataView scored = model.Transform(_ml.Data.LoadFromEnumerable(strange));
+        float[] sound = [.. model.Transform(data).GetColumn<float>("Score").Take(strange.Length)];
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        Assert.IsGreaterThan(
+            scores.Length - 2, scores.Zip(sound).Count(pair => pair.First > pair.Second), string.Join(' ', scores.Zip(sound)));
+        MLImage[] maps = [.. scored.GetColumn<MLImage>("Map")];
+        float[][] shares = [.. scored.GetColumn<float[]>("Share")];
+        for (int i = 0; i < maps.Length; i++)
+        {
+            float[] map = TestImages.Read(maps[i], new(1, 8, 8));
+            Assert.IsGreaterThanOrEqualTo(map.Max() - 1e-6f, map[spots[i]], $"{i}: {string.Join(' ', map)}");
+            Assert.AreEqual(scores[i], shares[i].Sum(), 1e-3 * scores[i]);
+            Assert.AreEqual(shares[i].Max(), shares[i][spots[i]]);
+        }
+    }
+
+    [TestMethod]
+    public void A_map_has_the_scale_of_the_training_images_and_not_its_own()
+    {
+        IDataView data = _ml.Data.LoadFromEnumerable(TestImages.Bars(60));
+        using VectorTransformer model = _ml.AnomalyDetection.Trainers.ImageAutoencoder(new ImageAutoencoderOptions
+        {
+            FeatureColumnName = "Image", ImageShape = new(1, 8, 8), Channels = [8], LatentDimension = 16, Epochs = 30,
+            ScoreColumnName = null, PredictedLabelColumnName = null, AnomalyMapColumnName = "Map",
+        }).Fit(data);
+        float[] peaks = [.. model.Transform(data).GetColumn<MLImage>("Map").Select(
+            map => TestImages.Read(map, new(1, 8, 8)).Max())];
+        Assert.IsInRange(1, 2, peaks.Count(peak => peak > 0.998)); // of 60, the 99th hundredth and what is above it
+        Assert.IsLessThan(0.8f, peaks.Min());
+    }
+}
