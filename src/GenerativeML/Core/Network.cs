@@ -12,6 +12,9 @@ internal abstract class Network
     /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
     public virtual int PositionsPerRow => 1;
 
+    /// <summary>About how many numbers a step holds for each row of a batch; zero where weights count alone.</summary>
+    public virtual long NumbersPerRow => 0;
+
     /// <summary>Whether a lower validation loss means better weights.</summary>
     public virtual bool UsesValidationLoss => true;
 
@@ -136,6 +139,8 @@ internal static class NetworkFit
         TrainingRun run, torch.Device device, bool bfloat16 = false,
         Func<Func<HostWeights>, TrainingCallback?>? follow = null)
     {
+        if (device.type == TorchSharp.DeviceType.CPU)
+            CheckMemory(network, run.BatchSize, run.Options, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         using var layers = new TorchLayers(network.Declare, device, InitialSeed(run.Context));
         HostWeights others = Initialize(layers, tensors, initialize);
         double decay = run.Options.WeightAverageDecay;
@@ -145,6 +150,25 @@ internal static class NetworkFit
         objective = new(network, layers, average, decay, bfloat16, callback);
         TrainingLoop.Run(objective, data, run, device);
         return objective.Result(tensors, others);
+    }
+
+    /// <summary>
+    /// Checks what training takes at least against the memory that this process may use: four bytes for a weight, its
+    /// gradient, two moments of that and the copy that is returned, two more for a mean and for the best epoch's where
+    /// these are kept, and what each row of a batch takes.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">It is more; or a tensor is larger than any can be.</exception>
+    public static void CheckMemory(Network network, int batchSize, TrainingOptions options, long available)
+    {
+        IReadOnlyList<TensorSpec> tensors = network.Declared().Tensors;
+        TensorSpec largest = tensors.MaxBy(t => t.Length)!;
+        int copies = 5 + (options.WeightAverageDecay > 0 ? 1 : 0) + (options.ValidationFraction > 0 ? 1 : 0);
+        double weights = tensors.Sum(t => t.Length / (double)sizeof(float));
+        double bytes = sizeof(float) * (copies * weights + batchSize * (double)network.NumbersPerRow);
+        if (bytes <= available && largest.Length / sizeof(float) <= Array.MaxLength)
+            return;
+        throw new InvalidOperationException(FormattableString.Invariant(
+            $"The network has {weights:N0} weights, of which '{largest.Name}' has {string.Join(" × ", largest.Shape.ToArray())}. To train it on {batchSize} rows at a time takes {bytes / 1e9:N1} GB at least, and this process has {available / 1e9:N1} GB; a tensor can have {Array.MaxLength:N0} elements. Use narrower layers, fewer features or a smaller option {nameof(options.BatchSize)}."));
     }
 
     /// <summary>What initial weights are drawn by.</summary>

@@ -182,6 +182,11 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>What is known of the input.</summary>
     public VectorInput Input => input;
 
+    /// <summary>Eight for each input and output of a dense layer, as measured on wide autoencoders.</summary>
+    public override long NumbersPerRow => 8 * Declared().Tensors
+        .Where(t => t.Shape.Length is 2 or 3 && t.Name.EndsWith(".weight", StringComparison.Ordinal))
+        .Sum(t => (t.Shape.Length == 3 ? t.Shape[0] : 1) * (t.Shape[^1] + t.Shape[^2]));
+
     /// <summary>The width of the widest layer, by which the number format of products is chosen.</summary>
     public virtual int WidestLayer => 0;
 

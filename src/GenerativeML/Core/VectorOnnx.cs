@@ -20,10 +20,10 @@ internal static class VectorOnnx
         [
             (columns.Score, VectorOutputs.Score), (columns.FeatureScore, VectorOutputs.FeatureScore),
             (columns.Reconstruction, VectorOutputs.Reconstruction), (columns.Latent, VectorOutputs.Latent),
-            (columns.LatentDeviation, VectorOutputs.LatentDeviation),
+            (columns.LatentDeviation, VectorOutputs.LatentDeviation), (columns.AnomalyMap, VectorOutputs.AnomalyMap),
         ];
         values = Array.FindAll(values, value => value.Name is not null
-            || value.Flag == VectorOutputs.Score && columns.PredictedLabel is not null);
+            || value.Flag == VectorOutputs.Score && (columns.PredictedLabel ?? columns.PValue) is not null);
         if (values.Length == 0)
             throw new NotSupportedException("The model adds no column to rows: there is nothing to write.");
         if (values.FirstOrDefault(value => network.RequiresTorch(value.Flag)) is { Name: string searched })
@@ -34,7 +34,11 @@ internal static class VectorOnnx
         VectorOutputs wanted = values.Aggregate(VectorOutputs.None, (all, value) => all | value.Flag);
 
         var graph = new OnnxExport(
-            state.Model.Weights, [.. state.Fields.Select(f => f.Name), .. values.Select(v => v.Name ?? ""), columns.PredictedLabel ?? ""]);
+            state.Model.Weights,
+            [
+                .. state.Fields.Select(f => f.Name), .. values.Select(v => v.Name ?? ""), columns.PredictedLabel ?? "",
+                columns.PValue ?? "",
+            ]);
         (OnnxTensor[] fields, OnnxTensor unknown) = Read(graph, state, first: 0);
         Scope<OnnxTensor> weights = graph.Root;
         OnnxTensor z = Scaler.OfFeatures(weights).Apply(fields[0]);
@@ -57,6 +61,8 @@ internal static class VectorOnnx
                 OnnxTensor ordinary = graph.Node("LessOrEqual", [-1, 1], [result, graph.Constant(threshold)]);
                 graph.Output(Free(label), graph.Node("Not", [-1, 1], [ordinary]), OnnxType.Boolean, Rows);
             }
+            if (flag == VectorOutputs.Score && columns.PValue is string pValue)
+                graph.Output(Free(pValue), PValue(result, state.Calibration!), OnnxType.Float, Rows);
         }
         Describe(graph, state, "transform");
         if (columns.PredictedLabel is not null)
@@ -156,6 +162,18 @@ internal static class VectorOnnx
         return score + Sum(varies);
 
         OnnxTensor Sum(OnnxTensor values) => sum ? values.Reduce(Reduction.Sum, 1) : values;
+    }
+
+    // As CalibrationScores has it.
+    private static OnnxTensor PValue(OnnxTensor score, CalibrationScores calibration)
+    {
+        OnnxGraph graph = score.Graph;
+        int count = calibration.Sorted.Count;
+        OnnxTensor isNaN = graph.Node("IsNaN", score.Shape, [score]);
+        OnnxTensor below = OnnxTensor
+            .IfLess(Row(graph, [.. calibration.Sorted]), score, graph.Constant(1), graph.Constant(0))
+            .Reduce(Reduction.Sum, 1);
+        return graph.Node("Where", score.Shape, [isNaN, graph.Constant(float.NaN), (1f + count - below) / (count + 1f)]);
     }
 
     private static OnnxTensor Row(OnnxGraph graph, float[] values) => graph.Constant(

@@ -128,6 +128,9 @@ public abstract record DetectorOptions : VectorOptions
     internal override VectorColumns Columns =>
         base.Columns with { PredictedLabel = PredictedLabelColumnName, PValue = PValueColumnName, Latent = LatentColumnName };
 
+    /// <summary>Whether anomalies are to be found.</summary>
+    internal bool Detects => (ScoreColumnName ?? PredictedLabelColumnName ?? PValueColumnName ?? FeatureScoreColumnName) is not null;
+
     internal override double? AnomalyShare =>
         PredictedLabelColumnName is null && PValueColumnName is null ? null : Contamination;
 

@@ -286,6 +286,31 @@ public class TrainedAutoencoderTests
     }
 
     [TestMethod]
+    public void A_network_that_memory_cannot_hold_is_refused_with_its_sizes_before_it_is_made()
+    {
+        var wide = new AutoencoderOptions { HiddenLayers = [65_536, 65_536], Epochs = 1 };
+        long before = Environment.WorkingSet;
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Trained.Detector(wide));
+        StringAssert.Contains(error.Message, "2 × 65536 × 65536");
+        StringAssert.Contains(error.Message, "BatchSize");
+        Assert.IsLessThan(1L << 30, Environment.WorkingSet - before);
+
+        // Two networks 9 → 6 → 3 → 6 → 4, whose input is the values, marks of what is hidden, and a level; buffers of 7
+        // and 10 rows to compare with. By hand: weights in memory five times, a batch of 32 rows eight times.
+        long weights = 2 * (9 * 6 + 6 + 6 * 3 + 3 + 3 * 6 + 6 + 6 * 4 + 4) + 7 + 10 * 4;
+        long bytes = 4 * (5 * weights + 32 * 8 * 2 * (9 + 6 + 6 + 3 + 3 + 6 + 6 + 4));
+        var options = new AutoencoderOptions
+        {
+            HiddenLayers = [6], LatentDimension = 3, EnsembleSize = 2, InputNoise = 1, InputMasking = 0.5, ReferenceRows = 10,
+        };
+        var network = new AutoencoderNetwork(options, new VectorInput { Width = 4 });
+        NetworkFit.CheckMemory(network, 32, options, bytes);
+        Assert.ThrowsExactly<InvalidOperationException>(() => NetworkFit.CheckMemory(network, 32, options, bytes - 1));
+        Assert.ThrowsExactly<InvalidOperationException>(
+            () => NetworkFit.CheckMemory(network, 32, options with { ValidationFraction = 0.1 }, bytes + 4 * weights - 1));
+    }
+
+    [TestMethod]
     public void Extreme_values_give_large_finite_scores()
     {
         TrainedVector model = Trained.Detector().Model;

@@ -54,6 +54,7 @@ public sealed partial class EstimatorConformance
         [Case("image autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.ImageAutoencoder(t.On(new ImageAutoencoderOptions
         {
             Channels = [4], LatentDimension = 4, InputMasking = 0.3, AnomalyMapColumnName = "Map",
+            PValueColumnName = "PValue",
             FeatureScoreColumnName = "FeatureScore", ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent",
         })))],
         [Case("gan", (ml, t) => ml.Generative.Gan(t.On(new GanOptions

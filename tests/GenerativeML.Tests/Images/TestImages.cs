@@ -4,13 +4,6 @@ using Microsoft.ML.Transforms.Image;
 
 namespace GenerativeML.Tests.Images;
 
-/// <summary>A row with a picture of no fixed size.</summary>
-internal sealed class AnyPicture
-{
-    [ImageType]
-    public MLImage? Image { get; set; }
-}
-
 /// <summary>A row with a small picture, and what it shows: a bar that lies or stands.</summary>
 internal sealed class BarPicture
 {

@@ -66,10 +66,6 @@ public sealed record AutoencoderOptions : DetectorOptions
     /// </summary>
     public int? EnsembleSize { get; init; }
 
-    /// <summary>Whether anomalies are to be found.</summary>
-    internal bool Detects =>
-        ScoreColumnName is not null || FeatureScoreColumnName is not null || base.AnomalyShare is not null;
-
     private protected override OptionalColumns Supported =>
         OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
 

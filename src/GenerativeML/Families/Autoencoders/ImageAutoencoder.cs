@@ -65,10 +65,6 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
     internal override ImageFormat Images => new(ImageShape, Resize);
 
-    /// <summary>Whether anomalies are to be found.</summary>
-    internal bool Detects =>
-        ScoreColumnName is not null || PredictedLabelColumnName is not null || FeatureScoreColumnName is not null;
-
     internal override VectorColumns Columns => base.Columns with { AnomalyMap = AnomalyMapColumnName };
 
     private protected override OptionalColumns Supported =>
