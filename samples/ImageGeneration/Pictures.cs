@@ -9,7 +9,7 @@ namespace ImageGeneration;
 /// <summary>A row of the training data.</summary>
 internal sealed class Picture
 {
-    [ImageType]
+    [ImageType(32, 32)] // ML.NET asks for a size here; pictures of others pass, too
     public MLImage? Image { get; set; }
 }
 
@@ -26,7 +26,10 @@ internal static class Pictures
         if (!Directory.Exists(path))
             return ml.Data.LoadFromEnumerable(ReadIdx(path).ToArray());
         string[] files =
-            [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(f => Endings.Contains(Path.GetExtension(f).ToLowerInvariant()))];
+        [
+            .. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
+                .Where(file => Endings.Contains(Path.GetExtension(file).ToLowerInvariant())),
+        ];
         IDataView paths = ml.Data.LoadFromEnumerable(files.Select(file => new { Path = Path.GetFullPath(file) }));
         return ml.Transforms.LoadImages("Image", imageFolder: null, "Path").Fit(paths).Transform(paths);
     }

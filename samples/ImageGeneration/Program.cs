@@ -33,7 +33,7 @@ root.SetAction(parsed =>
     int side = parsed.GetValue(size);
     var shape = new ImageShape(parsed.GetValue(grey) ? 1 : 3, side, side);
     IDataGenerator trained = parsed.GetValue(model) == "gan" ? Gan() : Vae();
-    ml.Model.Save((ITransformer)trained, pictures.Schema, Path.Combine(folder, "model.zip"));
+    ml.Model.Save((ITransformer)trained, inputSchema: null, Path.Combine(folder, "model.zip")); // a schema of images cannot be saved
 
     IDataView made = trained.Generate(parsed.GetValue(count), seed: 7);
     made.SaveImages("Image", Path.Combine(folder, "pictures"));
