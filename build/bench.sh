@@ -3,6 +3,7 @@
 #
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5 --method vae
+#   build/bench.sh calibration
 #   build/bench.sh memory
 #   build/bench.sh decode
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge

@@ -6,6 +6,7 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures GenerativeML: one command for each question.")
 {
     AnomalyBenchmark.Command(),
+    CalibrationBenchmark.Command(),
     MemoryBenchmark.Command(),
     MemoryMeasurement.Command(),
     HostileBenchmark.Command(),

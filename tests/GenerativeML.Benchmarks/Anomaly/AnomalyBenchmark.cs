@@ -11,7 +11,11 @@ namespace GenerativeML.Benchmarks;
 /// </summary>
 internal static class AnomalyBenchmark
 {
-    private delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
+    /// <summary>Trains a detector.</summary>
+    internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
+
+    /// <summary>What detectors are called.</summary>
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -47,7 +51,7 @@ internal static class AnomalyBenchmark
             Description = "autoencoder, vae, realnvp or gmm.",
             DefaultValueFactory = _ => "autoencoder",
         };
-        method.AcceptOnlyFromAmong("autoencoder", "vae", "realnvp", "gmm");
+        method.AcceptOnlyFromAmong(Methods);
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Option<string[]> only = new("--only")
         {
@@ -78,7 +82,7 @@ internal static class AnomalyBenchmark
     }
 
     /// <summary>A detector that is trained with the given options.</summary>
-    private static Fit Fitting(string method, string options)
+    internal static Fit Fitting(string method, string options)
     {
         if (method == "realnvp")
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
