@@ -184,6 +184,11 @@ internal static class VectorOnnx
     {
         graph.Describe("family", state.Family.Name);
         graph.Describe("content", content);
+        if (state.Model.Network.Input.Image is { IsPicture: true, Shape: { } shape })
+        {
+            graph.Describe("input." + state.Schema.Columns[0].Name, FormattableString.Invariant(
+                $"numbers from 0 to 1: {shape.Channels} channels of {shape.Height} rows of {shape.Width} pixels"));
+        }
         for (int f = 1; f < state.Fields.Count; f++)
         {
             VectorSchemaColumn column = state.Schema.Columns[f];

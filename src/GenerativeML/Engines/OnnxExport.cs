@@ -3,7 +3,11 @@ namespace GenerativeML;
 /// <summary>What an ONNX file computes: one of the things that a model can do.</summary>
 public enum OnnxContent
 {
-    /// <summary>The columns that <c>Transform</c> adds to rows, of those that it reads.</summary>
+    /// <summary>
+    /// The columns that <c>Transform</c> adds to rows, of those that it reads. Images of a column of
+    /// <see cref="Microsoft.ML.Data.MLImage"/>, resized, are numbers from 0 to 1: all pixels of the first channel row by
+    /// row, then those of the next; and so are those that come out, also where rows are generated.
+    /// </summary>
     Transform,
 
     /// <summary>Generated rows, of random numbers and conditions.</summary>
