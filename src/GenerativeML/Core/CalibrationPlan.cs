@@ -9,10 +9,13 @@ namespace GenerativeML;
 internal sealed class CalibrationPlan
 {
     private const int FewRows = 2000;
-    private const int MaxFolds = 4;
+    private const int MaxFolds = 10;
     private const int MinFoldedRows = 10; // of fewer there is too little left to train on
     private const double HeldBackShare = 0.2;
     private const int MaxHeldBack = 4000;
+
+    /// <summary>Of fewer rows nobody knows what ordinary ones score.</summary>
+    public const int MinRows = 10;
 
     private readonly int _seed;
     private readonly double _share;
@@ -32,6 +35,8 @@ internal sealed class CalibrationPlan
             if (rows <= FewRows)
                 found.Add(Hash(block, row));
         }, cancellation);
+        if (rows < MinRows)
+            throw TooFew(rows);
         Source = held ?? source;
         _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
         if (rows >= FewRows)
@@ -58,6 +63,11 @@ internal sealed class CalibrationPlan
 
     /// <summary>The rows that it is not.</summary>
     public IRowSource HeldBack(int fold) => new Part(Source, hash => FoldOf(hash) == fold);
+
+    /// <summary>The error where there are too few rows for a detector.</summary>
+    public static InvalidOperationException TooFew(long rows) => new(
+        $"The training data has {rows} row{(rows == 1 ? "" : "s")}; a detector needs at least {MinRows}, some of which "
+        + "tell what ordinary ones score.");
 
     /// <summary>Fills samples of a source's fields.</summary>
     public static RowSample[] Read(IRowSource source, RowSample[] samples, CancellationToken cancellation)

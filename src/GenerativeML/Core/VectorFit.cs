@@ -44,6 +44,9 @@ internal static class VectorFit
     // Of fewer rows every feature is constant.
     private const int MinRows = 2;
 
+    // Enough to see what a network of too large weights makes of rows.
+    private const int CheckedRows = 64;
+
     // They are held in memory, so there are fewer where rows are very wide.
     private const int SampleValues = 1 << 27;
 
@@ -79,10 +82,15 @@ internal static class VectorFit
                     plan.Training(fold), plan.HeldBack(fold), family, partly,
                     context with { Progress = null, Warning = null }));
             }
+            // All of them weigh alike: weights of their own, by few rows each, would spread what their rows score.
             foreach (string name in whole.Model.Network.CalibratedTensors)
             {
                 for (int i = 0; i < whole.Model.Weights[name].Length; i++)
-                    whole.Model.Weights[name][i] = parts.Average(p => p.Model.Weights[name][i]);
+                {
+                    float mean = parts.Average(p => p.Model.Weights[name][i]);
+                    foreach (VectorFitResult model in parts.Append(whole))
+                        model.Model.Weights[name][i] = mean;
+                }
             }
             return whole with { Calibration = Scores(source, parts) };
         }
@@ -131,12 +139,42 @@ internal static class VectorFit
                 ? samples
                 : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed), cancellation);
             network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
+            CheckOutputs(trained, options.Columns, source.Fields, samples);
             return new(trained, options, extra, fresh);
         }
         finally
         {
             trained.Dispose(); // what computed with the weights as they were
         }
+    }
+
+    // Weights can be finite and so large that what they make of rows is not.
+    private static void CheckOutputs(
+        TrainedVector model, VectorColumns columns, IReadOnlyList<RowField> fields, RowSample[] samples)
+    {
+        VectorNetwork network = model.Network;
+        int rows = Math.Min(samples[0].Count, CheckedRows);
+        bool scores = (columns.Score ?? columns.PredictedLabel ?? columns.PValue) is not null;
+        var made = new VectorResults
+        {
+            Score = Wanted(scores && network is IScorer, 1, VectorOutputs.Score),
+            Reconstruction = Wanted(columns.Reconstruction is not null, network.Input.Width, VectorOutputs.Reconstruction),
+            Latent = Wanted(columns.Latent is not null, (network as IEncoder)?.LatentDimension ?? 0, VectorOutputs.Latent),
+        };
+        if (made.Wanted != VectorOutputs.None)
+            model.Compute(VectorCalibration.ToBlock(fields, samples), rows, made);
+        float[] generated = new float[network is ISampler ? rows * network.Input.Width : 0];
+        if (generated.Length > 0)
+            model.Generate(generated, new float[rows * network.Input.ConditionWidth], rows, seed: 0, []);
+        if (made.All.Append(generated).Any(values => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue)))
+        {
+            throw new InvalidOperationException(
+                "Training diverged: what the network makes of rows became NaN or infinite. "
+                + "Lower LearningRate, or look for extreme values in the data.");
+        }
+
+        float[] Wanted(bool wanted, int width, VectorOutputs output) =>
+            new float[wanted && !network.RequiresTorch(output) ? rows * width : 0];
     }
 
     private static RowStatistics Statistics(

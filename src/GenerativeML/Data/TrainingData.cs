@@ -42,8 +42,9 @@ internal abstract class TrainingData(
     public long BatchesPerEpoch(int batchSize) => (TrainingRows + batchSize - 1) / batchSize;
 
     /// <summary>
-    /// The batches of an epoch in its shuffled order, without the first ones of a resumed one. Their tensors are gone
-    /// with the next batch.
+    /// The batches of an epoch in its shuffled order, without the first ones of a resumed one. Their sizes differ by one
+    /// at most: a last batch of the few rows that are left over would move the weights as far as a whole one, by noise.
+    /// Their tensors are gone with the next batch.
     /// </summary>
     public abstract IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation);
 
@@ -64,6 +65,9 @@ internal abstract class TrainingData(
         foreach (torch.Tensor t in validation ?? [])
             t.Dispose();
     }
+
+    /// <summary>The number of rows in an epoch before those of a batch.</summary>
+    private protected long RowsBefore(long batch, int batchSize) => batch * TrainingRows / BatchesPerEpoch(batchSize);
 
     /// <summary>Runs <paramref name="wait"/> and counts its time as waiting for data.</summary>
     private protected T Timed<T>(Func<T> wait)
@@ -171,16 +175,18 @@ internal sealed class CachedTrainingData(
             order[i] = i;
         new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch)).Shuffle(order.AsSpan());
 
-        long gather = Math.Max(1, GatheredRows / batchSize) * (long)batchSize;
-        for (long chunk = skip * batchSize; chunk < TrainingRows; chunk += gather)
+        long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, GatheredRows / batchSize);
+        for (long number = skip; number < batches; number += gathered)
         {
-            int size = (int)Math.Min(gather, TrainingRows - chunk);
-            using Batch gathered = Timed(() => Gather(order.AsSpan((int)chunk, size)));
-            for (int start = 0; start < size; start += batchSize)
+            long first = RowsBefore(number, batchSize), end = Math.Min(number + gathered, batches);
+            int size = (int)(RowsBefore(end, batchSize) - first);
+            using Batch many = Timed(() => Gather(order.AsSpan((int)first, size)));
+            for (long i = number; i < end; i++)
             {
-                int n = Math.Min(batchSize, size - start);
+                long start = RowsBefore(i, batchSize) - first;
+                int n = (int)(RowsBefore(i + 1, batchSize) - first - start);
                 using var batch = new Batch(
-                    [.. gathered.Fields.Select(t => t.narrow(0, start, n).DetachFromDisposeScope())], n);
+                    [.. many.Fields.Select(t => t.narrow(0, start, n).DetachFromDisposeScope())], n);
                 yield return batch;
             }
         }
@@ -268,7 +274,7 @@ internal sealed class StreamedTrainingData(
     {
         // Some are ready, one before them is being taken over, and one behind them is being filled.
         var blocks = new RowBlock?[BatchesAhead + 2];
-        long skipRows = skip * batchSize;
+        long skipRows = RowsBefore(skip, batchSize), number = skip;
         int turn = 0, rows = 0;
         foreach ((RowBlock from, int row) in Shuffled(epoch, stop))
         {
@@ -276,12 +282,13 @@ internal sealed class StreamedTrainingData(
                 continue;
             RowBlock block = blocks[turn] ??= new RowBlock(Fields, batchSize);
             from.CopyRow(row, block, rows++);
-            if (rows < batchSize)
+            if (rows < RowsBefore(number + 1, batchSize) - RowsBefore(number, batchSize))
                 continue;
             block.Apply(transform, rows);
             yield return (block, rows);
             turn = (turn + 1) % blocks.Length;
             rows = 0;
+            number++;
         }
         if (rows > 0)
         {

@@ -16,6 +16,9 @@ internal sealed record TrainingContext
     /// <summary>Whether the CPU may stand in for a CUDA device that is not there.</summary>
     public required bool FallbackToCpu { get; init; }
 
+    /// <summary>A fingerprint of what numbers in rows stand for: tokens, categories; null where for themselves.</summary>
+    public string? Vocabulary { get; init; }
+
     /// <summary>Hears of progress: the options' own listener and the log.</summary>
     public IProgress<TrainingProgress>? Progress { get; init; }
 
@@ -62,7 +65,7 @@ internal sealed record TrainingRun
     /// <summary>A run of whole epochs, known by options, what was resolved of them, and what the family adds.</summary>
     public static TrainingRun Of(
         TrainingOptions options, TrainingContext context, int batchSize, int epochs, double learningRate,
-        double weightDecay, params ReadOnlySpan<(string Name, object Value)> family) => new()
+        double weightDecay, params ReadOnlySpan<(string Name, object? Value)> family) => new()
         {
             Options = options,
             Context = context,
@@ -73,15 +76,15 @@ internal sealed record TrainingRun
             Identity = Describe(
                 options,
                 [
-                    ("seed", context.Seed), (nameof(options.BatchSize), batchSize), (nameof(options.Epochs), epochs),
+                    ("seed", context.Seed), ("vocabulary", context.Vocabulary), (nameof(options.BatchSize), batchSize), (nameof(options.Epochs), epochs),
                     (nameof(options.LearningRate), learningRate), (nameof(options.WeightDecay), weightDecay), .. family,
                 ]),
         };
 
-    private static string Describe(TrainingOptions options, (string Name, object Value)[] resolved)
+    private static string Describe(TrainingOptions options, (string Name, object? Value)[] resolved)
     {
         JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();
-        foreach ((string name, object value) in resolved)
+        foreach ((string name, object? value) in resolved)
             identity[name] = JsonSerializer.SerializeToNode(value, Format);
         return identity.ToJsonString();
     }

@@ -268,8 +268,8 @@ public class TrainedAutoencoderTests
     }
 
     [TestMethod]
-    [DataRow(2)]
-    [DataRow(5)]
+    [DataRow(10)]
+    [DataRow(12)]
     public void A_handful_of_rows_trains(int rows)
     {
         TrainedVector model = Trained.Detector(
@@ -278,11 +278,44 @@ public class TrainedAutoencoderTests
     }
 
     [TestMethod]
-    public void A_single_row_is_refused()
+    [DataRow(1, "has 1 row;")]
+    [DataRow(5, "has 5 rows;")]
+    [DataRow(9, "has 9 rows;")]
+    public void Few_rows_are_refused(int rows, string said)
     {
         var error = Assert.ThrowsExactly<InvalidOperationException>(
-            () => Trained.Detector(new AutoencoderOptions { Epochs = 2 }, Trained.SumRows(1)));
-        StringAssert.Contains(error.Message, "at least 2");
+            () => Trained.Detector(new AutoencoderOptions { Epochs = 2 }, Trained.SumRows(rows)));
+        StringAssert.Contains(error.Message, said);
+        StringAssert.Contains(error.Message, "at least 10");
+    }
+
+    // The weights of a last update can be finite, and what is made of them not.
+    [TestMethod]
+    [DataRow(1e3)]
+    [DataRow(1e10)]
+    [DataRow(1e30)]
+    public void A_last_update_that_made_weights_useless_is_refused(double rate)
+    {
+        var once = new AutoencoderOptions { Epochs = 1, BatchSize = 400, LearningRate = rate };
+        (VectorFamily, VectorOptions)[] families =
+        [
+            (AutoencoderTrainer.Family, once),
+            (VaeTrainer.Family, new VaeOptions { Epochs = 1, BatchSize = 400, LearningRate = rate, ScoreColumnName = "Score" }),
+            (RealNvpTrainer.Family, new RealNvpOptions { Epochs = 1, BatchSize = 400, LearningRate = rate, ScoreColumnName = "Score" }),
+        ];
+        foreach ((VectorFamily family, VectorOptions options) in families)
+        {
+            try
+            {
+                TrainedVector model = VectorFit.Fit(
+                    Trained.SumRows(400), family, options, Trained.OnCpu).Model;
+                Assert.IsTrue(Trained.Scores(model, Trained.AllRows(400)).All(float.IsFinite), family.Name);
+            }
+            catch (InvalidOperationException error)
+            {
+                StringAssert.Contains(error.Message, "LearningRate");
+            }
+        }
     }
 
     [TestMethod]

@@ -33,7 +33,7 @@ public class TrainingDataTests
         using TrainingData data = Data(1003, budget);
         List<float[]> batches = Epoch(data, 0, 64);
         Assert.HasCount((int)data.BatchesPerEpoch(64), batches);
-        Assert.IsTrue(batches.SkipLast(1).All(b => b.Length == 64));
+        Assert.IsTrue(batches.All(b => b.Length is 62 or 63), "16 batches of 1003 rows: as equal as can be");
         CollectionAssert.AreEqual(
             Enumerable.Range(0, 1003).Select(i => (float)i).ToArray(), batches.SelectMany(b => b).Order().ToArray());
     }

@@ -33,6 +33,15 @@ public sealed class ConditionTests
     }
 
     [TestMethod]
+    public void A_column_whose_name_is_a_space_can_be_asked_for()
+    {
+        using TabularTransformer model = ShuffledTable.Fit(
+            new TableView(30).Add(" ", TextDataViewType.Instance, row => $"t{row % 3}".AsMemory()));
+        IDataView rows = model.Generate(50, where: new RowCondition().Equal(" ", "t2"));
+        Assert.IsTrue(rows.GetColumn<ReadOnlyMemory<char>>(" ").All(t => t.ToString() == "t2"));
+    }
+
+    [TestMethod]
     [DataRow("'Text' = 't2'")]
     [DataRow("'Grade' = 3")]
     [DataRow("'Number' = 20.1")]
@@ -104,7 +113,7 @@ public sealed class ConditionTests
         Refused(new RowCondition().AtLeast("Low", 45).AtMost("High", 40), "'Low' is never greater than 'High'");
         Assert.Throws<ArgumentException>(() => new RowCondition().Between("Number", 2, 1));
         Assert.Throws<ArgumentException>(() => new RowCondition().Between("Number", double.NaN, 1));
-        Assert.Throws<ArgumentException>(() => new RowCondition().Equal(" ", 1));
+        Assert.Throws<ArgumentException>(() => new RowCondition().Equal("", 1));
         Assert.Throws<ArgumentException>(() => new RowCondition().OneOf("Text", Array.Empty<string>()));
         Assert.Throws<ArgumentException>(() => new RowCondition().Equal("Text", null!));
 

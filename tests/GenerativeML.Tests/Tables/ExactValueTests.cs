@@ -96,6 +96,37 @@ public sealed class ExactValueTests
     }
 
     [TestMethod]
+    public void Keys_of_moments_keep_their_offsets()
+    {
+        DateTimeOffset[] moments =
+            [new(2024, 1, 1, 0, 0, 0, TimeSpan.FromHours(1)), new(2024, 1, 1, 0, 0, 0, TimeSpan.FromMinutes(-210))];
+        var builder = new DataViewSchema.Annotations.Builder();
+        builder.Add("KeyValues", new VectorDataViewType(DateTimeOffsetDataViewType.Instance, 2),
+            (ref VBuffer<DateTimeOffset> v) => VBuffer<DateTimeOffset>.Copy(moments, 0, ref v, 2));
+        using TabularTransformer model = ShuffledTable.Fit(new TableView(9).Add(
+            "Key", new KeyDataViewType(typeof(uint), 2), row => (uint)(1 + row % 2), builder.ToAnnotations()));
+        VBuffer<DateTimeOffset> kept = default;
+        model.Generate(1).Schema["Key"].GetKeyValues(ref kept);
+        Assert.IsTrue(moments.Zip(kept.DenseValues()).All(pair => pair.First.EqualsExact(pair.Second)));
+    }
+
+    [TestMethod]
+    public void Texts_that_are_no_Unicode_are_refused_by_name()
+    {
+        // Not as rows of data, whose texts the test's host would mend.
+        foreach (string text in (string[])["half \ud800 of a pair", "\udc00", "\ud83d\ud83d\ude00"])
+        {
+            var error = Assert.Throws<InvalidOperationException>(() => ShuffledTable.Fit(Data(text)));
+            StringAssert.Contains(error.Message, "'T'");
+            StringAssert.Contains(error.Message, "Unicode");
+        }
+        ShuffledTable.Fit(Data("fine \ud83d\ude00")).Dispose();
+
+        static TableView Data(string text) =>
+            new TableView(9).Add("T", TextDataViewType.Instance, row => (row == 5 ? text : "other").AsMemory());
+    }
+
+    [TestMethod]
     public void What_cannot_be_kept_exactly_is_refused_by_name()
     {
         Refused("'Long'", new TableView(9).Add("Long", NumberDataViewType.Int64, row => (1L << 53) + 1 + row));

@@ -171,6 +171,7 @@ public sealed class IdentifierTests
     [DataRow("When", "2021-05-15", null)]
     [DataRow("Host", "192.168.1.10", null)]
     [DataRow("customer_name", "Maria van Dyck", "names")]
+    [DataRow("Name", "Ann Berg 12", "names")]
     [DataRow("Work", "Private", null)]
     [DataRow("street", "12 Main Street", "addresses")]
     public void Personal_texts_are_told_by_what_they_look_like(string column, string text, string? personal)

@@ -79,11 +79,20 @@ public sealed class GptTrainer : GenerativeEstimator<GptTransformer>
     {
         var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
         long rows = column.Count();
+        if (_options.Calibrates && rows < CalibrationPlan.MinRows)
+            throw CalibrationPlan.TooFew(rows);
         TokenCodec codec = TokenCodec.For(Tokenizer(column), _options.VocabularySize, _options.EndOfTextId);
         List<string> held = [];
         TokenCorpus corpus = column.Read(
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
             new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
+        if (_options.Checkpoint is not null)
+        {
+            var vocabulary = new Fingerprint(); // of the text itself: another alphabet can have the same tokens
+            foreach (string text in column.Texts())
+                vocabulary.Add(text);
+            context = context with { Vocabulary = vocabulary.ToString() };
+        }
         TrainedGpt model = Train(corpus, _options.Resolve(codec, context.Seed), context, Sampling(codec, context.Seed));
         var trained = new GptTransformer(new TextModel(model, codec));
         if (_options.Calibrates)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
@@ -161,7 +162,11 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
         var binding = new TableBinding(input.Schema, _options, parameter);
         TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
         var table = new TrainingTable(input, binding, _options, context.Warning);
-        return new TabularTransformer(Fit(table, _options, context), table.Schema, table.Mapping);
+        var vocabulary = new Fingerprint();
+        vocabulary.Add(JsonSerializer.Serialize(table.Schema, ModelJson.Options));
+        vocabulary.Add(JsonSerializer.Serialize(table.Mapping.Plan, ModelJson.Options));
+        TableGenerator generator = Fit(table, _options, context with { Vocabulary = vocabulary.ToString() });
+        return new TabularTransformer(generator, table.Schema, table.Mapping);
     }
 
     /// <summary>Trains on a table: chooses tokens, decides what options leave open, runs the loop.</summary>
@@ -175,10 +180,14 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
         using TrainingData data = TrainingData.Prepare(rows, options, context.Seed, device, [rows]);
         (options, long? steps) = options.Resolve(data.TrainingRows, tokens.Columns.Count);
         TableNetwork network = options.CreateNetwork(tokens with { Frequencies = rows.Frequencies });
+        var values = new Fingerprint();
+        foreach (double value in tokens.Columns.SelectMany(c => c.Save()))
+            values.Add(BitConverter.DoubleToUInt64Bits(value));
 
         TrainingRun run = TrainingRun.Of(
             options, context, options.BatchSize!.Value, options.Epochs!.Value, options.LearningRate!.Value,
-            options.WeightDecay!.Value, ("family", network.GetType().Name), ("tokens", tokens.Counts));
+            options.WeightDecay!.Value, ("family", network.GetType().Name), ("tokens", tokens.Counts),
+            ("values of the tokens", values.ToString()));
         HostWeights trained = NetworkFit.Run(
             network, network.Declared().Tensors,
             weights => network.Initialize(weights, NetworkFit.InitialSeed(context)), data, run with { Steps = steps },

@@ -301,6 +301,6 @@ internal static partial class PersonalTexts
     [GeneratedRegex(@"^[+(0-9]([ ()/.-]*[0-9]){5,15}$")]
     private static partial Regex Phone();
 
-    [GeneratedRegex(@"^\p{Lu}[\p{L}.'-]*( [\p{L}.'-]+){0,3}$")]
+    [GeneratedRegex(@"^\p{Lu}[\p{L}.'-]*( [\p{L}\p{Nd}.'-]+){0,3}$")]
     private static partial Regex Name();
 }

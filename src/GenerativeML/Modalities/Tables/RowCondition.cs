@@ -82,7 +82,7 @@ public sealed class RowCondition
 
     private RowCondition With(string columnName, ValueCondition values)
     {
-        if (string.IsNullOrWhiteSpace(columnName))
+        if (string.IsNullOrEmpty(columnName))
             throw new ArgumentException("A condition names no column.", nameof(columnName));
         if (values is SomeValues { Values: var some } && (some.Count == 0 || some.Contains(null)))
             throw new ArgumentException($"The condition on column '{columnName}' names no value.", nameof(values));

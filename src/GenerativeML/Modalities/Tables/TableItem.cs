@@ -74,6 +74,9 @@ internal sealed record TableValues
 
     public IReadOnlyList<string>? Texts { get; init; }
 
+    /// <summary>Minutes by which each moment is ahead of universal time; null where none is.</summary>
+    public IReadOnlyList<int>? Offsets { get; init; }
+
     /// <summary>How many there are.</summary>
     [JsonIgnore]
     public int Count => Numbers?.Count ?? Texts?.Count ?? 0;
@@ -87,7 +90,7 @@ internal sealed record TableValues
     /// <summary>Whether they are of the form in which an item's values are learned.</summary>
     public bool Fits(TableItem item) => item.IsText
         ? Numbers is null && Texts?.Contains(null!) == false
-        : Texts is null && Numbers is not null;
+        : Texts is null && Numbers is not null && (Offsets is null || Offsets.Count == Numbers.Count);
 }
 
 /// <summary>The values of one row, each as a number or as a text.</summary>
@@ -184,7 +187,7 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
             Take(values[i], cells, i);
         TableValues learned = IsText
             ? new() { Texts = [.. cells.Texts.Select(text => text.ToString())] }
-            : new() { Numbers = cells.Numbers };
+            : new() { Numbers = cells.Numbers, Offsets = cells.Offsets.Any(o => o != 0) ? cells.Offsets : null };
         return (learned, !cells.Inexact.Contains(true));
 
         TValue Value<TValue>()
@@ -240,6 +243,14 @@ internal sealed class MomentItem() : TableItem<DateTimeOffset>(
     {
         base.Take(value, cells, field);
         cells.Offsets[field] = value.TotalOffsetMinutes;
+    }
+
+    protected override DateTimeOffset[] Restored(TableValues values)
+    {
+        DateTimeOffset[] moments = base.Restored(values);
+        return values.Offsets is null
+            ? moments
+            : [.. moments.Zip(values.Offsets, (moment, minutes) => moment.ToOffset(TimeSpan.FromMinutes(minutes)))];
     }
 
     protected override DateTimeOffset OfField(DateTimeOffset value, TableField field) =>

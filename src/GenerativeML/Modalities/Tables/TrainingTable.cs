@@ -225,7 +225,13 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
             Categories = null;
         else if (Identifier?.AreDistinct == false)
             Identifier = null;
-        int code = Categories?.Add(cells, field) ?? -1;
+        int known = Categories?.Count ?? 0, code = Categories?.Add(cells, field) ?? -1;
+        if (item.IsText && code >= known && HasLoneSurrogate(cells.Texts[field].Span))
+        {
+            throw new InvalidOperationException(
+                $"Column '{name}' holds text that is no Unicode: half of a pair of surrogates, which files would change."
+                + " Mend it, or leave it out.");
+        }
         if (rule == FieldRule.Either && Categories?.Count > MaxNumberCategories)
             Categories = null;
         if (item.IsText && Identifier is not null && Categories?.Count > MaxCategories)
@@ -235,6 +241,16 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
                 $"Column '{name}' has more than {MaxCategories} different values, too many to be categories: leave it"
                 + $" out, or have new ones made (option {nameof(TabularOptions.Identifiers)}).")
             : code;
+    }
+
+    private static bool HasLoneSurrogate(ReadOnlySpan<char> text)
+    {
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (char.IsSurrogate(text[i]) && !(i + 1 < text.Length && char.IsSurrogatePair(text[i], text[++i])))
+                return true;
+        }
+        return false;
     }
 
     /// <summary>The field, after all rows; warns of what the user may not expect.</summary>
