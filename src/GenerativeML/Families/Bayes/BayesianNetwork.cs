@@ -21,6 +21,8 @@ public sealed record NetworkEdge(string Parent, string Child)
 /// </remarks>
 public sealed class BayesianNetwork
 {
+    private const double MaxRounding = 1e-6;
+
     private readonly string[][] _states;
 
     /// <summary>A network of names, states, parents by number, and tables; checks that it is one.</summary>
@@ -38,10 +40,10 @@ public sealed class BayesianNetwork
             bool sound = Sizes[v] > 0 && tables[v].Length == CellsOf(Sizes, v, parents[v]);
             for (int start = 0; sound && start < tables[v].Length; start += Sizes[v])
             {
-                double sum = tables[v].AsSpan(start, Sizes[v]).ToArray().Sum();
-                sound = Math.Abs(sum - 1) < 0.01 && tables[v].AsSpan(start, Sizes[v]).IndexOfAnyExceptInRange(0, 1.01) < 0;
-                foreach (ref double p in tables[v].AsSpan(start, Sizes[v]))
-                    p /= sum; // files round
+                double sum = 0;
+                foreach (double p in tables[v].AsSpan(start, Sizes[v]))
+                    sum += p >= 0 ? p : double.NaN;
+                sound = Math.Abs(sum - 1) < MaxRounding;
             }
             if (!sound)
                 throw new ArgumentException($"The probabilities of variable '{names[v]}' do not fit its states and parents, or do not sum to one.");

@@ -6,6 +6,8 @@ namespace GenerativeML;
 /// <summary>The Bayesian interchange format (Cozman 1998), as JavaBayes, bnlearn and pgmpy read and write it.</summary>
 internal static class BifFormat
 {
+    private const double MaxRounding = 0.01; // of the sum of a distribution, in a file of few digits
+
     /// <summary>Reads a network.</summary>
     /// <exception cref="FormatException">The text describes none.</exception>
     public static BayesianNetwork Parse(string text)
@@ -154,8 +156,19 @@ internal static class BifFormat
                 reader.SkipTo(";");
             }
         }
-        for (int i = 0; i < table.Length; i++)
-            table[i] = double.IsNaN(table[i]) && others is not null ? others[i % own] : table[i];
+        for (int start = 0; start < table.Length; start += own)
+        {
+            Span<double> row = table.AsSpan(start, own);
+            if (double.IsNaN(row[0]))
+                others?.CopyTo(row);
+            double sum = 0;
+            foreach (double p in row)
+                sum += p;
+            if (!(Math.Abs(sum - 1) < MaxRounding))
+                throw reader.Wrong($"probabilities of '{name}' are missing, or do not sum to one");
+            foreach (ref double p in row)
+                p /= sum;
+        }
         tables[name] = table;
     }
 

@@ -13,6 +13,7 @@ namespace GenerativeML;
 /// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
 /// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
 /// </remarks>
+[JsonDerivedType(typeof(BayesianNetworkOptions), "bayesian network")]
 [JsonDerivedType(typeof(TabularGanOptions), "gan")]
 [JsonDerivedType(typeof(TabularVaeOptions), "vae")]
 public abstract record TabularOptions : TrainingOptions
@@ -59,6 +60,25 @@ public abstract record TabularOptions : TrainingOptions
     /// decide.
     /// </summary>
     internal abstract (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns);
+
+    /// <summary>Trains on a table.</summary>
+    internal virtual ITableGenerator Fit(ITableSource source, TrainingContext context) =>
+        TabularEstimator.Fit(source, this, context);
+
+    /// <summary>Reads what a trained generator saved, for columns and options that were checked.</summary>
+    internal virtual ITableGenerator Load(TableShape shape, Stream weights, ComputeDevice device, bool fallbackToCpu) =>
+        TableGenerator.Load(shape, this, weights, device, fallbackToCpu);
+
+    /// <summary>Makes the transformer of a trained generator.</summary>
+    internal virtual TabularTransformer Wrap(
+        ITableGenerator generator, TableSchema table, TableMapping mapping, TableDetection? detection) =>
+        new(generator, table, mapping);
+
+    /// <summary>Checks what options of the family alone say of columns.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
+    internal virtual void Check(TableBinding binding, string parameter)
+    {
+    }
 
     /// <inheritdoc />
     /// <exception cref="ArgumentException">
@@ -159,9 +179,11 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
     private protected override TabularTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var binding = new TableBinding(input.Schema, _options, parameter);
-        TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
+        _options.Check(binding, parameter);
+        if (_options is not BayesianNetworkOptions)
+            TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
         var table = new TrainingTable(input, binding, _options, context.Warning);
-        return new TabularTransformer(Fit(table, _options, context), table.Schema, table.Mapping);
+        return _options.Wrap(_options.Fit(table, context), table.Schema, table.Mapping, null);
     }
 
     /// <summary>Trains on a table: chooses tokens, decides what options leave open, runs the loop.</summary>
