@@ -172,8 +172,8 @@ public sealed class BayesianNetworkTests
     [TestMethod]
     public void A_question_that_memory_cannot_answer_is_refused_before_it_is_tried()
     {
-        // A grid of 40 by 40 variables of ten states: a clique of 40 of them has 10^40 cells.
-        const int side = 40, size = 10;
+        // A grid of 20 by 20 variables of ten states: a clique of 20 of them has 10^20 cells.
+        const int side = 20, size = 10;
         string[] names = [.. Enumerable.Range(0, side * side).Select(v => $"x{v}")];
         int[][] parents = [.. Enumerable.Range(0, side * side).Select(v =>
             new[] { v % side > 0 ? v - 1 : -1, v - side }.Where(p => p >= 0).ToArray())];

@@ -46,17 +46,17 @@ public sealed record BayesianNetworkOptions : TabularOptions
     public int MaxParents { get; init; } = 4;
 
     /// <summary>
-    /// How many steps in turn hill climbing goes on without a gain, and how many networks it does not come back to. Zero:
-    /// it ends at the first network that no step improves. At most 10,000. Default 50.
+    /// How many steps in turn hill climbing goes on without a gain, and for how many it leaves two columns alone whose
+    /// edge it changed. Zero: it ends at the first network that no step improves. At most 10,000. Default 10.
     /// </summary>
-    public int TabuLength { get; init; } = 50;
+    public int TabuLength { get; init; } = 10;
 
     /// <summary>
     /// How many times hill climbing begins anew, each time at the network that the best one so far becomes when columns
     /// change their places in its order (Teyssier and Koller 2005), after some random ones. With more than 64 columns it
-    /// takes too long, and is not done. 0 to 1000. Default 3.
+    /// takes too long, and is not done. 0 to 1000. Default 2.
     /// </summary>
-    public int Restarts { get; init; } = 3;
+    public int Restarts { get; init; } = 2;
 
     /// <summary>Edges that hill climbing starts with and keeps. Default: none.</summary>
     public IReadOnlyList<NetworkEdge>? RequiredEdges { get; init; }

@@ -329,7 +329,7 @@ internal sealed class NetworkFitting(TokenTable tokens, BayesianNetworkOptions o
         int iterations = 1;
         if (!table.HasMissing)
         {
-            int[][] parents = StructureSearch.Find(table, options, tokens.Shape.Label is null ? null : table.Sizes.Length - 1, options.CancellationToken);
+            int[][] parents = StructureSearch.Find(table, options, tokens.Shape.Label is null ? null : table.Sizes.Length - 1, options.CancellationToken, context.Seed);
             var counts = new ExpectedCounts(table, parents);
             network = ToNetwork(parents, counts.Complete(), Means(table));
             logLikelihood = counts.LogLikelihood(network);
@@ -439,7 +439,7 @@ internal sealed class NetworkFitting(TokenTable tokens, BayesianNetworkOptions o
         for (int round = 0; round < rounds; round++)
         {
             StateTable complete = Complete(table, network, round);
-            parents = StructureSearch.Find(complete, options, tokens.Shape.Label is null ? null : n - 1, options.CancellationToken);
+            parents = StructureSearch.Find(complete, options, tokens.Shape.Label is null ? null : n - 1, options.CancellationToken, context.Seed);
             network = ToNetwork(parents, new ExpectedCounts(complete, parents).Complete(), Means(table));
             (network, found) = Maximize(table, network, options.Epochs!.Value);
         }
@@ -472,13 +472,19 @@ internal sealed class ExpectedCounts
 
     private readonly StateTable _table;
     private readonly int[][] _parents;
-    private readonly int[] _complete, _incomplete; // rows
+    private readonly int[] _complete; // rows
+    private readonly (int Row, int Count)[] _incomplete; // one of each that are alike
 
     public ExpectedCounts(StateTable table, int[][] parents)
     {
         (_table, _parents) = (table, parents);
         ILookup<bool, int> rows = Enumerable.Range(0, table.Rows).ToLookup(row => table.Columns.Any(c => c[row] == StateTable.Missing));
-        (_complete, _incomplete) = ([.. rows[false]], [.. rows[true]]);
+        _complete = [.. rows[false]];
+        _incomplete =
+        [
+            .. rows[true].GroupBy(row => new string([.. table.Columns.Select(c => (char)c[row])]), StringComparer.Ordinal)
+                .Select(alike => (alike.First(), alike.Count())),
+        ];
     }
 
     /// <summary>A weight of one for each state that a row has; null where it is missing.</summary>
@@ -524,16 +530,17 @@ internal sealed class ExpectedCounts
             double sum = 0;
             for (int i = part; i < _incomplete.Length; i += Parts)
             {
-                var tree = new CliqueTree(network, all, Evidence(_table, _incomplete[i]), BayesianNetwork.MemoryLimit / Parts);
+                (int row, int count) = _incomplete[i];
+                var tree = new CliqueTree(network, all, Evidence(_table, row), BayesianNetwork.MemoryLimit / Parts);
                 if (!tree.Collect())
                 {
                     sum = double.NegativeInfinity;
                     continue;
                 }
-                sum += tree.LogEvidence;
+                sum += count * tree.LogEvidence;
                 tree.Distribute();
                 for (int v = 0; v < own.Length; v++)
-                    tree.AddFamily(v, own[v], 1);
+                    tree.AddFamily(v, own[v], count);
             }
             parts[part] = (own, sum);
         });

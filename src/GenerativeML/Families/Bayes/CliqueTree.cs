@@ -202,8 +202,7 @@ internal sealed class CliqueTree
         var scopes = new List<int[]>();
         var left = new SortedSet<int>(Enumerable.Range(0, neighbours.Length).Where(v => neighbours[v] is not null));
         var cost = new Dictionary<int, (long Links, double Cells)>();
-        double cells = 0, most = 0;
-        int[] largest = [];
+        double cells = 0;
         while (left.Count > 0)
         {
             foreach (int v in left)
@@ -216,8 +215,11 @@ internal sealed class CliqueTree
             order.Add(next);
             scopes.Add([.. around, next]);
             cells += cost[next].Cells;
-            if (cost[next].Cells > most)
-                (most, largest) = (cost[next].Cells, scopes[^1]);
+            if (cells * sizeof(double) > maxBytes || cost[next].Cells > Array.MaxLength)
+            {
+                throw new InvalidOperationException(FormattableString.Invariant(
+                    $"Exact inference would take {cells * sizeof(double) / 1e9:G3} GB or more, and there are {maxBytes / 1e9:N1} GB for it: {scopes[^1].Length} columns depend on each other ('{string.Join("', '", scopes[^1].Take(5).Select(v => _network.Names[v]))}' …), with {cost[next].Cells:G3} combinations of their states. Learn fewer edges or bins, or give fewer conditions."));
+            }
             left.Remove(next);
             cost.Remove(next);
             foreach (int a in around)
@@ -229,11 +231,6 @@ internal sealed class CliqueTree
                 foreach (int b in neighbours[a]!)
                     cost.Remove(b);
             }
-        }
-        if (cells * sizeof(double) > maxBytes || most > Array.MaxLength)
-        {
-            throw new InvalidOperationException(FormattableString.Invariant(
-                $"Exact inference would take {cells * sizeof(double) / 1e9:N1} GB, and there are {maxBytes / 1e9:N1} GB for it: {largest.Length} columns depend on each other ('{string.Join("', '", largest.Take(5).Select(v => _network.Names[v]))}' …), with {most:G3} combinations of their states. Learn fewer edges or bins, or give fewer conditions."));
         }
         return ([.. order], [.. scopes]);
 

@@ -8,8 +8,8 @@ public enum StructureSearchMethod
 {
     /// <summary>
     /// Edges are added, removed and turned round, one at a time, by the greatest gain of a score; where none gains, by
-    /// the smallest loss, without coming back to the networks last visited (tabu search, Glover 1989). The best network
-    /// that was visited is taken.
+    /// the smallest loss, without changing again what was changed last (tabu search, Glover 1989). The best network that
+    /// was visited is taken.
     /// </summary>
     HillClimbing,
 
@@ -313,18 +313,31 @@ internal static class StructureSearch
             }
         }
 
+        // Parents are added while that gains; then one is left out, or another takes its place.
         int[] BestOf(int child, IEnumerable<int> before)
         {
             int[] own = start[child], candidates = [.. before.Where(p => !forbidden.Contains((p, child)))];
-            for (double now = scores.Of(child, own); own.Length < most;)
+            double now = scores.Of(child, own);
+            while (Better(Added()) || Better(Less()) || Better(Exchanged()))
             {
-                (double score, int added) = candidates.Except(own).Select(p => (scores.Of(child, own.Append(p)), p))
-                    .DefaultIfEmpty((double.NegativeInfinity, child)).Max();
-                if (!(score > now + MinGain))
-                    break;
-                (now, own) = (score, [.. own, added]);
             }
             return own;
+
+            IEnumerable<int[]> Added() => own.Length < most ? candidates.Except(own).Select(p => own.Append(p).ToArray()) : [];
+
+            IEnumerable<int[]> Less() => own.Except(start[child]).Select(p => own.Where(other => other != p).ToArray());
+
+            IEnumerable<int[]> Exchanged() => Less().SelectMany(
+                left => candidates.Except(own).Select(p => left.Append(p).ToArray()));
+
+            bool Better(IEnumerable<int[]> sets)
+            {
+                (double score, int[] found) = sets.Select(set => (scores.Of(child, set), set)).DefaultIfEmpty((now, own)).MaxBy(s => s.Item1);
+                if (!(score > now + MinGain))
+                    return false;
+                (now, own) = (score, found);
+                return true;
+            }
         }
 
         void Make(Move move)
