@@ -140,7 +140,7 @@ public static class DensityCatalog
 
     /// <summary>
     /// Creates a <see cref="BayesianNetworkTrainer"/> that detects anomalies among rows of mixed columns: rows that are
-    /// improbable.
+    /// improbable. All columns count, unless <see cref="TabularOptions.ColumnNames"/> names some: leave a label out.
     /// </summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="options">The options. Default: all defaults.</param>

@@ -205,6 +205,31 @@ public sealed class BayesianTableTests
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.Transform(other)).Message, "'Rain'");
     }
 
+    [TestMethod]
+    [DataRow("0 1 1 1 0", "circle", DisplayName = "a circle")]
+    [DataRow("0 1 2 0", "out of range", DisplayName = "no such parent")]
+    [DataRow("0 0 0 0", "out of range", DisplayName = "more than two columns")]
+    [DataRow("0 0 2 0 0", "out of range", DisplayName = "a parent twice")]
+    [DataRow("0 0 0", "probabilities", DisplayName = "no distribution")]
+    public void A_saved_network_that_is_none_is_refused(string structure, string expected)
+    {
+        (TokenTable tokens, BayesianNetworkOptions options) = Tokens(BifFormat.Parse(
+            "variable a { type discrete [2] { x, y }; } variable b { type discrete [2] { x, y }; }"
+            + "probability (a) { table 0.5, 0.5; } probability (b) { table 0.5, 0.5; }"), new());
+        double[] parents = [.. structure.Split(' ').Select(double.Parse)];
+        double[] tables = [.. Enumerable.Repeat(0.3, parents.Length > 3 && expected == "circle" ? 8 : 4)];
+        if (expected == "circle")
+            Array.Fill(tables, 0.5);
+        var parts = new Dictionary<string, double[]> { ["tokens"] = tokens.Save(), ["structure"] = parents, ["tables"] = tables };
+        using var file = new MemoryStream();
+        SafetensorsWriter.Write(
+            file, [.. parts.Select(p => new TensorSpec(p.Key, TensorType.F64, p.Value.Length))],
+            (spec, write) => write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(parts[spec.Name])));
+        file.Position = 0;
+        StringAssert.Contains(
+            Assert.ThrowsExactly<FormatException>(() => BayesianTable.Load(tokens.Shape, options, file)).Message, expected);
+    }
+
     // It rains on a quarter of all days, which are colder than the others; then the ground is wet on half, and what it is
     // like is not known on some.
     private static TableView Weather(int rows, bool odd = false, int seed = 1)
