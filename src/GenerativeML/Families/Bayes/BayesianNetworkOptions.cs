@@ -39,8 +39,11 @@ public sealed record BayesianNetworkOptions : TabularOptions
     /// </summary>
     public IReadOnlyList<NetworkEdge>? Edges { get; init; }
 
-    /// <summary>What hill climbing compares networks by. Default <see cref="StructureScore.Bic"/>.</summary>
-    public StructureScore Score { get; init; }
+    /// <summary>
+    /// What hill climbing compares networks by. Default <see cref="StructureScore.Bic"/>, and
+    /// <see cref="StructureScore.BDeu"/>, which adds more edges, to detect anomalies.
+    /// </summary>
+    public StructureScore? Score { get; init; }
 
     /// <summary>The rows that the prior of <see cref="StructureScore.BDeu"/> counts for. Positive. Default 10.</summary>
     public double EquivalentSampleSize { get; init; } = 10;
@@ -89,7 +92,7 @@ public sealed record BayesianNetworkOptions : TabularOptions
     /// </summary>
     public Discretization? Discretization { get; init; }
 
-    /// <summary>About the most bins of a column of numbers. 2 to 1000. Default: 16, and 10 to detect anomalies.</summary>
+    /// <summary>About the most bins of a column of numbers. 2 to 1000. Default: 16, and 30 to detect anomalies.</summary>
     public int? Bins { get; init; }
 
     /// <summary>
@@ -135,7 +138,8 @@ public sealed record BayesianNetworkOptions : TabularOptions
     {
         Epochs = Epochs ?? 100,
         Discretization = Discretization ?? (Detects ? GenerativeML.Discretization.EqualWidth : GenerativeML.Discretization.Quantile),
-        Bins = Bins ?? (Detects ? 10 : 16),
+        Bins = Bins ?? (Detects ? 30 : 16),
+        Score = Score ?? (Detects ? StructureScore.BDeu : StructureScore.Bic),
     }, null);
 
     internal override ITableGenerator Fit(ITableSource source, TrainingContext context) =>
@@ -178,7 +182,7 @@ public sealed record BayesianNetworkOptions : TabularOptions
     {
         base.Validate();
         OptionChecks.Defined(Structure);
-        OptionChecks.Defined(Score);
+        OptionChecks.Defined(Score ?? default);
         OptionChecks.PositiveFinite(EquivalentSampleSize);
         OptionChecks.Within(MaxParents, 1, 100);
         OptionChecks.Within(TabuLength, 0, 10_000);

@@ -199,7 +199,7 @@ internal static class StructureSearch
     private static int[][] Climb(StateTable table, BayesianNetworkOptions options, int seed, CancellationToken cancellation)
     {
         int n = table.Sizes.Length, most = options.MaxParents;
-        var scores = new FamilyScores(table, options.Score, options.EquivalentSampleSize);
+        var scores = new FamilyScores(table, options.Score ?? StructureScore.Bic, options.EquivalentSampleSize);
         var required = Edges(table, options.RequiredEdges);
         var forbidden = Edges(table, options.ForbiddenEdges);
         int[][] start = ParentsOf(table, options.RequiredEdges ?? []);
