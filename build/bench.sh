@@ -7,6 +7,7 @@
 #   build/bench.sh memory
 #   build/bench.sh decode
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
+#   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet
 #   build/bench.sh generate
 #   build/bench.sh speed --json speed.json      # ours and PyTorch in turns
 set -eu

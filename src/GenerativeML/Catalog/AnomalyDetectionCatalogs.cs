@@ -137,6 +137,25 @@ public static class DensityCatalog
     public static RealNvpTrainer RealNvp(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RealNvpOptions? options = null) =>
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
+
+    /// <summary>
+    /// Creates a <see cref="BayesianNetworkTrainer"/> that detects anomalies among rows of mixed columns: rows that are
+    /// improbable. All columns count, unless <see cref="TabularOptions.ColumnNames"/> names some: leave a label out.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Edges go round in a circle, or options contradict each other.</exception>
+    public static BayesianNetworkTrainer BayesianNetwork(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, BayesianNetworkOptions? options = null)
+    {
+        options ??= new();
+        return new(MLNetInternals.EnvironmentOf(catalog), options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
+        });
+    }
 }
 
 /// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>

@@ -176,6 +176,23 @@ public sealed class GenerativeCatalog
     /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
     public TabularVaeTrainer TabularVae(TabularVaeOptions options) => new(_environment, options);
 
+    /// <summary>
+    /// Creates a <see cref="BayesianNetworkTrainer"/>, which learns what columns depend on each other, to answer questions
+    /// and to generate rows of mixed columns.
+    /// </summary>
+    /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
+    /// <inheritdoc cref="BayesianNetwork(BayesianNetworkOptions)" path="/exception"/>
+    public BayesianNetworkTrainer BayesianNetwork(string? label = null) =>
+        BayesianNetwork(new BayesianNetworkOptions { LabelColumnName = label });
+
+    /// <summary>Creates a <see cref="BayesianNetworkTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty or given twice, edges go round in a circle, or options contradict each other.
+    /// </exception>
+    public BayesianNetworkTrainer BayesianNetwork(BayesianNetworkOptions options) => new(_environment, options);
+
     /// <summary>Creates a <see cref="GptTrainer"/>, which learns from a column of text to continue texts.</summary>
     /// <param name="textColumnName">The input: a column of text, each row a document.</param>
     /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>

@@ -4,6 +4,7 @@ namespace GenerativeML;
 internal enum FieldKind
 {
     Single,
+    Double,
     Int64,
     Text,
 }
@@ -19,6 +20,9 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
 
     /// <summary>The format of images; null for others.</summary>
     public ImageFormat? Image { get; init; }
+
+    /// <summary>The column of a table, as numbers and codes of categories that were seen; null for others.</summary>
+    public TableSchemaColumn? Table { get; init; }
 
     /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
     public IReadOnlyList<float>? Categories { get; init; }
@@ -67,6 +71,9 @@ internal sealed class RowBlock(IReadOnlyList<RowField> fields, int capacity)
     /// <summary>Row <paramref name="row"/> of a <see cref="FieldKind.Single"/> field, (Width).</summary>
     public Span<float> SingleRow(int field, int row) => Row<float>(field, row);
 
+    /// <summary>Row <paramref name="row"/> of a <see cref="FieldKind.Double"/> field, (Width).</summary>
+    public Span<double> DoubleRow(int field, int row) => Row<double>(field, row);
+
     /// <summary>Row <paramref name="row"/> of an <see cref="FieldKind.Int64"/> field, (Width).</summary>
     public Span<long> Int64Row(int field, int row) => Row<long>(field, row);
 
@@ -93,6 +100,7 @@ internal sealed class RowBlock(IReadOnlyList<RowField> fields, int capacity)
     private static Array Allocate(FieldKind kind, int size) => kind switch
     {
         FieldKind.Single => new float[size],
+        FieldKind.Double => new double[size],
         FieldKind.Int64 => new long[size],
         _ => new string[size],
     };

@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "bayesnet"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -48,7 +48,7 @@ internal static class AnomalyBenchmark
         };
         Option<string> method = new("--method")
         {
-            Description = "autoencoder, vae, realnvp or gmm.",
+            Description = $"{string.Join(", ", Methods)}.",
             DefaultValueFactory = _ => "autoencoder",
         };
         method.AcceptOnlyFromAmong(Methods);
@@ -86,6 +86,11 @@ internal static class AnomalyBenchmark
     {
         if (method == "realnvp")
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
+        if (method == "bayesnet")
+        {
+            BayesianNetworkOptions changed = Changed<BayesianNetworkOptions>() with { ColumnNames = ["Features"] };
+            return (ml, rows) => ml.AnomalyDetection.Trainers.BayesianNetwork(changed).Fit(rows);
+        }
         if (method == "gmm")
             return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
         if (method == "vae")

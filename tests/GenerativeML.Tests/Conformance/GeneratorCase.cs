@@ -17,6 +17,9 @@ public sealed record GeneratorCase(
     IReadOnlyList<string> Columns,
     Func<ITransformer, long, int, IDataView> Generate)
 {
+    /// <summary>Whether training draws random numbers, so that its seed makes a difference.</summary>
+    public bool TrainsAtRandom { get; init; } = true;
+
     public override string ToString() => Name;
 }
 
@@ -31,6 +34,12 @@ internal static class Generators
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
             CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
         })),
+        Table("bayesian network", (ml, t) => ml.Generative.BayesianNetwork(new BayesianNetworkOptions
+        {
+            LabelColumnName = "Flag", Restarts = 0, TabuLength = 0, Bins = 4,
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
+            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
+        })) with { TrainsAtRandom = false },
         Table("tabular GAN", (ml, t) => ml.Generative.TabularGan(new TabularGanOptions
         {
             LabelColumnName = "Flag",

@@ -105,10 +105,12 @@ public sealed class GeneratorConformance
     {
         string[] first = Trained(_ml, new() { Seed = 5 }), again = Trained(_ml, new() { Seed = 5 });
         CollectionAssert.AreEqual(first, again);
-        CollectionAssert.AreNotEqual(first, Trained(_ml, new() { Seed = 6 }));
+        if (family.TrainsAtRandom)
+            CollectionAssert.AreNotEqual(first, Trained(_ml, new() { Seed = 6 }));
         string[] context = Trained(new MLContext(11), new());
         CollectionAssert.AreEqual(context, Trained(new MLContext(11), new()));
-        CollectionAssert.AreNotEqual(context, Trained(new MLContext(12), new()));
+        if (family.TrainsAtRandom)
+            CollectionAssert.AreNotEqual(context, Trained(new MLContext(12), new()));
 
         string[] Trained(MLContext ml, TurnedOptions options)
         {

@@ -64,6 +64,18 @@ public sealed class HostileOptionsTests
         Survives(ml, trained);
     }
 
+    [TestMethod]
+    public void Damaged_options_of_a_Bayesian_network_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        using BayesianNetworkTransformer trained = ml.AnomalyDetection.Trainers.BayesianNetwork(new()
+        {
+            ColumnNames = ["Single", "Colour", "Key"], Bins = 4, PValueColumnName = "P", RequiredEdges = [new("Colour", "Key")],
+            BinEdges = new() { ["Single"] = [1, 2] },
+        }).Fit(MixedTable.Rows(30));
+        Survives(ml, trained);
+    }
+
     private static void Survives(MLContext ml, ITransformer trained)
     {
         byte[] options = EntryOf(ml, trained, "options.json"), weights = EntryOf(ml, trained, "weights.safetensors");

@@ -15,6 +15,7 @@ public sealed class TablesWithoutTorchTests
     [TestMethod]
     [DataRow("vae")]
     [DataRow("gan")]
+    [DataRow("bayesian network")]
     [DataRow("gan of vectors")]
     public void A_saved_generator_gives_the_same_rows_without_libtorch(string method)
     {
@@ -25,6 +26,7 @@ public sealed class TablesWithoutTorchTests
         IEstimator<ITransformer> trainer = vectors
             ? ml.Generative.Gan(new GanOptions { Epochs = 2, GeneratorLayers = [8], DiscriminatorLayers = [8] })
             : method == "vae" ? ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 2, HiddenWidth = 8, ColumnNames = columns })
+            : method == "bayesian network" ? ml.Generative.BayesianNetwork(new BayesianNetworkOptions { ColumnNames = columns })
             : ml.Generative.TabularGan(new TabularGanOptions { Epochs = 2, HiddenLayers = [8], ColumnNames = columns });
         string zip = Path.Combine(_folder, "model.zip"), text = Path.Combine(_folder, "rows.txt");
         using var expected = new MemoryStream();

@@ -8,7 +8,7 @@ public sealed class TokenTests
     {
         double[] values = Spiky(3000, decimals: 4);
         TableColumn column = ArrayTable.Number("x", values, 4);
-        NumberTokens tokens = NumberTokens.Learn(column, values, 64);
+        NumberTokens tokens = NumberTokens.Learn(column, values, NumberBins.Default);
         TokenColumn draws = tokens.Limited(null);
         var random = new SplitMix64(1);
         int away = 0;
@@ -29,7 +29,7 @@ public sealed class TokenTests
     {
         double[] values = Spiky(4000, decimals: 2);
         TableColumn column = ArrayTable.Number("x", values, 2);
-        NumberTokens tokens = NumberTokens.Learn(column, values, 64);
+        NumberTokens tokens = NumberTokens.Learn(column, values, NumberBins.Default);
         TokenColumn draws = tokens.Limited(null);
         var random = new SplitMix64(2);
         double[] drawn = Array.ConvertAll(values, value => draws.Draw(tokens.Encode(value, 0), 0, ref random));
@@ -49,7 +49,7 @@ public sealed class TokenTests
     {
         double[] values = Spiky(4000, decimals: 2);
         TableColumn column = ArrayTable.Number("x", values, 2);
-        NumberTokens tokens = NumberTokens.Learn(column, values, 64);
+        NumberTokens tokens = NumberTokens.Learn(column, values, NumberBins.Default);
         var limit = new NumberLimit(0, min, max, Missing: false);
         TokenColumn draws = tokens.Limited(limit);
         var random = new SplitMix64(3);
@@ -158,7 +158,7 @@ public sealed class TokenTests
                 i => draw.Next(5000) + (i % 20 == 0 ? Math.Round(draw.NextDouble(), 2) : 0)),
         ];
         TableColumn column = ArrayTable.Number("x", values, 2);
-        TokenColumn tokens = modes ? NumberModes.Learn(column, values) : NumberTokens.Learn(column, values, 64);
+        TokenColumn tokens = modes ? NumberModes.Learn(column, values) : NumberTokens.Learn(column, values, NumberBins.Default);
         TokenColumn draws = tokens.Limited(null);
         double[] drawn = new double[values.Length];
         for (int i = 0; i < values.Length; i++)

@@ -172,7 +172,7 @@ internal static class ModelJson
             return value.Deserialize(type, Options)
                 ?? throw new FormatException("A saved option is null that must not be.");
         }
-        catch (JsonException invalid)
+        catch (Exception invalid) when (invalid is JsonException or NotSupportedException) // a type that is not named
         {
             throw new FormatException($"The saved options cannot be read: {invalid.Message}");
         }

@@ -41,6 +41,14 @@ internal static class InputColumns
     /// <summary>Finds the column that a model trained on <paramref name="field"/> reads.</summary>
     public static DataViewSchema.Column Find(DataViewSchema schema, RowField field, string parameter)
     {
+        if (field.Table is { } table)
+        {
+            string type = $"{table.Type.ToType()}";
+            DataViewSchema.Column cells = schema.GetColumnOrNull(field.Name) ?? throw Missing(field.Name, type, schema, parameter);
+            return cells.Type.Equals(table.Type.ToType())
+                ? cells
+                : throw Mismatch(field.Name, type, cells.Type.ToString()!, unknownSize: false, parameter);
+        }
         if (field.Image is { } images)
         {
             RowField picture = Describe(schema, field.Name, images with { IsPicture = false }, parameter);
@@ -175,6 +183,8 @@ internal static class FieldReaders
     public static FieldReader Open(
         DataViewRow input, DataViewSchema.Column column, RowField field, Delegate? getter = null)
     {
+        if (field.Table is { } table)
+            return Cells(input, column, table, getter);
         return column.Type switch
         {
             VectorDataViewType => Vector(Getter<VBuffer<float>>(), column.Name),
@@ -190,6 +200,36 @@ internal static class FieldReaders
         };
 
         ValueGetter<T> Getter<T>() => (ValueGetter<T>?)getter ?? input.GetGetter<T>(column);
+    }
+
+    /// <summary>
+    /// Cells of a table: numbers, NaN where they are missing or infinite; the code of a category, NaN where none is
+    /// there and none was missing in training, −1 for one that was never seen.
+    /// </summary>
+    private static FieldReader Cells(
+        DataViewRow input, DataViewSchema.Column column, TableSchemaColumn table, Delegate? getter)
+    {
+        TableItem item = TableItem.Named(table.Type.Item);
+        var cells = new RowCells(table.Fields.Count);
+        Action read = item.Reader(
+            input, column, cells, 0, table.Type.Dimensions is null ? null : table.Fields.Count, getter);
+        CategoryIndex?[] categories =
+            [.. table.Fields.Select(f => f.Categories is null ? null : CategoryIndex.Of(f.Categories))];
+        return (block, field, row) =>
+        {
+            read();
+            Span<double> values = block.DoubleRow(field, row);
+            for (int i = 0; i < values.Length; i++)
+            {
+                int code = categories[i]?.Find(cells, i) ?? -1;
+                bool isMissing = item.IsText ? cells.Texts[i].IsEmpty
+                    : !double.IsFinite(cells.Numbers[i]) || table.Type.KeyCount > 0 && cells.Numbers[i] == 0;
+                values[i] = code >= 0 ? code
+                    : isMissing ? double.NaN
+                    : categories[i] is null ? cells.Numbers[i] : -1;
+            }
+            return true;
+        };
     }
 
     /// <summary>A vector of Single; sparse ones become dense.</summary>

@@ -22,6 +22,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     /// </summary>
     public string? SlotNamesFrom { get; init; }
 
+    /// <summary>The names of a vector's slots, where they are those of no one column.</summary>
+    public IReadOnlyList<string>? SlotNames { get; init; }
+
     /// <summary>What images are, for <see cref="OutputKind.Image"/>, whose width is that of their numbers.</summary>
     public ImageFormat? Image { get; init; }
 
@@ -108,6 +111,8 @@ internal static class OutputAnnotations
 
     private static ReadOnlyMemory<char>[] NamesOf(OutputColumn column, DataViewSchema? input)
     {
+        if (column.SlotNames is { } own)
+            return [.. own.Select(name => name.AsMemory())];
         VBuffer<ReadOnlyMemory<char>> given = default;
         DataViewSchema.Column? source = column.SlotNamesFrom is string name ? input?[name] : null;
         if (source?.HasSlotNames() == true)

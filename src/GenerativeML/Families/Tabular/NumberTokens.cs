@@ -7,6 +7,18 @@ namespace GenerativeML;
 internal readonly record struct NumberSegment(double Low, double High, double Weight, double Usual = 1);
 
 /// <summary>
+/// How a column of numbers is cut into intervals: about how many tokens, which share of an interval's size is measured
+/// by its width and not by the values in it, whether frequent values have tokens of their own, how many values an
+/// interval has at least; or where intervals begin.
+/// </summary>
+internal sealed record NumberBins(
+    int Max, double WidthShare, bool HasOwn = true, int MinRows = 20, IReadOnlyList<double>? Edges = null)
+{
+    // A long tail has more than the one interval that its few values would be given.
+    public static NumberBins Default { get; } = new(TokenTable.MaxNumbers, 0.25);
+}
+
+/// <summary>
 /// Tokens of a column of numbers: one for each value that occurs often, such as the zeros of a column that is mostly
 /// zero, one for each of a number of intervals of the others, and one for a missing value. An interval knows how the
 /// values in it are distributed.
@@ -18,10 +30,6 @@ internal sealed record NumberTokens : TokenColumn
 
     private const int Waves = 6;
     private const int MaxSegments = 2048;
-
-    // The share of an interval's size that is measured by its width and not by the values in it: so that a long tail
-    // has more than the one interval that its few values would be given.
-    private const double WidthShare = 0.25;
 
     private readonly TableColumn _column;
     private readonly int _usual;
@@ -59,12 +67,12 @@ internal sealed record NumberTokens : TokenColumn
     private double[][] UpTo { get; init; } // running sums of their weights
 
     /// <summary>Chooses about so many tokens at most by a sample of values; NaN is a missing one.</summary>
-    public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, int max)
+    public static NumberTokens Learn(TableColumn column, ReadOnlySpan<double> sample, NumberBins bins)
     {
         double[] values = [.. sample.ToArray().Where(v => !double.IsNaN(v)).Order()];
-        max = Math.Clamp(sample.Length / 8, 4, max);
+        int max = Math.Clamp(sample.Length / 8, Math.Min(4, bins.Max), bins.Max);
         (double Value, int Count)[] each = [.. values.CountBy(v => v).Select(v => (v.Key, v.Value))]; // ascending
-        HashSet<double> frequent = Frequent(each, values.Length, max);
+        HashSet<double> frequent = bins.HasOwn || each.Length == 1 ? Frequent(each, values.Length, max) : [];
         List<NumberSegment[]> tokens =
         [
             .. each.Where(v => frequent.Contains(v.Value))
@@ -75,15 +83,23 @@ internal sealed record NumberTokens : TokenColumn
         int usual = column.UsualStep([.. others.Select(v => (v.Value, (double)v.Count))]);
         if (others.Length > 0)
         {
-            int min = Math.Clamp(values.Length / 200, 2, 20);
+            int min = Math.Clamp(values.Length / 200, Math.Min(2, bins.MinRows), bins.MinRows);
             int intervals = Math.Clamp(others.Sum(v => v.Count) / min, 1, Math.Max(1, max - tokens.Count / 2));
             int together = (others.Length + MaxSegments - 1) / MaxSegments;
-            tokens.AddRange(Intervals(others, intervals, min).Select(
-                interval => Spread(column, usual, interval, together).ToArray()));
+            IEnumerable<(double Value, int Count)[]> parts = bins.Edges is { } edges
+                ? others.GroupBy(v => edges.Count(edge => edge <= v.Value)).Select(part => part.ToArray())
+                : Intervals(others, intervals, min, bins.WidthShare);
+            tokens.AddRange(parts.Select(part => Marked(part[0].Value, Spread(column, usual, part, together)).ToArray()));
         }
         if (column.HasMissing || tokens.Count == 0)
             tokens.Add([]);
         return new NumberTokens(column, usual, tokens);
+
+        // A segment without weight says where the interval begins, which may be below all its values.
+        IEnumerable<NumberSegment> Marked(double least, IEnumerable<NumberSegment> segments) =>
+            bins.Edges?.LastOrDefault(edge => edge <= least, double.NaN) is double edge and not double.NaN && edge < least
+                ? segments.Prepend(new(edge, edge, double.Epsilon))
+                : segments;
     }
 
     /// <summary>The tokens of a file, or a <see cref="FormatException"/>.</summary>
@@ -165,6 +181,10 @@ internal sealed record NumberTokens : TokenColumn
         .SelectMany(token => token.SelectMany(s => new[] { s.Low, s.High, s.Weight, s.Usual }).Prepend(token.Length))
         .Prepend(Count).Prepend(_usual);
 
+    /// <summary>The least and the greatest value that a token stands for; null for a missing one.</summary>
+    public (double Low, double High)? RangeOf(int token) =>
+        Segments[token] is { Length: > 0 } segments ? (segments[0].Low, segments.Max(s => s.High)) : null;
+
     /// <summary>Where each token lies: its rank, waves of it, its value, whether it is missing, (Count × 9).</summary>
     public float[] ScaleFeatures()
     {
@@ -219,7 +239,7 @@ internal sealed record NumberTokens : TokenColumn
 
     /// <summary>Cuts ascending values into intervals, each with at least so many rows.</summary>
     private static IEnumerable<(double Value, int Count)[]> Intervals(
-        (double Value, int Count)[] values, int intervals, int min)
+        (double Value, int Count)[] values, int intervals, int min, double widthShare)
     {
         // Halved, for the difference of the two greatest numbers is infinite.
         double low = values[0].Value / 2, span = values[^1].Value / 2 - low;
@@ -228,7 +248,7 @@ internal sealed record NumberTokens : TokenColumn
         {
             (double value, int count) = values[i];
             double width = span > 0 ? (value / 2 - low) / span : 0;
-            double position = (1 - WidthShare) * (before + count) / rows + WidthShare * width;
+            double position = (1 - widthShare) * (before + count) / rows + widthShare * width;
             int next = Math.Min((int)(position * intervals), intervals - 1);
             if (next != part && inCurrent >= min && rows - before >= min)
             {

@@ -14,6 +14,7 @@ namespace GenerativeML;
 /// Its layers are too narrow for bfloat16 to gain anything: <see cref="TrainingOptions.Precision"/> is
 /// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
 /// </remarks>
+[JsonDerivedType(typeof(BayesianNetworkOptions), "bayesian network")]
 [JsonDerivedType(typeof(TabularGanOptions), "gan")]
 [JsonDerivedType(typeof(TabularVaeOptions), "vae")]
 public abstract record TabularOptions : TrainingOptions
@@ -52,6 +53,9 @@ public abstract record TabularOptions : TrainingOptions
     /// <summary>Whether numbers are learned as modes and offsets; otherwise as intervals.</summary>
     internal abstract bool UsesModes { get; }
 
+    /// <summary>Whether training needs libtorch, so that a missing device is found before rows are read.</summary>
+    internal virtual bool TrainsInTorch => true;
+
     /// <summary>Makes the network of resolved options.</summary>
     internal abstract TableNetwork CreateNetwork(TokenTable tokens);
 
@@ -60,6 +64,25 @@ public abstract record TabularOptions : TrainingOptions
     /// decide.
     /// </summary>
     internal abstract (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns);
+
+    /// <summary>Trains on a table.</summary>
+    internal virtual ITableGenerator Fit(ITableSource source, TrainingContext context) =>
+        TabularEstimator.Fit(source, this, context);
+
+    /// <summary>Reads what a trained generator saved, for columns and options that were checked.</summary>
+    internal virtual ITableGenerator Load(TableShape shape, Stream weights, ComputeDevice device, bool fallbackToCpu) =>
+        TableGenerator.Load(shape, this, weights, device, fallbackToCpu);
+
+    /// <summary>Makes the transformer of a trained generator.</summary>
+    internal virtual TabularTransformer Wrap(
+        ITableGenerator generator, TableSchema table, TableMapping mapping, TableDetection? detection) =>
+        new(generator, table, mapping);
+
+    /// <summary>Checks what options of the family alone say of columns.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
+    internal virtual void Check(TableBinding binding, string parameter)
+    {
+    }
 
     /// <inheritdoc />
     /// <exception cref="ArgumentException">
@@ -160,13 +183,18 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
     private protected override TabularTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var binding = new TableBinding(input.Schema, _options, parameter);
-        TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
+        _options.Check(binding, parameter);
+        if (_options.TrainsInTorch)
+            TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
         var table = new TrainingTable(input, binding, _options, context.Warning);
-        var vocabulary = new Fingerprint();
-        vocabulary.Add(JsonSerializer.Serialize(table.Schema, ModelJson.Options));
-        vocabulary.Add(JsonSerializer.Serialize(table.Mapping.Plan, ModelJson.Options));
-        TableGenerator generator = Fit(table, _options, context with { Vocabulary = vocabulary.ToString() });
-        return new TabularTransformer(generator, table.Schema, table.Mapping);
+        if (_options.Checkpoint is not null)
+        {
+            var vocabulary = new Fingerprint();
+            vocabulary.Add(JsonSerializer.Serialize(table.Schema, ModelJson.Options));
+            vocabulary.Add(JsonSerializer.Serialize(table.Mapping.Plan, ModelJson.Options));
+            context = context with { Vocabulary = vocabulary.ToString() };
+        }
+        return _options.Wrap(_options.Fit(table, context), table.Schema, table.Mapping, null);
     }
 
     /// <summary>Trains on a table: chooses tokens, decides what options leave open, runs the loop.</summary>

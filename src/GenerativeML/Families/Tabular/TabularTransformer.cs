@@ -19,7 +19,7 @@ namespace GenerativeML;
 /// It may be used from several threads at once. Disposing it frees native memory; what is needed again is made again.
 /// </para>
 /// </remarks>
-public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
+public class TabularTransformer : GenerativeTransformer, IDataGenerator
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("table", Load);
@@ -28,8 +28,9 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
     private readonly TableSchema _table;
     private readonly TableMapping _mapping;
 
-    internal TabularTransformer(ITableGenerator generator, TableSchema table, TableMapping mapping)
-        : base(new NoColumns(generator))
+    internal TabularTransformer(
+        ITableGenerator generator, TableSchema table, TableMapping mapping, IBatchModel? rows = null)
+        : base(rows ?? new NoColumns(generator))
     {
         _generator = generator;
         _table = table;
@@ -73,11 +74,14 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         "A generator of tables cannot be written as an ONNX graph: it draws column by column, and makes texts, keys and "
         + "dates of what it drew.");
 
+    /// <summary>What is saved of a detector; null for what detects nothing.</summary>
+    private protected virtual TableDetection? Detection => null;
+
     private protected override string Family => SavedFamily.Name;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
-        new Saved(_table, _mapping.Plan, _mapping.Data.Label, _generator.Options),
+        new Saved(_table, _mapping.Plan, _mapping.Data.Label, _generator.Options, Detection),
         ModelJson.Options);
 
     private protected override void WriteWeights(Stream stream) => _generator.Save(stream);
@@ -100,14 +104,14 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         saved.Plan.Check(shape);
         var mapping = new TableMapping(shape, saved.Plan);
         mapping.Model.Check();
-        TableGenerator generator = TableGenerator.Load(
-            mapping.Model, saved.Options, weights, HostDefaults.LoadingDevice(environment),
-            MLNetInternals.FallbackToCpuOf(environment));
-        return new TabularTransformer(generator, saved.Table, mapping);
+        ITableGenerator generator = saved.Options.Load(
+            mapping.Model, weights, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
+        return saved.Options.Wrap(generator, saved.Table, mapping, saved.Detection);
     }
 
     /// <summary>What <c>options.json</c> holds of a generator of tables.</summary>
-    private sealed record Saved(TableSchema Table, TablePlan Plan, int? Label, TabularOptions Options);
+    private sealed record Saved(
+        TableSchema Table, TablePlan Plan, int? Label, TabularOptions Options, TableDetection? Detection = null);
 
     /// <summary>A generator of tables in a pipeline: it reads no column and adds none.</summary>
     private sealed class NoColumns(ITableGenerator generator) : IBatchModel
@@ -126,3 +130,6 @@ public sealed class TabularTransformer : GenerativeTransformer, IDataGenerator
         public void Dispose() => generator.Dispose();
     }
 }
+
+/// <summary>What is saved of a detector of rows of a table: threshold, null for infinity, and what p-values are told by.</summary>
+internal sealed record TableDetection(float? Threshold, IReadOnlyList<float>? Calibration);

@@ -86,6 +86,11 @@ internal sealed record CategoryTokens : TokenColumn
         return this with { Rare = rare, UpTo = upTo, Allowed = shares };
     }
 
+    /// <summary>The codes of a token that are allowed, and the share of each among them.</summary>
+    public IEnumerable<(int Code, double Share)> CodesOf(int token) => token < _frequent.Length
+        ? [(_frequent[token], 1)]
+        : Rare.Select(code => (code, _counts[code] / UpTo[^1]));
+
     public override double Draw(int token, float offset, ref SplitMix64 random) =>
         token < _frequent.Length ? _frequent[token] : Rare[Cumulative.Draw(UpTo, ref random)];
 

@@ -35,7 +35,9 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
     public IReadOnlyList<long[]> Frequencies { get; init; } = [.. Columns.Select(c => new long[c.Count])];
 
     /// <summary>Chooses tokens by the rows of a table, those of numbers by a random sample of each column's.</summary>
-    public static TokenTable Learn(ITableSource source, bool modes, int seed, CancellationToken cancellation)
+    public static TokenTable Learn(
+        ITableSource source, bool modes, int seed, CancellationToken cancellation,
+        Func<TableColumn, NumberBins>? bins = null)
     {
         TableShape shape = source.Shape;
         int rows = Math.Clamp(SampledValues / shape.Columns.Count, MinSample, MaxSample);
@@ -49,7 +51,8 @@ internal sealed record TokenTable(TableShape Shape, IReadOnlyList<TokenColumn> C
             TableColumn column = shape.Columns[c];
             return column.Kind == TableColumnKind.Categorical ? new CategoryTokens(counts[c], MaxCategories)
                 : modes ? NumberModes.Learn(column, sample[c].AsSpan(0, sampled))
-                : NumberTokens.Learn(column, sample[c].AsSpan(0, sampled), MaxNumbers);
+                : NumberTokens.Learn(
+                    column, sample[c].AsSpan(0, sampled), bins?.Invoke(column) ?? NumberBins.Default);
         }
     }
 

@@ -81,7 +81,7 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
     }
 
     /// <summary>Each code's value as conditions name it: a text, number or Boolean; null where it is missing.</summary>
-    private object?[] ValuesOf(int field)
+    public object?[] ValuesOf(int field)
     {
         TableValues codes = _fields[field].Categories!;
         if (codes.Texts is not null)
@@ -119,15 +119,8 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return limit.Min <= limit.Max && column.CanHold(limit.Min, limit.Max)
             ? limit
             : throw Impossible(
-                $"No row can meet the condition {condition}: the training rows have values from {Show(column.Min)} to"
-                + $" {Show(column.Max)}{Steps()}.");
-
-        string Show(double value) => ItemOf(field) switch
-        {
-            { Type: TimeSpanDataViewType } => $"{TableTimes.ToDuration(value)}",
-            { IsTime: true } => TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture),
-            _ => value.ToString(CultureInfo.InvariantCulture),
-        };
+                $"No row can meet the condition {condition}: the training rows have values from {ItemOf(field).Show(column.Min)} to"
+                + $" {ItemOf(field).Show(column.Max)}{Steps()}.");
 
         string Steps() => NumberStep.All(column.IsTime)[column.Step] switch
         {
@@ -202,7 +195,7 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         return new NumberLimit(column, upper.Min - high - rounding, upper.Max - low + rounding, upper.Missing);
     }
 
-    private TableItem ItemOf(int field) => TableItem.Named(_columns[field].Type.Item);
+    public TableItem ItemOf(int field) => TableItem.Named(_columns[field].Type.Item);
 
     /// <summary>A number as the column's type has it.</summary>
     private double OfType(int field, double value) => ItemOf(field).IsSingle ? NumberStep.Plain((float)value) : value;

@@ -42,6 +42,11 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     /// <summary>Whether values are numbers of the precision of Single.</summary>
     public bool IsSingle => type == NumberDataViewType.Single;
 
+    /// <summary>A number as people read it: a time as such.</summary>
+    public string Show(double value) => type is TimeSpanDataViewType ? $"{TableTimes.ToDuration(value)}"
+        : IsTime ? TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture)
+        : value.ToString(CultureInfo.InvariantCulture);
+
     /// <summary>The item of a type, key or not; null for one that tables cannot hold.</summary>
     public static TableItem? Of(DataViewType type) => Array.Find(
         s_all, item => type is KeyDataViewType ? item.Type.RawType == type.RawType : item.Type.Equals(type));
@@ -50,8 +55,12 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     public static TableItem Named(string name) => Array.Find(s_all, item => item.Name == name)
         ?? throw new FormatException("The saved table has a column of a type that this version does not know.");
 
-    /// <summary>What reads a column of a row into cells, from the first on; the width is null for a scalar.</summary>
-    public abstract Action Reader(DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width);
+    /// <summary>
+    /// What reads a column of a row into cells, from the first on; the width is null for a scalar. Values come from
+    /// another getter where one is given.
+    /// </summary>
+    public abstract Action Reader(
+        DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width, Delegate? getter = null);
 
     /// <summary>The values of an annotation, one for a scalar, and whether they are exactly those.</summary>
     public abstract (TableValues Values, bool AreExact) ReadAnnotation(
@@ -149,11 +158,12 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
     /// <summary>A value as a field has it.</summary>
     protected virtual T OfField(T value, TableField field) => value;
 
-    public override Action Reader(DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width)
+    public override Action Reader(
+        DataViewRow row, DataViewSchema.Column column, RowCells cells, int first, int? width, Delegate? getter = null)
     {
         if (width is not int size)
         {
-            ValueGetter<T> scalar = row.GetGetter<T>(column);
+            ValueGetter<T> scalar = (ValueGetter<T>?)getter ?? row.GetGetter<T>(column);
             T value = default!;
             return () =>
             {
@@ -161,7 +171,7 @@ internal class TableItem<T>(string name, PrimitiveDataViewType type, Func<T, dou
                 Take(value, cells, first);
             };
         }
-        ValueGetter<VBuffer<T>> vector = row.GetGetter<VBuffer<T>>(column);
+        ValueGetter<VBuffer<T>> vector = (ValueGetter<VBuffer<T>>?)getter ?? row.GetGetter<VBuffer<T>>(column);
         VBuffer<T> buffer = default;
         var values = new T[size];
         return () =>

@@ -140,8 +140,11 @@ internal sealed class TableMapping
     public TableCombination? CombinationOf(int field) =>
         Plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
 
-    /// <summary>Takes the first rows of a block of data to rows of the model.</summary>
-    public void Encode(TableBlock data, TableBlock model, int count)
+    /// <summary>
+    /// Takes the first rows of a block of data to rows of the model. A combination that was never seen is an error, or
+    /// has the code −1.
+    /// </summary>
+    public void Encode(TableBlock data, TableBlock model, int count, bool areNew = false)
     {
         foreach (int f in _learned)
             data[f].AsSpan(0, count).CopyTo(model[_columnOf[f]]);
@@ -150,9 +153,9 @@ internal sealed class TableMapping
             double[] column = model[_columnOf[combination.Fields[0]]];
             for (int row = 0; row < count; row++)
             {
-                string key = TableCombination.Key(combination.Fields.Select(f => (int)data[f][row]));
-                column[row] = codes.TryGetValue(key, out int code)
-                    ? code
+                string key = TableCombination.Key(combination.Fields.Select(f => double.IsNaN(data[f][row]) ? -1 : (int)data[f][row]));
+                column[row] = codes.TryGetValue(key, out int code) ? code
+                    : areNew ? -1
                     : throw TrainingTable.Changed(Data.NamesOf(combination.Fields));
             }
         }

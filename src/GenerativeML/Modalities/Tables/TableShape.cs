@@ -39,6 +39,9 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>Codes run from 0 to this − 1, and each occurs in the training rows. Zero for numbers.</summary>
     public int Categories { get; init; }
 
+    /// <summary>The code of the missing value; null where there is none, and for numbers.</summary>
+    public int? MissingCode { get; init; }
+
     /// <summary>Whether numbers are missing in training rows. Generated rows have NaN only then.</summary>
     public bool HasMissing { get; init; }
 
@@ -98,7 +101,8 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     {
         bool sound = Kind switch
         {
-            TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories,
+            TableColumnKind.Categorical => Categories is >= 1 and <= MaxCategories
+                && MissingCode is not < 0 && !(MissingCode >= Categories),
             TableColumnKind.Identifier => Categories == 0,
             _ => Kind == TableColumnKind.Continuous && Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max)
                 && Min <= Max && Step >= 0 && Step < Steps.Length,

@@ -23,7 +23,7 @@ internal sealed class TrainingTable : ITableSource
         (_data, _binding, _options) = (data, binding, options);
         var constraints = new ConstraintScan(options.Constraints ?? [], binding);
         _fields = [.. binding.FieldNames.Select((name, f) =>
-            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints))
+            new FieldProfile(name, binding.ItemOf(f), RuleOf(f, constraints), binding.TypeOf(f).KeyCount > 0)
             {
                 Kind = binding.IdentifierOf(f),
                 Identifier = binding.IdentifierOf(f) is not (null or IdentifierKind.None)
@@ -179,7 +179,7 @@ internal enum FieldRule
 }
 
 /// <summary>Gathers in one pass what has to be known of a field.</summary>
-internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
+internal sealed class FieldProfile(string name, TableItem item, FieldRule rule, bool isKey = false)
 {
     /// <summary>The most categories that are learned.</summary>
     public const int MaxCategories = 1 << 16;
@@ -283,7 +283,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule)
         if (rule == FieldRule.Either && !few && double.IsFinite(_min))
             Categories = null;
         TableColumn column = Categories is not null
-            ? new(name, TableColumnKind.Categorical) { Categories = Categories.Count }
+            ? new(name, TableColumnKind.Categorical) { Categories = Categories.Count, MissingCode = Categories.Missing(isKey) }
             : new(name, TableColumnKind.Continuous)
             {
                 HasMissing = _missing,
@@ -328,6 +328,17 @@ internal sealed class CategoryIndex
         _spans = _texts?.GetAlternateLookup<ReadOnlySpan<char>>() ?? default;
     }
 
+    /// <summary>An index of values by code.</summary>
+    public static CategoryIndex Of(TableValues values)
+    {
+        var index = new CategoryIndex(values.Texts is not null);
+        foreach ((int code, double number) in (values.Numbers ?? []).Index())
+            index._numbers!.TryAdd(number, code);
+        foreach ((int code, string text) in (values.Texts ?? []).Index())
+            index._texts!.TryAdd(text, code);
+        return index;
+    }
+
     /// <summary>How many there are.</summary>
     public int Count => _numbers?.Count ?? _texts!.Count;
 
@@ -337,6 +348,12 @@ internal sealed class CategoryIndex
         Numbers = _numbers is null ? null : [.. _numbers.OrderBy(p => p.Value).Select(p => p.Key)],
         Texts = _texts is null ? null : [.. _texts.OrderBy(p => p.Value).Select(p => p.Key)],
     };
+
+    /// <summary>The code of the missing value, which is the zero of a key; null where it was not there.</summary>
+    public int? Missing(bool isKey) =>
+        (_numbers is null ? _texts!.TryGetValue("", out int code) : _numbers.TryGetValue(isKey ? 0 : double.NaN, out code))
+            ? code
+            : null;
 
     /// <summary>The code of the value that a cell holds, a new one if it was not there.</summary>
     public int Add(RowCells cells, int field)
