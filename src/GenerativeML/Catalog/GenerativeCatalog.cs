@@ -149,6 +149,14 @@ public sealed class GenerativeCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
 
+    /// <summary>
+    /// Creates a <see cref="RestrictedBoltzmannMachineTrainer"/>, which learns to score, generate and encode rows.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public RestrictedBoltzmannMachineTrainer RestrictedBoltzmannMachine(RestrictedBoltzmannMachineOptions? options = null) =>
+        new(_environment, options.Scoring());
+
     /// <summary>Creates a <see cref="TabularGanTrainer"/>, which learns to generate rows of mixed columns.</summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>

@@ -44,13 +44,16 @@ internal sealed class TrainedVector : IDisposable
 
     public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
-        Network = network;
+        (Network, Device) = (network, device);
         _inference = new InferenceCache(weights, device, fallbackToCpu);
         Features = VectorNetwork.FeatureScaler(weights);
         Conditions = network.ConditionScaler(weights);
     }
 
     public VectorNetwork Network { get; }
+
+    /// <summary>Where it is to compute.</summary>
+    public ComputeDevice Device { get; }
 
     public HostWeights Weights => _inference.Weights;
 
@@ -274,9 +277,10 @@ internal sealed class TrainedVector : IDisposable
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            int next = 1;
+            int next = 0;
+            T normal = sampler.NormalWidth > 0 ? inputs[next++] : default;
             T? uniform = sampler.UniformWidth > 0 ? inputs[next++] : null;
-            return [sampler.Sample(w, inputs[0], uniform, conditional ? inputs[next] : null)];
+            return [sampler.Sample(w, normal, uniform, conditional ? inputs[next] : null)];
         }
     }
 }

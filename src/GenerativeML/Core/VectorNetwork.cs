@@ -107,7 +107,7 @@ internal interface IEncoder
 /// <summary>A network that makes rows.</summary>
 internal interface ISampler
 {
-    /// <summary>Standard normal numbers that a row is made of.</summary>
+    /// <summary>Standard normal numbers that a row is made of; where there are none, what is given in their place counts for nothing.</summary>
     int NormalWidth { get; }
 
     /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>

@@ -81,7 +81,9 @@ internal static class VectorOnnx
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
         string[] names = [.. state.Fields.Select(f => f.Name)];
         var graph = new OnnxExport(state.Model.Weights, names);
-        List<OnnxTensor> inputs = [Random("random_normal", sampler.NormalWidth)];
+        List<OnnxTensor> inputs = [];
+        if (sampler.NormalWidth > 0)
+            inputs.Add(Random("random_normal", sampler.NormalWidth));
         if (sampler.UniformWidth > 0)
             inputs.Add(Random("random_uniform", sampler.UniformWidth));
         bool conditional = names.Length > 1;

@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "rbm"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -48,7 +48,7 @@ internal static class AnomalyBenchmark
         };
         Option<string> method = new("--method")
         {
-            Description = "autoencoder, vae, realnvp or gmm.",
+            Description = "autoencoder, vae, realnvp, gmm or rbm.",
             DefaultValueFactory = _ => "autoencoder",
         };
         method.AcceptOnlyFromAmong(Methods);
@@ -88,6 +88,11 @@ internal static class AnomalyBenchmark
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
         if (method == "gmm")
             return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
+        if (method == "rbm")
+        {
+            return (ml, rows) => ml.AnomalyDetection.Trainers.RestrictedBoltzmannMachine(
+                Changed<RestrictedBoltzmannMachineOptions>()).Fit(rows);
+        }
         if (method == "vae")
         {
             var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;

@@ -79,6 +79,10 @@ public sealed partial class EstimatorConformance
         {
             Components = 3, Tolerance = 0, LatentColumnName = "Latent", PValueColumnName = "PValue",
         })))],
+        [Case("rbm", (ml, t) => ml.AnomalyDetection.Trainers.RestrictedBoltzmannMachine(t.On(new RestrictedBoltzmannMachineOptions
+        {
+            HiddenUnits = 5, ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent", PValueColumnName = "PValue",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -1,0 +1,264 @@
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Visible units x, binary or Gaussian, and binary hidden units h, joined by a matrix W: of energy
+/// −b·x − c·h − h·W·x, where a Gaussian unit has ½(x − b)²/σ² for −b·x, and x/σ² for the x beside W. Binary units are
+/// centred by their mean in training, so that all have a zero in the middle (Montavon 2012), Gaussian ones are standardised.
+/// </summary>
+/// <param name="name">What its tensors' names begin with.</param>
+/// <param name="visible">Visible units, V.</param>
+/// <param name="hidden">Hidden units, H.</param>
+/// <param name="units">What visible units are: Auto where some are binary and others Gaussian.</param>
+internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleUnits units)
+{
+    private const float LeastLogVariance = -6; // in squared deviations of the data: no likelihood grows without bound
+    private const float LeastProbability = 1e-3f; // that a unit begins with
+    private const int Together = 1 << 14; // states that are enumerated at a time
+
+    private readonly bool _hasBinary = units != VisibleUnits.Gaussian, _hasGaussian = units != VisibleUnits.Binary;
+
+    public string Name => name;
+    public int Visible => visible;
+    public int Hidden => hidden;
+
+    /// <summary>Normal numbers that a step of Gibbs sampling takes.</summary>
+    public int NormalWidth => _hasGaussian ? visible : 0;
+
+    /// <summary>Uniform numbers that it takes: the hidden units' first.</summary>
+    public int UniformWidth => hidden + (_hasBinary ? visible : 0);
+
+    public void Declare(Layers layers)
+    {
+        layers.Linear($"{name}.hidden", visible, hidden);
+        layers.Parameter($"{name}.visible_bias", 0, visible);
+        if (_hasGaussian)
+        {
+            layers.Parameter($"{name}.log_variance", 0, visible);
+            layers.Buffer("feature_mask", visible); // zero where a Gaussian feature is constant
+        }
+        if (!_hasBinary)
+            return;
+        layers.Buffer("binary", visible); // one where binary
+        layers.Buffer("binary_mean", visible); // what binary features are centred by, otherwise zero
+        layers.Buffer("drawn", visible); // one where binary and never a share: such are generated as zeros and ones
+    }
+
+    /// <summary>Sets what follows from the rows: without hidden units, each feature would be as in training.</summary>
+    public void Initialize(HostWeights weights, VectorScaler scaler, bool[] binary, bool[] drawn)
+    {
+        for (int j = 0; j < visible; j++)
+        {
+            if (_hasGaussian)
+                weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
+            if (!binary[j])
+                continue;
+            float share = Math.Clamp(scaler.Mean(j), LeastProbability, 1 - LeastProbability);
+            weights[$"{name}.visible_bias"][j] = MathF.Log(share / (1 - share));
+            weights["binary"][j] = 1;
+            weights["binary_mean"][j] = scaler.Mean(j);
+            weights["drawn"][j] = drawn[j] ? 1 : 0;
+        }
+    }
+
+    /// <summary>Fills rows (N × V) with independent features, distributed as in training.</summary>
+    public void DrawIndependent(HostWeights weights, float[] rows, int seed)
+    {
+        var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Initialization, 1));
+        NormalNumbers.Fill(ref random, rows);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            int j = i % visible;
+            if (_hasBinary && weights["binary"][j] == 1)
+                rows[i] = (random.NextDouble() < weights["binary_mean"][j] ? 1 : 0) - weights["binary_mean"][j];
+            else
+                rows[i] *= weights["feature_mask"][j];
+        }
+    }
+
+    /// <summary>−log Σₕ exp(−energy) of rows (B, V), (B, 1).</summary>
+    public T FreeEnergy<T>(Scope<T> w, T rows)
+        where T : struct, ITensor<T> =>
+        VisibleEnergy(w, rows, w[$"{name}.visible_bias"]) - Sum(HiddenLogits(w, rows).Apply(Function.Softplus));
+
+    /// <summary>What rows (B, V) say of each hidden unit: the logit of its probability, (B, H).</summary>
+    public T HiddenLogits<T>(Scope<T> w, T rows)
+        where T : struct, ITensor<T> => w.Linear($"{name}.hidden", rows * Precision(w));
+
+    /// <summary>What hidden units (B, H) say of each visible one: its logit, or its mean, (B, V).</summary>
+    public T Field<T>(Scope<T> w, T hiddenUnits)
+        where T : struct, ITensor<T> => w.Ops.Linear(
+            hiddenUnits, w[$"{name}.hidden.weight"].Transpose(1, 0), w[$"{name}.visible_bias"]);
+
+    /// <summary>The expected rows, (B, V) → (B, V).</summary>
+    public T Expected<T>(Scope<T> w, T field)
+        where T : struct, ITensor<T> =>
+        Choose(w, () => field.Apply(Function.Sigmoid) - w["binary_mean"], () => field * w["feature_mask"]);
+
+    /// <summary>Rows after steps of Gibbs sampling from others, by given random numbers; shares as expected.</summary>
+    public T Sample<T>(Scope<T> w, T rows, int steps, T normal, T uniform)
+        where T : struct, ITensor<T>
+    {
+        for (int i = 0; i < steps; i++)
+        {
+            T forHidden = uniform.Slice(1, i * UniformWidth, hidden);
+            T field = Field(w, Ones(HiddenLogits(w, rows).Apply(Function.Sigmoid), forHidden));
+            T? forVisible = _hasBinary ? uniform.Slice(1, i * UniformWidth + hidden, visible) : null;
+            T? noise = _hasGaussian ? normal.Slice(1, i * visible, visible) : null;
+            rows = Drawn(w, field, noise, forVisible);
+            if (i == steps - 1 && _hasBinary)
+            {
+                T never = w["binary"] - w["drawn"]; // of shares zeros and ones would be samples of something else
+                rows += (Expected(w, field) - rows) * never;
+            }
+        }
+        return rows;
+    }
+
+    /// <summary>The same while training, without gradients.</summary>
+    public TorchTensor Gibbs(Scope<TorchTensor> w, TorchTensor rows, int steps, SeededRandom random)
+    {
+        for (int i = 0; i < steps; i++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            rows = Step(w, rows, Field, HiddenLogits(w, rows), random).Value.MoveToOuterDisposeScope();
+        }
+        return rows;
+
+        TorchTensor Field(TorchTensor hiddenUnits) => this.Field(w, hiddenUnits);
+    }
+
+    /// <summary>Rows of zeros and ones where binary features are shares, (B, V).</summary>
+    public TorchTensor Draw(Scope<TorchTensor> w, TorchTensor rows, SeededRandom random) => Choose(
+        w, () => Ones<TorchTensor>(rows + w["binary_mean"], random.Uniform(rows.Value.shape, 0, 1)) - w["binary_mean"], () => rows);
+
+    /// <summary>The exact logarithm of the partition function, by enumerating the states of the hidden units.</summary>
+    public double LogPartition(Scope<TorchTensor> w)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        TorchTensor bias = w[$"{name}.hidden.bias"], shift = w[$"{name}.visible_bias"];
+        double total = double.NegativeInfinity;
+        for (long first = 0; first < 1L << hidden; first += Together)
+        {
+            using DisposeScope part = torch.NewDisposeScope();
+            TorchTensor states = HiddenStates(first, Math.Min(Together, (1L << hidden) - first), bias.Value.device);
+            TorchTensor field = Field(w, states);
+            TorchTensor each = Choose(
+                w, () => field.Apply(Function.Softplus) - field * w["binary_mean"],
+                // Of exp(−½(x − b)²/σ² + x·s/σ²) the integral, with s = field − b.
+                () => ((field * field - shift * shift) * Precision(w) + LogVariance(w) + MathF.Log(2 * MathF.PI)) * 0.5f
+                    * w["feature_mask"]);
+            torch.Tensor all = Sum(each).Value.Plus(Sum(states * bias)).to(torch.ScalarType.Float64);
+            double sum = all.logsumexp(0).item<double>(), most = Math.Max(total, sum);
+            total = most + Math.Log(Math.Exp(total - most) + Math.Exp(sum - most));
+        }
+        return total;
+    }
+
+    /// <summary>
+    /// Its estimate by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008): chains that begin as
+    /// independent features, at the inverse temperature zero, and are led to the model through so many temperatures.
+    /// </summary>
+    public LogPartition LogPartition(Scope<TorchTensor> w, int chains, int temperatures, SeededRandom random)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        TorchTensor bias = w[$"{name}.visible_bias"], start = Independent(w);
+        TorchTensor zero = torch.zeros([chains, visible], device: bias.Value.device);
+        TorchTensor rows = Drawn(w, zero + start, Noise(), Uniform());
+        torch.Tensor weights = torch.zeros([chains, 1], torch.ScalarType.Float64, bias.Value.device);
+        for (int k = 1; k <= temperatures; k++)
+        {
+            using DisposeScope part = torch.NewDisposeScope();
+            float before = Beta(k - 1), beta = Beta(k);
+            TorchTensor logits = HiddenLogits(w, rows);
+            // log p*(rows) at this temperature, less that at the last.
+            TorchTensor gain = (VisibleEnergy(w, rows, start) - VisibleEnergy(w, rows, bias)) * (beta - before)
+                + Sum((logits * beta).Apply(Function.Softplus) - (logits * before).Apply(Function.Softplus));
+            weights.Add(gain.Value.to(torch.ScalarType.Float64));
+            rows = Step(w, rows, h => start * (1 - beta) + Field(w, h) * beta, logits * beta, random).Value
+                .MoveToOuterDisposeScope();
+        }
+        double first = Choose(
+            w, () => start.Apply(Function.Softplus) - start * w["binary_mean"],
+            () => (LogVariance(w) + MathF.Log(2 * MathF.PI)) * 0.5f * w["feature_mask"])
+            .Value.sum().to(torch.ScalarType.Float64).item<double>() + hidden * Math.Log(2);
+        double[] logs = [.. weights.cpu().data<double>()];
+        double most = logs.Max(), mean = logs.Average(l => Math.Exp(l - most));
+        double variance = logs.Sum(l => Math.Pow(Math.Exp(l - most) - mean, 2)) / Math.Max(1, chains - 1);
+        return new(first + most + Math.Log(mean), Math.Sqrt(variance / chains) / mean);
+
+        // Denser towards the model, where its rows differ most from one temperature to the next.
+        float Beta(int k) => (float)(1 - Math.Pow(1 - k / (double)temperatures, 2));
+        TorchTensor? Noise() => _hasGaussian ? random.Normal([chains, visible]) : default(TorchTensor?);
+        TorchTensor? Uniform() => _hasBinary ? random.Uniform([chains, visible], 0, 1) : default(TorchTensor?);
+    }
+
+    // A step of Gibbs sampling, by the logits of the hidden units and what these say of the visible ones.
+    private TorchTensor Step(
+        Scope<TorchTensor> w, TorchTensor rows, Func<TorchTensor, TorchTensor> field, TorchTensor logits, SeededRandom random)
+    {
+        long[] shape = rows.Value.shape;
+        TorchTensor units = Ones<TorchTensor>(logits.Apply(Function.Sigmoid), random.Uniform([shape[0], hidden], 0, 1));
+        return Drawn(
+            w, field(units), _hasGaussian ? random.Normal(shape) : default(TorchTensor?),
+            _hasBinary ? random.Uniform(shape, 0, 1) : default(TorchTensor?));
+    }
+
+    // Rows by logits or means, (B, V).
+    private T Drawn<T>(Scope<T> w, T field, T? normal, T? uniform)
+        where T : struct, ITensor<T> => Choose(
+            w, () => Ones(field.Apply(Function.Sigmoid), uniform!.Value) - w["binary_mean"],
+            () => (field + normal!.Value * (LogVariance(w) * 0.5f).Apply(Function.Exp)) * w["feature_mask"]);
+
+    // The part of the energy that hidden units have none in, (B, 1).
+    private T VisibleEnergy<T>(Scope<T> w, T rows, T bias)
+        where T : struct, ITensor<T> => Sum(Choose(
+            w, () => -(rows * bias), () => (rows - bias).Apply(Function.Square) * Precision(w) * 0.5f));
+
+    // Biases by which features would be independent, and as in training.
+    private TorchTensor Independent(Scope<TorchTensor> w)
+    {
+        TorchTensor bias = w[$"{name}.visible_bias"];
+        return Choose(
+            w, () =>
+            {
+                TorchTensor share = w["binary_mean"].Clamp(LeastProbability, 1 - LeastProbability);
+                return share.Apply(Function.Log) - (1f - share).Apply(Function.Log);
+            },
+            () => bias * 0f);
+    }
+
+    // One over σ²: one of a binary unit, zero of a constant one, (V).
+    private T Precision<T>(Scope<T> w)
+        where T : struct, ITensor<T> => Choose(
+            w, () => w.Constant(1), () => (-LogVariance(w)).Apply(Function.Exp) * w["feature_mask"]);
+
+    private T LogVariance<T>(Scope<T> w)
+        where T : struct, ITensor<T> => w[$"{name}.log_variance"].Clamp(LeastLogVariance, float.MaxValue);
+
+    private T Choose<T>(Scope<T> w, Func<T> binary, Func<T> gaussian)
+        where T : struct, ITensor<T> => !_hasBinary ? gaussian()
+            : !_hasGaussian ? binary()
+            : T.IfLess(w["binary"], w.Constant(0.5f), gaussian(), binary());
+
+    // Ones with these probabilities.
+    private static T Ones<T>(T probability, T uniform)
+        where T : struct, ITensor<T>
+    {
+        T zero = probability * 0f;
+        return T.IfLess(uniform, probability, zero + 1f, zero);
+    }
+
+    private static T Sum<T>(T values)
+        where T : struct, ITensor<T> => values.Reduce(Reduction.Sum, 1);
+
+    // The binary digits of numbers from one on, (count, H).
+    private TorchTensor HiddenStates(long first, long count, torch.Device device)
+    {
+        float[] states = new float[count * hidden];
+        for (int i = 0; i < states.Length; i++)
+            states[i] = (first + i / hidden) >> (i % hidden) & 1;
+        return HostTensors.FromRows(states, count, hidden, device);
+    }
+}
