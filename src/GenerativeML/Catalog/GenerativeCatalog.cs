@@ -150,6 +150,14 @@ public sealed class GenerativeCatalog
     public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
 
     /// <summary>
+    /// Creates a <see cref="BoltzmannMachineTrainer"/>, which learns to score and generate rows of few zeros and ones.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public BoltzmannMachineTrainer BoltzmannMachine(BoltzmannMachineOptions? options = null) =>
+        new(_environment, options.Scoring());
+
+    /// <summary>
     /// Creates a <see cref="RestrictedBoltzmannMachineTrainer"/>, which learns to score, generate and encode rows.
     /// </summary>
     /// <param name="options">The options. Default: all defaults.</param>

@@ -83,6 +83,11 @@ public sealed partial class EstimatorConformance
         {
             HiddenUnits = 5, ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent", PValueColumnName = "PValue",
         })))],
+        [Case("boltzmann machine", (ml, t) => ml.Generative.BoltzmannMachine(t.On(new BoltzmannMachineOptions
+        {
+            HiddenUnits = 2, BinaryThreshold = 0.1, LatentColumnName = "Latent", PredictedLabelColumnName = "PredictedLabel",
+            PValueColumnName = "PValue",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

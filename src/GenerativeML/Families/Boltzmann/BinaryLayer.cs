@@ -170,7 +170,8 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
         for (int k = 1; k <= temperatures; k++)
         {
             using DisposeScope part = torch.NewDisposeScope();
-            float before = Beta(k - 1), beta = Beta(k);
+            float beta = BoltzmannTransformer.InverseTemperature(k, temperatures);
+            float before = BoltzmannTransformer.InverseTemperature(k - 1, temperatures);
             TorchTensor logits = HiddenLogits(w, rows);
             // log p*(rows) at this temperature, less that at the last.
             TorchTensor gain = (VisibleEnergy(w, rows, start) - VisibleEnergy(w, rows, bias)) * (beta - before)
@@ -183,13 +184,8 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
             w, () => start.Apply(Function.Softplus) - start * w["binary_mean"],
             () => (LogVariance(w) + MathF.Log(2 * MathF.PI)) * 0.5f * w["feature_mask"])
             .Value.sum().to(torch.ScalarType.Float64).item<double>() + hidden * Math.Log(2);
-        double[] logs = [.. weights.cpu().data<double>()];
-        double most = logs.Max(), mean = logs.Average(l => Math.Exp(l - most));
-        double variance = logs.Sum(l => Math.Pow(Math.Exp(l - most) - mean, 2)) / Math.Max(1, chains - 1);
-        return new(first + most + Math.Log(mean), Math.Sqrt(variance / chains) / mean);
+        return BoltzmannTransformer.Mean(weights, first);
 
-        // Denser towards the model, where its rows differ most from one temperature to the next.
-        float Beta(int k) => (float)(1 - Math.Pow(1 - k / (double)temperatures, 2));
         TorchTensor? Noise() => _hasGaussian ? random.Normal([chains, visible]) : default(TorchTensor?);
         TorchTensor? Uniform() => _hasBinary ? random.Uniform([chains, visible], 0, 1) : default(TorchTensor?);
     }
@@ -242,8 +238,8 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
             : !_hasGaussian ? binary()
             : T.IfLess(w["binary"], w.Constant(0.5f), gaussian(), binary());
 
-    // Ones with these probabilities.
-    private static T Ones<T>(T probability, T uniform)
+    /// <summary>Ones with these probabilities.</summary>
+    public static T Ones<T>(T probability, T uniform)
         where T : struct, ITensor<T>
     {
         T zero = probability * 0f;

@@ -59,6 +59,21 @@ public sealed class BoltzmannTransformer : VectorGenerator
             w, chains, temperatures, new SeededRandom(device, SplitMix64.Derive(seed, RandomPurpose.Scoring))));
     }
 
+    /// <summary>
+    /// The weight of the model in intermediate distribution number <paramref name="k"/>: denser towards the model, where
+    /// its rows differ most from one to the next.
+    /// </summary>
+    internal static float InverseTemperature(int k, int temperatures) => (float)(1 - Math.Pow(1 - k / (double)temperatures, 2));
+
+    /// <summary>The estimate by the logarithms of the chains' weights, and of the partition function they begin with.</summary>
+    internal static LogPartition Mean(torch.Tensor weights, double first)
+    {
+        double[] logs = [.. weights.cpu().data<double>()];
+        double most = logs.Max(), mean = logs.Average(l => Math.Exp(l - most));
+        double variance = logs.Sum(l => Math.Pow(Math.Exp(l - most) - mean, 2)) / (logs.Length - 1);
+        return new(first + most + Math.Log(mean), Math.Sqrt(variance / logs.Length) / mean);
+    }
+
     private IBoltzmannMachine Machine => (IBoltzmannMachine)State.Model.Network;
 
     private LogPartition Compute(Func<IBoltzmannMachine, Scope<TorchTensor>, torch.Device, LogPartition> compute)
