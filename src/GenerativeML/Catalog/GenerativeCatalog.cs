@@ -158,6 +158,15 @@ public sealed class GenerativeCatalog
         new(_environment, options.Scoring());
 
     /// <summary>
+    /// Creates a <see cref="DeepBeliefNetworkTrainer"/>, which learns to score, generate and encode rows; or with a label to
+    /// classify them, in columns that <c>MulticlassClassification.Evaluate</c> reads.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public DeepBeliefNetworkTrainer DeepBeliefNetwork(DeepBeliefNetworkOptions? options = null) =>
+        new(_environment, options.Scoring(detects: options?.LabelColumnName is not null));
+
+    /// <summary>
     /// Creates a <see cref="RestrictedBoltzmannMachineTrainer"/>, which learns to score, generate and encode rows.
     /// </summary>
     /// <param name="options">The options. Default: all defaults.</param>

@@ -179,6 +179,9 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>The labels that rows depend on; they are read.</summary>
     public IReadOnlyList<string> Conditions { get; init; } = [];
 
+    /// <summary>The label that training reads, and that scores and predicted labels are of; null for none.</summary>
+    public string? Class { get; init; }
+
     /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>
     [
@@ -195,15 +198,20 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <param name="width">Features of the input.</param>
     /// <param name="latent">Features of a latent vector.</param>
     /// <param name="images">The format of the input where it is one of images.</param>
-    public IReadOnlyList<OutputColumn> Outputs(int width, int latent, ImageFormat? images = null)
+    /// <param name="label">The label, where there is one.</param>
+    public IReadOnlyList<OutputColumn> Outputs(
+        int width, int latent, ImageFormat? images = null, VectorSchemaColumn? label = null)
     {
         bool pictures = images?.IsPicture == true;
         OutputColumn?[] columns =
         [
             PredictedLabel is null
                 ? null
+                : label is not null ? new(PredictedLabel, OutputKind.Key) { Score = ScoreAnnotation.ClassLabel, Class = label }
                 : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel, IfUnknown = true },
-            Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
+            Score is null ? null
+                : label is not null ? new(Score, OutputKind.Single, (int)label.Type.KeyCount) { Score = ScoreAnnotation.ClassScore }
+                : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
             PValue is null ? null : new(PValue, OutputKind.Single),
             FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
             Reconstruction is null ? null
@@ -224,6 +232,6 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public void Validate() => ColumnNames.Check(
-        [Features, .. Conditions],
+        [Features, .. Conditions, .. Class is null ? (string[])[] : [Class]],
         [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, AnomalyMap, Latent, LatentDeviation]);
 }

@@ -88,6 +88,11 @@ public sealed partial class EstimatorConformance
             HiddenUnits = 2, BinaryThreshold = 0.1, LatentColumnName = "Latent", PredictedLabelColumnName = "PredictedLabel",
             PValueColumnName = "PValue",
         })))],
+        [Case("deep belief network", (ml, t) => ml.Generative.DeepBeliefNetwork(t.On(new DeepBeliefNetworkOptions
+        {
+            HiddenLayers = [6, 5], LatentColumnName = "Latent", PredictedLabelColumnName = "PredictedLabel",
+            PValueColumnName = "PValue",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 
 namespace GenerativeML.Tests;
@@ -275,6 +276,120 @@ public class BoltzmannTests
                 () => Density.Fit(BoltzmannMachineTrainer.Family, options, rows, width)).Message;
     }
 
+    [TestMethod]
+    public void A_deep_belief_network_is_a_classifier_that_MLNET_evaluates()
+    {
+        var ml = new MLContext(1);
+        IDataView Rows(int from, int to) => ml.Transforms.Conversion.MapValueToKey("Label", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Fit(ml.Data.LoadFromEnumerable(Enumerable.Range(0, 8).Select(Make))).Transform(
+                ml.Data.LoadFromEnumerable(Enumerable.Range(from, to - from).Select(Make)));
+        IDataView train = Rows(0, 600), test = Rows(600, 900);
+        using BoltzmannTransformer model = ml.Generative.DeepBeliefNetwork(new()
+        {
+            LabelColumnName = "Label", HiddenLayers = [16, 12], Epochs = 150, LearningRate = 0.02, LatentColumnName = "Latent",
+        }).Fit(train);
+        // The label is none of one bit alone.
+        Assert.IsGreaterThan(0.97, ml.MulticlassClassification.Evaluate(model.Transform(test)).MicroAccuracy);
+        IDataView scored = model.Transform(ml.Transforms.DropColumns("Label").Fit(test).Transform(test));
+        float[][] scores = [.. scored.GetColumn<float[]>("Score")];
+        Assert.AreEqual(1, scores[0].Sum(), 1e-5);
+        VBuffer<ReadOnlyMemory<char>> keys = default;
+        scored.Schema["PredictedLabel"].GetKeyValues(ref keys);
+        CollectionAssert.AreEqual(new[] { "even", "odd" }, keys.DenseValues().Select(k => k.ToString()).ToArray());
+
+        using var saved = new MemoryStream();
+        ml.Model.Save(model, null, saved);
+        using var loaded = (BoltzmannTransformer)ml.Model.Load(saved, out _);
+        CollectionAssert.AreEqual(
+            scored.GetColumn<uint>("PredictedLabel").ToArray(), loaded.Transform(test).GetColumn<uint>("PredictedLabel").ToArray());
+        string[] promised = GenerativeML.Tests.Rows.SchemaTests.Describe(ml.Generative.DeepBeliefNetwork(new() { LabelColumnName = "Label" })
+            .GetOutputSchema(GenerativeML.Tests.Rows.SchemaTests.Shape(train.Schema)));
+        CollectionAssert.IsSubsetOf(
+            promised, GenerativeML.Tests.Rows.SchemaTests.Describe(GenerativeML.Tests.Rows.SchemaTests.Shape(model.GetOutputSchema(train.Schema))));
+        Dictionary<string, float[]> outputs = Conformance.OnnxFiles.SaveAndRun(
+            model, null, 300, (name, _) => Conformance.OnnxFiles.Column(test, name));
+        Conformance.OnnxFiles.AssertClose([.. scores.SelectMany(s => s)], outputs["Score"], "Score");
+
+        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.Generative.DeepBeliefNetwork(
+            new() { LabelColumnName = "Text" }).Fit(train));
+        StringAssert.Contains(error.Message, "'Text'");
+
+        static Labelled Make(int i)
+        {
+            float[] bits = [.. Enumerable.Range(0, 4).Select(b => i * 2654435761L >> (7 + 3 * b) & 1)];
+            return new() { Features = bits, Label = bits[0] + bits[1] == 1 ? "odd" : "even", Text = "" };
+        }
+    }
+
+    [TestMethod]
+    public void The_bound_of_a_deep_belief_network_lies_below_the_likelihood_of_its_samples()
+    {
+        // Three visible units, two layers of three: all states can be summed up.
+        RestrictedBoltzmannMachineOptions options = new() { VisibleUnits = VisibleUnits.Binary, HiddenUnits = 3 };
+        TrainedVector source = Known(options with { Chains = 100, SampleSteps = 50 }, 3, [true, true, true]);
+        float[] rows = Density.Generate(source, 3000);
+        TrainedVector model = Density.Fit(DeepBeliefNetworkTrainer.Family, new DeepBeliefNetworkOptions
+        {
+            HiddenLayers = [3, 3], Epochs = 60, LearningRate = 0.02,
+        }, rows, 3).Model;
+        double[] p = Probabilities(model);
+        Assert.AreEqual(1, p.Sum(), 1e-4);
+        float[] states = [.. Enumerable.Range(0, 8).SelectMany(v => Enumerable.Range(0, 3).Select(i => (float)(v >> i & 1)))];
+        float[] scores = Trained.Scores(model, states);
+        double[] counts = new double[8], made = new double[8];
+        float[] generated = Density.Generate(model, 20_000);
+        for (int r = 0; r < rows.Length; r += 3)
+            counts[State(rows, r)] += 3.0 / rows.Length;
+        for (int r = 0; r < generated.Length; r += 3)
+            made[State(generated, r)] += 1 / 20_000.0;
+        double z = Exact(model);
+        for (int v = 0; v < 8; v++)
+        {
+            Assert.AreEqual(p[v], made[v], 0.02, "generated as the model says");
+            Assert.AreEqual(counts[v], p[v], 0.05, "as it was trained");
+            // Hidden units at their means: no bound to the last digit, yet close.
+            Assert.IsTrue(-scores[v] - z < Math.Log(p[v]) + 0.1 && -scores[v] - z > Math.Log(p[v]) - 1, $"{-scores[v] - z} {Math.Log(p[v])}");
+        }
+
+        static int State(float[] rows, int at) => (int)(rows[at] + 2 * rows[at + 1] + 4 * rows[at + 2]);
+    }
+
+    // p(v) = Σ p(v | h)·p(h), with h distributed by the top layer, in plain sums.
+    private static double[] Probabilities(TrainedVector model)
+    {
+        HostWeights w = model.Weights;
+        double[] top = new double[8], result = new double[8];
+        for (int h = 0; h < 8; h++)
+        {
+            for (int g = 0; g < 8; g++)
+            {
+                double energy = 0;
+                for (int j = 0; j < 3; j++)
+                {
+                    energy -= (h >> j & 1) * w["dbn.1.visible_bias"][j] + (g >> j & 1) * w["dbn.1.hidden.bias"][j];
+                    for (int i = 0; i < 3; i++)
+                        energy -= (g >> j & 1) * (h >> i & 1) * w["dbn.1.hidden.weight"][3 * j + i];
+                }
+                top[h] += Math.Exp(-energy);
+            }
+        }
+        for (int h = 0; h < 8; h++)
+        {
+            for (int v = 0; v < 8; v++)
+            {
+                double p = top[h] / top.Sum();
+                for (int i = 0; i < 3; i++)
+                {
+                    double field = w["dbn.0.visible_bias"][i]
+                        + Enumerable.Range(0, 3).Sum(j => (h >> j & 1) * w["dbn.0.hidden.weight"][3 * j + i]);
+                    p /= 1 + Math.Exp((v >> i & 1) == 1 ? -field : field);
+                }
+                result[v] += p;
+            }
+        }
+        return result;
+    }
+
     private static double Exact(TrainedVector model) => Compute(model, (machine, w) => new(machine.LogPartition(w), 0)).Value;
 
     private static LogPartition Estimate(TrainedVector model, int chains, int temperatures) =>
@@ -374,9 +489,19 @@ public class BoltzmannTests
         return energy;
     }
 
+    private sealed class Labelled
+    {
+        [VectorType(4)]
+        public float[] Features { get; set; } = [];
+
+        public string Label { get; set; } = "";
+
+        public string Text { get; set; } = "";
+    }
+
     private sealed class Row
     {
-        [Microsoft.ML.Data.VectorType(3)]
+        [VectorType(3)]
         public float[] Features { get; set; } = [];
     }
 }

@@ -124,6 +124,7 @@ internal static class ModelFamilies
         [ImageVaeTrainer.Family.Name] = VectorModelState.Loader(ImageVaeTrainer.Family),
         [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
+        [DeepBeliefNetworkTrainer.Family.Name] = VectorModelState.Loader(DeepBeliefNetworkTrainer.Family),
         [BoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(BoltzmannMachineTrainer.Family),
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),

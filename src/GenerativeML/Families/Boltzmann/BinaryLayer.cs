@@ -11,7 +11,8 @@ namespace GenerativeML;
 /// <param name="visible">Visible units, V.</param>
 /// <param name="hidden">Hidden units, H.</param>
 /// <param name="units">What visible units are: Auto where some are binary and others Gaussian.</param>
-internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleUnits units)
+/// <param name="seesRows">Whether visible units are features of rows; otherwise units of another layer, not centred.</param>
+internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleUnits units, bool seesRows = true)
 {
     private const float LeastLogVariance = -6; // in squared deviations of the data: no likelihood grows without bound
     private const float LeastProbability = 1e-3f; // that a unit begins with
@@ -38,7 +39,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
             layers.Parameter($"{name}.log_variance", 0, visible);
             layers.Buffer("feature_mask", visible); // zero where a Gaussian feature is constant
         }
-        if (!_hasBinary)
+        if (!_hasBinary || !seesRows)
             return;
         layers.Buffer("binary", visible); // one where binary
         layers.Buffer("binary_mean", visible); // what binary features are centred by, otherwise zero
@@ -94,26 +95,42 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
     /// <summary>The expected rows, (B, V) → (B, V).</summary>
     public T Expected<T>(Scope<T> w, T field)
         where T : struct, ITensor<T> =>
-        Choose(w, () => field.Apply(Function.Sigmoid) - w["binary_mean"], () => field * w["feature_mask"]);
+        Choose(w, () => field.Apply(Function.Sigmoid) - BinaryMean(w), () => field * w["feature_mask"]);
 
-    /// <summary>Rows after steps of Gibbs sampling from others, by given random numbers; shares as expected.</summary>
+    /// <summary>Rows after steps of Gibbs sampling from others, by given random numbers.</summary>
     public T Sample<T>(Scope<T> w, T rows, int steps, T normal, T uniform)
         where T : struct, ITensor<T>
     {
         for (int i = 0; i < steps; i++)
         {
-            T forHidden = uniform.Slice(1, i * UniformWidth, hidden);
-            T field = Field(w, Ones(HiddenLogits(w, rows).Apply(Function.Sigmoid), forHidden));
-            T? forVisible = _hasBinary ? uniform.Slice(1, i * UniformWidth + hidden, visible) : null;
+            T units = Ones(HiddenLogits(w, rows).Apply(Function.Sigmoid), uniform.Slice(1, i * UniformWidth, hidden));
             T? noise = _hasGaussian ? normal.Slice(1, i * visible, visible) : null;
-            rows = Drawn(w, field, noise, forVisible);
-            if (i == steps - 1 && _hasBinary)
-            {
-                T never = w["binary"] - w["drawn"]; // of shares zeros and ones would be samples of something else
-                rows += (Expected(w, field) - rows) * never;
-            }
+            T? numbers = _hasBinary ? uniform.Slice(1, i * UniformWidth + hidden, visible) : null;
+            rows = Down(w, units, noise, numbers, last: i == steps - 1);
         }
         return rows;
+    }
+
+    /// <summary>Rows drawn by hidden units, (B, H) → (B, V); of last ones shares as expected.</summary>
+    public T Down<T>(Scope<T> w, T hiddenUnits, T? normal, T? uniform, bool last)
+        where T : struct, ITensor<T>
+    {
+        T field = Field(w, hiddenUnits), rows = Drawn(w, field, normal, uniform);
+        // Of shares zeros and ones would be samples of something else.
+        return last && _hasBinary && seesRows
+            ? rows + (Expected(w, field) - rows) * (w["binary"] - w["drawn"])
+            : rows;
+    }
+
+    /// <summary>−log p(rows) given hidden units, (B, V), (B, H) → (B, 1); of shares the cross-entropy.</summary>
+    public T LossGiven<T>(Scope<T> w, T rows, T hiddenUnits)
+        where T : struct, ITensor<T>
+    {
+        T field = Field(w, hiddenUnits);
+        return Sum(Choose(
+            w, () => field.Apply(Function.Softplus) - (rows + BinaryMean(w)) * field,
+            () => (rows - field).Apply(Function.Square) * Precision(w) * 0.5f
+                + (LogVariance(w) + MathF.Log(2 * MathF.PI)) * w["feature_mask"] * 0.5f));
     }
 
     /// <summary>The same while training, without gradients.</summary>
@@ -131,7 +148,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     /// <summary>Rows of zeros and ones where binary features are shares, (B, V).</summary>
     public TorchTensor Draw(Scope<TorchTensor> w, TorchTensor rows, SeededRandom random) => Choose(
-        w, () => Ones<TorchTensor>(rows + w["binary_mean"], random.Uniform(rows.Value.shape, 0, 1)) - w["binary_mean"], () => rows);
+        w, () => Ones<TorchTensor>(rows + BinaryMean(w), random.Uniform(rows.Value.shape, 0, 1)) - BinaryMean(w), () => rows);
 
     /// <summary>The exact logarithm of the partition function, by enumerating the states of the hidden units.</summary>
     public double LogPartition(Scope<TorchTensor> w)
@@ -145,7 +162,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
             TorchTensor states = HiddenStates(first, Math.Min(Together, (1L << hidden) - first), bias.Value.device);
             TorchTensor field = Field(w, states);
             TorchTensor each = Choose(
-                w, () => field.Apply(Function.Softplus) - field * w["binary_mean"],
+                w, () => field.Apply(Function.Softplus) - field * BinaryMean(w),
                 // Of exp(−½(x − b)²/σ² + x·s/σ²) the integral, with s = field − b.
                 () => ((field * field - shift * shift) * Precision(w) + LogVariance(w) + MathF.Log(2 * MathF.PI)) * 0.5f
                     * w["feature_mask"]);
@@ -181,7 +198,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
                 .MoveToOuterDisposeScope();
         }
         double first = Choose(
-            w, () => start.Apply(Function.Softplus) - start * w["binary_mean"],
+            w, () => start.Apply(Function.Softplus) - start * BinaryMean(w),
             () => (LogVariance(w) + MathF.Log(2 * MathF.PI)) * 0.5f * w["feature_mask"])
             .Value.sum().to(torch.ScalarType.Float64).item<double>() + hidden * Math.Log(2);
         return BoltzmannTransformer.Mean(weights, first);
@@ -204,7 +221,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
     // Rows by logits or means, (B, V).
     private T Drawn<T>(Scope<T> w, T field, T? normal, T? uniform)
         where T : struct, ITensor<T> => Choose(
-            w, () => Ones(field.Apply(Function.Sigmoid), uniform!.Value) - w["binary_mean"],
+            w, () => Ones(field.Apply(Function.Sigmoid), uniform!.Value) - BinaryMean(w),
             () => (field + normal!.Value * (LogVariance(w) * 0.5f).Apply(Function.Exp)) * w["feature_mask"]);
 
     // The part of the energy that hidden units have none in, (B, 1).
@@ -216,17 +233,20 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
     private TorchTensor Independent(Scope<TorchTensor> w)
     {
         TorchTensor bias = w[$"{name}.visible_bias"];
-        return Choose(
+        return !seesRows ? bias : Choose(
             w, () =>
             {
-                TorchTensor share = w["binary_mean"].Clamp(LeastProbability, 1 - LeastProbability);
+                TorchTensor share = BinaryMean(w).Clamp(LeastProbability, 1 - LeastProbability);
                 return share.Apply(Function.Log) - (1f - share).Apply(Function.Log);
             },
             () => bias * 0f);
     }
 
-    // One over σ²: one of a binary unit, zero of a constant one, (V).
-    private T Precision<T>(Scope<T> w)
+    private T BinaryMean<T>(Scope<T> w)
+        where T : struct, ITensor<T> => seesRows ? w["binary_mean"] : w.Constant(0);
+
+    /// <summary>One over σ²: one of a binary unit, zero of a constant one, (V).</summary>
+    public T Precision<T>(Scope<T> w)
         where T : struct, ITensor<T> => Choose(
             w, () => w.Constant(1), () => (-LogVariance(w)).Apply(Function.Exp) * w["feature_mask"]);
 
