@@ -9,8 +9,8 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
-    IReadOnlyList<string>? labels = null, ImageFormat? images = null, CancellationToken cancellation = default,
-    string? classColumn = null)
+    IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
+    CancellationToken cancellation = default)
     : IRowSource
 {
     private const int MaxCategories = 20;

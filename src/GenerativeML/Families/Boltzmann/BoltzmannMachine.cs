@@ -130,8 +130,8 @@ internal sealed class BoltzmannMachineNetwork(BoltzmannMachineOptions options, V
             weights["visible_mean"][j] = share = Math.Clamp(share, LeastProbability, 1 - LeastProbability);
             weights["units.bias"][j] = MathF.Log(share / (1 - share));
         }
-        foreach (string name in new[] { "hidden_states", "first_states", "last_states" }.Where(n => weights.Find(n) is not null))
-            EnumerateStates(weights[name], (int)weights.Find(name)!.Shape[1]);
+        foreach (TensorSpec states in weights.Specs.Where(t => t.Name.EndsWith("_states", StringComparison.Ordinal)))
+            EnumerateStates(weights[states.Name], (int)states.Shape[1]);
         if (_exact)
             return;
         for (int i = 0; i < _units; i++)

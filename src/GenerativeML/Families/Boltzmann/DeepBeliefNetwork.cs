@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// <remarks>
 /// It is trained layer by layer: each is a restricted Boltzmann machine of the hidden units below. Each layer takes an
 /// equal share of <see cref="TrainingOptions.Epochs"/>, and so does fine-tuning where there is a label; the learning rate
-/// begins anew for each, and fine-tuning has a tenth of it.
+/// begins anew for each, and fine-tuning has a fifth of it.
 /// </remarks>
 public sealed record DeepBeliefNetworkOptions : BoltzmannOptions
 {
@@ -105,7 +105,7 @@ public sealed class DeepBeliefNetworkTrainer : VectorTrainer<BoltzmannTransforme
 /// </summary>
 internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, IScorer, IEncoder, ISampler, IClassifier
 {
-    private const double FineTuningRate = 0.1;
+    private const double FineTuningRate = 0.2;
     private const int BurnIn = 200; // steps of the top layer's chains by the final weights
 
     private readonly DeepBeliefNetworkOptions _options;
@@ -192,8 +192,11 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
             return;
         for (int k = 0; k < _layers.Length; k++)
         {
-            foreach (string part in new[] { "weight", "bias" })
-                layers.Tensors[$"classifier.{k}.{part}"].copy_(layers.Tensors[$"dbn.{k}.hidden.{part}"]);
+            foreach ((string name, torch.Tensor trained) in layers.Tensors)
+            {
+                if (name.StartsWith($"dbn.{k}.hidden.", StringComparison.Ordinal))
+                    layers.Tensors[name.Replace($"dbn.{k}.hidden.", $"classifier.{k}.", StringComparison.Ordinal)].copy_(trained);
+            }
         }
     }
 

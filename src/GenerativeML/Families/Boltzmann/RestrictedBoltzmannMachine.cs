@@ -109,7 +109,7 @@ public sealed record RestrictedBoltzmannMachineOptions : BoltzmannOptions
             HiddenUnits = HiddenUnits ?? Math.Clamp(2 * rows.Input.Width, 16, 512),
             Chains = Chains ?? Math.Min(batch, 10_000),
             BatchSize = batch,
-            LearningRate = LearningRate ?? 2e-3,
+            LearningRate = LearningRate ?? 0.01,
             WeightDecay = WeightDecay ?? 0.01,
             Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 200),
         };
