@@ -10,9 +10,9 @@ namespace GenerativeML;
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>These trainers</description></listheader>
 /// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. No label is read, but columns
-/// of conditions may be.</description></item>
+/// of conditions may be, and by a deep belief network a label.</description></item>
 /// <item><term>Normalization</term><description>Done inside: each feature by its own mean and deviation; of zeros and
-/// ones that a VAE takes for Bernoulli only the mean.</description></item>
+/// ones that a VAE or a Boltzmann machine takes for such only the mean.</description></item>
 /// <item><term>Caching</term>
 /// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or

@@ -85,7 +85,7 @@ public class BoltzmannTests
     public void A_known_machine_is_recovered_from_its_own_samples()
     {
         RestrictedBoltzmannMachineOptions options = new() { VisibleUnits = VisibleUnits.Binary, HiddenUnits = 3 };
-        TrainedVector known = Known(options with { Chains = 100, SampleSteps = 50 }, 6, [.. Enumerable.Repeat(true, 6)]);
+        TrainedVector known = Known(options with { Chains = 100, SampleSteps = 25 }, 6, [.. Enumerable.Repeat(true, 6)]);
         float[] rows = Density.Generate(known, 4000), fresh = Density.Generate(known, 4000, seed: 9);
         TrainedVector model = Density.Fit(
             RestrictedBoltzmannMachineTrainer.Family, options with { VisibleUnits = VisibleUnits.Auto, Epochs = 16, LearningRate = 0.03 }, rows, 6).Model;
@@ -116,7 +116,7 @@ public class BoltzmannTests
         // A normal distribution of these moments knows less of them.
         (_, double[,] c) = Density.Moments(rows, 2);
         double normal = Math.Log(2 * Math.PI * Math.E) + 0.5 * Math.Log(c[0, 0] * c[1, 1] - c[0, 1] * c[0, 1]);
-        Assert.IsLessThan(normal - 0.1, Trained.Scores(fit.Model, rows).Average(s => (double)s) + exact);
+        Assert.IsLessThan(normal - 0.03, Trained.Scores(fit.Model, rows).Average(s => (double)s) + exact);
         Density.AssertMoments(rows, Density.Generate(fit.Model, 2000), 2, 0.1);
     }
 
@@ -252,11 +252,11 @@ public class BoltzmannTests
     public void A_machine_is_recovered_from_its_own_samples_exactly_and_by_chains(int width, int hidden)
     {
         // In a ring of units that pull neighbours to their own side, exact beyond 20 units only for the test.
-        BoltzmannMachineOptions options = new() { HiddenUnits = hidden, Chains = 200, SampleSteps = 20 };
+        BoltzmannMachineOptions options = new() { HiddenUnits = hidden, Chains = 200, SampleSteps = 12 };
         TrainedVector known = KnownMachine(options, width, 0.8f);
         float[] rows = Density.Generate(known, 2000), fresh = Density.Generate(known, 2000, seed: 5);
         TrainedVector model = Density.Fit(
-            BoltzmannMachineTrainer.Family, options with { Epochs = 25, Chains = 200, SampleSteps = 5 }, rows, width).Model;
+            BoltzmannMachineTrainer.Family, options with { Epochs = 16, SampleSteps = 4 }, rows, width).Model;
         double entropy = Trained.Scores(known, fresh).Average(s => (double)s) + Exact(known);
         Assert.AreEqual(entropy, Trained.Scores(model, fresh).Average(s => (double)s) + Exact(model), 0.01 * width);
         Density.AssertMoments(fresh, Density.Generate(model, 2000), width, 0.12);
@@ -309,6 +309,7 @@ public class BoltzmannTests
         Dictionary<string, float[]> outputs = Conformance.OnnxFiles.SaveAndRun(
             model, null, 300, (name, _) => Conformance.OnnxFiles.Column(test, name));
         Conformance.OnnxFiles.AssertClose([.. scores.SelectMany(s => s)], outputs["Score"], "Score");
+        CollectionAssert.AreEqual(Conformance.OnnxFiles.Column(scored, "PredictedLabel"), outputs["PredictedLabel"]);
 
         var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.Generative.DeepBeliefNetwork(
             new() { LabelColumnName = "Text" }).Fit(train));
