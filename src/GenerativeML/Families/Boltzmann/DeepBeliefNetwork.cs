@@ -106,7 +106,6 @@ public sealed class DeepBeliefNetworkTrainer : VectorTrainer<BoltzmannTransforme
 internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, IScorer, IEncoder, ISampler, IClassifier
 {
     private const double FineTuningRate = 0.2;
-    private const int BurnIn = 200; // steps of the top layer's chains by the final weights
 
     private readonly DeepBeliefNetworkOptions _options;
     private readonly BinaryLayer[] _layers;
@@ -205,7 +204,7 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
         var random = new SeededRandom(torch.CPU, SplitMix64.Derive(Input.Seed, RandomPurpose.Calibration));
         using var engine = new BoltzmannEngine(calibration.Weights, torch.CPU);
         string chains = Chains(_layers.Length - 1);
-        engine.Run(w => HostTensors.CopyTo(Top.Gibbs(w, w[chains], BurnIn, random), calibration.Weights[chains]));
+        engine.Run(w => HostTensors.CopyTo(Top.Gibbs(w, w[chains], _options.BurnIn, random), calibration.Weights[chains]));
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)

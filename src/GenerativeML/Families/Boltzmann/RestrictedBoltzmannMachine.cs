@@ -80,6 +80,9 @@ public abstract record BoltzmannOptions : DetectorOptions
         })];
     }
 
+    /// <summary>Steps of chains by the final weights: more where they began at rows, and are no samples yet.</summary>
+    internal int BurnIn => PersistentChains ? 20 : 200;
+
     /// <summary>What all features are alike; <see cref="VisibleUnits.Auto"/> where they differ.</summary>
     internal static VisibleUnits Alike(bool[] binary) => binary.All(b => b) ? VisibleUnits.Binary
         : binary.Any(b => b) ? VisibleUnits.Auto : VisibleUnits.Gaussian;
@@ -162,8 +165,6 @@ public sealed class RestrictedBoltzmannMachineTrainer : VectorTrainer<BoltzmannT
 internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachineOptions options, VectorInput input)
     : VectorNetwork(input), IBoltzmannMachine, IScorer, IReconstructor, IEncoder, ISampler
 {
-    private const int BurnIn = 100; // steps of chains by the final weights
-
     private readonly int _chains = options.Chains!.Value;
 
     public BinaryLayer Layer { get; } = new("rbm", input.Width, options.HiddenUnits!.Value, options.VisibleUnits);
@@ -213,7 +214,7 @@ internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachi
         var random = new SeededRandom(torch.CPU, SplitMix64.Derive(Input.Seed, RandomPurpose.Calibration));
         using var engine = new BoltzmannEngine(calibration.Weights, torch.CPU);
         engine.Run(w => HostTensors.CopyTo(
-            Layer.Gibbs(w, w["chains"], BurnIn, random), calibration.Weights["chains"]));
+            Layer.Gibbs(w, w["chains"], options.BurnIn, random), calibration.Weights["chains"]));
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
