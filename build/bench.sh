@@ -3,6 +3,7 @@
 #
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5 --method vae
+#   build/bench.sh boltzmann --data ../shared/data/images/mnist --measure likelihood --options '{"Epochs":60,"LearningRate":5e-3}'
 #   build/bench.sh calibration
 #   build/bench.sh memory
 #   build/bench.sh decode

@@ -13,6 +13,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GptBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
+    BoltzmannBenchmark.Command(),
     ImageBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),

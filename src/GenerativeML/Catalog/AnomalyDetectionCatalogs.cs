@@ -156,6 +156,16 @@ public static class DensityCatalog
             PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
         });
     }
+
+    /// <summary>
+    /// Creates a <see cref="RestrictedBoltzmannMachineTrainer"/> that detects anomalies: rows of a high free energy.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public static RestrictedBoltzmannMachineTrainer RestrictedBoltzmannMachine(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RestrictedBoltzmannMachineOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 }
 
 /// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>

@@ -149,6 +149,31 @@ public sealed class GenerativeCatalog
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
 
+    /// <summary>
+    /// Creates a <see cref="BoltzmannMachineTrainer"/>, which learns to score and generate rows of few zeros and ones.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public BoltzmannMachineTrainer BoltzmannMachine(BoltzmannMachineOptions? options = null) =>
+        new(_environment, options.Scoring());
+
+    /// <summary>
+    /// Creates a <see cref="DeepBeliefNetworkTrainer"/>, which learns to score, generate and encode rows; or with a label to
+    /// classify them, in columns that <c>MulticlassClassification.Evaluate</c> reads.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public DeepBeliefNetworkTrainer DeepBeliefNetwork(DeepBeliefNetworkOptions? options = null) =>
+        new(_environment, options.Scoring(detects: options?.LabelColumnName is not null));
+
+    /// <summary>
+    /// Creates a <see cref="RestrictedBoltzmannMachineTrainer"/>, which learns to score, generate and encode rows.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public RestrictedBoltzmannMachineTrainer RestrictedBoltzmannMachine(RestrictedBoltzmannMachineOptions? options = null) =>
+        new(_environment, options.Scoring());
+
     /// <summary>Creates a <see cref="TabularGanTrainer"/>, which learns to generate rows of mixed columns.</summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>

@@ -13,15 +13,16 @@ internal enum VectorOutputs
     Latent = 8,
     LatentDeviation = 16,
     AnomalyMap = 32,
+    Class = 64,
 }
 
 /// <summary>Where results go, (rows × width); an empty one is not asked for.</summary>
 internal readonly record struct VectorResults(
     Memory<float> Score, Memory<float> FeatureScore, Memory<float> Reconstruction, Memory<float> Latent,
-    Memory<float> LatentDeviation, Memory<float> AnomalyMap = default)
+    Memory<float> LatentDeviation, Memory<float> AnomalyMap = default, Memory<float> Class = default)
 {
     /// <summary>All, in the order of the flags of <see cref="VectorOutputs"/>.</summary>
-    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation, AnomalyMap];
+    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation, AnomalyMap, Class];
 
     /// <summary>What is asked for.</summary>
     public VectorOutputs Wanted => (VectorOutputs)All.Select((o, i) => o.IsEmpty ? 0 : 1 << i).Sum();
@@ -38,19 +39,22 @@ internal sealed class TrainedVector : IDisposable
     public const float ChangedConstant = 1e6f;
 
     // One pass for each set of outputs: ONNX Runtime and torch both compute all that a pass has.
-    private static readonly string[] s_names = [.. Enumerable.Range(0, 64).Select(wanted => $"rows {wanted}")];
+    private static readonly string[] s_names = [.. Enumerable.Range(0, 128).Select(wanted => $"rows {wanted}")];
 
     private readonly InferenceCache _inference;
 
     public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
-        Network = network;
+        (Network, Device) = (network, device);
         _inference = new InferenceCache(weights, device, fallbackToCpu);
         Features = VectorNetwork.FeatureScaler(weights);
         Conditions = network.ConditionScaler(weights);
     }
 
     public VectorNetwork Network { get; }
+
+    /// <summary>Where it is to compute.</summary>
+    public ComputeDevice Device { get; }
 
     public HostWeights Weights => _inference.Weights;
 
@@ -209,7 +213,7 @@ internal sealed class TrainedVector : IDisposable
     private void Standardize(RowBlock block, int count, Span<float> z, Span<float> c)
     {
         Features.Apply(block.Singles(0)[..(count * Width)], z);
-        for (int f = 1, at = 0; f < block.Fields.Count; at += block.Fields[f++].Width)
+        for (int f = 1, at = 0; f <= Network.Input.ConditionWidths.Count; at += block.Fields[f++].Width)
         {
             for (int row = 0; row < count; row++)
                 block.SingleRow(f, row).CopyTo(c[(row * ConditionWidth + at)..]);
@@ -262,6 +266,8 @@ internal sealed class TrainedVector : IDisposable
             }
             if (Wants(VectorOutputs.AnomalyMap))
                 outputs.Add(((IAnomalyMapper)network).AnomalyMap(w, rows));
+            if (Wants(VectorOutputs.Class))
+                outputs.Add(((IClassifier)network).Classify(w, rows));
             return [.. outputs];
         }
 
@@ -274,9 +280,10 @@ internal sealed class TrainedVector : IDisposable
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            int next = 1;
+            int next = 0;
+            T normal = sampler.NormalWidth > 0 ? inputs[next++] : default;
             T? uniform = sampler.UniformWidth > 0 ? inputs[next++] : null;
-            return [sampler.Sample(w, inputs[0], uniform, conditional ? inputs[next] : null)];
+            return [sampler.Sample(w, normal, uniform, conditional ? inputs[next] : null)];
         }
     }
 }

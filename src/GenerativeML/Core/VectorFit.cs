@@ -186,15 +186,15 @@ internal static class VectorFit
             throw new InvalidOperationException(
                 $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
         }
+        RowField[] conditions = [.. source.Fields.Skip(1).Take(options.Columns.Conditions.Count)];
         var input = new VectorInput
         {
             Width = source.Fields[0].Width,
             Image = source.Fields[0].Image,
-            ConditionWidths = [.. source.Fields.Skip(1).Select(f => f.Width)],
-            ConditionCategories = source.Fields.All(f => f.Categories is null)
-                ? []
-                : [.. source.Fields.Skip(1).Select(f => f.Categories)],
-            ConditionRows = source.Fields.Count > 1 ? samples[0].Count : 0,
+            ConditionWidths = [.. conditions.Select(f => f.Width)],
+            ConditionCategories = conditions.All(f => f.Categories is null) ? [] : [.. conditions.Select(f => f.Categories)],
+            ConditionRows = conditions.Length > 0 ? samples[0].Count : 0,
+            Classes = options.Columns.Class is null ? 0 : source.Fields[^1].Width,
             Seed = seed,
         };
         return new(input, moments, samples, trainingRows);
@@ -234,7 +234,7 @@ internal static class VectorFit
 
         TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
             options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
-            [("family", network.GetType().Name), ("input", network.Input), .. more]);
+            [("family", network.GetType().Name), ("input", network.Input), .. more]) with { Phases = network.Phases };
     }
 
     // The samples of all fields are of the same rows: they draw the same numbers.

@@ -20,6 +20,9 @@ internal sealed record VectorInput
     /// <summary>Of each condition that is a number taken for a category its values, ascending; else null.</summary>
     public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
 
+    /// <summary>Classes of a label that training reads, K; zero without one.</summary>
+    public int Classes { get; init; }
+
     /// <summary>Training rows whose conditions are stored, to draw from; zero without conditions.</summary>
     public int ConditionRows { get; init; }
 
@@ -37,6 +40,7 @@ internal sealed record VectorInput
             && Width is >= 1 and <= MaxWidth
             && ConditionWidths.Count <= MaxWidth && ConditionWidths.All(w => w is >= 1 and <= MaxWidth)
             && Width + ConditionWidths.Sum(w => (long)w) <= MaxWidth
+            && Classes is >= 0 and <= MaxWidth
             && ConditionRows is >= 0 and <= VectorFit.SampleRows
             && ConditionWidths.Count > 0 == ConditionRows > 0
             && (ConditionCategories.Count == 0 || ConditionCategories.Count == ConditionWidths.Count)
@@ -104,10 +108,18 @@ internal interface IEncoder
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network that says which class rows are of.</summary>
+internal interface IClassifier
+{
+    /// <summary>Rows (B, D) → the probability of each class, (B, K).</summary>
+    T Classify<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>;
+}
+
 /// <summary>A network that makes rows.</summary>
 internal interface ISampler
 {
-    /// <summary>Standard normal numbers that a row is made of.</summary>
+    /// <summary>Standard normal numbers that a row is made of; where there are none, what is given in their place counts for nothing.</summary>
     int NormalWidth { get; }
 
     /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>
@@ -125,6 +137,9 @@ internal interface ISampler
 internal sealed record VectorStep(
     Scope<TorchTensor> Weights, torch.Tensor Rows, torch.Tensor? Condition, int Update, StepContext Step)
 {
+    /// <summary>The class of each row, (B, K): one where it is, zeros where it is not known; null without a label.</summary>
+    public torch.Tensor? Class { get; init; }
+
     /// <summary>The rows as forward passes take them.</summary>
     public VectorRows<TorchTensor> Inputs => new(Rows, Condition is { } condition ? new TorchTensor(condition) : default(TorchTensor?));
 }
@@ -178,6 +193,11 @@ internal abstract class VectorNetwork(VectorInput input) : Network
 
     /// <summary>The tensors of the scaler of conditions, whose limit is the same for all.</summary>
     public static (string Mean, string Scale) ConditionScalerNames => (ConditionMean, ConditionScale);
+
+    /// <summary>
+    /// Parts of a run, as long as each other, whose learning rate begins anew and reaches such a share of the option's.
+    /// </summary>
+    public virtual IReadOnlyList<double> Phases => [1];
 
     /// <summary>What is known of the input.</summary>
     public VectorInput Input => input;
@@ -265,7 +285,9 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>The scaler of each field.</summary>
     public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
     [
-        .. rows.Moments.Select((moments, f) => f == 0 ? ScalerOf(rows) : VectorScaler.Of(moments, rows.Samples[f])),
+        .. rows.Moments.Select((moments, f) => f == 0 ? ScalerOf(rows)
+            : f <= input.ConditionWidths.Count ? VectorScaler.Of(moments, rows.Samples[f])
+            : VectorScaler.Of(new float[input.Classes], 1)),
     ];
 
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
@@ -289,15 +311,15 @@ internal abstract class VectorNetwork(VectorInput input) : Network
         }
     }
 
-    // All fields but the first are conditions, side by side: (B, C).
-    private static VectorStep Step(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
+    // All fields but the first are conditions, side by side: (B, C); but for a class, which is the last.
+    private VectorStep Step(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
-        torch.Tensor? condition = batch.Fields.Count switch
+        torch.Tensor? condition = input.ConditionWidths.Count switch
         {
-            1 => null,
-            2 => batch[1],
-            _ => torch.cat([.. batch.Fields.Skip(1)], 1),
+            0 => null,
+            1 => batch[1],
+            int count => torch.cat([.. batch.Fields.Skip(1).Take(count)], 1),
         };
-        return new(w, batch[0], condition, update, step);
+        return new(w, batch[0], condition, update, step) { Class = input.Classes > 0 ? batch[batch.Fields.Count - 1] : null };
     }
 }

@@ -18,12 +18,12 @@ internal static class VectorOnnx
         VectorColumns columns = state.Options.Columns;
         (string? Name, VectorOutputs Flag)[] values =
         [
-            (columns.Score, VectorOutputs.Score), (columns.FeatureScore, VectorOutputs.FeatureScore),
+            (columns.Score, network.Input.Classes > 0 ? VectorOutputs.Class : VectorOutputs.Score), (columns.FeatureScore, VectorOutputs.FeatureScore),
             (columns.Reconstruction, VectorOutputs.Reconstruction), (columns.Latent, VectorOutputs.Latent),
             (columns.LatentDeviation, VectorOutputs.LatentDeviation), (columns.AnomalyMap, VectorOutputs.AnomalyMap),
         ];
         values = Array.FindAll(values, value => value.Name is not null
-            || value.Flag == VectorOutputs.Score && (columns.PredictedLabel ?? columns.PValue) is not null);
+            || value.Flag is VectorOutputs.Score or VectorOutputs.Class && (columns.PredictedLabel ?? columns.PValue) is not null);
         if (values.Length == 0)
             throw new NotSupportedException("The model adds no column to rows: there is nothing to write.");
         if (values.FirstOrDefault(value => network.RequiresTorch(value.Flag)) is { Name: string searched })
@@ -31,6 +31,7 @@ internal static class VectorOnnx
             throw new NotSupportedException(
                 $"Column '{searched}' is found by a search along gradients, which an ONNX graph cannot compute.");
         }
+        Array.Sort(values, (a, b) => a.Flag.CompareTo(b.Flag)); // as a pass gives them
         VectorOutputs wanted = values.Aggregate(VectorOutputs.None, (all, value) => all | value.Flag);
 
         var graph = new OnnxExport(
@@ -55,6 +56,15 @@ internal static class VectorOnnx
             result += unknown;
             if (name is not null)
                 graph.Output(Free(name), result, OnnxType.Float, Rows);
+            if (flag == VectorOutputs.Class && columns.PredictedLabel is string predicted)
+            {
+                OnnxTensor place = graph.Node("ArgMax", [-1, 1], [results[i]], ("axis", -1));
+                OnnxTensor key = graph.Node("Cast", [-1, 1], [place], ("to", (int)OnnxType.Float)) + 1f;
+                // Of a row that is not known there is none, which is zero.
+                OnnxTensor isNaN = graph.Node("IsNaN", [-1, 1], [unknown]);
+                key = graph.Node("Where", [-1, 1], [isNaN, graph.Constant(0), key]);
+                graph.Output(Free(predicted), graph.Node("Cast", [-1, 1], [key], ("to", (int)OnnxType.Int64)), OnnxType.Int64, Rows);
+            }
             if (flag == VectorOutputs.Score && columns.PredictedLabel is string label)
             {
                 // A score of NaN is strange, too.
@@ -81,7 +91,9 @@ internal static class VectorOnnx
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
         string[] names = [.. state.Fields.Select(f => f.Name)];
         var graph = new OnnxExport(state.Model.Weights, names);
-        List<OnnxTensor> inputs = [Random("random_normal", sampler.NormalWidth)];
+        List<OnnxTensor> inputs = [];
+        if (sampler.NormalWidth > 0)
+            inputs.Add(Random("random_normal", sampler.NormalWidth));
         if (sampler.UniformWidth > 0)
             inputs.Add(Random("random_uniform", sampler.UniformWidth));
         bool conditional = names.Length > 1;

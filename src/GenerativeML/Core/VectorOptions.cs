@@ -12,8 +12,8 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>
     /// Label columns that rows depend on: rows are generated with labels that are asked for, and scored by how unlikely
     /// they are among rows with theirs. Each is a Single, a Boolean or a key; a Single of at most twenty different
-    /// values, all whole, is taken for a category: other values than these cannot be asked for. Autoencoders and
-    /// Gaussian mixtures read none. Default: none.
+    /// values, all whole, is taken for a category: other values than these cannot be asked for. Autoencoders,
+    /// Gaussian mixtures and Boltzmann machines read none. Default: none.
     /// </summary>
     public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
 
@@ -24,15 +24,16 @@ public abstract record VectorOptions : TrainingOptions
     public string? ScoreColumnName { get; init; }
 
     /// <summary>
-    /// The column for each feature's share of the score, a vector. GANs and Gaussian mixtures have none. Default: none
-    /// is added.
+    /// The column for each feature's share of the score, a vector. GANs, Gaussian mixtures and Boltzmann
+    /// machines have none. Default: none is added.
     /// </summary>
     public string? FeatureScoreColumnName { get; init; }
 
     /// <summary>
     /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives,
     /// the decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent
-    /// search. Flows and Gaussian mixtures have none. Default: none is added.
+    /// search. Flows, Gaussian mixtures, deep belief networks and machines
+    /// whose units are all joined have none. Default: none is added.
     /// </summary>
     public string? ReconstructionColumnName { get; init; }
 
@@ -179,6 +180,9 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>The labels that rows depend on; they are read.</summary>
     public IReadOnlyList<string> Conditions { get; init; } = [];
 
+    /// <summary>The label that training reads, and that scores and predicted labels are of; null for none.</summary>
+    public string? Class { get; init; }
+
     /// <summary>What is read, for a vector and conditions of these widths: the vector first.</summary>
     public IReadOnlyList<RowField> Inputs(VectorInput input) =>
     [
@@ -195,15 +199,20 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <param name="width">Features of the input.</param>
     /// <param name="latent">Features of a latent vector.</param>
     /// <param name="images">The format of the input where it is one of images.</param>
-    public IReadOnlyList<OutputColumn> Outputs(int width, int latent, ImageFormat? images = null)
+    /// <param name="label">The label, where there is one.</param>
+    public IReadOnlyList<OutputColumn> Outputs(
+        int width, int latent, ImageFormat? images = null, VectorSchemaColumn? label = null)
     {
         bool pictures = images?.IsPicture == true;
         OutputColumn?[] columns =
         [
             PredictedLabel is null
                 ? null
+                : label is not null ? new(PredictedLabel, OutputKind.Key) { Score = ScoreAnnotation.ClassLabel, Class = label }
                 : new(PredictedLabel, OutputKind.Boolean) { Score = ScoreAnnotation.AnomalyLabel, IfUnknown = true },
-            Score is null ? null : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
+            Score is null ? null
+                : label is not null ? new(Score, OutputKind.Single, (int)label.Type.KeyCount) { Score = ScoreAnnotation.ClassScore }
+                : new(Score, OutputKind.Single) { Score = ScoreAnnotation.AnomalyScore },
             PValue is null ? null : new(PValue, OutputKind.Single),
             FeatureScore is null ? null : new(FeatureScore, OutputKind.Single, width) { SlotNamesFrom = Features },
             Reconstruction is null ? null
@@ -224,6 +233,6 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>Checks that every name can be one and that no two columns would be added under the same.</summary>
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public void Validate() => ColumnNames.Check(
-        [Features, .. Conditions],
+        [Features, .. Conditions, .. Class is null ? (string[])[] : [Class]],
         [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, AnomalyMap, Latent, LatentDeviation]);
 }

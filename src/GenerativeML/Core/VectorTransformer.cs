@@ -10,9 +10,9 @@ namespace GenerativeML;
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>These trainers</description></listheader>
 /// <item><term>Input</term><description>One vector of <see cref="float"/> of known size. No label is read, but columns
-/// of conditions may be.</description></item>
+/// of conditions may be, and by a deep belief network a label.</description></item>
 /// <item><term>Normalization</term><description>Done inside: each feature by its own mean and deviation; of zeros and
-/// ones that a VAE takes for Bernoulli only the mean.</description></item>
+/// ones that a VAE or a Boltzmann machine takes for such only the mean.</description></item>
 /// <item><term>Caching</term>
 /// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
@@ -30,7 +30,10 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
 
     private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) =>
         _options.Columns.Outputs(
-            width: 1, latent: 1, _options.Images?.Of(inputSchema, _options.FeatureColumnName, nameof(inputSchema)));
+            width: 1, latent: 1, _options.Images?.Of(inputSchema, _options.FeatureColumnName, nameof(inputSchema)),
+            _options.Columns.Class is string label
+                ? VectorSchemaColumn.Promise(inputSchema.First(column => column.Name == label))
+                : null);
 
     private protected override void CheckInput(SchemaShape inputSchema, string parameter)
     {
@@ -40,14 +43,16 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
             InputColumns.Check(inputSchema, _options.FeatureColumnName, InputKind.Vector, parameter);
         foreach (string name in _options.Columns.Conditions)
             InputColumns.Check(inputSchema, name, InputKind.Label, parameter);
+        if (_options.Columns.Class is string label)
+            InputColumns.Check(inputSchema, label, InputKind.Class, parameter);
     }
 
     private protected override TTransformer Train(IDataView input, string parameter, TrainingContext context)
     {
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
-            _options.Images, _options.CancellationToken);
-        var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image); // it may refuse a column: that is said before any work
+            _options.Images, _options.Columns.Class, _options.CancellationToken);
+        var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
@@ -217,6 +222,7 @@ internal sealed record VectorModelState(
             Calibration = CalibrationScores.Load(saved.Calibration, options.Columns.PValue),
         };
         saved.Schema.Check(state.Fields);
+        saved.Schema.CheckClass(saved.Input.Classes, options.Columns.Class);
         if (replacement?.Fits(state.Fields) == false)
             throw new FormatException("The saved model's replacements for NaN do not fit its input.");
         return state;

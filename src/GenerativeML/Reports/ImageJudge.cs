@@ -107,7 +107,7 @@ internal sealed class ImageJudge : IDisposable
         var format = new ImageFormat(options.ImageShape, options.Resize);
         var source = new DataViewRowSource(
             real, [column], NonFiniteValues.DropRow, nameof(real), options.LabelColumnName is { } label ? [label] : [],
-            format, options.CancellationToken);
+            format, cancellation: options.CancellationToken);
         source.FindCategories();
         if (options.LabelColumnName is not null && source.Fields[1] is { Width: 1, Categories: null })
         {

@@ -21,7 +21,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly SeededRandom _random;
     private readonly ProgressReporter _reporter;
     private readonly CheckpointStore? _checkpoints;
-    private readonly long _batchesPerEpoch, _steps;
+    private readonly long _batchesPerEpoch, _steps, _phase; // batches, and steps of the run and of a phase
 
     private int _uncollected;
 
@@ -39,8 +39,9 @@ internal sealed class TrainingLoop : IDisposable
             _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
         _steps = run.Steps ?? checked(_batchesPerEpoch * run.Epochs);
+        _phase = Math.Max(1, _steps / run.Phases.Count);
         _rate = new LearningRate(
-            run.LearningRate, run.Options.Schedule, _steps, (long)(run.Options.WarmupFraction * _steps), run.RateFloor);
+            run.LearningRate, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
             u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
         _best = data.ValidationRows > 0 && family.WatchesValidation
@@ -156,11 +157,17 @@ internal sealed class TrainingLoop : IDisposable
             _optimizers[u].ClearGradients();
             for (int i = 0; i < parts.Length; i++)
                 Accumulate(parts[i], u, i == 0 ? context : Context(step, RandomPurpose.Part, i), batch.Rows);
-            _optimizers[u].Step(_rate.At(step) * rule.RateScale);
+            _optimizers[u].Step(RateAt(step) * rule.RateScale);
             using IDisposable noGradient = torch.no_grad();
             _family.AfterUpdate(u, context);
         }
         CollectNumbers();
+    }
+
+    private double RateAt(long step)
+    {
+        int phase = (int)Math.Min(step / _phase, _run.Phases.Count - 1);
+        return _rate.At(Math.Min(step - phase * _phase, _phase - 1)) * _run.Phases[phase];
     }
 
     private void CollectNumbers()
@@ -250,7 +257,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_losses.Read() is { Count: > 0 } losses)
             _reported = losses;
         CheckLosses(step, _reported);
-        _reporter.Report(step, epoch + 1, _reported, _validation, _rate.At(Math.Max(0, step - 1)), _data.Waited, last);
+        _reporter.Report(step, epoch + 1, _reported, _validation, RateAt(Math.Max(0, step - 1)), _data.Waited, last);
     }
 
     private void CheckLosses(long step, IReadOnlyDictionary<string, double> losses)

@@ -47,6 +47,11 @@ internal sealed record TrainingRun
     /// <summary>Optimizer steps, where not whole epochs decide; <see cref="Epochs"/> is then rounded up.</summary>
     public long? Steps { get; init; }
 
+    /// <summary>
+    /// Parts of the run, as long as each other, whose learning rate begins anew and reaches such a share of its peak.
+    /// </summary>
+    public IReadOnlyList<double> Phases { get; init; } = [1];
+
     /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
     public int Parts { get; init; } = 1;
 

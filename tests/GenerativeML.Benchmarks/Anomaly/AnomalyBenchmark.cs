@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "bayesnet"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "bayesnet", "rbm"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -93,6 +93,11 @@ internal static class AnomalyBenchmark
         }
         if (method == "gmm")
             return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
+        if (method == "rbm")
+        {
+            return (ml, rows) => ml.AnomalyDetection.Trainers.RestrictedBoltzmannMachine(
+                Changed<RestrictedBoltzmannMachineOptions>()).Fit(rows);
+        }
         if (method == "vae")
         {
             var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;

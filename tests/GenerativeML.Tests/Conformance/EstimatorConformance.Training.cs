@@ -110,7 +110,8 @@ public sealed partial class EstimatorConformance
         "input_mean", "input_scale", "input_limit", "feature_mask", "memory", "condition_mean", "condition_scale",
         "condition_rows", "bernoulli", "bernoulli_mean", "binary", "score_noise", "coupling.0.mask", "coupling.1.mask",
         "discriminator.1.weight_u", "discriminator.1.bias", "discriminator.judgement.weight_u",
-        "discriminator.judgement.bias", "smoothing",
+        "discriminator.judgement.bias", "smoothing", "pairs", "visible_mean", "hidden_states", "first_states", "last_states",
+        "binary_mean", "drawn", "chains_0",
     ];
 
     [TestMethod]

@@ -79,6 +79,20 @@ public sealed partial class EstimatorConformance
         {
             Components = 3, Tolerance = 0, LatentColumnName = "Latent", PValueColumnName = "PValue",
         })))],
+        [Case("rbm", (ml, t) => ml.AnomalyDetection.Trainers.RestrictedBoltzmannMachine(t.On(new RestrictedBoltzmannMachineOptions
+        {
+            HiddenUnits = 5, ReconstructionColumnName = "Reconstruction", LatentColumnName = "Latent", PValueColumnName = "PValue",
+        })))],
+        [Case("boltzmann machine", (ml, t) => ml.Generative.BoltzmannMachine(t.On(new BoltzmannMachineOptions
+        {
+            HiddenUnits = 2, BinaryThreshold = 0.1, LatentColumnName = "Latent", PredictedLabelColumnName = "PredictedLabel",
+            PValueColumnName = "PValue",
+        })))],
+        [Case("deep belief network", (ml, t) => ml.Generative.DeepBeliefNetwork(t.On(new DeepBeliefNetworkOptions
+        {
+            HiddenLayers = [6, 5], LatentColumnName = "Latent", PredictedLabelColumnName = "PredictedLabel",
+            PValueColumnName = "PValue",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

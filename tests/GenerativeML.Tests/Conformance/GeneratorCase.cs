@@ -69,6 +69,12 @@ internal static class Generators
         }))),
         Vectors("gaussian mixture", (ml, t) => ml.Generative.GaussianMixture(
             t.On(new GaussianMixtureOptions { Components = 3, Tolerance = 0 })), "Features"),
+        Vectors("boltzmann machine", (ml, t) => ml.Generative.BoltzmannMachine(
+            t.On(new BoltzmannMachineOptions { HiddenUnits = 2, BinaryThreshold = 0.1 })), "Features"),
+        Vectors("deep belief network", (ml, t) => ml.Generative.DeepBeliefNetwork(
+            t.On(new DeepBeliefNetworkOptions { HiddenLayers = [6, 5], SampleSteps = 3 })), "Features"),
+        Vectors("rbm", (ml, t) => ml.Generative.RestrictedBoltzmannMachine(
+            t.On(new RestrictedBoltzmannMachineOptions { HiddenUnits = 5, SampleSteps = 3 })), "Features"),
     ];
 
     private static GeneratorCase Vectors(

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace GenerativeML.Tests.Conformance;
 
@@ -31,7 +32,7 @@ internal static class OnnxFiles
     }
 
     /// <summary>
-    /// All outputs of a file, by name, for inputs by name and width; of Booleans, ones and zeros.
+    /// All outputs of a file, by name, for inputs by name and width; of Booleans, ones and zeros; of keys, their numbers.
     /// </summary>
     public static Dictionary<string, float[]> Run(string path, int rows, Func<string, int, float[]> input)
     {
@@ -49,10 +50,12 @@ internal static class OnnxFiles
         for (int i = 0; i < results.Count; i++)
         {
             Assert.AreEqual(rows, results[i].GetTensorTypeAndShape().Shape[0]);
-            outputs[session.OutputNames[i]] = results[i].GetTensorTypeAndShape().ElementDataType
-                == Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Bool
-                ? [.. results[i].GetTensorDataAsSpan<bool>().ToArray().Select(b => b ? 1f : 0f)]
-                : results[i].GetTensorDataAsSpan<float>().ToArray();
+            outputs[session.OutputNames[i]] = results[i].GetTensorTypeAndShape().ElementDataType switch
+            {
+                TensorElementType.Bool => [.. results[i].GetTensorDataAsSpan<bool>().ToArray().Select(b => b ? 1f : 0f)],
+                TensorElementType.Int64 => [.. results[i].GetTensorDataAsSpan<long>().ToArray().Select(key => (float)key)],
+                _ => results[i].GetTensorDataAsSpan<float>().ToArray(),
+            };
         }
         Array.ForEach(values, v => v.Dispose());
         return outputs;

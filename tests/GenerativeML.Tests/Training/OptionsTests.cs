@@ -54,6 +54,12 @@ public class OptionsTests
         [new AutoencoderOptions { ReferenceRows = -1 }, "ReferenceRows"],
         [new AutoencoderOptions { ReferenceRows = 10_001 }, "ReferenceRows"],
         [new AutoencoderOptions { HiddenLayers = [.. Enumerable.Repeat(1, 65)] }, "HiddenLayers.Count"],
+        [new RestrictedBoltzmannMachineOptions { GibbsSteps = 0 }, "GibbsSteps"],
+        [new RestrictedBoltzmannMachineOptions { HiddenUnits = 0 }, "HiddenUnits"],
+        [new BoltzmannMachineOptions { HiddenUnits = 11 }, "HiddenUnits"],
+        [new BoltzmannMachineOptions { BinaryThreshold = double.NaN }, "BinaryThreshold"],
+        [new DeepBeliefNetworkOptions { HiddenLayers = [] }, "HiddenLayers.Count"],
+        [new DeepBeliefNetworkOptions { Dropout = 1 }, "Dropout"],
     ];
 
     [TestMethod]
@@ -71,6 +77,8 @@ public class OptionsTests
         Refused(new AutoencoderOptions { ConditionColumnNames = ["Kind"] }, "ConditionColumnNames");
         Refused(new GaussianMixtureOptions { ConditionColumnNames = ["Kind"] }, "ConditionColumnNames");
         Refused(new GaussianMixtureOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
+        Refused(new RestrictedBoltzmannMachineOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
+        Refused(new BoltzmannMachineOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
         Refused(new GanOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
         Refused(new RealNvpOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
 

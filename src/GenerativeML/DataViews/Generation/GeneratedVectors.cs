@@ -161,13 +161,16 @@ internal sealed record VectorSchema
     /// <summary>The vector first, then the conditions.</summary>
     public required IReadOnlyList<VectorSchemaColumn> Columns { get; init; }
 
+    /// <summary>The label of a classifier, which is not generated.</summary>
+    public VectorSchemaColumn? Class { get; init; }
+
     /// <summary>For each place in the generated schema, the number of the column there.</summary>
     public required IReadOnlyList<int> Order { get; init; }
 
-    /// <summary>Takes the columns of the training data, the vector first; of images their numbers.</summary>
-    public static VectorSchema Of(IReadOnlyList<DataViewSchema.Column> columns, ImageFormat? images) => new()
+    /// <summary>Takes the columns of the training data, the vector first, a label last; of images their numbers.</summary>
+    public static VectorSchema Of(IReadOnlyList<DataViewSchema.Column> columns, ImageFormat? images, bool labelled)
     {
-        Columns =
+        VectorSchemaColumn[] all =
         [
             .. columns.Select((c, i) => new VectorSchemaColumn
             {
@@ -175,9 +178,15 @@ internal sealed record VectorSchema
                 Type = TableType.Of(i == 0 && images is { IsPicture: true } ? (images with { IsPicture = false }).Type : c.Type)!,
                 Annotations = TableAnnotation.All(c.Annotations, c.Name),
             }),
-        ],
-        Order = [.. Enumerable.Range(0, columns.Count).OrderBy(c => columns[c].Index)],
-    };
+        ];
+        int generated = columns.Count - (labelled ? 1 : 0);
+        return new()
+        {
+            Columns = all[..generated],
+            Class = labelled ? all[^1] : null,
+            Order = [.. Enumerable.Range(0, generated).OrderBy(c => columns[c].Index)],
+        };
+    }
 
     /// <summary>The schema of generated rows, type for type and annotation for annotation.</summary>
     public DataViewSchema ToSchema(ImageFormat? images)
@@ -189,6 +198,16 @@ internal sealed record VectorSchema
             builder.AddColumn(Columns[c].Name, type, TableAnnotation.Build(Columns[c].Annotations));
         }
         return builder.ToSchema();
+    }
+
+    /// <summary>Checks the label of a schema that came from a file against the classes of the model.</summary>
+    public void CheckClass(int classes, string? column)
+    {
+        Class?.Type.Check();
+        foreach (TableAnnotation annotation in Class?.Annotations ?? [])
+            annotation.Check();
+        if ((ulong)classes != (Class?.Type.KeyCount ?? 0) || Class?.Name != column)
+            throw new FormatException("The saved model's label does not fit its classes.");
     }
 
     /// <summary>Checks a schema that came from a file against the fields of the model that came with it.</summary>
@@ -218,6 +237,23 @@ internal sealed record VectorSchemaColumn
     public required TableType Type { get; init; }
 
     public required IReadOnlyList<TableAnnotation> Annotations { get; init; }
+
+    /// <summary>What is known of a label before there is data: its annotations by their types alone.</summary>
+    public static VectorSchemaColumn Promise(SchemaShape.Column label) => new()
+    {
+        Name = label.Name,
+        Type = new(TableType.Of(label.ItemType)!.Item, KeyCount: 1),
+        Annotations =
+        [
+            .. label.Annotations.Where(a => a.Name == KeyValues && TableType.Of(a.ItemType) is not null).Select(a =>
+            {
+                TableType item = TableType.Of(a.ItemType)!;
+                bool text = TableItem.Named(item.Item).IsText;
+                return new TableAnnotation(
+                    KeyValues, item with { Dimensions = [1] }, text ? new() { Texts = [""] } : new() { Numbers = [0] });
+            }),
+        ],
+    };
 
     /// <summary>The values of a key, where they are known.</summary>
     public TableValues? Keys => Type.KeyCount > 0

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics.Tensors;
 
 namespace GenerativeML;
 
@@ -16,7 +17,7 @@ internal sealed class VectorBatchModel : IBatchModel
 
     private readonly TrainedVector _model;
     private readonly CalibrationScores? _calibration;
-    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation, _map;
+    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation, _map, _classes;
 
     public VectorBatchModel(VectorModelState state)
     {
@@ -26,7 +27,8 @@ internal sealed class VectorBatchModel : IBatchModel
         _calibration = state.Calibration;
         Inputs = state.Fields;
         Outputs = columns.Outputs(
-            network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1, network.Input.Image);
+            network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1, network.Input.Image, state.Schema.Class);
+        _classes = network.Input.Classes;
         Replacement = state.Replacement;
         Threshold = state.Threshold;
         _score = IndexOf(columns.Score);
@@ -62,6 +64,11 @@ internal sealed class VectorBatchModel : IBatchModel
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         Memory<float> scores = Values(_score), pValues = Values(_pValue);
+        if (_classes > 0)
+        {
+            RunClasses(inputs, rows, outputs, scores);
+            return;
+        }
         bool label = _label >= 0 && outputs.IsWanted(_label), silent = scores.IsEmpty && (label || !pValues.IsEmpty);
         float[] rented = ArrayPool<float>.Shared.Rent(silent ? rows : 0);
         try
@@ -87,11 +94,24 @@ internal sealed class VectorBatchModel : IBatchModel
             ArrayPool<float>.Shared.Return(rented);
         }
 
-        // Where an output of these rows goes; empty for one that is not wanted.
-        Memory<float> Values(int column) => column >= 0 && outputs.IsWanted(column)
-            ? outputs.SingleMemory(column)[..(rows * Math.Max(1, Outputs[column].Width))]
-            : default;
+        Memory<float> Values(int column) => this.Values(column, rows, outputs);
     }
+
+    // Of a classifier scores are the classes' probabilities, and the label is the most probable one.
+    private void RunClasses(RowBlock inputs, int rows, OutputBlock outputs, Memory<float> scores)
+    {
+        bool label = _label >= 0 && outputs.IsWanted(_label);
+        if (label && scores.IsEmpty)
+            scores = new float[rows * _classes];
+        _model.Compute(inputs, rows, new VectorResults { Class = scores, Latent = Values(_latent, rows, outputs) });
+        for (int row = 0; label && row < rows; row++)
+            outputs.Keys(_label)[row] = 1 + (uint)TensorPrimitives.IndexOfMax<float>(scores.Span.Slice(row * _classes, _classes));
+    }
+
+    // Where an output of these rows goes; empty for one that is not wanted.
+    private Memory<float> Values(int column, int rows, OutputBlock outputs) => column >= 0 && outputs.IsWanted(column)
+        ? outputs.SingleMemory(column)[..(rows * Math.Max(1, Outputs[column].Width))]
+        : default;
 
     public void Dispose() => _model.Dispose();
 

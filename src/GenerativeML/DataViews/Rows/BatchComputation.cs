@@ -129,10 +129,13 @@ internal sealed class OutputBlock
     /// <summary>The values of a wanted Boolean output, (rows × width).</summary>
     public Span<bool> Booleans(int column) => Values<bool>(column).Span;
 
+    /// <summary>The values of a wanted Key output, (rows × width).</summary>
+    public Span<uint> Keys(int column) => Values<uint>(column).Span;
+
     /// <summary>The values of a wanted Text output, (rows × width).</summary>
     public Span<string> Texts(int column) => Values<string>(column).Span;
 
-    /// <summary>Gives one row the outputs that say "not known": NaN, empty text, and what a Boolean says then.</summary>
+    /// <summary>Gives one row the outputs that say "not known": NaN, no key, empty text, and what a Boolean says then.</summary>
     public void SetUnknown(int row)
     {
         for (int i = 0; i < _storage.Length; i++)
@@ -142,6 +145,8 @@ internal sealed class OutputBlock
                 Array.Fill(singles, float.NaN, at, width);
             else if (_storage[i] is bool[] booleans)
                 Array.Fill(booleans, _columns[i].IfUnknown, at, width);
+            else if (_storage[i] is uint[] keys)
+                Array.Clear(keys, at, width);
             else if (_storage[i] is string[] texts)
                 Array.Fill(texts, "", at, width);
         }
@@ -157,6 +162,7 @@ internal sealed class OutputBlock
                 value = ImagePixels.ToImage(pixels.AsSpan((_first + at.Row) * width, width), image.Shape!)!),
             (float[] singles, false) => (ValueGetter<float>)((ref float value) => value = singles[_first + at.Row]),
             (bool[] booleans, false) => (ValueGetter<bool>)((ref bool value) => value = booleans[_first + at.Row]),
+            (uint[] keys, false) => (ValueGetter<uint>)((ref uint value) => value = keys[_first + at.Row]),
             (string[] texts, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
                 value = texts[_first + at.Row].AsMemory()),
             (float[] singles, true) => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
@@ -169,6 +175,7 @@ internal sealed class OutputBlock
     {
         OutputKind.Single or OutputKind.Image => new float[size],
         OutputKind.Boolean => new bool[size],
+        OutputKind.Key => new uint[size],
         _ => new string[size],
     };
 

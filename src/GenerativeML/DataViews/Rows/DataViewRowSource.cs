@@ -9,7 +9,8 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
-    IReadOnlyList<string>? labels = null, ImageFormat? images = null, CancellationToken cancellation = default)
+    IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
+    CancellationToken cancellation = default)
     : IRowSource
 {
     private const int MaxCategories = 20;
@@ -19,18 +20,19 @@ internal sealed class DataViewRowSource(
 
     private bool Drops => policy == NonFiniteValues.DropRow;
 
-    /// <summary>What is read: the vectors before the labels.</summary>
+    /// <summary>What is read: the vectors before the labels, a class last.</summary>
     public IReadOnlyList<RowField> Fields { get; private set; } =
     [
         .. columns.Select(name => images is null
             ? InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)
             : InputColumns.Describe(data.Schema, name, images, parameter)),
         .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
+        .. classColumn is null ? (RowField[])[] : [InputColumns.Describe(data.Schema, classColumn, InputKind.Class, parameter)],
     ];
 
     /// <summary>The columns that the fields are read from.</summary>
     public IReadOnlyList<DataViewSchema.Column> Columns { get; } =
-        [.. columns.Concat(labels ?? []).Select(name => data.Schema[name])];
+        [.. columns.Concat(labels ?? []).Concat(classColumn is null ? [] : [classColumn]).Select(name => data.Schema[name])];
 
     /// <summary>What takes the place of NaN and infinity, known once rows have been opened; null: nothing.</summary>
     public NonFiniteReplacement? Replacement { get; private set; }

@@ -10,13 +10,14 @@ namespace GenerativeML;
 
 /// <summary>
 /// What a model takes a column for: a vector of Single of known size; images, or such a vector; a label, in each row one
-/// Single, Boolean or key of known cardinality; or a text.
+/// Single, Boolean or key of known cardinality; a class, which is a key; or a text.
 /// </summary>
 internal enum InputKind
 {
     Vector,
     Image,
     Label,
+    Class,
     Text,
 }
 
@@ -86,6 +87,7 @@ internal static class InputColumns
             {
                 InputKind.Image when column.ItemType is ImageDataViewType => scalar,
                 InputKind.Vector or InputKind.Image => column.Kind == VectorKind.Vector && !column.IsKey && single,
+                InputKind.Class => scalar && column.IsKey,
                 InputKind.Label => scalar && (column.IsKey || single || column.ItemType is BooleanDataViewType),
                 _ => scalar && !column.IsKey && column.ItemType is TextDataViewType,
             };
@@ -107,7 +109,7 @@ internal static class InputColumns
         bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
         FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
-            ? new(name, field, width) { IsCondition = kind == InputKind.Label }
+            ? new(name, field, width) { IsCondition = kind is InputKind.Label or InputKind.Class }
             : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
@@ -116,7 +118,7 @@ internal static class InputColumns
     {
         (InputKind.Vector, VectorDataViewType vector) =>
             NumberDataViewType.Single.Equals(vector.ItemType) ? vector.Size : 0,
-        (InputKind.Label, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
+        (InputKind.Label or InputKind.Class, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
         (InputKind.Label, BooleanDataViewType) or (InputKind.Text, TextDataViewType) => 1,
         (InputKind.Label, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
         _ => 0,
@@ -128,6 +130,7 @@ internal static class InputColumns
         InputKind.Vector => "a vector of Single of known size",
         InputKind.Image => "images, or a vector of Single of known size,",
         InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
+        InputKind.Class => "a class, which is a key of known cardinality,",
         _ => "a text",
     };
 

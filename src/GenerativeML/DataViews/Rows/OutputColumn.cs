@@ -9,6 +9,7 @@ internal enum OutputKind
 {
     Single,
     Boolean,
+    Key,
     Text,
     Image,
 }
@@ -28,6 +29,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     /// <summary>What images are, for <see cref="OutputKind.Image"/>, whose width is that of their numbers.</summary>
     public ImageFormat? Image { get; init; }
 
+    /// <summary>The column of classes that a <see cref="OutputKind.Key"/> is one of, with its annotations.</summary>
+    public VectorSchemaColumn? Class { get; init; }
+
     /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
 
@@ -41,6 +45,10 @@ internal sealed record ScoreAnnotation(string ColumnKind, string ValueKind)
     public static ScoreAnnotation AnomalyScore { get; } = new("AnomalyDetection", "Score");
 
     public static ScoreAnnotation AnomalyLabel { get; } = new("AnomalyDetection", "PredictedLabel");
+
+    public static ScoreAnnotation ClassScore { get; } = new("MulticlassClassification", "Score");
+
+    public static ScoreAnnotation ClassLabel { get; } = new("MulticlassClassification", "PredictedLabel");
 }
 
 /// <summary>The types and annotations of output columns.</summary>
@@ -83,8 +91,11 @@ internal static class OutputAnnotations
                 annotations.AddPrimitiveValue("ScoreColumnKind", text, score.ColumnKind.AsMemory());
                 annotations.AddPrimitiveValue("ScoreValueKind", text, score.ValueKind.AsMemory());
             }
+            if (column.Class is { Annotations: { Count: > 0 } known })
+                annotations.Add(TableAnnotation.Build(known), name => name == "KeyValues");
             PrimitiveDataViewType item = column.Kind switch
             {
+                OutputKind.Key => new KeyDataViewType(typeof(uint), column.Class!.Type.KeyCount),
                 OutputKind.Single => NumberDataViewType.Single,
                 OutputKind.Boolean => BooleanDataViewType.Instance,
                 _ => TextDataViewType.Instance,
