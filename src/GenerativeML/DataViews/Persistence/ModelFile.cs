@@ -125,6 +125,7 @@ internal static class ModelFamilies
         [VaeTrainer.Family.Name] = VectorModelState.Loader(VaeTrainer.Family),
         [GaussianMixtureTrainer.Family.Name] = VectorModelState.Loader(GaussianMixtureTrainer.Family),
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
+        [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,

@@ -132,7 +132,10 @@ internal sealed class OutputBlock
     /// <summary>The values of a wanted Text output, (rows × width).</summary>
     public Span<string> Texts(int column) => Values<string>(column).Span;
 
-    /// <summary>Gives one row the outputs that say "not known": NaN, empty text, and what a Boolean says then.</summary>
+    /// <summary>The values of a wanted Key output, (rows × width).</summary>
+    public Span<uint> Keys(int column) => Values<uint>(column).Span;
+
+    /// <summary>Gives one row the outputs that say "not known": NaN, empty text, missing key, and what a Boolean says then.</summary>
     public void SetUnknown(int row)
     {
         for (int i = 0; i < _storage.Length; i++)
@@ -144,6 +147,8 @@ internal sealed class OutputBlock
                 Array.Fill(booleans, _columns[i].IfUnknown, at, width);
             else if (_storage[i] is string[] texts)
                 Array.Fill(texts, "", at, width);
+            else if (_storage[i] is uint[] keys)
+                Array.Clear(keys, at, width);
         }
     }
 
@@ -159,6 +164,7 @@ internal sealed class OutputBlock
             (bool[] booleans, false) => (ValueGetter<bool>)((ref bool value) => value = booleans[_first + at.Row]),
             (string[] texts, false) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
                 value = texts[_first + at.Row].AsMemory()),
+            (uint[] keys, false) => (ValueGetter<uint>)((ref uint value) => value = keys[_first + at.Row]),
             (float[] singles, true) => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
                 VBuffer<float>.Copy(singles, (_first + at.Row) * width, ref value, width)),
             _ => throw new NotSupportedException($"Output column '{_columns[output].Name}' is a vector of no numbers."),
@@ -169,6 +175,7 @@ internal sealed class OutputBlock
     {
         OutputKind.Single or OutputKind.Image => new float[size],
         OutputKind.Boolean => new bool[size],
+        OutputKind.Key => new uint[size],
         _ => new string[size],
     };
 

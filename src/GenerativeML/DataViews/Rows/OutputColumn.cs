@@ -11,6 +11,7 @@ internal enum OutputKind
     Boolean,
     Text,
     Image,
+    Key,
 }
 
 /// <summary>A column that a model adds to each row: a scalar of width zero, a vector, or an image.</summary>
@@ -24,6 +25,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
 
     /// <summary>What images are, for <see cref="OutputKind.Image"/>, whose width is that of their numbers.</summary>
     public ImageFormat? Image { get; init; }
+
+    /// <summary>How many values a key has, for <see cref="OutputKind.Key"/>.</summary>
+    public int KeyCount { get; init; } = 1;
 
     /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
@@ -84,6 +88,7 @@ internal static class OutputAnnotations
             {
                 OutputKind.Single => NumberDataViewType.Single,
                 OutputKind.Boolean => BooleanDataViewType.Instance,
+                OutputKind.Key => new KeyDataViewType(typeof(uint), column.KeyCount),
                 _ => TextDataViewType.Instance,
             };
             DataViewType type = column.Image is { } image ? image.Type : column.Width > 0 ? new VectorDataViewType(item, column.Width) : item;
