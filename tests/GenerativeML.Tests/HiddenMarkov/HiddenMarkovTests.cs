@@ -117,7 +117,7 @@ public sealed class HiddenMarkovTests
     public void The_likelihood_never_falls_and_rows_stay_distributions(
         HiddenMarkovTopology topology, CovarianceType covariance, int mixture)
     {
-        float[][] sequences = [.. new[] { 30, 1, 4, 57, 12 }.Select((length, s) => Density.TwoMoons(length, (ulong)s))];
+        float[][] sequences = [.. new[] { 12, 1, 4, 25 }.Select((length, s) => Density.TwoMoons(length, (ulong)s))];
         foreach (float[] sequence in sequences)
             sequence[0] = 1; // a value that some steps share
         double last = double.NegativeInfinity;
@@ -147,7 +147,7 @@ public sealed class HiddenMarkovTests
         HiddenMarkovModel state = new HiddenMarkovFit(
             options with { Epochs = 1, Starts = 1, Topology = topology }, input,
             new() { Seed = 3, Device = ComputeDevice.Cpu, FallbackToCpu = false }).Run(sequences);
-        for (int i = 0; i < 150; i++)
+        for (int i = 0; i < 100; i++)
         {
             (double logLikelihood, HiddenMarkovSums sums) = HiddenMarkovFit.Expect(state, sequences);
             Assert.IsTrue(logLikelihood >= last - 1e-12, $"{last} → {logLikelihood} in iteration {i}");
@@ -160,7 +160,7 @@ public sealed class HiddenMarkovTests
     [TestMethod]
     public void A_model_is_found_again_in_its_own_samples()
     {
-        IDataView vectors = Sample(s_machine, Vectors(2, [0, 0]), 6000, seed: 5);
+        IDataView vectors = Sample(s_machine, Vectors(2, [0, 0]), 4000, seed: 5);
         using HiddenMarkovTransformer found = _ml.Generative.HiddenMarkov(new() { States = 3 }).Fit(vectors);
         HiddenMarkovParameters p = found.Parameters;
         int[] order = [.. s_machine.Components!.Select(c => Enumerable.Range(0, 3)
@@ -178,7 +178,7 @@ public sealed class HiddenMarkovTests
             }
         }
 
-        IDataView keys = Sample(s_coins, Keys([1]), 20_000, seed: 2);
+        IDataView keys = Sample(s_coins, Keys([1]), 10_000, seed: 2);
         using HiddenMarkovTransformer coins = _ml.Generative.HiddenMarkov(new() { States = 2 }).Fit(keys);
         HiddenMarkovParameters q = coins.Parameters;
         int one = q.EmissionProbabilities![0][0] > 0.5 ? 0 : 1;
@@ -248,7 +248,7 @@ public sealed class HiddenMarkovTests
         TableView broken = Vectors(2, [0, 0, float.NaN, 1, 4, 1]);
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => _ml.Generative.HiddenMarkov().Fit(broken)).Message,
-            "'Features' holds values that are NaN, infinite or missing in 1 of 3 rows; the first is row 1");
+            "'Features' holds 1 values that are NaN, infinite or missing, in 1 of 3 rows; the first is NaN in slot 0 of row 1");
         using HiddenMarkovTransformer replaced = _ml.Generative.HiddenMarkov(new()
         {
             NonFiniteValues = NonFiniteValues.Replace, Parameters = s_machine, Learned = HiddenMarkovParts.None,
@@ -406,7 +406,7 @@ public sealed class HiddenMarkovTests
         using HiddenMarkovTransformer detector = _ml.AnomalyDetection.Trainers.HiddenMarkov(new()
         {
             FeatureColumnName = "Text", States = 6, SequenceLogLikelihoodColumnName = "Whole", StateColumnName = "State",
-            Contamination = 0.02, Starts = 3,
+            Contamination = 0.02, Starts = 2, Epochs = 40,
         }).Fit(Texts(usual));
         IDataView scored = detector.Transform(Texts(["abababab", "xyzxyzxyzxyz", "axbxyaby", "ab€ab", ""]));
         float[] scores = [.. scored.GetColumn<float>("Score")];
@@ -427,7 +427,7 @@ public sealed class HiddenMarkovTests
         TableView series = new TableView(200).AddVector("Features", 6, row =>
             [.. Enumerable.Range(0, 6).Select(t => (row % 2 == 0 ? t : 5 - t) + 0.1f * MathF.Sin(row * 7 + t * t))]);
         using HiddenMarkovTransformer curves = _ml.AnomalyDetection.Trainers.HiddenMarkov(
-            new() { FeaturesPerStep = 1, States = 12, Contamination = 0.02 }).Fit(series);
+            new() { FeaturesPerStep = 1, States = 12, Contamination = 0.02, Starts = 2, Epochs = 40 }).Fit(series);
         TableView odd = new TableView(3).AddVector("Features", 6, row =>
             row == 0 ? [0, 1, 2, 3, 4, 5] : row == 1 ? [5, 4, 3, 2, 1, 0] : [0, 1, 2, 2, 1, 0]);
         float[] strange = [.. curves.Transform(odd).GetColumn<float>("Score")];

@@ -15,12 +15,13 @@ internal sealed class HiddenMarkovFit(
     private const int FirstIterations = 10; // of each start, before the best goes on
     private const int MaxParts = 16;
 
-    private readonly CancellationToken _stop = options.CancellationToken;
-
-    /// <summary>A model of sequences; from another one, or from the likeliest of several starts.</summary>
-    public HiddenMarkovModel Run(IReadOnlyList<float[]> sequences, HiddenMarkovModel? from = null, bool report = true)
+    /// <summary>
+    /// A model of sequences, from the likeliest of several starts. One that is not reported on is there to calibrate
+    /// another one: when that was stopped and is to be returned, it takes no more time, either.
+    /// </summary>
+    public HiddenMarkovModel Run(IReadOnlyList<float[]> sequences, bool report = true)
     {
-        HiddenMarkovModel model = from ?? Begin(sequences);
+        HiddenMarkovModel model = Begin(sequences, report);
         if (options.Learned == HiddenMarkovParts.None)
             return model;
         int most = options.Epochs ?? 200;
@@ -28,9 +29,8 @@ internal sealed class HiddenMarkovFit(
         var progress = new HiddenMarkovProgress(context, most, sequences.Sum(s => (long)s.Length / input.StepWidth));
         for (int iteration = 1; iteration <= most; iteration++)
         {
-            if (_stop.IsCancellationRequested && iteration > 1 && options.CancellationBehavior == CancellationBehavior.ReturnModel)
+            if (IsStopped(hasModel: iteration > 1 || !report))
                 break;
-            _stop.ThrowIfCancellationRequested();
             (double logLikelihood, HiddenMarkovSums sums) = Expect(model, sequences);
             model = sums.Maximize(options.Learned);
             bool settled = options.Tolerance > 0 && logLikelihood - last < options.Tolerance;
@@ -111,7 +111,15 @@ internal sealed class HiddenMarkovFit(
         return (scale, [.. Enumerable.Range(0, width).Where(j => !(square[j] > 0))]);
     }
 
-    private HiddenMarkovModel Begin(IReadOnlyList<float[]> sequences)
+    private bool IsStopped(bool hasModel)
+    {
+        bool returns = hasModel && options.CancellationBehavior == CancellationBehavior.ReturnModel;
+        if (!returns)
+            options.CancellationToken.ThrowIfCancellationRequested();
+        return options.CancellationToken.IsCancellationRequested;
+    }
+
+    private HiddenMarkovModel Begin(IReadOnlyList<float[]> sequences, bool report)
     {
         if (options.Parameters is { } given)
             return input.ToModel(given, options, sequences);
@@ -123,9 +131,8 @@ internal sealed class HiddenMarkovFit(
             var random = new SplitMix64(SplitMix64.Derive(context.Seed, RandomPurpose.Initialization, start));
             HiddenMarkovModel model = Start(sample, start, ref random);
             double reached = double.NegativeInfinity;
-            for (int i = 0; i < FirstIterations && options.Starts > 1; i++)
+            for (int i = 0; i < FirstIterations && options.Starts > 1 && !IsStopped(hasModel: !report); i++)
             {
-                _stop.ThrowIfCancellationRequested();
                 (reached, HiddenMarkovSums sums) = Expect(model, sample);
                 model = sums.Maximize(HiddenMarkovParts.All);
             }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
@@ -52,9 +53,10 @@ internal sealed record HiddenMarkovInput
     public static HiddenMarkovInput Of(DataViewSchema schema, HiddenMarkovOptions options, string parameter)
     {
         DataViewType? type = schema.GetColumnOrNull(options.FeatureColumnName)?.Type;
-        InputKind kind = type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Label : InputKind.Vector;
+        InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
+            : type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Label : InputKind.Vector;
         RowField field = InputColumns.Describe(schema, options.FeatureColumnName, kind, parameter);
-        RequireVector(options, kind);
+        RefuseGroup(options, kind);
         DataViewSchema.Column column = schema[options.FeatureColumnName];
         if (options.FeaturesPerStep is int each && field.Width % each != 0)
         {
@@ -82,10 +84,11 @@ internal sealed record HiddenMarkovInput
     {
         SchemaShape.Column? column = shape.Where(c => c.Name == options.FeatureColumnName)
             .Select(c => (SchemaShape.Column?)c).FirstOrDefault();
-        InputKind kind = column is { ItemType: TextDataViewType } ? InputKind.Text
+        InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
+            : column is { ItemType: TextDataViewType } ? InputKind.Text
             : column is { IsKey: true } ? InputKind.Label : InputKind.Vector;
         InputColumns.Check(shape, options.FeatureColumnName, kind, parameter);
-        RequireVector(options, kind);
+        RefuseGroup(options, kind);
         if (options.GroupColumnName is not string group)
             return;
         if (shape.All(c => c.Name != group))
@@ -116,7 +119,8 @@ internal sealed record HiddenMarkovInput
         bool open = options.Parameters?.Symbols is null;
         var sequences = new List<float[]>();
         var current = new List<float>();
-        long bytes = 0, bad = 0, firstBad = 0, rows = 0;
+        long bytes = 0, bad = 0, badValues = 0, rows = 0;
+        string first = "";
         DataViewSchema.Column column = data.Schema[Column.Name];
         DataViewSchema.Column? group = Group is null ? null : FindGroup(data.Schema, Group.Name, nameof(data));
         using DataViewRowCursor cursor = data.GetRowCursor(group is null ? [column] : [column, group.Value]);
@@ -130,19 +134,24 @@ internal sealed record HiddenMarkovInput
                 Close();
             int before = current.Count;
             read(current);
-            bool finite = current.Count == before
-                || float.IsFinite(TensorPrimitives.MaxMagnitude<float>(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(current)[before..]));
-            if (finite || options.NonFiniteValues == NonFiniteValues.Replace)
+            Span<float> values = CollectionsMarshal.AsSpan(current)[before..];
+            if (values.IsEmpty || float.IsFinite(TensorPrimitives.MaxMagnitude<float>(values)))
                 continue;
-            firstBad = bad++ == 0 ? rows : firstBad;
-            current.RemoveRange(before, current.Count - before);
+            for (int slot = 0; slot < values.Length; slot++)
+            {
+                if (!float.IsFinite(values[slot]) && badValues++ == 0)
+                    first = FormattableString.Invariant($"{values[slot]} in slot {slot} of row {rows}");
+            }
+            bad++;
+            if (options.NonFiniteValues != NonFiniteValues.Replace)
+                current.RemoveRange(before, current.Count - before);
         }
         Close();
         if (bad > 0 && options.NonFiniteValues == NonFiniteValues.Error)
         {
             throw new InvalidOperationException(
-                $"Column '{column.Name}' holds values that are NaN, infinite or missing in {bad} of {rows} rows; the first is row "
-                + $"{firstBad} (counted from 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to "
+                $"Column '{column.Name}' holds {badValues} values that are NaN, infinite or missing, in {bad} of {rows} rows; the "
+                + $"first is {first} (both counted from 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to "
                 + $"{NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
         }
         if (sequences.Count == 0 || sequences.All(s => s.All(float.IsNaN)))
@@ -332,11 +341,8 @@ internal sealed record HiddenMarkovInput
         static IReadOnlyList<IReadOnlyList<double>> Rows(double[] matrix, int width) => [.. matrix.Chunk(width)];
     }
 
-    private static void RequireVector(HiddenMarkovOptions options, InputKind kind)
+    private static void RefuseGroup(HiddenMarkovOptions options, InputKind kind)
     {
-        if (options.FeaturesPerStep is not null && kind != InputKind.Vector)
-            throw new InvalidOperationException(
-                $"Option {nameof(options.FeaturesPerStep)} is set, but column '{options.FeatureColumnName}' holds no vectors.");
         if (options.GroupColumnName is not null && kind == InputKind.Text)
             throw new InvalidOperationException(
                 $"Option {nameof(options.GroupColumnName)} is set, but each text of column '{options.FeatureColumnName}' is a "

@@ -9,6 +9,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class HiddenMarkovModel
 {
+    /// <summary>Exponentials below this do not count beside others, and slow a processor down as they come near zero.</summary>
+    public const double Least = -600;
+
     private readonly double[] _transitions, _backward, _logTransitions, _logBackward; // (K × K), and transposed
 
     public HiddenMarkovModel(double[] start, double[] transitions, HiddenMarkovEmissions emissions)
@@ -70,7 +73,7 @@ internal sealed class HiddenMarkovModel
         result.Clear();
         for (int i = 0; i < k; i++)
         {
-            double weight = Math.Exp(v[i] - most);
+            double weight = v[i] - most > Least ? Math.Exp(v[i] - most) : 0;
             ReadOnlySpan<double> row = matrix.AsSpan(i * k, k);
             for (int j = 0; weight > 0 && j < row.Length; j++)
                 result[j] += weight * row[j];
@@ -254,12 +257,12 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
     private void AddTransition(ReadOnlySpan<double> now, Span<double> next, double[] sums)
     {
         double most = TensorPrimitives.Max<double>(next);
-        bool fits = most < 600; // its exponential is a number, and what underflows beside it does not count
+        bool fits = most < -HiddenMarkovModel.Least; // its exponential is a number
         for (int j = 0; fits && j < _states; j++)
-            next[j] = Math.Exp(next[j]);
+            next[j] = next[j] > HiddenMarkovModel.Least ? Math.Exp(next[j]) : 0;
         for (int i = 0; i < _states; i++)
         {
-            double own = Math.Exp(now[i]);
+            double own = now[i] > HiddenMarkovModel.Least ? Math.Exp(now[i]) : 0;
             for (int j = 0, at = i * _states; j < _states; j++, at++)
             {
                 sums[at] += fits

@@ -182,8 +182,8 @@ public sealed record HiddenMarkovOptions : TrainingOptions
 
     /// <summary>
     /// The share of ordinary rows to be predicted as anomalies, in (0, 0.5]. Default 0.1. The threshold is taken from
-    /// rows that are new to the model: of 2000 steps or more a fifth is held back from training; of fewer, four more
-    /// models are trained, each on three quarters, and discarded.
+    /// rows that are new to a model: more models are trained, of 2000 steps or more one, without a fifth of them, of fewer
+    /// four, each on three quarters, and discarded.
     /// </summary>
     public double Contamination { get; init; } = 0.1;
 

@@ -83,11 +83,8 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
                 $"There are {options.States * options.MixtureComponents} distributions for {steps} steps: fewer would do.");
 
         var fit = new HiddenMarkovFit(options, source, context);
-        CalibrationScores? calibration = null;
-        HiddenMarkovModel? partial = null;
-        if (options.Calibrates)
-            (calibration, partial) = Calibrate(fit, source, sequences, steps, context.Seed);
-        HiddenMarkovModel model = fit.Run(sequences, partial);
+        HiddenMarkovModel model = fit.Run(sequences);
+        CalibrationScores? calibration = options.Calibrates ? Calibrate(fit, source, sequences, steps, context.Seed) : null;
         if (model.Emissions.Regularized > 0)
             context.Warning?.Invoke(
                 $"Of column '{options.FeatureColumnName}', {model.Emissions.Regularized} covariances have directions without "
@@ -99,9 +96,8 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
         });
     }
 
-    // Scores of steps, or of rows that are sequences, by models that were trained on others; of many, by one model, from
-    // which training goes on with all.
-    private static (CalibrationScores Scores, HiddenMarkovModel? Partial) Calibrate(
+    // Scores of steps, or of rows that are sequences, by models that were trained on others.
+    private static CalibrationScores Calibrate(
         HiddenMarkovFit fit, HiddenMarkovInput input, List<float[]> sequences, long steps, int seed)
     {
         // A few long sequences are cut into pieces.
@@ -114,7 +110,7 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
         if (units.Count < MinUnits)
         {
             Score(fit.Run(sequences, report: false), sequences);
-            return (new(scores), null);
+            return new(scores);
         }
         if (steps < FewSteps)
         {
@@ -124,15 +120,14 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
                     fit.Run([.. units.Where((_, u) => u % Folds != fold)], report: false),
                     units.Where((_, u) => u % Folds == fold));
             }
-            return (new(scores), null);
+            return new(scores);
         }
         int held = 0;
         double most = Math.Min(MaxHeldBack, HeldBackShare * steps) * input.StepWidth;
         for (double taken = 0; held < units.Count - 1 && taken < most; held++)
             taken += units[held].Length;
-        HiddenMarkovModel partial = fit.Run(units[held..], report: false);
-        Score(partial, units[..held]);
-        return (new(scores), partial);
+        Score(fit.Run(units[held..], report: false), units[..held]);
+        return new(scores);
 
         void Score(HiddenMarkovModel model, IEnumerable<float[]> fresh)
         {
