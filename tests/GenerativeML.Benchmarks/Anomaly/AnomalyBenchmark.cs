@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "mixture"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -48,7 +48,7 @@ internal static class AnomalyBenchmark
         };
         Option<string> method = new("--method")
         {
-            Description = "autoencoder, vae, realnvp or gmm.",
+            Description = "autoencoder, vae, realnvp, or gmm, which mixture names, too.",
             DefaultValueFactory = _ => "autoencoder",
         };
         method.AcceptOnlyFromAmong(Methods);
@@ -86,7 +86,7 @@ internal static class AnomalyBenchmark
     {
         if (method == "realnvp")
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
-        if (method == "gmm")
+        if (method is "gmm" or "mixture")
             return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
         if (method == "vae")
         {

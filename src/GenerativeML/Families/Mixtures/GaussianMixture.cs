@@ -94,7 +94,17 @@ public sealed record GaussianMixtureOptions : DetectorOptions
 /// Learns the density of rows as a mixture of normal distributions: scores rows by their log-likelihood, says how likely
 /// they are of each component (the latent vector), and generates others like them.
 /// </summary>
-/// <remarks><inheritdoc cref="RealNvpTrainer" path="/remarks"/></remarks>
+/// <remarks>
+/// <inheritdoc cref="RealNvpTrainer" path="/remarks"/>
+/// <para>
+/// A score is −log of a density in the units of the data, not of a probability: where rows lie closer together than one
+/// unit, densities are above one, log-likelihoods positive, and scores negative, and that is right.
+/// </para>
+/// <para>
+/// Generated rows can have features as they are asked for, exactly and in closed form: <c>Generate(100, where: new
+/// RowCondition().Equal("Features.3", 1.5))</c> draws the others as they are distributed then.
+/// </para>
+/// </remarks>
 public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
 {
     internal static readonly VectorFamily Family = VectorFamily.Of<GaussianMixtureOptions>(
@@ -111,7 +121,7 @@ public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
 /// the lower factor L of Σ = L·Lᵀ, to sample, and its inverse, to score; or as their diagonals.
 /// </summary>
 internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, VectorInput input)
-    : VectorNetwork(input), IScorer, IEncoder, ISampler
+    : VectorNetwork(input), IScorer, IEncoder, ISampler, IConditionalSampler
 {
     private readonly int _width = input.Width, _components = options.Components!.Value;
     private readonly int _matrices = options.CovarianceType == CovarianceType.Full ? options.Components.Value
@@ -157,6 +167,9 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
         T chosen = uniform!.Value.Chosen(w["weights"].CumulativeSum(0), _components).Unsqueeze(2); // (B, K, 1)
         return ((Transform(normal, w["factors"]) + w["means"]) * chosen).Reduce(Reduction.Sum, 1).Squeeze(1);
     }
+
+    public FeatureSampler Given(HostWeights weights, float[] features) => new GaussianMixtureCondition(
+        weights, FeatureScaler(weights).Constants, features, _matrices).Sample;
 
     // (B, D) → (B, K, D), or (B, 1, D) where all components have the same matrix.
     private T Transform<T>(T x, T factors)

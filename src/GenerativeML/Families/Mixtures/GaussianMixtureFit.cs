@@ -15,6 +15,8 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     private const int CountingPasses = 100; // to count components
 
     private readonly GaussianMixtureOptions _options;
+    private readonly long _trainingRows;
+    private readonly int _constants;
     private readonly GaussianMixtureNetwork _network;
     private readonly Device _device;
     private readonly List<(string Name, Tensor Value)> _state = [];
@@ -35,6 +37,7 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
         _varying = tensor(varying, device: _device).DetachFromDisposeScope();
         _model = _network.Declared().Tensors.ToDictionary(s => s.Name, s => Zeros(s.Name, s.Shape.ToArray()));
         _losses = Zeros("losses", 4);
+        (_trainingRows, _constants) = (rows.TrainingRows, rows.Scaler.Constants.Length);
         (_rows, _sums) = (Zeros("rows", k), Zeros("sums", k, d));
         _squares = Zeros("squares", HasMatrices ? [k, d, d] : [k, d]);
         Restart();
@@ -44,6 +47,31 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     public IReadOnlyList<(string Name, Tensor Value)> State => _state;
 
     public bool IsSettled => _options.Tolerance > 0 && LossAt(3) < _options.Tolerance;
+
+    public string? Warning
+    {
+        get
+        {
+            using DisposeScope scope = NewDisposeScope();
+            int k = _options.Components!.Value, d = (int)_varying.shape[0];
+            Tensor factors = _model["factors"];
+            Tensor variances = HasMatrices
+                ? linalg.eigvalsh(factors.reshape(-1, d, d).matmul(factors.reshape(-1, d, d).transpose(1, 2))) : factors.Squared();
+            double least = _options.Regularization!.Value + 1e-6; // of what was added little more than that is left
+            long flat = variances.amin([1]).cpu().data<double>().Count(v => v < least);
+            long few = _model["weights"].cpu().data<double>().Count(w => w * _trainingRows < 1.5);
+            string[] words =
+            [
+                _constants == 0 ? "" : $" {_constants} features have but one value, and say nothing of a row.",
+                few == 0 ? "" : $" {few} of {k} components hold at most one row: fewer would do.",
+                flat == 0 ? "" : $" {flat} of {factors.shape[0] / (HasMatrices ? d : 1)} covariances have directions without variance, "
+                    + "for lack of rows or because features are collinear: there it is "
+                    + $"{nameof(_options.Regularization)} alone, {FormattableString.Invariant($"{_options.Regularization}")}.",
+            ];
+            string all = string.Concat(words);
+            return all.Length == 0 ? null : $"Of column '{_options.FeatureColumnName}'{all}";
+        }
+    }
 
     // Of the last pass's rows, before its end set the model.
     private double MeanLoss => LossAt(2);
