@@ -87,6 +87,77 @@ public class GaussianMixtureTests
     [DataRow(CovarianceType.Tied)]
     [DataRow(CovarianceType.Diagonal)]
     [DataRow(CovarianceType.Spherical)]
+    public void With_priors_components_that_are_not_needed_empty_and_the_bound_never_falls(CovarianceType type)
+    {
+        float[] rows = new float[600];
+        var random = new SplitMix64(2);
+        NormalNumbers.Fill(ref random, rows);
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] += 30 * (i % 2 == 0 ? i / 2 % 3 : i / 2 % 3 % 2); // three clusters, in two dimensions
+        var bounds = new List<double>();
+        GaussianMixtureOptions options = new()
+        {
+            MaxComponents = 7, WeightConcentration = 1e-3, CovarianceType = type, Epochs = 600, Starts = 1, Tolerance = 0,
+        };
+        TrainedVector model = Fit(options, rows, 2);
+        float[] weights = [.. model.Weights["weights"].OrderDescending()];
+        Assert.HasCount(7, weights);
+        Assert.AreEqual(1, weights.Sum(), 1e-5);
+        Assert.IsTrue(weights[..3].All(w => Math.Abs(w - 1 / 3.0) < 0.01), string.Join(' ', weights));
+        Assert.IsTrue(weights[3..].All(w => w < 1e-4), string.Join(' ', weights));
+        // Without priors all seven share the rows.
+        TrainedVector plain = Fit(options with { Components = 7, WeightConcentration = null, Epochs = 50 }, rows, 2);
+        Assert.IsGreaterThan(4, plain.Weights["weights"].Count(w => w > 0.01));
+
+        // The bound, pass by pass.
+        float[] moons = Density.TwoMoons(300);
+        var statistics = Statistics(moons, 2);
+        var resolved = (GaussianMixtureOptions)(options with { BatchSize = 100, Starts = 1 }).Resolve(statistics);
+        using GaussianMixtureFit fit = GaussianMixtureFit.Start(resolved, statistics, torch.CPU);
+        float[] scaled = [.. moons];
+        statistics.Scaler.Apply(scaled, scaled);
+        using torch.Tensor all = torch.tensor(scaled).reshape(-1, 2);
+        for (int pass = 0; pass < 60; pass++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            fit.Observe(all);
+            fit.EndPass();
+            bounds.Add(fit.State.Single(t => t.Name == "losses").Value.data<double>()[2]);
+        }
+        for (int pass = 1; pass < bounds.Count; pass++)
+            Assert.IsTrue(bounds[pass] <= bounds[pass - 1] + 1e-9, $"{bounds[pass - 1]} → {bounds[pass]} in pass {pass}");
+        Assert.IsLessThan(bounds[0] - 1e-3, bounds[^1]);
+        Assert.AreEqual(1, Density.Integral(Fit(options with { WeightConcentration = 0.1, Epochs = 30 }, moons, 2), moons), 1e-3);
+    }
+
+    private static RowStatistics Statistics(float[] rows, int width)
+    {
+        var source = new ArrayRows(rows.Length / width, width, (i, j) => rows[i * width + j]);
+        var moments = new ColumnMoments(0, width);
+        var sample = new RowSample(0, width, 10_000, 1);
+        _ = new ObservedRows(source, new GaussianMixtureOptions(), 1, [moments, sample]);
+        return new(new VectorInput { Width = width }, [moments], [sample], rows.Length / width);
+    }
+
+    [TestMethod]
+    public void One_component_with_priors_is_the_posterior_worked_out_by_hand()
+    {
+        float[] rows = [1, 2, 4, 5, 8, 10]; // one feature; six rows
+        double mean = rows.Average(v => (double)v), deviation = Math.Sqrt(rows.Average(v => (v - mean) * (v - mean)));
+        TrainedVector model = Fit(new() { Components = 1, WeightConcentration = 2, CovarianceType = CovarianceType.Diagonal }, rows, 1);
+        // Standardised, six rows of mean 0 and variance 1 on a prior of one row: precision rows 7, their squares 6 + 1.
+        double variance = (6.0 + 1) / 7;
+        Assert.AreEqual(
+            0.5 * Math.Log(2 * Math.PI * variance) + Math.Log(deviation) + 0.5 * Math.Pow((3 - mean) / deviation, 2) / variance,
+            Trained.Scores(model, [3])[0], 1e-5);
+        Assert.Throws<ArgumentException>(() => new GaussianMixtureOptions { WeightConcentration = 1, Regularization = 0.1 }.Validate());
+    }
+
+    [TestMethod]
+    [DataRow(CovarianceType.Full)]
+    [DataRow(CovarianceType.Tied)]
+    [DataRow(CovarianceType.Diagonal)]
+    [DataRow(CovarianceType.Spherical)]
     public void Generated_rows_have_features_as_asked_for_and_the_others_as_they_are_distributed_then(CovarianceType type)
     {
         var ml = new MLContext(1);
