@@ -89,7 +89,7 @@ public class GaussianMixtureTests
     [DataRow(CovarianceType.Spherical)]
     public void With_priors_components_that_are_not_needed_empty_and_the_bound_never_falls(CovarianceType type)
     {
-        float[] rows = new float[600];
+        float[] rows = new float[240];
         var random = new SplitMix64(2);
         NormalNumbers.Fill(ref random, rows);
         for (int i = 0; i < rows.Length; i++)
@@ -97,7 +97,7 @@ public class GaussianMixtureTests
         var bounds = new List<double>();
         GaussianMixtureOptions options = new()
         {
-            MaxComponents = 7, WeightConcentration = 1e-3, CovarianceType = type, Epochs = 600, Starts = 1, Tolerance = 0,
+            MaxComponents = 7, WeightConcentration = 1e-3, CovarianceType = type, Epochs = 300, Starts = 1, Tolerance = 0,
         };
         TrainedVector model = Fit(options, rows, 2);
         float[] weights = [.. model.Weights["weights"].OrderDescending()];

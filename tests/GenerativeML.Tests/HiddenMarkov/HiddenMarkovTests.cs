@@ -336,6 +336,13 @@ public sealed class HiddenMarkovTests
         {
             CultureInfo.CurrentCulture = before;
         }
+        // A given model, of which nothing was learned, too.
+        TableView keys = Keys([1, 2, 3]);
+        using HiddenMarkovTransformer coins = Known(s_coins, keys);
+        using var stream = new MemoryStream();
+        _ml.Model.Save(coins, null, stream);
+        using var back = (HiddenMarkovTransformer)new MLContext().Model.Load(stream, out _);
+        CollectionAssert.AreEqual(ViewRows.Read(coins.Transform(keys)), ViewRows.Read(back.Transform(keys)));
         CollectionAssert.AreEqual(plain, elsewhere);
         CollectionAssert.AreEqual(plain, loaded);
     }

@@ -14,6 +14,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed record HiddenMarkovInput
 {
+    /// <summary>The most numbers of what states emit: they are held several times in training.</summary>
+    public const long MaxNumbers = 1 << 24;
+
     private const long MinBudget = 1 << 21;
 
     /// <summary>The column with its type and annotations.</summary>
@@ -243,6 +246,11 @@ internal sealed record HiddenMarkovInput
         }
     }
 
+    /// <summary>How many numbers say what states emit.</summary>
+    public long Numbers(HiddenMarkovOptions options) => options.States * (IsCategorical ? Categories
+        : options.MixtureComponents * (long)StepWidth
+            * (options.CovarianceType is CovarianceType.Full or CovarianceType.Tied ? StepWidth : 1));
+
     /// <summary>Checks what came from a file.</summary>
     /// <exception cref="FormatException">It is not sound.</exception>
     public void Check(HiddenMarkovOptions options)
@@ -261,7 +269,7 @@ internal sealed record HiddenMarkovInput
             && (Group is null || Group.Type.Dimensions is null && GroupReader.CanRead(Group.Type.ToType()))
             && Symbols.Count < 1 << 21 && (IsText || Symbols.Count == 0) && Symbols.Distinct().Count() == Symbols.Count
             && Lengths.Count > 0 && Lengths.All(length => length > 0) && options.PseudoCount is not null
-            && options.Parameters is null;
+            && options.Parameters is null && Numbers(options) <= MaxNumbers;
         if (!sound)
             throw new FormatException("The saved model's input is not sound.");
     }

@@ -33,9 +33,6 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
     private const int FewSteps = 2000, MaxHeldBack = 4000, Folds = 4, MinUnits = 10;
     private const double HeldBackShare = 0.2;
 
-    // A covariance matrix of a component is held several times in training.
-    private const long MaxCovariances = 1 << 24;
-
     private readonly HiddenMarkovOptions _options;
 
     internal HiddenMarkovTrainer(IHostEnvironment environment, HiddenMarkovOptions options)
@@ -57,14 +54,11 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
         };
         var source = HiddenMarkovInput.Of(input.Schema, options, parameter);
         int width = source.StepWidth;
-        long numbers = (long)options.States * (source.IsCategorical ? source.Categories
-            : options.MixtureComponents * (long)source.Limits(options with { CovarianceType = CovarianceType.Diagonal }).Square
-                * (options.CovarianceType is CovarianceType.Full or CovarianceType.Tied ? width : 1));
-        if (numbers > MaxCovariances)
+        if (source.Numbers(options) is > HiddenMarkovInput.MaxNumbers and long numbers)
         {
             throw new InvalidOperationException(
                 $"Column '{options.FeatureColumnName}' takes {numbers} numbers for what {options.States} states emit; at most "
-                + $"{MaxCovariances} are possible. Set {nameof(options.CovarianceType)} to {CovarianceType.Diagonal}, or reduce "
+                + $"{HiddenMarkovInput.MaxNumbers} are possible. Set {nameof(options.CovarianceType)} to {CovarianceType.Diagonal}, or reduce "
                 + "the features.");
         }
         (source, List<float[]> sequences) = source.ReadAll(input, options);
@@ -89,7 +83,10 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
             context.Warning?.Invoke(
                 $"Of column '{options.FeatureColumnName}', {model.Emissions.Regularized} covariances have directions without "
                 + $"variance, for lack of rows or of features that vary on their own: it is held at {nameof(options.MinVariance)}.");
-        return new HiddenMarkovTransformer(new HiddenMarkovRows(model, source, options with { Parameters = null })
+        return new HiddenMarkovTransformer(new HiddenMarkovRows(model, source, options with
+        {
+            Parameters = null, Learned = HiddenMarkovParts.All,
+        })
         {
             Threshold = calibration?.Threshold(options.Contamination) ?? float.PositiveInfinity,
             Calibration = options.PValueColumnName is null ? null : calibration,
