@@ -163,16 +163,16 @@ public class GaussianMixtureTests
         var ml = new MLContext(1);
         float[] rows = Density.Normal(3000);
         for (int i = 0; i < rows.Length; i += 6)
-            (rows[i], rows[i + 1]) = (rows[i] + 30, rows[i + 1] + 0.2f); // every other row
+            (rows[i], rows[i + 1]) = (2 * rows[i] - 70, rows[i + 1] + 0.2f); // every other row, more widely spread
         TableView data = new TableView(3000).AddVector("Features", 3, row => rows[(3 * row)..(3 * row + 3)]);
         using VectorGenerator model = ml.Generative.GaussianMixture(
             new() { Components = 2, CovarianceType = type, Regularization = 1e-6 }).Fit(data);
         const int count = 20_000;
-        float[][] made = [.. model.Generate(count, 5, new RowCondition().Equal("Features.0", 115)).GetColumn<float[]>("Features")];
-        Assert.IsTrue(made.All(row => row[0] == 115));
-        // By the density along the line x₀ = 115, summed over a grid of the others.
+        float[][] made = [.. model.Generate(count, 5, new RowCondition().Equal("Features.0", 112)).GetColumn<float[]>("Features")];
+        Assert.IsTrue(made.All(row => row[0] == 112));
+        // By the density along the line x₀ = 112, summed over a grid of the others.
         double mass = 0, first = 0, second = 0, square = 0;
-        TableView grid = new TableView(120 * 60).AddVector("Features", 3, row => [115, -3.3f + 0.006f * (row / 60), -9 + 0.3f * (row % 60)]);
+        TableView grid = new TableView(120 * 60).AddVector("Features", 3, row => [112, -3.3f + 0.006f * (row / 60), -9 + 0.3f * (row % 60)]);
         foreach ((float score, float[] row) in model.Transform(grid).GetColumn<float>("Score").Zip(grid.GetColumn<float[]>("Features")))
         {
             double p = Math.Exp(-score);
@@ -185,7 +185,7 @@ public class GaussianMixtureTests
 
         float[][] both = [.. model.Generate(10, 1, new RowCondition().Equal("Features.0", 100).Equal("Features.2", 1)).GetColumn<float[]>("Features")];
         Assert.IsTrue(both.All(row => row[0] == 100 && row[2] == 1));
-        CollectionAssert.AreEqual(made[7], model.Generate(10, 5, new RowCondition().Equal("Features.0", 115)).GetColumn<float[]>("Features").ElementAt(7));
+        CollectionAssert.AreEqual(made[7], model.Generate(10, 5, new RowCondition().Equal("Features.0", 112)).GetColumn<float[]>("Features").ElementAt(7));
         foreach (RowCondition impossible in (RowCondition[])[new RowCondition().Equal("Features.3", 1), new RowCondition().AtLeast("Features.0", 1), new RowCondition().Equal("Other", 1)])
             StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Generate(1, 0, impossible)).Message, "The condition '");
     }
