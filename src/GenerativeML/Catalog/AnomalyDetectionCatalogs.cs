@@ -168,6 +168,32 @@ public static class DensityCatalog
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 }
 
+/// <summary>Hidden Markov models among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class HiddenMarkovCatalog
+{
+    /// <summary>
+    /// Creates a <see cref="HiddenMarkovTrainer"/> that detects anomalies: steps of sequences that are improbable after
+    /// those before them, or texts and series that are. It adds the columns <c>Score</c> and <c>PredictedLabel</c>, or
+    /// others that the options name in their place.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public static HiddenMarkovTrainer HiddenMarkov(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, HiddenMarkovOptions? options = null)
+    {
+        options ??= new();
+        return new(MLNetInternals.EnvironmentOf(catalog), options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
+        });
+    }
+}
+
 /// <summary>GPTs among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
 public static class GptCatalog
 {

@@ -144,6 +144,25 @@ public sealed class GenerativeCatalog
     public GaussianMixtureTrainer GaussianMixture(GaussianMixtureOptions? options = null) =>
         new(_environment, options.Scoring());
 
+    /// <summary>
+    /// Creates a <see cref="HiddenMarkovTrainer"/>, which learns sequences: it adds the columns <c>State</c> and
+    /// <c>Score</c>, or others that the options name in their place.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public HiddenMarkovTrainer HiddenMarkov(HiddenMarkovOptions? options = null)
+    {
+        options ??= new();
+        return new(_environment, options with
+        {
+            ScoreColumnName = options.ScoreColumnName ?? "Score",
+            StateColumnName = options.StateColumnName ?? "State",
+        });
+    }
+
     /// <summary>Creates a <see cref="RealNvpTrainer"/>, which learns to score, generate and encode rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

@@ -129,6 +129,23 @@ internal sealed class TrainedVector : IDisposable
         Features.Undo(rows.Span[..(count * Width)]);
     }
 
+    /// <summary>What generates rows, (any × D), that have some features as they are given, (D), NaN where they are free.</summary>
+    public FeatureSampler Given(float[] features)
+    {
+        float[] scaled = new float[Width];
+        Features.Apply(features, scaled);
+        for (int j = 0; j < Width; j++)
+            scaled[j] = float.IsNaN(features[j]) ? float.NaN : scaled[j];
+        FeatureSampler sample = ((IConditionalSampler)Network).Given(Weights, scaled);
+        return (rows, seed) =>
+        {
+            sample(rows, seed);
+            Features.Undo(rows);
+            for (int i = 0; i < rows.Length; i++)
+                rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width]; // to the bit
+        };
+    }
+
     /// <summary>Draws conditions as in training rows, (count × C), and gives the same as networks see them.</summary>
     public float[] DrawConditions(Memory<float> conditions, int count, ulong seed, float[] where)
     {

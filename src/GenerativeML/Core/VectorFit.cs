@@ -209,6 +209,8 @@ internal static class VectorFit
             if (fit is not null)
             {
                 TrainingLoop.Run(fit, data, Run(rate: 0, decay: 0), device);
+                if (fit.Warning is string warning)
+                    context.Warning?.Invoke(warning);
                 var fitted = new HostWeights(network.Tensors());
                 network.SetScales(fitted, rows);
                 fit.CopyTo(fitted);

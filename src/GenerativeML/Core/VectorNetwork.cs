@@ -130,6 +130,18 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network that makes rows of which some features are given.</summary>
+internal interface IConditionalSampler
+{
+    /// <summary>
+    /// What fills standardised rows, (any × D), by a seed, given standardised features, (D), NaN where they are free.
+    /// </summary>
+    FeatureSampler Given(HostWeights weights, float[] features);
+}
+
+/// <summary>Fills rows, (any × D), by a seed.</summary>
+internal delegate void FeatureSampler(Span<float> rows, ulong seed);
+
 /// <summary>
 /// What a loss is computed of: tensors, in training mode unless this is validation; standardised rows (B, D) and scaled
 /// conditions (B, C); which update it is for, and where in the run this is.
@@ -159,6 +171,9 @@ internal interface IClosedFormFit : ITrainable, IDisposable
 
     /// <summary>Sets the model by the sums, which begin anew.</summary>
     void EndPass();
+
+    /// <summary>What the user should know of the model though it was fitted; null: nothing.</summary>
+    string? Warning => null;
 
     /// <summary>Sets the network's own tensors.</summary>
     void CopyTo(HostWeights weights);

@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "gmm", "bayesnet", "rbm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "mixture", "bayesnet", "rbm"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -91,7 +91,7 @@ internal static class AnomalyBenchmark
             BayesianNetworkOptions changed = Changed<BayesianNetworkOptions>() with { ColumnNames = ["Features"] };
             return (ml, rows) => ml.AnomalyDetection.Trainers.BayesianNetwork(changed).Fit(rows);
         }
-        if (method == "gmm")
+        if (method == "mixture")
             return (ml, rows) => ml.AnomalyDetection.Trainers.GaussianMixture(Changed<GaussianMixtureOptions>()).Fit(rows);
         if (method == "rbm")
         {

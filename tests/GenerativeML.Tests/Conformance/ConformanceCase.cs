@@ -14,6 +14,12 @@ public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions,
     /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>.</summary>
     public string Input { get; init; } = "Features";
 
+    /// <summary>
+    /// Whether it is fitted in closed form, without torch: it has no checkpoints, needs no device that a context names,
+    /// and takes columns of other types for other data.
+    /// </summary>
+    public bool IsPlain { get; init; }
+
     public override string ToString() => Name;
 
     /// <summary>

@@ -1,4 +1,7 @@
 using System.Globalization;
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 
 namespace GenerativeML.Tests;
@@ -35,6 +38,156 @@ public class GaussianMixtureTests
             sizes[Array.IndexOf(latent, latent[i..(i + 3)].Max(), i) - i]++;
         foreach ((int expected, int found) in new[] { 40, 97, 135 }.Zip(sizes.Order()))
             Assert.AreEqual(expected, found, 1, string.Join(' ', sizes));
+    }
+
+    [TestMethod]
+    public void Old_Faithful_is_found_from_the_default_start_in_nine_of_ten_seeds()
+    {
+        float[] rows = Faithful();
+        GaussianMixtureOptions options = new() { Components = 3, CovarianceType = CovarianceType.Tied, Regularization = 1e-9 };
+        double[] found = [.. Enumerable.Range(0, 10).Select(seed => -Trained.Scores(
+            Density.Fit(GaussianMixtureTrainer.Family, options, rows, 2, seed).Model, rows).Sum(s => (double)s))];
+        Assert.IsGreaterThanOrEqualTo(9, found.Count(l => Math.Abs(l + 1126.326) < 0.02), string.Join(' ', found));
+    }
+
+    [TestMethod]
+    public void Too_few_rows_collinear_and_constant_columns_and_too_many_components_are_regularised_and_said()
+    {
+        foreach (CovarianceType type in Enum.GetValues<CovarianceType>())
+        {
+            var random = new SplitMix64(3);
+            float[] few = new float[400], collinear = new float[300];
+            NormalNumbers.Fill(ref random, few);
+            NormalNumbers.Fill(ref random, collinear);
+            for (int i = 0; i < 100; i++)
+                (collinear[3 * i + 1], collinear[3 * i + 2]) = (2 * collinear[3 * i], 4);
+            string few20 = Warned(few, 20, 1), line = Warned(collinear, 3, 1), many = Warned([1, 2, 1.5f, 7, 3, 1, 4, 4], 2, 9);
+            bool matrices = type is CovarianceType.Full or CovarianceType.Tied;
+            Assert.AreEqual(matrices, few20.Contains("1 of 1 covariances have directions without variance"), few20);
+            Assert.AreEqual(matrices, line.Contains("covariances have directions without variance"), line);
+            StringAssert.Contains(line, "'Features' 1 features have but one value");
+            StringAssert.Contains(many, "4 of 4 components hold at most one row");
+            Assert.AreEqual("", Warned(Density.TwoMoons(100), 2, 2));
+
+            string Warned(float[] rows, int width, int components)
+            {
+                var warnings = new List<string>();
+                using TrainedVector model = VectorFit.Fit(
+                    new ArrayRows(rows.Length / width, width, (i, j) => rows[i * width + j]), GaussianMixtureTrainer.Family,
+                    new GaussianMixtureOptions { Components = components, CovarianceType = type },
+                    Trained.OnCpu with { Warning = warnings.Add }).Model;
+                Assert.IsTrue(Trained.Scores(model, rows).All(float.IsFinite));
+                return string.Concat(warnings);
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow(CovarianceType.Full)]
+    [DataRow(CovarianceType.Tied)]
+    [DataRow(CovarianceType.Diagonal)]
+    [DataRow(CovarianceType.Spherical)]
+    public void With_priors_components_that_are_not_needed_empty_and_the_bound_never_falls(CovarianceType type)
+    {
+        float[] rows = new float[240];
+        var random = new SplitMix64(2);
+        NormalNumbers.Fill(ref random, rows);
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] += 30 * (i % 2 == 0 ? i / 2 % 3 : i / 2 % 3 % 2); // three clusters, in two dimensions
+        var bounds = new List<double>();
+        GaussianMixtureOptions options = new()
+        {
+            MaxComponents = 7, WeightConcentration = 1e-3, CovarianceType = type, Epochs = 300, Starts = 1, Tolerance = 0,
+        };
+        TrainedVector model = Fit(options, rows, 2);
+        float[] weights = [.. model.Weights["weights"].OrderDescending()];
+        Assert.HasCount(7, weights);
+        Assert.AreEqual(1, weights.Sum(), 1e-5);
+        Assert.IsTrue(weights[..3].All(w => Math.Abs(w - 1 / 3.0) < 0.01), string.Join(' ', weights));
+        Assert.IsTrue(weights[3..].All(w => w < 1e-4), string.Join(' ', weights));
+        // Without priors all seven share the rows.
+        TrainedVector plain = Fit(options with { Components = 7, WeightConcentration = null, Epochs = 50 }, rows, 2);
+        Assert.IsGreaterThan(4, plain.Weights["weights"].Count(w => w > 0.01));
+
+        // The bound, pass by pass.
+        float[] moons = Density.TwoMoons(300);
+        var statistics = Statistics(moons, 2);
+        var resolved = (GaussianMixtureOptions)(options with { BatchSize = 100, Starts = 1 }).Resolve(statistics);
+        using GaussianMixtureFit fit = GaussianMixtureFit.Start(resolved, statistics, torch.CPU);
+        float[] scaled = [.. moons];
+        statistics.Scaler.Apply(scaled, scaled);
+        using torch.Tensor all = torch.tensor(scaled).reshape(-1, 2);
+        for (int pass = 0; pass < 60; pass++)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            fit.Observe(all);
+            fit.EndPass();
+            bounds.Add(fit.State.Single(t => t.Name == "losses").Value.data<double>()[2]);
+        }
+        for (int pass = 1; pass < bounds.Count; pass++)
+            Assert.IsTrue(bounds[pass] <= bounds[pass - 1] + 1e-9, $"{bounds[pass - 1]} → {bounds[pass]} in pass {pass}");
+        Assert.IsLessThan(bounds[0] - 1e-3, bounds[^1]);
+        Assert.AreEqual(1, Density.Integral(Fit(options with { WeightConcentration = 0.1, Epochs = 30 }, moons, 2), moons), 1e-3);
+    }
+
+    private static RowStatistics Statistics(float[] rows, int width)
+    {
+        var source = new ArrayRows(rows.Length / width, width, (i, j) => rows[i * width + j]);
+        var moments = new ColumnMoments(0, width);
+        var sample = new RowSample(0, width, 10_000, 1);
+        _ = new ObservedRows(source, new GaussianMixtureOptions(), 1, [moments, sample]);
+        return new(new VectorInput { Width = width }, [moments], [sample], rows.Length / width);
+    }
+
+    [TestMethod]
+    public void One_component_with_priors_is_the_posterior_worked_out_by_hand()
+    {
+        float[] rows = [1, 2, 4, 5, 8, 10]; // one feature; six rows
+        double mean = rows.Average(v => (double)v), deviation = Math.Sqrt(rows.Average(v => (v - mean) * (v - mean)));
+        TrainedVector model = Fit(new() { Components = 1, WeightConcentration = 2, CovarianceType = CovarianceType.Diagonal }, rows, 1);
+        // Standardised, six rows of mean 0 and variance 1 on a prior of one row: precision rows 7, their squares 6 + 1.
+        double variance = (6.0 + 1) / 7;
+        Assert.AreEqual(
+            0.5 * Math.Log(2 * Math.PI * variance) + Math.Log(deviation) + 0.5 * Math.Pow((3 - mean) / deviation, 2) / variance,
+            Trained.Scores(model, [3])[0], 1e-5);
+        Assert.Throws<ArgumentException>(() => new GaussianMixtureOptions { WeightConcentration = 1, Regularization = 0.1 }.Validate());
+    }
+
+    [TestMethod]
+    [DataRow(CovarianceType.Full)]
+    [DataRow(CovarianceType.Tied)]
+    [DataRow(CovarianceType.Diagonal)]
+    [DataRow(CovarianceType.Spherical)]
+    public void Generated_rows_have_features_as_asked_for_and_the_others_as_they_are_distributed_then(CovarianceType type)
+    {
+        var ml = new MLContext(1);
+        float[] rows = Density.Normal(3000);
+        for (int i = 0; i < rows.Length; i += 6)
+            (rows[i], rows[i + 1]) = (2 * rows[i] - 70, rows[i + 1] + 0.2f); // every other row, more widely spread
+        TableView data = new TableView(3000).AddVector("Features", 3, row => rows[(3 * row)..(3 * row + 3)]);
+        using VectorGenerator model = ml.Generative.GaussianMixture(
+            new() { Components = 2, CovarianceType = type, Regularization = 1e-6 }).Fit(data);
+        const int count = 20_000;
+        float[][] made = [.. model.Generate(count, 5, new RowCondition().Equal("Features.0", 112)).GetColumn<float[]>("Features")];
+        Assert.IsTrue(made.All(row => row[0] == 112));
+        // By the density along the line x₀ = 112, summed over a grid of the others.
+        double mass = 0, first = 0, second = 0, square = 0;
+        TableView grid = new TableView(120 * 60).AddVector("Features", 3, row => [112, -3.3f + 0.006f * (row / 60), -9 + 0.3f * (row % 60)]);
+        foreach ((float score, float[] row) in model.Transform(grid).GetColumn<float>("Score").Zip(grid.GetColumn<float[]>("Features")))
+        {
+            double p = Math.Exp(-score);
+            (mass, first, second, square) = (mass + p, first + p * row[1], second + p * row[2], square + p * row[1] * row[1]);
+        }
+        double mean = first / mass, deviation = Math.Sqrt(square / mass - mean * mean);
+        Assert.AreEqual(mean, made.Average(row => (double)row[1]), 0.03 * deviation);
+        Assert.AreEqual(deviation, Math.Sqrt(made.Average(row => Math.Pow(row[1] - mean, 2))), 0.03 * deviation);
+        Assert.AreEqual(second / mass, made.Average(row => (double)row[2]), 0.08);
+
+        float[][] both = [.. model.Generate(10, 1, new RowCondition().Equal("Features.0", 100).Equal("Features.2", 1)).GetColumn<float[]>("Features")];
+        Assert.IsTrue(both.All(row => row[0] == 100 && row[2] == 1));
+        CollectionAssert.AreEqual(made[7], model.Generate(10, 5, new RowCondition().Equal("Features.0", 112)).GetColumn<float[]>("Features").ElementAt(7));
+        foreach (RowCondition impossible in (RowCondition[])[new RowCondition().Equal("Features.3", 1), new RowCondition().AtLeast("Features.0", 1), new RowCondition().Equal("Other", 1)])
+            StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Generate(1, 0, impossible)).Message, "The condition '");
     }
 
     [TestMethod]

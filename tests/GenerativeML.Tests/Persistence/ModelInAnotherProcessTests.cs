@@ -8,6 +8,7 @@ namespace GenerativeML.Tests.Persistence;
 public sealed class ModelInAnotherProcessTests
 {
     [TestMethod]
+    [DataRow("hidden markov", false)]
     [DataRow("autoencoder", true, DisplayName = "autoencoder; torch is there and is not loaded")]
     [DataRow("autoencoder", false, DisplayName = "autoencoder; torch is not there")]
     [DataRow("vae", true, DisplayName = "VAE; torch is there and is not loaded")]
@@ -30,6 +31,7 @@ public sealed class ModelInAnotherProcessTests
             AnomalyDetectionCatalog.AnomalyDetectionTrainers trainers = ml.AnomalyDetection.Trainers;
             ITransformer chain = family == "vae"
                 ? features.Append(trainers.VariationalAutoencoder(epochs: 3)).Fit(data)
+                : family == "hidden markov" ? features.Append(trainers.HiddenMarkov(new() { Epochs = 3 })).Fit(data)
                 : features.Append(trainers.Autoencoder(epochs: 3)).Fit(data);
             using var disposable = (IDisposable)chain;
             int[] expected = Scores(chain, data);

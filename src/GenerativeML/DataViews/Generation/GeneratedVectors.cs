@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -13,6 +14,7 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
     private const int MaxValues = 1 << 20;
 
     private readonly float[] _given = VectorCondition.Resolve(where, state);
+    private readonly FeatureSampler? _sample = VectorCondition.ResolveFeatures(where, state);
 
     public DataViewSchema Schema => schema;
 
@@ -28,9 +30,11 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
 
         public int Compute(long number, int row, int wanted)
         {
-            state.Model.Generate(
-                _rows, _conditions, source.BlockRows, SplitMix64.Derive(seed, RandomPurpose.Generation, number),
-                source._given);
+            ulong own = SplitMix64.Derive(seed, RandomPurpose.Generation, number);
+            if (source._sample is { } sample)
+                sample(_rows, own);
+            else
+                state.Model.Generate(_rows, _conditions, source.BlockRows, own, source._given);
             return source.BlockRows;
         }
 
@@ -85,6 +89,8 @@ internal static class VectorCondition
         foreach (ColumnCondition condition in where.Columns)
         {
             int column = Array.FindLastIndex(fields, f => f.Name == condition.Column);
+            if (column < 1 && state.Model.Network is IConditionalSampler)
+                continue;
             if (column < 1)
             {
                 throw Impossible(
@@ -111,6 +117,39 @@ internal static class VectorCondition
             asked.CopyTo(target);
         }
         return slots;
+    }
+
+    /// <summary>
+    /// What generates rows with features of the vector as they are asked for, by the vector's name and the feature's own
+    /// or its number, as <c>Features.3</c>; null where none is. A network that does that has no condition columns.
+    /// </summary>
+    public static FeatureSampler? ResolveFeatures(RowCondition? where, VectorModelState state)
+    {
+        if (where is null || where.Columns.Length == 0 || state.Model.Network is not IConditionalSampler)
+            return null;
+        VectorSchemaColumn vector = state.Schema.Columns[0];
+        IReadOnlyList<string?> names = vector.Annotations.FirstOrDefault(a => a.Name == "SlotNames")?.Values.Texts ?? [];
+        float[] features = new float[state.Fields[0].Width];
+        Array.Fill(features, float.NaN);
+        foreach (ColumnCondition condition in where.Columns)
+        {
+            string feature = condition.Column.StartsWith(vector.Name + ".", StringComparison.Ordinal)
+                ? condition.Column[(vector.Name.Length + 1)..] : "";
+            int slot = feature.Length == 0 ? -1 : names.ToList().IndexOf(feature);
+            if (slot < 0 && !(int.TryParse(feature, NumberStyles.None, CultureInfo.InvariantCulture, out slot) && slot < features.Length))
+                throw Impossible(
+                    $"The condition {condition} cannot be met: this model has no such feature. They are '{vector.Name}.0' to "
+                    + $"'{vector.Name}.{features.Length - 1}', or are named by the vector's slots.");
+            if (condition.Values is not SomeValues { Values: [double wanted] } || !float.IsFinite((float)wanted))
+                throw Impossible($"The condition {condition} is none that this model knows: a feature is given by one number.");
+            float value = (float)wanted;
+            if (state.Model.Features.IsConstant(slot) && value != state.Model.Features.Mean(slot))
+                throw Impossible($"The condition {condition} cannot be met: all training rows have {state.Model.Features.Mean(slot).ToString(CultureInfo.InvariantCulture)} there.");
+            if (!float.IsNaN(features[slot]) && features[slot] != value)
+                throw Impossible($"No row can meet the condition {where}: it asks for two values of '{condition.Column}'.");
+            features[slot] = value;
+        }
+        return state.Model.Given(features);
     }
 
     private static float[] Slots(

@@ -36,7 +36,13 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
         throw new NotSupportedException($"Models of the family '{Family}' cannot be written as ONNX graphs.");
 
     /// <inheritdoc/>
-    bool ITransformer.IsRowToRowMapper => true;
+    bool ITransformer.IsRowToRowMapper => MapsRows;
+
+    /// <summary>Whether a row's outputs follow from that row alone.</summary>
+    private protected virtual bool MapsRows => true;
+
+    /// <summary>The rows of a view with the model's outputs; of a model that maps rows, batch by batch.</summary>
+    private protected virtual IDataView View(BatchRowMapper mapper, IDataView input) => new BatchDataView(mapper, input);
 
     /// <summary>Says which columns come out when rows of a schema go in.</summary>
     /// <param name="inputSchema">The schema of the rows that go in.</param>
@@ -53,12 +59,13 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(input);
         var mapper = new BatchRowMapper(input.Schema, _model);
-        return MLNetInternals.RefusingOnnx(new BatchDataView(mapper, input), input);
+        return MLNetInternals.RefusingOnnx(View(mapper, input), input);
     }
 
     /// <inheritdoc/>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new BatchRowMapper(inputSchema, _model);
+        MapsRows ? new BatchRowMapper(inputSchema, _model) : throw new InvalidOperationException(
+            "This model needs whole sequences of rows: it cannot map one row alone, as a prediction engine does.");
 
     /// <inheritdoc/>
     void ICanSaveModel.Save(ModelSaveContext ctx) => ModelFile.Save(ctx, Family, WriteOptions, WriteWeights);

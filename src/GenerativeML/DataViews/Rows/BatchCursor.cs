@@ -160,7 +160,7 @@ internal sealed class BatchCursor : RowCursor, IBatchPosition
     }
 }
 
-/// <summary>Keeps the values that a column passes through, for each row of all batches.</summary>
+/// <summary>Keeps the values that a column passes through, for each row of all batches; room for more is made.</summary>
 internal abstract class ColumnBuffer
 {
     /// <summary>Keeps the value of the row that the input stands on as that of row <paramref name="row"/>.</summary>
@@ -180,11 +180,13 @@ internal abstract class ColumnBuffer
 
     private sealed class ValueBuffer<T>(DataViewRow input, DataViewSchema.Column column, int capacity) : ColumnBuffer
     {
-        private readonly T[] _values = new T[capacity];
+        private T[] _values = new T[capacity];
         private readonly ValueGetter<T> _getter = input.GetGetter<T>(column);
 
         public override void Fill(int row)
         {
+            if (row >= _values.Length)
+                Array.Resize(ref _values, 2 * row);
             // A getter may reuse or dispose the object it is handed (images do); the one of an earlier batch may still
             // be in somebody's hands.
             if (!typeof(T).IsValueType)
@@ -198,10 +200,15 @@ internal abstract class ColumnBuffer
 
     private sealed class VectorBuffer<T>(DataViewRow input, DataViewSchema.Column column, int capacity) : ColumnBuffer
     {
-        private readonly VBuffer<T>[] _values = new VBuffer<T>[capacity];
+        private VBuffer<T>[] _values = new VBuffer<T>[capacity];
         private readonly ValueGetter<VBuffer<T>> _getter = input.GetGetter<VBuffer<T>>(column);
 
-        public override void Fill(int row) => _getter(ref _values[row]);
+        public override void Fill(int row)
+        {
+            if (row >= _values.Length)
+                Array.Resize(ref _values, 2 * row);
+            _getter(ref _values[row]);
+        }
 
         public override Delegate Getter(IBatchPosition at) =>
             (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => _values[at.Row].CopyTo(ref value));

@@ -139,7 +139,8 @@ internal static class InputColumns
         string name, string expected, DataViewSchema schema, string parameter) =>
         Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
 
-    private static ArgumentOutOfRangeException Missing(
+    /// <summary>The same where the names of those that there are are known.</summary>
+    public static ArgumentOutOfRangeException Missing(
         string name, string expected, IEnumerable<string> present, string parameter)
     {
         string columns = string.Join(", ", present.Take(20).Select(c => $"'{c}'"));

@@ -32,6 +32,9 @@ internal sealed record OutputColumn(string Name, OutputKind Kind, int Width = 0)
     /// <summary>The column of classes that a <see cref="OutputKind.Key"/> is one of, with its annotations.</summary>
     public VectorSchemaColumn? Class { get; init; }
 
+    /// <summary>How many values a key has, for <see cref="OutputKind.Key"/> without <see cref="Class"/>.</summary>
+    public int KeyCount { get; init; } = 1;
+
     /// <summary>What a Boolean says of a row with NaN or infinity: predicted labels say anomaly.</summary>
     public bool IfUnknown { get; init; }
 
@@ -95,7 +98,8 @@ internal static class OutputAnnotations
                 annotations.Add(TableAnnotation.Build(known), name => name == "KeyValues");
             PrimitiveDataViewType item = column.Kind switch
             {
-                OutputKind.Key => new KeyDataViewType(typeof(uint), column.Class!.Type.KeyCount),
+                OutputKind.Key =>
+                    new KeyDataViewType(typeof(uint), column.Class?.Type.KeyCount ?? (ulong)column.KeyCount),
                 OutputKind.Single => NumberDataViewType.Single,
                 OutputKind.Boolean => BooleanDataViewType.Instance,
                 _ => TextDataViewType.Instance,

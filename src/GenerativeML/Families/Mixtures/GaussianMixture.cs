@@ -36,6 +36,15 @@ public sealed record GaussianMixtureOptions : DetectorOptions
     /// <summary>The most components where their number is chosen. 1 to 1000. Default 10.</summary>
     public int MaxComponents { get; init; } = 10;
 
+    /// <summary>
+    /// With it, the mixture is fitted by variational EM (Attias 1999), with priors on all it has: on weights a Dirichlet
+    /// distribution with this many rows for each component, on means and covariances that of one row or as many as there
+    /// are features. It takes <see cref="Components"/>, or else <see cref="MaxComponents"/>, and those that are not needed
+    /// empty, the more so the smaller it is, such as 0.001. In place of <see cref="Regularization"/>. Above zero, at most
+    /// 1000. Default: none, maximum likelihood.
+    /// </summary>
+    public double? WeightConcentration { get; init; }
+
     /// <summary>The shape of the components. Default <see cref="CovarianceType.Full"/>.</summary>
     public CovarianceType CovarianceType { get; init; }
 
@@ -51,7 +60,8 @@ public sealed record GaussianMixtureOptions : DetectorOptions
     public double? Regularization { get; init; }
 
     /// <summary>
-    /// Iterations end when the mean log-likelihood of a row rises by less, in nats. Zero: never. Default 1e-5.
+    /// Iterations end when the mean log-likelihood of a row, or with a prior its bound, rises by less, in nats. Zero: never.
+    /// Default 1e-5.
     /// </summary>
     public double Tolerance { get; init; } = 1e-5;
 
@@ -71,9 +81,10 @@ public sealed record GaussianMixtureOptions : DetectorOptions
         {
             BatchSize = BatchSize ?? Math.Clamp((1 << 22) / width / most, 16, 1024),
             Epochs = Epochs ?? 200,
-            Regularization = Regularization ?? (AnomalyShare is null ? 1e-3 : 0.1),
+            Regularization = WeightConcentration is null ? Regularization ?? (AnomalyShare is null ? 1e-3 : 0.1) : null,
         };
-        long components = Components ?? GaussianMixtureFit.Choose(decided, rows);
+        long components = Components
+            ?? (WeightConcentration is null ? GaussianMixtureFit.Choose(decided, rows) : MaxComponents);
         return decided with { Components = (int)Math.Min(components, rows.TrainingRows) };
     }
 
@@ -87,6 +98,10 @@ public sealed record GaussianMixtureOptions : DetectorOptions
         OptionChecks.Within(Starts, 1, 1000);
         OptionChecks.Within(Regularization, 1e-9, 1);
         OptionChecks.NonNegativeFinite(Tolerance);
+        OptionChecks.AboveZero(WeightConcentration, 1000);
+        if (WeightConcentration is not null && Regularization is not null)
+            throw new ArgumentException(
+                $"Options {nameof(WeightConcentration)} and {nameof(Regularization)} are both set: with a prior there is none.");
     }
 }
 
@@ -94,7 +109,17 @@ public sealed record GaussianMixtureOptions : DetectorOptions
 /// Learns the density of rows as a mixture of normal distributions: scores rows by their log-likelihood, says how likely
 /// they are of each component (the latent vector), and generates others like them.
 /// </summary>
-/// <remarks><inheritdoc cref="RealNvpTrainer" path="/remarks"/></remarks>
+/// <remarks>
+/// <inheritdoc cref="RealNvpTrainer" path="/remarks"/>
+/// <para>
+/// A score is −log of a density in the units of the data, not of a probability: where rows lie closer together than one
+/// unit, densities are above one, log-likelihoods positive, and scores negative, and that is right.
+/// </para>
+/// <para>
+/// Generated rows can have features as they are asked for, exactly and in closed form: <c>Generate(100, where: new
+/// RowCondition().Equal("Features.3", 1.5))</c> draws the others as they are distributed then.
+/// </para>
+/// </remarks>
 public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
 {
     internal static readonly VectorFamily Family = VectorFamily.Of<GaussianMixtureOptions>(
@@ -111,7 +136,7 @@ public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
 /// the lower factor L of Σ = L·Lᵀ, to sample, and its inverse, to score; or as their diagonals.
 /// </summary>
 internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, VectorInput input)
-    : VectorNetwork(input), IScorer, IEncoder, ISampler
+    : VectorNetwork(input), IScorer, IEncoder, ISampler, IConditionalSampler
 {
     private readonly int _width = input.Width, _components = options.Components!.Value;
     private readonly int _matrices = options.CovarianceType == CovarianceType.Full ? options.Components.Value
@@ -157,6 +182,9 @@ internal sealed class GaussianMixtureNetwork(GaussianMixtureOptions options, Vec
         T chosen = uniform!.Value.Chosen(w["weights"].CumulativeSum(0), _components).Unsqueeze(2); // (B, K, 1)
         return ((Transform(normal, w["factors"]) + w["means"]) * chosen).Reduce(Reduction.Sum, 1).Squeeze(1);
     }
+
+    public FeatureSampler Given(HostWeights weights, float[] features) => new GaussianMixtureCondition(
+        weights, FeatureScaler(weights).Constants, features, _matrices).Sample;
 
     // (B, D) → (B, K, D), or (B, 1, D) where all components have the same matrix.
     private T Transform<T>(T x, T factors)

@@ -15,12 +15,15 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     private const int CountingPasses = 100; // to count components
 
     private readonly GaussianMixtureOptions _options;
+    private readonly long _trainingRows;
+    private readonly int _constants;
     private readonly GaussianMixtureNetwork _network;
     private readonly Device _device;
     private readonly List<(string Name, Tensor Value)> _state = [];
     private readonly Tensor _varying; // one where a feature varies, zero where it is constant, (D)
     private readonly Dictionary<string, Tensor> _model; // the tensors that the network declares
-    private readonly Tensor _losses; // of this pass the sum and its rows; of the last the mean and how it fell
+    private readonly Tensor _losses; // of this pass the sum and its rows; of the last the mean and how it fell; what priors add
+    private readonly Tensor _excess; // with priors, by how much log πₖ is more than what is expected there, (K)
     private readonly Tensor _rows, _sums, _squares; // of this pass, (K), (K, D), (K, D, D) or (K, D)
 
     // Begins on a sample of the rows, (N, D).
@@ -34,7 +37,9 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
             varying[j] = 0;
         _varying = tensor(varying, device: _device).DetachFromDisposeScope();
         _model = _network.Declared().Tensors.ToDictionary(s => s.Name, s => Zeros(s.Name, s.Shape.ToArray()));
-        _losses = Zeros("losses", 4);
+        _losses = Zeros("losses", 5);
+        _excess = Zeros("excess", k);
+        (_trainingRows, _constants) = (rows.TrainingRows, rows.Scaler.Constants.Length);
         (_rows, _sums) = (Zeros("rows", k), Zeros("sums", k, d));
         _squares = Zeros("squares", HasMatrices ? [k, d, d] : [k, d]);
         Restart();
@@ -44,6 +49,33 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     public IReadOnlyList<(string Name, Tensor Value)> State => _state;
 
     public bool IsSettled => _options.Tolerance > 0 && LossAt(3) < _options.Tolerance;
+
+    public string? Warning
+    {
+        get
+        {
+            using DisposeScope scope = NewDisposeScope();
+            int k = _options.Components!.Value, d = (int)_varying.shape[0];
+            Tensor factors = _model["factors"];
+            Tensor variances = HasMatrices
+                ? linalg.eigvalsh(factors.reshape(-1, d, d).matmul(factors.reshape(-1, d, d).transpose(1, 2))) : factors.Squared();
+            // Of what was added little more than that is left; a prior adds enough.
+            double least = _options.Regularization is double added ? added + 1e-6 : 0;
+            long flat = variances.amin([1]).cpu().data<double>().Count(v => v < least);
+            long few = _options.WeightConcentration is null
+                ? _model["weights"].cpu().data<double>().Count(w => w * _trainingRows < 1.5) : 0;
+            string[] words =
+            [
+                _constants == 0 ? "" : $" {_constants} features have but one value, and say nothing of a row.",
+                few == 0 ? "" : $" {few} of {k} components hold at most one row: fewer would do.",
+                flat == 0 ? "" : $" {flat} of {factors.shape[0] / (HasMatrices ? d : 1)} covariances have directions without variance, "
+                    + "for lack of rows or because features are collinear: there it is "
+                    + $"{nameof(_options.Regularization)} alone, {FormattableString.Invariant($"{_options.Regularization}")}.",
+            ];
+            string all = string.Concat(words);
+            return all.Length == 0 ? null : $"Of column '{_options.FeatureColumnName}'{all}";
+        }
+    }
 
     // Of the last pass's rows, before its end set the model.
     private double MeanLoss => LossAt(2);
@@ -105,8 +137,8 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     public void EndPass()
     {
         using DisposeScope scope = NewDisposeScope();
-        double mean = LossAt(0) / LossAt(1);
-        _losses.copy_(tensor([0, 0, mean, MeanLoss - mean]));
+        double mean = (LossAt(0) + LossAt(4)) / LossAt(1);
+        _losses.copy_(tensor([0, 0, mean, MeanLoss - mean, 0]));
         Update();
         foreach (Tensor sum in (Tensor[])[_rows, _sums, _squares])
             sum.Fill(0);
@@ -116,7 +148,8 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     {
         foreach ((string name, Tensor value) in _model)
         {
-            using Tensor single = value.to(ScalarType.Float32);
+            using DisposeScope scope = NewDisposeScope();
+            Tensor single = (name == "log_factors" ? value.Plus(_excess) : value).to(ScalarType.Float32);
             HostTensors.CopyTo(single, weights[name]);
         }
     }
@@ -176,7 +209,7 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     // Forgets earlier losses, since other rows follow.
     private void Restart()
     {
-        using Tensor none = tensor([0, 0, None, None]);
+        using Tensor none = tensor([0, 0, None, None, LossAt(4)]);
         _losses.copy_(none);
     }
 
@@ -201,6 +234,15 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
         TorchTensor squares = _squares, varies = _varying, counts = HasMatrices ? rows.Reshape(-1, 1, 1) : rows.Unsqueeze(1);
         TorchTensor spread = squares / counts - (HasMatrices ? step.Unsqueeze(2) * step.Unsqueeze(1) : step * step);
         double varying = _varying.sum().item<double>();
+        Tensor means = _model["means"].Plus(step.Value);
+        GaussianMixturePrior? prior = _options.WeightConcentration is double concentration
+            ? new(_options.CovarianceType, concentration, _varying, rows.Value) : null;
+        if (prior is not null)
+        {
+            (means, Tensor posterior) = prior.Update(means, spread.Value);
+            SetModel(means, posterior, prior.Weights, prior);
+            return;
+        }
         if (_options.CovarianceType == CovarianceType.Tied)
             spread = (spread * counts).Reduce(Reduction.Sum, 0) / counts.Reduce(Reduction.Sum, 0);
         if (_options.CovarianceType == CovarianceType.Spherical)
@@ -208,14 +250,26 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
         // A feature that is constant has a deviation of one, from nothing.
         Tensor added = _varying.neg().Plus(1 + _options.Regularization!.Value);
         Tensor covariance = spread.Value.Plus(HasMatrices ? added.diag() : added);
+        SetModel(means, covariance, rows.Value.div(rows.Value.sum()), prior: null);
+    }
+
+    private void SetModel(Tensor means, Tensor covariance, Tensor weights, GaussianMixturePrior? prior)
+    {
+        double varying = _varying.sum().item<double>();
         Tensor factor = HasMatrices ? linalg.cholesky(covariance) : covariance.sqrt();
         Tensor inverse = HasMatrices ? linalg.inv(factor) : factor.reciprocal();
         Tensor diagonal = HasMatrices ? inverse.diagonal(0, 1, 2) : inverse;
         Tensor logDensity = diagonal.log().mul(_varying).sum(1).Plus(-0.5 * Math.Log(2 * Math.PI) * varying);
-        Tensor means = _model["means"].Add(step), weights = rows.Value.div(rows.Value.sum());
+        Tensor expected = prior?.Expected ?? weights.log();
+        _model["means"].copy_(means);
         _model["weights"].copy_(weights);
-        _model["log_factors"].copy_(weights.log().Plus(logDensity));
+        _model["log_factors"].copy_(expected.Plus(logDensity));
         _model["white_means"].copy_(HasMatrices ? inverse.matmul(means.unsqueeze(2)).squeeze(2) : inverse.mul(means));
+        if (prior is not null)
+        {
+            _excess.copy_(weights.log().Minus(expected));
+            _losses[4].copy_(prior.Divergence(inverse, _model["white_means"]));
+        }
         _model["factors"].copy_(factor.reshape(_model["factors"].shape));
         _model["inverse_factors"].copy_(inverse.reshape(_model["factors"].shape));
     }
