@@ -1,3 +1,4 @@
+using System.Globalization;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
@@ -74,6 +75,36 @@ public sealed class ExactValueTests
             Assert.AreEqual(0, moment[i].Ticks % TimeSpan.TicksPerMinute);
         }
         Assert.IsGreaterThan(0.8, moment.Count(m => m.TimeOfDay != default) / 3000.0);
+    }
+
+    [TestMethod]
+    public void Dates_that_are_written_as_numbers_stay_dates()
+    {
+        static int Number(DateTime date) => date.Year * 10000 + date.Month * 100 + date.Day;
+        static bool IsDate(int number) => DateTime.TryParseExact(
+            number.ToString("D8", CultureInfo.InvariantCulture), "yyyyMMdd", CultureInfo.InvariantCulture,
+            DateTimeStyles.None, out _);
+        var first = new DateTime(2019, 1, 1);
+        TableView data = new TableView(1461)
+            .Add("Born", NumberDataViewType.Int32, row => Number(first.AddDays(row * 7 % 1461)))
+            .Add("Start", NumberDataViewType.Int32, row => Number(first.AddDays(row)))
+            .Add("End", NumberDataViewType.Int32, row => Number(first.AddDays(row + row % 40)))
+            .Add("Amount", NumberDataViewType.Int32, row => 20190100 + row);
+        using TabularTransformer model = Drawn(data, new TableConstraint.AtMost("Start", "End"));
+        IDataView rows = model.Generate(20_000);
+        int[] born = [.. rows.GetColumn<int>("Born")], start = [.. rows.GetColumn<int>("Start")], end = [.. rows.GetColumn<int>("End")];
+        CollectionAssert.AreEqual(Array.Empty<int>(), born.Concat(start).Concat(end).Where(n => !IsDate(n)).ToArray());
+        Assert.IsTrue(start.Zip(end).All(pair => pair.First <= pair.Second));
+        Assert.IsFalse(rows.GetColumn<int>("Amount").All(IsDate), "numbers that are not all dates are numbers");
+        // Seven months of the year have a 31st: 28 of 1461 days, without what lies between the months.
+        Assert.AreEqual(28 / 1461.0, born.Count(b => b % 100 == 31) / 20_000.0, 0.005);
+
+        born = [.. model.Generate(2000, where: new RowCondition().Between("Born", 20200200, 20200304.5)).GetColumn<int>("Born")];
+        Assert.IsTrue(born.All(b => b is >= 20200201 and <= 20200304 && IsDate(b)));
+        Assert.Contains(20200229, born);
+        StringAssert.Contains(
+            Assert.Throws<ArgumentException>(() => model.Generate(1, where: new RowCondition().Equal("Born", 20210229))).Message,
+            "dates");
     }
 
     [TestMethod]
@@ -158,9 +189,9 @@ public sealed class ExactValueTests
     /// <summary>
     /// A generator that draws each number anew within its token, as trained ones do.
     /// </summary>
-    private static TabularTransformer Drawn(IDataView data)
+    private static TabularTransformer Drawn(IDataView data, params TableConstraint[] constraints)
     {
-        PlainOptions options = new();
+        PlainOptions options = new() { Constraints = constraints };
         var table = new TrainingTable(data, new TableBinding(data.Schema, options, "input"), options, null);
         TokenTable tokens = TokenTable.Learn(table, modes: false, 1, default);
         return new TabularTransformer(new TokenDraws(tokens), table.Schema, table.Mapping);

@@ -122,7 +122,7 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
                 $"No row can meet the condition {condition}: the training rows have values from {ItemOf(field).Show(column.Min)} to"
                 + $" {ItemOf(field).Show(column.Max)}{Steps()}.");
 
-        string Steps() => NumberStep.All(column.IsTime)[column.Step] switch
+        string Steps() => column.IsCalendar ? ", all of them dates" : NumberStep.All(column.IsTime)[column.Step] switch
         {
             { Unit: 0 } => "",
             { Unit: 1 } step when !column.IsTime => $", rounded to {step.Decimals} digits after the point",
@@ -159,8 +159,12 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         }
         foreach ((int field, TableLimit limit) in limits)
         {
-            if (mapping.CombinationOf(field) is null && mapping.Plan.Differences.All(d => d.Upper != field))
-                model.Add(limit with { Column = mapping.ColumnOf(field) });
+            if (mapping.CombinationOf(field) is not null || mapping.Plan.Differences.Any(d => d.Upper == field))
+                continue;
+            TableLimit learned = limit is NumberLimit { Missing: false } dates && mapping.HasDays(field)
+                ? dates with { Min = CalendarNumber.FirstDay(dates.Min), Max = CalendarNumber.LastDay(dates.Max) }
+                : limit;
+            model.Add(learned with { Column = mapping.ColumnOf(field) });
         }
         return model;
     }

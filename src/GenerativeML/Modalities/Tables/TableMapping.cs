@@ -61,6 +61,7 @@ internal sealed record TableDifference(int Upper, IReadOnlyList<int> Lowers, Tab
             Min = Math.Min(0, column.Min - floor), // below zero only where no smaller number is there
             Max = column.Max - floor,
             IsSingle = false,
+            IsCalendar = false,
             Step = lowers.Append(upper).Max(field => data.Columns[field].Step),
         });
     }
@@ -114,7 +115,7 @@ internal sealed class TableMapping
             }
             _columnOf[f] = columns.Count;
             columns.Add(combination is null
-                ? plan.Differences.FirstOrDefault(d => d.Upper == f)?.Column ?? data.Columns[f]
+                ? plan.Differences.FirstOrDefault(d => d.Upper == f)?.Column ?? Days(data.Columns[f])
                 : new TableColumn(data.NamesOf(combination.Fields), TableColumnKind.Categorical)
                 {
                     Categories = combination.Rows.Count,
@@ -122,6 +123,13 @@ internal sealed class TableMapping
         }
         _learned = [.. Enumerable.Range(0, _columnOf.Length).Where(f => _columnOf[f] >= 0)];
         Model = new TableShape(columns, data.Label is int label ? _columnOf[label] : null);
+
+        static TableColumn Days(TableColumn column) => !column.IsCalendar ? column : column with
+        {
+            IsCalendar = false,
+            Min = CalendarNumber.LastDay(column.Min),
+            Max = CalendarNumber.LastDay(column.Max),
+        };
     }
 
     /// <summary>The columns of the data.</summary>
@@ -140,6 +148,9 @@ internal sealed class TableMapping
     public TableCombination? CombinationOf(int field) =>
         Plan.Combinations.FirstOrDefault(c => c.Fields.Contains(field));
 
+    /// <summary>Whether a field's dates, numbers without those between two months, are learned as days.</summary>
+    public bool HasDays(int field) => Data.Columns[field].IsCalendar && Plan.Differences.All(d => d.Upper != field);
+
     /// <summary>
     /// Takes the first rows of a block of data to rows of the model. A combination that was never seen is an error, or
     /// has the code −1.
@@ -147,7 +158,14 @@ internal sealed class TableMapping
     public void Encode(TableBlock data, TableBlock model, int count, bool areNew = false)
     {
         foreach (int f in _learned)
-            data[f].AsSpan(0, count).CopyTo(model[_columnOf[f]]);
+        {
+            Span<double> column = model[_columnOf[f]].AsSpan(0, count);
+            data[f].AsSpan(0, count).CopyTo(column);
+            if (!HasDays(f))
+                continue;
+            foreach (ref double value in column)
+                value = CalendarNumber.LastDay(value);
+        }
         foreach ((TableCombination combination, Dictionary<string, int> codes) in Plan.Combinations.Zip(_codes))
         {
             double[] column = model[_columnOf[combination.Fields[0]]];
@@ -171,7 +189,14 @@ internal sealed class TableMapping
     public void Decode(TableBlock model, TableBlock data, int count)
     {
         foreach (int f in _learned)
-            model[_columnOf[f]].AsSpan(0, count).CopyTo(data[f]);
+        {
+            Span<double> column = data[f].AsSpan(0, count);
+            model[_columnOf[f]].AsSpan(0, count).CopyTo(column);
+            if (!HasDays(f))
+                continue;
+            foreach (ref double value in column)
+                value = CalendarNumber.OfDay(value);
+        }
         foreach (TableCombination combination in Plan.Combinations)
         {
             double[] codes = model[_columnOf[combination.Fields[0]]];

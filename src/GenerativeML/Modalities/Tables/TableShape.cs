@@ -57,6 +57,9 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
     /// <summary>Whether numbers have the precision of Single.</summary>
     public bool IsSingle { get; init; }
 
+    /// <summary>Whether all numbers are dates, written as yyyymmdd.</summary>
+    public bool IsCalendar { get; init; }
+
     /// <summary>The level of the finest step of which all training values are multiples, and generated ones.</summary>
     public int Step { get; init; }
 
@@ -105,7 +108,8 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
                 && MissingCode is not < 0 && !(MissingCode >= Categories),
             TableColumnKind.Identifier => Categories == 0,
             _ => Kind == TableColumnKind.Continuous && Categories == 0 && double.IsFinite(Min) && double.IsFinite(Max)
-                && Min <= Max && Step >= 0 && Step < Steps.Length,
+                && Min <= Max && Step >= 0 && Step < Steps.Length
+                && !(IsCalendar && (IsTime || IsSingle || !CalendarNumber.IsDate(Min) || !CalendarNumber.IsDate(Max))),
         };
         if (!sound)
             throw new FormatException($"The saved table's column {TensorSpec.Quote(Name)} is out of range.");
@@ -113,10 +117,61 @@ internal sealed record TableColumn(string Name, TableColumnKind Kind)
 
     private double? Within(double value, NumberStep step, double min, double max)
     {
-        double rounded = OfType(step.Round(value));
+        double rounded = Rounded(value);
         if (rounded < min || rounded > max)
-            rounded = OfType(step.Round(rounded + (rounded < min ? step.Size : -step.Size)));
+            rounded = Next(rounded, rounded < min ? 1 : -1);
         return rounded >= min && rounded <= max ? rounded : null;
+
+        double Rounded(double number) =>
+            IsCalendar ? CalendarNumber.OfDay(CalendarNumber.LastDay(number)) : OfType(step.Round(number));
+
+        double Next(double number, int direction) => IsCalendar
+            ? CalendarNumber.OfDay(CalendarNumber.LastDay(number) + direction)
+            : OfType(step.Round(number + direction * step.Size));
+    }
+}
+
+/// <summary>Dates that are written as numbers, yyyymmdd, and their days, counted from the beginning of year one.</summary>
+internal static class CalendarNumber
+{
+    // Years that such numbers are about; others are rather numbers of something else.
+    private const int FirstYear = 1800, LastYear = 2299;
+
+    /// <summary>Whether a number is a date.</summary>
+    public static bool IsDate(double number) =>
+        number == Math.Floor(number) && number is >= FirstYear * 10000.0 and < (LastYear + 1) * 10000.0
+        && OfDay(LastDay(number)) == number;
+
+    /// <summary>The first day that is not before a number.</summary>
+    public static double FirstDay(double number)
+    {
+        double last = LastDay(number);
+        return OfDay(last) < number ? last + 1 : last;
+    }
+
+    /// <summary>The last day that is not after a number; NaN of NaN. The years that there are end where they end.</summary>
+    public static double LastDay(double number)
+    {
+        if (double.IsNaN(number))
+            return number;
+        int date = (int)Math.Clamp(number, FirstYear * 10000, (LastYear * 10000) + 1231), month = date / 100 % 100;
+        if (month == 0 || (month <= 12 && date % 100 == 0))
+        {
+            // Before the first of a month or of a year.
+            return LastDay(month <= 1 ? ((date / 10000) - 1) * 10000.0 + 1231 : date - 100 + 31);
+        }
+        int year = date / 10000;
+        (month, int day) = month > 12 ? (12, 31) : (month, date % 100);
+        return new DateOnly(year, month, Math.Min(day, DateTime.DaysInMonth(year, month))).DayNumber;
+    }
+
+    /// <summary>The number of a day.</summary>
+    public static double OfDay(double day)
+    {
+        if (double.IsNaN(day))
+            return day;
+        DateOnly date = DateOnly.FromDayNumber((int)Math.Clamp(day, 0, DateOnly.MaxValue.DayNumber));
+        return (date.Year * 10000) + (date.Month * 100) + date.Day;
     }
 }
 

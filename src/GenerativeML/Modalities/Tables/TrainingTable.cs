@@ -192,6 +192,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule, 
     private bool _missing;
     private double _min = double.PositiveInfinity, _max = double.NegativeInfinity;
     private int _step;
+    private bool _dates = true;
 
     /// <summary>The categories so far; null where the field is learned as numbers, or not at all.</summary>
     public CategoryIndex? Categories { get; private set; } = rule == FieldRule.Numbers ? null : new(item.IsText);
@@ -261,7 +262,8 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule, 
             ? [.. Categories.Values.Texts!.Where(text => text.Length > 0)]
             : [];
         string? personal = Kind is null ? Identifier?.PersonalData(name) ?? PersonalTexts.Recognize(name, texts) : null;
-        if (IsNamed || Identifier?.TellsRows == true)
+        bool areDates = _dates && _min < _max && !item.IsTime && !item.IsSingle;
+        if (IsNamed || (Identifier?.TellsRows == true && !areDates))
         {
             Categories = null;
             Identifier made = Identifier!.ToIdentifier(Kind);
@@ -291,6 +293,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule, 
                 Max = _max,
                 IsTime = item.IsTime,
                 IsSingle = item.IsSingle,
+                IsCalendar = areDates,
                 Step = _step,
             };
         return new TableField(column, Categories?.Values, _offset ?? 0);
@@ -305,6 +308,7 @@ internal sealed class FieldProfile(string name, TableItem item, FieldRule rule, 
         }
         (_min, _max) = (Math.Min(_min, number), Math.Max(_max, number));
         _step = NumberStep.LevelOf(number, item.IsTime, _step);
+        _dates = _dates && CalendarNumber.IsDate(number);
         if ((_offset ??= offset) != offset)
         {
             throw new InvalidOperationException(
