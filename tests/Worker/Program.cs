@@ -3,7 +3,8 @@
 // steps.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
-// GenerativeML.TestWorker leave <milliseconds>: ends so long after a thread of its own has begun to train.
+// GenerativeML.TestWorker leave <milliseconds> <training|starting|scoring>: ends so long after a thread of its own has
+// begun to do that.
 // GenerativeML.TestWorker nested: ends while a thread of its own, which is done with an inner computation, is in an
 // outer one, and prints a line in half a second.
 // GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
@@ -25,21 +26,43 @@ if (args[0] == "describe")
 if (args[0] == "leave")
 {
     var began = new ManualResetEventSlim();
-    var training = new Thread(() => VectorFit.Fit(
-        new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1))),
-        AutoencoderTrainer.Family,
-        new AutoencoderOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] },
-        new TrainingContext
-        {
-            Seed = 1,
-            Device = ComputeDevice.Cpu,
-            FallbackToCpu = false,
-            ReportInterval = TimeSpan.Zero,
-            Progress = new GenerativeML.TestWorker.Signal(began),
-        }))
+    var signalling = new TrainingContext
     {
-        IsBackground = true,
+        Seed = 1,
+        Device = ComputeDevice.Cpu,
+        FallbackToCpu = false,
+        ReportInterval = TimeSpan.Zero,
+        Progress = new GenerativeML.TestWorker.Signal(began),
     };
+    var many = new ArrayRows(20_000, 64, (i, j) => MathF.Sin(i * (j + 1)));
+    Action work = args[2] switch
+    {
+        "training" => () => VectorFit.Fit(
+            many, AutoencoderTrainer.Family,
+            new AutoencoderOptions { Epochs = 100_000, BatchSize = 512, HiddenLayers = [512, 512] }, signalling),
+        // Its starts are tried before the first step.
+        "starting" => () =>
+        {
+            began.Set();
+            VectorFit.Fit(
+                many, GaussianMixtureTrainer.Family, new GaussianMixtureOptions { Starts = 10_000, Components = 10 }, signalling);
+        },
+        _ => () =>
+        {
+            TrainedVector model = VectorFit.Fit(
+                many, AutoencoderTrainer.Family,
+                new AutoencoderOptions { Epochs = 1, ScoreColumnName = "Score" }, signalling with { Progress = null }).Model;
+            var block = new RowBlock([new RowField("Features", FieldKind.Single, 64)], 64);
+            float[] scores = new float[64];
+            began.Set();
+            while (true)
+            {
+                model.Compute(block, 64, new() { Score = scores });
+                model.Dispose(); // so that sessions are made, too
+            }
+        },
+    };
+    var training = new Thread(() => work()) { IsBackground = true };
     training.Start();
     began.Wait();
     Thread.Sleep(int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture));

@@ -65,6 +65,8 @@ internal static class VectorFit
         if (options.AnomalyShare is null)
             return Train(source, null, family, options, context);
         var plan = new CalibrationPlan(source, context.Seed, options.CacheBudgetBytes, options.CancellationToken);
+        ModelsProgress? progress = plan.Folds > 1 && context.Progress is { } listener ? new(listener, 1 + plan.Folds) : null;
+        context = context with { Progress = progress ?? context.Progress };
         VectorFitResult whole = plan.Folds == 1
             ? Train(plan.Training(0), plan.HeldBack(0), family, options, context)
             : Train(plan.Source, plan.Source, family, options, context);
@@ -78,9 +80,9 @@ internal static class VectorFit
         {
             for (int fold = 0; fold < plan.Folds; fold++)
             {
+                progress?.Next();
                 parts.Add(Train(
-                    plan.Training(fold), plan.HeldBack(fold), family, partly,
-                    context with { Progress = null, Warning = null }));
+                    plan.Training(fold), plan.HeldBack(fold), family, partly, context with { Warning = null }));
             }
             // All of them weigh alike: weights of their own, by few rows each, would spread what their rows score.
             foreach (string name in whole.Model.Network.CalibratedTensors)
@@ -96,7 +98,14 @@ internal static class VectorFit
         }
         catch (OperationCanceledException) when (options.CancellationBehavior == CancellationBehavior.ReturnModel)
         {
+            progress?.End();
             return whole with { Calibration = Scores(source, [whole]) };
+        }
+        catch (InvalidOperationException diverged) when (parts.Count < plan.Folds)
+        {
+            throw new InvalidOperationException(
+                $"The model is trained; of the {plan.Folds} models of parts of the rows that tell what ordinary rows score,"
+                + $" number {parts.Count + 1} could not be: {diverged.Message}", diverged);
         }
         finally
         {

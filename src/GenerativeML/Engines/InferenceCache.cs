@@ -39,6 +39,7 @@ internal sealed class InferenceCache(HostWeights weights, ComputeDevice device, 
     {
         if (rows == 0)
             return;
+        using IDisposable running = RunningComputations.Enter();
         // Another thread may let go of an engine before this one comes to use what it added.
         while (true)
         {
@@ -64,6 +65,7 @@ internal sealed class InferenceCache(HostWeights weights, ComputeDevice device, 
     {
         if (rows == 0)
             return;
+        using IDisposable running = RunningComputations.Enter();
         using IRowEngine engine = Create(pass, rows, inputs, requiresTorch: false);
         engine.Run(rows, inputs, outputs);
     }

@@ -33,6 +33,7 @@ internal sealed class SequenceModel(
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public SequenceState Start(int sequences, int capacity)
     {
+        using IDisposable running = RunningComputations.Enter();
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -96,7 +97,7 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
             (Tokens[i], Positions[i]) = (tokens[i], position + i);
         for (int i = 0; i < results; i++)
             Results[i] = tokens.Length - results + i;
-        Run();
+        Compute();
     }
 
     /// <summary>Reads a token of each of the first slots, at its position. Afterwards there are results of each.</summary>
@@ -105,7 +106,7 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
         Begin(0, tokens.Length, tokens.Length, tokens.Length);
         for (int i = 0; i < tokens.Length; i++)
             (Tokens[i], Positions[i], Results[i]) = (tokens[i], positions[i], i);
-        Run();
+        Compute();
     }
 
     /// <summary>A result's logits of the token that follows, (V). May be written to.</summary>
@@ -144,6 +145,12 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
 
     /// <summary>Computes the results.</summary>
     protected abstract void Run();
+
+    private void Compute()
+    {
+        using IDisposable running = RunningComputations.Enter();
+        Run();
+    }
 
     private void Begin(int slot, int sequences, int tokens, int results)
     {

@@ -8,13 +8,16 @@ public sealed record TrainingProgress
     /// <summary>Optimizer steps done, over all epochs.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Optimizer steps of the whole run, if nothing stops it early.</summary>
+    /// <summary>
+    /// Optimizer steps of the whole run, if nothing stops it early. Detectors of few rows train ten more models, which
+    /// tell what ordinary rows score: these count, too.
+    /// </summary>
     public required long Steps { get; init; }
 
-    /// <summary>The epoch that is being trained, counted from one.</summary>
+    /// <summary>The epoch that is being trained, of the model at hand, counted from one.</summary>
     public required int Epoch { get; init; }
 
-    /// <summary>Epochs of the whole run, if nothing stops it early.</summary>
+    /// <summary>Epochs of a model, if nothing stops it early.</summary>
     public required int Epochs { get; init; }
 
     /// <summary>

@@ -64,6 +64,48 @@ internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, 
     }
 }
 
+/// <summary>Reports the training of several models, one after the other, as that of one.</summary>
+internal sealed class ModelsProgress(IProgress<TrainingProgress> listener, int models) : IProgress<TrainingProgress>
+{
+    private readonly long _began = Stopwatch.GetTimestamp();
+    private int _done;
+    private long _steps; // of a model
+    private TrainingProgress? _last;
+
+    /// <summary>The next model follows.</summary>
+    public void Next() => _done++;
+
+    /// <summary>There is no more, although there are models left.</summary>
+    public void End()
+    {
+        if (_last is not { IsLast: false })
+            return;
+        _last = _last with { IsLast = true, Remaining = TimeSpan.Zero };
+        listener.Report(_last);
+    }
+
+    public void Report(TrainingProgress value)
+    {
+        if (_steps == 0)
+            _steps = value.Steps;
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
+        // Models of fewer rows have fewer steps, and some end early.
+        double share = value.IsLast ? 1 : value.Step / (double)value.Steps;
+        _last = value with
+        {
+            Step = (_done * _steps) + (long)Math.Round(share * _steps),
+            Steps = models * _steps,
+            Elapsed = elapsed,
+            // Those that were trained say how long the others will take, and the first, what is left of itself.
+            Remaining = _done == 0
+                ? value.Remaining + ((models - 1) * (elapsed + value.Remaining))
+                : elapsed * ((models - _done - share) / (_done + share)),
+            IsLast = value.IsLast && _done == models - 1,
+        };
+        listener.Report(_last);
+    }
+}
+
 /// <summary>Means of losses by name, read back from the device only now and then.</summary>
 internal sealed class LossMeans : IDisposable
 {

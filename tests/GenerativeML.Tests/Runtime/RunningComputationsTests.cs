@@ -1,15 +1,18 @@
 namespace GenerativeML.Tests;
 
-/// <summary>A process that ends while one of its threads trains.</summary>
+/// <summary>A process that ends while one of its threads computes.</summary>
 [TestClass]
 public sealed class RunningComputationsTests
 {
     [TestMethod]
-    public void A_process_ends_well_wherever_a_background_thread_is_in_a_step()
+    [DataRow("training")]
+    [DataRow("starting")]
+    [DataRow("scoring")]
+    public void A_process_ends_well_wherever_a_background_thread_is(string work)
     {
-        for (int milliseconds = 0; milliseconds < 5; milliseconds++)
+        for (int milliseconds = 0; milliseconds < 3; milliseconds++)
         {
-            (int code, _, string errors) = WorkerProcess.Run([], "leave", $"{milliseconds * 7}");
+            (int code, _, string errors) = WorkerProcess.Run([], "leave", $"{milliseconds * 7}", work);
             Assert.AreEqual(0, code, $"after {milliseconds * 7} ms: {errors}");
             Assert.AreEqual("", errors);
         }

@@ -199,6 +199,8 @@ internal sealed class GaussianMixtureFit : IClosedFormFit
     {
         for (int i = 0; i < passes && !IsSettled; i++)
         {
+            RunningComputations.StopIfExiting();
+            _options.CancellationToken.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();
             foreach (Tensor part in rows.split(_options.BatchSize!.Value))
                 Observe(part);
