@@ -3,13 +3,15 @@
 // steps.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
-// GenerativeML.TestWorker leave <milliseconds> <training|starting|scoring>: ends so long after a thread of its own has
+// GenerativeML.TestWorker leave <milliseconds> <training|starting|scoring|generating>: ends so long after a thread of its own has
 // begun to do that.
 // GenerativeML.TestWorker nested: ends while a thread of its own, which is done with an inner computation, is in an
 // outer one, and prints a line in half a second.
 // GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 
 if (args[0] == "score")
 {
@@ -46,6 +48,16 @@ if (args[0] == "leave")
             began.Set();
             VectorFit.Fit(
                 many, GaussianMixtureTrainer.Family, new GaussianMixtureOptions { Starts = 10_000, Components = 10 }, signalling);
+        },
+        "generating" => () =>
+        {
+            var ml = new MLContext(seed: 1);
+            IDataView table = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 400).Select(
+                i => new GenerativeML.TestWorker.Cells { Number = MathF.Sin(i), Whole = i % 7 }));
+            TabularTransformer model = ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 2 }).Fit(table);
+            began.Set();
+            while (true)
+                _ = model.Generate(20_000).GetColumn<float>("Number").Sum();
         },
         _ => () =>
         {

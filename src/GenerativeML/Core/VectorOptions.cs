@@ -30,7 +30,8 @@ public abstract record VectorOptions : TrainingOptions
     public string? FeatureScoreColumnName { get; init; }
 
     /// <summary>
-    /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives,
+    /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives
+    /// (one without a latent column leaves out up to three features that do not fit the others, which they would spoil),
     /// the decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent
     /// search. Flows, Gaussian mixtures, deep belief networks and machines
     /// whose units are all joined have none. Default: none is added.

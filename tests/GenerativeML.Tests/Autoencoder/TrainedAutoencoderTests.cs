@@ -289,6 +289,42 @@ public class TrainedAutoencoderTests
         StringAssert.Contains(error.Message, "at least 10");
     }
 
+    // Sixteen sensors of three causes: each is known by the others, so that one that is wild should not spoil them.
+    [TestMethod]
+    [DataRow(15f)]
+    [DataRow(-15f)]
+    [DataRow(1e6f)]
+    public void A_wild_feature_does_not_spoil_what_is_made_of_the_others(float offset)
+    {
+        TrainedVector model = s_sensors.Value;
+        float[] clean = new float[200 * 16], wild = new float[200 * 16];
+        for (int i = 0; i < 200; i++)
+        {
+            for (int j = 0; j < 16; j++)
+                wild[i * 16 + j] = (clean[i * 16 + j] = Sensor(1000 + i, j)) + (j == i % 16 ? offset : 0);
+        }
+        float[] made = Trained.Reconstructions(model, clean), despite = Trained.Reconstructions(model, wild);
+        double Error(float[] of) => Math.Sqrt(
+            Enumerable.Range(0, of.Length).Where(k => k % 16 != k / 16 % 16).Average(k => Math.Pow(of[k] - clean[k], 2)));
+        Assert.IsLessThan(2 * Error(made), Error(despite), $"clean: {Error(made)}");
+    }
+
+    private static readonly Lazy<TrainedVector> s_sensors = new(() => Trained.Detector(
+        new AutoencoderOptions
+        {
+            Epochs = 60, ScoreColumnName = null, PredictedLabelColumnName = null, ReconstructionColumnName = "Reconstruction",
+        },
+        new ArrayRows(1000, 16, Sensor)).Model);
+
+    // Causes of variance one, in weights that are directions of three dimensions.
+    private static float Sensor(long row, int sensor)
+    {
+        double sum = 0;
+        for (int cause = 0; cause < 3; cause++)
+            sum += Math.Sqrt(2) * Math.Sin((row + 1) * (cause + 1) * 12.9898 % 6.28318 + cause) * Math.Cos(sensor * 1.3 + cause * 2.1);
+        return (float)sum;
+    }
+
     // The weights of a last update can be finite, and what is made of them not.
     [TestMethod]
     [DataRow(1e3)]

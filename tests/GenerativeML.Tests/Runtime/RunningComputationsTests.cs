@@ -8,6 +8,7 @@ public sealed class RunningComputationsTests
     [DataRow("training")]
     [DataRow("starting")]
     [DataRow("scoring")]
+    [DataRow("generating")]
     public void A_process_ends_well_wherever_a_background_thread_is(string work)
     {
         for (int milliseconds = 0; milliseconds < 3; milliseconds++)

@@ -9,6 +9,10 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder
 {
+    // A feature may be wild whose reconstruction lies so many deviations off; so many of a row are replaced at most.
+    private const float LeastMisfit = 2;
+    private const int MaxReplaced = 3;
+
     private readonly AutoencoderOptions _options;
     private readonly int[] _inwards, _outwards;
     private readonly NearestRows _nearest;
@@ -126,13 +130,30 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
     }
 
+    // A wild feature spoils what is made of the others. So the one that fits worst is replaced by what the networks make
+    // of the row without it, up to three of them, and that is taken if the other features fit far better then.
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>
     {
-        T sum = Reconstruct(Member(w, 0), rows.Features);
-        for (int member = 1; member < _members; member++)
-            sum += Reconstruct(Member(w, member), rows.Features);
-        return sum * (1f / _members);
+        T z = rows.Features, made = Mean(w, z);
+        if (_options.LatentColumnName is not null)
+            return made; // what the latent vector decodes to
+        T trial = made, replaced = z * 0f, zero = w.Constant(0), one = w.Constant(1);
+        for (int round = 0; round < MaxReplaced; round++)
+        {
+            // Only what would be brought nearer to the mean: ordinary features beside a wild one are drawn away from it.
+            T misfit = (z - trial).Apply(Function.Abs) * w["feature_mask"] * (one - replaced);
+            misfit = T.IfLess(trial.Apply(Function.Abs), z.Apply(Function.Abs), misfit, zero);
+            T worst = T.Max(misfit.Reduce(Reduction.Max, 1), w.Constant(LeastMisfit));
+            replaced += T.IfLess(misfit, worst, zero, one);
+            T others = one - replaced;
+            trial = Mean(w, z * others);
+            trial = Mean(w, T.IfLess(zero, replaced, trial, z));
+            made = T.IfLess(Error(trial), Error(made) * 0.5f, trial, made);
+
+            T Error(T of) => ((of - z).Apply(Function.Square) * w["feature_mask"] * others).Reduce(Reduction.Sum, 1);
+        }
+        return made;
     }
 
     public (T Mean, T? Deviation) Encode<T>(Scope<T> w, VectorRows<T> rows)
@@ -150,6 +171,16 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
             error = error.Reduce(Reduction.Sum, 1);
         (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
         return [error, near, far];
+    }
+
+    // What the networks make of rows, on average.
+    private T Mean<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T>
+    {
+        T sum = Reconstruct(Member(w, 0), z);
+        for (int member = 1; member < _members; member++)
+            sum += Reconstruct(Member(w, member), z);
+        return sum * (1f / _members);
     }
 
     private Scope<T> Member<T>(Scope<T> w, int member)
