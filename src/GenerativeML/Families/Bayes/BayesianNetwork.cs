@@ -37,6 +37,8 @@ public sealed class BayesianNetwork
         Order = OrderOf(parents, names);
         for (int v = 0; v < Count; v++)
         {
+            if (parents[v].Distinct().Count() < parents[v].Length)
+                throw new ArgumentException($"Variable '{names[v]}' has the same parent twice.");
             bool sound = Sizes[v] > 0 && tables[v].Length == CellsOf(Sizes, v, parents[v]);
             for (int start = 0; sound && start < tables[v].Length; start += Sizes[v])
             {

@@ -57,7 +57,7 @@ internal sealed record HiddenMarkovInput
     {
         DataViewType? type = schema.GetColumnOrNull(options.FeatureColumnName)?.Type;
         InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
-            : type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Label : InputKind.Vector;
+            : type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Class : InputKind.Vector;
         RowField field = InputColumns.Describe(schema, options.FeatureColumnName, kind, parameter);
         RefuseGroup(options, kind);
         DataViewSchema.Column column = schema[options.FeatureColumnName];
@@ -89,7 +89,7 @@ internal sealed record HiddenMarkovInput
             .Select(c => (SchemaShape.Column?)c).FirstOrDefault();
         InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
             : column is { ItemType: TextDataViewType } ? InputKind.Text
-            : column is { IsKey: true } ? InputKind.Label : InputKind.Vector;
+            : column is { IsKey: true } ? InputKind.Class : InputKind.Vector;
         InputColumns.Check(shape, options.FeatureColumnName, kind, parameter);
         RefuseGroup(options, kind);
         if (options.GroupColumnName is not string group)

@@ -38,7 +38,7 @@ public enum HiddenMarkovParts
 /// <param name="Mean">The mean of each feature.</param>
 /// <param name="Covariance">
 /// The covariance matrix, row by row; or, for <see cref="CovarianceType.Diagonal"/> and
-/// <see cref="CovarianceType.Spherical"/>, one row, the variances.
+/// <see cref="CovarianceType.Spherical"/>, one row, the variances. Positive definite.
 /// </param>
 public sealed record HiddenMarkovComponent(
     double Weight, IReadOnlyList<double> Mean, IReadOnlyList<IReadOnlyList<double>> Covariance);
@@ -67,6 +67,12 @@ public sealed record HiddenMarkovParameters
     /// <summary>Checks all that does not depend on the data.</summary>
     internal void Validate()
     {
+        Require(
+            !(TransitionProbabilities ?? []).Contains(null!) && !(EmissionProbabilities ?? []).Contains(null!)
+                && !(Symbols ?? []).Contains(null!)
+                && (Components ?? []).All(c => c is not null && c.All(
+                    m => m is { Mean: not null, Covariance: not null } && !m.Covariance.Contains(null!))),
+            "a part of it is null");
         int states = StartProbabilities?.Count ?? 0;
         Require(states >= 1 && IsDistribution(StartProbabilities!), "the start probabilities do not sum to one");
         Require(
@@ -94,8 +100,16 @@ public sealed record HiddenMarkovParameters
                 && (m.Covariance.Count == 1 || m.Covariance.Count == width)
                 && m.Covariance.All(row => row.Count == width && row.All(double.IsFinite))),
             "the components' means and covariances are not all of one width");
+        Require(
+            Components is null || Components.SelectMany(c => c).All(m => m.Covariance.Count == 1
+                ? m.Covariance[0].All(variance => variance > 0) : IsPositiveDefinite([.. m.Covariance.SelectMany(row => row)], width)),
+            "a covariance matrix is not symmetric and positive definite, or a variance is not above zero");
 
         static bool IsDistribution(IReadOnlyList<double> p) => p.All(v => v >= 0) && Math.Abs(p.Sum() - 1) < 1e-6;
+
+        static bool IsPositiveDefinite(double[] matrix, int d) =>
+            SymmetricMatrix.TryCholesky(matrix, d, new double[d * d]) && Enumerable.Range(0, d * d).All(i =>
+                Math.Abs(matrix[i] - matrix[i % d * d + i / d]) <= 1e-6 * Math.Sqrt(matrix[i / d * (d + 1)] * matrix[i % d * (d + 1)]));
 
         static void Require(bool sound, string wrong)
         {

@@ -89,7 +89,7 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
         new Saved(
-            _rows.Options, _rows.Input, float.IsFinite(Threshold) ? Threshold : null, _rows.Calibration?.Sorted),
+            _rows.Options, _rows.Input, ModelJson.Threshold(Threshold), _rows.Calibration?.Sorted),
         ModelJson.Options);
 
     private protected override void WriteWeights(Stream stream)
