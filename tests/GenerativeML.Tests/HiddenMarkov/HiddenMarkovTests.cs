@@ -310,6 +310,9 @@ public sealed class HiddenMarkovTests
                 new TableView(1).Add("Features", new KeyDataViewType(typeof(uint), most > 0 ? (ulong)most : uint.MaxValue), _ => 1u))).Message,
                 "expected a key of 1 to 1048576 values, found Key");
         }
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => _ml.Generative.HiddenMarkov(
+            new() { ForecastColumnName = "Next", ForecastHorizon = 10_000 }).Fit(new TableView(3).Add(
+                "Features", new KeyDataViewType(typeof(uint), 200_000), row => (uint)row + 1))).Message, "2000000000 numbers");
         foreach (IDataView few in new IDataView[] { Vectors(1, [.. Enumerable.Range(0, 9)]), Vectors(2, [1, 2]) })
         {
             StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(

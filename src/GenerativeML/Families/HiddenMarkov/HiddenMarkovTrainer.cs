@@ -62,6 +62,12 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
                 + "the features.");
         }
         (source, List<float[]> sequences) = source.ReadAll(input, options);
+        if (source.ForecastNumbers(options) is > VectorInput.MaxWidth and long forecast)
+        {
+            throw new InvalidOperationException(
+                $"Forecasts of column '{options.FeatureColumnName}' would have {forecast} numbers in each row, and at most "
+                + $"{VectorInput.MaxWidth} are possible. Lower option {nameof(options.ForecastHorizon)}, which is {options.ForecastHorizon}.");
+        }
         (double[] scale, int[] constant) = HiddenMarkovFit.ScaleOf(sequences, width);
         if (!source.IsCategorical)
         {
