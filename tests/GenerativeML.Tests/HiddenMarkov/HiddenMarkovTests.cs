@@ -301,6 +301,15 @@ public sealed class HiddenMarkovTests
         Refused(new() { Parameters = s_coins with { EmissionProbabilities = null } }, "emission");
         Refused(new() { StateColumnName = "Score" }, "'Score'");
         Refused(new() { Parameters = s_coins with { TransitionProbabilities = [[0.5, 0.5], null!] } }, "null");
+        double[] even = [.. Enumerable.Repeat(1 / 257.0, 257)];
+        Refused(new()
+        {
+            Parameters = new()
+            {
+                StartProbabilities = even, TransitionProbabilities = [.. Enumerable.Repeat(even, 257)],
+                EmissionProbabilities = [.. Enumerable.Repeat(new double[] { 0.5, 0.5 }, 257)],
+            },
+        }, "256 states");
         double[][][] unfit = [[[1, -1]], [[1, 0]], [[1, 0.9], [0.1, 1]], [[1, 2], [2, 1]], [[0, 0], [0, 0]]];
         foreach (double[][] covariance in unfit)
             Refused(new() { Parameters = s_machine with { Components = [.. s_machine.Components!.Take(2), [new(1, [-1, 5], covariance)]] } }, "positive");

@@ -93,6 +93,9 @@ public sealed record HiddenMarkovParameters
             Components is null || Components.Count == states && Components.All(
                 c => c.Count > 0 && c.Count == Components[0].Count && IsDistribution([.. c.Select(m => m.Weight)])),
             "each state needs as many components, whose weights sum to one");
+        Require(
+            states <= HiddenMarkovOptions.MaxStates && !(Components?[0].Count > HiddenMarkovOptions.MaxComponents),
+            $"there are more than {HiddenMarkovOptions.MaxStates} states, or {HiddenMarkovOptions.MaxComponents} components of one");
         int width = Components?[0][0].Mean.Count ?? 0;
         Require(
             Components is null || Components.SelectMany(c => c).All(m =>
@@ -131,6 +134,8 @@ public sealed record HiddenMarkovParameters
 /// </remarks>
 public sealed record HiddenMarkovOptions : TrainingOptions
 {
+    internal const int MaxStates = 256, MaxComponents = 64;
+
     /// <summary>
     /// The input: vectors of <see cref="float"/> of known size, which states emit by normal distributions; or keys,
     /// which are categories; each row a step. Or texts, whose characters are categories; each row a sequence. Default
@@ -281,9 +286,9 @@ public sealed record HiddenMarkovOptions : TrainingOptions
     {
         base.Validate();
         OptionChecks.Within(FeaturesPerStep, 1, VectorInput.MaxWidth);
-        OptionChecks.Within(States, 1, 256);
+        OptionChecks.Within(States, 1, MaxStates);
         OptionChecks.Defined(Topology);
-        OptionChecks.Within(MixtureComponents, 1, 64);
+        OptionChecks.Within(MixtureComponents, 1, MaxComponents);
         OptionChecks.Defined(CovarianceType);
         OptionChecks.Within(MinVariance, 1e-9, 1);
         OptionChecks.NonNegativeFinite(PseudoCount);
