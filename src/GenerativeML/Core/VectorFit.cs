@@ -195,6 +195,11 @@ internal static class VectorFit
             throw new InvalidOperationException(
                 $"There is {trainingRows} row to train on; at least {MinRows} are needed.");
         }
+        if (options.Columns.Class is string label && moments[^1].Maximum.All(most => most == 0))
+        {
+            throw new InvalidOperationException(
+                $"Column '{label}' has no label in any training row: a key is expected in some of them.");
+        }
         RowField[] conditions = [.. source.Fields.Skip(1).Take(options.Columns.Conditions.Count)];
         var input = new VectorInput
         {

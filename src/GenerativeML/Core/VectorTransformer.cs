@@ -183,7 +183,7 @@ internal sealed record VectorModelState(
         writer,
         new Saved(
             JsonSerializer.SerializeToElement(Options, Family.OptionsType, ModelJson.Options), Model.Network.Input,
-            Schema, float.IsFinite(threshold) ? threshold : null, Replacement?.Fields, Extra, Calibration?.Sorted),
+            Schema, ModelJson.Threshold(threshold), Replacement?.Fields, Extra, Calibration?.Sorted),
         ModelJson.Options);
 
     /// <summary>How models of a family are loaded.</summary>

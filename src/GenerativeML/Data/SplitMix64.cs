@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace GenerativeML;
 
 /// <summary>
@@ -16,6 +18,24 @@ internal struct SplitMix64(ulong seed)
 
     /// <summary>A number in [0, 1) with 53 random bits.</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>A place, as likely as its share of the sum.</summary>
+    public int Choose(ReadOnlySpan<double> shares) => Choose(shares, NextDouble() * TensorPrimitives.Sum(shares));
+
+    /// <summary>The place among shares where a number from zero to their sum falls.</summary>
+    public static int Choose(ReadOnlySpan<double> shares, double point)
+    {
+        int last = 0;
+        for (int i = 0; i < shares.Length; i++)
+        {
+            if (!(shares[i] > 0))
+                continue;
+            last = i;
+            if ((point -= shares[i]) < 0)
+                break;
+        }
+        return last; // rounding may leave the point at the end
+    }
 
     /// <summary>Shuffles from the end: each item changes places with one at or before it.</summary>
     public void Shuffle<T>(Span<T> items)

@@ -149,6 +149,7 @@ public sealed class BayesianNetworkTests
     [DataRow("variable a { type discrete [2] { x, y }; }", "'a'")]
     [DataRow("variable a { type discrete [2] { x, y }; } probability ( a ) { table 0.5, 0.", "ends")]
     [DataRow("variable a { type discrete [2] { x, y }; } variable b { type discrete [2] { x, y }; } probability ( a | b ) { default 0.5, 0.5; } probability ( b | a ) { default 0.5, 0.5; }", "circle: a → b → a")]
+    [DataRow("variable a { type discrete [2] { x, y }; } variable b { type discrete [2] { x, y }; } probability ( b ) { table 0.5, 0.5; } probability ( a | b, b ) { default 0.5, 0.5; }", "'a' has the same parent twice")]
     public void A_file_that_is_no_network_is_refused(string text, string expected) =>
         StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => BifFormat.Parse(text)).Message, expected);
 

@@ -206,6 +206,44 @@ public sealed class BayesianTableTests
     }
 
     [TestMethod]
+    public void A_fit_that_is_stopped_returns_the_network_it_has()
+    {
+        var endless = new BayesianNetworkOptions
+        {
+            TabuLength = 10_000, Restarts = 1000, CancellationBehavior = CancellationBehavior.ReturnModel,
+        };
+        using (var source = new CancellationTokenSource(700))
+        using (BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork(endless with { CancellationToken = source.Token }).Fit(Weather(200)))
+            Assert.IsNotEmpty(model.Network.Edges);
+        using (var source = new CancellationTokenSource(700))
+        {
+            Assert.Throws<OperationCanceledException>(() => _ml.Generative.BayesianNetwork(endless with
+            {
+                CancellationToken = source.Token, CancellationBehavior = CancellationBehavior.Throw,
+            }).Fit(Weather(200)));
+        }
+        using (var source = new CancellationTokenSource(1500))
+        using (BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork(new BayesianNetworkOptions
+        {
+            EstimateMissing = true, Tolerance = 0, Epochs = 1_000_000, CancellationToken = source.Token,
+            CancellationBehavior = CancellationBehavior.ReturnModel,
+        }).Fit(Weather(200)))
+            Assert.AreEqual(0.75, model.Query("Rain")["False"], 0.01);
+    }
+
+    [TestMethod]
+    public void A_detector_needs_rows_and_numbers_are_named_as_their_column_has_them()
+    {
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(
+            () => _ml.AnomalyDetection.Trainers.BayesianNetwork().Fit(Weather(9))).Message, "9 rows");
+        var rows = new TableView(30).Add("X", NumberDataViewType.Single, row => 0.1f + row / 3f);
+        using BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork().Fit(rows);
+        string[] bounds = [.. model.Network.StatesOf("X").SelectMany(state => state.Split(" to "))];
+        CollectionAssert.AreEqual(
+            bounds, Array.ConvertAll(bounds, b => float.Parse(b, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)));
+    }
+
+    [TestMethod]
     [DataRow("0 1 1 1 0", "circle", DisplayName = "a circle")]
     [DataRow("0 1 2 0", "out of range", DisplayName = "no such parent")]
     [DataRow("0 0 0 0", "out of range", DisplayName = "more than two columns")]

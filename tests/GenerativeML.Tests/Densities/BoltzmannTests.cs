@@ -314,6 +314,10 @@ public class BoltzmannTests
         var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.Generative.DeepBeliefNetwork(
             new() { LabelColumnName = "Text" }).Fit(train));
         StringAssert.Contains(error.Message, "'Text'");
+        Rows.TableView unlabelled = new Rows.TableView(20).AddVector("Features", 4, row => Make(row).Features)
+            .Add("Label", new Microsoft.ML.Data.KeyDataViewType(typeof(uint), 2), _ => 0u);
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => ml.Generative.DeepBeliefNetwork(
+            new() { LabelColumnName = "Label", Epochs = 3 }).Fit(unlabelled)).Message, "'Label' has no label");
 
         static Labelled Make(int i)
         {

@@ -300,6 +300,33 @@ public sealed class HiddenMarkovTests
         Refused(new() { Parameters = s_coins with { TransitionProbabilities = [[0.5, 0.4], [0.5, 0.5]] } }, "transition");
         Refused(new() { Parameters = s_coins with { EmissionProbabilities = null } }, "emission");
         Refused(new() { StateColumnName = "Score" }, "'Score'");
+        Refused(new() { Parameters = s_coins with { TransitionProbabilities = [[0.5, 0.5], null!] } }, "null");
+        double[] even = [.. Enumerable.Repeat(1 / 257.0, 257)];
+        Refused(new()
+        {
+            Parameters = new()
+            {
+                StartProbabilities = even, TransitionProbabilities = [.. Enumerable.Repeat(even, 257)],
+                EmissionProbabilities = [.. Enumerable.Repeat(new double[] { 0.5, 0.5 }, 257)],
+            },
+        }, "256 states");
+        double[][][] unfit = [[[1, -1]], [[1, 0]], [[1, 0.9], [0.1, 1]], [[1, 2], [2, 1]], [[0, 0], [0, 0]]];
+        foreach (double[][] covariance in unfit)
+            Refused(new() { Parameters = s_machine with { Components = [.. s_machine.Components!.Take(2), [new(1, [-1, 5], covariance)]] } }, "positive");
+        foreach (int most in new[] { 0, (1 << 20) + 1 })
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _ml.Generative.HiddenMarkov(new()).Fit(
+                new TableView(1).Add("Features", new KeyDataViewType(typeof(uint), most > 0 ? (ulong)most : uint.MaxValue), _ => 1u))).Message,
+                "expected a key of 1 to 1048576 values, found Key");
+        }
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => _ml.Generative.HiddenMarkov(
+            new() { ForecastColumnName = "Next", ForecastHorizon = 10_000 }).Fit(new TableView(3).Add(
+                "Features", new KeyDataViewType(typeof(uint), 200_000), row => (uint)row + 1))).Message, "2000000000 numbers");
+        foreach (IDataView few in new IDataView[] { Vectors(1, [.. Enumerable.Range(0, 9)]), Vectors(2, [1, 2]) })
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(
+                () => _ml.AnomalyDetection.Trainers.HiddenMarkov().Fit(few)).Message, "at least 10");
+        }
         Assert.Throws<InvalidOperationException>(() => Known(s_coins, Vectors(2, [0, 0])));
         Assert.Throws<InvalidOperationException>(() => Known(s_machine, Vectors(3, [0, 0, 0])));
         Assert.Throws<InvalidOperationException>(
@@ -328,6 +355,12 @@ public sealed class HiddenMarkovTests
             elsewhere = [.. ViewRows.Read(again.Transform(data)), .. ViewRows.Read(again.Generate(40, 3))];
             using var file = new MemoryStream();
             _ml.Model.Save(again, null, file);
+            (float known, again.Threshold) = (again.Threshold, float.NegativeInfinity);
+            using var all = new MemoryStream();
+            _ml.Model.Save(again, null, all);
+            using var strict = (HiddenMarkovTransformer)new MLContext().Model.Load(all, out _);
+            Assert.IsTrue(strict.Transform(data).GetColumn<bool>("L").All(l => l));
+            again.Threshold = known;
             using var other = (HiddenMarkovTransformer)new MLContext().Model.Load(file, out _);
             loaded = [.. ViewRows.Read(other.Transform(data)), .. ViewRows.Read(other.Generate(40, 3))];
             Assert.AreEqual(model.Threshold, other.Threshold);

@@ -157,6 +157,10 @@ internal static class ModelJson
         Converters = { new JsonStringEnumConverter() },
     };
 
+    /// <summary>A threshold as JSON can hold it, which has no infinities: null where no score is above it.</summary>
+    public static float? Threshold(float value) =>
+        float.IsPositiveInfinity(value) ? null : Math.Max(value, float.MinValue);
+
     /// <summary>Reads the property <paramref name="name"/> of a JSON object.</summary>
     public static T Read<T>(JsonElement parent, string name)
     {

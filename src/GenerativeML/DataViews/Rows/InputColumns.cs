@@ -130,7 +130,7 @@ internal static class InputColumns
         InputKind.Vector => "a vector of Single of known size",
         InputKind.Image => "images, or a vector of Single of known size,",
         InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
-        InputKind.Class => "a class, which is a key of known cardinality,",
+        InputKind.Class => $"a key of 1 to {MaxKeys} values",
         _ => "a text",
     };
 
@@ -151,7 +151,7 @@ internal static class InputColumns
     /// <summary>The error for a column of the wrong type.</summary>
     public static ArgumentOutOfRangeException Mismatch(
         string name, string expected, string found, bool unknownSize, string parameter) =>
-        new(parameter, $"Column '{name}' is of the wrong type: expected {expected}, found {found}"
+        new(parameter, $"Column '{name}' is of the wrong type: expected {expected.TrimEnd(',')}, found {found}"
             + (unknownSize
                 ? ", whose size may differ from row to row. A float[] property gets a size from [VectorType(n)]."
                 : "."));

@@ -37,6 +37,8 @@ public sealed class BayesianNetwork
         Order = OrderOf(parents, names);
         for (int v = 0; v < Count; v++)
         {
+            if (parents[v].Distinct().Count() < parents[v].Length)
+                throw new ArgumentException($"Variable '{names[v]}' has the same parent twice.");
             bool sound = Sizes[v] > 0 && tables[v].Length == CellsOf(Sizes, v, parents[v]);
             for (int start = 0; sound && start < tables[v].Length; start += Sizes[v])
             {
@@ -320,25 +322,6 @@ internal sealed class NetworkSampler
     {
         _tree?.Draw(states, ref random);
         foreach (int v in _rest)
-            states[v] = Choose(_network.Given(v, states), ref random);
-    }
-
-    /// <summary>A place, as likely as its share of the sum.</summary>
-    internal static int Choose(ReadOnlySpan<double> shares, ref SplitMix64 random)
-    {
-        double sum = 0;
-        foreach (double share in shares)
-            sum += share;
-        double point = random.NextDouble() * sum;
-        int last = 0;
-        for (int i = 0; i < shares.Length; i++)
-        {
-            if (!(shares[i] > 0))
-                continue;
-            last = i;
-            if ((point -= shares[i]) < 0)
-                break;
-        }
-        return last; // rounding may leave the point at the end
+            states[v] = random.Choose(_network.Given(v, states));
     }
 }

@@ -214,7 +214,7 @@ internal sealed class TableScores : IBatchModel
     public float Threshold { get; set; }
 
     public TableDetection? Detection => !_options.Calibrates ? null : new(
-        float.IsFinite(Threshold) ? Threshold : null, _options.PValueColumnName is null ? null : _calibration?.Sorted);
+        ModelJson.Threshold(Threshold), _options.PValueColumnName is null ? null : _calibration?.Sorted);
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {

@@ -151,7 +151,7 @@ internal sealed class BayesianTable(
         for (int v = 0; v < tables.Length; v++)
         {
             double cells = BayesianNetwork.CellsOf(tokens.Counts, v, parents[v]);
-            if (cells > all.Length - at || parents[v].Distinct().Count() < parents[v].Length)
+            if (cells > all.Length - at)
                 throw TokenReader.Unsound();
             tables[v] = all[at..(at += (int)cells)];
         }
@@ -209,7 +209,7 @@ internal sealed class BayesianTable(
 internal static class BayesianTableFit
 {
     private const int ReadRows = 1024;
-    private const int FewRows = 2000, MaxFolds = 4, MinFoldedRows = 10, MaxHeldBack = 4000;
+    private const int FewRows = 2000, MaxFolds = 4, MaxHeldBack = 4000;
     private const double HeldBackShare = 0.2;
 
     /// <summary>Learns from a table.</summary>
@@ -287,8 +287,8 @@ internal static class BayesianTableFit
     {
         int[] order = [.. Enumerable.Range(0, table.Rows)];
         new SplitMix64(SplitMix64.Derive(context.Seed, RandomPurpose.Calibration)).Shuffle(order.AsSpan());
-        if (table.Rows < MinFoldedRows)
-            return (new([]), []);
+        if (table.Rows < CalibrationPlan.MinRows)
+            throw CalibrationPlan.TooFew(table.Rows);
         var fit = new NetworkFitting(tokens, options, context);
         if (table.Rows >= FewRows)
         {
@@ -439,7 +439,14 @@ internal sealed class NetworkFitting(TokenTable tokens, BayesianNetworkOptions o
         for (int round = 0; round < rounds; round++)
         {
             StateTable complete = Complete(table, network, round);
-            parents = StructureSearch.Find(complete, options, tokens.Shape.Label is null ? null : n - 1, options.CancellationToken, context.Seed);
+            try
+            {
+                parents = StructureSearch.Find(complete, options, tokens.Shape.Label is null ? null : n - 1, options.CancellationToken, context.Seed);
+            }
+            catch (OperationCanceledException) when (round > 0 && options.CancellationBehavior == CancellationBehavior.ReturnModel)
+            {
+                break; // there is a network
+            }
             network = ToNetwork(parents, new ExpectedCounts(complete, parents).Complete(), Means(table));
             (network, found) = Maximize(table, network, options.Epochs!.Value);
         }

@@ -112,7 +112,7 @@ internal sealed class CliqueTree
     {
         int[] at = new int[_network.Count];
         for (int c = _order.Length - 1; c >= 0; c--)
-            at[_order[c]] = NetworkSampler.Choose(Cells(c, at), ref random);
+            at[_order[c]] = random.Choose(Cells(c, at));
         Name(at, states);
     }
 

@@ -223,7 +223,8 @@ internal static class StructureSearch
             double local = total;
             for (int withoutGain = 0; withoutGain <= options.TabuLength; withoutGain++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                if (IsStopped())
+                    return best;
                 step++;
                 if (BestMove() is not Move move || options.TabuLength == 0 && move.Gain <= MinGain)
                     break;
@@ -236,6 +237,13 @@ internal static class StructureSearch
             }
         }
         return best;
+
+        bool IsStopped()
+        {
+            if (step == 0 || options.CancellationBehavior == CancellationBehavior.Throw)
+                cancellation.ThrowIfCancellationRequested();
+            return cancellation.IsCancellationRequested;
+        }
 
         // The best network's order with some columns elsewhere, improved by moving one column at a time to where the
         // best parents before each sum up to most (Teyssier and Koller 2005): many edges change their direction at once,
@@ -250,7 +258,8 @@ internal static class StructureSearch
             double sum = chosen.Select((p, v) => scores.Of(v, p)).Sum();
             for (int since = 0, v = 0; since < n; since++, v = (v + 1) % n)
             {
-                cancellation.ThrowIfCancellationRequested();
+                if (IsStopped())
+                    return;
                 int from = order.IndexOf(v);
                 (double Gain, int To) down = default, up = default;
                 Parallel.Invoke(() => down = Shift(v, from, -1), () => up = Shift(v, from, 1));

@@ -181,7 +181,7 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
                 Options = _model.Network.Options,
                 Generation = _model.Network.Options.Generation,
                 Tokenizer = tokenizer.ToSaved(),
-                Threshold = float.IsFinite(Threshold) ? Threshold : null,
+                Threshold = ModelJson.Threshold(Threshold),
                 Calibration = _model.Network.Options.PValueColumnName is null ? null : _text.Calibration?.Sorted,
             },
             ModelJson.Options);

@@ -35,21 +35,6 @@ internal abstract class HiddenMarkovEmissions
 
     /// <summary>The mean and the variance of what is emitted where states have these probabilities.</summary>
     public abstract void Forecast(ReadOnlySpan<double> states, Span<double> mean, Span<double> variance);
-
-    /// <summary>What a shared random number in [0, 1) chooses by these probabilities.</summary>
-    public static int Choose(ReadOnlySpan<double> probabilities, double uniform)
-    {
-        int last = 0;
-        for (int i = 0; i < probabilities.Length; i++)
-        {
-            if (probabilities[i] <= 0)
-                continue;
-            last = i;
-            if ((uniform -= probabilities[i]) < 0)
-                break;
-        }
-        return last; // rounding may leave a rest of the number
-    }
 }
 
 /// <summary>Each state emits categories, by probabilities of its own, (K × C).</summary>
@@ -86,7 +71,7 @@ internal sealed class CategoricalEmissions(double[] probabilities, int categorie
     }
 
     public override void Sample(int state, ref SplitMix64 random, Span<float> step) =>
-        step[0] = Choose(probabilities.AsSpan(state * categories, categories), random.NextDouble());
+        step[0] = SplitMix64.Choose(probabilities.AsSpan(state * categories, categories), random.NextDouble());
 
     public override void Forecast(ReadOnlySpan<double> states, Span<double> mean, Span<double> variance)
     {
@@ -254,7 +239,7 @@ internal sealed class GaussianEmissions : HiddenMarkovEmissions
 
     public override void Sample(int state, ref SplitMix64 random, Span<float> step)
     {
-        int c = state * _mixture + Choose(_weights.AsSpan(state * _mixture, _mixture), random.NextDouble()), d = Width;
+        int c = state * _mixture + SplitMix64.Choose(_weights.AsSpan(state * _mixture, _mixture), random.NextDouble()), d = Width;
         Span<float> normal = new float[d];
         NormalNumbers.Fill(ref random, normal);
         for (int i = 0; i < d; i++)

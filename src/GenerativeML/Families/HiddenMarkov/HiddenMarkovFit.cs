@@ -291,8 +291,7 @@ internal sealed class HiddenMarkovFit(
         Array.Fill(distances, 1); // the first is drawn from all alike
         for (int c = 0; c < clusters; c++)
         {
-            double sum = distances.Sum();
-            int chosen = sum > 0 ? HiddenMarkovEmissions.Choose(distances, random.NextDouble() * sum) : random.Next(n);
+            int chosen = distances.Max() > 0 ? random.Choose(distances) : random.Next(n);
             points.AsSpan(chosen * d, d).CopyTo(centres.AsSpan(c * d, d));
             for (int r = 0; r < n; r++)
             {

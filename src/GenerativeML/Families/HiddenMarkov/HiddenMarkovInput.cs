@@ -57,7 +57,7 @@ internal sealed record HiddenMarkovInput
     {
         DataViewType? type = schema.GetColumnOrNull(options.FeatureColumnName)?.Type;
         InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
-            : type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Label : InputKind.Vector;
+            : type is TextDataViewType ? InputKind.Text : type is KeyDataViewType ? InputKind.Class : InputKind.Vector;
         RowField field = InputColumns.Describe(schema, options.FeatureColumnName, kind, parameter);
         RefuseGroup(options, kind);
         DataViewSchema.Column column = schema[options.FeatureColumnName];
@@ -89,7 +89,7 @@ internal sealed record HiddenMarkovInput
             .Select(c => (SchemaShape.Column?)c).FirstOrDefault();
         InputKind kind = options.FeaturesPerStep is not null ? InputKind.Vector
             : column is { ItemType: TextDataViewType } ? InputKind.Text
-            : column is { IsKey: true } ? InputKind.Label : InputKind.Vector;
+            : column is { IsKey: true } ? InputKind.Class : InputKind.Vector;
         InputColumns.Check(shape, options.FeatureColumnName, kind, parameter);
         RefuseGroup(options, kind);
         if (options.GroupColumnName is not string group)
@@ -251,6 +251,11 @@ internal sealed record HiddenMarkovInput
         : options.MixtureComponents * (long)StepWidth
             * (options.CovarianceType is CovarianceType.Full or CovarianceType.Tied ? StepWidth : 1));
 
+    /// <summary>How many numbers a forecast has; zero where there is none.</summary>
+    public long ForecastNumbers(HiddenMarkovOptions options) =>
+        (options.ForecastColumnName ?? options.ForecastDeviationColumnName) is null ? 0
+            : (long)options.ForecastHorizon * (IsCategorical ? Categories : StepWidth);
+
     /// <summary>Checks what came from a file.</summary>
     /// <exception cref="FormatException">It is not sound.</exception>
     public void Check(HiddenMarkovOptions options)
@@ -269,7 +274,7 @@ internal sealed record HiddenMarkovInput
             && (Group is null || Group.Type.Dimensions is null && GroupReader.CanRead(Group.Type.ToType()))
             && Symbols.Count < 1 << 21 && (IsText || Symbols.Count == 0) && Symbols.Distinct().Count() == Symbols.Count
             && Lengths.Count > 0 && Lengths.All(length => length > 0) && options.PseudoCount is not null
-            && options.Parameters is null && Numbers(options) <= MaxNumbers;
+            && options.Parameters is null && Numbers(options) <= MaxNumbers && ForecastNumbers(options) <= VectorInput.MaxWidth;
         if (!sound)
             throw new FormatException("The saved model's input is not sound.");
     }

@@ -38,7 +38,7 @@ public enum HiddenMarkovParts
 /// <param name="Mean">The mean of each feature.</param>
 /// <param name="Covariance">
 /// The covariance matrix, row by row; or, for <see cref="CovarianceType.Diagonal"/> and
-/// <see cref="CovarianceType.Spherical"/>, one row, the variances.
+/// <see cref="CovarianceType.Spherical"/>, one row, the variances. Positive definite.
 /// </param>
 public sealed record HiddenMarkovComponent(
     double Weight, IReadOnlyList<double> Mean, IReadOnlyList<IReadOnlyList<double>> Covariance);
@@ -67,6 +67,12 @@ public sealed record HiddenMarkovParameters
     /// <summary>Checks all that does not depend on the data.</summary>
     internal void Validate()
     {
+        Require(
+            !(TransitionProbabilities ?? []).Contains(null!) && !(EmissionProbabilities ?? []).Contains(null!)
+                && !(Symbols ?? []).Contains(null!)
+                && (Components ?? []).All(c => c is not null && c.All(
+                    m => m is { Mean: not null, Covariance: not null } && !m.Covariance.Contains(null!))),
+            "a part of it is null");
         int states = StartProbabilities?.Count ?? 0;
         Require(states >= 1 && IsDistribution(StartProbabilities!), "the start probabilities do not sum to one");
         Require(
@@ -87,6 +93,9 @@ public sealed record HiddenMarkovParameters
             Components is null || Components.Count == states && Components.All(
                 c => c.Count > 0 && c.Count == Components[0].Count && IsDistribution([.. c.Select(m => m.Weight)])),
             "each state needs as many components, whose weights sum to one");
+        Require(
+            states <= HiddenMarkovOptions.MaxStates && !(Components?[0].Count > HiddenMarkovOptions.MaxComponents),
+            $"there are more than {HiddenMarkovOptions.MaxStates} states, or {HiddenMarkovOptions.MaxComponents} components of one");
         int width = Components?[0][0].Mean.Count ?? 0;
         Require(
             Components is null || Components.SelectMany(c => c).All(m =>
@@ -94,8 +103,16 @@ public sealed record HiddenMarkovParameters
                 && (m.Covariance.Count == 1 || m.Covariance.Count == width)
                 && m.Covariance.All(row => row.Count == width && row.All(double.IsFinite))),
             "the components' means and covariances are not all of one width");
+        Require(
+            Components is null || Components.SelectMany(c => c).All(m => m.Covariance.Count == 1
+                ? m.Covariance[0].All(variance => variance > 0) : IsPositiveDefinite([.. m.Covariance.SelectMany(row => row)], width)),
+            "a covariance matrix is not symmetric and positive definite, or a variance is not above zero");
 
         static bool IsDistribution(IReadOnlyList<double> p) => p.All(v => v >= 0) && Math.Abs(p.Sum() - 1) < 1e-6;
+
+        static bool IsPositiveDefinite(double[] matrix, int d) =>
+            SymmetricMatrix.TryCholesky(matrix, d, new double[d * d]) && Enumerable.Range(0, d * d).All(i =>
+                Math.Abs(matrix[i] - matrix[i % d * d + i / d]) <= 1e-6 * Math.Sqrt(matrix[i / d * (d + 1)] * matrix[i % d * (d + 1)]));
 
         static void Require(bool sound, string wrong)
         {
@@ -117,6 +134,8 @@ public sealed record HiddenMarkovParameters
 /// </remarks>
 public sealed record HiddenMarkovOptions : TrainingOptions
 {
+    internal const int MaxStates = 256, MaxComponents = 64;
+
     /// <summary>
     /// The input: vectors of <see cref="float"/> of known size, which states emit by normal distributions; or keys,
     /// which are categories; each row a step. Or texts, whose characters are categories; each row a sequence. Default
@@ -267,9 +286,9 @@ public sealed record HiddenMarkovOptions : TrainingOptions
     {
         base.Validate();
         OptionChecks.Within(FeaturesPerStep, 1, VectorInput.MaxWidth);
-        OptionChecks.Within(States, 1, 256);
+        OptionChecks.Within(States, 1, MaxStates);
         OptionChecks.Defined(Topology);
-        OptionChecks.Within(MixtureComponents, 1, 64);
+        OptionChecks.Within(MixtureComponents, 1, MaxComponents);
         OptionChecks.Defined(CovarianceType);
         OptionChecks.Within(MinVariance, 1e-9, 1);
         OptionChecks.NonNegativeFinite(PseudoCount);

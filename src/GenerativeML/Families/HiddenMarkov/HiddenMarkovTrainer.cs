@@ -30,7 +30,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransformer>
 {
-    private const int FewSteps = 2000, MaxHeldBack = 4000, Folds = 4, MinUnits = 10;
+    private const int FewSteps = 2000, MaxHeldBack = 4000, Folds = 4;
     private const double HeldBackShare = 0.2;
 
     private readonly HiddenMarkovOptions _options;
@@ -62,6 +62,12 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
                 + "the features.");
         }
         (source, List<float[]> sequences) = source.ReadAll(input, options);
+        if (source.ForecastNumbers(options) is > VectorInput.MaxWidth and long forecast)
+        {
+            throw new InvalidOperationException(
+                $"Forecasts of column '{options.FeatureColumnName}' would have {forecast} numbers in each row, and at most "
+                + $"{VectorInput.MaxWidth} are possible. Lower option {nameof(options.ForecastHorizon)}, which is {options.ForecastHorizon}.");
+        }
         (double[] scale, int[] constant) = HiddenMarkovFit.ScaleOf(sequences, width);
         if (!source.IsCategorical)
         {
@@ -72,6 +78,9 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
                     + $"variance is held at {FormattableString.Invariant($"{options.MinVariance}")}.");
         }
         long steps = sequences.Sum(s => (long)s.Length) / width;
+        if (options.Calibrates && options.Learned != HiddenMarkovParts.None
+            && (source.RowsAreSequences ? sequences.Count : steps) is < CalibrationPlan.MinRows and long rows)
+            throw CalibrationPlan.TooFew(rows);
         if (steps < (long)options.States * options.MixtureComponents)
             context.Warning?.Invoke(
                 $"There are {options.States * options.MixtureComponents} distributions for {steps} steps: fewer would do.");
@@ -98,17 +107,12 @@ public sealed class HiddenMarkovTrainer : GenerativeEstimator<HiddenMarkovTransf
         HiddenMarkovFit fit, HiddenMarkovInput input, List<float[]> sequences, long steps, int seed)
     {
         // A few long sequences are cut into pieces.
-        int piece = (int)Math.Clamp(steps / (2 * MinUnits), 1, 1000) * input.StepWidth;
-        List<float[]> units = sequences.Count >= MinUnits || input.RowsAreSequences
+        int piece = (int)Math.Clamp(steps / (2 * CalibrationPlan.MinRows), 1, 1000) * input.StepWidth;
+        List<float[]> units = sequences.Count >= CalibrationPlan.MinRows || input.RowsAreSequences
             ? [.. sequences] : [.. sequences.SelectMany(s => s.Chunk(piece))];
         new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Calibration)).Shuffle(
             System.Runtime.InteropServices.CollectionsMarshal.AsSpan(units));
         var scores = new List<float>();
-        if (units.Count < MinUnits)
-        {
-            Score(fit.Run(sequences, report: false), sequences);
-            return new(scores);
-        }
         if (steps < FewSteps)
         {
             for (int fold = 0; fold < Folds; fold++)

@@ -89,7 +89,7 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
         new Saved(
-            _rows.Options, _rows.Input, float.IsFinite(Threshold) ? Threshold : null, _rows.Calibration?.Sorted),
+            _rows.Options, _rows.Input, ModelJson.Threshold(Threshold), _rows.Calibration?.Sorted),
         ModelJson.Options);
 
     private protected override void WriteWeights(Stream stream)
@@ -378,13 +378,13 @@ internal sealed class GeneratedSteps(HiddenMarkovRows rows, DataViewSchema schem
         {
             return before with
             {
-                State = HiddenMarkovEmissions.Choose(model.Transitions.AsSpan(before.State * k, k), uniform),
+                State = SplitMix64.Choose(model.Transitions.AsSpan(before.State * k, k), uniform),
                 Left = before.Left - 1,
             };
         }
         IReadOnlyList<int> lengths = rows.Input.Lengths;
         return new(
-            HiddenMarkovEmissions.Choose(model.Start, uniform),
+            SplitMix64.Choose(model.Start, uniform),
             rows.Input.Group is null && !rows.Input.RowsAreSequences
                 ? long.MaxValue : lengths[(int)(length * lengths.Count)] - 1,
             before.Sequence + 1);

@@ -119,6 +119,11 @@ public sealed record GaussianMixtureOptions : DetectorOptions
 /// Generated rows can have features as they are asked for, exactly and in closed form: <c>Generate(100, where: new
 /// RowCondition().Equal("Features.3", 1.5))</c> draws the others as they are distributed then.
 /// </para>
+/// <para>
+/// The mixture is one of standardised features, of which what is farther out than five deviations counts by the logarithm
+/// of the rest: far from all training rows densities fall more slowly than those of normal distributions, and what is
+/// given says less of the other features.
+/// </para>
 /// </remarks>
 public sealed class GaussianMixtureTrainer : VectorTrainer<VectorGenerator>
 {

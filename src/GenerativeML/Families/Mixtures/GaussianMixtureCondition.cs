@@ -88,11 +88,7 @@ internal sealed class GaussianMixtureCondition
         for (int at = 0; at < rows.Length; at += d)
         {
             _given.CopyTo(rows[at..]);
-            double uniform = random.NextDouble();
-            int k = 0;
-            while (k < _shares.Length - 1 && (uniform -= _shares[k]) >= 0)
-                k++;
-            (double[] mean, double[] factor) = _parts[k];
+            (double[] mean, double[] factor) = _parts[random.Choose(_shares)];
             NormalNumbers.Fill(ref random, normal);
             for (int f = 0; f < u; f++)
             {

@@ -45,6 +45,7 @@ internal abstract class TableItem(string name, PrimitiveDataViewType type)
     /// <summary>A number as people read it: a time as such.</summary>
     public string Show(double value) => type is TimeSpanDataViewType ? $"{TableTimes.ToDuration(value)}"
         : IsTime ? TableTimes.ToTime(value).ToString("s", CultureInfo.InvariantCulture)
+        : IsSingle ? ((float)value).ToString(CultureInfo.InvariantCulture)
         : value.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>The item of a type, key or not; null for one that tables cannot hold.</summary>
