@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using TorchSharp;
 
@@ -44,6 +45,9 @@ internal static class VectorFit
     // Of fewer rows every feature is constant.
     private const int MinRows = 2;
 
+    // Of larger networks, torch uses all cores for one.
+    private const long MostTogether = 1 << 20;
+
     // Enough to see what a network of too large weights makes of rows.
     private const int CheckedRows = 64;
 
@@ -66,7 +70,7 @@ internal static class VectorFit
             return Train(source, null, family, options, context);
         var plan = new CalibrationPlan(source, context.Seed, options.CacheBudgetBytes, options.CancellationToken);
         ModelsProgress? progress = plan.Folds > 1 && context.Progress is { } listener ? new(listener, 1 + plan.Folds) : null;
-        context = context with { Progress = progress ?? context.Progress };
+        context = context with { Progress = progress?.Next() ?? context.Progress };
         VectorFitResult whole = plan.Folds == 1
             ? Train(plan.Training(0), plan.HeldBack(0), family, options, context)
             : Train(plan.Source, plan.Source, family, options, context);
@@ -74,16 +78,22 @@ internal static class VectorFit
             return whole with { Calibration = Scores(source, [whole]) };
 
         // Few rows: the model that is returned has seen all, and each is scored by another that did not see it.
-        var parts = new List<VectorFitResult>();
+        VectorFitResult[] parts = [];
         VectorOptions partly = options with { Checkpoint = null, CancellationBehavior = CancellationBehavior.Throw };
         try
         {
-            for (int fold = 0; fold < plan.Folds; fold++)
-            {
-                progress?.Next();
-                parts.Add(Train(
-                    plan.Training(fold), plan.HeldBack(fold), family, partly, context with { Warning = null }));
-            }
+            // Small networks keep one core busy, so that several can be trained at once. Rows that are in memory can be
+            // read by all of them.
+            bool together = plan.Source != source && context.Device.Kind == "cpu"
+                && whole.Model.Weights.Specs.Sum(spec => spec.Length) < MostTogether;
+            parts =
+            [
+                .. ParallelEnumerable.Range(0, plan.Folds).AsOrdered()
+                    .WithDegreeOfParallelism(together ? Math.Clamp(torch.get_num_threads(), 1, plan.Folds) : 1)
+                    .Select(fold => Train(
+                        plan.Training(fold), plan.HeldBack(fold), family, partly,
+                        context with { Warning = null, Progress = progress?.Next() })),
+            ];
             // All of them weigh alike: weights of their own, by few rows each, would spread what their rows score.
             foreach (string name in whole.Model.Network.CalibratedTensors)
             {
@@ -96,21 +106,28 @@ internal static class VectorFit
             }
             return whole with { Calibration = Scores(source, parts) };
         }
-        catch (OperationCanceledException) when (options.CancellationBehavior == CancellationBehavior.ReturnModel)
+        catch (AggregateException several)
         {
-            progress?.End();
-            return whole with { Calibration = Scores(source, [whole]) };
-        }
-        catch (InvalidOperationException diverged) when (parts.Count < plan.Folds)
-        {
-            throw new InvalidOperationException(
-                $"The model is trained; of the {plan.Folds} models of parts of the rows that tell what ordinary rows score,"
-                + $" number {parts.Count + 1} could not be: {diverged.Message}", diverged);
+            Exception error = several.InnerExceptions[0];
+            if (error is OperationCanceledException && options.CancellationBehavior == CancellationBehavior.ReturnModel)
+            {
+                progress?.End();
+                return whole with { Calibration = Scores(source, [whole]) };
+            }
+            if (error is InvalidOperationException)
+            {
+                throw new InvalidOperationException(
+                    $"The model is trained, but not one of the {plan.Folds} that are trained on parts of the rows and tell "
+                    + $"what ordinary rows score: {error.Message}", error);
+            }
+            ExceptionDispatchInfo.Throw(error);
+            throw; // never comes here
         }
         finally
         {
             whole.Model.Dispose(); // what computed with the weights as they were
-            parts.ForEach(p => p.Model.Dispose());
+            foreach (VectorFitResult part in parts)
+                part.Model.Dispose();
         }
     }
 

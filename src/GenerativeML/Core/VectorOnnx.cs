@@ -151,7 +151,7 @@ internal static class VectorOnnx
         OnnxGraph graph = x.Graph;
         OnnxTensor isNaN = graph.Node("IsNaN", x.Shape, [x]);
         OnnxTensor most = graph.Constant(float.MaxValue), least = graph.Constant(float.MinValue);
-        OnnxTensor known = graph.Node("Where", x.Shape, [isNaN, Row(graph, range.Mean), x]);
+        OnnxTensor known = graph.Node("Where", x.Shape, [isNaN, Row(graph, range.Median), x]);
         known = OnnxTensor.IfLess(most, known, Row(graph, range.Max), known);
         return OnnxTensor.IfLess(known, least, Row(graph, range.Min), known);
     }

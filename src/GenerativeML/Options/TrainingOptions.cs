@@ -180,7 +180,7 @@ public enum NonFiniteValues
     Error,
 
     /// <summary>
-    /// Replace NaN by the column's mean over the finite values, and ±infinity by its largest or smallest finite value.
+    /// Replace NaN by the median of the column's finite values, and ±infinity by its largest or smallest finite value.
     /// The same is done when scoring.
     /// </summary>
     Replace,

@@ -64,16 +64,25 @@ internal sealed class ProgressReporter(TrainingRun run, long steps, bool onCpu, 
     }
 }
 
-/// <summary>Reports the training of several models, one after the other, as that of one.</summary>
-internal sealed class ModelsProgress(IProgress<TrainingProgress> listener, int models) : IProgress<TrainingProgress>
+/// <summary>Reports the training of several models, one after the other or together, as that of one.</summary>
+internal sealed class ModelsProgress(IProgress<TrainingProgress> listener, int models)
 {
+    private readonly Lock _gate = new();
     private readonly long _began = Stopwatch.GetTimestamp();
-    private int _done;
+    private readonly List<double> _shares = []; // of each model so far, how much of it is done
     private long _steps; // of a model
     private TrainingProgress? _last;
 
-    /// <summary>The next model follows.</summary>
-    public void Next() => _done++;
+    /// <summary>Hears of one more model.</summary>
+    public IProgress<TrainingProgress> Next()
+    {
+        lock (_gate)
+        {
+            int model = _shares.Count;
+            _shares.Add(0);
+            return new Part(value => Report(model, value));
+        }
+    }
 
     /// <summary>There is no more, although there are models left.</summary>
     public void End()
@@ -84,25 +93,34 @@ internal sealed class ModelsProgress(IProgress<TrainingProgress> listener, int m
         listener.Report(_last);
     }
 
-    public void Report(TrainingProgress value)
+    private void Report(int model, TrainingProgress value)
     {
-        if (_steps == 0)
-            _steps = value.Steps;
-        TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
-        // Models of fewer rows have fewer steps, and some end early.
-        double share = value.IsLast ? 1 : value.Step / (double)value.Steps;
-        _last = value with
+        lock (_gate)
         {
-            Step = (_done * _steps) + (long)Math.Round(share * _steps),
-            Steps = models * _steps,
-            Elapsed = elapsed,
-            // Those that were trained say how long the others will take, and the first, what is left of itself.
-            Remaining = _done == 0
-                ? value.Remaining + ((models - 1) * (elapsed + value.Remaining))
-                : elapsed * ((models - _done - share) / (_done + share)),
-            IsLast = value.IsLast && _done == models - 1,
-        };
-        listener.Report(_last);
+            if (_steps == 0)
+                _steps = value.Steps;
+            // Models of fewer rows have fewer steps, and some end early.
+            _shares[model] = value.IsLast ? 1 : value.Step / (double)value.Steps;
+            double done = _shares.Sum();
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(_began);
+            _last = value with
+            {
+                Step = (long)Math.Round(done * _steps),
+                Steps = models * _steps,
+                Elapsed = elapsed,
+                // What was trained says how long the rest will take, and the first model, what is left of itself.
+                Remaining = done < 1
+                    ? value.Remaining + ((models - 1) * (elapsed + value.Remaining))
+                    : elapsed * ((models - done) / done),
+                IsLast = value.IsLast && done == models,
+            };
+            listener.Report(_last);
+        }
+    }
+
+    private sealed class Part(Action<TrainingProgress> report) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => report(value);
     }
 }
 

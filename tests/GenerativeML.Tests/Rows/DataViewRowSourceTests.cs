@@ -66,21 +66,31 @@ public sealed class DataViewRowSourceTests
     }
 
     [TestMethod]
-    public void What_is_not_finite_can_be_replaced_by_the_columns_mean_and_limits()
+    public void What_is_not_finite_can_be_replaced_by_the_columns_median_and_limits()
     {
-        // Slot 0 is finite in rows 0-4 and 6-9: mean 40/9; slot 1 misses rows 2, 5 (+inf) and 9 (-inf).
+        // Slot 0 is finite in rows 0-4 and 6-9, whose middle is 4; slot 1 is −row but in rows 2, 5 (+inf) and 9 (-inf).
         var source = new DataViewRowSource(Spoiled(), ["Features"], NonFiniteValues.Replace);
         var block = new RowBlock(source.Fields, 10);
         using (IRowReader reader = source.Open())
             Assert.AreEqual(10, reader.Read(block, 0, 10));
-        Assert.AreEqual((0 - 1 - 3 - 4 - 6 - 7 - 8) / 7f, block.SingleRow(0, 2)[1]);
-        Assert.AreEqual(40 / 9f, block.SingleRow(0, 5)[0]);
+        Assert.AreEqual(-4, block.SingleRow(0, 2)[1]);
+        Assert.AreEqual(4, block.SingleRow(0, 5)[0]);
         Assert.AreEqual(0, block.SingleRow(0, 5)[1]);
         Assert.AreEqual(-8, block.SingleRow(0, 9)[1]);
         Assert.AreEqual(9, block.SingleRow(0, 9)[0]);
         NonFiniteReplacement.SlotRange range = source.Replacement!.Fields[0];
         CollectionAssert.AreEqual(new float[] { 0, -8 }, range.Min);
         CollectionAssert.AreEqual(new float[] { 9, 0 }, range.Max);
+    }
+
+    [TestMethod]
+    public void One_wild_value_does_not_move_what_takes_the_place_of_a_missing_one()
+    {
+        TableView table = new TableView(500).AddVector(
+            "Features", 1, row => [row == 7 ? -9999 : row == 8 ? float.NaN : 0.8f + row % 10 * 0.01f]);
+        var source = new DataViewRowSource(table, ["Features"], NonFiniteValues.Replace);
+        source.Open().Dispose();
+        Assert.AreEqual(0.845f, source.Replacement!.Fields[0].Median[0], 0.006f);
     }
 
     [TestMethod]

@@ -8,13 +8,13 @@ public sealed class ModelsProgressTests
     {
         var heard = new List<TrainingProgress>();
         var progress = new ModelsProgress(new Listener(heard), models: 3);
-        progress.Report(Value(5, of: 10, seconds: 2));
-        progress.Report(Value(10, of: 10, last: true));
-        progress.Next();
-        progress.Report(Value(4, of: 8)); // fewer rows
-        progress.Report(Value(6, of: 8, last: true)); // stopped early
-        progress.Next();
-        progress.Report(Value(8, of: 8, last: true));
+        IProgress<TrainingProgress> first = progress.Next();
+        first.Report(Value(5, of: 10, seconds: 2));
+        first.Report(Value(10, of: 10, last: true));
+        IProgress<TrainingProgress> second = progress.Next(), third = progress.Next(); // at the same time
+        second.Report(Value(4, of: 8)); // fewer rows
+        second.Report(Value(6, of: 8, last: true)); // stopped early
+        third.Report(Value(8, of: 8, last: true));
         CollectionAssert.AreEqual(new long[] { 5, 10, 15, 20, 30 }, heard.Select(p => p.Step).ToArray());
         Assert.IsTrue(heard.All(p => p.Steps == 30));
         CollectionAssert.AreEqual(new[] { false, false, false, false, true }, heard.Select(p => p.IsLast).ToArray());
@@ -28,7 +28,7 @@ public sealed class ModelsProgressTests
     {
         var heard = new List<TrainingProgress>();
         var progress = new ModelsProgress(new Listener(heard), models: 3);
-        progress.Report(Value(10, of: 10, last: true));
+        progress.Next().Report(Value(10, of: 10, last: true));
         progress.End();
         Assert.IsTrue(heard[^1].IsLast);
         progress.End();

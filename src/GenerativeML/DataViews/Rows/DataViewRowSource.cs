@@ -220,7 +220,7 @@ internal sealed class DataViewRowSource(
 }
 
 /// <summary>
-/// For each field, the mean, which takes the place of NaN, and the smallest and largest finite value in training, which
+/// For each field, the median, which takes the place of NaN and does not mind some wild values, and the smallest and largest finite value in training, which
 /// take that of infinity. Zero for a slot without any.
 /// </summary>
 internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.SlotRange> Fields)
@@ -233,7 +233,7 @@ internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.S
         {
             row[i] = row[i] switch
             {
-                float.NaN => range.Mean[i],
+                float.NaN => range.Median[i],
                 float.PositiveInfinity => range.Max[i],
                 float.NegativeInfinity => range.Min[i],
                 float finite => finite,
@@ -243,16 +243,22 @@ internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.S
 
     /// <summary>Whether this fits <paramref name="fields"/> and holds nothing but finite values.</summary>
     public bool Fits(IReadOnlyList<RowField> fields) => Fields.Count == fields.Count
-        && Fields.Zip(fields).All(pair => new[] { pair.First.Mean, pair.First.Min, pair.First.Max }.All(
+        && Fields.Zip(fields).All(pair => new[] { pair.First.Median, pair.First.Min, pair.First.Max }.All(
             values => values?.Length == pair.Second.Width && values.All(float.IsFinite)));
 
     /// <summary>The finite values of each slot of a field, in three numbers.</summary>
-    internal sealed record SlotRange(float[] Mean, float[] Min, float[] Max);
+    internal sealed record SlotRange(float[] Median, float[] Min, float[] Max);
 
     /// <summary>Gathers the ranges of one field, row by row.</summary>
     internal sealed class Collector(int width)
     {
-        private readonly double[] _sum = new double[width];
+        // The median is that of some rows, fewer where they are wide.
+        private const int SampleRows = 1001, SampleValues = 1 << 22;
+
+        private readonly List<float[]> _sample = [];
+        private readonly int _most = Math.Clamp(SampleValues / Math.Max(1, width), 11, SampleRows);
+        private SplitMix64 _random = new(0);
+        private long _seen;
         private readonly long[] _count = new long[width];
         private readonly float[] _min = new float[width], _max = new float[width];
 
@@ -265,12 +271,20 @@ internal sealed record NonFiniteReplacement(IReadOnlyList<NonFiniteReplacement.S
                     continue;
                 _min[i] = _count[i] == 0 ? x : Math.Min(_min[i], x);
                 _max[i] = _count[i] == 0 ? x : Math.Max(_max[i], x);
-                _sum[i] += x;
                 _count[i]++;
             }
+            if (++_seen <= _most)
+                _sample.Add(row.ToArray());
+            else if (_random.Next() % (ulong)_seen is ulong at && at < (ulong)_most)
+                row.CopyTo(_sample[(int)at]);
         }
 
-        public SlotRange Finish() =>
-            new([.. _sum.Zip(_count, (sum, n) => n == 0 ? 0f : (float)(sum / n))], _min, _max);
+        public SlotRange Finish() => new([.. Enumerable.Range(0, _min.Length).Select(Median)], _min, _max);
+
+        private float Median(int slot)
+        {
+            float[] finite = [.. _sample.Select(row => row[slot]).Where(float.IsFinite).Order()];
+            return finite.Length == 0 ? _min[slot] : finite[(finite.Length - 1) / 2];
+        }
     }
 }
