@@ -260,11 +260,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     /// <summary>Ones with these probabilities.</summary>
     public static T Ones<T>(T probability, T uniform)
-        where T : struct, ITensor<T>
-    {
-        T zero = probability * 0f;
-        return T.IfLess(uniform, probability, zero + 1f, zero);
-    }
+        where T : struct, ITensor<T> => T.OneIfLess(uniform, probability);
 
     private static T Sum<T>(T values)
         where T : struct, ITensor<T> => values.Reduce(Reduction.Sum, 1);

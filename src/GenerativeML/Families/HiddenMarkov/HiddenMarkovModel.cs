@@ -85,13 +85,20 @@ internal static class Tiny
         }
     }
 
-    /// <summary>Makes them sum to one; gives the logarithm of what they summed to, −∞ of nothing, which stays.</summary>
-    public static double Normalize(Span<double> values)
+    /// <summary>
+    /// Makes them sum to one; gives the logarithm of what they summed to, which is −∞ of nothing, that stays, and NaN where
+    /// nobody asks and it was not needed.
+    /// </summary>
+    public static double Normalize(Span<double> values, bool asksLog = false)
     {
         double sum = 0;
+        bool hasLogs = false;
         foreach (double value in values)
-            sum += value > 0 ? value : 0;
-        double log = Math.Log(sum);
+        {
+            sum += Math.Max(value, 0);
+            hasLogs |= !(value > 0);
+        }
+        double log = asksLog || hasLogs ? Math.Log(sum) : double.NaN;
         if (sum > Sum)
         {
             double scale = 1 / sum;
@@ -227,7 +234,7 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
                 continue;
             ObservedSteps++;
             Tiny.Multiply(shares, now, both);
-            LogLikelihood += _stepLogLikelihoods[t] = _most[t] + Tiny.Normalize(both);
+            LogLikelihood += _stepLogLikelihoods[t] = _most[t] + Tiny.Normalize(both, asksLog: true);
             if (double.IsNegativeInfinity(_stepLogLikelihoods[t]))
             {
                 Of(_emitted, t).Clear();
