@@ -85,7 +85,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     /// <summary>What rows (B, V) say of each hidden unit: the logit of its probability, (B, H).</summary>
     public T HiddenLogits<T>(Scope<T> w, T rows)
-        where T : struct, ITensor<T> => w.Linear($"{name}.hidden", rows * Precision(w));
+        where T : struct, ITensor<T> => w.Linear($"{name}.hidden", _hasGaussian ? rows * Precision(w) : rows);
 
     /// <summary>What hidden units (B, H) say of each visible one: its logit, or its mean, (B, V).</summary>
     public T Field<T>(Scope<T> w, T hiddenUnits)
