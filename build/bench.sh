@@ -6,6 +6,7 @@
 #   build/bench.sh boltzmann --data ../shared/data/images/mnist --measure likelihood --options '{"Epochs":60,"LearningRate":5e-3}'
 #   build/bench.sh calibration
 #   build/bench.sh memory
+#   build/bench.sh probabilistic --bif ../shared/data/bayesnet/alarm.bif.gz --peer --json fits.json
 #   build/bench.sh decode
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet

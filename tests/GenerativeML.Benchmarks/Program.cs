@@ -19,5 +19,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GenerateBenchmark.Command(),
     RingBenchmark.Command(),
     SpeedBenchmark.Command(),
+    ProbabilisticBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -27,6 +27,13 @@ internal interface ITensor<T>
     /// <summary>Element by element: where <paramref name="a"/> is less than the limit.</summary>
     static abstract T IfLess(T a, T limit, T then, T otherwise);
 
+    /// <summary>One where a number is less than another, elsewhere zero.</summary>
+    static virtual T OneIfLess(T a, T limit)
+    {
+        T zero = limit * 0f;
+        return T.IfLess(a, limit, zero + 1f, zero);
+    }
+
     /// <summary>The matrix product of the last two axes.</summary>
     T MatMul(T other);
 

@@ -28,6 +28,8 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public static TorchTensor IfLess(TorchTensor a, TorchTensor limit, TorchTensor then, TorchTensor otherwise) =>
         where(a.Value.lt(limit.Value), then.Value, otherwise.Value);
 
+    public static TorchTensor OneIfLess(TorchTensor a, TorchTensor limit) => a.Value.lt(limit.Value).to(limit.Value.dtype);
+
     public TorchTensor MatMul(TorchTensor other) => Value.matmul(other.Value);
 
     public TorchTensor Linear(TorchTensor weight, TorchTensor? bias = null)

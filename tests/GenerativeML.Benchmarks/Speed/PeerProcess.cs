@@ -5,7 +5,7 @@ using System.Globalization;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// A program of <c>tests/peers</c> in a process that waits while it is not asked, in the surroundings that PyTorch is
+/// A program of <c>tests/peers</c> in a process that waits while it is not asked, in the surroundings that it is
 /// fastest in.
 /// </summary>
 internal sealed class PeerProcess : IDisposable
@@ -60,7 +60,7 @@ internal sealed class PeerProcess : IDisposable
         _process.StandardInput.Flush();
         return _process.StandardOutput.ReadLine()
             ?? throw new InvalidOperationException(
-                "Python has ended; it needs torch, and GENERATIVEML_PYTHON can name one that has it.");
+                "Python has ended; GENERATIVEML_PYTHON can name one that has what the program imports.");
     }
 
     public void Dispose()

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace GenerativeML.Benchmarks;
 
@@ -14,14 +12,6 @@ internal static class SpeedBenchmark
 {
     private const string Name = "speed", ThreadVariable = "OMP_NUM_THREADS";
     private const int LeastRounds = 5;
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        // A loss that is not a number is a result, too.
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -102,8 +92,7 @@ internal static class SpeedBenchmark
             }
         }
         if (json is not null)
-            File.WriteAllText(
-                json.FullName, JsonSerializer.Serialize(new { machine, rounds, results }, Json) + "\n");
+            SpeedReport.Write(json.FullName, new { machine, rounds, results });
         return results.All(r => r.Agree) ? 0 : 1;
 
         IEnumerable<SpeedPeer> Peers(SpeedWork work) =>

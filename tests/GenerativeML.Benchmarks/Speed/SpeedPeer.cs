@@ -32,17 +32,16 @@ internal sealed record PeerSetting(int Threads, string? Waiting = null)
         $"{Threads} thread{(Threads > 1 ? "s" : "")}{(Waiting is null ? "" : $", OMP_WAIT_POLICY={Waiting}")}";
 }
 
-/// <summary>
-/// PyTorch: <c>tests/peers/speed_peer.py</c>, in as many processes as there are ways for threads to wait.
-/// </summary>
+/// <summary>A program of <c>tests/peers</c>, in as many processes as there are ways for threads to wait.</summary>
+/// <param name="name">What it is called in the table.</param>
+/// <param name="program">The program's file name.</param>
 /// <param name="threads">The most threads.</param>
-/// <param name="bfloat16">Whether training is under autocast.</param>
-internal sealed class PyTorchPeer(int threads, bool bfloat16) : SpeedPeer
+internal class PythonSpeedPeer(string name, string program, int threads) : SpeedPeer
 {
-    private readonly Dictionary<string, PeerProcess> _processes = [];
+    private readonly Dictionary<(int, string?), PeerProcess> _processes = [];
 
     /// <inheritdoc />
-    public override string Name => bfloat16 ? "PyTorch bf16" : "PyTorch";
+    public override string Name => name;
 
     /// <summary>
     /// All threads or one, and with threads that wait for the next product by spinning for a while or by sleeping.
@@ -58,13 +57,11 @@ internal sealed class PyTorchPeer(int threads, bool bfloat16) : SpeedPeer
         var whole = (JsonObject)command.DeepClone();
         whole["threads"] = setting.Threads;
         whole["seed"] = seed;
-        whole["bf16"] = bfloat16;
-        string waiting = setting.Waiting ?? "";
-        if (!_processes.TryGetValue(waiting, out PeerProcess? process))
+        PeerSetting started = Started(setting);
+        if (!_processes.TryGetValue((started.Threads, started.Waiting), out PeerProcess? process))
         {
-            // With all threads, whatever the first work asks for: PyTorch cannot have more later than it began with.
-            process = new PeerProcess("speed_peer.py", setting with { Threads = threads });
-            _processes.Add(waiting, process);
+            process = new PeerProcess(program, started);
+            _processes.Add((started.Threads, started.Waiting), process);
         }
         return JsonSerializer.Deserialize<SpeedAnswer>(process.Ask(whole.ToJsonString()), JsonSerializerOptions.Web)!;
     }
@@ -75,6 +72,29 @@ internal sealed class PyTorchPeer(int threads, bool bfloat16) : SpeedPeer
             process.Dispose();
         base.Dispose();
     }
+
+    /// <summary>How the process is started that works in a setting.</summary>
+    protected virtual PeerSetting Started(PeerSetting setting) => setting;
+}
+
+/// <summary>PyTorch.</summary>
+/// <param name="threads">The most threads.</param>
+/// <param name="bfloat16">Whether training is under autocast.</param>
+internal sealed class PyTorchPeer(int threads, bool bfloat16)
+    : PythonSpeedPeer(bfloat16 ? "PyTorch bf16" : "PyTorch", "speed_peer.py", threads)
+{
+    private readonly int _threads = threads;
+
+    /// <inheritdoc />
+    public override SpeedAnswer Ask(JsonObject command, PeerSetting setting, int seed)
+    {
+        var whole = (JsonObject)command.DeepClone();
+        whole["bf16"] = bfloat16;
+        return base.Ask(whole, setting, seed);
+    }
+
+    // With all threads, whatever the first work asks for: PyTorch cannot have more later than it began with.
+    protected override PeerSetting Started(PeerSetting setting) => setting with { Threads = _threads };
 }
 
 /// <summary>What is answered; of a work, only what belongs to it.</summary>

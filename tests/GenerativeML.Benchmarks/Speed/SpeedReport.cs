@@ -1,8 +1,19 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace GenerativeML.Benchmarks;
 
 /// <summary>The results as a table.</summary>
 internal static class SpeedReport
 {
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        // A loss that is not a number is a result, too.
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
     /// <summary>What is above the columns.</summary>
     public static string Header { get; } =
         $"{"work",-20} {"against",-12} {"ours, median (least to most)",32} {"theirs",32}   "
@@ -27,7 +38,12 @@ internal static class SpeedReport
             + $"  {result.Title}; {by}; the other with {result.PeerSetting}";
     }
 
-    private static string Times(Spread seconds)
+    /// <summary>Writes all of it as JSON.</summary>
+    public static void Write(string path, object results) =>
+        File.WriteAllText(path, JsonSerializer.Serialize(results, Json) + "\n");
+
+    /// <summary>Median, least and most.</summary>
+    public static string Times(Spread seconds)
     {
         (double factor, string unit) = seconds.Median switch
         {

@@ -89,7 +89,7 @@ public sealed class HiddenMarkovModelTests
             before += inferred.StepLogLikelihood(t);
             for (int k = 0; k < 2; k++)
             {
-                double joint = Math.Exp(before + inferred.LogFiltered(t)[k]);
+                double joint = Math.Exp(before + inferred.LogFiltered(t, k));
                 Assert.AreEqual(forward[2 * t + k], joint, digits);
                 Assert.AreEqual(backward[2 * t + k], Math.Exp(inferred.LogLikelihood) * smoothed[t][k] / joint, digits);
             }
@@ -210,7 +210,7 @@ public sealed class HiddenMarkovModelTests
             double first = 0.3 * Density(covariance, steps[2 * t], steps[2 * t + 1] - 1);
             double second = 0.7 * Density(other, steps[2 * t] - 3, steps[2 * t + 1] + 1);
             Assert.AreEqual(Math.Log(first + second), inferred.StepLogLikelihood(t), 1e-12);
-            Assert.AreEqual(first / (first + second), Math.Exp(inferred.LogFiltered(t)[0]), 1e-12);
+            Assert.AreEqual(first / (first + second), Math.Exp(inferred.LogFiltered(t, 0)), 1e-12);
         }
         // As one state of two components it is the same.
         var mixture = new GaussianEmissions(

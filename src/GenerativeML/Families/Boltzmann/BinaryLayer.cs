@@ -85,7 +85,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     /// <summary>What rows (B, V) say of each hidden unit: the logit of its probability, (B, H).</summary>
     public T HiddenLogits<T>(Scope<T> w, T rows)
-        where T : struct, ITensor<T> => w.Linear($"{name}.hidden", rows * Precision(w));
+        where T : struct, ITensor<T> => w.Linear($"{name}.hidden", _hasGaussian ? rows * Precision(w) : rows);
 
     /// <summary>What hidden units (B, H) say of each visible one: its logit, or its mean, (B, V).</summary>
     public T Field<T>(Scope<T> w, T hiddenUnits)
@@ -260,11 +260,7 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     /// <summary>Ones with these probabilities.</summary>
     public static T Ones<T>(T probability, T uniform)
-        where T : struct, ITensor<T>
-    {
-        T zero = probability * 0f;
-        return T.IfLess(uniform, probability, zero + 1f, zero);
-    }
+        where T : struct, ITensor<T> => T.OneIfLess(uniform, probability);
 
     private static T Sum<T>(T values)
         where T : struct, ITensor<T> => values.Reduce(Reduction.Sum, 1);

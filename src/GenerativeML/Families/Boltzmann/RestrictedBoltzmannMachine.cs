@@ -206,7 +206,9 @@ internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachi
             chains.narrow(0, 0, kept).copy_(model.narrow(0, 0, kept));
         }
         // Its gradient is that of −log p(data), with the chains in the place of the model's own rows.
-        return [new("free_energy_gap", Layer.FreeEnergy(w, data).Value.mean().Minus(Layer.FreeEnergy(w, model).Value.mean()))];
+        torch.Tensor both = Layer.FreeEnergy<TorchTensor>(w, torch.cat([data, model])).Value;
+        torch.Tensor ofData = both.narrow(0, 0, data.shape[0]), ofModel = both.narrow(0, data.shape[0], model.shape[0]);
+        return [new("free_energy_gap", ofData.mean().Minus(ofModel.mean()))];
     }
 
     public override void Calibrate(VectorCalibration calibration)

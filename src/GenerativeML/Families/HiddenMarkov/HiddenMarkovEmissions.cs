@@ -99,6 +99,8 @@ internal sealed class CategoricalEmissions(double[] probabilities, int categorie
 /// </summary>
 internal sealed class GaussianEmissions : HiddenMarkovEmissions
 {
+    private const int Few = 8; // that a call takes longer than doing without
+
     private readonly GaussianLimits _limits;
     private readonly double[] _weights, _means, _covariances; // (K × M), (K × M × D), (K × M × D × D) or (K × M × D)
     private readonly double[] _factors, _inverses, _constants; // L of Σ = L·Lᵀ, L⁻¹, log wₘ − log √|2πΣₘ|
@@ -184,7 +186,8 @@ internal sealed class GaussianEmissions : HiddenMarkovEmissions
         own[0] += share;
         for (int j = 0; j < d; j++)
             away[j] = step[j] - _means[component * d + j];
-        TensorPrimitives.MultiplyAdd(away, share, own.Slice(1, d), own.Slice(1, d));
+        for (int j = 0; j < d; j++)
+            own[1 + j] += share * away[j];
         Span<double> squares = own[(1 + d)..];
         if (!_limits.HasMatrices)
         {
@@ -192,7 +195,13 @@ internal sealed class GaussianEmissions : HiddenMarkovEmissions
                 squares[j] += share * away[j] * away[j];
             return;
         }
-        for (int i = 0; i < d; i++) // the lower half
+        for (int i = 0; i < d && i < Few; i++) // the lower half
+        {
+            double factor = share * away[i];
+            for (int j = 0; j <= i; j++)
+                squares[i * d + j] += factor * away[j];
+        }
+        for (int i = Few; i < d; i++)
             TensorPrimitives.MultiplyAdd(away[..(i + 1)], share * away[i], squares.Slice(i * d, i + 1), squares.Slice(i * d, i + 1));
     }
 
@@ -286,9 +295,13 @@ internal sealed class GaussianEmissions : HiddenMarkovEmissions
             away[j] = step[j] - _means[c * d + j];
         for (int i = 0; i < d; i++)
         {
-            double white = _limits.HasMatrices
-                ? TensorPrimitives.Dot(inverse.Slice(i * d, i + 1), away[..(i + 1)])
-                : inverse[i] * away[i];
+            double white = 0;
+            if (!_limits.HasMatrices)
+                white = inverse[i] * away[i];
+            else if (i >= Few)
+                white = TensorPrimitives.Dot(inverse.Slice(i * d, i + 1), away[..(i + 1)]);
+            for (int j = 0; _limits.HasMatrices && i < Few && j <= i; j++)
+                white += inverse[i * d + j] * away[j];
             distance += white * white;
         }
         return _constants[c] - 0.5 * distance;

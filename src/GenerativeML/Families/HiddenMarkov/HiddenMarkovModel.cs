@@ -9,9 +9,6 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class HiddenMarkovModel
 {
-    /// <summary>Exponentials below this do not count beside others, and slow a processor down as they come near zero.</summary>
-    public const double Least = -600;
-
     private readonly double[] _transitions, _backward, _logTransitions, _logBackward; // (K × K), and transposed
 
     public HiddenMarkovModel(double[] start, double[] transitions, HiddenMarkovEmissions emissions)
@@ -40,13 +37,13 @@ internal sealed class HiddenMarkovModel
 
     public HiddenMarkovEmissions Emissions { get; }
 
-    /// <summary>From log p(state) the same of the next step, in place.</summary>
-    public void Advance(ReadOnlySpan<double> logState, Span<double> next) =>
-        LogProduct(_transitions, _logTransitions, logState, next);
+    /// <summary>From the probability of each state, a <see cref="Tiny"/> number, the same of the next step.</summary>
+    public void Advance(ReadOnlySpan<double> states, Span<double> next) =>
+        Tiny.Product(_transitions, _logTransitions, states, next);
 
-    /// <summary>From log p(later steps | next state) the same by the state before.</summary>
-    public void Retreat(ReadOnlySpan<double> logNext, Span<double> before) =>
-        LogProduct(_backward, _logBackward, logNext, before);
+    /// <summary>From p(later steps | next state) the same by the state before.</summary>
+    public void Retreat(ReadOnlySpan<double> next, Span<double> before) =>
+        Tiny.Product(_backward, _logBackward, next, before);
 
     /// <summary>log Σᵢ exp(vᵢ): −∞ of nothing.</summary>
     public static double LogSum(ReadOnlySpan<double> values)
@@ -58,44 +55,94 @@ internal sealed class HiddenMarkovModel
             sum += Math.Exp(value - most);
         return most + Math.Log(sum);
     }
+}
 
-    // log Σᵢ exp(vᵢ)·Mᵢⱼ for each j. Sums are of K exponentials, not of K²; where all that count for a j have underflown
-    // beside the largest, its own sum is computed as it should be.
-    private static void LogProduct(double[] matrix, double[] logs, ReadOnlySpan<double> v, Span<double> result)
+/// <summary>
+/// Numbers of at most one that may be far below what fits into a double: a positive one is meant itself, and one that is
+/// less than zero is the logarithm of what is meant. So sums and products are those of plain numbers, and logarithms are
+/// computed where it takes them alone.
+/// </summary>
+internal static class Tiny
+{
+    private const double Log = -449; // the least logarithm of a number that is there itself
+    private const double Plain = 1e-195; // about that number
+    public const double Sum = 1e-170; // of which others that are there as logarithms do not change a digit
+
+    /// <summary>Whether the number of such a logarithm is there itself.</summary>
+    public static bool IsPlain(double log) => log > Log;
+
+    public static double Of(double log) => IsPlain(log) ? Math.Exp(log) : log;
+
+    public static double LogOf(double value) => value > 0 ? Math.Log(value) : value;
+
+    /// <summary>The products of two, each.</summary>
+    public static void Multiply(ReadOnlySpan<double> a, ReadOnlySpan<double> b, Span<double> result)
+    {
+        for (int i = 0; i < result.Length; i++)
+        {
+            double product = a[i] * b[i];
+            result[i] = a[i] > 0 && b[i] > 0 && product > Plain ? product : Of(LogOf(a[i]) + LogOf(b[i]));
+        }
+    }
+
+    /// <summary>
+    /// Makes them sum to one; gives the logarithm of what they summed to, which is −∞ of nothing, that stays, and NaN where
+    /// nobody asks and it was not needed.
+    /// </summary>
+    public static double Normalize(Span<double> values, bool asksLog = false)
+    {
+        double sum = 0;
+        bool hasLogs = false;
+        foreach (double value in values)
+        {
+            sum += Math.Max(value, 0);
+            hasLogs |= !(value > 0);
+        }
+        double log = asksLog || hasLogs ? Math.Log(sum) : double.NaN;
+        if (sum > Sum)
+        {
+            double scale = 1 / sum;
+            for (int i = 0; i < values.Length; i++)
+                values[i] = values[i] > 0 ? values[i] * scale : Of(values[i] - log);
+            return log;
+        }
+        for (int i = 0; i < values.Length; i++)
+            values[i] = LogOf(values[i]);
+        log = HiddenMarkovModel.LogSum(values);
+        for (int i = 0; i < values.Length; i++)
+            values[i] = double.IsNegativeInfinity(log) ? values[i] : Of(values[i] - log);
+        return log;
+    }
+
+    /// <summary>Σᵢ vᵢ·Mᵢⱼ for each j, where the elements of M and their logarithms are given.</summary>
+    public static void Product(double[] matrix, double[] logs, ReadOnlySpan<double> v, Span<double> result)
     {
         int k = v.Length;
-        double most = TensorPrimitives.Max(v);
-        if (double.IsNegativeInfinity(most))
-        {
-            result.Fill(double.NegativeInfinity);
-            return;
-        }
         result.Clear();
         for (int i = 0; i < k; i++)
         {
-            double weight = v[i] - most > Least ? Math.Exp(v[i] - most) : 0;
+            double weight = v[i];
+            if (!(weight > 0))
+                continue;
             ReadOnlySpan<double> row = matrix.AsSpan(i * k, k);
-            for (int j = 0; weight > 0 && j < row.Length; j++)
+            for (int j = 0; j < row.Length && j < result.Length; j++)
                 result[j] += weight * row[j];
         }
         Span<double> terms = k <= 256 ? stackalloc double[k] : new double[k];
         for (int j = 0; j < k; j++)
         {
-            if (result[j] > 1e-280)
-            {
-                result[j] = most + Math.Log(result[j]);
+            if (result[j] > Sum)
                 continue;
-            }
             for (int i = 0; i < k; i++)
-                terms[i] = v[i] + logs[i * k + j];
-            result[j] = LogSum(terms);
+                terms[i] = LogOf(v[i]) + logs[i * k + j];
+            result[j] = Of(HiddenMarkovModel.LogSum(terms));
         }
     }
 }
 
 /// <summary>
-/// What a model says of a sequence: forward and backward passes and the likeliest path, all in logarithms, so that no
-/// state is lost that only later steps speak for. A step that no state can have emitted, given the steps before, has a
+/// What a model says of a sequence: forward and backward passes, in <see cref="Tiny"/> numbers, so that no state is lost
+/// that only later steps speak for, and the likeliest path. A step that no state can have emitted, given the steps before, has a
 /// log-likelihood of −∞, and for the states counts as one that was not observed.
 /// </summary>
 internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMemory<float> values)
@@ -103,7 +150,9 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
     private const int ChunkSteps = 1024;
 
     private readonly int _states = model.States, _width = model.Emissions.Width;
-    private double[] _emitted = [], _filtered = [], _later = []; // logarithms, (T × K)
+    private double[] _emitted = []; // logarithms, (T × K)
+    private double[] _shares = [], _filtered = [], _later = []; // tiny numbers: of the likeliest emission, and of one
+    private double[] _most = []; // the logarithm of the likeliest emission
     private double[] _stepLogLikelihoods = [];
     private bool[] _observed = [];
 
@@ -122,22 +171,24 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
     /// <summary>Steps that were observed.</summary>
     public int ObservedSteps { get; private set; }
 
-    /// <summary>log p(state | this step and those before), (K).</summary>
-    public ReadOnlySpan<double> LogFiltered(int step) => _filtered.AsSpan(step * _states, _states);
+    /// <summary>log p(state | this step and those before).</summary>
+    public double LogFiltered(int step, int state) => Tiny.LogOf(_filtered[step * _states + state]);
 
     /// <summary>p(state | all steps), (K); after <see cref="Backward"/>.</summary>
     public void Smoothed(int step, Span<double> result)
     {
-        TensorPrimitives.Add(LogFiltered(step), _later.AsSpan(step * _states, _states), result);
-        TensorPrimitives.Exp<double>(result, result);
-        // Rounding grows with the length of a sequence; a probability stays one.
-        TensorPrimitives.Divide<double>(result, TensorPrimitives.Sum<double>(result), result);
+        Tiny.Multiply(Of(_filtered, step), Of(_later, step), result);
+        Tiny.Normalize(result);
+        foreach (ref double share in result)
+            share = Math.Max(share, 0);
     }
 
     public void Allocate()
     {
         _emitted = new double[Steps * _states];
+        _shares = new double[Steps * _states];
         _filtered = new double[Steps * _states];
+        _most = new double[Steps];
         _stepLogLikelihoods = new double[Steps];
         _observed = new bool[Steps];
     }
@@ -145,14 +196,27 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
     /// <summary>Computes what each state thinks of the steps of a chunk.</summary>
     public void Emit(int chunk)
     {
-        for (int t = chunk * ChunkSteps; t < Math.Min(Steps, (chunk + 1) * ChunkSteps); t++)
+        int first = chunk * ChunkSteps, end = Math.Min(Steps, first + ChunkSteps);
+        Span<double> shares = _shares.AsSpan(first * _states, (end - first) * _states);
+        for (int t = first; t < end; t++)
         {
             ReadOnlySpan<float> step = Step(t);
+            Span<double> emitted = Of(_emitted, t), own = Of(_shares, t);
             // Not observed: every state may have emitted it, logarithms of zero.
-            _observed[t] = float.IsFinite(TensorPrimitives.MaxMagnitude(step));
+            _observed[t] = IsFinite(step);
             if (_observed[t])
-                model.Emissions.LogProbabilities(step, _emitted.AsSpan(t * _states, _states));
+                model.Emissions.LogProbabilities(step, emitted);
+            double most = double.NegativeInfinity;
+            foreach (double log in emitted)
+                most = Math.Max(most, log);
+            _most[t] = most = double.IsFinite(most) ? most : 0;
+            for (int k = 0; k < own.Length; k++)
+                own[k] = emitted[k] - most;
         }
+        Span<double> exponentials = new double[shares.Length];
+        TensorPrimitives.Exp(shares, exponentials);
+        for (int i = 0; i < shares.Length; i++)
+            shares[i] = Tiny.IsPlain(shares[i]) ? exponentials[i] : shares[i];
     }
 
     public void Forward()
@@ -161,32 +225,41 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
         Span<double> both = new double[_states];
         for (int t = 0; t < Steps; t++)
         {
-            Span<double> now = _filtered.AsSpan(t * _states, _states), emitted = _emitted.AsSpan(t * _states, _states);
-            if (t == 0)
-                model.LogStart.CopyTo(now);
-            else
-                model.Advance(LogFiltered(t - 1), now);
+            Span<double> now = Of(_filtered, t), shares = Of(_shares, t);
+            for (int k = 0; t == 0 && k < _states; k++)
+                now[k] = Tiny.Of(model.LogStart[k]);
+            if (t > 0)
+                model.Advance(Of(_filtered, t - 1), now);
             if (!_observed[t])
                 continue;
             ObservedSteps++;
-            TensorPrimitives.Add(emitted, now, both);
-            double sum = HiddenMarkovModel.LogSum(both);
-            LogLikelihood += _stepLogLikelihoods[t] = sum;
-            if (double.IsNegativeInfinity(sum))
-                emitted.Clear();
+            Tiny.Multiply(shares, now, both);
+            LogLikelihood += _stepLogLikelihoods[t] = _most[t] + Tiny.Normalize(both, asksLog: true);
+            if (double.IsNegativeInfinity(_stepLogLikelihoods[t]))
+            {
+                Of(_emitted, t).Clear();
+                shares.Fill(1);
+            }
             else
-                TensorPrimitives.Subtract(both, sum, now);
+            {
+                both.CopyTo(now);
+            }
         }
     }
 
     public void Backward()
     {
         _later = new double[Steps * _states];
+        if (Steps > 0)
+            Of(_later, Steps - 1).Fill(1);
         Span<double> next = new double[_states];
         for (int t = Steps - 2; t >= 0; t--)
         {
-            LogNext(t, next);
-            model.Retreat(next, _later.AsSpan(t * _states, _states));
+            Next(t, next);
+            Span<double> before = Of(_later, t);
+            model.Retreat(next, before);
+            // As shares of one, whatever they are: only how they compare counts.
+            Tiny.Normalize(before);
         }
     }
 
@@ -236,40 +309,60 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
                 model.Emissions.Add(Step(t), shares, _emitted.AsSpan(t * _states, _states), sums.Emissions);
             if (t + 1 < Steps)
             {
-                LogNext(t, next);
-                AddTransition(LogFiltered(t), next, sums.Transitions);
+                Next(t, next);
+                AddTransition(Of(_filtered, t), next, sums.Transitions);
             }
         }
     }
 
     private ReadOnlySpan<float> Step(int t) => values.Span.Slice(t * _width, _width);
 
-    // log p(steps from the next one on | next state, steps so far).
-    private void LogNext(int t, Span<double> next)
+    private Span<double> Of(double[] numbers, int t) => numbers.AsSpan(t * _states, _states);
+
+    private static bool IsFinite(ReadOnlySpan<float> step)
     {
-        int at = (t + 1) * _states;
-        TensorPrimitives.Add<double>(_emitted.AsSpan(at, _states), _later.AsSpan(at, _states), next);
-        if (double.IsFinite(_stepLogLikelihoods[t + 1]))
-            TensorPrimitives.Subtract(next, _stepLogLikelihoods[t + 1], next);
+        foreach (float value in step)
+        {
+            if (!float.IsFinite(value))
+                return false;
+        }
+        return true;
+    }
+
+    // p(steps from the next one on | next state), as shares of one.
+    private void Next(int t, Span<double> next)
+    {
+        Tiny.Multiply(Of(_shares, t + 1), Of(_later, t + 1), next);
+        Tiny.Normalize(next);
     }
 
     // p(state and next state | all steps), (K × K), which sum to one.
-    private void AddTransition(ReadOnlySpan<double> now, Span<double> next, double[] sums)
+    private void AddTransition(ReadOnlySpan<double> now, ReadOnlySpan<double> next, double[] sums)
     {
-        double most = TensorPrimitives.Max<double>(next);
-        bool fits = most < -HiddenMarkovModel.Least; // its exponential is a number
-        for (int j = 0; fits && j < _states; j++)
-            next[j] = next[j] > HiddenMarkovModel.Least ? Math.Exp(next[j]) : 0;
+        double all = 0;
         for (int i = 0; i < _states; i++)
         {
-            double own = now[i] > HiddenMarkovModel.Least ? Math.Exp(now[i]) : 0;
-            for (int j = 0, at = i * _states; j < _states; j++, at++)
-            {
-                sums[at] += fits
-                    ? own * model.Transitions[at] * next[j]
-                    : Math.Exp(now[i] + model.LogTransitions[at] + next[j]);
-            }
+            double row = 0;
+            for (int j = 0, at = i * _states; now[i] > 0 && j < _states; j++, at++)
+                row += Math.Max(next[j], 0) * model.Transitions[at];
+            all += now[i] > 0 ? now[i] * row : 0;
         }
+        if (all > Tiny.Sum)
+        {
+            for (int i = 0; i < _states; i++)
+            {
+                double own = Math.Max(now[i], 0) / all;
+                for (int j = 0, at = i * _states; own > 0 && j < _states; j++, at++)
+                    sums[at] += own * model.Transitions[at] * Math.Max(next[j], 0);
+            }
+            return;
+        }
+        double[] pairs = new double[_states * _states];
+        for (int at = 0; at < pairs.Length; at++)
+            pairs[at] = Tiny.Of(Tiny.LogOf(now[at / _states]) + model.LogTransitions[at] + Tiny.LogOf(next[at % _states]));
+        Tiny.Normalize(pairs);
+        for (int at = 0; at < pairs.Length; at++)
+            sums[at] += Math.Max(pairs[at], 0);
     }
 }
 

@@ -20,7 +20,7 @@ namespace GenerativeML;
 /// of time: a sequence that goes on after another one is an error. The model's rows are not shuffled, and a prediction
 /// engine, which has one row alone, is refused.</description></item>
 /// <item><term>Memory</term><description>Fit holds all steps, four bytes for each number. Transform holds one sequence
-/// with what is inferred of it, some 24 bytes for each step and state.</description></item>
+/// with what is inferred of it, some 32 bytes for each step and state.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>None.</description></item>
 /// </list>
 /// <para>

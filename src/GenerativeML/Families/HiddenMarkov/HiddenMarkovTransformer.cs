@@ -287,8 +287,8 @@ internal sealed class HiddenMarkovRows : ISequenceModel
                 inferred.Smoothed(t, probabilities);
                 TensorPrimitives.ConvertChecked<double, float>(probabilities, outputs.Singles(smoothed).Slice(row * k, k));
             }
-            if (filtered >= 0 || forecast >= 0 || deviation >= 0)
-                TensorPrimitives.Exp(inferred.LogFiltered(t), probabilities);
+            for (int i = 0; i < k && (filtered >= 0 || forecast >= 0 || deviation >= 0); i++)
+                probabilities[i] = Math.Exp(inferred.LogFiltered(t, i));
             if (filtered >= 0)
                 TensorPrimitives.ConvertChecked<double, float>(probabilities, outputs.Singles(filtered).Slice(row * k, k));
             if (forecast >= 0 || deviation >= 0)
