@@ -215,7 +215,7 @@ public sealed class BayesianTableTests
         using (var source = new CancellationTokenSource(700))
         using (BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork(endless with { CancellationToken = source.Token }).Fit(Weather(200)))
             Assert.IsNotEmpty(model.Network.Edges);
-        using (var source = new CancellationTokenSource(700))
+        using (var source = new CancellationTokenSource(50))
         {
             Assert.Throws<OperationCanceledException>(() => _ml.Generative.BayesianNetwork(endless with
             {

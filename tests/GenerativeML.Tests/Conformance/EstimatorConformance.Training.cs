@@ -125,8 +125,7 @@ public sealed partial class EstimatorConformance
         bool needsTwo = family.Input == "Features" && !family.IsPlain; // a series alone is many steps
         if (needsTwo)
             Assert.Throws<InvalidOperationException>(() => family.Make(_ml, new()).Fit(ConformanceData.Table(1)));
-        int least = needsTwo ? CalibrationPlan.MinRows : 1;
-        foreach (TableView data in new[] { ConformanceData.Table(least), ConformanceData.Table(30, width: 1) })
+        foreach (TableView data in new[] { ConformanceData.Table(CalibrationPlan.MinRows), ConformanceData.Table(30, width: 1) })
         {
             using var fitted = new Fitted(family.Make(_ml, new()), data);
             Assert.HasCount(data.Rows, ViewRows.Read(fitted.Transformer.Transform(data)));

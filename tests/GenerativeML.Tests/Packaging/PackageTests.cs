@@ -19,7 +19,7 @@ public sealed partial class PackageTests
 
         static class Blocks
         {
-            static void Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded)
+            static void Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae)
             {
                 {0}
             }
@@ -115,7 +115,7 @@ public sealed partial class PackageTests
             .. Block().Matches(File.ReadAllText(Path.Combine(s_repository, "README.md")))
                 .Select(block => block.Groups[1].Value.ReplaceLineEndings("\n")),
         ];
-        Assert.HasCount(5, blocks);
+        Assert.HasCount(6, blocks);
         foreach (string block in blocks)
             StringAssert.StartsWith(block, "using GenerativeML;\nusing Microsoft.ML;\n");
         string folder = Project(

@@ -56,8 +56,8 @@ public class TrainedVaeTests
     }
 
     [TestMethod]
-    [DataRow(2)]
-    [DataRow(5)]
+    [DataRow(10)]
+    [DataRow(12)]
     public void A_handful_of_rows_trains(int rows)
     {
         using TrainedVector model = Detector(new() { Epochs = 2 }, Trained.SumRows(rows)).Model;
