@@ -9,6 +9,13 @@ internal static class RunningComputations
     // A step may take long; whoever ends a process will not wait for ever.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    // One for all, as rows are scored one by one, too.
+    private static readonly OnDispose s_end = new(() =>
+    {
+        if (t_depth > 0 && --t_depth == 0)
+            Interlocked.Decrement(ref s_threads);
+    });
+
     private static int s_threads;
     private static volatile bool s_exiting;
 
@@ -26,11 +33,7 @@ internal static class RunningComputations
         StopIfExiting();
         if (t_depth++ == 0)
             Interlocked.Increment(ref s_threads);
-        return new OnDispose(() =>
-        {
-            if (t_depth > 0 && --t_depth == 0)
-                Interlocked.Decrement(ref s_threads);
-        });
+        return s_end;
     }
 
     /// <summary>Does nothing, unless the process is about to end: then the thread waits for that.</summary>

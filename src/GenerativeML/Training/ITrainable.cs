@@ -69,4 +69,11 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 /// batch holds: 1, unless gradients are accumulated.
 /// </summary>
 internal readonly record struct StepContext(
-    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1);
+    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1)
+{
+    /// <summary>The steps of each phase of a run, where it has so many.</summary>
+    public static long PhaseSteps(long steps, int phases) => Math.Max(1, steps / phases);
+
+    /// <summary>Which phase of the run this is, of so many, counted from zero.</summary>
+    public int PhaseOf(int phases) => (int)Math.Min(Step / PhaseSteps(Steps, phases), phases - 1);
+}

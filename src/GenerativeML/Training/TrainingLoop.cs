@@ -39,7 +39,7 @@ internal sealed class TrainingLoop : IDisposable
             _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
         _steps = run.Steps ?? checked(_batchesPerEpoch * run.Epochs);
-        _phase = Math.Max(1, _steps / run.Phases.Count);
+        _phase = StepContext.PhaseSteps(_steps, run.Phases.Count);
         _rate = new LearningRate(
             run.LearningRate, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
@@ -166,7 +166,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private double RateAt(long step)
     {
-        int phase = (int)Math.Min(step / _phase, _run.Phases.Count - 1);
+        int phase = new StepContext(step, _steps, _random).PhaseOf(_run.Phases.Count);
         return _rate.At(Math.Min(step - phase * _phase, _phase - 1)) * _run.Phases[phase];
     }
 

@@ -182,9 +182,7 @@ internal sealed class BoltzmannMachineNetwork(BoltzmannMachineOptions options, V
         T numbers = uniform!.Value;
         if (!_exact)
         {
-            int chains = options.Chains!.Value;
-            T place = (numbers.Slice(1, 0, 1) * chains).Clamp(0, chains - 0.5f);
-            T units = w["chains"].Embed(place.ToIndices()).Squeeze(1);
+            T units = BoltzmannOptions.ChainOf(w["chains"], options.Chains!.Value, numbers);
             for (int i = 0; i < options.SampleSteps * _units; i++)
                 units = Update(w, units, i % _units, Couplings(w), w["units.bias"], numbers.Slice(1, 1 + i, 1));
             return units.Slice(1, 0, _visible);

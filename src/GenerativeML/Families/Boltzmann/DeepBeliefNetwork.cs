@@ -166,7 +166,7 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         Scope<TorchTensor> w = step.Weights;
-        int k = PhaseOf(step.Step);
+        int k = step.Step.PhaseOf(Phases.Count);
         if (k == _layers.Length)
             return [new("loss", CrossEntropy(w, step))];
         BinaryLayer layer = _layers[k];
@@ -187,7 +187,8 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
     // The copy begins as the layers are when the last of them has been trained.
     public override void AfterUpdate(TorchLayers layers, int update, StepContext step)
     {
-        if (Input.Classes == 0 || PhaseOf(step) != _layers.Length - 1 || PhaseOf(step with { Step = step.Step + 1 }) != _layers.Length)
+        if (Input.Classes == 0 || step.PhaseOf(Phases.Count) != _layers.Length - 1
+            || (step with { Step = step.Step + 1 }).PhaseOf(Phases.Count) != _layers.Length)
             return;
         for (int k = 0; k < _layers.Length; k++)
         {
@@ -240,9 +241,8 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
         where T : struct, ITensor<T>
     {
         T numbers = uniform!.Value;
-        int chains = _options.Chains!.Value, steps = _options.SampleSteps, at = 1 + steps * Top.UniformWidth;
-        T place = (numbers.Slice(1, 0, 1) * chains).Clamp(0, chains - 0.5f);
-        T x = w[Chains(_layers.Length - 1)].Embed(place.ToIndices()).Squeeze(1);
+        int steps = _options.SampleSteps, at = 1 + steps * Top.UniformWidth;
+        T x = BoltzmannOptions.ChainOf(w[Chains(_layers.Length - 1)], _options.Chains!.Value, numbers);
         x = Top.Sample(w, x, steps, normal, numbers.Slice(1, 1, at - 1));
         for (int k = _layers.Length - 2; k >= 0; k--)
         {
@@ -259,9 +259,6 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
         Top.LogPartition(w, chains, temperatures, random);
 
     private static string Chains(int layer) => $"chains_{layer}";
-
-    private int PhaseOf(StepContext step) =>
-        (int)Math.Min(step.Step / Math.Max(1, step.Steps / Phases.Count), Phases.Count - 1);
 
     private T Up<T>(Scope<T> w, int k, T x)
         where T : struct, ITensor<T> => _layers[k].HiddenLogits(w, x).Apply(Function.Sigmoid);

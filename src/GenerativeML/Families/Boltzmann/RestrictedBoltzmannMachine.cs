@@ -80,6 +80,14 @@ public abstract record BoltzmannOptions : DetectorOptions
         })];
     }
 
+    /// <summary>For each generated row the last state of a chain, which the first of its uniform numbers chooses.</summary>
+    internal static T ChainOf<T>(T states, int chains, T uniform)
+        where T : struct, ITensor<T>
+    {
+        T place = (uniform.Slice(1, 0, 1) * chains).Clamp(0, chains - 0.5f);
+        return states.Embed(place.ToIndices()).Squeeze(1);
+    }
+
     /// <summary>Steps of chains by the final weights: more where they began at rows, and are no samples yet.</summary>
     internal int BurnIn => PersistentChains ? 20 : 200;
 
@@ -232,9 +240,7 @@ internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachi
     public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T>
     {
-        // The first number says which chain.
-        T place = (uniform!.Value.Slice(1, 0, 1) * _chains).Clamp(0, _chains - 0.5f);
-        T rows = w["chains"].Embed(place.ToIndices()).Squeeze(1);
+        T rows = BoltzmannOptions.ChainOf(w["chains"], _chains, uniform!.Value);
         return Layer.Sample(w, rows, options.SampleSteps, normal, uniform.Value.Slice(1, 1, UniformWidth - 1));
     }
 
