@@ -32,10 +32,11 @@ internal static class NativeParts
             return onnx();
         if (TorchFailure is not Exception noTorch)
             return OnCpu(torch);
+        // Without an inner error: what is innermost is what people look at, and it should be what to do.
         throw new InvalidOperationException(
             "Neither engine that could compute this is there. Reference the package Microsoft.ML.OnnxRuntime from " +
             $"the program that you run ({noOnnx.GetType().Name}: {noOnnx.Message}), or TorchSharp-cpu " +
-            $"({noTorch.GetType().Name}: {noTorch.Message}).", noOnnx);
+            $"({noTorch.GetType().Name}: {noTorch.Message}).");
     }
 
     /// <summary>For tests: until the result is disposed, this thread and what it starts sees these failures.</summary>

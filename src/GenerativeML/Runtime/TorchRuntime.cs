@@ -22,14 +22,15 @@ internal static partial class TorchRuntime
     /// <summary>Loads torch's native library if that has not happened yet.</summary>
     public static void EnsureLoaded()
     {
+        // Without inner errors: what is innermost is what people look at, and it should be what to do.
         if (LoadError.Value is PlatformNotSupportedException old)
-            throw new InvalidOperationException(old.Message, old);
+            throw new InvalidOperationException(old.Message);
         if (LoadError.Value is Exception error)
             throw new InvalidOperationException(
                 "The native torch library is missing or of a version that does not fit TorchSharp " +
                 $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}. Reference the package TorchSharp-cpu or " +
                 "TorchSharp-cuda-linux, of the version of TorchSharp, from the program that you run. " +
-                $"({Describe(error)})", error);
+                $"({Describe(error)})");
     }
 
     /// <summary>An error of loading without the trace that TorchSharp adds to it.</summary>

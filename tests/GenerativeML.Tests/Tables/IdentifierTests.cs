@@ -174,6 +174,11 @@ public sealed class IdentifierTests
     [DataRow("Name", "Ann Berg 12", "names")]
     [DataRow("Work", "Private", null)]
     [DataRow("street", "12 Main Street", "addresses")]
+    [DataRow("Home", "12 Main St, Springfield", "addresses")]
+    [DataRow("Wohnort", "Lange Straße 12", "addresses")]
+    [DataRow("Domicile", "14, rue de Rivoli", "addresses")]
+    [DataRow("Plan", "12 Months Premium", null)]
+    [DataRow("Step", "2nd way", null)]
     public void Personal_texts_are_told_by_what_they_look_like(string column, string text, string? personal)
     {
         Assert.AreEqual(personal, PersonalTexts.Recognize(column, [text, text, text, "?", "!", text]));

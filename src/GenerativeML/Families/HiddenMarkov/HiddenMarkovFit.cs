@@ -64,11 +64,7 @@ internal sealed class HiddenMarkovFit(
             // Handing little work to other threads takes longer than doing it.
             var threads = new ParallelOptions { MaxDegreeOfParallelism = batch.Sum(s => (long)s.Steps) < FewSteps ? 1 : -1 };
             Parallel.ForEach(chunks, threads, part => part.Sequence.Emit(part.Chunk));
-            Parallel.ForEach(batch, threads, sequence =>
-            {
-                sequence.Forward();
-                sequence.Backward();
-            });
+            Parallel.ForEach(batch, threads, sequence => sequence.ForwardBackward(threads));
             Parallel.For(0, parts.Length, threads, p =>
             {
                 for (int c = 0; c < chunks.Length; c++)

@@ -219,9 +219,20 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
             shares[i] = Tiny.IsPlain(shares[i]) ? exponentials[i] : shares[i];
     }
 
-    public void Forward()
+    /// <summary>Both passes at once.</summary>
+    public void ForwardBackward(ParallelOptions threads)
+    {
+        bool changes = false;
+        Parallel.Invoke(threads, () => changes = Forward(), Backward);
+        if (changes)
+            Backward();
+    }
+
+    /// <summary>Goes from the first step to the last; says whether it changed what the way back depends on.</summary>
+    public bool Forward()
     {
         (LogLikelihood, ObservedSteps) = (0, 0);
+        bool hasImpossible = false;
         Span<double> both = new double[_states];
         for (int t = 0; t < Steps; t++)
         {
@@ -239,12 +250,14 @@ internal sealed class HiddenMarkovInference(HiddenMarkovModel model, ReadOnlyMem
             {
                 Of(_emitted, t).Clear();
                 shares.Fill(1);
+                hasImpossible = true;
             }
             else
             {
                 both.CopyTo(now);
             }
         }
+        return hasImpossible;
     }
 
     public void Backward()

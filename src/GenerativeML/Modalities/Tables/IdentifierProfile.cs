@@ -263,7 +263,7 @@ internal static partial class PersonalTexts
             : Most(IsCard) ? "payment card numbers"
             : Most(text => Phone().IsMatch(text) && (text[0] == '+' || Has("phone", "telephone", "tel", "mobile", "fax")))
                 ? "phone numbers"
-            : Has("address", "street") && Most(text => text.Contains(' ')) ? "addresses"
+            : Has("address", "street") && Most(text => text.Contains(' ')) || Most(text => Street().IsMatch(text)) ? "addresses"
             : Has("name", "firstname", "lastname", "surname", "fullname", "forename") && Most(text => Name().IsMatch(text))
                 ? "names"
             : null;
@@ -300,6 +300,13 @@ internal static partial class PersonalTexts
 
     [GeneratedRegex(@"^[+(0-9]([ ()/.-]*[0-9]){5,15}$")]
     private static partial Regex Phone();
+
+    // A house number before or after a name that ends as streets do in English, German, French, Italian or Spanish.
+    [GeneratedRegex(
+        @"^(\d+\w? .*\b(street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|ct|square|place|way)\b"
+        + @"|[\p{L} .-]*(straße|strasse|str\.|weg|allee|platz|gasse) \d"
+        + @"|(\d+\w?,? )?(rue|avenue|boulevard|place|via|viale|piazza|calle|avenida|plaza) \p{L}.*)", RegexOptions.IgnoreCase)]
+    private static partial Regex Street();
 
     [GeneratedRegex(@"^\p{Lu}[\p{L}.'-]*( [\p{L}\p{Nd}.'-]+){0,3}$")]
     private static partial Regex Name();
