@@ -337,7 +337,7 @@ internal sealed class VectorCalibration(
     public static float PartWeight(float[] part)
     {
         float[] sorted = [.. part.Order()];
-        double size = sorted[sorted.Length / 2] + 0.1 * part.Average(v => (double)v);
+        double size = sorted[sorted.Length / 2] + 0.2 * part.Average(v => (double)v);
         return size > 0 ? (float)(1 / size) : 0;
     }
 
