@@ -75,6 +75,9 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
 
+    public OnnxTensor Gather(OnnxTensor indices) =>
+        Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
+
     public OnnxTensor Apply(Function function) => function switch
     {
         Function.Silu => this * Node("Sigmoid"),
