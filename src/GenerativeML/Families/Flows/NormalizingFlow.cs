@@ -97,8 +97,8 @@ public sealed record NormalizingFlowOptions : DetectorOptions
             BatchSize = BatchSize ?? 128,
             LearningRate = LearningRate ?? 2e-3,
             WeightDecay = WeightDecay ?? 0.1,
-            // Some 2000 steps; fewer where so many would learn a few rows by heart.
-            Epochs = Epochs ?? rows.EpochsFor(presented: 256_000, least: 10, most: 200),
+            // Some 2000 steps to detect, 4000 otherwise; fewer where so many would learn a few rows by heart.
+            Epochs = Epochs ?? rows.EpochsFor(presented: detects ? 256_000 : 512_000, least: 10, most: 200),
         };
     }
 

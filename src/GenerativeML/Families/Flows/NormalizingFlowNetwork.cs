@@ -331,7 +331,7 @@ internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, IEncoder,
     }
 
     // (L·U)⁻¹ by solving for each column in double precision.
-    private static void Invert(float[] mask, float[] lower, float[] upper, float[] inverse)
+    internal static void Invert(float[] mask, float[] lower, float[] upper, float[] inverse)
     {
         int width = mask.Length;
         Parallel.For(0, width, column =>
