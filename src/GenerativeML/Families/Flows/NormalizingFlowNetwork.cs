@@ -42,6 +42,10 @@ internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, IEncoder,
 
     public override int WidestLayer => _widths.Max();
 
+    // Splines hold some thirty numbers for each of their parameters until gradients have passed.
+    public override long NumbersPerRow =>
+        base.NumbersPerRow + (_spline is null ? 0 : 30L * _options.Steps * _widths[^1]);
+
     private int Last => _widths.Length - 2;
 
     public override void Declare(Layers layers)
