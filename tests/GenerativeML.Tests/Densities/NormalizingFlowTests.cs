@@ -50,7 +50,7 @@ public class NormalizingFlowTests
             for (int k = 0; k < options.Steps && weights.Find($"step.{k}.{part}") is not null; k++)
             {
                 foreach (ref float value in weights[$"step.{k}.{part}"].AsSpan())
-                    value = 2 * (float)random.NextDouble() - 1;
+                    value = 0.8f * (float)random.NextDouble() - 0.4f;
             }
         }
         for (int k = 0; options.LinearLayers && k < options.Steps; k++)
