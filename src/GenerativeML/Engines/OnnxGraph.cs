@@ -40,6 +40,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public static OnnxTensor IfLess(OnnxTensor a, OnnxTensor limit, OnnxTensor then, OnnxTensor otherwise) =>
         Broadcast("Where", Broadcast("Less", a, limit), then, otherwise);
 
+    // Zero, too, where one is NaN.
+    public static OnnxTensor OneIfLess(OnnxTensor a, OnnxTensor limit)
+    {
+        OnnxTensor less = Broadcast("Less", a, limit);
+        return a.Graph.Node("Cast", less.Shape, [less], ("to", (int)OnnxType.Float));
+    }
+
     public OnnxTensor MatMul(OnnxTensor other)
     {
         long[] batch = Broadcast(Shape.AsSpan()[..^2], other.Shape.AsSpan()[..^2]);
