@@ -8,6 +8,8 @@
 #   build/bench.sh memory
 #   build/bench.sh probabilistic --bif ../shared/data/bayesnet/alarm.bif.gz --peer --json fits.json
 #   build/bench.sh decode
+#   build/bench.sh plane
+#   build/bench.sh flow --data ../shared/data/images/optdigits8x8
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet
 #   build/bench.sh generate

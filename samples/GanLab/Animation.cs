@@ -1,49 +1,52 @@
 using System.Globalization;
 using System.Text;
-using GenerativeML;
 
 namespace GanLab;
 
 /// <summary>
 /// A page, whole in itself, that plays the stages of a training: real and generated points, and behind them what the
-/// discriminator says of every place.
+/// model says of every place.
 /// </summary>
-internal sealed class Animation(string title, float[][] real)
+/// <param name="title">What stands above.</param>
+/// <param name="shades">What it means that a place is lighter.</param>
+/// <param name="real">The points that the model is trained on.</param>
+internal sealed class Animation(string title, string shades, float[][] real)
 {
     private const int Cells = 40; // of the field, along each side
     private const double Reach = 3; // the picture shows −3 to 3 both ways
-    private const int Shown = 400;
+
+    /// <summary>Points of a picture.</summary>
+    public const int Shown = 400;
 
     private readonly List<string> _frames = [];
 
-    /// <summary>Takes the picture of a stage.</summary>
-    public void Add(GanStage stage)
+    /// <summary>Takes the picture of a stage: what is said of places, (any × 2), and generated points.</summary>
+    public void Add(string caption, Func<float[], float[]> say, IEnumerable<float[]> generated)
     {
         float[] places = [.. from row in Enumerable.Range(0, Cells)
                              from column in Enumerable.Range(0, Cells)
                              from value in new[] { Center(column), -Center(row) }
                              select (float)value];
-        float[] field = stage.Discriminate(places);
+        float[] field = say(places);
         (float low, float high) = (field.Min(), field.Max());
-        IEnumerable<int> shades = field.Select(v => high > low ? (int)(99 * (v - low) / (high - low)) : 50);
-        GanFigures at = stage.Figures;
-        string caption = string.Create(CultureInfo.InvariantCulture,
-            $"step {at.Step} of {stage.Steps}: distance {at.SlicedWasserstein:F3}, coverage {at.Coverage:P0}, losses {at.DiscriminatorLoss:F2} and {at.GeneratorLoss:F2}");
-        _frames.Add($"{{t:'{caption}',f:[{string.Join(',', shades)}],g:{Points(stage.Generate(Shown).Chunk(2))}}}");
+        IEnumerable<int> levels = field.Select(v => high > low ? (int)(99 * (v - low) / (high - low)) : 50);
+        _frames.Add($"{{t:'{caption}',f:[{string.Join(',', levels)}],g:{Points(generated)}}}");
     }
 
-    /// <summary>The page; <paramref name="verdict"/> stands below the picture.</summary>
-    public string Write(IEnumerable<string> verdict)
+    /// <summary>What stands below the picture, sentence by sentence.</summary>
+    public IReadOnlyList<string> Verdict { get; set; } = [];
+
+    /// <summary>The page.</summary>
+    public string Write()
     {
-        string words = string.Concat(verdict.Select(v => $"<p>{System.Net.WebUtility.HtmlEncode(v)}</p>"));
+        string words = string.Concat(Verdict.Select(v => $"<p>{System.Net.WebUtility.HtmlEncode(v)}</p>"));
         return $$"""
             <!DOCTYPE html>
             <html lang="en"><head><meta charset="utf-8"><title>{{title}}</title><style>
             body{font:15px system-ui,sans-serif;margin:2em auto;max-width:640px;color:#222}
             canvas{border:1px solid #ccc;width:600px;height:600px}input{width:520px}.r{color:#1f5fa8}.g{color:#d9541e}
             </style></head><body><h1>{{title}}</h1>
-            <p><b class="r">real</b> and <b class="g">generated</b> points; the lighter a place, the more the discriminator
-            takes what lies there for real.</p>
+            <p><b class="r">real</b> and <b class="g">generated</b> points; the lighter a place, {{shades}}.</p>
             <canvas id="c" width="600" height="600"></canvas>
             <p><button id="b">pause</button> <input id="s" type="range" min="0" value="0"></p><p id="t"></p>{{words}}
             <script>

@@ -6,13 +6,14 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Spectre.Console;
 
-// Trains a GAN on points in the plane, shows how it goes while it goes, and writes an animation of it.
+// Trains a GAN, or a normalising flow, on points in the plane, shows how it goes, and writes an animation of it.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<string> shape = new("--shape") { Description = "What the points look like.", DefaultValueFactory = _ => "ring" };
+Option<string> model = new("--model") { Description = "What is trained.", DefaultValueFactory = _ => "gan" };
 Option<GanObjective> objective = new("--objective")
 {
-    Description = "The game that is played.",
+    Description = "The game that a GAN plays.",
     DefaultValueFactory = _ => GanObjective.NonSaturating,
 };
 Option<int?> epochs = new("--epochs") { Description = "Passes over the points. Default: by their number." };
@@ -20,19 +21,32 @@ Option<int> seed = new("--seed") { DefaultValueFactory = _ => 1, Description = "
 Option<FileInfo> page = new("--out")
 {
     Description = "The animation.",
-    DefaultValueFactory = _ => new("gan.html"),
+    DefaultValueFactory = _ => new("points.html"),
 };
 shape.AcceptOnlyFromAmong([.. Shapes.Names]);
-RootCommand root = new("Trains a GAN on points in the plane and draws how it learns.") { shape, objective, epochs, seed, page };
-root.SetAction(parsed => Train(
-    parsed.GetValue(shape)!, parsed.GetValue(objective), parsed.GetValue(epochs), parsed.GetValue(seed),
-    parsed.GetValue(page)!));
+model.AcceptOnlyFromAmong("gan", "flow");
+RootCommand root = new("Trains a model on points in the plane and draws how it learns.")
+{
+    shape, model, objective, epochs, seed, page,
+};
+root.SetAction(parsed =>
+{
+    string name = parsed.GetValue(shape)!;
+    int number = parsed.GetValue(seed);
+    Animation animation = parsed.GetValue(model) == "flow"
+        ? FlowLab.Train(name, parsed.GetValue(epochs) ?? 16, number)
+        : Train(name, parsed.GetValue(objective), parsed.GetValue(epochs), number);
+    FileInfo file = parsed.GetValue(page)!;
+    File.WriteAllText(file.FullName, animation.Write());
+    AnsiConsole.WriteLine($"The animation is in {file.FullName}");
+});
 return root.Parse(args).Invoke();
 
-void Train(string name, GanObjective game, int? passes, int number, FileInfo file)
+Animation Train(string name, GanObjective game, int? passes, int number)
 {
     float[][] points = Shapes.Sample(name, 10_000, number);
-    var animation = new Animation($"{game} on a {name}", points);
+    var animation = new Animation(
+        $"{game} on a {name}", "the more the discriminator takes what lies there for real", points);
     Table table = new Table().AddColumns("step", "loss D", "loss G", "distance", "MMD", "coverage");
     var ml = new MLContext(number);
     IDataView rows = ml.Data.LoadFromEnumerable(points.Select(p => new PlanePoint { Features = p }));
@@ -48,10 +62,10 @@ void Train(string name, GanObjective game, int? passes, int number, FileInfo fil
     {
         AnsiConsole.Live(table).Start(live => Fit(live.Refresh));
     }
-    foreach (string sentence in report!.Verdict())
+    animation.Verdict = [.. report!.Verdict()];
+    foreach (string sentence in animation.Verdict)
         AnsiConsole.WriteLine(sentence);
-    File.WriteAllText(file.FullName, animation.Write(report.Verdict()));
-    AnsiConsole.WriteLine($"The animation is in {file.FullName}");
+    return animation;
 
     void Fit(Action refresh)
     {
@@ -66,7 +80,9 @@ void Train(string name, GanObjective game, int? passes, int number, FileInfo fil
                     $"{at.Step}", $"{at.DiscriminatorLoss:F3}", $"{at.GeneratorLoss:F3}", $"{at.SlicedWasserstein:F4}",
                     $"{at.MeanDiscrepancy:F4}", $"{at.Coverage:P0}");
                 refresh();
-                animation.Add(stage);
+                animation.Add(
+                    $"step {at.Step} of {stage.Steps}: distance {at.SlicedWasserstein:F3}, coverage {at.Coverage:P0}, losses {at.DiscriminatorLoss:F2} and {at.GeneratorLoss:F2}",
+                    stage.Discriminate, stage.Generate(Animation.Shown).Chunk(2));
             },
         }).Fit(rows);
         report = gan.Report;

@@ -17,6 +17,8 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ImageBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
+    PlaneBenchmark.Command(),
+    FlowBenchmark.Command(),
     RingBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),

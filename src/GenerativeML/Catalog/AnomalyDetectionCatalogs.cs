@@ -130,12 +130,12 @@ public static class DensityCatalog
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, GaussianMixtureOptions? options = null) =>
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 
-    /// <summary>Creates a <see cref="RealNvpTrainer"/> that detects anomalies: rows that are improbable.</summary>
+    /// <summary>Creates a <see cref="NormalizingFlowTrainer"/> that detects anomalies: rows that are improbable.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    public static RealNvpTrainer RealNvp(
-        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, RealNvpOptions? options = null) =>
+    public static NormalizingFlowTrainer NormalizingFlow(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, NormalizingFlowOptions? options = null) =>
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 
     /// <summary>

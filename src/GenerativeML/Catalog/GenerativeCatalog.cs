@@ -163,10 +163,11 @@ public sealed class GenerativeCatalog
         });
     }
 
-    /// <summary>Creates a <see cref="RealNvpTrainer"/>, which learns to score, generate and encode rows.</summary>
+    /// <summary>Creates a <see cref="NormalizingFlowTrainer"/>, which learns to score, generate and encode rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
-    public RealNvpTrainer RealNvp(RealNvpOptions? options = null) => new(_environment, options.Scoring());
+    public NormalizingFlowTrainer NormalizingFlow(NormalizingFlowOptions? options = null) =>
+        new(_environment, options.Scoring());
 
     /// <summary>
     /// Creates a <see cref="BoltzmannMachineTrainer"/>, which learns to score and generate rows of few zeros and ones.

@@ -125,8 +125,10 @@ internal sealed class TrainedVector : IDisposable
         _inference.Run(
             "sample", () => new SamplePass(sampler, ConditionWidth > 0), count,
             Array.FindAll<ReadOnlyMemory<float>>([normal, uniform, scaled], input => !input.IsEmpty),
-            [rows[..(count * Width)]]);
+            [rows[..(count * Width)]], sampler.SamplesByTorch);
         Features.Undo(rows.Span[..(count * Width)]);
+        if (sampler.WholeNumbers is (string lowest, string highest))
+            Round(rows.Span[..(count * Width)], Weights[lowest], Weights[highest]);
     }
 
     /// <summary>What generates rows, (any × D), that have some features as they are given, (D), NaN where they are free.</summary>
@@ -189,6 +191,16 @@ internal sealed class TrainedVector : IDisposable
 
     /// <summary>Lets go of what computes, and of the device's memory; what is asked for later is made again.</summary>
     public void Dispose() => _inference.Dispose();
+
+    private static void Round(Span<float> rows, float[] lowest, float[] highest)
+    {
+        for (int i = 0; i < rows.Length; i++)
+        {
+            int j = i % lowest.Length;
+            if (lowest[j] <= highest[j])
+                rows[i] = Math.Clamp(MathF.Round(rows[i]), lowest[j], highest[j]);
+        }
+    }
 
     // A constant feature is zero in every row that networks see: another value than its one is stranger than anything.
     private void ScoreConstants(ReadOnlySpan<float> rows, int count, VectorResults results)

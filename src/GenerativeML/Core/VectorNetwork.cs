@@ -125,6 +125,15 @@ internal interface ISampler
     /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>
     int UniformWidth => 0;
 
+    /// <summary>Whether torch alone can make rows, as where a graph of it would be too large.</summary>
+    bool SamplesByTorch => false;
+
+    /// <summary>
+    /// The tensors, (D), that hold the least and the largest of features of which generated rows have whole numbers
+    /// alone; the least is above the largest for others. Null: there are none.
+    /// </summary>
+    (string Lowest, string Highest)? WholeNumbers => null;
+
     /// <summary>Normal (B, N) and uniform numbers (B, U), scaled conditions (B, C) → rows (B, D).</summary>
     T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T>;

@@ -89,6 +89,8 @@ internal static class VectorOnnx
     {
         if (state.Model.Network is not ISampler sampler)
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
+        if (sampler.SamplesByTorch)
+            throw new NotSupportedException($"The model makes {state.Model.Network.Input.Width} features one after the other: too many for an ONNX graph.");
         string[] names = [.. state.Fields.Select(f => f.Name)];
         var graph = new OnnxExport(state.Model.Weights, names);
         List<OnnxTensor> inputs = [];
@@ -102,6 +104,8 @@ internal static class VectorOnnx
             inputs.Add(ScaledConditions(graph.Root, conditions));
         OnnxTensor made = new TrainedVector.SamplePass(sampler, conditional).Run(graph.Root, [.. inputs])[0];
         OnnxTensor rows = Scaler.OfFeatures(graph.Root).Undo(made);
+        if (sampler.WholeNumbers is (string lowest, string highest))
+            rows = Round(rows, graph.Root[lowest], graph.Root[highest]);
         graph.Output(names[0], conditional ? rows + unknown!.Value : rows, OnnxType.Float, Rows);
         Describe(graph, state, "generate");
         return graph;
@@ -109,6 +113,14 @@ internal static class VectorOnnx
         OnnxTensor Random(string name, int width) => names.Contains(name)
             ? Random("_" + name, width)
             : graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
+    }
+
+    // To whole numbers between these, where the first is not above the second.
+    private static OnnxTensor Round(OnnxTensor rows, OnnxTensor lowest, OnnxTensor highest)
+    {
+        OnnxTensor whole = rows.Graph.Node("Round", rows.Shape, [rows]);
+        whole = OnnxTensor.IfLess(whole, lowest, lowest, OnnxTensor.IfLess(highest, whole, highest, whole));
+        return OnnxTensor.IfLess(highest, lowest, rows, whole);
     }
 
     // The fields from one on as the model sees them, and (B, 1), NaN for rows with values that are not known, else 0.

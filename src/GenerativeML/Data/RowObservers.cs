@@ -13,10 +13,15 @@ internal interface IRowObserver
 /// <summary>Mean, deviation and range of each slot of a Single field over the training rows.</summary>
 internal sealed class ColumnMoments(int field, int width) : IRowObserver
 {
+    private const float LargestWhole = 1 << 22;
+
     private readonly double[] _squares = new double[width];
 
     /// <summary>Which slots hold nothing but zeros and ones, (Width).</summary>
     public bool[] IsBinary { get; } = [.. Enumerable.Repeat(true, width)];
+
+    /// <summary>Which slots hold nothing but whole numbers, small enough that half a one can be told, (Width).</summary>
+    public bool[] IsWhole { get; } = [.. Enumerable.Repeat(true, width)];
 
     /// <summary>Rows seen.</summary>
     public long Count { get; private set; }
@@ -49,6 +54,7 @@ internal sealed class ColumnMoments(int field, int width) : IRowObserver
             Minimum[j] = Math.Min(Minimum[j], values[j]);
             Maximum[j] = Math.Max(Maximum[j], values[j]);
             IsBinary[j] &= values[j] is 0 or 1;
+            IsWhole[j] &= MathF.Abs(values[j]) <= LargestWhole && MathF.Round(values[j]) == values[j];
         }
     }
 }

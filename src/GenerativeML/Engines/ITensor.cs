@@ -55,6 +55,9 @@ internal interface ITensor<T>
     /// <summary>Rows of this table: indices of any shape → (shape, row).</summary>
     T Embed(T indices);
 
+    /// <summary>The elements of the last axis at places there: indices (…, n) → (…, n).</summary>
+    T Gather(T indices);
+
     /// <summary>A function of each element.</summary>
     T Apply(Function function);
 
@@ -88,7 +91,7 @@ internal interface ITensor<T>
     /// <summary>A part of an axis. A negative start counts from the end.</summary>
     T Slice(int axis, long start, long length);
 
-    /// <summary>Whole numbers, for <see cref="Embed"/>.</summary>
+    /// <summary>Whole numbers, for <see cref="Embed"/> and <see cref="Gather"/>.</summary>
     T ToIndices();
 
     /// <summary>The smallest of the last axis and their places there, both in no order.</summary>

@@ -40,6 +40,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public static OnnxTensor IfLess(OnnxTensor a, OnnxTensor limit, OnnxTensor then, OnnxTensor otherwise) =>
         Broadcast("Where", Broadcast("Less", a, limit), then, otherwise);
 
+    // Zero, too, where one is NaN.
+    public static OnnxTensor OneIfLess(OnnxTensor a, OnnxTensor limit)
+    {
+        OnnxTensor less = Broadcast("Less", a, limit);
+        return a.Graph.Node("Cast", less.Shape, [less], ("to", (int)OnnxType.Float));
+    }
+
     public OnnxTensor MatMul(OnnxTensor other)
     {
         long[] batch = Broadcast(Shape.AsSpan()[..^2], other.Shape.AsSpan()[..^2]);
@@ -74,6 +81,9 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
 
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
+
+    public OnnxTensor Gather(OnnxTensor indices) =>
+        Graph.Node("GatherElements", indices.Shape, [this, indices], ("axis", -1));
 
     public OnnxTensor Apply(Function function) => function switch
     {

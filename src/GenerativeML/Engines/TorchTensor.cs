@@ -53,6 +53,8 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public TorchTensor Embed(TorchTensor indices) =>
         Value.index_select(0, indices.Value.reshape(-1)).reshape([.. indices.Value.shape, .. Value.shape[1..]]);
 
+    public TorchTensor Gather(TorchTensor indices) => Value.gather(-1, indices.Value);
+
     public TorchTensor Apply(Function function) => function switch
     {
         Function.Relu => relu(Value),

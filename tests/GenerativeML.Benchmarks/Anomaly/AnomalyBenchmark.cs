@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "mixture", "bayesnet", "rbm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "flow", "mixture", "bayesnet", "rbm"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -84,8 +84,8 @@ internal static class AnomalyBenchmark
     /// <summary>A detector that is trained with the given options.</summary>
     internal static Fit Fitting(string method, string options)
     {
-        if (method == "realnvp")
-            return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
+        if (method == "flow")
+            return (ml, rows) => ml.AnomalyDetection.Trainers.NormalizingFlow(Changed<NormalizingFlowOptions>()).Fit(rows);
         if (method == "bayesnet")
         {
             BayesianNetworkOptions changed = Changed<BayesianNetworkOptions>() with { ColumnNames = ["Features"] };

@@ -337,7 +337,7 @@ public class TrainedAutoencoderTests
         [
             (AutoencoderTrainer.Family, once),
             (VaeTrainer.Family, new VaeOptions { Epochs = 1, BatchSize = 400, LearningRate = rate, ScoreColumnName = "Score" }),
-            (RealNvpTrainer.Family, new RealNvpOptions { Epochs = 1, BatchSize = 400, LearningRate = rate, ScoreColumnName = "Score" }),
+            (NormalizingFlowTrainer.Family, new NormalizingFlowOptions { Epochs = 1, BatchSize = 400, LearningRate = rate, ScoreColumnName = "Score" }),
         ];
         foreach ((VectorFamily family, VectorOptions options) in families)
         {

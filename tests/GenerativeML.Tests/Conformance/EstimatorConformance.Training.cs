@@ -108,10 +108,10 @@ public sealed partial class EstimatorConformance
     private static readonly string[] NotTrained =
     [
         "input_mean", "input_scale", "input_limit", "feature_mask", "memory", "condition_mean", "condition_scale",
-        "condition_rows", "bernoulli", "bernoulli_mean", "binary", "score_noise", "coupling.0.mask", "coupling.1.mask",
+        "condition_rows", "bernoulli", "bernoulli_mean", "binary", "score_noise", "step.0.order", "step.1.order",
         "discriminator.1.weight_u", "discriminator.1.bias", "discriminator.judgement.weight_u",
         "discriminator.judgement.bias", "smoothing", "pairs", "visible_mean", "hidden_states", "first_states", "last_states",
-        "binary_mean", "drawn", "chains_0",
+        "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest",
     ];
 
     [TestMethod]

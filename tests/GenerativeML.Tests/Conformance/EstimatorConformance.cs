@@ -70,9 +70,9 @@ public sealed partial class EstimatorConformance
         {
             Channels = [4, 4], NoiseDimension = 4, Augmentation = true, Objective = GanObjective.Hinge,
         })))],
-        [Case("realnvp", (ml, t) => ml.AnomalyDetection.Trainers.RealNvp(t.On(new RealNvpOptions
+        [Case("normalizing flow", (ml, t) => ml.AnomalyDetection.Trainers.NormalizingFlow(t.On(new NormalizingFlowOptions
         {
-            Couplings = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",
+            Coupling = FlowCoupling.RationalQuadraticSpline, Steps = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",
             PValueColumnName = "PValue",
         })))],
         [Case("gaussian mixture", (ml, t) => ml.AnomalyDetection.Trainers.GaussianMixture(t.On(new GaussianMixtureOptions

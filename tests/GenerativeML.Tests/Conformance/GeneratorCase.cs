@@ -63,9 +63,14 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
         }))),
-        Vectors("realnvp", (ml, t) => ml.Generative.RealNvp(t.On(new RealNvpOptions
+        Vectors("normalizing flow", (ml, t) => ml.Generative.NormalizingFlow(t.On(new NormalizingFlowOptions
         {
-            ConditionColumnNames = ["Kind", "Large"], Couplings = 2, HiddenLayers = [16],
+            ConditionColumnNames = ["Kind", "Large"], Steps = 2, HiddenLayers = [16], LinearLayers = true,
+        }))),
+        Vectors("autoregressive flow", (ml, t) => ml.Generative.NormalizingFlow(t.On(new NormalizingFlowOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], Steps = 2, HiddenLayers = [16], Autoregressive = true,
+            Coupling = FlowCoupling.Affine,
         }))),
         Vectors("gaussian mixture", (ml, t) => ml.Generative.GaussianMixture(
             t.On(new GaussianMixtureOptions { Components = 3, Tolerance = 0 })), "Features"),

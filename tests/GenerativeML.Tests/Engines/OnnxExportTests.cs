@@ -54,7 +54,7 @@ public sealed class OnnxExportTests
     public void Rows_far_out_are_generated_in_the_units_of_the_data()
     {
         IDataView data = ConformanceData.Table(60);
-        using var flow = _ml.Generative.RealNvp(new() { Couplings = 2, HiddenLayers = [8], Epochs = 1 }).Fit(data);
+        using var flow = _ml.Generative.NormalizingFlow(new() { Steps = 2, HiddenLayers = [8], Epochs = 1 }).Fit(data);
         float[] normal = [.. Enumerable.Range(0, 400).Select(i => MathF.Sin(i) * 12)];
         TrainedVector model = flow.State.Model;
         float[] expected = model.Run(

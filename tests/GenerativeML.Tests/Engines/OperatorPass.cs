@@ -13,7 +13,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
         "Conv2dStride", "ConvTranspose2d", "Embed", "LeakyRelu", "Softmax",
         "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze",
         "Transpose", "Slice", "SliceEnd", "Input",
-        "Smallest", "BatchNorm", "BatchNormPictures", "Attention", "Mixture",
+        "Smallest", "Gather", "BatchNorm", "BatchNormPictures", "Attention", "Mixture",
         .. Enum.GetNames<Function>(),
     ];
 
@@ -83,6 +83,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Slice" => x.Slice(1, 2, 3),
                 "SliceEnd" => x.Slice(-1, -2, 2),
                 "Smallest" => Smallest(x, w["table"]),
+                "Gather" => twice.Gather((twice.Slice(2, 0, 2) * 2f + 2.5f).ToIndices()),
                 "BatchNorm" => w.BatchNorm("n", x),
                 "BatchNormPictures" => w.BatchNorm("p", pictures, pictures: true),
                 "Attention" => w.Attention(twice.Linear(w["qkv.weight"]), 2, 4),

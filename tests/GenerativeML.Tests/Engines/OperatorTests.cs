@@ -44,6 +44,7 @@ public sealed class OperatorTests
         ReferenceTensor table = new([2, 2], [1, 2, 3, 4]);
         CollectionAssert.AreEqual(new double[] { 3, 4, 1, 2 }, table.Embed(new([2], [1, 0])).Values);
         CollectionAssert.AreEqual(new double[] { 5, 11 }, new ReferenceTensor([1, 2], [1, 2]).Linear(table).Values);
+        CollectionAssert.AreEqual(new double[] { 2, 2, 1, 3, 4, 4 }, table.Gather(new([2, 3], [1, 1, 0, 0, 1, 1])).Values);
         // 1 2 / 3 4, of which a kernel of ones around each pixel sees all.
         ReferenceTensor picture = new([1, 1, 2, 2], [1, 2, 3, 4]);
         ReferenceTensor ones = new([1, 1, 3, 3], [.. Enumerable.Repeat(1.0, 9)]);

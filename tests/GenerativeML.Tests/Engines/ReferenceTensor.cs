@@ -125,7 +125,7 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
             table[[(long)indices[i[..indices.Rank]], .. i[indices.Rank..]]]);
     }
 
-    private ReferenceTensor Gather(ReferenceTensor indices)
+    public ReferenceTensor Gather(ReferenceTensor indices)
     {
         ReferenceTensor x = this;
         return Of(indices.Shape, i => x[[.. i[..^1], (long)indices[i]]]);

@@ -80,7 +80,7 @@ public class OptionsTests
         Refused(new RestrictedBoltzmannMachineOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
         Refused(new BoltzmannMachineOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
         Refused(new GanOptions { FeatureScoreColumnName = "Why" }, "FeatureScoreColumnName");
-        Refused(new RealNvpOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
+        Refused(new NormalizingFlowOptions { ReconstructionColumnName = "Made" }, "ReconstructionColumnName");
 
         static void Refused(VectorOptions options, string name)
         {

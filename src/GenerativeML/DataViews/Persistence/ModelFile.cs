@@ -127,7 +127,7 @@ internal static class ModelFamilies
         [DeepBeliefNetworkTrainer.Family.Name] = VectorModelState.Loader(DeepBeliefNetworkTrainer.Family),
         [BoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(BoltzmannMachineTrainer.Family),
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
-        [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
+        [NormalizingFlowTrainer.Family.Name] = VectorModelState.Loader(NormalizingFlowTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),

@@ -110,7 +110,7 @@ public sealed record GaussianMixtureOptions : DetectorOptions
 /// they are of each component (the latent vector), and generates others like them.
 /// </summary>
 /// <remarks>
-/// <inheritdoc cref="RealNvpTrainer" path="/remarks"/>
+/// <inheritdoc cref="NormalizingFlowTrainer" path="/remarks"/>
 /// <para>
 /// A score is −log of a density in the units of the data, not of a probability: where rows lie closer together than one
 /// unit, densities are above one, log-likelihoods positive, and scores negative, and that is right.
