@@ -163,6 +163,11 @@ public sealed class GenerativeCatalog
         });
     }
 
+    /// <summary>Creates a <see cref="DiffusionTrainer"/>, which learns to generate rows and to fill in what they lack.</summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public DiffusionTrainer Diffusion(DiffusionOptions? options = null) => new(_environment, options ?? new());
+
     /// <summary>Creates a <see cref="RealNvpTrainer"/>, which learns to score, generate and encode rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

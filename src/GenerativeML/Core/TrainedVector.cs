@@ -110,11 +110,27 @@ internal sealed class TrainedVector : IDisposable
     /// <summary>
     /// Makes rows (count × D) with conditions as in training rows, (count × C), the same for the same seed, number and
     /// condition. Where says what all rows have, (C): NaN where they are free, which all are if it is empty. Free ones
-    /// come from training rows that share the others, or from any where none does.
+    /// come from training rows that share the others, or from any where none does. Features that all rows have, (D), NaN
+    /// where they are free, and how rows are made, are for networks that make them step by step.
     /// </summary>
     public void Generate(
-        Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where)
+        Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where, float[]? features = null,
+        DiffusionSampling? sampling = null)
     {
+        if (Network is IDenoiser denoiser)
+        {
+            var draws = new SplitMix64(seed);
+            float[] drawn = DrawConditions(conditions, count, draws.Next(), where), given = [];
+            if (features is not null)
+                given = [.. Enumerable.Repeat(Scaled(features), count).SelectMany(row => row)];
+            denoiser.Generate(
+                rows[..(count * Width)], drawn, count, given, draws.Next(), sampling ?? new(),
+                (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
+            Features.Undo(rows.Span[..(count * Width)]);
+            if (features is not null)
+                Replace(rows.Span[..(count * Width)], features);
+            return;
+        }
         var sampler = (ISampler)Network;
         float[] normal = new float[count * sampler.NormalWidth], uniform = new float[count * sampler.UniformWidth];
         var random = new SplitMix64(seed);
@@ -132,17 +148,12 @@ internal sealed class TrainedVector : IDisposable
     /// <summary>What generates rows, (any × D), that have some features as they are given, (D), NaN where they are free.</summary>
     public FeatureSampler Given(float[] features)
     {
-        float[] scaled = new float[Width];
-        Features.Apply(features, scaled);
-        for (int j = 0; j < Width; j++)
-            scaled[j] = float.IsNaN(features[j]) ? float.NaN : scaled[j];
-        FeatureSampler sample = ((IConditionalSampler)Network).Given(Weights, scaled);
+        FeatureSampler sample = ((IConditionalSampler)Network).Given(Weights, Scaled(features));
         return (rows, seed) =>
         {
             sample(rows, seed);
             Features.Undo(rows);
-            for (int i = 0; i < rows.Length; i++)
-                rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width]; // to the bit
+            Replace(rows, features);
         };
     }
 
@@ -236,6 +247,23 @@ internal sealed class TrainedVector : IDisposable
                 block.SingleRow(f, row).CopyTo(c[(row * ConditionWidth + at)..]);
         }
         Conditions?.Apply(c, c);
+    }
+
+    // Features, (D), as networks see them; NaN stays.
+    private float[] Scaled(float[] features)
+    {
+        float[] scaled = new float[Width];
+        Features.Apply(features, scaled);
+        for (int j = 0; j < Width; j++)
+            scaled[j] = float.IsNaN(features[j]) ? float.NaN : scaled[j];
+        return scaled;
+    }
+
+    // What is given stays as it is, to the bit.
+    private void Replace(Span<float> rows, float[] features)
+    {
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width];
     }
 
     private static ReadOnlyMemory<float>[] Inputs(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>

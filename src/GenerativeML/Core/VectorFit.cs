@@ -189,7 +189,7 @@ internal static class VectorFit
         };
         if (made.Wanted != VectorOutputs.None)
             model.Compute(VectorCalibration.ToBlock(fields, samples), rows, made);
-        float[] generated = new float[network is ISampler ? rows * network.Input.Width : 0];
+        float[] generated = new float[network is ISampler or IDenoiser ? rows * network.Input.Width : 0];
         if (generated.Length > 0)
             model.Generate(generated, new float[rows * network.Input.ConditionWidth], rows, seed: 0, []);
         if (made.All.Append(generated).Any(values => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue)))

@@ -130,6 +130,25 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network that makes rows step by step, each a pass of its own.</summary>
+internal interface IDenoiser
+{
+    /// <summary>How many rows are worth making at once at most.</summary>
+    int GeneratedAtOnce { get; }
+
+    /// <summary>
+    /// Makes rows, (count × D), of scaled conditions, (count × C), the same for the same seed. Given features,
+    /// (count × D), are standardised, and NaN where they are free; empty where all are.
+    /// </summary>
+    void Generate(
+        Memory<float> rows, ReadOnlyMemory<float> condition, int count, ReadOnlyMemory<float> given, ulong seed,
+        DiffusionSampling sampling, PassRunner run);
+}
+
+/// <summary>Computes a pass, known by its key, over rows: (rows × width) of each input and output.</summary>
+internal delegate void PassRunner(
+    string key, Func<IForwardPass> pass, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs);
+
 /// <summary>A network that makes rows of which some features are given.</summary>
 internal interface IConditionalSampler
 {

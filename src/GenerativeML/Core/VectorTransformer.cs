@@ -99,7 +99,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     public int LatentDimension => (State.Model.Network as IEncoder)?.LatentDimension ?? 0;
 
     /// <summary>The trained model and all that is saved of it.</summary>
-    internal VectorModelState State { get; }
+    internal VectorModelState State { get; private protected set; }
 
     private protected override string Family => State.Family.Name;
 

@@ -127,6 +127,7 @@ internal static class ModelFamilies
         [DeepBeliefNetworkTrainer.Family.Name] = VectorModelState.Loader(DeepBeliefNetworkTrainer.Family),
         [BoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(BoltzmannMachineTrainer.Family),
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
+        [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
