@@ -63,6 +63,10 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
         }))),
+        Vectors("image diffusion", (ml, t) => ml.Generative.ImageDiffusion(t.On(new ImageDiffusionOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = 4, Sampling = new() { Steps = 3 },
+        }))),
         Vectors("realnvp", (ml, t) => ml.Generative.RealNvp(t.On(new RealNvpOptions
         {
             ConditionColumnNames = ["Kind", "Large"], Couplings = 2, HiddenLayers = [16],

@@ -90,7 +90,8 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "AttendToAll" => Attention.Attend(Places(x), Places(y), Places(positive), 2, 3, 3, width / 3),
                 // Of each row the keys that are seen are others.
                 "AttendToSome" => Attention.Attend(
-                    x.Unsqueeze(1), Places(y), Places(positive), 1, 1, 3, width / 3, T.OneIfLess(x.Slice(1, 0, 3), y.Slice(1, 0, 3))),
+                    x.Slice(1, 0, width / 3).Unsqueeze(1), Places(y), Places(positive), 1, 1, 3, width / 3,
+                    T.OneIfLess(x.Slice(1, 0, 3), y.Slice(1, 0, 3))),
                 "Attention" => w.Attention(twice.Linear(w["qkv.weight"]), 2, 4),
                 "Mixture" => (w.Linear("l", x).Softmax().Apply(Function.Log) - positive.Slice(1, 0, 1).Apply(Function.Log))
                     .LogSumExp(1).Apply(Function.Softplus),
@@ -98,6 +99,8 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 _ => (x * 3).Apply(Enum.Parse<Function>(name)),
             },
         ];
+
+        T Places(T rows) => rows.Reshape(0, 3, width / 3);
     }
 
     // In order, which is not promised.

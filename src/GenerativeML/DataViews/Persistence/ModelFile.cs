@@ -128,6 +128,7 @@ internal static class ModelFamilies
         [BoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(BoltzmannMachineTrainer.Family),
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
+        [ImageDiffusionTrainer.Family.Name] = VectorModelState.Loader(ImageDiffusionTrainer.Family),
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,

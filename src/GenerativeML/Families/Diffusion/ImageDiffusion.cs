@@ -1,3 +1,4 @@
+using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
@@ -10,6 +11,8 @@ namespace GenerativeML;
 /// </summary>
 public sealed record ImageDiffusionOptions : DenoisingOptions
 {
+    private const int EmbeddingOfChannels = 4; // as wide as the papers have it
+
     /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
     public ImageShape? ImageShape { get; init; }
 
@@ -42,8 +45,7 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
     public IReadOnlyList<int> AttentionResolutions { get; init; } = [7, 8];
 
     /// <summary>
-    /// Heads of attention. The channels of levels that have it are a multiple of them. 1 to 64. Default: 4, or as many as
-    /// divide the channels where these are fewer.
+    /// Heads of attention, which divide <see cref="Channels"/>. 1 to 64. Default: the most of 4, 2 and 1 that do.
     /// </summary>
     public int? Heads { get; init; }
 
@@ -62,23 +64,30 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
             side = (side + 1) / 2;
             multipliers.Add(2);
         }
-        ImageDiffusionOptions resolved = this with
+        return this with
         {
             PatchSize = patch,
             ChannelMultipliers = ChannelMultipliers ?? multipliers,
+            Heads = Heads ?? Math.Min(4, Channels & -Channels), // of two, the largest power that divides them
             BatchSize = BatchSize ?? 64,
             LearningRate = LearningRate ?? 1e-3,
             WeightDecay = WeightDecay ?? 0,
             Epochs = Epochs ?? rows.EpochsFor(presented: 512_000, least: 2, most: 2000),
         };
-        resolved.CheckHeads(resolved.Network(shape));
-        return resolved with { Heads = resolved.Network(shape).Heads };
     }
+
+    /// <summary>The network for images of a shape; everything is decided.</summary>
+    internal UNetConfig Network(ImageShape shape) => new(
+        shape, PatchSize!.Value, [.. ChannelMultipliers!.Select(multiplier => multiplier * Channels)], BlocksPerLevel,
+        AttentionResolutions, Heads!.Value, EmbeddingOfChannels * Channels, Dropout);
 
     /// <inheritdoc />
     public override void Validate()
     {
         base.Validate();
+        string?[] added = [ScoreColumnName, PredictedLabelColumnName, PValueColumnName, FeatureScoreColumnName, LatentColumnName];
+        if (Array.Find(added, name => name is not null) is string column)
+            throw new ArgumentException($"Column '{column}' is to be added, and {nameof(ImageDiffusionOptions)} has none: such models generate alone.");
         ImageShape?.Validate();
         OptionChecks.Defined(Resize);
         if (PatchSize is { } patch and not (1 or 2 or 4))
@@ -92,6 +101,103 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
         foreach (int each in AttentionResolutions)
             OptionChecks.AtLeast(each, 1, nameof(AttentionResolutions));
         OptionChecks.Within(Heads, 1, 64);
+        if (Channels % (Heads ?? 1) > 0)
+            throw new ArgumentException($"Option Heads is {Heads}, and Channels is {Channels}: a multiple of the heads is expected.");
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+    }
+}
+
+/// <summary>
+/// A denoiser of images: a <see cref="UNet"/> that is told the level of the noise, and the conditions beside it.
+/// </summary>
+internal sealed class ImageDiffusionNetwork : DenoisingNetwork
+{
+    private readonly ImageShape _shape;
+    private readonly UNetConfig _config;
+    private readonly UNet _net;
+    private readonly NoiseEmbedding _level;
+
+    /// <exception cref="FormatException">The input is none of images.</exception>
+    public ImageDiffusionNetwork(ImageDiffusionOptions options, VectorInput input)
+        : base(options, input)
+    {
+        _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
+        _config = options.Network(_shape);
+        _net = new UNet(_config);
+        _level = new("level", LogLevels.Least, LogLevels.Most, _config.Embedding);
+    }
+
+    // One call of the network takes long: no more rows than are worth to be computed together.
+    public override int GeneratedAtOnce => 64;
+
+    // Of a convolution as the product that it is.
+    public override int WidestLayer => 3 * 3 * _config.Channels.Max();
+
+    public override int PositionsPerRow => _config.Sizes[0].Height * _config.Sizes[0].Width;
+
+    // As measured on small networks: about thirty numbers for each channel of a block at each place.
+    public override long NumbersPerRow => _config.Sizes.Zip(
+        _config.Channels, (size, channels) => 30L * 2 * _config.Blocks * channels * size.Height * size.Width).Sum();
+
+    // One scale for all pixels: a border that is black in all training images is no feature of its own.
+    protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
+
+    public override void Initialize(HostWeights weights, RowStatistics rows)
+    {
+        base.Initialize(weights, rows);
+        _level.Initialize(weights);
+        // It begins as if there were nothing to tell, whatever the level.
+        Array.Clear(weights["net.last.weight"]);
+    }
+
+    protected override void DeclareLayers(Layers layers)
+    {
+        _level.Declare(layers);
+        if (Input.ConditionWidth > 0)
+            layers.Linear("condition", Input.ConditionWidth + 1, _config.Embedding);
+        _net.Declare(layers, "net");
+    }
+
+    protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
+    {
+        T embedding = _level.Embed(w, rows.LogLevel);
+        if (rows is { Condition: { } condition, IsKnown: { } isKnown })
+            embedding += w.Linear("condition", T.Concat(1, condition, isKnown));
+        T images = rows.Values.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
+        return _net.Run(w.Of("net"), images, embedding).Reshape(-1, Input.Width);
+    }
+}
+
+/// <summary>
+/// Trains a diffusion model of images: a network that takes noise of any level from images, and so makes others from
+/// nothing but noise (Ho 2020; Karras 2022).
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.ImageDiffusion(string, string[], int?)"/> or
+/// <see cref="GenerativeCatalog.ImageDiffusion(ImageDiffusionOptions)"/>. With
+/// <see cref="VectorOptions.ConditionColumnNames"/> it is conditional: generated rows have those columns too, with the
+/// values that are asked for, and <see cref="DiffusionSampling.GuidanceScale"/> says how much images are to show them.
+/// </para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Input</term><description>A column of <see cref="Microsoft.ML.Data.MLImage"/>, or one of vectors of
+/// <see cref="float"/> that are images. Columns of conditions may be read.</description></item>
+/// <item><term>Normalization</term><description>Done inside: each pixel less its mean, in units of what all pixels deviate
+/// by together.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// </remarks>
+public sealed class ImageDiffusionTrainer : VectorTrainer<DiffusionTransformer>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<ImageDiffusionOptions>(
+        "image diffusion", (options, input) => new ImageDiffusionNetwork(options, input), state => new DiffusionTransformer(state));
+
+    internal ImageDiffusionTrainer(IHostEnvironment environment, ImageDiffusionOptions options)
+        : base(environment, Family, options)
+    {
     }
 }
