@@ -224,6 +224,7 @@ internal static class VectorFit
             Image = source.Fields[0].Image,
             ConditionWidths = [.. conditions.Select(f => f.Width)],
             ConditionCategories = conditions.All(f => f.Categories is null) ? [] : [.. conditions.Select(f => f.Categories)],
+            ConditionCaptions = conditions.All(f => f.Caption is null) ? [] : [.. conditions.Select(f => f.Caption)],
             ConditionRows = conditions.Length > 0 ? samples[0].Count : 0,
             Classes = options.Columns.Class is null ? 0 : source.Fields[^1].Width,
             Seed = seed,

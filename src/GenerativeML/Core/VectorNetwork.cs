@@ -20,6 +20,9 @@ internal sealed record VectorInput
     /// <summary>Of each condition that is a number taken for a category its values, ascending; else null.</summary>
     public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
 
+    /// <summary>Of each condition that is a text how it is read; null for others. Empty where there is none.</summary>
+    public IReadOnlyList<CaptionFormat?> ConditionCaptions { get; init; } = [];
+
     /// <summary>Classes of a label that training reads, K; zero without one.</summary>
     public int Classes { get; init; }
 
@@ -45,8 +48,12 @@ internal sealed record VectorInput
             && ConditionWidths.Count > 0 == ConditionRows > 0
             && (ConditionCategories.Count == 0 || ConditionCategories.Count == ConditionWidths.Count)
             && ConditionCategories.Zip(ConditionWidths).All(condition => Fits(condition.First, condition.Second));
+        sound = sound && (ConditionCaptions.Count == 0 || ConditionCaptions.Count == ConditionWidths.Count)
+            && ConditionCaptions.Zip(ConditionWidths).All(condition => condition.First is not { } text || text.Window == condition.Second);
         if (!sound)
             throw new FormatException("The saved model's input is out of range.");
+        foreach (CaptionFormat? caption in ConditionCaptions)
+            caption?.Check();
 
         static bool Fits(IReadOnlyList<float>? categories, int width) => categories is null
             || categories.Count == width && categories.All(float.IsFinite) && categories.Distinct().Count() == width;
@@ -314,12 +321,17 @@ internal abstract class VectorNetwork(VectorInput input) : Network
         ? null
         : new(
             weights[ConditionMean], weights[ConditionScale],
-            [.. Enumerable.Repeat(VectorScaler.Linear, input.ConditionWidth)]);
+            [
+                .. input.ConditionWidths.SelectMany((width, c) => Enumerable.Repeat(
+                    input.ConditionCaptions.ElementAtOrDefault(c) is null ? VectorScaler.Linear : VectorScaler.Largest, width)),
+            ]);
 
     /// <summary>The scaler of each field.</summary>
     public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
     [
         .. rows.Moments.Select((moments, f) => f == 0 ? ScalerOf(rows)
+            : f <= input.ConditionWidths.Count && input.ConditionCaptions.ElementAtOrDefault(f - 1) is { } caption
+                ? VectorScaler.Of(new float[caption.Window], 1) // numbers of tokens
             : f <= input.ConditionWidths.Count ? VectorScaler.Of(moments, rows.Samples[f])
             : VectorScaler.Of(new float[input.Classes], 1)),
     ];

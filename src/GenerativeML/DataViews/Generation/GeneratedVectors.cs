@@ -33,14 +33,16 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
 
         public int Compute(long number, int row, int wanted)
         {
+            // Step by step takes long: as few rows as are read.
+            int rows = state.Model.Network is IDenoiser ? wanted : source.BlockRows;
             ulong own = SplitMix64.Derive(seed, RandomPurpose.Generation, number);
             if (source._sample is { } sample)
                 sample(_rows, own);
             else
                 state.Model.Generate(
-                    _rows, _conditions, source.BlockRows, own, source._given, source._features,
+                    _rows, _conditions, rows, own, source._given, source._features,
                     (state.Options as DenoisingOptions)?.Sampling);
-            return source.BlockRows;
+            return rows;
         }
 
         public Delegate Getter(int column, IBatchPosition at)
@@ -61,6 +63,8 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
             int first = state.Fields.Skip(1).Take(number - 1).Sum(f => f.Width);
             return source.Schema[column].Type switch
             {
+                TextDataViewType => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+                    value = field.Caption!.Decode(Slots()).AsMemory()),
                 BooleanDataViewType => (ValueGetter<bool>)((ref bool value) => value = Slots()[0] >= 0.5f),
                 KeyDataViewType key when key.RawType == typeof(byte) => Key<byte>(),
                 KeyDataViewType key when key.RawType == typeof(ushort) => Key<ushort>(),
@@ -164,6 +168,15 @@ internal static class VectorCondition
     private static float[] Slots(
         VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
     {
+        if (field.Caption is { } format)
+        {
+            float[] tokens = new float[format.Window];
+            string caption = wanted as string
+                ?? throw Impossible($"The condition {condition} is none that this model knows: a caption is given by its text.");
+            return format.TryEncode(caption, tokens)
+                ? tokens
+                : throw Impossible($"The condition {condition} cannot be met: {format.Refusal(caption)}.");
+        }
         bool category = field.Categories is not null && wanted is double;
         if (category || column.Type.KeyCount > 0 && wanted is not bool)
         {
@@ -314,9 +327,11 @@ internal sealed record VectorSchemaColumn
         bool vector = Type.Dimensions is not null;
         bool number = Type.KeyCount == 0 && Type.Item is "Single" || !vector && Type.Item == "Boolean";
         long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
+            : field.Caption is { } caption ? caption.Window
             : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
             : Type.Size;
-        return Name == field.Name && vector != field.IsCondition && (number || !vector && Type.KeyCount > 0)
+        bool text = !vector && Type.Item == "Text" && field.Caption is not null;
+        return Name == field.Name && vector != field.IsCondition && (number || text || !vector && Type.KeyCount > 0)
             && slots == field.Width;
     }
 }

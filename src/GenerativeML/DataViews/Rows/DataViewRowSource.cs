@@ -10,7 +10,7 @@ namespace GenerativeML;
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
     IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
-    CancellationToken cancellation = default)
+    CancellationToken cancellation = default, bool captions = false)
     : IRowSource
 {
     private const int MaxCategories = 20;
@@ -26,7 +26,8 @@ internal sealed class DataViewRowSource(
         .. columns.Select(name => images is null
             ? InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)
             : InputColumns.Describe(data.Schema, name, images, parameter)),
-        .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
+        .. (labels ?? []).Select(name => InputColumns.Describe(
+            data.Schema, name, captions ? InputKind.Condition : InputKind.Label, parameter)),
         .. classColumn is null ? (RowField[])[] : [InputColumns.Describe(data.Schema, classColumn, InputKind.Class, parameter)],
     ];
 
@@ -70,6 +71,29 @@ internal sealed class DataViewRowSource(
         ];
     }
 
+    /// <summary>Learns how to read the conditions that are texts, from all of them.</summary>
+    public void LearnCaptions(CaptionReading reading) => Fields =
+    [
+        .. Fields.Select((field, f) =>
+        {
+            if (!field.IsCondition || Columns[f].Type is not TextDataViewType)
+                return field;
+            var caption = CaptionFormat.Learn(Texts(Columns[f]), reading.VocabularySize, reading.Window, cancellation);
+            return field with { Width = caption.Window, Caption = caption };
+        }),
+    ];
+
+    private IEnumerable<string> Texts(DataViewSchema.Column column)
+    {
+        using DataViewRowCursor cursor = data.GetRowCursor([column]);
+        ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(column);
+        for (ReadOnlyMemory<char> text = default; MoveNext(cursor);)
+        {
+            getter(ref text);
+            yield return text.ToString();
+        }
+    }
+
     /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open()
     {
@@ -91,7 +115,10 @@ internal sealed class DataViewRowSource(
                 ranges[f].Add(block.SingleRow(f, 0));
             }
         }
-        return new([.. ranges.Select(r => r.Finish())]);
+        // A caption that cannot be read is one that is not known.
+        return new([.. ranges.Select((r, f) => Fields[f].Caption is { Window: int none }
+            ? new NonFiniteReplacement.SlotRange(new float[none], new float[none], new float[none])
+            : r.Finish())]);
     }
 
     private bool MoveNext(DataViewRowCursor cursor)
@@ -171,7 +198,7 @@ internal sealed class DataViewRowSource(
                 if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
-                bool one = source.Fields[f] is { Categories: not null } or { Image.IsPicture: true };
+                bool one = source.Fields[f] is { Categories: not null } or { Caption: not null } or { Image.IsPicture: true };
                 _scan?.AddBad(f, one ? values[..1] : values, isFirst: allFinite);
                 allFinite = false;
                 source.Replacement?.Apply(f, values);
@@ -203,7 +230,7 @@ internal sealed class DataViewRowSource(
                 if (float.IsFinite(values[slot]))
                     continue;
                 bad.Values++;
-                bad.First ??= fields[field].Image?.IsPicture == true
+                bad.First ??= fields[field] is { Image.IsPicture: true } or { Caption: not null }
                     ? FormattableString.Invariant($"row {Rows}")
                     : FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
             }
@@ -211,7 +238,10 @@ internal sealed class DataViewRowSource(
 
         /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
         public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
-            pair => pair.Second.Image?.IsPicture == true
+            pair => pair.Second.Caption is { } caption
+                ? $"Column '{pair.Second.Name}' holds an empty caption, or one of more than {caption.Window} tokens, in "
+                    + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (counted from 0)."
+                : pair.Second.Image?.IsPicture == true
                 ? $"Column '{pair.Second.Name}' holds no image, or one that cannot be read, in {pair.First.Rows} of "
                     + $"{Rows} rows; the first is {pair.First.First} (counted from 0)."
                 : $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "

@@ -79,13 +79,14 @@ internal delegate void DenoiseRows(ReadOnlyMemory<float> noisy, float level, Mem
 internal static class DiffusionSampler
 {
     /// <summary>
-    /// Fills rows, (count × D), by levels that descend to zero. What is random is drawn in the order of the rows, step by
-    /// step, so that the same state gives the same rows.
+    /// Fills rows, (count × D), by levels that descend to zero. What is random is drawn in the order of the rows, of each
+    /// step by a seed of its own, so that the same state gives the same rows, and the first of them where they are fewer.
     /// </summary>
     public static void Run(
         Memory<float> rows, float[] levels, DiffusionSampling sampling, ref SplitMix64 random, DenoiseRows denoise)
     {
         Span<float> x = rows.Span;
+        ulong steps = random.Next();
         NormalNumbers.Fill(ref random, x);
         // The whole deviation of rows of unit variance with so much noise.
         TensorPrimitives.Multiply(x, MathF.Sqrt(levels[0] * levels[0] + 1), x);
@@ -128,8 +129,9 @@ internal static class DiffusionSampler
                 default:
                     double fresh = eta * to * Math.Sqrt(1 - (double)to * to / ((double)from * from));
                     float kept = (float)(Math.Sqrt((double)to * to - fresh * fresh) / from), added = (float)fresh;
+                    var own = new SplitMix64(steps + (ulong)i);
                     if (added > 0)
-                        NormalNumbers.Fill(ref random, more);
+                        NormalNumbers.Fill(ref own, more);
                     for (int j = 0; j < x.Length; j++)
                         x[j] = clean[j] + kept * (x[j] - clean[j]) + added * more[j];
                     break;

@@ -45,14 +45,38 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
     public IReadOnlyList<int> AttentionResolutions { get; init; } = [7, 8];
 
     /// <summary>
-    /// Heads of attention, which divide <see cref="Channels"/>. 1 to 64. Default: the most of 4, 2 and 1 that do.
+    /// Heads of attention, which divide <see cref="Channels"/> and <see cref="CaptionWidth"/>. 1 to 64. Default: the most of
+    /// 4, 2 and 1 that do.
     /// </summary>
     public int? Heads { get; init; }
 
     /// <summary>The share of units that residual blocks leave out at random in training. In [0, 1). Default 0.</summary>
     public double Dropout { get; init; }
 
+    /// <summary>
+    /// The most tokens of a caption, where a column of <see cref="VectorOptions.ConditionColumnNames"/> is a text: longer
+    /// ones are errors, in training and where they are asked for. 1 to 512. Default: those of the longest training caption.
+    /// </summary>
+    public int? CaptionWindow { get; init; }
+
+    /// <summary>
+    /// The most tokens of the byte-pair vocabulary that is learned from the captions, the 256 of single bytes among them.
+    /// 257 to 65,536. Default 1024.
+    /// </summary>
+    public int CaptionVocabularySize { get; init; } = 1024;
+
+    /// <summary>
+    /// Features of what the transformer that reads captions makes of a token, a multiple of <see cref="Heads"/>. 1 to 4096.
+    /// Default 64.
+    /// </summary>
+    public int CaptionWidth { get; init; } = 64;
+
+    /// <summary>Layers of that transformer. 1 to 64. Default 2.</summary>
+    public int CaptionLayers { get; init; } = 2;
+
     internal override ImageFormat Images => new(ImageShape, Resize);
+
+    internal override CaptionReading Captions => new(CaptionVocabularySize, CaptionWindow);
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
@@ -68,7 +92,7 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
         {
             PatchSize = patch,
             ChannelMultipliers = ChannelMultipliers ?? multipliers,
-            Heads = Heads ?? Math.Min(4, Channels & -Channels), // of two, the largest power that divides them
+            Heads = Heads ?? Math.Min(4, Math.Min(Channels & -Channels, CaptionWidth & -CaptionWidth)), // powers of two
             BatchSize = BatchSize ?? 64,
             LearningRate = LearningRate ?? 1e-3,
             WeightDecay = WeightDecay ?? 0,
@@ -104,6 +128,12 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
         if (Channels % (Heads ?? 1) > 0)
             throw new ArgumentException($"Option Heads is {Heads}, and Channels is {Channels}: a multiple of the heads is expected.");
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+        OptionChecks.Within(CaptionWindow, 1, CaptionFormat.MaxWindow);
+        OptionChecks.Within(CaptionVocabularySize, 257, 1 << 16);
+        OptionChecks.Within(CaptionWidth, 1, 4096);
+        OptionChecks.Within(CaptionLayers, 1, 64);
+        if (CaptionWidth % (Heads ?? 1) > 0)
+            throw new ArgumentException($"Option Heads is {Heads}, and CaptionWidth is {CaptionWidth}: a multiple of the heads is expected.");
     }
 }
 
@@ -116,6 +146,8 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     private readonly UNetConfig _config;
     private readonly UNet _net;
     private readonly NoiseEmbedding _level;
+    private readonly TextEncoder?[] _captions; // of each condition that is a text
+    private readonly int _labels, _width; // numbers of the other conditions; features of a text's states
 
     /// <exception cref="FormatException">The input is none of images.</exception>
     public ImageDiffusionNetwork(ImageDiffusionOptions options, VectorInput input)
@@ -123,6 +155,14 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     {
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
         _config = options.Network(_shape);
+        _captions = [.. Enumerable.Range(0, input.ConditionWidths.Count)
+            .Select(c => input.ConditionCaptions.ElementAtOrDefault(c) is { } caption
+                ? new TextEncoder(caption.Values, caption.Window, options.CaptionWidth, options.CaptionLayers, options.Heads!.Value)
+                : null)];
+        _labels = input.ConditionWidths.Where((_, c) => _captions[c] is null).Sum();
+        int read = input.ConditionCaptions.Sum(caption => caption?.Window ?? 0);
+        if (read > 0)
+            _config = _config with { Text = (read, _width = options.CaptionWidth) };
         _net = new UNet(_config);
         _level = new("level", LogLevels.Least, LogLevels.Most, _config.Embedding);
     }
@@ -154,17 +194,42 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     {
         _level.Declare(layers);
         if (Input.ConditionWidth > 0)
-            layers.Linear("condition", Input.ConditionWidth + 1, _config.Embedding);
+            layers.Linear("condition", _labels + 1, _config.Embedding);
+        for (int c = 0; c < _captions.Length; c++)
+        {
+            if (_captions[c] is not { } encoder)
+                continue;
+            encoder.Declare(layers, $"caption.{c}");
+            layers.Linear($"caption.{c}.summary", _width, _config.Embedding);
+        }
         _net.Declare(layers, "net");
     }
 
     protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
     {
         T embedding = _level.Embed(w, rows.LogLevel);
+        (T States, T Counts)? text = null;
         if (rows is { Condition: { } condition, IsKnown: { } isKnown })
-            embedding += w.Linear("condition", T.Concat(1, condition, isKnown));
+        {
+            var labels = new List<T>();
+            for (int c = 0, at = 0; c < _captions.Length; at += Input.ConditionWidths[c++])
+            {
+                T values = condition.Slice(1, at, Input.ConditionWidths[c]);
+                if (_captions[c] is not { } encoder)
+                {
+                    labels.Add(values);
+                    continue;
+                }
+                (T states, T counts, T mean) = encoder.Read(w.Of($"caption.{c}"), values);
+                embedding += w.Linear($"caption.{c}.summary", mean);
+                text = text is { } others
+                    ? (T.Concat(1, others.States, states), T.Concat(1, others.Counts, counts))
+                    : (states, counts);
+            }
+            embedding += w.Linear("condition", T.Concat(1, [.. labels, isKnown]));
+        }
         T images = rows.Values.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
-        return _net.Run(w.Of("net"), images, embedding).Reshape(-1, Input.Width);
+        return _net.Run(w.Of("net"), images, embedding, text).Reshape(-1, Input.Width);
     }
 }
 
@@ -178,6 +243,8 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
 /// <see cref="GenerativeCatalog.ImageDiffusion(ImageDiffusionOptions)"/>. With
 /// <see cref="VectorOptions.ConditionColumnNames"/> it is conditional: generated rows have those columns too, with the
 /// values that are asked for, and <see cref="DiffusionSampling.GuidanceScale"/> says how much images are to show them.
+/// Columns of conditions may be texts, captions of the images: a small transformer reads them, at whose states attention in
+/// the network looks (Rombach 2022). Captions can be asked for that no training row has.
 /// </para>
 /// <list type="table">
 /// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
