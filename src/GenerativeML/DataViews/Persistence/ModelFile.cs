@@ -128,6 +128,7 @@ internal static class ModelFamilies
         [BoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(BoltzmannMachineTrainer.Family),
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
+        [ImputingTransformer.SavedFamily.Name] = ImputingTransformer.SavedFamily,
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
