@@ -18,6 +18,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     RingBenchmark.Command(),
+    ImputeBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
 };

@@ -182,6 +182,13 @@ public sealed class GenerativeCatalog
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public ImageDiffusionTrainer ImageDiffusion(ImageDiffusionOptions options) => new(_environment, options);
 
+    /// <summary>Creates an estimator that learns to fill in missing values of rows, from rows with missing values.</summary>
+    /// <param name="options">
+    /// The options of the diffusion model; <see cref="TrainingOptions.NonFiniteValues"/> is not asked. Default: all defaults.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public ImputingEstimator Impute(DiffusionOptions? options = null) => new(_environment, options ?? new());
+
     /// <summary>Creates a <see cref="RealNvpTrainer"/>, which learns to score, generate and encode rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

@@ -145,6 +145,35 @@ internal sealed class TrainedVector : IDisposable
         Features.Undo(rows.Span[..(count * Width)]);
     }
 
+    /// <summary>
+    /// Rows of a block with what is missing, NaN or infinite, filled in by its mean given the rest, (count × D); all else is
+    /// as it was, to the bit. A condition that is missing is not known.
+    /// </summary>
+    public void Impute(RowBlock block, int count, Memory<float> filled)
+    {
+        ReadOnlySpan<float> rows = block.Singles(0)[..(count * Width)];
+        (float[] z, float[] c) = Standardize(block, count);
+        float[] isGiven = new float[z.Length], isKnown = new float[c.Length > 0 ? count : 0];
+        for (int i = 0; i < z.Length; i++)
+            (z[i], isGiven[i]) = float.IsFinite(rows[i]) ? (z[i], 1) : (0, 0);
+        for (int row = 0; row < isKnown.Length; row++)
+        {
+            Span<float> condition = c.AsSpan(row * ConditionWidth, ConditionWidth);
+            isKnown[row] = IsFinite(block, row) ? 1 : 0;
+            if (isKnown[row] == 0)
+                condition.Clear();
+        }
+        ((IDenoiser)Network).Expect(
+            z, isGiven, c, isKnown, filled,
+            (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
+        Features.Undo(filled.Span);
+        for (int i = 0; i < rows.Length; i++)
+            filled.Span[i] = float.IsFinite(rows[i]) ? rows[i] : filled.Span[i];
+
+        bool IsFinite(RowBlock of, int row) => Enumerable.Range(1, Network.Input.ConditionWidths.Count)
+            .All(f => of.SingleRow(f, row).IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) < 0);
+    }
+
     /// <summary>What generates rows, (any × D), that have some features as they are given, (D), NaN where they are free.</summary>
     public FeatureSampler Given(float[] features)
     {

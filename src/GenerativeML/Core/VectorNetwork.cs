@@ -150,6 +150,14 @@ internal interface IDenoiser
     void Generate(
         Memory<float> rows, ReadOnlyMemory<float> condition, int count, ReadOnlyMemory<float> given, ulong seed,
         DiffusionSampling sampling, PassRunner run);
+
+    /// <summary>
+    /// The mean of what rows are, (count × D), given some of their features: rows with zeros where they are free, and ones
+    /// where they are given; scaled conditions, zeros where they are not known, and ones where they are, (count × 1).
+    /// </summary>
+    void Expect(
+        Memory<float> rows, ReadOnlyMemory<float> isGiven, ReadOnlyMemory<float> condition, ReadOnlyMemory<float> isKnown,
+        Memory<float> expected, PassRunner run);
 }
 
 /// <summary>Computes a pass, known by its key, over rows: (rows × width) of each input and output.</summary>
@@ -177,6 +185,9 @@ internal sealed record VectorStep(
 {
     /// <summary>The class of each row, (B, K): one where it is, zeros where it is not known; null without a label.</summary>
     public torch.Tensor? Class { get; init; }
+
+    /// <summary>Which features were missing, (B, D): one where they were, and something stands in their place; null if none is said to be.</summary>
+    public torch.Tensor? Missing { get; init; }
 
     /// <summary>The rows as forward passes take them.</summary>
     public VectorRows<TorchTensor> Inputs => new(Rows, Condition is { } condition ? new TorchTensor(condition) : default(TorchTensor?));
@@ -333,7 +344,7 @@ internal abstract class VectorNetwork(VectorInput input) : Network
             : f <= input.ConditionWidths.Count && input.ConditionCaptions.ElementAtOrDefault(f - 1) is { } caption
                 ? VectorScaler.Of(new float[caption.Window], 1) // numbers of tokens
             : f <= input.ConditionWidths.Count ? VectorScaler.Of(moments, rows.Samples[f])
-            : VectorScaler.Of(new float[input.Classes], 1)),
+            : VectorScaler.Of(new float[moments.Mean.Length], 1)),
     ];
 
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
@@ -357,7 +368,7 @@ internal abstract class VectorNetwork(VectorInput input) : Network
         }
     }
 
-    // All fields but the first are conditions, side by side: (B, C); but for a class, which is the last.
+    // All fields but the first are conditions, side by side: (B, C); but for a class, and what is missing, which are last.
     private VectorStep Step(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor? condition = input.ConditionWidths.Count switch
@@ -366,6 +377,11 @@ internal abstract class VectorNetwork(VectorInput input) : Network
             1 => batch[1],
             int count => torch.cat([.. batch.Fields.Skip(1).Take(count)], 1),
         };
-        return new(w, batch[0], condition, update, step) { Class = input.Classes > 0 ? batch[batch.Fields.Count - 1] : null };
+        int next = 1 + input.ConditionWidths.Count;
+        return new(w, batch[0], condition, update, step)
+        {
+            Class = input.Classes > 0 ? batch[next++] : null,
+            Missing = next < batch.Fields.Count ? batch[next] : null,
+        };
     }
 }

@@ -55,6 +55,9 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>How the input is read where it is a column of images; null for a vector of numbers.</summary>
     internal virtual ImageFormat? Images => null;
 
+    /// <summary>Whether training is told which values were missing before they were replaced.</summary>
+    internal virtual bool MarksMissing => false;
+
     /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
 

@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "mixture", "bayesnet", "rbm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "realnvp", "mixture", "bayesnet", "rbm", "diffusion"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -86,6 +86,10 @@ internal static class AnomalyBenchmark
     {
         if (method == "realnvp")
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
+        if (method == "diffusion" && Environment.GetEnvironmentVariable("QUICK") == "1")
+            return (ml, rows) => ml.Generative.Diffusion(Changed<DiffusionOptions>() with { ScoreColumnName = "Score" }).Fit(rows);
+        if (method == "diffusion")
+            return (ml, rows) => ml.AnomalyDetection.Trainers.Diffusion(Changed<DiffusionOptions>()).Fit(rows);
         if (method == "bayesnet")
         {
             BayesianNetworkOptions changed = Changed<BayesianNetworkOptions>() with { ColumnNames = ["Features"] };

@@ -71,6 +71,11 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], Couplings = 2, HiddenLayers = [16],
         }))),
+        Vectors("diffusion", (ml, t) => ml.Generative.Diffusion(t.On(new DiffusionOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], HiddenWidth = 8, Blocks = 1,
+            Sampling = new() { Steps = 4, Sampler = DiffusionSamplerKind.Ddim, Eta = 0.5, GuidanceScale = 2 },
+        }))),
         Vectors("gaussian mixture", (ml, t) => ml.Generative.GaussianMixture(
             t.On(new GaussianMixtureOptions { Components = 3, Tolerance = 0 })), "Features"),
         Vectors("boltzmann machine", (ml, t) => ml.Generative.BoltzmannMachine(

@@ -129,6 +129,7 @@ internal static class ModelFamilies
         [RestrictedBoltzmannMachineTrainer.Family.Name] = VectorModelState.Loader(RestrictedBoltzmannMachineTrainer.Family),
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
         [ImageDiffusionTrainer.Family.Name] = VectorModelState.Loader(ImageDiffusionTrainer.Family),
+        [ImputingTransformer.SavedFamily.Name] = ImputingTransformer.SavedFamily,
         [RealNvpTrainer.Family.Name] = VectorModelState.Loader(RealNvpTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,

@@ -10,7 +10,7 @@ namespace GenerativeML;
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
     IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
-    CancellationToken cancellation = default, bool captions = false)
+    CancellationToken cancellation = default, bool marksMissing = false, bool captions = false)
     : IRowSource
 {
     private const int MaxCategories = 20;
@@ -18,9 +18,14 @@ internal sealed class DataViewRowSource(
 
     private bool _judged;
 
+    private bool MarksMissing => marksMissing;
+
     private bool Drops => policy == NonFiniteValues.DropRow;
 
-    /// <summary>What is read: the vectors before the labels, a class last.</summary>
+    /// <summary>
+    /// What is read: the vectors before the labels, then a class; last, where they are marked, which features of the first
+    /// vector are missing: one where a value is NaN, zero elsewhere.
+    /// </summary>
     public IReadOnlyList<RowField> Fields { get; private set; } =
     [
         .. columns.Select(name => images is null
@@ -29,6 +34,9 @@ internal sealed class DataViewRowSource(
         .. (labels ?? []).Select(name => InputColumns.Describe(
             data.Schema, name, captions ? InputKind.Condition : InputKind.Label, parameter)),
         .. classColumn is null ? (RowField[])[] : [InputColumns.Describe(data.Schema, classColumn, InputKind.Class, parameter)],
+        .. marksMissing
+            ? [new RowField(columns[0] + " missing", FieldKind.Single, InputColumns.Describe(data.Schema, columns[0], InputKind.Vector, parameter).Width)]
+            : (RowField[])[],
     ];
 
     /// <summary>The columns that the fields are read from.</summary>
@@ -104,7 +112,7 @@ internal sealed class DataViewRowSource(
 
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges = [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count).Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         while (MoveNext(cursor))
@@ -193,6 +201,8 @@ internal sealed class DataViewRowSource(
         private bool ReadRow(RowBlock block, int row)
         {
             bool allFinite = true;
+            Span<float> missing = source.MarksMissing ? block.SingleRow(fields.Length, row) : default;
+            missing.Clear();
             for (int f = 0; f < fields.Length; f++)
             {
                 if (fields[f](block, f, row))
@@ -201,6 +211,8 @@ internal sealed class DataViewRowSource(
                 bool one = source.Fields[f] is { Categories: not null } or { Caption: not null } or { Image.IsPicture: true };
                 _scan?.AddBad(f, one ? values[..1] : values, isFirst: allFinite);
                 allFinite = false;
+                for (int i = 0; f == 0 && i < missing.Length; i++)
+                    missing[i] = float.IsNaN(values[i]) ? 1 : 0;
                 source.Replacement?.Apply(f, values);
             }
             _scan?.Rows += 1;

@@ -49,7 +49,8 @@ public abstract record DenoisingOptions : DetectorOptions
 /// <summary>
 /// What a denoiser sees of rows: values with noise, of unit variance, (B, D); the logarithm of the noise's level, (B, 1);
 /// conditions, (B, C), zeros where they are not known, and whether they are, (B, 1), both null without conditions; and
-/// which features are given without noise, (B, D), null for a network that does not learn that.
+/// which features are given without noise, (B, D), null for a network that does not learn that: one where they are, zero
+/// where they are not, and minus one, in training, where they are missing.
 /// </summary>
 internal readonly record struct NoisyRows<T>(T Values, T LogLevel, T? Condition, T? IsKnown, T? IsGiven)
     where T : struct, ITensor<T>
@@ -117,12 +118,23 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         TorchTensor? condition = step.Inputs.Condition, known = null, given = null;
         if (condition is not null)
             known = random.Bernoulli([rows, 1], 1 - options.ConditionDropout);
+        TorchTensor noisy = x + noise * level;
         if (TakesGiven)
         {
-            torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare).mul_(random.Bernoulli([rows, 1], 0.5));
-            given = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
+            torch.Tensor gives = random.Bernoulli([rows, 1], 0.5);
+            torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare).mul_(gives);
+            TorchTensor isGiven = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
+            // In half of these rows all else is noise: what is given has to say what there is to be said.
+            TorchTensor alone = gives.mul_(random.Bernoulli([rows, 1], 0.5));
+            level += (_levels.Most - level) * alone;
+            noisy = x + noise * level * (1 - isGiven);
+            if (step.Missing is { } m)
+            {
+                TorchTensor there = 1 - new TorchTensor(m);
+                (noisy, isGiven) = (noisy * there, (isGiven + 1) * there - 1);
+            }
+            given = isGiven;
         }
-        TorchTensor noisy = given is { } g ? x + noise * level * (1 - g) : x + noise * level;
         TorchTensor made = PredictScaled(step.Weights, noisy, level, condition, known, given);
         TorchTensor signal = Signal(level);
         TorchTensor target = options.Target switch
@@ -132,8 +144,8 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
             _ => (noise - x * level) * signal,
         };
         TorchTensor error = (made - target).Apply(Function.Square);
-        if (given is { } seen)
-            error *= 1 - seen;
+        if (given is { } mark) // neither what is given nor what is missing can be learned
+            error *= 1 - mark.Apply(Function.Abs);
         return [new LossTerm("denoising", error.Value.mean())];
     }
 
@@ -156,8 +168,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         DiffusionSampling sampling, PassRunner run)
     {
         var random = new SplitMix64(seed);
-        var pass = new DenoisePass(this, Input.ConditionWidth > 0);
-        float[] level = new float[count], isKnown = new float[count], mask = new float[TakesGiven ? rows.Length : 0];
+        float[] level = new float[count], isKnown = new float[condition.IsEmpty ? 0 : count], mask = new float[TakesGiven ? rows.Length : 0];
         float[] other = new float[sampling.GuidanceScale is 0 or 1 ? 0 : rows.Length];
         float[] seen = new float[given.IsEmpty || !TakesGiven ? 0 : rows.Length];
         for (int i = 0; i < mask.Length && !given.IsEmpty; i++)
@@ -173,10 +184,10 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
                 visible = seen;
             }
             float scale = (float)sampling.GuidanceScale;
-            Run(known: scale != 0, visible, clean);
+            Clean(scale != 0, visible, clean);
             if (other.Length > 0)
             {
-                Run(known: false, visible, other);
+                Clean(false, visible, other);
                 Span<float> with = clean.Span;
                 for (int i = 0; i < with.Length; i++)
                     with[i] = other[i] + scale * (with[i] - other[i]);
@@ -185,11 +196,10 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
             Replace(clean.Span, given.Span);
         });
 
-        void Run(bool known, ReadOnlyMemory<float> visible, Memory<float> clean)
+        void Clean(bool known, ReadOnlyMemory<float> visible, Memory<float> clean)
         {
             Array.Fill(isKnown, known ? 1 : 0);
-            run("denoise", () => pass, Array.FindAll<ReadOnlyMemory<float>>(
-                [visible, level, condition, Input.ConditionWidth > 0 ? isKnown : default, mask], part => !part.IsEmpty), [clean]);
+            Run(run, visible, level, condition, isKnown, mask, clean);
         }
 
         static void Replace(Span<float> values, ReadOnlySpan<float> by)
@@ -198,6 +208,21 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
                 values[i] = float.IsNaN(by[i]) ? values[i] : by[i];
         }
     }
+
+    public void Expect(
+        Memory<float> rows, ReadOnlyMemory<float> isGiven, ReadOnlyMemory<float> condition, ReadOnlyMemory<float> isKnown,
+        Memory<float> expected, PassRunner run)
+    {
+        float[] level = new float[rows.Length / Input.Width];
+        Array.Fill(level, _levels.Most);
+        Run(run, rows, level, condition, isKnown, isGiven, expected);
+    }
+
+    private void Run(
+        PassRunner run, ReadOnlyMemory<float> rows, ReadOnlyMemory<float> level, ReadOnlyMemory<float> condition,
+        ReadOnlyMemory<float> isKnown, ReadOnlyMemory<float> isGiven, Memory<float> clean) => run(
+        "denoise", () => new DenoisePass(this, Input.ConditionWidth > 0),
+        Array.FindAll([rows, level, condition, isKnown, isGiven], part => !part.IsEmpty), [clean]);
 
     // The share of signal, in rows of unit variance: one over their deviation with the noise.
     private static T Signal<T>(T level)
@@ -258,6 +283,15 @@ public class DiffusionTransformer : VectorGenerator
             State = State with { Options = Options with { Sampling = value } };
         }
     }
+
+    /// <summary>
+    /// What fills in missing values of rows by this model, which stays as it is. The two share what they compute with:
+    /// disposing one frees it for both, until it is needed again.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The model is one of images, which is not trained to tell some features from others.</exception>
+    public ImputingTransformer ToImputer() => Options.LargestGivenShare > 0
+        ? new(State)
+        : throw new NotSupportedException("A diffusion model of images fills in no missing values.");
 
     private DenoisingOptions Options => (DenoisingOptions)State.Options;
 }

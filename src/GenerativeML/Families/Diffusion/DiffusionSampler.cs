@@ -12,7 +12,8 @@ public enum DiffusionSamplerKind
     DpmSolver,
 
     /// <summary>
-    /// Heun's method of second order along the probability flow (Karras 2022): deterministic, two calls a step.
+    /// Heun's method of second order along the probability flow (Karras 2022), with the fall of the noise itself taken
+    /// exactly, since levels may lie far apart: deterministic, two calls a step.
     /// </summary>
     Heun,
 
@@ -100,17 +101,16 @@ internal static class DiffusionSampler
             switch (sampling.Sampler)
             {
                 case DiffusionSamplerKind.Heun:
-                    // Along the mean of the slopes (x − clean) / level here and where the first one leads.
-                    float step = (to - from) / from;
-                    for (int j = 0; j < x.Length; j++)
-                        (other[j], more[j]) = (x[j] - clean[j], x[j]);
-                    TensorPrimitives.MultiplyAdd<float>(other, step, x, x);
+                    // By the mean of the clean rows here and where these lead; how the noise falls is exact.
+                    x.CopyTo(more);
+                    Approach(x, more, clean, to / from);
                     if (to == 0)
                         break;
-                    denoise(rows, to, clean);
+                    denoise(rows, to, other);
                     x = rows.Span;
                     for (int j = 0; j < x.Length; j++)
-                        x[j] = more[j] + 0.5f * step * (other[j] + (x[j] - clean[j]) * (from / to));
+                        clean[j] = 0.5f * (clean[j] + other[j]);
+                    Approach(x, more, clean, to / from);
                     break;
 
                 case DiffusionSamplerKind.DpmSolver:
@@ -119,23 +119,30 @@ internal static class DiffusionSampler
                     if (i > 0 && to > 0)
                         ahead = 0.5f * MathF.Log(from / to) / MathF.Log(levels[i - 1] / from);
                     for (int j = 0; j < x.Length; j++)
-                    {
-                        float extended = clean[j] + ahead * (clean[j] - other[j]);
-                        x[j] = extended + to / from * (x[j] - extended);
-                    }
+                        more[j] = clean[j] + ahead * (clean[j] - other[j]);
+                    Approach(x, x, more, to / from);
                     (clean, other) = (other, clean);
                     break;
 
                 default:
                     double fresh = eta * to * Math.Sqrt(1 - (double)to * to / ((double)from * from));
                     float kept = (float)(Math.Sqrt((double)to * to - fresh * fresh) / from), added = (float)fresh;
-                    var own = new SplitMix64(steps + (ulong)i);
+                    Approach(x, x, clean, kept);
                     if (added > 0)
+                    {
+                        var own = new SplitMix64(steps + (ulong)i);
                         NormalNumbers.Fill(ref own, more);
-                    for (int j = 0; j < x.Length; j++)
-                        x[j] = clean[j] + kept * (x[j] - clean[j]) + added * more[j];
+                        TensorPrimitives.MultiplyAdd(more, added, x, x);
+                    }
                     break;
             }
         }
+    }
+
+    // Rows that keep a share of their distance from clean ones.
+    private static void Approach(Span<float> x, ReadOnlySpan<float> from, ReadOnlySpan<float> clean, float kept)
+    {
+        for (int j = 0; j < x.Length; j++)
+            x[j] = clean[j] + kept * (from[j] - clean[j]);
     }
 }
