@@ -8,6 +8,8 @@ namespace GenerativeML.Tests.Images;
 [TestClass]
 public sealed class TextToImageTests
 {
+    private static readonly string[] s_places = ["one", "two", "three", "four", "five", "six", "seven"];
+
     private readonly MLContext _ml = new(seed: 4);
 
     [TestMethod]
@@ -31,14 +33,14 @@ public sealed class TextToImageTests
     [TestMethod]
     public void It_draws_what_captions_ask_for_that_were_never_seen_together()
     {
-        // Bright ones that stand are left out of training.
+        const string Asked = "a bright bar that stands at three";
         using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options() with
         {
-            Channels = 8, ChannelMultipliers = [1, 2], BatchSize = 30, Epochs = 110, LearningRate = 4e-3,
-            WeightAverageDecay = 0.98, Sampling = new() { Steps = 8, GuidanceScale = 2 },
-        }).Fit(_ml.Data.LoadFromEnumerable(Bars(180).Where(bar => bar.Caption != "a bright bar that stands")));
+            Channels = 8, ChannelMultipliers = [1, 2], BatchSize = 28, Epochs = 60, LearningRate = 5e-3,
+            WeightAverageDecay = 0.98, Sampling = new() { Steps = 6, GuidanceScale = 2 },
+        }).Fit(_ml.Data.LoadFromEnumerable(Bars(180).Where(bar => bar.Caption != Asked)));
         int right = 0;
-        IDataView made = model.Generate(40, 3, new RowCondition().Equal("Caption", "a bright bar that stands"));
+        IDataView made = model.Generate(30, 3, new RowCondition().Equal("Caption", Asked));
         foreach (MLImage image in made.GetColumn<MLImage>("Image"))
         {
             float[] pixels = TestImages.Read(image, new(1, 8, 8));
@@ -46,8 +48,8 @@ public sealed class TextToImageTests
             float upright = Enumerable.Range(0, 8).Max(i => Enumerable.Range(0, 8).Sum(k => pixels[8 * k + i]));
             right += upright > lies && upright > 8 * 0.65f ? 1 : 0; // dark ones are 0.4, bright ones 0.9
         }
-        Assert.IsGreaterThanOrEqualTo(32, right); // by chance ten
-        Assert.IsTrue(made.GetColumn<string>("Caption").All(caption => caption == "a bright bar that stands"));
+        Assert.IsGreaterThanOrEqualTo(22, right); // by chance seven or eight
+        Assert.IsTrue(made.GetColumn<string>("Caption").All(caption => caption == Asked));
     }
 
     [TestMethod]
@@ -57,7 +59,7 @@ public sealed class TextToImageTests
         using var file = new MemoryStream();
         _ml.Model.Save(model, null, file);
         using var loaded = (DiffusionTransformer)_ml.Model.Load(file, out _);
-        RowCondition where = new RowCondition().Equal("Caption", "a bar that stands");
+        RowCondition where = new RowCondition().Equal("Caption", "a bar that stands at four");
         for (int i = 0; i < 2; i++)
         {
             CollectionAssert.AreEqual(Pixels(model), Pixels(loaded));
@@ -131,7 +133,7 @@ public sealed class TextToImageTests
         return new Captioned
         {
             Image = TestImages.Grey(8, greys),
-            Caption = $"a {(bright ? "bright" : "dark")} bar that {(stands ? "stands" : "lies")}",
+            Caption = $"a {(bright ? "bright" : "dark")} bar that {(stands ? "stands" : "lies")} at {s_places[i / 4 % 7]}",
         };
     })];
 
