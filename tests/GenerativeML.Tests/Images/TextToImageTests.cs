@@ -66,8 +66,8 @@ public sealed class TextToImageTests
             float[] Pixels(IDataGenerator from) =>
                 [.. from.Generate(3, 1, where).GetColumn<MLImage>("Image").SelectMany(image => TestImages.Read(image, new(1, 8, 8)))];
         }
-        string[] drawn = [.. loaded.Generate(40, 2).GetColumn<string>("Caption")];
-        CollectionAssert.IsSubsetOf(drawn, Bars(30).Select(bar => bar.Caption).ToArray());
+        string[] drawn = [.. loaded.Generate(40, 2).GetColumn<string>("Caption").Distinct()];
+        CollectionAssert.IsSubsetOf(drawn, Bars(30).Select(bar => bar.Caption).Distinct().ToArray());
 
         Refused("", "empty");
         Refused("  ", "empty");
@@ -83,7 +83,8 @@ public sealed class TextToImageTests
     public void Training_captions_that_cannot_be_read_are_errors_or_unknown()
     {
         Captioned[] bars = Bars(30);
-        bars[7].Caption = "";
+        foreach (Captioned bar in bars.Where((_, i) => i % 3 == 0))
+            bar.Caption = "";
         IDataView data = _ml.Data.LoadFromEnumerable(bars);
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => _ml.Generative.ImageDiffusion(Options()).Fit(data)).Message,
