@@ -59,8 +59,8 @@ internal static class Digits
         }
         // Pixels of a stroke from one edge to the other, and columns to the right for each row up.
         (double thickness, double slant) = (2 * mass / edge, -shared / vertical);
-        string thick = thickness > 3.5 ? "thick " : thickness < 2.2 ? "thin " : "";
-        string slanted = slant > 0.35 ? "slanted " : slant < 0.05 ? "upright " : "";
+        string thick = thickness > 4.7 ? "thick " : thickness < 3.2 ? "thin " : "";
+        string slanted = slant > 0.41 ? "slanted " : slant < -0.03 ? "upright " : "";
         return $"a {thick}{slanted}";
     }
 }
