@@ -51,8 +51,8 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     {
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
-            _options.Images, _options.Columns.Class, _options.CancellationToken, _options.MarksMissing,
-            _options.Captions is not null);
+            _options.Images, _options.Columns.Class, _options.MarksMissing, _options.Captions is not null,
+            _options.CancellationToken);
         var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
         rows.FindCategories();
         if (_options.Captions is { } reading)
