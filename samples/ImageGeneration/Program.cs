@@ -12,7 +12,7 @@ Option<string?> data = new("--data")
 {
     Description = "A folder of pictures, or an IDX file such as MNIST's. Default: shapes that the sample draws.",
 };
-Option<string> model = new("--model") { Description = "gan or vae.", DefaultValueFactory = _ => "gan" };
+Option<string> model = new("--model") { Description = "gan, vae or diffusion.", DefaultValueFactory = _ => "gan" };
 Option<int> size = new("--size") { Description = "Height and width of the pictures.", DefaultValueFactory = _ => 32 };
 Option<bool> grey = new("--grey") { Description = "Of one channel, and not of three." };
 Option<int?> epochs = new("--epochs") { Description = "Passes over the pictures. Default: by their number." };
@@ -22,7 +22,7 @@ Option<DirectoryInfo> output = new("--out")
 {
     Description = "Where pictures, sheets and the model go.", DefaultValueFactory = _ => new("out"),
 };
-model.AcceptOnlyFromAmong("gan", "vae");
+model.AcceptOnlyFromAmong("gan", "vae", "diffusion");
 RootCommand root = new("Trains a model on pictures and writes new ones.") { data, model, size, grey, epochs, count, seed, output };
 root.SetAction(parsed =>
 {
@@ -32,7 +32,7 @@ root.SetAction(parsed =>
     IDataView pictures = Pictures.Load(ml, parsed.GetValue(data), parsed.GetValue(seed));
     int side = parsed.GetValue(size);
     var shape = new ImageShape(parsed.GetValue(grey) ? 1 : 3, side, side);
-    IDataGenerator trained = parsed.GetValue(model) == "gan" ? Gan() : Vae();
+    IDataGenerator trained = parsed.GetValue(model) switch { "gan" => Gan(), "vae" => Vae(), _ => Diffusion() };
     ml.Model.Save((ITransformer)trained, inputSchema: null, Path.Combine(folder, "model.zip")); // a schema of images cannot be saved
 
     IDataView made = trained.Generate(parsed.GetValue(count), seed: 7);
@@ -61,6 +61,15 @@ root.SetAction(parsed =>
     }).Fit(pictures);
 
     IDataGenerator Vae() => ml.Generative.ImageVae(new ImageVaeOptions
+    {
+        FeatureColumnName = "Image",
+        ImageShape = shape,
+        NonFiniteValues = NonFiniteValues.DropRow,
+        Epochs = parsed.GetValue(epochs),
+        Progress = new Progress<TrainingProgress>(Console.WriteLine),
+    }).Fit(pictures);
+
+    IDataGenerator Diffusion() => ml.Generative.ImageDiffusion(new ImageDiffusionOptions
     {
         FeatureColumnName = "Image",
         ImageShape = shape,

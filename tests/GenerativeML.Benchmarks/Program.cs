@@ -20,6 +20,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     PlaneBenchmark.Command(),
     FlowBenchmark.Command(),
     RingBenchmark.Command(),
+    ImputeBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
 };

@@ -130,6 +130,14 @@ public static class DensityCatalog
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, GaussianMixtureOptions? options = null) =>
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 
+    /// <summary>Creates a <see cref="DiffusionTrainer"/> that detects anomalies: rows that are badly denoised.</summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public static DiffusionTrainer Diffusion(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, DiffusionOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
+
     /// <summary>Creates a <see cref="NormalizingFlowTrainer"/> that detects anomalies: rows that are improbable.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="options">The options. Default: all defaults.</param>

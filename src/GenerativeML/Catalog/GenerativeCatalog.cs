@@ -163,6 +163,32 @@ public sealed class GenerativeCatalog
         });
     }
 
+    /// <summary>Creates a <see cref="DiffusionTrainer"/>, which learns to generate rows and to fill in what they lack.</summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public DiffusionTrainer Diffusion(DiffusionOptions? options = null) => new(_environment, options ?? new());
+
+    /// <summary>Creates an <see cref="ImageDiffusionTrainer"/>, which learns to generate images.</summary>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="conditions">Columns that images depend on. Default: none.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public ImageDiffusionTrainer ImageDiffusion(
+        string featureColumnName = "Features", string[]? conditions = null, int? epochs = null) => ImageDiffusion(
+            new() { FeatureColumnName = featureColumnName, ConditionColumnNames = conditions ?? [], Epochs = epochs });
+
+    /// <summary>Creates an <see cref="ImageDiffusionTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public ImageDiffusionTrainer ImageDiffusion(ImageDiffusionOptions options) => new(_environment, options);
+
+    /// <summary>Creates an estimator that learns to fill in missing values of rows, from rows with missing values.</summary>
+    /// <param name="options">
+    /// The options of the diffusion model; <see cref="TrainingOptions.NonFiniteValues"/> is not asked. Default: all defaults.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    public ImputingEstimator Impute(DiffusionOptions? options = null) => new(_environment, options ?? new());
+
     /// <summary>Creates a <see cref="NormalizingFlowTrainer"/>, which learns to score, generate and encode rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

@@ -34,6 +34,9 @@ internal abstract class Layers
         Parameter(name + ".bias", 0, width);
     }
 
+    /// <summary>Normalisation over groups of channels: <c>weight</c> and <c>bias</c> (channels).</summary>
+    public void GroupNorm(string name, int channels) => LayerNorm(name, channels);
+
     /// <summary>
     /// Batch normalisation (Ioffe and Szegedy 2015): <c>weight</c>, <c>bias</c>, and the buffers <c>running_mean</c> and
     /// <c>running_var</c>, (width), or (members, 1, width) of several networks side by side.

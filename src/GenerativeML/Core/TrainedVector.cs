@@ -110,11 +110,27 @@ internal sealed class TrainedVector : IDisposable
     /// <summary>
     /// Makes rows (count × D) with conditions as in training rows, (count × C), the same for the same seed, number and
     /// condition. Where says what all rows have, (C): NaN where they are free, which all are if it is empty. Free ones
-    /// come from training rows that share the others, or from any where none does.
+    /// come from training rows that share the others, or from any where none does. Features that all rows have, (D), NaN
+    /// where they are free, and how rows are made, are for networks that make them step by step.
     /// </summary>
     public void Generate(
-        Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where)
+        Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where, float[]? features = null,
+        DiffusionSampling? sampling = null)
     {
+        if (Network is IDenoiser denoiser)
+        {
+            var draws = new SplitMix64(seed);
+            float[] drawn = DrawConditions(conditions, count, draws.Next(), where), given = [];
+            if (features is not null)
+                given = [.. Enumerable.Repeat(Scaled(features), count).SelectMany(row => row)];
+            denoiser.Generate(
+                rows[..(count * Width)], drawn, count, given, draws.Next(), sampling ?? new(),
+                (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
+            Features.Undo(rows.Span[..(count * Width)]);
+            if (features is not null)
+                Replace(rows.Span[..(count * Width)], features);
+            return;
+        }
         var sampler = (ISampler)Network;
         float[] normal = new float[count * sampler.NormalWidth], uniform = new float[count * sampler.UniformWidth];
         var random = new SplitMix64(seed);
@@ -131,20 +147,44 @@ internal sealed class TrainedVector : IDisposable
             Round(rows.Span[..(count * Width)], Weights[lowest], Weights[highest]);
     }
 
+    /// <summary>
+    /// Rows of a block with what is missing, NaN or infinite, filled in by its mean given the rest, (count × D); all else is
+    /// as it was, to the bit. A condition that is missing is not known.
+    /// </summary>
+    public void Impute(RowBlock block, int count, Memory<float> filled)
+    {
+        ReadOnlySpan<float> rows = block.Singles(0)[..(count * Width)];
+        (float[] z, float[] c) = Standardize(block, count);
+        float[] isGiven = new float[z.Length], isKnown = new float[c.Length > 0 ? count : 0];
+        for (int i = 0; i < z.Length; i++)
+            (z[i], isGiven[i]) = float.IsFinite(rows[i]) ? (z[i], 1) : (0, 0);
+        for (int row = 0; row < isKnown.Length; row++)
+        {
+            Span<float> condition = c.AsSpan(row * ConditionWidth, ConditionWidth);
+            isKnown[row] = IsFinite(block, row) ? 1 : 0;
+            if (isKnown[row] == 0)
+                condition.Clear();
+        }
+        ((IDenoiser)Network).Expect(
+            z, isGiven, c, isKnown, filled,
+            (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
+        Features.Undo(filled.Span);
+        for (int i = 0; i < rows.Length; i++)
+            filled.Span[i] = float.IsFinite(rows[i]) ? rows[i] : filled.Span[i];
+
+        bool IsFinite(RowBlock of, int row) => Enumerable.Range(1, Network.Input.ConditionWidths.Count)
+            .All(f => of.SingleRow(f, row).IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) < 0);
+    }
+
     /// <summary>What generates rows, (any × D), that have some features as they are given, (D), NaN where they are free.</summary>
     public FeatureSampler Given(float[] features)
     {
-        float[] scaled = new float[Width];
-        Features.Apply(features, scaled);
-        for (int j = 0; j < Width; j++)
-            scaled[j] = float.IsNaN(features[j]) ? float.NaN : scaled[j];
-        FeatureSampler sample = ((IConditionalSampler)Network).Given(Weights, scaled);
+        FeatureSampler sample = ((IConditionalSampler)Network).Given(Weights, Scaled(features));
         return (rows, seed) =>
         {
             sample(rows, seed);
             Features.Undo(rows);
-            for (int i = 0; i < rows.Length; i++)
-                rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width]; // to the bit
+            Replace(rows, features);
         };
     }
 
@@ -248,6 +288,23 @@ internal sealed class TrainedVector : IDisposable
                 block.SingleRow(f, row).CopyTo(c[(row * ConditionWidth + at)..]);
         }
         Conditions?.Apply(c, c);
+    }
+
+    // Features, (D), as networks see them; NaN stays.
+    private float[] Scaled(float[] features)
+    {
+        float[] scaled = new float[Width];
+        Features.Apply(features, scaled);
+        for (int j = 0; j < Width; j++)
+            scaled[j] = float.IsNaN(features[j]) ? float.NaN : scaled[j];
+        return scaled;
+    }
+
+    // What is given stays as it is, to the bit.
+    private void Replace(Span<float> rows, float[] features)
+    {
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width];
     }
 
     private static ReadOnlyMemory<float>[] Inputs(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>

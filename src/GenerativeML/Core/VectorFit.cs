@@ -189,7 +189,7 @@ internal static class VectorFit
         };
         if (made.Wanted != VectorOutputs.None)
             model.Compute(VectorCalibration.ToBlock(fields, samples), rows, made);
-        float[] generated = new float[network is ISampler ? rows * network.Input.Width : 0];
+        float[] generated = new float[network is ISampler or IDenoiser ? rows * network.Input.Width : 0];
         if (generated.Length > 0)
             model.Generate(generated, new float[rows * network.Input.ConditionWidth], rows, seed: 0, []);
         if (made.All.Append(generated).Any(values => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue)))
@@ -224,6 +224,7 @@ internal static class VectorFit
             Image = source.Fields[0].Image,
             ConditionWidths = [.. conditions.Select(f => f.Width)],
             ConditionCategories = conditions.All(f => f.Categories is null) ? [] : [.. conditions.Select(f => f.Categories)],
+            ConditionCaptions = conditions.All(f => f.Caption is null) ? [] : [.. conditions.Select(f => f.Caption)],
             ConditionRows = conditions.Length > 0 ? samples[0].Count : 0,
             Classes = options.Columns.Class is null ? 0 : source.Fields[^1].Width,
             Seed = seed,

@@ -20,6 +20,9 @@ internal sealed record VectorInput
     /// <summary>Of each condition that is a number taken for a category its values, ascending; else null.</summary>
     public IReadOnlyList<IReadOnlyList<float>?> ConditionCategories { get; init; } = [];
 
+    /// <summary>Of each condition that is a text how it is read; null for others. Empty where there is none.</summary>
+    public IReadOnlyList<CaptionFormat?> ConditionCaptions { get; init; } = [];
+
     /// <summary>Classes of a label that training reads, K; zero without one.</summary>
     public int Classes { get; init; }
 
@@ -45,8 +48,12 @@ internal sealed record VectorInput
             && ConditionWidths.Count > 0 == ConditionRows > 0
             && (ConditionCategories.Count == 0 || ConditionCategories.Count == ConditionWidths.Count)
             && ConditionCategories.Zip(ConditionWidths).All(condition => Fits(condition.First, condition.Second));
+        sound = sound && (ConditionCaptions.Count == 0 || ConditionCaptions.Count == ConditionWidths.Count)
+            && ConditionCaptions.Zip(ConditionWidths).All(condition => condition.First is not { } text || text.Window == condition.Second);
         if (!sound)
             throw new FormatException("The saved model's input is out of range.");
+        foreach (CaptionFormat? caption in ConditionCaptions)
+            caption?.Check();
 
         static bool Fits(IReadOnlyList<float>? categories, int width) => categories is null
             || categories.Count == width && categories.All(float.IsFinite) && categories.Distinct().Count() == width;
@@ -139,6 +146,33 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network that makes rows step by step, each a pass of its own.</summary>
+internal interface IDenoiser
+{
+    /// <summary>How many rows are worth making at once at most.</summary>
+    int GeneratedAtOnce { get; }
+
+    /// <summary>
+    /// Makes rows, (count × D), of scaled conditions, (count × C), the same for the same seed. Given features,
+    /// (count × D), are standardised, and NaN where they are free; empty where all are.
+    /// </summary>
+    void Generate(
+        Memory<float> rows, ReadOnlyMemory<float> condition, int count, ReadOnlyMemory<float> given, ulong seed,
+        DiffusionSampling sampling, PassRunner run);
+
+    /// <summary>
+    /// The mean of what rows are, (count × D), given some of their features: rows with zeros where they are free, and ones
+    /// where they are given; scaled conditions, zeros where they are not known, and ones where they are, (count × 1).
+    /// </summary>
+    void Expect(
+        Memory<float> rows, ReadOnlyMemory<float> isGiven, ReadOnlyMemory<float> condition, ReadOnlyMemory<float> isKnown,
+        Memory<float> expected, PassRunner run);
+}
+
+/// <summary>Computes a pass, known by its key, over rows: (rows × width) of each input and output.</summary>
+internal delegate void PassRunner(
+    string key, Func<IForwardPass> pass, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs);
+
 /// <summary>A network that makes rows of which some features are given.</summary>
 internal interface IConditionalSampler
 {
@@ -160,6 +194,9 @@ internal sealed record VectorStep(
 {
     /// <summary>The class of each row, (B, K): one where it is, zeros where it is not known; null without a label.</summary>
     public torch.Tensor? Class { get; init; }
+
+    /// <summary>Which features were missing, (B, D): one where they were, and something stands in their place; null if none is said to be.</summary>
+    public torch.Tensor? Missing { get; init; }
 
     /// <summary>The rows as forward passes take them.</summary>
     public VectorRows<TorchTensor> Inputs => new(Rows, Condition is { } condition ? new TorchTensor(condition) : default(TorchTensor?));
@@ -304,14 +341,19 @@ internal abstract class VectorNetwork(VectorInput input) : Network
         ? null
         : new(
             weights[ConditionMean], weights[ConditionScale],
-            [.. Enumerable.Repeat(VectorScaler.Linear, input.ConditionWidth)]);
+            [
+                .. input.ConditionWidths.SelectMany((width, c) => Enumerable.Repeat(
+                    input.ConditionCaptions.ElementAtOrDefault(c) is null ? VectorScaler.Linear : VectorScaler.Largest, width)),
+            ]);
 
     /// <summary>The scaler of each field.</summary>
     public IReadOnlyList<VectorScaler> Scalers(RowStatistics rows) =>
     [
         .. rows.Moments.Select((moments, f) => f == 0 ? ScalerOf(rows)
+            : f <= input.ConditionWidths.Count && input.ConditionCaptions.ElementAtOrDefault(f - 1) is { } caption
+                ? VectorScaler.Of(new float[caption.Window], 1) // numbers of tokens
             : f <= input.ConditionWidths.Count ? VectorScaler.Of(moments, rows.Samples[f])
-            : VectorScaler.Of(new float[input.Classes], 1)),
+            : VectorScaler.Of(new float[moments.Mean.Length], 1)),
     ];
 
     /// <summary>Sets the scalers, and the conditions that are stored, by what was seen of the rows.</summary>
@@ -335,7 +377,7 @@ internal abstract class VectorNetwork(VectorInput input) : Network
         }
     }
 
-    // All fields but the first are conditions, side by side: (B, C); but for a class, which is the last.
+    // All fields but the first are conditions, side by side: (B, C); but for a class, and what is missing, which are last.
     private VectorStep Step(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor? condition = input.ConditionWidths.Count switch
@@ -344,6 +386,11 @@ internal abstract class VectorNetwork(VectorInput input) : Network
             1 => batch[1],
             int count => torch.cat([.. batch.Fields.Skip(1).Take(count)], 1),
         };
-        return new(w, batch[0], condition, update, step) { Class = input.Classes > 0 ? batch[batch.Fields.Count - 1] : null };
+        int next = 1 + input.ConditionWidths.Count;
+        return new(w, batch[0], condition, update, step)
+        {
+            Class = input.Classes > 0 ? batch[next++] : null,
+            Missing = next < batch.Fields.Count ? batch[next] : null,
+        };
     }
 }

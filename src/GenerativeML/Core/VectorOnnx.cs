@@ -87,6 +87,11 @@ internal static class VectorOnnx
     /// <exception cref="NotSupportedException">The model generates nothing.</exception>
     public static OnnxExport Generate(VectorModelState state)
     {
+        if (state.Model.Network is IDenoiser)
+        {
+            throw new NotSupportedException(
+                $"Models of the family '{state.Family.Name}' generate rows in many steps, which an ONNX graph does not hold.");
+        }
         if (state.Model.Network is not ISampler sampler)
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
         if (sampler.SamplesByTorch)

@@ -49,8 +49,14 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>Which of these columns the family has.</summary>
     private protected abstract OptionalColumns Supported { get; }
 
+    /// <summary>How texts are read that are conditions; null for a family whose conditions are labels alone.</summary>
+    internal virtual CaptionReading? Captions => null;
+
     /// <summary>How the input is read where it is a column of images; null for a vector of numbers.</summary>
     internal virtual ImageFormat? Images => null;
+
+    /// <summary>Whether training is told which values were missing before they were replaced.</summary>
+    internal virtual bool MarksMissing => false;
 
     /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
@@ -81,6 +87,9 @@ public abstract record VectorOptions : TrainingOptions
         }
     }
 }
+
+/// <summary>How a family reads texts: the most tokens of a vocabulary, and of a text where that is given.</summary>
+internal sealed record CaptionReading(int VocabularySize, int? Window);
 
 /// <summary>Columns that not every family of vectors has.</summary>
 [Flags]
@@ -193,6 +202,7 @@ internal sealed record VectorColumns(string Features, string? Score = null)
             {
                 IsCondition = true,
                 Categories = input.ConditionCategories.ElementAtOrDefault(c),
+                Caption = input.ConditionCaptions.ElementAtOrDefault(c),
             }),
     ];
 

@@ -42,7 +42,7 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         else
             InputColumns.Check(inputSchema, _options.FeatureColumnName, InputKind.Vector, parameter);
         foreach (string name in _options.Columns.Conditions)
-            InputColumns.Check(inputSchema, name, InputKind.Label, parameter);
+            InputColumns.Check(inputSchema, name, _options.Captions is null ? InputKind.Label : InputKind.Condition, parameter);
         if (_options.Columns.Class is string label)
             InputColumns.Check(inputSchema, label, InputKind.Class, parameter);
     }
@@ -51,9 +51,12 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     {
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
-            _options.Images, _options.Columns.Class, _options.CancellationToken);
+            _options.Images, _options.Columns.Class, _options.MarksMissing, _options.Captions is not null,
+            _options.CancellationToken);
         var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
         rows.FindCategories();
+        if (_options.Captions is { } reading)
+            rows.LearnCaptions(reading);
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
         return (TTransformer)_family.Wrap(new(
             _family, fit.Options, fit.Model, fit.Threshold, schema, rows.Replacement, fit.Extra)
@@ -99,7 +102,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     public int LatentDimension => (State.Model.Network as IEncoder)?.LatentDimension ?? 0;
 
     /// <summary>The trained model and all that is saved of it.</summary>
-    internal VectorModelState State { get; }
+    internal VectorModelState State { get; private protected set; }
 
     private protected override string Family => State.Family.Name;
 

@@ -21,6 +21,9 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
     /// <summary>The format of images; null for others.</summary>
     public ImageFormat? Image { get; init; }
 
+    /// <summary>How the texts of a condition become numbers; null for others.</summary>
+    public CaptionFormat? Caption { get; init; }
+
     /// <summary>The column of a table, as numbers and codes of categories that were seen; null for others.</summary>
     public TableSchemaColumn? Table { get; init; }
 

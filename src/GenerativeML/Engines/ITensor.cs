@@ -46,6 +46,12 @@ internal interface ITensor<T>
     /// <summary>Normalisation over the last axis.</summary>
     T LayerNorm(T gain, T? bias, float epsilon = 1e-5f);
 
+    /// <summary>
+    /// Normalisation of (B, C, H, W) over places and over the channels of each of so many groups (Wu and He 2018), then
+    /// by a gain and a bias of each channel where they are given.
+    /// </summary>
+    T GroupNorm(int groups, T? gain = null, T? bias = null, float epsilon = 1e-5f);
+
     /// <summary>(B, C, H, W), weights (outputs, inputs, height, width).</summary>
     T Conv2d(T weight, T? bias, int stride = 1, int padding = 0);
 
@@ -196,6 +202,9 @@ internal abstract class Ops<T>
     /// <summary>x·Wᵀ + b, possibly in lower precision while training.</summary>
     public virtual T Linear(T x, T weight, T? bias) => x.Linear(weight, bias);
 
+    /// <summary>A convolution, possibly in lower precision while training.</summary>
+    public virtual T Conv2d(T x, T weight, T? bias, int stride, int padding) => x.Conv2d(weight, bias, stride, padding);
+
     /// <summary>
     /// Causal self-attention with queries, keys and values of all heads side by side, (B, T, 3·heads·width) →
     /// (B, T, heads·width). With a cache, earlier tokens are attended to, too; the layer's name is that of its cache, and
@@ -247,9 +256,13 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public T LayerNorm(string layer, T x, float epsilon = 1e-5f) =>
         x.LayerNorm(this[layer + ".weight"], Bias(layer), epsilon);
 
+    /// <summary>Normalisation of (B, C, H, W) over the places and channels of groups.</summary>
+    public T GroupNorm(string layer, T x, int groups, float epsilon = 1e-5f) =>
+        x.GroupNorm(groups, this[layer + ".weight"], Bias(layer), epsilon);
+
     /// <summary>A convolution of (B, C, H, W).</summary>
     public T Conv2d(string layer, T x, int stride = 1, int padding = 0) =>
-        x.Conv2d(this[layer + ".weight"], Bias(layer), stride, padding);
+        Ops.Conv2d(x, this[layer + ".weight"], Bias(layer), stride, padding);
 
     /// <summary>A transposed convolution of (B, C, H, W).</summary>
     public T ConvTranspose2d(string layer, T x, int stride = 1, int padding = 0) =>

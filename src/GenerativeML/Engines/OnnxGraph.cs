@@ -71,6 +71,14 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
     public OnnxTensor LayerNorm(OnnxTensor gain, OnnxTensor? bias, float epsilon = 1e-5f) =>
         Graph.Node("LayerNormalization", Shape, [this, gain, bias], ("axis", -1), ("epsilon", epsilon));
 
+    public OnnxTensor GroupNorm(int groups, OnnxTensor? gain = null, OnnxTensor? bias = null, float epsilon = 1e-5f)
+    {
+        long each = Shape[1] / groups * Shape[2] * Shape[3];
+        OnnxTensor normal = Reshape(0, groups, each).LayerNorm(Graph.Ones(each), null, epsilon).Reshape([0, .. Shape[1..]]);
+        normal = gain is { } scale ? normal * scale.Reshape(-1, 1, 1) : normal;
+        return bias is { } shift ? normal + shift.Reshape(-1, 1, 1) : normal;
+    }
+
     public OnnxTensor Conv2d(OnnxTensor weight, OnnxTensor? bias, int stride = 1, int padding = 0) => Convolve(
         "Conv", weight, bias, stride, padding, weight.Shape[0],
         (size, kernel) => (size + 2 * padding - kernel) / stride + 1);

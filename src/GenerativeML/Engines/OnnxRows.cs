@@ -7,7 +7,7 @@ namespace GenerativeML;
 internal sealed class OnnxRows : IRowEngine
 {
     // Rows at once: enough for products to be fast, fewer where a row becomes as large as pictures do.
-    private const int MaxRows = 256, MaxNumbers = 1 << 22;
+    private const int MaxRows = 256, MaxNumbers = 1 << 20;
 
     private readonly OnnxSession _session;
     private readonly string[] _inputs, _outputs;

@@ -44,6 +44,9 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public TorchTensor LayerNorm(TorchTensor gain, TorchTensor? bias, float epsilon = 1e-5f) =>
         layer_norm(Value, [gain.Value.size(0)], gain.Value, bias?.Value, epsilon);
 
+    public TorchTensor GroupNorm(int groups, TorchTensor? gain = null, TorchTensor? bias = null, float epsilon = 1e-5f) =>
+        group_norm(Value, groups, gain?.Value, bias?.Value, epsilon);
+
     public TorchTensor Conv2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
@@ -120,6 +123,9 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     /// <summary>Whether products are computed in bfloat16 while training.</summary>
     public bool BFloat16 { get; init; }
 
+    // In training only: what a trained model gives should not depend on how its weights were found.
+    private bool Halves => BFloat16 && Training;
+
     /// <summary>The keys and values of earlier tokens; null where sequences stand by themselves.</summary>
     public TorchCache? Cache { get; init; }
 
@@ -130,13 +136,18 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
 
     public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias)
     {
-        // In training only: what a trained model gives should not depend on how its weights were found.
-        if (!BFloat16 || !Training)
+        if (!Halves)
             return x.Linear(weight, bias);
-        TorchTensor product = new TorchTensor(x.Value.to(ScalarType.BFloat16))
-            .Linear(weight.Value.to(ScalarType.BFloat16));
-        TorchTensor result = product.Value.to(ScalarType.Float32);
+        TorchTensor result = Product(x, weight, (x, weight) => x.Linear(weight));
         return bias is { } shift ? result + shift : result;
+    }
+
+    public override TorchTensor Conv2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding)
+    {
+        if (!Halves)
+            return x.Conv2d(weight, bias, stride, padding);
+        TorchTensor result = Product(x, weight, (x, weight) => x.Conv2d(weight, null, stride, padding));
+        return bias is { } shift ? result + shift.Reshape(-1, 1, 1) : result;
     }
 
     public override TorchTensor Dropout(TorchTensor x, double share)
@@ -173,6 +184,10 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
             : scaled_dot_product_attention(query, key, value, seen, is_casual: seen is null && length > 1);
         return mixed.transpose(1, 2).reshape(batch, length, heads * width);
     }
+
+    private static TorchTensor Product(
+        TorchTensor x, TorchTensor weight, Func<TorchTensor, TorchTensor, TorchTensor> product) => product(
+            x.Value.to(ScalarType.BFloat16), weight.Value.to(ScalarType.BFloat16)).Value.to(ScalarType.Float32);
 
     // Torch's own attention draws what it leaves out from the process's random state.
     private Tensor Attend(Tensor query, Tensor key, Tensor value, double dropout)

@@ -15,7 +15,7 @@ internal static class AnomalyBenchmark
     internal delegate GenerativeTransformer Fit(MLContext ml, IDataView rows);
 
     /// <summary>What detectors are called.</summary>
-    internal static readonly string[] Methods = ["autoencoder", "vae", "flow", "mixture", "bayesnet", "rbm"];
+    internal static readonly string[] Methods = ["autoencoder", "vae", "flow", "mixture", "bayesnet", "rbm", "diffusion"];
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -86,6 +86,8 @@ internal static class AnomalyBenchmark
     {
         if (method == "flow")
             return (ml, rows) => ml.AnomalyDetection.Trainers.NormalizingFlow(Changed<NormalizingFlowOptions>()).Fit(rows);
+        if (method == "diffusion")
+            return (ml, rows) => ml.AnomalyDetection.Trainers.Diffusion(Changed<DiffusionOptions>()).Fit(rows);
         if (method == "bayesnet")
         {
             BayesianNetworkOptions changed = Changed<BayesianNetworkOptions>() with { ColumnNames = ["Features"] };

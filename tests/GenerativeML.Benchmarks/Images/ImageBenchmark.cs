@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -15,6 +16,9 @@ internal static class ImageBenchmark
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
     };
 
+    // Of options on the command line, where enums have their names.
+    private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
+
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
@@ -22,7 +26,7 @@ internal static class ImageBenchmark
         {
             Description = "A folder of train-… and t10k-… images and, for conditions, labels: IDX, .gz or not.", Required = true,
         };
-        Option<string> family = new("--family") { Description = "vae or gan.", DefaultValueFactory = _ => "gan" };
+        Option<string> family = new("--family") { Description = "vae, gan or diffusion.", DefaultValueFactory = _ => "gan" };
         Option<GanObjective> objective = new("--objective")
         {
             Description = "The GAN's game.", DefaultValueFactory = _ => GanObjective.NonSaturating,
@@ -32,44 +36,66 @@ internal static class ImageBenchmark
         Option<int> count = new("--count") { Description = "Images that are compared.", DefaultValueFactory = _ => 5000 };
         Option<bool> unconditional = new("--unconditional") { Description = "Leaves the labels to the judge." };
         Option<bool> peer = new("--peer") { Description = "Also runs PyTorch's DCGAN tutorial, in plain TorchSharp." };
+        Option<string> options = new("--options")
+        {
+            Description = """Options of diffusion other than the defaults, as JSON: '{"Channels":32,"Epochs":2}'.""",
+            DefaultValueFactory = _ => "{}",
+        };
+        Option<string[]> samplings = new("--sampling")
+        {
+            Description = """
+                How diffusion generates, as JSON: '{"Sampler":"Ddim","Steps":20}'. Given several times, each is measured on
+                the same model.
+                """,
+            DefaultValueFactory = _ => ["{}"],
+        };
         Option<FileInfo?> sheet = new("--sheet") { Description = "Where to write a sheet of the last run's images." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
-        family.AcceptOnlyFromAmong("vae", "gan");
+        family.AcceptOnlyFromAmong("vae", "gan", "diffusion");
         Command command = new("images", "Images made by a family, against real ones: distances, recall, labels, copies.")
         {
-            data, family, objective, steps, seeds, count, unconditional, peer, sheet, json,
+            data, family, objective, steps, seeds, count, unconditional, peer, options, samplings, sheet, json,
         };
         command.SetAction(parsed =>
         {
             var images = new ImageSet(parsed.GetRequiredValue(data).FullName);
-            var options = new ImageQualityOptions
+            var quality = new ImageQualityOptions
             {
                 HoldOut = images.Test, LabelColumnName = images.HasLabels ? "Label" : null,
                 MaximumRows = parsed.GetValue(count), ImageShape = images.Shape,
             };
             var clock = Stopwatch.StartNew();
-            using ImageJudge judge = ImageJudge.Train(images.Train, "Features", options);
+            using ImageJudge judge = ImageJudge.Train(images.Train, "Features", quality);
             Console.WriteLine($"judge {judge.Fingerprint}, trained in {clock.Elapsed.TotalSeconds:F0} s");
             var results = new List<ImageResult>();
             for (int seed = 0; seed < parsed.GetValue(seeds); seed++)
             {
                 bool conditional = images.HasLabels && !parsed.GetValue(unconditional);
-                (IDataView made, double seconds) = Generate(
-                    images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(steps), options.MaximumRows,
-                    seed, conditional);
-                Add(parsed.GetValue(family)!, made, seconds);
-                if (parsed.GetValue(sheet) is { } picture)
-                    made.SaveGrid("Features", picture.FullName, rows: 10, columns: 10, images.Shape);
+                var ml = new MLContext(seed);
+                clock.Restart();
+                IDataGenerator model = Train(
+                    ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(steps), conditional,
+                    parsed.GetValue(options)!);
+                double seconds = clock.Elapsed.TotalSeconds;
+                foreach (string sampling in model is DiffusionTransformer ? parsed.GetValue(samplings)! : [""])
+                {
+                    if (model is DiffusionTransformer diffusion)
+                        diffusion.Sampling = JsonSerializer.Deserialize<DiffusionSampling>(sampling, Named)!;
+                    IDataView made = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
+                    Add($"{parsed.GetValue(family)} {sampling}".TrimEnd(), made, seconds);
+                    if (parsed.GetValue(sheet) is { } picture)
+                        made.SaveGrid("Features", picture.FullName, rows: 10, columns: 10, images.Shape);
+                }
                 if (!parsed.GetValue(peer))
                     continue;
                 clock.Restart();
                 float[][] plain = DcganPeer.Make(
-                    images.TrainRows, images.Shape, parsed.GetValue(steps), options.MaximumRows, seed);
+                    images.TrainRows, images.Shape, parsed.GetValue(steps), quality.MaximumRows, seed);
                 Add("peer", images.View(plain), clock.Elapsed.TotalSeconds);
 
                 void Add(string name, IDataView view, double taken)
                 {
-                    ImageQualityReport report = ImageQualityReport.Compare(judge, images.Train, view, "Features", options);
+                    ImageQualityReport report = ImageQualityReport.Compare(judge, images.Train, view, "Features", quality);
                     Console.WriteLine($"{name}, seed {seed}, {parsed.GetValue(steps)} steps in {taken:F0} s\n{report}\n");
                     results.Add(new ImageResult(
                         name, parsed.GetRequiredValue(data).Name, name == "gan" ? parsed.GetValue(objective).ToString() : null,
@@ -92,26 +118,33 @@ internal static class ImageBenchmark
         return command;
     }
 
-    private static (IDataView Made, double Seconds) Generate(
-        ImageSet images, string family, GanObjective objective, int steps, int count, int seed, bool conditional)
+    private static IDataGenerator Train(
+        MLContext ml, ImageSet images, string family, GanObjective objective, int steps, bool conditional, string options)
     {
         const int Batch = 64;
-        var clock = Stopwatch.StartNew();
-        var ml = new MLContext(seed);
         string[] conditions = conditional ? ["Label"] : [];
         int Epochs(double held) => Math.Max(1, (int)Math.Round(steps * (double)Batch / (images.TrainRows.Length * (1 - held))));
-        IDataGenerator model = family == "vae"
-            ? ml.Generative.ImageVae(new ImageVaeOptions
+        if (family == "vae")
+        {
+            return ml.Generative.ImageVae(new ImageVaeOptions
             {
                 ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = Batch, Epochs = Epochs(0),
-            }).Fit(images.Train)
-            : ml.Generative.ImageGan(new ImageGanOptions
+            }).Fit(images.Train);
+        }
+        if (family == "gan")
+        {
+            return ml.Generative.ImageGan(new ImageGanOptions
             {
                 ImageShape = images.Shape, ConditionColumnNames = conditions, Objective = objective, BatchSize = Batch,
                 Epochs = Epochs(0.1),
             }).Fit(images.Train);
-        double seconds = clock.Elapsed.TotalSeconds;
-        return (ml.Data.Cache(model.Generate(count, seed: 1)), seconds);
+        }
+        ImageDiffusionOptions own = JsonSerializer.Deserialize<ImageDiffusionOptions>(options, Named)!;
+        return ml.Generative.ImageDiffusion(own with
+        {
+            ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = own.BatchSize ?? Batch,
+            Epochs = own.Epochs ?? Epochs(0),
+        }).Fit(images.Train);
     }
 
     /// <summary>Images of a folder, with labels where there are any.</summary>

@@ -75,6 +75,10 @@ public sealed partial class EstimatorConformance
             Coupling = FlowCoupling.RationalQuadraticSpline, Steps = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",
             PValueColumnName = "PValue",
         })))],
+        [Case("diffusion", (ml, t) => ml.AnomalyDetection.Trainers.Diffusion(t.On(new DiffusionOptions
+        {
+            HiddenWidth = 8, Blocks = 1, ScoreNoise = 1, FeatureScoreColumnName = "FeatureScore", PValueColumnName = "PValue",
+        })))],
         [Case("gaussian mixture", (ml, t) => ml.AnomalyDetection.Trainers.GaussianMixture(t.On(new GaussianMixtureOptions
         {
             Components = 3, Tolerance = 0, LatentColumnName = "Latent", PValueColumnName = "PValue",

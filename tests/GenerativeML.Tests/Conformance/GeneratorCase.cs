@@ -63,6 +63,10 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
         }))),
+        Vectors("image diffusion", (ml, t) => ml.Generative.ImageDiffusion(t.On(new ImageDiffusionOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = 4, Sampling = new() { Steps = 3 },
+        }))),
         Vectors("normalizing flow", (ml, t) => ml.Generative.NormalizingFlow(t.On(new NormalizingFlowOptions
         {
             ConditionColumnNames = ["Kind", "Large"], Steps = 2, HiddenLayers = [16], LinearLayers = true,
@@ -71,6 +75,11 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], Steps = 2, HiddenLayers = [16], Autoregressive = true,
             Coupling = FlowCoupling.Affine,
+        }))),
+        Vectors("diffusion", (ml, t) => ml.Generative.Diffusion(t.On(new DiffusionOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], HiddenWidth = 8, Blocks = 1,
+            Sampling = new() { Steps = 4, Sampler = DiffusionSamplerKind.Ddim, Eta = 0.5, GuidanceScale = 2 },
         }))),
         Vectors("gaussian mixture", (ml, t) => ml.Generative.GaussianMixture(
             t.On(new GaussianMixtureOptions { Components = 3, Tolerance = 0 })), "Features"),

@@ -9,11 +9,11 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
     public static IReadOnlyList<string> Names { get; } =
     [
         "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Concat", "IfLess", "MatMul",
-        "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "Conv2d",
+        "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "GroupNorm", "Conv2d",
         "Conv2dStride", "ConvTranspose2d", "Embed", "LeakyRelu", "Softmax",
         "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze",
         "Transpose", "Slice", "SliceEnd", "Input",
-        "Smallest", "Gather", "BatchNorm", "BatchNormPictures", "Attention", "Mixture",
+        "Smallest", "Gather", "BatchNorm", "BatchNormPictures", "Attention", "AttendToAll", "AttendToSome", "Mixture",
         .. Enum.GetNames<Function>(),
     ];
 
@@ -63,6 +63,8 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                     .Transpose(1, 0, 2),
                 "Member" => w.OfMember(1).Linear("many", x),
                 "LayerNorm" => w.LayerNorm("n", x),
+                "GroupNorm" => T.Concat(
+                    1, w.GroupNorm("p", pictures, 1), pictures.GroupNorm(2, null, null), w.GroupNorm("p", pictures, 2)),
                 "Conv2d" => w.Conv2d("c", pictures, padding: 1),
                 "Conv2dStride" => w.Conv2d("c", pictures, stride: 2, padding: 1),
                 "ConvTranspose2d" => w.ConvTranspose2d("t", pictures, stride: 2, padding: 1),
@@ -86,6 +88,11 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Gather" => twice.Gather((twice.Slice(2, 0, 2) * 2f + 2.5f).ToIndices()),
                 "BatchNorm" => w.BatchNorm("n", x),
                 "BatchNormPictures" => w.BatchNorm("p", pictures, pictures: true),
+                "AttendToAll" => Attention.Attend(Places(x), Places(y), Places(positive), 2, 3, 3, width / 3),
+                // Of each row the keys that are seen are others.
+                "AttendToSome" => Attention.Attend(
+                    x.Slice(1, 0, width / 3).Unsqueeze(1), Places(y), Places(positive), 1, 1, 3, width / 3,
+                    T.OneIfLess(x.Slice(1, 0, 3), y.Slice(1, 0, 3))),
                 "Attention" => w.Attention(twice.Linear(w["qkv.weight"]), 2, 4),
                 "Mixture" => (w.Linear("l", x).Softmax().Apply(Function.Log) - positive.Slice(1, 0, 1).Apply(Function.Log))
                     .LogSumExp(1).Apply(Function.Softplus),
@@ -93,6 +100,8 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 _ => (x * 3).Apply(Enum.Parse<Function>(name)),
             },
         ];
+
+        T Places(T rows) => rows.Reshape(0, 3, width / 3);
     }
 
     // In order, which is not promised.

@@ -85,6 +85,24 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         return bias is { } shift ? normal + shift : normal;
     }
 
+    public ReferenceTensor GroupNorm(
+        int groups, ReferenceTensor? gain = null, ReferenceTensor? bias = null, float epsilon = 1e-5f)
+    {
+        ReferenceTensor x = this, scale = gain ?? Of([Shape[1]], _ => 1), shift = bias ?? Of([Shape[1]], _ => 0);
+        int each = (int)Shape[1] / groups, places = (int)(Shape[2] * Shape[3]);
+        return Of(Shape, i =>
+        {
+            long first = i[1] / each * each;
+            double[] group =
+            [
+                .. Enumerable.Range(0, each * places).Select(
+                    k => x[i[0], first + k / places, k % places / x.Shape[3], k % x.Shape[3]]),
+            ];
+            double mean = group.Average(), variance = group.Average(v => (v - mean) * (v - mean));
+            return (x[i] - mean) / Math.Sqrt(variance + epsilon) * scale[i[1]] + shift[i[1]];
+        });
+    }
+
     public ReferenceTensor Conv2d(ReferenceTensor weight, ReferenceTensor? bias, int stride = 1, int padding = 0)
     {
         ReferenceTensor x = this;

@@ -14,11 +14,14 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
     private const int MaxValues = 1 << 20;
 
     private readonly float[] _given = VectorCondition.Resolve(where, state);
-    private readonly FeatureSampler? _sample = VectorCondition.ResolveFeatures(where, state);
+    private readonly float[]? _features = VectorCondition.ResolveFeatures(where, state);
+    private readonly FeatureSampler? _sample = VectorCondition.ResolveFeatures(where, state) is { } features
+        && state.Model.Network is IConditionalSampler ? state.Model.Given(features) : null;
 
     public DataViewSchema Schema => schema;
 
-    public int BlockRows { get; } = Math.Clamp(MaxValues / state.Fields.Sum(f => f.Width), MinRows, MaxRows);
+    public int BlockRows { get; } = Math.Clamp(
+        MaxValues / state.Fields.Sum(f => f.Width), MinRows, (state.Model.Network as IDenoiser)?.GeneratedAtOnce ?? MaxRows);
 
     public IGeneratedBlock Open() => new Block(this, state, seed);
 
@@ -30,12 +33,16 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
 
         public int Compute(long number, int row, int wanted)
         {
+            // Step by step takes long: as few rows as are read.
+            int rows = state.Model.Network is IDenoiser ? wanted : source.BlockRows;
             ulong own = SplitMix64.Derive(seed, RandomPurpose.Generation, number);
             if (source._sample is { } sample)
                 sample(_rows, own);
             else
-                state.Model.Generate(_rows, _conditions, source.BlockRows, own, source._given);
-            return source.BlockRows;
+                state.Model.Generate(
+                    _rows, _conditions, rows, own, source._given, source._features,
+                    (state.Options as DenoisingOptions)?.Sampling);
+            return rows;
         }
 
         public Delegate Getter(int column, IBatchPosition at)
@@ -56,6 +63,8 @@ internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema sc
             int first = state.Fields.Skip(1).Take(number - 1).Sum(f => f.Width);
             return source.Schema[column].Type switch
             {
+                TextDataViewType => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+                    value = field.Caption!.Decode(Slots()).AsMemory()),
                 BooleanDataViewType => (ValueGetter<bool>)((ref bool value) => value = Slots()[0] >= 0.5f),
                 KeyDataViewType key when key.RawType == typeof(byte) => Key<byte>(),
                 KeyDataViewType key when key.RawType == typeof(ushort) => Key<ushort>(),
@@ -89,8 +98,8 @@ internal static class VectorCondition
         foreach (ColumnCondition condition in where.Columns)
         {
             int column = Array.FindLastIndex(fields, f => f.Name == condition.Column);
-            if (column < 1 && state.Model.Network is IConditionalSampler)
-                continue;
+            if (column < 1 && TakesFeatures(state))
+                continue; // a feature, or an error there
             if (column < 1)
             {
                 throw Impossible(
@@ -120,18 +129,20 @@ internal static class VectorCondition
     }
 
     /// <summary>
-    /// What generates rows with features of the vector as they are asked for, by the vector's name and the feature's own
-    /// or its number, as <c>Features.3</c>; null where none is. A network that does that has no condition columns.
+    /// The features of the vector that all rows have, (D), NaN where they are free: asked for by the vector's name and the
+    /// feature's own or its number, as <c>Features.3</c>. Null where none is.
     /// </summary>
-    public static FeatureSampler? ResolveFeatures(RowCondition? where, VectorModelState state)
+    public static float[]? ResolveFeatures(RowCondition? where, VectorModelState state)
     {
-        if (where is null || where.Columns.Length == 0 || state.Model.Network is not IConditionalSampler)
+        ColumnCondition[] conditions =
+            [.. (where?.Columns ?? []).Where(c => state.Fields.Skip(1).All(field => field.Name != c.Column))];
+        if (conditions.Length == 0 || !TakesFeatures(state))
             return null;
         VectorSchemaColumn vector = state.Schema.Columns[0];
         IReadOnlyList<string?> names = vector.Annotations.FirstOrDefault(a => a.Name == "SlotNames")?.Values.Texts ?? [];
         float[] features = new float[state.Fields[0].Width];
         Array.Fill(features, float.NaN);
-        foreach (ColumnCondition condition in where.Columns)
+        foreach (ColumnCondition condition in conditions)
         {
             string feature = condition.Column.StartsWith(vector.Name + ".", StringComparison.Ordinal)
                 ? condition.Column[(vector.Name.Length + 1)..] : "";
@@ -149,12 +160,23 @@ internal static class VectorCondition
                 throw Impossible($"No row can meet the condition {where}: it asks for two values of '{condition.Column}'.");
             features[slot] = value;
         }
-        return state.Model.Given(features);
+        return features;
     }
+
+    private static bool TakesFeatures(VectorModelState state) => state.Model.Network is IConditionalSampler or IDenoiser;
 
     private static float[] Slots(
         VectorSchemaColumn column, RowField field, ColumnCondition condition, object wanted, ReadOnlySpan<float> means)
     {
+        if (field.Caption is { } format)
+        {
+            float[] tokens = new float[format.Window];
+            string caption = wanted as string
+                ?? throw Impossible($"The condition {condition} is none that this model knows: a caption is given by its text.");
+            return format.TryEncode(caption, tokens)
+                ? tokens
+                : throw Impossible($"The condition {condition} cannot be met: {format.Refusal(caption)}.");
+        }
         bool category = field.Categories is not null && wanted is double;
         if (category || column.Type.KeyCount > 0 && wanted is not bool)
         {
@@ -305,9 +327,11 @@ internal sealed record VectorSchemaColumn
         bool vector = Type.Dimensions is not null;
         bool number = Type.KeyCount == 0 && Type.Item is "Single" || !vector && Type.Item == "Boolean";
         long slots = Type.KeyCount > 0 ? (long)Math.Min(Type.KeyCount, long.MaxValue)
+            : field.Caption is { } caption ? caption.Window
             : field.Categories is { } categories && Type.Item == "Single" ? categories.Count
             : Type.Size;
-        return Name == field.Name && vector != field.IsCondition && (number || !vector && Type.KeyCount > 0)
+        bool text = !vector && Type.Item == "Text" && field.Caption is not null;
+        return Name == field.Name && vector != field.IsCondition && (number || text || !vector && Type.KeyCount > 0)
             && slots == field.Width;
     }
 }

@@ -21,7 +21,12 @@ internal interface IBatchModel : IDisposable
     /// <summary>What takes the place of NaN and infinity; null: the outputs of such rows say "not known".</summary>
     NonFiniteReplacement? Replacement { get; }
 
-    /// <summary>Computes the wanted outputs of so many rows, each from that row alone. Inputs are finite.</summary>
+    /// <summary>Whether rows with NaN and infinity are computed as they are.</summary>
+    bool TakesNonFinite => false;
+
+    /// <summary>
+    /// Computes the wanted outputs of so many rows, each from that row alone. Inputs are finite, unless it takes others.
+    /// </summary>
     void Run(RowBlock inputs, int rows, OutputBlock outputs);
 }
 
@@ -64,7 +69,7 @@ internal sealed class BatchComputation(
         unknown = false;
         for (int f = 0; f < _readers.Length; f++)
         {
-            if (_readers[f](inputs, f, row))
+            if (_readers[f](inputs, f, row) || _model.TakesNonFinite)
                 continue;
             Span<float> values = inputs.SingleRow(f, row);
             if (_model.Replacement is NonFiniteReplacement replacement)

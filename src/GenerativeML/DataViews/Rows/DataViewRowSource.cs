@@ -10,7 +10,7 @@ namespace GenerativeML;
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
     IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
-    CancellationToken cancellation = default)
+    bool marksMissing = false, bool captions = false, CancellationToken cancellation = default)
     : IRowSource
 {
     private const int MaxCategories = 20;
@@ -18,16 +18,25 @@ internal sealed class DataViewRowSource(
 
     private bool _judged;
 
+    private bool MarksMissing => marksMissing;
+
     private bool Drops => policy == NonFiniteValues.DropRow;
 
-    /// <summary>What is read: the vectors before the labels, a class last.</summary>
+    /// <summary>
+    /// What is read: the vectors before the labels, then a class; last, where they are marked, which features of the first
+    /// vector are missing: one where a value is NaN, zero elsewhere.
+    /// </summary>
     public IReadOnlyList<RowField> Fields { get; private set; } =
     [
         .. columns.Select(name => images is null
             ? InputColumns.Describe(data.Schema, name, InputKind.Vector, parameter)
             : InputColumns.Describe(data.Schema, name, images, parameter)),
-        .. (labels ?? []).Select(name => InputColumns.Describe(data.Schema, name, InputKind.Label, parameter)),
+        .. (labels ?? []).Select(name => InputColumns.Describe(
+            data.Schema, name, captions ? InputKind.Condition : InputKind.Label, parameter)),
         .. classColumn is null ? (RowField[])[] : [InputColumns.Describe(data.Schema, classColumn, InputKind.Class, parameter)],
+        .. marksMissing
+            ? [new RowField(columns[0] + " missing", FieldKind.Single, InputColumns.Describe(data.Schema, columns[0], InputKind.Vector, parameter).Width)]
+            : (RowField[])[],
     ];
 
     /// <summary>The columns that the fields are read from.</summary>
@@ -70,6 +79,29 @@ internal sealed class DataViewRowSource(
         ];
     }
 
+    /// <summary>Learns how to read the conditions that are texts, from all of them.</summary>
+    public void LearnCaptions(CaptionReading reading) => Fields =
+    [
+        .. Fields.Select((field, f) =>
+        {
+            if (!field.IsCondition || Columns[f].Type is not TextDataViewType)
+                return field;
+            var caption = CaptionFormat.Learn(Texts(Columns[f]), reading.VocabularySize, reading.Window, cancellation);
+            return field with { Width = caption.Window, Caption = caption };
+        }),
+    ];
+
+    private IEnumerable<string> Texts(DataViewSchema.Column column)
+    {
+        using DataViewRowCursor cursor = data.GetRowCursor([column]);
+        ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(column);
+        for (ReadOnlyMemory<char> text = default; MoveNext(cursor);)
+        {
+            getter(ref text);
+            yield return text.ToString();
+        }
+    }
+
     /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open()
     {
@@ -80,7 +112,7 @@ internal sealed class DataViewRowSource(
 
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges = [.. Fields.Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count).Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         while (MoveNext(cursor))
@@ -91,7 +123,10 @@ internal sealed class DataViewRowSource(
                 ranges[f].Add(block.SingleRow(f, 0));
             }
         }
-        return new([.. ranges.Select(r => r.Finish())]);
+        // A caption that cannot be read is one that is not known.
+        return new([.. ranges.Select((r, f) => Fields[f].Caption is { Window: int none }
+            ? new NonFiniteReplacement.SlotRange(new float[none], new float[none], new float[none])
+            : r.Finish())]);
     }
 
     private bool MoveNext(DataViewRowCursor cursor)
@@ -166,14 +201,18 @@ internal sealed class DataViewRowSource(
         private bool ReadRow(RowBlock block, int row)
         {
             bool allFinite = true;
+            Span<float> missing = source.MarksMissing ? block.SingleRow(fields.Length, row) : default;
+            missing.Clear();
             for (int f = 0; f < fields.Length; f++)
             {
                 if (fields[f](block, f, row))
                     continue;
                 Span<float> values = block.SingleRow(f, row);
-                bool one = source.Fields[f] is { Categories: not null } or { Image.IsPicture: true };
+                bool one = source.Fields[f] is { Categories: not null } or { Caption: not null } or { Image.IsPicture: true };
                 _scan?.AddBad(f, one ? values[..1] : values, isFirst: allFinite);
                 allFinite = false;
+                for (int i = 0; f == 0 && i < missing.Length; i++)
+                    missing[i] = float.IsNaN(values[i]) ? 1 : 0;
                 source.Replacement?.Apply(f, values);
             }
             _scan?.Rows += 1;
@@ -203,7 +242,7 @@ internal sealed class DataViewRowSource(
                 if (float.IsFinite(values[slot]))
                     continue;
                 bad.Values++;
-                bad.First ??= fields[field].Image?.IsPicture == true
+                bad.First ??= fields[field] is { Image.IsPicture: true } or { Caption: not null }
                     ? FormattableString.Invariant($"row {Rows}")
                     : FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
             }
@@ -211,7 +250,10 @@ internal sealed class DataViewRowSource(
 
         /// <summary>Says, column by column, how much is not finite and where the first of it is.</summary>
         public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
-            pair => pair.Second.Image?.IsPicture == true
+            pair => pair.Second.Caption is { } caption
+                ? $"Column '{pair.Second.Name}' holds an empty caption, or one of more than {caption.Window} tokens, in "
+                    + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (counted from 0)."
+                : pair.Second.Image?.IsPicture == true
                 ? $"Column '{pair.Second.Name}' holds no image, or one that cannot be read, in {pair.First.Rows} of "
                     + $"{Rows} rows; the first is {pair.First.First} (counted from 0)."
                 : $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "

@@ -10,13 +10,14 @@ namespace GenerativeML;
 
 /// <summary>
 /// What a model takes a column for: a vector of Single of known size; images, or such a vector; a label, in each row one
-/// Single, Boolean or key of known cardinality; a class, which is a key; or a text.
+/// Single, Boolean or key of known cardinality; a condition, which is a label or a text; a class, which is a key; or a text.
 /// </summary>
 internal enum InputKind
 {
     Vector,
     Image,
     Label,
+    Condition,
     Class,
     Text,
 }
@@ -56,15 +57,16 @@ internal static class InputColumns
             return picture.Image == images ? schema[field.Name] : throw Mismatch(
                 field.Name, images.Type.ToString()!, schema[field.Name].Type.ToString()!, unknownSize: false, parameter);
         }
-        InputKind kind = field.IsCondition ? InputKind.Label
+        InputKind kind = field.Caption is not null ? InputKind.Text
+            : field.IsCondition ? InputKind.Label
             : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
         string vector = $"Vector<Single, {field.Width}>";
         RowField found = Describe(
             schema, field.Name, kind, kind == InputKind.Vector ? vector : Expected(kind), parameter);
         DataViewSchema.Column column = schema[field.Name];
-        bool fits = field.Categories is null
+        bool fits = field.Caption is not null || (field.Categories is null
             ? found.Width == field.Width
-            : NumberDataViewType.Single.Equals(column.Type);
+            : NumberDataViewType.Single.Equals(column.Type));
         return fits
             ? column
             : throw Mismatch(
@@ -88,7 +90,9 @@ internal static class InputColumns
                 InputKind.Image when column.ItemType is ImageDataViewType => scalar,
                 InputKind.Vector or InputKind.Image => column.Kind == VectorKind.Vector && !column.IsKey && single,
                 InputKind.Class => scalar && column.IsKey,
-                InputKind.Label => scalar && (column.IsKey || single || column.ItemType is BooleanDataViewType),
+                InputKind.Condition when column.ItemType is TextDataViewType => scalar && !column.IsKey,
+                InputKind.Label or InputKind.Condition =>
+                    scalar && (column.IsKey || single || column.ItemType is BooleanDataViewType),
                 _ => scalar && !column.IsKey && column.ItemType is TextDataViewType,
             };
             if (fits)
@@ -109,7 +113,7 @@ internal static class InputColumns
         bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
         FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
-            ? new(name, field, width) { IsCondition = kind is InputKind.Label or InputKind.Class }
+            ? new(name, field, width) { IsCondition = kind is InputKind.Label or InputKind.Condition or InputKind.Class }
             : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
@@ -118,9 +122,10 @@ internal static class InputColumns
     {
         (InputKind.Vector, VectorDataViewType vector) =>
             NumberDataViewType.Single.Equals(vector.ItemType) ? vector.Size : 0,
-        (InputKind.Label or InputKind.Class, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
-        (InputKind.Label, BooleanDataViewType) or (InputKind.Text, TextDataViewType) => 1,
-        (InputKind.Label, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
+        (InputKind.Label or InputKind.Condition or InputKind.Class, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
+        (InputKind.Label or InputKind.Condition, BooleanDataViewType) => 1,
+        (InputKind.Text or InputKind.Condition, TextDataViewType) => 1,
+        (InputKind.Label or InputKind.Condition, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
         _ => 0,
     };
 
@@ -130,6 +135,7 @@ internal static class InputColumns
         InputKind.Vector => "a vector of Single of known size",
         InputKind.Image => "images, or a vector of Single of known size,",
         InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
+        InputKind.Condition => "a text, or a label, which is a Single, a Boolean or a key of known cardinality,",
         InputKind.Class => $"a key of 1 to {MaxKeys} values",
         _ => "a text",
     };
@@ -193,6 +199,7 @@ internal static class FieldReaders
         {
             VectorDataViewType => Vector(Getter<VBuffer<float>>(), column.Name),
             ImageDataViewType => Picture(Getter<MLImage>(), field.Image!),
+            TextDataViewType when field.Caption is { } caption => Caption(Getter<ReadOnlyMemory<char>>(), caption),
             TextDataViewType => Text(Getter<ReadOnlyMemory<char>>()),
             BooleanDataViewType => Number(Getter<bool>(), value => value ? 1 : 0),
             KeyDataViewType key when key.RawType == typeof(byte) => Key(Getter<byte>()),
@@ -300,6 +307,21 @@ internal static class FieldReaders
             block.SingleRow(field, row)[category] = 1;
         return category >= 0;
     };
+
+    /// <summary>A caption's tokens; NaN for an empty one, and for one that is too long.</summary>
+    private static FieldReader Caption(ValueGetter<ReadOnlyMemory<char>> getter, CaptionFormat format)
+    {
+        ReadOnlyMemory<char> value = default;
+        return (block, field, row) =>
+        {
+            getter(ref value);
+            Span<float> slots = block.SingleRow(field, row);
+            bool read = format.TryEncode(value.ToString(), slots);
+            if (!read)
+                slots.Fill(float.NaN);
+            return read;
+        };
+    }
 
     private static FieldReader Text(ValueGetter<ReadOnlyMemory<char>> getter)
     {

@@ -1,0 +1,205 @@
+using Microsoft.ML.Runtime;
+
+namespace GenerativeML;
+
+/// <summary>The options of a diffusion model of vectors (Ho 2020; Karras 2022).</summary>
+public sealed record DiffusionOptions : DenoisingOptions
+{
+    /// <summary>The width of the network. 1 to 65,536. Default: 128 to detect anomalies, otherwise 256.</summary>
+    public int? HiddenWidth { get; init; }
+
+    /// <summary>
+    /// Residual blocks, each of two dense layers that see the level of the noise. 1 to 64. Default 3.
+    /// </summary>
+    public int Blocks { get; init; } = 3;
+
+    /// <summary>
+    /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
+    /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128. A saved
+    /// model holds these rows. Zero, and with condition columns: none. At most 10,000. Default 2048.
+    /// </summary>
+    public int ReferenceRows { get; init; } = 2048;
+
+    /// <summary>
+    /// The levels of noise, in deviations of the features, that a score sums errors over. One to 16 of them, each above
+    /// zero, at most 100. Default: 0.1, 0.2, 0.5 and 1.
+    /// </summary>
+    public IReadOnlyList<double> ScoreLevels { get; init; } = [0.1, 0.2, 0.5, 1];
+
+    /// <summary>
+    /// Pairs of opposite noise that are added to a row at each level to score it, the same for all rows, so that a row's
+    /// score depends on nothing but the row and the model. 1 to 100. Default 2.
+    /// </summary>
+    public int ScoreNoise { get; init; } = 2;
+
+    internal override double LargestGivenShare => 0.8;
+
+    internal override bool MarksMissing => NonFiniteValues == NonFiniteValues.Replace;
+
+    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    {
+        ReferenceRows = Detects && rows.Input.ConditionWidth == 0 ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+        HiddenWidth = HiddenWidth ?? (Detects ? 128 : 256),
+        BatchSize = BatchSize ?? 128,
+        LearningRate = LearningRate ?? 1e-3,
+        WeightDecay = WeightDecay ?? 1e-4,
+        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 512_000, least: Detects ? 2 : 10, most: 1000),
+    };
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        OptionChecks.Within(HiddenWidth, 1, OptionChecks.MaxWidth);
+        OptionChecks.Within(Blocks, 1, 64);
+        OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
+        ArgumentNullException.ThrowIfNull(ScoreLevels);
+        OptionChecks.Within(ScoreLevels.Count, 1, 16);
+        OptionChecks.Within(ScoreNoise, 1, 100);
+        foreach (double level in ScoreLevels)
+            OptionChecks.AboveZero<double>(level, 100, nameof(ScoreLevels));
+    }
+}
+
+/// <summary>
+/// Trains a diffusion model: a network that takes noise of any level from rows, and so generates others from nothing but
+/// noise (Ho 2020; Karras 2022).
+/// </summary>
+public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<DiffusionOptions>(
+        "diffusion", (options, input) => new DiffusionNetwork(options, input), state => new DiffusionTransformer(state));
+
+    internal DiffusionTrainer(IHostEnvironment environment, DiffusionOptions options)
+        : base(environment, Family, options)
+    {
+    }
+}
+
+/// <summary>
+/// A denoiser of dense layers: what is seen of a row → hidden; residual blocks h + W₂·silu(W₁·norm(h) + level); → D.
+/// </summary>
+internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
+{
+    private readonly DiffusionOptions _options;
+    private readonly NoiseEmbedding _level;
+    private readonly NearestRows _nearest;
+
+    public DiffusionNetwork(DiffusionOptions options, VectorInput input)
+        : base(options, input)
+    {
+        _options = options;
+        _level = new("level", LogLevels.Least, LogLevels.Most, options.HiddenWidth!.Value);
+        _nearest = new(options.ReferenceRows, input.Width);
+    }
+
+    public override int WidestLayer => _options.HiddenWidth!.Value;
+
+    public override void Initialize(HostWeights weights, RowStatistics rows)
+    {
+        base.Initialize(weights, rows);
+        _level.Initialize(weights);
+        VectorScaler scaler = FeatureScaler(weights);
+        for (int j = 0; j < Input.Width; j++)
+            weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
+        if (_options.Detects)
+        {
+            var random = new SplitMix64(SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
+            NormalNumbers.Fill(ref random, weights["score_noise"]);
+        }
+        // It begins as if there were nothing to tell, whatever the level.
+        Array.Clear(weights["output.weight"]);
+    }
+
+    protected override void DeclareLayers(Layers layers)
+    {
+        int width = _options.HiddenWidth!.Value, condition = Input.ConditionWidth > 0 ? Input.ConditionWidth + 1 : 0;
+        layers.Linear("input", 2 * Input.Width + condition, width);
+        _level.Declare(layers);
+        for (int i = 0; i < _options.Blocks; i++)
+        {
+            layers.LayerNorm($"block.{i}.norm", width);
+            layers.Linear($"block.{i}.level", width, width);
+            layers.Stack($"block.{i}.dense", [width, width, width]);
+        }
+        layers.Linear("output", width, Input.Width);
+        layers.Buffer("feature_mask", Input.Width); // zero where a feature is constant: what is made of it is no evidence
+        if (!_options.Detects)
+            return;
+        layers.Buffer("score_noise", _options.ScoreNoise * _options.ScoreLevels.Count, Input.Width);
+        layers.Buffer("part_weight", PartCount); // what each part counts in the score
+        _nearest.Declare(layers);
+    }
+
+    private int PartCount => _options.ScoreLevels.Count + 2;
+
+    public override IReadOnlyList<string> CalibratedTensors => _options.Detects ? ["part_weight"] : [];
+
+    public override void Calibrate(VectorCalibration calibration)
+    {
+        if (!_options.Detects)
+            return;
+        _nearest.Store(calibration, Input.Seed);
+        float[][] parts = calibration.Run(new PartsPass(this), [.. Enumerable.Repeat(1, PartCount)]);
+        for (int p = 0; p < parts.Length; p++)
+            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]) * (p < _options.ScoreLevels.Count ? 1f / _options.ScoreLevels.Count : 1);
+    }
+
+    public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T[] parts = Parts(w, rows, byFeature);
+        T sum = parts[0] * w["part_weight"].Slice(0, 0, 1);
+        for (int p = 1; p < parts.Length; p++)
+            sum += parts[p] * w["part_weight"].Slice(0, p, 1);
+        return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
+    }
+
+    // The squared error at each level, and what the stored rows say.
+    private T[] Parts<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T x = rows.Features, none = x * 0f;
+        T column = x.Slice(1, 0, 1) * 0f;
+        var parts = new List<T>();
+        for (int i = 0; i < _options.ScoreLevels.Count; i++)
+        {
+            float level = (float)_options.ScoreLevels[i];
+            T sum = none;
+            for (int k = 0; k < _options.ScoreNoise; k++)
+            {
+                T noise = w["score_noise"].Slice(0, i * _options.ScoreNoise + k, 1) * level;
+                sum += Error(x + noise) + Error(x - noise);
+            }
+            sum *= w["feature_mask"];
+            parts.Add(byFeature ? sum : sum.Reduce(Reduction.Sum, 1));
+
+            T Error(T noisy) => (Denoise(
+                w, noisy, column + level, rows.Condition, rows.Condition is null ? null : column + 1f, none) - x).Apply(Function.Square);
+        }
+        (T near, T far) = _options.ReferenceRows > 0
+            ? _nearest.Differences(w, x, byFeature) : (parts[0] * 0f, parts[0] * 0f);
+        return [.. parts, near, far];
+    }
+
+    /// <summary>The parts of the score before they are weighted.</summary>
+    private sealed class PartsPass(DiffusionNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+            network.Parts(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null), byFeature: false);
+    }
+
+    protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
+    {
+        T level = _level.Embed(w, rows.LogLevel).Apply(Function.Silu);
+        T hidden = w.Linear("input", rows.Joined);
+        for (int i = 0; i < _options.Blocks; i++)
+        {
+            Scope<T> block = w.Of($"block.{i}");
+            T inner = block.Linear("dense.0", block.LayerNorm("norm", hidden)) + block.Linear("level", level);
+            hidden += block.Linear("dense.1", inner.Apply(Function.Silu));
+        }
+        return w.Linear("output", hidden); // without a norm before it, what is linear stays easy to learn
+    }
+}

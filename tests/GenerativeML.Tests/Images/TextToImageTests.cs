@@ -1,0 +1,148 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
+
+namespace GenerativeML.Tests.Images;
+
+/// <summary>Diffusion models of images whose conditions are captions.</summary>
+[TestClass]
+public sealed class TextToImageTests
+{
+    private static readonly string[] s_places = ["one", "two", "three", "four", "five", "six", "seven"];
+
+    private readonly MLContext _ml = new(seed: 4);
+
+    [TestMethod]
+    public void Captions_become_tokens_and_come_back()
+    {
+        string[] captions = ["a red circle", "two blue squares", "a red square, and two circles"];
+        CaptionFormat format = CaptionFormat.Learn(captions, 300, window: null, default);
+        float[] slots = new float[format.Window];
+        foreach (string caption in captions.Append("a blue circle"))
+        {
+            Assert.IsTrue(format.TryEncode(caption, slots), caption);
+            Assert.AreEqual(caption, format.Decode(slots));
+            Assert.IsTrue(slots.All(slot => slot >= 0 && slot < format.Values));
+        }
+        Assert.AreNotEqual(0f, format.TryEncode(captions[2], slots) ? slots[^1] : 0, "as long as the longest");
+        Assert.IsFalse(format.TryEncode(captions[2] + " more", slots));
+        Assert.IsFalse(format.TryEncode(" ", slots));
+        Assert.AreEqual("", format.Decode(new float[format.Window]));
+    }
+
+    [TestMethod]
+    public void It_draws_what_captions_ask_for_that_were_never_seen_together()
+    {
+        const string Asked = "a bright bar that stands at three";
+        using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options() with
+        {
+            Channels = 8, ChannelMultipliers = [1, 2], BatchSize = 28, Epochs = 60, LearningRate = 5e-3,
+            WeightAverageDecay = 0.98, Sampling = new() { Steps = 6, GuidanceScale = 2 },
+        }).Fit(_ml.Data.LoadFromEnumerable(Bars(180).Where(bar => bar.Caption != Asked)));
+        int right = 0;
+        IDataView made = model.Generate(30, 3, new RowCondition().Equal("Caption", Asked));
+        foreach (MLImage image in made.GetColumn<MLImage>("Image"))
+        {
+            float[] pixels = TestImages.Read(image, new(1, 8, 8));
+            float lies = Enumerable.Range(0, 8).Max(i => Enumerable.Range(0, 8).Sum(k => pixels[8 * i + k]));
+            float upright = Enumerable.Range(0, 8).Max(i => Enumerable.Range(0, 8).Sum(k => pixels[8 * k + i]));
+            right += upright > lies && upright > 8 * 0.65f ? 1 : 0; // dark ones are 0.4, bright ones 0.9
+        }
+        Assert.IsGreaterThanOrEqualTo(22, right); // by chance seven or eight
+        Assert.IsTrue(made.GetColumn<string>("Caption").All(caption => caption == Asked));
+    }
+
+    [TestMethod]
+    public void A_saved_model_draws_the_same_and_captions_that_it_cannot_read_are_errors()
+    {
+        using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options()).Fit(_ml.Data.LoadFromEnumerable(Bars(30)));
+        using var file = new MemoryStream();
+        _ml.Model.Save(model, null, file);
+        using var loaded = (DiffusionTransformer)_ml.Model.Load(file, out _);
+        RowCondition where = new RowCondition().Equal("Caption", "a bar that stands at four");
+        for (int i = 0; i < 2; i++)
+        {
+            CollectionAssert.AreEqual(Pixels(model), Pixels(loaded));
+            float[] Pixels(IDataGenerator from) =>
+                [.. from.Generate(3, 1, where).GetColumn<MLImage>("Image").SelectMany(image => TestImages.Read(image, new(1, 8, 8)))];
+        }
+        string[] drawn = [.. loaded.Generate(40, 2).GetColumn<string>("Caption").Distinct()];
+        CollectionAssert.IsSubsetOf(drawn, Bars(30).Select(bar => bar.Caption).Distinct().ToArray());
+
+        Refused("", "empty");
+        Refused("  ", "empty");
+        Refused("a bar that stands and stands and stands and stands and stands", "tokens");
+        StringAssert.Contains(
+            Assert.Throws<ArgumentException>(() => loaded.Generate(1, 1, new RowCondition().Equal("Caption", 3))).Message, "'Caption'");
+
+        void Refused(string caption, string why) => StringAssert.Contains(Assert.Throws<ArgumentException>(
+            () => loaded.Generate(1, 1, new RowCondition().Equal("Caption", caption))).Message, why);
+    }
+
+    [TestMethod]
+    public void Training_captions_that_cannot_be_read_are_errors_or_unknown()
+    {
+        Captioned[] bars = Bars(30);
+        foreach (Captioned bar in bars.Where((_, i) => i % 3 == 0))
+            bar.Caption = "";
+        IDataView data = _ml.Data.LoadFromEnumerable(bars);
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => _ml.Generative.ImageDiffusion(Options()).Fit(data)).Message,
+            "'Caption' holds an empty caption");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(
+                () => _ml.Generative.ImageDiffusion(Options() with { CaptionWindow = 2 }).Fit(data)).Message,
+            "more than 2 tokens, in 30 of 30 rows");
+        using DiffusionTransformer replaced =
+            _ml.Generative.ImageDiffusion(Options() with { NonFiniteValues = NonFiniteValues.Replace }).Fit(data);
+        Assert.IsTrue(replaced.Generate(60, 1).GetColumn<string>("Caption").Contains(""), "some are not known, as in training");
+    }
+
+    [TestMethod]
+    public void Training_moves_every_weight()
+    {
+        IReadOnlyDictionary<string, float[]> one = Trained(1), two = Trained(2);
+        foreach (string name in one.Keys.Where(name => name.Contains('.', StringComparison.Ordinal) && name != "level.centres"))
+            CollectionAssert.AreNotEqual(one[name], two[name], name);
+
+        Dictionary<string, float[]> Trained(int epochs)
+        {
+            using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options() with { Epochs = epochs, WeightDecay = 0 })
+                .Fit(_ml.Data.LoadFromEnumerable(Bars(60)));
+            HostWeights weights = model.State.Model.Weights;
+            return weights.Specs.ToDictionary(spec => spec.Name, spec => weights[spec.Name]);
+        }
+    }
+
+    private static ImageDiffusionOptions Options() => new()
+    {
+        FeatureColumnName = "Image", ImageShape = new(1, 8, 8), ConditionColumnNames = ["Caption"], Channels = 4,
+        ChannelMultipliers = [1, 1], CaptionWidth = 16, CaptionLayers = 1, BatchSize = 15, Epochs = 2,
+        Sampling = new() { Steps = 2 },
+    };
+
+    // Bars that lie or stand, dark or bright, at changing places.
+    private static Captioned[] Bars(int count) => [.. Enumerable.Range(0, count).Select(i =>
+    {
+        (bool stands, bool bright) = (i % 2 == 1, i / 2 % 2 == 1);
+        byte[] greys = new byte[64];
+        for (int k = 0; k < 16; k++)
+        {
+            (int along, int across) = (k / 2, i / 4 % 7 + k % 2);
+            greys[stands ? along * 8 + across : across * 8 + along] = (byte)(bright ? 230 : 100);
+        }
+        return new Captioned
+        {
+            Image = TestImages.Grey(8, greys),
+            Caption = $"a {(bright ? "bright" : "dark")} bar that {(stands ? "stands" : "lies")} at {s_places[i / 4 % 7]}",
+        };
+    })];
+
+    private sealed class Captioned
+    {
+        [ImageType(8, 8)]
+        public MLImage? Image { get; set; }
+
+        public string Caption { get; set; } = "";
+    }
+}
