@@ -86,8 +86,6 @@ internal static class AnomalyBenchmark
     {
         if (method == "realnvp")
             return (ml, rows) => ml.AnomalyDetection.Trainers.RealNvp(Changed<RealNvpOptions>()).Fit(rows);
-        if (method == "diffusion" && Environment.GetEnvironmentVariable("QUICK") == "1")
-            return (ml, rows) => ml.Generative.Diffusion(Changed<DiffusionOptions>() with { ScoreColumnName = "Score" }).Fit(rows);
         if (method == "diffusion")
             return (ml, rows) => ml.AnomalyDetection.Trainers.Diffusion(Changed<DiffusionOptions>()).Fit(rows);
         if (method == "bayesnet")
