@@ -51,7 +51,7 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     {
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
-            _options.Images, _options.Columns.Class, _options.CancellationToken, _options.MarksMissing);
+            _options.Images, _options.Columns.Class, _options.MarksMissing, _options.CancellationToken);
         var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
         rows.FindCategories();
         VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);

@@ -10,7 +10,7 @@ namespace GenerativeML;
 internal sealed class DataViewRowSource(
     IDataView data, IReadOnlyList<string> columns, NonFiniteValues policy, string parameter = "input",
     IReadOnlyList<string>? labels = null, ImageFormat? images = null, string? classColumn = null,
-    CancellationToken cancellation = default, bool marksMissing = false)
+    bool marksMissing = false, CancellationToken cancellation = default)
     : IRowSource
 {
     private const int MaxCategories = 20;

@@ -37,7 +37,7 @@ public sealed record DiffusionOptions : DenoisingOptions
     /// </summary>
     public int ScoreNoise { get; init; } = 2;
 
-    internal override double LargestGivenShare => 0.8;
+    internal override double LargestGivenShare => Imputes ? 0.95 : 0.8;
 
     internal override bool MarksMissing => NonFiniteValues == NonFiniteValues.Replace;
 
