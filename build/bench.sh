@@ -4,6 +4,7 @@
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5
 #   build/bench.sh anomaly --data ../shared/data/anomaly --protocol semi --seeds 5 --method vae
 #   build/bench.sh boltzmann --data ../shared/data/images/mnist --measure likelihood --options '{"Epochs":60,"LearningRate":5e-3}'
+#   build/bench.sh impute --data ../shared/data/anomaly
 #   build/bench.sh calibration
 #   build/bench.sh images --data ../shared/data/images/mnist --family diffusion --steps 8000 --sheet sheet.png
 #   build/bench.sh memory

@@ -28,6 +28,9 @@ public abstract record DenoisingOptions : DetectorOptions
     /// </summary>
     internal virtual double LargestGivenShare => 0;
 
+    /// <summary>Whether the model is to tell missing features from others, and nothing else: no step of training is for less noise.</summary>
+    internal bool Imputes { get; init; }
+
     private protected override OptionalColumns Supported => OptionalColumns.Conditions | OptionalColumns.FeatureScore;
 
     /// <inheritdoc />
@@ -39,6 +42,8 @@ public abstract record DenoisingOptions : DetectorOptions
         OptionChecks.WithinHalfOpen(ConditionDropout, 0, 1);
         ArgumentNullException.ThrowIfNull(Sampling);
         Check(Sampling);
+        if (LatentColumnName is not null)
+            throw new ArgumentException($"Option {nameof(LatentColumnName)} is set, and {GetType().Name} has no such column.");
     }
 
     /// <summary>Checks how rows are to be generated.</summary>
@@ -121,12 +126,13 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         TorchTensor noisy = x + noise * level;
         if (TakesGiven)
         {
-            torch.Tensor gives = random.Bernoulli([rows, 1], 0.5);
+            torch.Tensor gives = random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5);
             torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare).mul_(gives);
             TorchTensor isGiven = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
-            // In half of these rows all else is noise: what is given has to say what there is to be said.
-            TorchTensor alone = gives.mul_(random.Bernoulli([rows, 1], 0.5));
-            level += (_levels.Most - level) * alone;
+            // In half of these rows all else is noise: what is given has to say what there is to be said. Scores ask for
+            // less noise, and take all there is to learn of it.
+            if (options.Imputes || !options.Detects)
+                level += (_levels.Most - level) * (TorchTensor)gives.mul_(random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5));
             noisy = x + noise * level * (1 - isGiven);
             if (step.Missing is { } m)
             {

@@ -1,17 +1,22 @@
+using Microsoft.ML;
 using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
 
-/// <summary>The options of a diffusion model of vectors (Ho 2020; Karras 2022).</summary>
+/// <summary>
+/// The options of a diffusion model of vectors (Ho 2020; Karras 2022). <see cref="TrainingOptions.WeightAverageDecay"/> is
+/// 0.999 by default. With <see cref="NonFiniteValues.Replace"/>, training learns nothing of the values that are missing,
+/// NaN, but from all that is beside them.
+/// </summary>
 public sealed record DiffusionOptions : DenoisingOptions
 {
     /// <summary>The width of the network. 1 to 65,536. Default: 128 to detect anomalies, otherwise 256.</summary>
     public int? HiddenWidth { get; init; }
 
     /// <summary>
-    /// Residual blocks, each of two dense layers that see the level of the noise. 1 to 64. Default 3.
+    /// Residual blocks, each of two dense layers. 1 to 64. Default 2.
     /// </summary>
-    public int Blocks { get; init; } = 3;
+    public int Blocks { get; init; } = 2;
 
     /// <summary>
     /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
@@ -32,7 +37,7 @@ public sealed record DiffusionOptions : DenoisingOptions
     /// </summary>
     public int ScoreNoise { get; init; } = 2;
 
-    internal override double LargestGivenShare => 0.8;
+    internal override double LargestGivenShare => Imputes ? 0.95 : 0.8;
 
     internal override bool MarksMissing => NonFiniteValues == NonFiniteValues.Replace;
 
@@ -43,7 +48,8 @@ public sealed record DiffusionOptions : DenoisingOptions
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 1e-3,
         WeightDecay = WeightDecay ?? 1e-4,
-        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 512_000, least: Detects ? 2 : 10, most: 1000),
+        // Some 1000 steps to score rows and 2000 to make them; a large table is read twice, or ten times, at least.
+        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 256_000, least: Detects ? 2 : 10, most: 1000),
     };
 
     /// <inheritdoc />
@@ -65,6 +71,30 @@ public sealed record DiffusionOptions : DenoisingOptions
 /// Trains a diffusion model: a network that takes noise of any level from rows, and so generates others from nothing but
 /// noise (Ho 2020; Karras 2022).
 /// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use <see cref="GenerativeCatalog.Diffusion(DiffusionOptions)"/>, for a detector
+/// <see cref="DensityCatalog.Diffusion(AnomalyDetectionCatalog.AnomalyDetectionTrainers, DiffusionOptions)"/>.
+/// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional: generated rows have those columns too, with
+/// the values that are asked for, and <see cref="DiffusionSampling.GuidanceScale"/> says how much they are to count.
+/// Features can be given, too, exactly: <c>Generate(100, where: new RowCondition().Equal("Features.3", 1.5))</c>. What is
+/// generated lies within the range of the training rows.
+/// </para>
+/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <para>Added columns:</para>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>Score</c></term><description>Of a detector, otherwise on request: <see cref="float"/>, zero or more. How
+/// far a row lies from what the network makes of it under noise of several levels, and from the nearest of stored training
+/// rows, each part in units of its usual size.</description></item>
+/// <item><term><c>FeatureScore</c></term><description>On request: a vector as wide as the input; each feature's share of
+/// the score.</description></item>
+/// <item><term><c>PredictedLabel</c></term><description>Of a detector: <see cref="bool"/>, whether the score is above the
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>PValue</c></term><description>On request: <see cref="float"/>, the share of ordinary rows that score as
+/// high or higher.</description></item>
+/// </list>
+/// </remarks>
 public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
 {
     internal static readonly VectorFamily Family = VectorFamily.Of<DiffusionOptions>(
@@ -77,7 +107,9 @@ public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
 }
 
 /// <summary>
-/// A denoiser of dense layers: what is seen of a row → hidden; residual blocks h + W₂·silu(W₁·norm(h) + level); → D.
+/// A denoiser of dense layers: what is seen of a row and the noise's level → hidden; residual blocks
+/// h + W₂·silu(W₁·norm(h)); → D, and to
+/// that a linear function of what is seen.
 /// </summary>
 internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 {
@@ -109,19 +141,22 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         }
         // It begins as if there were nothing to tell, whatever the level.
         Array.Clear(weights["output.weight"]);
+        Array.Clear(weights["linear.weight"]);
     }
 
     protected override void DeclareLayers(Layers layers)
     {
-        int width = _options.HiddenWidth!.Value, condition = Input.ConditionWidth > 0 ? Input.ConditionWidth + 1 : 0;
-        layers.Linear("input", 2 * Input.Width + condition, width);
+        int width = _options.HiddenWidth!.Value;
+        int seen = 2 * Input.Width + (Input.ConditionWidth > 0 ? Input.ConditionWidth + 1 : 0);
+        layers.Linear("input", seen, width);
+        layers.Linear("linear", seen, Input.Width, bias: false);
         _level.Declare(layers);
         for (int i = 0; i < _options.Blocks; i++)
         {
             layers.LayerNorm($"block.{i}.norm", width);
-            layers.Linear($"block.{i}.level", width, width);
             layers.Stack($"block.{i}.dense", [width, width, width]);
         }
+        layers.LayerNorm("norm", width);
         layers.Linear("output", width, Input.Width);
         layers.Buffer("feature_mask", Input.Width); // zero where a feature is constant: what is made of it is no evidence
         if (!_options.Detects)
@@ -142,7 +177,11 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         _nearest.Store(calibration, Input.Seed);
         float[][] parts = calibration.Run(new PartsPass(this), [.. Enumerable.Repeat(1, PartCount)]);
         for (int p = 0; p < parts.Length; p++)
-            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]) * (p < _options.ScoreLevels.Count ? 1f / _options.ScoreLevels.Count : 1);
+        {
+            // All levels together count as much as each of the two distances.
+            float share = p < _options.ScoreLevels.Count ? 1f / _options.ScoreLevels.Count : 1;
+            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]) * share;
+        }
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
@@ -192,14 +231,13 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 
     protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
     {
-        T level = _level.Embed(w, rows.LogLevel).Apply(Function.Silu);
-        T hidden = w.Linear("input", rows.Joined);
+        T seen = rows.Joined, hidden = w.Linear("input", seen) + _level.Embed(w, rows.LogLevel);
         for (int i = 0; i < _options.Blocks; i++)
         {
             Scope<T> block = w.Of($"block.{i}");
-            T inner = block.Linear("dense.0", block.LayerNorm("norm", hidden)) + block.Linear("level", level);
-            hidden += block.Linear("dense.1", inner.Apply(Function.Silu));
+            hidden += block.Stack("dense", 2, block.LayerNorm("norm", hidden), Activation.Silu);
         }
-        return w.Linear("output", hidden); // without a norm before it, what is linear stays easy to learn
+        // A norm takes away how far out a row lies: what is linear goes past it.
+        return w.Linear("output", w.LayerNorm("norm", hidden).Apply(Function.Silu)) + w.Linear("linear", seen);
     }
 }

@@ -3,7 +3,10 @@ using Microsoft.ML;
 
 namespace GenerativeML;
 
-/// <summary>Trains a diffusion model on rows with missing values, to fill them in.</summary>
+/// <summary>
+/// Trains the network of a diffusion model on rows with missing values, to fill them in: at the highest level of noise,
+/// where all that it knows of a row is what it is given.
+/// </summary>
 /// <remarks>
 /// A missing value is NaN, or infinite. Training learns from the values that are there, whatever is missing beside them;
 /// a column of which no value is there is filled with zeros.
@@ -15,7 +18,7 @@ public sealed class ImputingEstimator : IEstimator<ImputingTransformer>
 
     internal ImputingEstimator(Microsoft.ML.Runtime.IHostEnvironment environment, DiffusionOptions options)
     {
-        _trainer = new(environment, options with { NonFiniteValues = NonFiniteValues.Replace });
+        _trainer = new(environment, options with { NonFiniteValues = NonFiniteValues.Replace, Imputes = true });
         _column = options.FeatureColumnName;
     }
 
