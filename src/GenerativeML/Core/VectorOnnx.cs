@@ -84,9 +84,14 @@ internal static class VectorOnnx
     }
 
     /// <summary>Rows of random numbers, and of conditions where there are any.</summary>
-    /// <exception cref="NotSupportedException">The model generates nothing.</exception>
+    /// <exception cref="NotSupportedException">The model generates nothing, or in steps.</exception>
     public static OnnxExport Generate(VectorModelState state)
     {
+        if (state.Model.Network is IDenoiser)
+        {
+            throw new NotSupportedException(
+                $"Models of the family '{state.Family.Name}' make rows in many steps, which is no one graph.");
+        }
         if (state.Model.Network is not ISampler sampler)
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
         string[] names = [.. state.Fields.Select(f => f.Name)];
