@@ -84,7 +84,7 @@ internal static class VectorOnnx
     }
 
     /// <summary>Rows of random numbers, and of conditions where there are any.</summary>
-    /// <exception cref="NotSupportedException">The model generates nothing.</exception>
+    /// <exception cref="NotSupportedException">The model generates nothing, or in steps.</exception>
     public static OnnxExport Generate(VectorModelState state)
     {
         if (state.Model.Network is IDenoiser)
