@@ -48,8 +48,9 @@ public sealed record DiffusionOptions : DenoisingOptions
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 1e-3,
         WeightDecay = WeightDecay ?? 1e-4,
-        // Some 1000 steps to score rows and 2000 to make them; a large table is read twice, or ten times, at least.
-        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 256_000, least: Detects ? 2 : 10, most: 1000),
+        // Some 1000 steps to score rows and 2000 to make them; a large table is read twice, or ten times, at least. An imputer
+        // learns a few hundred rows by heart where it sees them more often than that.
+        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 256_000, least: Detects ? 2 : 10, most: Imputes ? 100 : 1000),
     };
 
     /// <inheritdoc />
