@@ -29,13 +29,15 @@ internal static class PlaneBenchmark
     {
         Option<string?> only = new("--only") { Description = $"One shape of {string.Join(", ", Shapes)}. Default: all." };
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 1 };
+        Option<string> method = new("--method") { Description = "flow or diffusion.", DefaultValueFactory = _ => "flow" };
+        method.AcceptOnlyFromAmong("flow", "diffusion");
         Option<string?> options = new("--options")
         {
             Description = """Options other than the defaults, as JSON: '{"Autoregressive":true}'.""",
         };
-        Command command = new("plane", "Whether a normalising flow's points in the plane are like fresh ones.")
+        Command command = new("plane", "Whether a generator's points in the plane are like fresh ones.")
         {
-            only, seeds, options,
+            only, seeds, method, options,
         };
         command.SetAction(parsed =>
         {
@@ -43,20 +45,28 @@ internal static class PlaneBenchmark
             foreach (string shape in Shapes.Where(s => (parsed.GetValue(only) ?? s) == s))
             {
                 for (int seed = 0; seed < parsed.GetValue(seeds); seed++)
-                    Measure(shape, seed, JsonSerializer.Deserialize<NormalizingFlowOptions>(parsed.GetValue(options) ?? "{}", OptionsJson)!);
+                {
+                    string json = parsed.GetValue(options) ?? "{}";
+                    if (parsed.GetValue(method) == "flow")
+                        Measure(shape, seed, NormalizingFlowTrainer.Family, Read<NormalizingFlowOptions>(json) with { ScoreColumnName = "Score" });
+                    else
+                        Measure(shape, seed, DiffusionTrainer.Family, Read<DiffusionOptions>(json));
+                }
             }
         });
         return command;
+
+        static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, OptionsJson)!;
     }
 
-    private static void Measure(string shape, int seed, NormalizingFlowOptions options)
+    private static void Measure(string shape, int seed, VectorFamily family, VectorOptions options)
     {
         var ml = new MLContext(seed);
         var source = new DataViewRowSource(
             VectorRows.View(ml, Sample(shape, TrainingRows, seed), width: 2), ["Features"], options.NonFiniteValues);
         var context = new TrainingContext { Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false };
         var clock = Stopwatch.StartNew();
-        using TrainedVector model = VectorFit.Fit(source, NormalizingFlowTrainer.Family, options with { ScoreColumnName = "Score" }, context).Model;
+        using TrainedVector model = VectorFit.Fit(source, family, options, context).Model;
         double fit = clock.Elapsed.TotalSeconds;
         clock.Restart();
         float[] made = new float[2 * TrainingRows];
@@ -72,6 +82,15 @@ internal static class PlaneBenchmark
         }
         string modes = shape == "ring" ? $"{new GaussianRing().Judge([.. made.Chunk(2)]).ModesHit} of 8" : "";
 
+        (string nats, string inverse) = model.Network is NormalizingFlowNetwork ? Invert(model, shape) : ("", "");
+        Console.WriteLine(
+            $"{shape,-12} {seed,5} {Math.Sqrt(distance),10:F4} {Math.Sqrt(real),14:F4} {Math.Sqrt(distance / real),7:F2} {modes,7} "
+            + $"{nats,6} {inverse,9} {fit,8:F1} {generate,12:F2}");
+    }
+
+    // The mean log-likelihood of fresh points, and how far those that were encoded come back from where they were.
+    private static (string Nats, string Inverse) Invert(TrainedVector model, string shape)
+    {
         float[] test = [.. Sample(shape, TrainingRows, 999).SelectMany(row => row)], scores = new float[TrainingRows];
         float[] latent = new float[test.Length];
         var block = new RowBlock([new RowField("Features", FieldKind.Single, 2)], TrainingRows);
@@ -80,9 +99,7 @@ internal static class PlaneBenchmark
         (float[] standardized, _) = model.Standardize(block, TrainingRows);
         float[] again = model.Run(new Back((ISampler)model.Network), latent, default, TrainingRows, [2])[0];
         double inverse = standardized.Zip(again, (a, b) => Math.Abs(a - b)).Max();
-        Console.WriteLine(
-            $"{shape,-12} {seed,5} {Math.Sqrt(distance),10:F4} {Math.Sqrt(real),14:F4} {Math.Sqrt(distance / real),7:F2} {modes,7} "
-            + $"{-scores.Average(),6:F3} {inverse,9:E1} {fit,8:F1} {generate,12:F2}");
+        return ($"{-scores.Average():F3}", $"{inverse:E1}");
     }
 
     // 2·E|x − y| − E|x − x'| − E|y − y'| (Székely and Rizzo 2013), with each row's distance of zero from itself.

@@ -119,7 +119,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     {
         (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
         long rows = step.Rows.shape[0];
-        TorchTensor level = _levels.Draw(random, rows), noise = random.Normal(step.Rows.shape);
+        TorchTensor level = _levels.Draw(random, rows, options.Detects), noise = random.Normal(step.Rows.shape);
         TorchTensor? condition = step.Inputs.Condition, known = null, given = null;
         if (condition is not null)
             known = random.Bernoulli([rows, 1], 1 - options.ConditionDropout);

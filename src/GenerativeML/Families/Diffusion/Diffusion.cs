@@ -48,9 +48,9 @@ public sealed record DiffusionOptions : DenoisingOptions
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 1e-3,
         WeightDecay = WeightDecay ?? 1e-4,
-        // Some 1000 steps to score rows and 2000 to make them; a large table is read twice, or ten times, at least. An imputer
+        // Some 1000 steps to score rows and 8000 to make them; a large table is read twice, or ten times, at least. An imputer
         // learns a few hundred rows by heart where it sees them more often than that.
-        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : 256_000, least: Detects ? 2 : 10, most: Imputes ? 100 : 1000),
+        Epochs = Epochs ?? rows.EpochsFor(Detects ? 128_000 : Imputes ? 256_000 : 1_024_000, least: Detects ? 2 : 10, most: Imputes ? 100 : 1000),
     };
 
     /// <inheritdoc />
@@ -109,8 +109,7 @@ public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
 
 /// <summary>
 /// A denoiser of dense layers: what is seen of a row and the noise's level → hidden; residual blocks
-/// h + W₂·silu(W₁·norm(h)); → D, and to
-/// that a linear function of what is seen.
+/// h + W₂·silu(W₁·norm(h)); → D, and to that a linear function of what is seen.
 /// </summary>
 internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 {

@@ -25,8 +25,8 @@ public sealed record ImageDiffusionOptions : DenoisingOptions
     /// </summary>
     public int? PatchSize { get; init; }
 
-    /// <summary>Channels of the first level. 1 to 1024. Default 64.</summary>
-    public int Channels { get; init; } = 64;
+    /// <summary>Channels of the first level. 1 to 1024. Default 32.</summary>
+    public int Channels { get; init; } = 32;
 
     /// <summary>
     /// Channels of each level, as multiples of <see cref="Channels"/>, from the image inwards; each further level has half

@@ -45,8 +45,9 @@ internal sealed class NoiseLevels
     /// <summary>Steps of the schedules that are not continuous.</summary>
     public const int Steps = 1000;
 
-    // Of Karras 2022, table 1, for data of unit variance.
-    private const double KarrasMean = -1.2, KarrasDeviation = 1.2, KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
+    // Of Karras 2022, table 1. Noise in training is in units of the data's deviation, which is ½ there.
+    private const double KarrasMean = -0.5, DetectorMean = -1.2, KarrasDeviation = 1.2;
+    private const double KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
 
     private readonly float[]? _levels; // ascending; null for the continuous one
 
@@ -73,14 +74,11 @@ internal sealed class NoiseLevels
     /// <inheritdoc cref="Least"/>
     public float Most { get; }
 
-    /// <summary>The most sampling steps that there can be; null for any number.</summary>
-    public int? MaxSteps => _levels?.Length;
-
-    /// <summary>Levels for training rows, (rows, 1).</summary>
-    public torch.Tensor Draw(SeededRandom random, long rows)
+    /// <summary>Levels for training rows, (rows, 1); of a detector lower ones, since rows are scored with little noise.</summary>
+    public torch.Tensor Draw(SeededRandom random, long rows, bool detects)
     {
         if (_levels is null)
-            return random.Normal([rows, 1], KarrasDeviation).Add(KarrasMean).exp().Clamped(Least, Most);
+            return random.Normal([rows, 1], KarrasDeviation).Add(detects ? DetectorMean : KarrasMean).exp().Clamped(Least, Most);
         torch.Tensor steps = random.Uniform([rows], 0, Steps).to(torch.ScalarType.Int64);
         return torch.tensor(_levels, device: random.Device).index_select(0, steps).unsqueeze(1);
     }
