@@ -36,7 +36,7 @@ public class VaeNoveltyTests
         double[] size = [.. Enumerable.Range(0, 4).Select(p =>
         {
             double[] sorted = [.. expected.Select(row => row[p]).Order()];
-            return sorted[Rows / 2] + 0.1 * sorted.Average();
+            return sorted[Rows / 2] + 0.2 * sorted.Average();
         })];
         for (int i = 0; i < Rows; i++)
         {
