@@ -187,6 +187,7 @@ public sealed class GenerativeCatalog
     /// The options of the diffusion model; <see cref="TrainingOptions.NonFiniteValues"/> is not asked. Default: all defaults.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">An option names a column of a detector's.</exception>
     public ImputingEstimator Impute(DiffusionOptions? options = null) => new(_environment, options ?? new());
 
     /// <summary>Creates a <see cref="NormalizingFlowTrainer"/>, which learns to score, generate and encode rows.</summary>

@@ -77,7 +77,8 @@ public sealed partial class EstimatorConformance
         })))],
         [Case("diffusion", (ml, t) => ml.AnomalyDetection.Trainers.Diffusion(t.On(new DiffusionOptions
         {
-            HiddenWidth = 8, Blocks = 1, ScoreNoise = 1, FeatureScoreColumnName = "FeatureScore", PValueColumnName = "PValue",
+            HiddenWidth = 8, Blocks = 1, ScoreNoise = 1, ScoreLevels = [0.2, 1], ReferenceRows = 32, Sampling = new() { Steps = 2 },
+            FeatureScoreColumnName = "FeatureScore", PValueColumnName = "PValue",
         })))],
         [Case("gaussian mixture", (ml, t) => ml.AnomalyDetection.Trainers.GaussianMixture(t.On(new GaussianMixtureOptions
         {

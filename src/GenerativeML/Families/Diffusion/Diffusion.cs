@@ -79,7 +79,7 @@ public sealed record DiffusionOptions : DenoisingOptions
 /// With <see cref="VectorOptions.ConditionColumnNames"/> it is conditional: generated rows have those columns too, with
 /// the values that are asked for, and <see cref="DiffusionSampling.GuidanceScale"/> says how much they are to count.
 /// Features can be given, too, exactly: <c>Generate(100, where: new RowCondition().Equal("Features.3", 1.5))</c>. What is
-/// generated lies within the range of the training rows.
+/// generated lies within the range of the training rows, but for what is given.
 /// </para>
 /// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
 /// <para>Added columns:</para>

@@ -18,6 +18,8 @@ public sealed class ImputingEstimator : IEstimator<ImputingTransformer>
 
     internal ImputingEstimator(Microsoft.ML.Runtime.IHostEnvironment environment, DiffusionOptions options)
     {
+        if (options.Detects)
+            throw new ArgumentException("The options name a column of a detector's, and an imputer adds none.", nameof(options));
         _trainer = new(environment, options with { NonFiniteValues = NonFiniteValues.Replace, Imputes = true });
         _column = options.FeatureColumnName;
     }

@@ -32,8 +32,8 @@ public sealed record NormalizingFlowOptions : DetectorOptions
     /// <summary>
     /// Whether each step moves all features, each by what those before it in an order say (MAF, Papamakarios 2017, with
     /// the masked networks of MADE, Germain 2015), rather than a half by what the other half says (coupling): densities
-    /// become more exact; to generate takes as many times longer as there are features, and with more than 64 of them
-    /// torch. Default: false.
+    /// become more exact; to generate takes as many times longer as there are features, and with more than 64 of them,
+    /// or more than two and splines, torch. Default: false.
     /// </summary>
     public bool Autoregressive { get; init; }
 

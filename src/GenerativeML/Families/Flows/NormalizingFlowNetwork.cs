@@ -9,8 +9,9 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, IEncoder, ISampler
 {
-    // Of wider rows the passes of an autoregressive flow that generates, one for each feature, make too large a graph.
-    private const int MostUnrolled = 64;
+    // Of wider rows the passes of an autoregressive flow that generates, one for each feature, make too large a graph; with
+    // splines, each some hundred operators, soon.
+    private const int MostUnrolled = 64, MostUnrolledSplines = 2;
 
     private static readonly float s_halfLogTwoPi = 0.5f * MathF.Log(2 * MathF.PI);
 
@@ -36,7 +37,8 @@ internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, IEncoder,
 
     public int NormalWidth => _width;
 
-    public bool SamplesByTorch => _options.Autoregressive && _width > MostUnrolled;
+    public bool SamplesByTorch =>
+        _options.Autoregressive && _width > (_spline is null ? MostUnrolled : MostUnrolledSplines);
 
     public (string Lowest, string Highest)? WholeNumbers => ("lowest", "highest");
 

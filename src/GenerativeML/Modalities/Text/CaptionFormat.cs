@@ -62,7 +62,7 @@ internal sealed record CaptionFormat(SavedTokenizer Tokenizer, int Window)
     /// <summary>Why a caption cannot be encoded.</summary>
     public string Refusal(string caption) => string.IsNullOrWhiteSpace(caption)
         ? "the caption is empty"
-        : $"the caption has {_tokenizer.Value.CountTokens(caption)} tokens, and the model reads {Window} at most";
+        : $"the caption has {_tokenizer.Value.CountTokens(caption)} tokens, and the model reads {Window} at most (option {nameof(ImageDiffusionOptions.CaptionWindow)})";
 
     /// <summary>Checks what came from a file.</summary>
     /// <exception cref="FormatException">The window is out of range, or there can be no such vocabulary.</exception>
