@@ -52,7 +52,6 @@ public class TrainedAutoencoderTests
 
     [TestMethod]
     [DataRow(60, 4, false)]
-    [DataRow(400, 8, false)]
     [DataRow(400, 8, true)]
     [DataRow(2500, 4, false)]
     public void Fresh_rows_are_flagged_at_the_contamination(int rows, int width, bool duplicated)
