@@ -6,7 +6,10 @@ internal sealed class ArrayRows(long count, int width, Func<long, int, float> va
     /// <summary>Rows whose every slot holds the row's number.</summary>
     public static ArrayRows Numbered(long count, int width = 1) => new(count, width, (i, _) => i);
 
-    public IReadOnlyList<RowField> Fields { get; } = [new RowField("x", FieldKind.Single, width)];
+    public IReadOnlyList<RowField> Fields => [new RowField("x", FieldKind.Single, width) { Image = Image }];
+
+    /// <summary>Of rows that are images: how.</summary>
+    public ImageFormat? Image { get; init; }
 
     public long? RowCount => count;
 

@@ -27,14 +27,27 @@ public sealed class ProcessMemoryTests
     }
 
     [TestMethod]
-    public void It_is_flat_while_an_autoencoder_trains()
-    {
-        var memory = new ProcessMemory();
-        var options = new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 };
-        var rows = new ArrayRows(2560, 32, (i, j) => MathF.Sin(i * (j + 1) * 0.37f));
-        VectorFit.Fit(rows, AutoencoderTrainer.Family, options, Watched(memory)).Model.Dispose();
-        memory.AssertFlat();
-    }
+    public void It_is_flat_while_an_autoencoder_trains() =>
+        AssertFlat(AutoencoderTrainer.Family, new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 });
+
+    [TestMethod]
+    [DataRow(FlowCoupling.RationalQuadraticSpline, false)]
+    [DataRow(FlowCoupling.Affine, true)]
+    public void It_is_flat_while_a_flow_trains(FlowCoupling coupling, bool autoregressive) => AssertFlat(
+        NormalizingFlowTrainer.Family,
+        new NormalizingFlowOptions { Epochs = 8, BatchSize = 64, Steps = 2, Coupling = coupling, Autoregressive = autoregressive });
+
+    [TestMethod]
+    public void It_is_flat_while_a_diffusion_model_trains() =>
+        AssertFlat(DiffusionTrainer.Family, new DiffusionOptions { Epochs = 8, BatchSize = 64, HiddenWidth = 64 });
+
+    [TestMethod]
+    public void It_is_flat_while_a_diffusion_model_of_images_trains() => AssertFlat(
+        ImageDiffusionTrainer.Family, new ImageDiffusionOptions { Epochs = 8, BatchSize = 64, Channels = 8 }, new(new(2, 4, 4)));
+
+    [TestMethod]
+    public void It_is_flat_while_a_Boltzmann_machine_trains() => AssertFlat(
+        RestrictedBoltzmannMachineTrainer.Family, new RestrictedBoltzmannMachineOptions { Epochs = 8, BatchSize = 64 });
 
     [TestMethod]
     public unsafe void A_leak_is_found()
@@ -58,6 +71,15 @@ public sealed class ProcessMemoryTests
             leaks.ForEach(Marshal.FreeHGlobal);
         }
         Assert.ThrowsExactly<AssertFailedException>(memory.AssertFlat);
+    }
+
+    // Of 2,560 rows of 32 features, 40 steps of 64 rows in each epoch.
+    private static void AssertFlat(VectorFamily family, VectorOptions options, ImageFormat? image = null)
+    {
+        var memory = new ProcessMemory();
+        var rows = new ArrayRows(2560, 32, (i, j) => MathF.Sin(i * (j + 1) * 0.37f)) { Image = image };
+        VectorFit.Fit(rows, family, options, Watched(memory)).Model.Dispose();
+        memory.AssertFlat();
     }
 
     private static TrainingContext Watched(ProcessMemory memory) => new()
