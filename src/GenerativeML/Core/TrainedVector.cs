@@ -120,11 +120,9 @@ internal sealed class TrainedVector : IDisposable
         if (Network is IDenoiser denoiser)
         {
             var draws = new SplitMix64(seed);
-            float[] drawn = DrawConditions(conditions, count, draws.Next(), where), given = [];
-            if (features is not null)
-                given = [.. Enumerable.Repeat(Scaled(features), count).SelectMany(row => row)];
+            float[] drawn = DrawConditions(conditions, count, draws.Next(), where);
             denoiser.Generate(
-                rows[..(count * Width)], drawn, count, given, draws.Next(), sampling ?? new(),
+                rows[..(count * Width)], drawn, count, features is null ? null : Scaled(features), draws.Next(), sampling ?? new(),
                 (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
             Features.Undo(rows.Span[..(count * Width)]);
             if (features is not null)
@@ -232,6 +230,16 @@ internal sealed class TrainedVector : IDisposable
     /// <summary>Lets go of what computes, and of the device's memory; what is asked for later is made again.</summary>
     public void Dispose() => _inference.Dispose();
 
+    /// <summary>Sets the features that all rows, (any × D), have, (D), NaN where they are free, to the bit.</summary>
+    public static void Replace(Span<float> rows, ReadOnlySpan<float> features)
+    {
+        for (int i = 0; i < rows.Length; i++)
+        {
+            float given = features[i % features.Length];
+            rows[i] = float.IsNaN(given) ? rows[i] : given;
+        }
+    }
+
     private static void Round(Span<float> rows, float[] lowest, float[] highest)
     {
         for (int i = 0; i < rows.Length; i++)
@@ -300,12 +308,6 @@ internal sealed class TrainedVector : IDisposable
         return scaled;
     }
 
-    // What is given stays as it is, to the bit.
-    private void Replace(Span<float> rows, float[] features)
-    {
-        for (int i = 0; i < rows.Length; i++)
-            rows[i] = float.IsNaN(features[i % Width]) ? rows[i] : features[i % Width];
-    }
 
     private static ReadOnlyMemory<float>[] Inputs(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>
         conditions.IsEmpty ? [rows] : [rows, conditions];

@@ -331,11 +331,16 @@ internal sealed class VectorCalibration(
     /// <summary>The same of <see cref="Rows"/>, which it was trained on.</summary>
     public float[][] RunOnTrained(IForwardPass pass, params int[] widths) => Run(trained, pass, widths);
 
-    /// <summary>
-    /// One over a part's usual size on ordinary rows, so that the parts of a score count alike. The median ignores
-    /// anomalies among them; a share of the mean keeps it from zero where most rows have equals.
-    /// </summary>
-    public static float PartWeight(float[] part)
+    /// <summary>Sets what each part of a score counts, <c>part_weight</c>, by the parts of ordinary rows.</summary>
+    public void SetPartWeights(float[][] parts)
+    {
+        for (int p = 0; p < parts.Length; p++)
+            Weights["part_weight"][p] = PartWeight(parts[p]);
+    }
+
+    // One over a part's usual size on ordinary rows, so that the parts of a score count alike. The median ignores
+    // anomalies among them; a share of the mean keeps it from zero where most rows have equals.
+    private static float PartWeight(float[] part)
     {
         float[] sorted = [.. part.Order()];
         double size = sorted[sorted.Length / 2] + 0.2 * part.Average(v => (double)v);

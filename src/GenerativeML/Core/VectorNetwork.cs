@@ -153,11 +153,11 @@ internal interface IDenoiser
     int GeneratedAtOnce { get; }
 
     /// <summary>
-    /// Makes rows, (count × D), of scaled conditions, (count × C), the same for the same seed. Given features,
-    /// (count × D), are standardised, and NaN where they are free; empty where all are.
+    /// Makes rows, (count × D), of scaled conditions, (count × C), the same for the same seed. Features that
+    /// all rows have, (D), are standardised, and NaN where they are free; null where all are.
     /// </summary>
     void Generate(
-        Memory<float> rows, ReadOnlyMemory<float> condition, int count, ReadOnlyMemory<float> given, ulong seed,
+        Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
         DiffusionSampling sampling, PassRunner run);
 
     /// <summary>
@@ -254,6 +254,18 @@ internal abstract class VectorNetwork(VectorInput input) : Network
 
     /// <summary>The tensors of the scaler of conditions, whose limit is the same for all.</summary>
     public static (string Mean, string Scale) ConditionScalerNames => (ConditionMean, ConditionScale);
+
+    /// <summary>
+    /// A score that is the sum of its parts, each weighed by <c>part_weight</c>: parts are by feature, (B, D), or sums, (B, 1).
+    /// </summary>
+    protected static (T Score, T? ByFeature) WeightedSum<T>(Scope<T> w, T[] parts, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T sum = parts[0] * w["part_weight"].Slice(0, 0, 1);
+        for (int p = 1; p < parts.Length; p++)
+            sum += parts[p] * w["part_weight"].Slice(0, p, 1);
+        return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
+    }
 
     /// <summary>
     /// Parts of a run, as long as each other, whose learning rate begins anew and reaches such a share of the option's.

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
@@ -21,12 +20,6 @@ internal static class AnomalyBenchmark
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-    };
-
-    private static readonly JsonSerializerOptions OptionsJson = new()
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new JsonStringEnumConverter() },
     };
 
     /// <summary>The command and its options.</summary>
@@ -102,23 +95,22 @@ internal static class AnomalyBenchmark
         }
         if (method == "vae")
         {
-            var changed = JsonSerializer.Deserialize<VaeOptions>(options, OptionsJson)!;
+            var changed = Changed<VaeOptions>();
             return (ml, rows) => ml.AnomalyDetection.Trainers.VariationalAutoencoder(changed).Fit(rows);
         }
         else
         {
-            var changed = JsonSerializer.Deserialize<AutoencoderOptions>(options, OptionsJson)!;
+            var changed = Changed<AutoencoderOptions>();
             return (ml, rows) => ml.AnomalyDetection.Trainers.Autoencoder(changed).Fit(rows);
         }
 
-        T Changed<T>() => JsonSerializer.Deserialize<T>(options, OptionsJson)!;
+        T Changed<T>() => ChosenOptions.Read<T>(options);
     }
 
     private static int Run(
         DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, Fit fit)
     {
-        FileInfo[] files = [.. folder.GetFiles("*.csv").OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
-            .Where(file => only.Length == 0 || only.Contains(Path.GetFileNameWithoutExtension(file.Name)))];
+        FileInfo[] files = LabelledTable.Files(folder, only);
         if (files.Length == 0)
         {
             Console.Error.WriteLine($"No CSV file to measure in {folder.FullName}.");

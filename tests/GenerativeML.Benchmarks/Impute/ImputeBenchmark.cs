@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -39,11 +38,8 @@ internal static class ImputeBenchmark
         };
         command.SetAction(parsed =>
         {
-            string[] wanted = parsed.GetValue(only) ?? [];
-            FileInfo[] files = [.. parsed.GetRequiredValue(data).GetFiles("*.csv")
-                .OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
-                .Where(file => wanted.Length == 0 || wanted.Contains(Path.GetFileNameWithoutExtension(file.Name)))];
-            DiffusionOptions changed = JsonSerializer.Deserialize<DiffusionOptions>(parsed.GetValue(options) ?? "{}")!;
+            FileInfo[] files = LabelledTable.Files(parsed.GetRequiredValue(data), parsed.GetValue(only) ?? []);
+            DiffusionOptions changed = ChosenOptions.Read<DiffusionOptions>(parsed.GetValue(options));
             Console.WriteLine("root mean squared error of the missing values, in deviations of their columns");
             Console.WriteLine("data set              rows features     mean     5-NN     ours   seconds");
             foreach (FileInfo file in files)

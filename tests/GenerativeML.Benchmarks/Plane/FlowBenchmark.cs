@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -18,12 +16,6 @@ internal static class FlowBenchmark
     private const int Pixels = 64, Levels = 17;
     private const double Edge = 1e-6; // as published, so that the ends of the range have a logit
 
-    private static readonly JsonSerializerOptions OptionsJson = new()
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new JsonStringEnumConverter() },
-    };
-
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
@@ -35,7 +27,7 @@ internal static class FlowBenchmark
         command.SetAction(parsed =>
         {
             float[][] train = Read(parsed.GetRequiredValue(data), "train", 1), test = Read(parsed.GetRequiredValue(data), "test", 2);
-            NormalizingFlowOptions chosen = JsonSerializer.Deserialize<NormalizingFlowOptions>(parsed.GetValue(options) ?? "{}", OptionsJson)!
+            NormalizingFlowOptions chosen = ChosenOptions.Read<NormalizingFlowOptions>(parsed.GetValue(options))
                 with { Epochs = parsed.GetValue(epochs) };
             Show("ours", () => Ours(train, test, chosen));
             if (parsed.GetValue(peer))

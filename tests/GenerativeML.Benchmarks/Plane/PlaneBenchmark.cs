@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
@@ -17,12 +15,6 @@ internal static class PlaneBenchmark
     private const int Comparisons = 20;
 
     private static readonly string[] Shapes = ["ring", "moons", "swissroll", "checkerboard"];
-
-    private static readonly JsonSerializerOptions OptionsJson = new()
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new JsonStringEnumConverter() },
-    };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -46,17 +38,15 @@ internal static class PlaneBenchmark
             {
                 for (int seed = 0; seed < parsed.GetValue(seeds); seed++)
                 {
-                    string json = parsed.GetValue(options) ?? "{}";
+                    string? json = parsed.GetValue(options);
                     if (parsed.GetValue(method) == "flow")
-                        Measure(shape, seed, NormalizingFlowTrainer.Family, Read<NormalizingFlowOptions>(json) with { ScoreColumnName = "Score" });
+                        Measure(shape, seed, NormalizingFlowTrainer.Family, ChosenOptions.Read<NormalizingFlowOptions>(json) with { ScoreColumnName = "Score" });
                     else
-                        Measure(shape, seed, DiffusionTrainer.Family, Read<DiffusionOptions>(json));
+                        Measure(shape, seed, DiffusionTrainer.Family, ChosenOptions.Read<DiffusionOptions>(json));
                 }
             }
         });
         return command;
-
-        static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, OptionsJson)!;
     }
 
     private static void Measure(string shape, int seed, VectorFamily family, VectorOptions options)

@@ -11,6 +11,13 @@ internal sealed record LabelledTable(string Name, double[][] Rows, bool[] IsAnom
     /// <summary>The number of features.</summary>
     public int Width => Rows[0].Length;
 
+    /// <summary>The tables of a folder, by name; of some names, without extension, where any are given.</summary>
+    public static FileInfo[] Files(DirectoryInfo folder, string[] only) =>
+    [
+        .. folder.GetFiles("*.csv").OrderBy(file => file.Name, StringComparer.OrdinalIgnoreCase)
+            .Where(file => only.Length == 0 || only.Contains(Path.GetFileNameWithoutExtension(file.Name))),
+    ];
+
     /// <summary>Reads a CSV file of numbers with a header.</summary>
     /// <exception cref="InvalidDataException">A row is too long, too short, or holds what is not a number.</exception>
     public static LabelledTable Read(string path)

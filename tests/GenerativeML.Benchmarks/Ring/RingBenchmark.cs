@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
@@ -16,12 +15,6 @@ internal static class RingBenchmark
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-    };
-
-    private static readonly JsonSerializerOptions OptionsJson = new()
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Converters = { new JsonStringEnumConverter() },
     };
 
     /// <summary>The command and its options.</summary>
@@ -71,7 +64,7 @@ internal static class RingBenchmark
         var ml = new MLContext(seed);
         var settings = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(changed)!;
         settings["Objective"] = JsonSerializer.SerializeToElement(objective.ToString());
-        var options = JsonSerializer.Deserialize<GanOptions>(JsonSerializer.Serialize(settings), OptionsJson)!;
+        var options = ChosenOptions.Read<GanOptions>(JsonSerializer.Serialize(settings));
         var source = new DataViewRowSource(
             VectorRows.View(ml, ring.Sample(TrainingRows, seed), width: 2), ["Features"], options.NonFiniteValues);
         var context = new TrainingContext { Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false };

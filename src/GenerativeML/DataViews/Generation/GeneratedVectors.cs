@@ -6,24 +6,34 @@ using Microsoft.ML.Data;
 namespace GenerativeML;
 
 /// <summary>The rows of one call of Generate on a generator of vectors: one seed, one condition.</summary>
-internal sealed class GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
-    : IGeneratedRows
+internal sealed class GeneratedVectors : IGeneratedRows
 {
     private const int MaxRows = 1024;
     private const int MinRows = 16;
     private const int MaxValues = 1 << 20;
 
-    private readonly float[] _given = VectorCondition.Resolve(where, state);
-    private readonly float[]? _features = VectorCondition.ResolveFeatures(where, state);
-    private readonly FeatureSampler? _sample = VectorCondition.ResolveFeatures(where, state) is { } features
-        && state.Model.Network is IConditionalSampler ? state.Model.Given(features) : null;
+    private readonly VectorModelState _state;
+    private readonly int _seed;
+    private readonly float[] _given;
+    private readonly float[]? _features;
+    private readonly FeatureSampler? _sample; // where the network has one for features that are given
 
-    public DataViewSchema Schema => schema;
+    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
+    {
+        (_state, Schema, _seed) = (state, schema, seed);
+        _given = VectorCondition.Resolve(where, state);
+        _features = VectorCondition.ResolveFeatures(where, state);
+        if (_features is not null && state.Model.Network is IConditionalSampler)
+            _sample = state.Model.Given(_features);
+        BlockRows = Math.Clamp(
+            MaxValues / state.Fields.Sum(f => f.Width), MinRows, (state.Model.Network as IDenoiser)?.GeneratedAtOnce ?? MaxRows);
+    }
 
-    public int BlockRows { get; } = Math.Clamp(
-        MaxValues / state.Fields.Sum(f => f.Width), MinRows, (state.Model.Network as IDenoiser)?.GeneratedAtOnce ?? MaxRows);
+    public DataViewSchema Schema { get; }
 
-    public IGeneratedBlock Open() => new Block(this, state, seed);
+    public int BlockRows { get; }
+
+    public IGeneratedBlock Open() => new Block(this, _state, _seed);
 
     private sealed class Block(GeneratedVectors source, VectorModelState state, int seed) : IGeneratedBlock
     {

@@ -115,20 +115,11 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         if (!_options.Detects)
             return;
         _nearest.Store(calibration, Input.Seed);
-        float[][] parts = calibration.Run(new PartsPass(this), 1, 1, 1);
-        for (int p = 0; p < parts.Length; p++)
-            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
+        calibration.SetPartWeights(calibration.Run(new PartsPass(this), 1, 1, 1));
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
-        where T : struct, ITensor<T>
-    {
-        T[] parts = Parts(w, rows.Features, byFeature);
-        T sum = parts[0] * w["part_weight"].Slice(0, 0, 1);
-        for (int p = 1; p < parts.Length; p++)
-            sum += parts[p] * w["part_weight"].Slice(0, p, 1);
-        return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
-    }
+        where T : struct, ITensor<T> => WeightedSum(w, Parts(w, rows.Features, byFeature), byFeature);
 
     // A wild feature spoils what is made of the others. So the one that fits worst is replaced by what the networks make
     // of the row without it, up to three of them, and that is taken if the other features fit far better then.

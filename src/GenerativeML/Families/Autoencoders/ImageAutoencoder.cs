@@ -197,8 +197,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         if (Detects)
             _nearest.Store(calibration, Input.Seed);
         float[][] parts = calibration.Run(new PartsPass(this), Detects ? [1, 1, 1, 1] : [1, 1]);
-        for (int p = 0; Detects && p < parts.Length; p++)
-            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
+        if (Detects)
+            calibration.SetPartWeights(parts);
         float[] peaks = [.. parts[1].Order()];
         float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)];
         calibration.Weights["map_scale"][0] = usual > 0 ? 1 / usual : 0;

@@ -170,15 +170,15 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     }
 
     public void Generate(
-        Memory<float> rows, ReadOnlyMemory<float> condition, int count, ReadOnlyMemory<float> given, ulong seed,
+        Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
         DiffusionSampling sampling, PassRunner run)
     {
         var random = new SplitMix64(seed);
         float[] level = new float[count], isKnown = new float[condition.IsEmpty ? 0 : count], mask = new float[TakesGiven ? rows.Length : 0];
         float[] other = new float[sampling.GuidanceScale is 0 or 1 ? 0 : rows.Length];
-        float[] seen = new float[given.IsEmpty || !TakesGiven ? 0 : rows.Length];
-        for (int i = 0; i < mask.Length && !given.IsEmpty; i++)
-            mask[i] = float.IsNaN(given.Span[i]) ? 0 : 1;
+        float[] seen = new float[given is null ? 0 : mask.Length];
+        for (int i = 0; i < seen.Length; i++)
+            mask[i] = float.IsNaN(given![i % Input.Width]) ? 0 : 1;
         DiffusionSampler.Run(rows, _levels.Sampling(sampling.Steps), sampling, ref random, (noisy, at, clean) =>
         {
             Array.Fill(level, at);
@@ -186,7 +186,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
             if (seen.Length > 0)
             {
                 noisy.CopyTo(seen);
-                Replace(seen, given.Span);
+                TrainedVector.Replace(seen, given);
                 visible = seen;
             }
             float scale = (float)sampling.GuidanceScale;
@@ -199,19 +199,14 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
                     with[i] = other[i] + scale * (with[i] - other[i]);
             }
             // Of a network that was not trained for it, too: what is given is known to the walk.
-            Replace(clean.Span, given.Span);
+            if (given is not null)
+                TrainedVector.Replace(clean.Span, given);
         });
 
         void Clean(bool known, ReadOnlyMemory<float> visible, Memory<float> clean)
         {
             Array.Fill(isKnown, known ? 1 : 0);
             Run(run, visible, level, condition, isKnown, mask, clean);
-        }
-
-        static void Replace(Span<float> values, ReadOnlySpan<float> by)
-        {
-            for (int i = 0; i < by.Length; i++)
-                values[i] = float.IsNaN(by[i]) ? values[i] : by[i];
         }
     }
 

@@ -175,24 +175,14 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         if (!_options.Detects)
             return;
         _nearest.Store(calibration, Input.Seed);
-        float[][] parts = calibration.Run(new PartsPass(this), [.. Enumerable.Repeat(1, PartCount)]);
-        for (int p = 0; p < parts.Length; p++)
-        {
-            // All levels together count as much as each of the two distances.
-            float share = p < _options.ScoreLevels.Count ? 1f / _options.ScoreLevels.Count : 1;
-            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]) * share;
-        }
+        calibration.SetPartWeights(calibration.Run(new PartsPass(this), [.. Enumerable.Repeat(1, PartCount)]));
+        // All levels together count as much as each of the two distances.
+        foreach (ref float weight in calibration.Weights["part_weight"].AsSpan(0, _options.ScoreLevels.Count))
+            weight *= 1f / _options.ScoreLevels.Count;
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
-        where T : struct, ITensor<T>
-    {
-        T[] parts = Parts(w, rows, byFeature);
-        T sum = parts[0] * w["part_weight"].Slice(0, 0, 1);
-        for (int p = 1; p < parts.Length; p++)
-            sum += parts[p] * w["part_weight"].Slice(0, p, 1);
-        return byFeature ? (sum.Reduce(Reduction.Sum, 1), sum) : (sum, null);
-    }
+        where T : struct, ITensor<T> => WeightedSum(w, Parts(w, rows, byFeature), byFeature);
 
     // The squared error at each level, and what the stored rows say.
     private T[] Parts<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)

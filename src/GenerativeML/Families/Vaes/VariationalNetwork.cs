@@ -136,9 +136,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         double least = MinUnitShare * usual.Average();
         for (int unit = 0; unit < usual.Length; unit++)
             unitWeight[unit] = least > MinUnitSquare ? (float)(1 / (HiddenWidth * (usual[unit] + least))) : 0;
-        float[][] parts = calibration.Run(new CalibrationPass(this, units: false), 1, 1, 1, 1);
-        for (int p = 0; p < parts.Length; p++)
-            calibration.Weights["part_weight"][p] = VectorCalibration.PartWeight(parts[p]);
+        calibration.SetPartWeights(calibration.Run(new CalibrationPass(this, units: false), 1, 1, 1, 1));
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
