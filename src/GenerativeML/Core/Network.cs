@@ -21,6 +21,12 @@ internal abstract class Network
     /// <summary>Whether the loss adds its gradients itself, in parts that need less memory.</summary>
     public virtual bool LossAddsGradients => false;
 
+    /// <summary>
+    /// Whether all stays in bfloat16 between products that are computed in it: half the memory to read and write, where
+    /// that is what most of the time goes to.
+    /// </summary>
+    public virtual bool StaysInBFloat16 => false;
+
     /// <summary>How the names of the tensors begin of which mean weights are kept; empty for all.</summary>
     public virtual string AveragedPart => "";
 
@@ -92,7 +98,10 @@ internal sealed class NetworkObjective : ITrainable
 
     public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
     {
-        _training ??= new TorchOps(_layers.Tensors) { Random = step.Random, BFloat16 = _bfloat16 };
+        _training ??= new TorchOps(_layers.Tensors)
+        {
+            Random = step.Random, BFloat16 = _bfloat16, StaysInBFloat16 = _network.StaysInBFloat16,
+        };
         IReadOnlyList<LossTerm> terms = _network.Loss(_training.Root, batch, update, step);
         _callback?.AfterLoss(update, terms);
         return terms;

@@ -51,6 +51,9 @@ internal static class VectorFit
     // Enough to see what a network of too large weights makes of rows.
     private const int CheckedRows = 64;
 
+    // Those that are made in many steps take as many passes each.
+    private const int SteppedRows = 4;
+
     // They are held in memory, so there are fewer where rows are very wide.
     private const int SampleValues = 1 << 27;
 
@@ -189,9 +192,10 @@ internal static class VectorFit
         };
         if (made.Wanted != VectorOutputs.None)
             model.Compute(VectorCalibration.ToBlock(fields, samples), rows, made);
-        float[] generated = new float[network is ISampler or IDenoiser ? rows * network.Input.Width : 0];
-        if (generated.Length > 0)
-            model.Generate(generated, new float[rows * network.Input.ConditionWidth], rows, seed: 0, []);
+        int drawn = network is IDenoiser ? Math.Min(rows, SteppedRows) : network is ISampler ? rows : 0;
+        float[] generated = new float[drawn * network.Input.Width];
+        if (drawn > 0)
+            model.Generate(generated, new float[drawn * network.Input.ConditionWidth], drawn, seed: 0, []);
         if (made.All.Append(generated).Any(values => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue)))
         {
             throw new InvalidOperationException(

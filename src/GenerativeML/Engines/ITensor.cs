@@ -205,6 +205,10 @@ internal abstract class Ops<T>
     /// <summary>A convolution, possibly in lower precision while training.</summary>
     public virtual T Conv2d(T x, T weight, T? bias, int stride, int padding) => x.Conv2d(weight, bias, stride, padding);
 
+    /// <summary>A transposed convolution, possibly in lower precision while training.</summary>
+    public virtual T ConvTranspose2d(T x, T weight, T? bias, int stride, int padding) =>
+        x.ConvTranspose2d(weight, bias, stride, padding);
+
     /// <summary>
     /// Causal self-attention with queries, keys and values of all heads side by side, (B, T, 3·heads·width) →
     /// (B, T, heads·width). With a cache, earlier tokens are attended to, too; the layer's name is that of its cache, and
@@ -266,7 +270,7 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
 
     /// <summary>A transposed convolution of (B, C, H, W).</summary>
     public T ConvTranspose2d(string layer, T x, int stride = 1, int padding = 0) =>
-        x.ConvTranspose2d(this[layer + ".weight"], Bias(layer), stride, padding);
+        Ops.ConvTranspose2d(x, this[layer + ".weight"], Bias(layer), stride, padding);
 
     /// <summary>Batch normalisation of (B, C), (M, B, C) or pictures; after training by running means.</summary>
     public T BatchNorm(string layer, T x, bool pictures = false, float epsilon = 1e-5f)

@@ -30,7 +30,10 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 
     public static TorchTensor OneIfLess(TorchTensor a, TorchTensor limit) => a.Value.lt(limit.Value).to(limit.Value.dtype);
 
-    public TorchTensor MatMul(TorchTensor other) => Value.matmul(other.Value);
+    // As autocast does it: what has been summed with numbers in full precision goes back to bfloat16.
+    public TorchTensor MatMul(TorchTensor other) => Value.dtype == other.Value.dtype
+        ? Value.matmul(other.Value)
+        : Value.to(ScalarType.BFloat16).matmul(other.Value.to(ScalarType.BFloat16));
 
     public TorchTensor Linear(TorchTensor weight, TorchTensor? bias = null)
     {
@@ -45,7 +48,7 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         layer_norm(Value, [gain.Value.size(0)], gain.Value, bias?.Value, epsilon);
 
     public TorchTensor GroupNorm(int groups, TorchTensor? gain = null, TorchTensor? bias = null, float epsilon = 1e-5f) =>
-        group_norm(Value, groups, gain?.Value, bias?.Value, epsilon);
+        group_norm(Value, groups, gain?.Value.to(Value.dtype), bias?.Value.to(Value.dtype), epsilon);
 
     public TorchTensor Conv2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
@@ -123,6 +126,9 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     /// <summary>Whether products are computed in bfloat16 while training.</summary>
     public bool BFloat16 { get; init; }
 
+    /// <summary>Whether what such products give stays in bfloat16 while training, as autocast has it.</summary>
+    public bool StaysInBFloat16 { get; init; }
+
     // In training only: what a trained model gives should not depend on how its weights were found.
     private bool Halves => BFloat16 && Training;
 
@@ -134,21 +140,14 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     public override TorchTensor Weight(string name) => weights[name];
     public override TorchTensor Constant(float value) => tensor(value, device: weights.Values.FirstOrDefault()?.device);
 
-    public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias)
-    {
-        if (!Halves)
-            return x.Linear(weight, bias);
-        TorchTensor result = Product(x, weight, (x, weight) => x.Linear(weight));
-        return bias is { } shift ? result + shift : result;
-    }
+    public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias) =>
+        Product(x, weight, bias, biasAxes: 1, (x, weight, bias) => x.Linear(weight, bias));
 
-    public override TorchTensor Conv2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding)
-    {
-        if (!Halves)
-            return x.Conv2d(weight, bias, stride, padding);
-        TorchTensor result = Product(x, weight, (x, weight) => x.Conv2d(weight, null, stride, padding));
-        return bias is { } shift ? result + shift.Reshape(-1, 1, 1) : result;
-    }
+    public override TorchTensor Conv2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding) =>
+        Product(x, weight, bias, biasAxes: 3, (x, weight, bias) => x.Conv2d(weight, bias, stride, padding));
+
+    public override TorchTensor ConvTranspose2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding) =>
+        Product(x, weight, bias, biasAxes: 3, (x, weight, bias) => x.ConvTranspose2d(weight, bias, stride, padding));
 
     public override TorchTensor Dropout(TorchTensor x, double share)
     {
@@ -185,9 +184,20 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return mixed.transpose(1, 2).reshape(batch, length, heads * width);
     }
 
-    private static TorchTensor Product(
-        TorchTensor x, TorchTensor weight, Func<TorchTensor, TorchTensor, TorchTensor> product) => product(
-            x.Value.to(ScalarType.BFloat16), weight.Value.to(ScalarType.BFloat16)).Value.to(ScalarType.Float32);
+    private TorchTensor Product(
+        TorchTensor x, TorchTensor weight, TorchTensor? bias, int biasAxes,
+        Func<TorchTensor, TorchTensor, TorchTensor?, TorchTensor> product)
+    {
+        if (!Halves)
+            return product(x, weight, bias);
+        if (StaysInBFloat16)
+            return product(Half(x), Half(weight), bias is { } some ? Half(some) : (TorchTensor?)null);
+        // Biases are added in full precision.
+        TorchTensor result = product(Half(x), Half(weight), null).Value.to(ScalarType.Float32);
+        return bias is { } shift ? result + (biasAxes == 1 ? shift : shift.Reshape(-1, 1, 1)) : result;
+
+        static TorchTensor Half(TorchTensor x) => x.Value.to(ScalarType.BFloat16);
+    }
 
     // Torch's own attention draws what it leaves out from the process's random state.
     private Tensor Attend(Tensor query, Tensor key, Tensor value, double dropout)

@@ -49,12 +49,16 @@ internal static class ImageBenchmark
                 """,
             DefaultValueFactory = _ => ["{}"],
         };
+        Option<FileInfo?> kept = new("--model")
+        {
+            Description = "Where the last run's trained model goes; one that is there already is measured instead of training.",
+        };
         Option<FileInfo?> sheet = new("--sheet") { Description = "Where to write a sheet of the last run's images." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
         family.AcceptOnlyFromAmong("vae", "gan", "diffusion");
         Command command = new("images", "Images made by a family, against real ones: distances, recall, labels, copies.")
         {
-            data, family, objective, steps, seeds, count, unconditional, peer, options, samplings, sheet, json,
+            data, family, objective, steps, seeds, count, unconditional, peer, options, samplings, kept, sheet, json,
         };
         command.SetAction(parsed =>
         {
@@ -73,9 +77,14 @@ internal static class ImageBenchmark
                 bool conditional = images.HasLabels && !parsed.GetValue(unconditional);
                 var ml = new MLContext(seed);
                 clock.Restart();
-                IDataGenerator model = Train(
-                    ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(steps), conditional,
-                    parsed.GetValue(options)!);
+                ITransformer trained = parsed.GetValue(kept) is { Exists: true } there
+                    ? ml.Model.Load(there.FullName, out _)
+                    : Train(
+                        ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(steps), conditional,
+                        parsed.GetValue(options)!);
+                if (parsed.GetValue(kept) is { Exists: false } file)
+                    ml.Model.Save(trained, images.Train.Schema, file.FullName);
+                var model = (IDataGenerator)trained;
                 double seconds = clock.Elapsed.TotalSeconds;
                 foreach (string sampling in model is DiffusionTransformer ? parsed.GetValue(samplings)! : [""])
                 {
@@ -105,20 +114,20 @@ internal static class ImageBenchmark
                         report.NearestRatio, report.JudgeAccuracy, report.JudgeFingerprint));
                 }
             }
-            if (parsed.GetValue(json) is FileInfo file)
+            if (parsed.GetValue(json) is FileInfo records)
             {
                 // NaN: of a label that no generated image has.
                 JsonSerializerOptions named = new(Json)
                 {
                     NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
                 };
-                File.WriteAllText(file.FullName, JsonSerializer.Serialize(results, named) + "\n");
+                File.WriteAllText(records.FullName, JsonSerializer.Serialize(results, named) + "\n");
             }
         });
         return command;
     }
 
-    private static IDataGenerator Train(
+    private static ITransformer Train(
         MLContext ml, ImageSet images, string family, GanObjective objective, int steps, bool conditional, string options)
     {
         const int Batch = 64;

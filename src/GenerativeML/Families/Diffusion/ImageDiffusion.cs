@@ -173,6 +173,8 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     // Of a convolution as the product that it is.
     public override int WidestLayer => 3 * 3 * _config.Channels.Max();
 
+    public override bool StaysInBFloat16 => true;
+
     public override int PositionsPerRow => _config.Sizes[0].Height * _config.Sizes[0].Width;
 
     // As measured on small networks: about thirty numbers for each channel of a block at each place.
