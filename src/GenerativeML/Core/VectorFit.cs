@@ -95,7 +95,7 @@ internal static class VectorFit
                     .WithDegreeOfParallelism(together ? Math.Clamp(torch.get_num_threads(), 1, plan.Folds) : 1)
                     .Select(fold => Train(
                         plan.Training(fold), plan.HeldBack(fold), family, partly,
-                        context with { Warning = null, Progress = progress?.Next() })),
+                        context with { Warning = null, Progress = progress?.Next() }, isKept: false)),
             ];
             // All of them weigh alike: weights of their own, by few rows each, would spread what their rows score.
             foreach (string name in whole.Model.Network.CalibratedTensors)
@@ -134,9 +134,10 @@ internal static class VectorFit
         }
     }
 
-    /// <summary>Trains on all of some rows, and calibrates by others.</summary>
+    /// <summary>Trains on all of some rows, and calibrates by others, a model that is kept or one that only scores those.</summary>
     private static VectorFitResult Train(
-        IRowSource source, IRowSource? heldBack, VectorFamily family, VectorOptions options, TrainingContext context)
+        IRowSource source, IRowSource? heldBack, VectorFamily family, VectorOptions options, TrainingContext context,
+        bool isKept = true)
     {
         using IDisposable running = RunningComputations.Enter();
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
@@ -168,7 +169,8 @@ internal static class VectorFit
                 ? samples
                 : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed), cancellation);
             network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
-            CheckOutputs(trained, options.Columns, source.Fields, samples);
+            if (isKept)
+                CheckOutputs(trained, options.Columns, source.Fields, samples);
             return new(trained, options, extra, fresh);
         }
         finally
@@ -196,15 +198,20 @@ internal static class VectorFit
         float[] generated = new float[drawn * network.Input.Width];
         if (drawn > 0)
             model.Generate(generated, new float[drawn * network.Input.ConditionWidth], drawn, seed: 0, []);
-        if (made.All.Append(generated).Any(values => values.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue)))
+        Array.ForEach([.. made.All, generated], CheckFinite);
+
+        float[] Wanted(bool wanted, int width, VectorOutputs output) =>
+            new float[wanted && !network.RequiresTorch(output) ? rows * width : 0];
+    }
+
+    private static void CheckFinite(Memory<float> made)
+    {
+        if (made.Span.ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
         {
             throw new InvalidOperationException(
                 "Training diverged: what the network makes of rows became NaN or infinite. "
                 + "Lower LearningRate, or look for extreme values in the data.");
         }
-
-        float[] Wanted(bool wanted, int width, VectorOutputs output) =>
-            new float[wanted && !network.RequiresTorch(output) ? rows * width : 0];
     }
 
     private static RowStatistics Statistics(
@@ -290,6 +297,7 @@ internal static class VectorFit
             float[] some = new float[fit.Fresh[0].Count];
             fit.Model.Compute(
                 VectorCalibration.ToBlock(source.Fields, fit.Fresh), some.Length, new VectorResults { Score = some });
+            CheckFinite(some);
             scores.AddRange(some);
         }
         return new(scores);

@@ -17,9 +17,11 @@ namespace GenerativeML.Tests.Conformance;
 [DoNotParallelize]
 public sealed partial class EstimatorConformance
 {
-    private const int Rows = 60;
+    private const int Rows = 60, ContextSeed = 3;
 
-    private readonly MLContext _ml = new(seed: 3);
+    private static readonly Dictionary<string, ITransformer> s_trained = [];
+
+    private readonly MLContext _ml = new(ContextSeed);
 
     public static IEnumerable<object[]> Families =>
         All.Where(family => ConformanceCase.IsWanted(family[0].ToString()!));
@@ -135,10 +137,10 @@ public sealed partial class EstimatorConformance
         TableView data = ConformanceData.Table(Rows);
         IEstimator<ITransformer> estimator = family.Make(_ml, new());
         string[] promised = SchemaTests.Describe(estimator.GetOutputSchema(SchemaTests.Shape(data.Schema)));
-        using var fitted = new Fitted(estimator, data);
-        DataViewSchema delivered = fitted.Transformer.GetOutputSchema(data.Schema);
+        ITransformer trained = Trained(family);
+        DataViewSchema delivered = trained.GetOutputSchema(data.Schema);
         CollectionAssert.AreEquivalent(promised, SchemaTests.Describe(SchemaTests.Shape(delivered)));
-        Assert.AreEqual(delivered.ToString(), fitted.Transformer.Transform(data).Schema.ToString());
+        Assert.AreEqual(delivered.ToString(), trained.Transform(data).Schema.ToString());
         foreach (DataViewSchema.Column vector in delivered.Skip(data.Schema.Count).Where(c => c.Type is VectorDataViewType))
         {
             VBuffer<ReadOnlyMemory<char>> names = default;
@@ -155,8 +157,8 @@ public sealed partial class EstimatorConformance
     public void A_wrong_input_is_refused_everywhere_and_named(ConformanceCase family)
     {
         IEstimator<ITransformer> estimator = family.Make(_ml, new());
-        using var fitted = new Fitted(estimator, ConformanceData.Table(Rows));
-        using var loaded = new Fitted(Reload(fitted.Transformer));
+        ITransformer trained = Trained(family);
+        using var loaded = new Fitted(Reload(trained));
         IDataView[] wrong = family.Input == "Text"
             ?
             [
@@ -191,7 +193,7 @@ public sealed partial class EstimatorConformance
             wrong = [.. wrong, new TableView(3).AddVector("Text", 4, _ => new float[4])];
         foreach (IDataView input in wrong)
         {
-            foreach (ITransformer transformer in new[] { fitted.Transformer, loaded.Transformer })
+            foreach (ITransformer transformer in new[] { trained, loaded.Transformer })
             {
                 Refuses(() => transformer.GetOutputSchema(input.Schema));
                 Refuses(() => transformer.Transform(input));
@@ -214,11 +216,10 @@ public sealed partial class EstimatorConformance
         _ = new Random().Next();
         torch.manual_seed(99);
         using var second = new Fitted(estimator, data);
-        using var other = new Fitted(family.Make(_ml, new() { Seed = 6 }), data);
         CollectionAssert.AreEqual(before, ViewRows.Read(data));
         string[] scored = ViewRows.Read(first.Transformer.Transform(data));
         CollectionAssert.AreEqual(scored, ViewRows.Read(second.Transformer.Transform(data)));
-        CollectionAssert.AreNotEqual(scored, ViewRows.Read(other.Transformer.Transform(data)), "the seed is not used");
+        CollectionAssert.AreNotEqual(scored, ViewRows.Read(Trained(family).Transform(data)), "the seed is not used");
         Assert.AreEqual(0, data.OpenCursors);
     }
 
@@ -227,21 +228,20 @@ public sealed partial class EstimatorConformance
     public void Without_a_seed_the_contexts_seed_decides(ConformanceCase family)
     {
         TableView data = ConformanceData.Table(Rows);
-        using var a = new Fitted(family.Make(new MLContext(11), new()), data);
-        using var b = new Fitted(family.Make(new MLContext(11), new()), data);
-        using var c = new Fitted(family.Make(new MLContext(12), new()), data);
-        string[] scored = ViewRows.Read(a.Transformer.Transform(data));
-        CollectionAssert.AreEqual(scored, ViewRows.Read(b.Transformer.Transform(data)));
-        CollectionAssert.AreNotEqual(scored, ViewRows.Read(c.Transformer.Transform(data)));
+        using var same = new Fitted(family.Make(new MLContext(ContextSeed), new()), data);
+        using var other = new Fitted(family.Make(new MLContext(12), new()), data);
+        string[] scored = ViewRows.Read(Trained(family).Transform(data));
+        CollectionAssert.AreEqual(scored, ViewRows.Read(same.Transformer.Transform(data)));
+        CollectionAssert.AreNotEqual(scored, ViewRows.Read(other.Transformer.Transform(data)));
     }
 
     [TestMethod]
     [DynamicData(nameof(Families))]
     public void Rows_out_equal_rows_in_through_cursors_sets_shuffles_and_column_subsets(ConformanceCase family)
     {
-        using var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows));
+        ITransformer trained = Trained(family);
         TableView data = ConformanceData.Table(1500);
-        IDataView view = fitted.Transformer.Transform(data);
+        IDataView view = trained.Transform(data);
         DataViewSchema.Column[] all = ViewRows.Columns(view.Schema);
         string[] expected = ViewRows.Read(view);
         Assert.HasCount(1500, expected);
@@ -295,14 +295,14 @@ public sealed partial class EstimatorConformance
         IEstimator<ITransformer> estimator = family.Make(_ml, new());
         if (estimator.GetOutputSchema(SchemaTests.Shape(ConformanceData.Table(1).Schema)).All(c => c.Name != "PredictedLabel"))
             return; // no detector
-        using var fitted = new Fitted(estimator, ConformanceData.Table(Rows));
-        byte[] saved = Save(fitted.Transformer);
+        ITransformer trained = Trained(family);
+        byte[] saved = Save(trained);
         float[] known = [];
         Edit(saved, options => known = [.. options["calibration"]!.AsArray().Select(score => (float)score!)]);
         Assert.IsGreaterThan(10, known.Length);
 
         const int Fresh = 200;
-        IDataView scored = fitted.Transformer.Transform(_ml.Data.SkipRows(ConformanceData.Table(Rows + Fresh), Rows));
+        IDataView scored = trained.Transform(_ml.Data.SkipRows(ConformanceData.Table(Rows + Fresh), Rows));
         float[][] rows = Values(scored, ["Score", "PValue"]);
         bool[] labels = [.. scored.GetColumn<bool>("PredictedLabel")];
         for (int row = 0; row < Fresh; row++)
@@ -315,7 +315,7 @@ public sealed partial class EstimatorConformance
         if (family.Input == "Features")
         {
             TableView unknown = ConformanceData.Table(1, spoil: (_, v) => v[1] = float.NaN);
-            Assert.IsTrue(float.IsNaN(Values(fitted.Transformer.Transform(unknown), ["PValue"])[0][0]));
+            Assert.IsTrue(float.IsNaN(Values(trained.Transform(unknown), ["PValue"])[0][0]));
         }
         // A file of before there were p-values has no such column; one that has lost its scores is refused.
         byte[] lost = Edit(saved, options => options.Remove("calibration"));
@@ -333,7 +333,7 @@ public sealed partial class EstimatorConformance
     {
         // Engines and chains dispose what they were given; a service goes on using it.
         TableView data = ConformanceData.Table(Rows);
-        using var fitted = new Fitted(family.Make(_ml, new()), data);
+        using var fitted = new Fitted(Reload(Trained(family)));
         IDataView view = fitted.Transformer.Transform(data);
         string[] before = ViewRows.Read(view);
         for (int i = 0; i < 2; i++)
@@ -347,7 +347,7 @@ public sealed partial class EstimatorConformance
     [DynamicData(nameof(VectorFamilies))]
     public void An_ONNX_file_gives_what_Transform_gives(ConformanceCase family)
     {
-        using var fitted = new Fitted(family.Make(_ml, new()), ConformanceData.Table(Rows));
+        ITransformer trained = Trained(family);
         // Far values, too, that the scaler treats by their logarithm, and missing ones.
         TableView data = ConformanceData.Table(1000, spoil: (row, v) => v[row % 4] = row switch
         {
@@ -356,13 +356,13 @@ public sealed partial class EstimatorConformance
         if (family.IsPlain || family.Name == "gan with latent search")
         {
             StringAssert.Contains(
-                Assert.Throws<NotSupportedException>(() => fitted.Transformer.SaveOnnx("none.onnx")).Message,
+                Assert.Throws<NotSupportedException>(() => trained.SaveOnnx("none.onnx")).Message,
                 family.IsPlain ? "ONNX" : "'Score'");
             return;
         }
-        IDataView view = fitted.Transformer.Transform(data);
+        IDataView view = trained.Transform(data);
         Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(
-            fitted.Transformer, null, 1000, (name, _) => OnnxFiles.Column(data, name));
+            trained, null, 1000, (name, _) => OnnxFiles.Column(data, name));
         string[] added = [.. view.Schema.Skip(data.Schema.Count).Select(c => c.Name)];
         Assert.HasCount(added.Length, outputs);
         foreach (string column in added)
@@ -395,6 +395,22 @@ public sealed partial class EstimatorConformance
     private static object Case(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make, string input = "Features",
         bool isPlain = false) => new ConformanceCase(name, make) { Input = input, IsPlain = isPlain };
+
+    [ClassCleanup]
+    public static void DisposeTrained()
+    {
+        foreach (ITransformer transformer in s_trained.Values)
+            ((IDisposable)transformer).Dispose();
+        s_trained.Clear();
+    }
+
+    /// <summary>A family trained on the usual rows: one for all tests that leave it as it is.</summary>
+    private static ITransformer Trained(ConformanceCase family)
+    {
+        if (!s_trained.TryGetValue(family.Name, out ITransformer? trained))
+            s_trained[family.Name] = trained = family.Make(new(ContextSeed), new()).Fit(ConformanceData.Table(Rows));
+        return trained;
+    }
 
     private ITransformer Reload(ITransformer transformer) => Load(Save(transformer));
 

@@ -5,7 +5,7 @@ namespace GenerativeML.Tests;
 [TestClass]
 public sealed class KilledRunTests : IDisposable
 {
-    private const int Kills = 12; // each way of reading rows: 24 in all
+    private const int Kills = 4; // each way of reading rows
 
     private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
 
