@@ -97,6 +97,13 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     protected abstract T Predict<T>(Scope<T> w, NoisyRows<T> rows)
         where T : struct, ITensor<T>;
 
+    /// <summary>
+    /// What an imputer sees in the place of noise where rows (B, D) are not given, and hold zeros. Training says what they
+    /// are, <paramref name="whole"/>. Default: zeros.
+    /// </summary>
+    protected virtual T Guess<T>(Scope<T> w, T rows, T isGiven, T? whole)
+        where T : struct, ITensor<T> => rows * 0f;
+
     /// <summary>The network's layers.</summary>
     protected abstract void DeclareLayers(Layers layers);
 
@@ -117,6 +124,8 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
+        if (options.Imputes)
+            return ImputingLoss(step);
         (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
         long rows = step.Rows.shape[0];
         TorchTensor level = _levels.Draw(random, rows, options.Detects), noise = random.Normal(step.Rows.shape);
@@ -126,13 +135,13 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         TorchTensor noisy = x + noise * level;
         if (TakesGiven)
         {
-            torch.Tensor gives = random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5);
+            torch.Tensor gives = random.Bernoulli([rows, 1], 0.5);
             torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare).mul_(gives);
             TorchTensor isGiven = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
             // In half of these rows all else is noise: what is given has to say what there is to be said. Scores ask for
             // less noise, and take all there is to learn of it.
-            if (options.Imputes || !options.Detects)
-                level += (_levels.Most - level) * (TorchTensor)gives.mul_(random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5));
+            if (!options.Detects)
+                level += (_levels.Most - level) * (TorchTensor)gives.mul_(random.Bernoulli([rows, 1], 0.5));
             noisy = x + noise * level * (1 - isGiven);
             if (step.Missing is { } m)
             {
@@ -155,19 +164,49 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         return [new LossTerm("denoising", error.Value.mean())];
     }
 
+    // The error of what is told of features that are there, and are hidden.
+    private IReadOnlyList<LossTerm> ImputingLoss(VectorStep step)
+    {
+        (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
+        long rows = step.Rows.shape[0];
+        TorchTensor? condition = step.Inputs.Condition;
+        TorchTensor? known = condition is null ? default(TorchTensor?) : random.Bernoulli([rows, 1], 1 - options.ConditionDropout);
+        torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare);
+        TorchTensor given = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
+        TorchTensor there = step.Missing is { } missing ? 1 - new TorchTensor(missing) : given * 0f + 1f;
+        given *= there;
+        TorchTensor made = Expected(step.Weights, x * given, given, condition, known, whole: x * there);
+        return [new LossTerm("imputing", ((made - x).Apply(Function.Square) * (there - given)).Value.mean())];
+    }
+
+    // What rows (B, D) with zeros where they are not given are, by what is given.
+    private T Expected<T>(Scope<T> w, T rows, T isGiven, T? condition, T? known, T? whole)
+        where T : struct, ITensor<T>
+    {
+        T level = rows.Slice(1, 0, 1) * 0f + _levels.Most;
+        T guess = Guess(w, rows, isGiven, whole) * (1f - isGiven);
+        return Clean(w, rows + guess * _levels.Most, level, condition, known, isGiven);
+    }
+
     /// <summary>Rows with noise of a level, (B, D) and (B, 1) → what they are without, (B, D), within the range of training rows.</summary>
     public T Denoise<T>(Scope<T> w, T noisy, T level, T? condition, T? known, T? given)
         where T : struct, ITensor<T>
+        => InRange(w, Clean(w, noisy, level, condition, known, given));
+
+    private T Clean<T>(Scope<T> w, T noisy, T level, T? condition, T? known, T? given)
+        where T : struct, ITensor<T>
     {
         T made = PredictScaled(w, noisy, level, condition, known, given), signal = Signal(level);
-        T clean = options.Target switch
+        return options.Target switch
         {
             PredictionTarget.Noise => noisy - made * level,
             PredictionTarget.Sample => made,
             _ => (noisy * signal - made * level) * signal,
         };
-        return -T.Max(-T.Max(clean, w["least"]), -w["most"]);
     }
+
+    private static T InRange<T>(Scope<T> w, T rows)
+        where T : struct, ITensor<T> => -T.Max(-T.Max(rows, w["least"]), -w["most"]);
 
     public void Generate(
         Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
@@ -214,9 +253,8 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         Memory<float> rows, ReadOnlyMemory<float> isGiven, ReadOnlyMemory<float> condition, ReadOnlyMemory<float> isKnown,
         Memory<float> expected, PassRunner run)
     {
-        float[] level = new float[rows.Length / Input.Width];
-        Array.Fill(level, _levels.Most);
-        Run(run, rows, level, condition, isKnown, isGiven, expected);
+        bool conditional = Input.ConditionWidth > 0;
+        run("expect", () => new ExpectPass(this, conditional), conditional ? [rows, isGiven, condition, isKnown] : [rows, isGiven], [expected]);
     }
 
     private void Run(
@@ -242,6 +280,17 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         if (condition is { } all && known is { } whether)
             condition = all * whether;
         return Predict(w, new NoisyRows<T>(scaled, level.Apply(Function.Log), condition, known, given));
+    }
+
+    /// <summary>The means of what is not given as a forward pass.</summary>
+    private sealed class ExpectPass(DenoisingNetwork network, bool conditional) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+        [
+            InRange(w, network.Expected(
+                w, inputs[0], inputs[1], conditional ? inputs[2] : null, conditional ? inputs[3] : null, whole: null)),
+        ];
     }
 
     /// <summary>The taking away of noise as a forward pass.</summary>

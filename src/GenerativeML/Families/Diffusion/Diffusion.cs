@@ -20,8 +20,9 @@ public sealed record DiffusionOptions : DenoisingOptions
 
     /// <summary>
     /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
-    /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128. A saved
-    /// model holds these rows. Zero, and with condition columns: none. At most 10,000. Default 2048.
+    /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128; or that one
+    /// that imputes keeps, to begin with what rows alike have in the place of missing values. A saved model holds these rows.
+    /// Zero, and of a model that scores with condition columns: none. At most 10,000. Default 2048.
     /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
@@ -43,7 +44,7 @@ public sealed record DiffusionOptions : DenoisingOptions
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
-        ReferenceRows = Detects && rows.Input.ConditionWidth == 0 ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+        ReferenceRows = Imputes || Detects && rows.Input.ConditionWidth == 0 ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
         HiddenWidth = HiddenWidth ?? (Detects ? 128 : 256),
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 1e-3,
@@ -116,13 +117,15 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
     private readonly DiffusionOptions _options;
     private readonly NoiseEmbedding _level;
     private readonly NearestRows _nearest;
-
+    private readonly NeighbourMeans? _neighbours; // of a model that imputes
     public DiffusionNetwork(DiffusionOptions options, VectorInput input)
         : base(options, input)
     {
         _options = options;
         _level = new("level", LogLevels.Least, LogLevels.Most, options.HiddenWidth!.Value);
         _nearest = new(options.ReferenceRows, input.Width);
+        if (!options.Detects && options.ReferenceRows > 0)
+            _neighbours = new(options.ReferenceRows, input.Width);
     }
 
     public override int WidestLayer => _options.HiddenWidth!.Value;
@@ -141,7 +144,14 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         }
         // It begins as if there were nothing to tell, whatever the level.
         Array.Clear(weights["output.weight"]);
-        Array.Clear(weights["linear.weight"]);
+        float[] linear = weights["linear.weight"];
+        Array.Clear(linear);
+        if (_neighbours is null)
+            return;
+        _neighbours.Store(weights, scaler, rows.Samples[0], _options.MarksMissing ? rows.Samples[^1] : null, Input.Seed);
+        // What rows alike say is right until it learns better.
+        for (int j = 0; j < Input.Width; j++)
+            linear[j * (linear.Length / Input.Width) + j] = 1;
     }
 
     protected override void DeclareLayers(Layers layers)
@@ -159,6 +169,7 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         layers.LayerNorm("norm", width);
         layers.Linear("output", width, Input.Width);
         layers.Buffer("feature_mask", Input.Width); // zero where a feature is constant: what is made of it is no evidence
+        _neighbours?.Declare(layers);
         if (!_options.Detects)
             return;
         layers.Buffer("score_noise", _options.ScoreNoise * _options.ScoreLevels.Count, Input.Width);
@@ -218,6 +229,10 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
             where T : struct, ITensor<T> =>
             network.Parts(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null), byFeature: false);
     }
+
+    protected override T Guess<T>(Scope<T> w, T rows, T isGiven, T? whole)
+        where T : struct =>
+        _neighbours is null ? base.Guess(w, rows, isGiven, whole) : _neighbours.Mean(w, rows, isGiven, whole);
 
     protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
     {
