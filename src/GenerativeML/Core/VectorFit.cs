@@ -268,7 +268,20 @@ internal static class VectorFit
 
         TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
             options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
-            [("family", network.GetType().Name), ("input", network.Input), .. more]) with { Phases = network.Phases };
+            [
+                ("family", network.GetType().Name), ("input", network.Input with { ConditionCaptions = [] }),
+                .. Captions(network.Input), .. more,
+            ]) with { Phases = network.Phases };
+    }
+
+    // A vocabulary is known by its fingerprint: whole, it would fill the message that says that a checkpoint is another's.
+    private static (string, object?)[] Captions(VectorInput input)
+    {
+        if (input.ConditionCaptions.Count == 0)
+            return [];
+        var fingerprint = new Fingerprint();
+        fingerprint.Add(JsonSerializer.Serialize(input.ConditionCaptions, ModelJson.Options));
+        return [("fingerprint of how captions are read", fingerprint.ToString())];
     }
 
     // The samples of all fields are of the same rows: they draw the same numbers.

@@ -18,11 +18,15 @@ internal sealed class GeneratedVectors : IGeneratedRows
     private readonly float[]? _features;
     private readonly FeatureSampler? _sample; // where the network has one for features that are given
 
-    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
+    /// <summary>Rows that meet a condition, and have some features, (D), as they are given, NaN where they are free; null: none.</summary>
+    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where, float[]? features = null)
     {
         (_state, Schema, _seed) = (state, schema, seed);
         _given = VectorCondition.Resolve(where, state);
         _features = VectorCondition.ResolveFeatures(where, state);
+        if (_features is not null && features is not null)
+            throw new ArgumentException($"The condition {where} names features, and they are given beside it.", nameof(where));
+        _features ??= features;
         if (_features is not null && state.Model.Network is IConditionalSampler)
             _sample = state.Model.Given(_features);
         BlockRows = Math.Clamp(

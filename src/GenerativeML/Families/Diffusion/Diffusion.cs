@@ -144,14 +144,8 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         }
         // It begins as if there were nothing to tell, whatever the level.
         Array.Clear(weights["output.weight"]);
-        float[] linear = weights["linear.weight"];
-        Array.Clear(linear);
-        if (_neighbours is null)
-            return;
-        _neighbours.Store(weights, scaler, rows.Samples[0], _options.MarksMissing ? rows.Samples[^1] : null, Input.Seed);
-        // What rows alike say is right until it learns better.
-        for (int j = 0; j < Input.Width; j++)
-            linear[j * (linear.Length / Input.Width) + j] = 1;
+        Array.Clear(weights["linear.weight"]);
+        _neighbours?.Store(weights, scaler, rows.Samples[0], _options.MarksMissing ? rows.Samples[^1] : null, Input.Seed);
     }
 
     protected override void DeclareLayers(Layers layers)
