@@ -344,6 +344,10 @@ internal sealed class VectorCalibration(
     /// <summary>The same of <see cref="Rows"/>, which it was trained on.</summary>
     public float[][] RunOnTrained(IForwardPass pass, params int[] widths) => Run(trained, pass, widths);
 
+    /// <summary>Computes something of other rows, and of what is said beside them.</summary>
+    public float[][] Run(IForwardPass pass, float[] rows, float[] beside, int count, int[] widths) =>
+        model.Run(pass, rows, beside, count, widths);
+
     /// <summary>Sets what each part of a score counts, <c>part_weight</c>, by the parts of ordinary rows.</summary>
     public void SetPartWeights(float[][] parts)
     {

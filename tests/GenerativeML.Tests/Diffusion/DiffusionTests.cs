@@ -32,20 +32,6 @@ public class DiffusionTests
     }
 
     [TestMethod]
-    public void The_loss_of_an_imputer_moves_every_parameter_too()
-    {
-        var options = new DiffusionOptions { HiddenWidth = 3, Blocks = 1, Target = PredictionTarget.Sample, Imputes = true, ReferenceRows = 2 };
-        LossGradients.Check(new DiffusionNetwork(options, new VectorInput { Width = 3, ConditionWidths = [2], ConditionRows = 4 }), weights: w =>
-        {
-            Array.Fill(w["input_scale"], 1);
-            float[] memory = [1, 0, -1, 0.5f, 2, 0], there = [1, 1, 1, 1, 1, 0];
-            memory.CopyTo(w["memory"].AsSpan());
-            there.CopyTo(w["memory_there"].AsSpan());
-            new NoiseEmbedding("level", MathF.Log(0.002f), MathF.Log(80), 3).Initialize(w);
-        });
-    }
-
-    [TestMethod]
     public void Means_of_neighbours_are_those_of_a_loop_over_the_rows_and_leave_out_the_row_itself()
     {
         const int Width = 3, Stored = 5;
@@ -156,6 +142,17 @@ public class DiffusionTests
         Assert.AreEqual(0, made.Average(row => (double)row[2]), 0.5); // independent of the first: mean 0, deviation 2
         StringAssert.Contains(Assert.Throws<ArgumentException>(
             () => model.Generate(1, 0, new RowCondition().Equal("Features.3", 1))).Message, "Features.3");
+
+        // From noise of eighty deviations, step by step, to what is generated.
+        model.Sampling = new() { Steps = 6 };
+        var where = new RowCondition().Equal("Features.0", Given);
+        IReadOnlyList<float[]> steps = model.GenerateSteps(200, 5, where);
+        Assert.HasCount(7, steps);
+        CollectionAssert.AreEqual(Vectors(model.Generate(200, 5, where)).SelectMany(row => row).ToArray(), steps[^1]);
+        Assert.AreEqual(80 * 0.02, Deviation([.. steps[0].Chunk(3)], 1), 0.3);
+        Assert.IsLessThan(Deviation([.. steps[2].Chunk(3)], 1), Deviation([.. steps[4].Chunk(3)], 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.GenerateSteps(0));
+        CollectionAssert.AreEqual(steps[^1], Vectors(model.Inpaint([Given, float.NaN, float.NaN], 200, 5)).SelectMany(row => row).ToArray());
 
         float[][] holed = [[107.5f, float.NaN, 1], [float.NaN, -3, float.PositiveInfinity], [100, -3, 0]];
         using ImputingTransformer imputer = model.ToImputer();

@@ -109,7 +109,7 @@ public sealed class ImageDiffusionTests
         static byte[] Greys(int i) => [.. Enumerable.Range(0, 16).Select(p => (byte)((i % 2 == 0 ? 40 : 200) + (7 * i + 3 * p) % 11))];
         using DiffusionTransformer model = _ml.Generative.ImageDiffusion(new ImageDiffusionOptions
         {
-            FeatureColumnName = "Image", Channels = 8, ChannelMultipliers = [1], BatchSize = 25, Epochs = 40,
+            FeatureColumnName = "Image", ImageShape = new(1, 4, 4), Channels = 8, ChannelMultipliers = [1], BatchSize = 25, Epochs = 40,
             LearningRate = 5e-3, WeightAverageDecay = 0.98, Sampling = new() { Steps = 8 },
         }).Fit(_ml.Data.LoadFromEnumerable(Enumerable.Range(0, 100).Select(i => new SmallPicture { Image = TestImages.Grey(4, Greys(i)) })));
 

@@ -37,6 +37,20 @@ internal sealed class GeneratedVectors : IGeneratedRows
 
     public int BlockRows { get; }
 
+    /// <summary>The first rows as they are before the first step and after each, (rows × D), of a network that makes them so.</summary>
+    public IReadOnlyList<float[]> Steps(int rows)
+    {
+        if (rows < 1 || rows > BlockRows)
+            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; 1 to {BlockRows} are shown at once.");
+        var steps = new List<float[]>();
+        float[] made = new float[rows * _state.Fields[0].Width], conditions = new float[rows * _state.Fields.Skip(1).Sum(f => f.Width)];
+        _state.Model.Generate(
+            made, conditions, rows, SplitMix64.Derive(_seed, RandomPurpose.Generation, 0), _given, _features,
+            (_state.Options as DenoisingOptions)?.Sampling, steps.Add);
+        steps[^1] = made; // exactly: what is given, and what lies far out
+        return steps;
+    }
+
     public IGeneratedBlock Open() => new Block(this, _state, _seed);
 
     private sealed class Block(GeneratedVectors source, VectorModelState state, int seed) : IGeneratedBlock

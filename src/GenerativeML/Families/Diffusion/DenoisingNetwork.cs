@@ -104,11 +104,16 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         where T : struct, ITensor<T>;
 
     /// <summary>
-    /// What rows (B, D) with zeros where they are not given are likely to be, to which the network adds what it knows
-    /// better. Training says what they are, <paramref name="whole"/>. Default: zeros.
+    /// What rows (B, D) with zeros where they are not given are, by what the network says they are and whatever else the
+    /// family knows. Default: the former.
     /// </summary>
-    protected virtual T Guess<T>(Scope<T> w, T rows, T isGiven, T? whole)
-        where T : struct, ITensor<T> => rows * 0f;
+    protected virtual T Weigh<T>(Scope<T> w, T expected, T rows, T isGiven)
+        where T : struct, ITensor<T> => expected;
+
+    /// <summary>What the network says that rows (B, D) with zeros where they are not given are.</summary>
+    protected T Expected<T>(Scope<T> w, T rows, T isGiven, T? condition, T? known)
+        where T : struct, ITensor<T> =>
+        Denoise(w, rows, rows.Slice(1, 0, 1) * 0f + _levels.Most, condition, known, isGiven);
 
     /// <summary>The network's layers.</summary>
     protected abstract void DeclareLayers(Layers layers);
@@ -130,8 +135,6 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
-        if (options.Imputes)
-            return ImputingLoss(step);
         (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
         long rows = step.Rows.shape[0];
         TorchTensor level = _levels.Draw(random, rows, options.Detects), noise = random.Normal(step.Rows.shape);
@@ -141,13 +144,13 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         TorchTensor noisy = x + noise * level;
         if (TakesGiven)
         {
-            torch.Tensor gives = random.Bernoulli([rows, 1], 0.5);
+            torch.Tensor gives = random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5);
             torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare).mul_(gives);
             TorchTensor isGiven = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
             // In half of these rows all else is noise: what is given has to say what there is to be said. Scores ask for
             // less noise, and take all there is to learn of it.
-            if (!options.Detects)
-                level += (_levels.Most - level) * (TorchTensor)gives.mul_(random.Bernoulli([rows, 1], 0.5));
+            if (options.Imputes || !options.Detects)
+                level += (_levels.Most - level) * (TorchTensor)gives.mul_(random.Bernoulli([rows, 1], options.Imputes ? 1 : 0.5));
             noisy = x + noise * level * (1 - isGiven);
             if (step.Missing is { } m)
             {
@@ -170,55 +173,23 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         return [new LossTerm("denoising", error.Value.mean())];
     }
 
-    // The error of what is told of features that are there, and are hidden.
-    private IReadOnlyList<LossTerm> ImputingLoss(VectorStep step)
-    {
-        (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
-        long rows = step.Rows.shape[0];
-        TorchTensor? condition = step.Inputs.Condition;
-        TorchTensor? known = condition is null ? default(TorchTensor?) : random.Bernoulli([rows, 1], 1 - options.ConditionDropout);
-        torch.Tensor share = random.Uniform([rows, 1], 0, options.LargestGivenShare);
-        TorchTensor given = random.Uniform(step.Rows.shape, 0, 1).lt(share).to(torch.ScalarType.Float32);
-        TorchTensor there = step.Missing is { } missing ? 1 - new TorchTensor(missing) : given * 0f + 1f;
-        given *= there;
-        // Noise where nothing is given keeps rows from being learned by heart.
-        TorchTensor noise = random.Normal(step.Rows.shape);
-        TorchTensor noisy = x * given + noise * (1f - given) * _levels.Most;
-        TorchTensor made = Expected(step.Weights, noisy, given, condition, known, whole: x * there);
-        return [new LossTerm("imputing", ((made - x).Apply(Function.Square) * (there - given)).Value.mean())];
-    }
-
-    // What rows (B, D) are by what is given of them; elsewhere they hold noise of the highest level, or zeros.
-    private T Expected<T>(Scope<T> w, T rows, T isGiven, T? condition, T? known, T? whole)
-        where T : struct, ITensor<T>
-    {
-        T level = rows.Slice(1, 0, 1) * 0f + _levels.Most;
-        return Guess(w, rows * isGiven, isGiven, whole) + Clean(w, rows, level, condition, known, isGiven);
-    }
-
     /// <summary>Rows with noise of a level, (B, D) and (B, 1) → what they are without, (B, D), within the range of training rows.</summary>
     public T Denoise<T>(Scope<T> w, T noisy, T level, T? condition, T? known, T? given)
         where T : struct, ITensor<T>
-        => InRange(w, Clean(w, noisy, level, condition, known, given));
-
-    private T Clean<T>(Scope<T> w, T noisy, T level, T? condition, T? known, T? given)
-        where T : struct, ITensor<T>
     {
         T made = PredictScaled(w, noisy, level, condition, known, given), signal = Signal(level);
-        return options.Target switch
+        T clean = options.Target switch
         {
             PredictionTarget.Noise => noisy - made * level,
             PredictionTarget.Sample => made,
             _ => (noisy * signal - made * level) * signal,
         };
+        return -T.Max(-T.Max(clean, w["least"]), -w["most"]);
     }
-
-    private static T InRange<T>(Scope<T> w, T rows)
-        where T : struct, ITensor<T> => -T.Max(-T.Max(rows, w["least"]), -w["most"]);
 
     public void Generate(
         Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
-        DiffusionSampling sampling, PassRunner run)
+        DiffusionSampling sampling, PassRunner run, Action? show)
     {
         var random = new SplitMix64(seed);
         float[] level = new float[count], isKnown = new float[condition.IsEmpty ? 0 : count], mask = new float[TakesGiven ? rows.Length : 0];
@@ -248,7 +219,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
             // Of a network that was not trained for it, too: what is given is known to the walk.
             if (given is not null)
                 TrainedVector.Replace(clean.Span, given);
-        }, given is null || TakesGiven ? 0 : Rehearsals);
+        }, given is null || TakesGiven ? 0 : Rehearsals, show);
 
         void Clean(bool known, ReadOnlyMemory<float> visible, Memory<float> clean)
         {
@@ -296,8 +267,9 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> =>
         [
-            InRange(w, network.Expected(
-                w, inputs[0], inputs[1], conditional ? inputs[2] : null, conditional ? inputs[3] : null, whole: null)),
+            network.Weigh(
+                w, network.Expected(w, inputs[0], inputs[1], conditional ? inputs[2] : null, conditional ? inputs[3] : null),
+                inputs[0], inputs[1]),
         ];
     }
 
@@ -341,6 +313,23 @@ public class DiffusionTransformer : VectorGenerator
             State = State with { Options = Options with { Sampling = value } };
         }
     }
+
+    /// <summary>
+    /// Generates a few rows, and shows how they come about: what they are before the first step, noise, and after each step;
+    /// the last are the rows that <see cref="VectorGenerator.Generate"/> begins with by the same seed.
+    /// </summary>
+    /// <param name="rows">How many; from 1 to what is made at once: 1024 vectors, or 64 images; of very wide rows fewer, but 16.</param>
+    /// <param name="seed">Other seeds give other rows.</param>
+    /// <param name="where">What every row meets. Default: as in the training rows.</param>
+    /// <returns>
+    /// One more than <see cref="DiffusionSampling.Steps"/> arrays, (rows × D), in the units of the training rows, beyond whose
+    /// range noise goes far. All but the last show values more than five deviations out nearer than they are, as the network
+    /// sees them.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is none of these.</exception>
+    /// <exception cref="ArgumentException">No row can meet the condition.</exception>
+    public IReadOnlyList<float[]> GenerateSteps(int rows, int seed = 0, RowCondition? where = null) =>
+        new GeneratedVectors(State, GeneratedSchema, seed, where).Steps(rows);
 
     /// <summary>
     /// What fills in missing values of rows by this model, which stays as it is. The two share what they compute with:

@@ -21,7 +21,7 @@ public sealed record DiffusionOptions : DenoisingOptions
     /// <summary>
     /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
     /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128; or that one
-    /// that imputes keeps, to begin with what rows alike have in the place of missing values. A saved model holds these rows.
+    /// that imputes keeps, to weigh what the network says of missing values with what rows alike have there. A saved model holds these rows.
     /// Zero, and of a model that scores with condition columns: none. At most 10,000. Default 2048.
     /// </summary>
     public int ReferenceRows { get; init; } = 2048;
@@ -114,6 +114,10 @@ public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
 /// </summary>
 internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 {
+    // Stored rows in which values are hidden to choose by, and the share of values.
+    private const int CalibrationRows = 1000;
+    private const double HiddenShare = 0.2;
+
     private readonly DiffusionOptions _options;
     private readonly NoiseEmbedding _level;
     private readonly NearestRows _nearest;
@@ -163,7 +167,11 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         layers.LayerNorm("norm", width);
         layers.Linear("output", width, Input.Width);
         layers.Buffer("feature_mask", Input.Width); // zero where a feature is constant: what is made of it is no evidence
-        _neighbours?.Declare(layers);
+        if (_neighbours is not null)
+        {
+            _neighbours.Declare(layers);
+            layers.Buffer("neighbour_share", 1); // of what rows alike have in what is filled in
+        }
         if (!_options.Detects)
             return;
         layers.Buffer("score_noise", _options.ScoreNoise * _options.ScoreLevels.Count, Input.Width);
@@ -177,6 +185,8 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 
     public override void Calibrate(VectorCalibration calibration)
     {
+        if (_neighbours is not null)
+            CalibrateShare(calibration);
         if (!_options.Detects)
             return;
         _nearest.Store(calibration, Input.Seed);
@@ -224,9 +234,50 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
             network.Parts(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null), byFeature: false);
     }
 
-    protected override T Guess<T>(Scope<T> w, T rows, T isGiven, T? whole)
-        where T : struct =>
-        _neighbours is null ? base.Guess(w, rows, isGiven, whole) : _neighbours.Mean(w, rows, isGiven, whole);
+    protected override T Weigh<T>(Scope<T> w, T expected, T rows, T isGiven) => _neighbours is null
+        ? expected
+        : expected + (_neighbours.Mean(w, rows, isGiven, whole: null) - expected) * w["neighbour_share"];
+
+    // The share that makes the least squared error of values that are hidden in stored rows. The network has seen them in
+    // training, though not often, so that it gets a little more than its due.
+    private void CalibrateShare(VectorCalibration calibration)
+    {
+        float[] memory = calibration.Weights["memory"], there = calibration.Weights["memory_there"];
+        int count = Math.Min(_options.ReferenceRows, CalibrationRows), width = Input.Width;
+        float[] isGiven = new float[count * width], both = new float[2 * isGiven.Length];
+        var random = new SplitMix64(SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring, 1));
+        for (int i = 0; i < isGiven.Length; i++)
+        {
+            isGiven[i] = random.NextDouble() < HiddenShare ? 0 : there[i];
+            int at = i / width * 2 * width + i % width;
+            (both[at], both[at + width]) = (memory[i] * isGiven[i], memory[i]);
+        }
+        float[][] found = calibration.Run(new HiddenPass(this), both, isGiven, count, [width, width]);
+        double product = 0, square = 0;
+        for (int i = 0; i < isGiven.Length; i++)
+        {
+            double apart = found[1][i] - found[0][i];
+            if (there[i] == isGiven[i])
+                continue;
+            product += apart * (memory[i] - found[0][i]);
+            square += apart * apart;
+        }
+        calibration.Weights["neighbour_share"][0] = square > 0 ? (float)Math.Clamp(product / square, 0, 1) : 0;
+    }
+
+    /// <summary>What the network, and what rows alike, say of rows (B, 2 · D), with and without what is hidden.</summary>
+    private sealed class HiddenPass(DiffusionNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            int width = network.Input.Width;
+            T rows = inputs[0].Slice(1, 0, width), whole = inputs[0].Slice(1, width, width), isGiven = inputs[1];
+            T? unknown = network.Input.ConditionWidth == 0 ? null : rows.Slice(1, 0, 1) * 0f;
+            T? condition = unknown is { } zero ? zero + w.Constant(0) * w["condition_mean"] : null;
+            return [network.Expected(w, rows, isGiven, condition, unknown), network._neighbours!.Mean(w, rows, isGiven, whole)];
+        }
+    }
 
     protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)
     {

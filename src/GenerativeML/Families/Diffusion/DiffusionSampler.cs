@@ -88,11 +88,12 @@ internal static class DiffusionSampler
     /// <summary>
     /// Fills rows, (count × D), by levels that descend to zero. What is random is drawn in the order of the rows, of each
     /// step by a seed of its own, so that the same state gives the same rows, and the first of them where they are fewer.
-    /// Each step but the last is made so many times before it counts, its noise added again.
+    /// Each step but the last is made so many times before it counts, its noise added again. Rows are shown as they are
+    /// before the first step, and after each.
     /// </summary>
     public static void Run(
         Memory<float> rows, float[] levels, DiffusionSampling sampling, ref SplitMix64 random, DenoiseRows denoise,
-        int rehearsals = 0)
+        int rehearsals = 0, Action? show = null)
     {
         Span<float> x = rows.Span;
         ulong steps = random.Next();
@@ -101,6 +102,7 @@ internal static class DiffusionSampler
         TensorPrimitives.Multiply(x, MathF.Sqrt(levels[0] * levels[0] + 1), x);
         float[] clean = new float[x.Length], other = new float[x.Length], more = new float[x.Length];
         double eta = sampling.Sampler == DiffusionSamplerKind.Ddpm ? 1 : sampling.Eta;
+        show?.Invoke();
         for (int i = 0; i + 1 < levels.Length; i++)
         {
             (float from, float to) = (levels[i], levels[i + 1]);
@@ -147,6 +149,7 @@ internal static class DiffusionSampler
                         AddNoise(x, more, added, steps + (ulong)i);
                     break;
             }
+            show?.Invoke();
         }
     }
 

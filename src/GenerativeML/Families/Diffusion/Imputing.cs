@@ -5,13 +5,12 @@ namespace GenerativeML;
 
 /// <summary>
 /// Trains the network of a diffusion model on rows with missing values, to fill them in: at the highest level of noise,
-/// where all that it knows of a row is what it is given. In the place of noise it sees what training rows like this one
-/// have there, of which <see cref="DiffusionOptions.ReferenceRows"/> are kept, and learns to tell better.
+/// where all that it knows of a row is what it is given. What it says is weighed with what training rows like this one
+/// have there, of which <see cref="DiffusionOptions.ReferenceRows"/> are kept; values that are hidden in these say how.
 /// </summary>
 /// <remarks>
 /// A missing value is NaN, or infinite. Training learns from the values that are there, whatever is missing beside them;
-/// a column of which no value is there is filled with zeros. Options of noise, <see cref="DenoisingOptions.Target"/> among
-/// them, have no effect.
+/// a column of which no value is there is filled with zeros.
 /// </remarks>
 public sealed class ImputingEstimator : IEstimator<ImputingTransformer>
 {
@@ -22,10 +21,7 @@ public sealed class ImputingEstimator : IEstimator<ImputingTransformer>
     {
         if (options.Detects)
             throw new ArgumentException("The options name a column of a detector's, and an imputer adds none.", nameof(options));
-        _trainer = new(environment, options with
-        {
-            NonFiniteValues = NonFiniteValues.Replace, Target = PredictionTarget.Sample, Imputes = true,
-        });
+        _trainer = new(environment, options with { NonFiniteValues = NonFiniteValues.Replace, Imputes = true });
         _column = options.FeatureColumnName;
     }
 
