@@ -28,7 +28,7 @@ internal static class DiffusionLab
             IReadOnlyList<float[]> steps = model.GenerateSteps(Made, seed: 1);
             double distance = steps[^1].Chunk(2).Average(made => points.Min(real => Distance(made, real)));
             table.AddRow($"{trained}", $"{distance:F3}");
-            Show($"{trained} epochs: {distance:F3} from the nearest real point", steps[^1]);
+            Show($"{(trained == 1 ? "1 epoch" : $"{trained} epochs")}: {distance:F3} from the nearest real point", steps[^1]);
             for (int i = 0; trained == epochs && i < steps.Count; i++)
                 Show($"after {epochs} epochs, step {i} of {steps.Count - 1} from noise", steps[i]);
         }

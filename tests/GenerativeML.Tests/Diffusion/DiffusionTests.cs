@@ -78,6 +78,24 @@ public class DiffusionTests
         }
     }
 
+    [TestMethod]
+    public void Rows_alike_count_where_the_network_has_learned_nothing()
+    {
+        float[] whole = Density.Normal(500);
+        float[][] holed = [.. whole.Chunk(3).Select((row, i) => i % 4 == 0 ? [row[0], float.NaN, row[2]] : row)];
+        DiffusionOptions idle = s_small with { Epochs = 1, LearningRate = 1e-9 };
+        Assert.AreEqual(1, Error(idle with { ReferenceRows = 0 }), 0.1);
+        Assert.IsLessThan(0.6, Error(idle)); // 0.36 at best
+
+        double Error(DiffusionOptions options)
+        {
+            using ImputingTransformer imputer = _ml.Generative.Impute(options).Fit(View(holed));
+            float[][] filled = Vectors(imputer.Transform(View(holed)));
+            int[] missing = [.. Enumerable.Range(0, holed.Length).Where(i => i % 4 == 0)];
+            return missing.Average(i => Math.Pow(filled[i][1] - whole[3 * i + 1], 2)) / missing.Average(i => Math.Pow(-3 - whole[3 * i + 1], 2));
+        }
+    }
+
     private sealed class MeansPass(NeighbourMeans means, bool training) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

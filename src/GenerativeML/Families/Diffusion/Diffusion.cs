@@ -21,8 +21,8 @@ public sealed record DiffusionOptions : DenoisingOptions
     /// <summary>
     /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
     /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128; or that one
-    /// that imputes keeps, to weigh what the network says of missing values with what rows alike have there. A saved model holds these rows.
-    /// Zero, and of a model that scores with condition columns: none. At most 10,000. Default 2048.
+    /// that imputes keeps, to weigh what the network says of missing values with what rows alike have there. A saved model
+    /// holds these rows. Zero, and of a model that scores with condition columns: none. At most 10,000. Default 2048.
     /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
@@ -122,6 +122,7 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
     private readonly NoiseEmbedding _level;
     private readonly NearestRows _nearest;
     private readonly NeighbourMeans? _neighbours; // of a model that imputes
+
     public DiffusionNetwork(DiffusionOptions options, VectorInput input)
         : base(options, input)
     {
