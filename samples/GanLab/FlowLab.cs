@@ -29,14 +29,18 @@ internal static class FlowLab
             // The seed is the same, and so the noise: from picture to picture each point moves to where it belongs.
             IDataView made = flow.Transform(flow.Generate(Animation.Shown, seed: 1));
             if (passes == 1)
-                animation.Add("the noise that points are made of", Field, made.GetColumn<float[]>("Latent"));
+                animation.Add("the noise that points are made of", Normal, made.GetColumn<float[]>("Latent"));
             float nats = LogDensity(fresh).Average();
-            animation.Add($"{trained} epochs: {nats:F3} nats", Field, made.GetColumn<float[]>("Features"));
+            animation.Add($"{(trained == 1 ? "1 epoch" : $"{trained} epochs")}: {nats:F3} nats", Field, made.GetColumn<float[]>("Features"));
             table.AddRow($"{trained}", $"{nats:F3}");
         }
         AnsiConsole.Write(table);
         return animation;
     }
+
+    // The logarithm of a normal distribution's density.
+    private static float[] Normal(float[] places) =>
+        [.. places.Chunk(2).Select(p => Math.Max(-0.5f * (p[0] * p[0] + p[1] * p[1]) - MathF.Log(2 * MathF.PI), LeastLogDensity))];
 
     private static IDataView View(MLContext ml, IEnumerable<float[]> points) =>
         ml.Data.LoadFromEnumerable(points.Select(p => new PlanePoint { Features = p }));

@@ -6,7 +6,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Spectre.Console;
 
-// Trains a GAN, or a normalising flow, on points in the plane, shows how it goes, and writes an animation of it.
+// Trains a GAN, a normalising flow or a diffusion model on points in the plane, shows how it goes, and writes an animation of it.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<string> shape = new("--shape") { Description = "What the points look like.", DefaultValueFactory = _ => "ring" };
@@ -24,7 +24,7 @@ Option<FileInfo> page = new("--out")
     DefaultValueFactory = _ => new("points.html"),
 };
 shape.AcceptOnlyFromAmong([.. Shapes.Names]);
-model.AcceptOnlyFromAmong("gan", "flow");
+model.AcceptOnlyFromAmong("gan", "flow", "diffusion");
 RootCommand root = new("Trains a model on points in the plane and draws how it learns.")
 {
     shape, model, objective, epochs, seed, page,
@@ -33,9 +33,12 @@ root.SetAction(parsed =>
 {
     string name = parsed.GetValue(shape)!;
     int number = parsed.GetValue(seed);
-    Animation animation = parsed.GetValue(model) == "flow"
-        ? FlowLab.Train(name, parsed.GetValue(epochs) ?? 16, number)
-        : Train(name, parsed.GetValue(objective), parsed.GetValue(epochs), number);
+    Animation animation = parsed.GetValue(model) switch
+    {
+        "flow" => FlowLab.Train(name, parsed.GetValue(epochs) ?? 16, number),
+        "diffusion" => DiffusionLab.Train(name, parsed.GetValue(epochs) ?? 64, number),
+        _ => Train(name, parsed.GetValue(objective), parsed.GetValue(epochs), number),
+    };
     FileInfo file = parsed.GetValue(page)!;
     File.WriteAllText(file.FullName, animation.Write());
     AnsiConsole.WriteLine($"The animation is in {file.FullName}");

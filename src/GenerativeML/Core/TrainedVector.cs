@@ -111,11 +111,12 @@ internal sealed class TrainedVector : IDisposable
     /// Makes rows (count × D) with conditions as in training rows, (count × C), the same for the same seed, number and
     /// condition. Where says what all rows have, (C): NaN where they are free, which all are if it is empty. Free ones
     /// come from training rows that share the others, or from any where none does. Features that all rows have, (D), NaN
-    /// where they are free, and how rows are made, are for networks that make them step by step.
+    /// where they are free, how rows are made, and who is shown all steps, (count × D), are for networks that make them step
+    /// by step.
     /// </summary>
     public void Generate(
         Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where, float[]? features = null,
-        DiffusionSampling? sampling = null)
+        DiffusionSampling? sampling = null, Action<float[]>? show = null)
     {
         if (Network is IDenoiser denoiser)
         {
@@ -123,11 +124,19 @@ internal sealed class TrainedVector : IDisposable
             float[] drawn = DrawConditions(conditions, count, draws.Next(), where);
             denoiser.Generate(
                 rows[..(count * Width)], drawn, count, features is null ? null : Scaled(features), draws.Next(), sampling ?? new(),
-                (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs));
+                (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs),
+                show is null ? null : () => show(Undone()));
             Features.Undo(rows.Span[..(count * Width)]);
             if (features is not null)
                 Replace(rows.Span[..(count * Width)], features);
             return;
+
+            float[] Undone()
+            {
+                float[] copy = rows[..(count * Width)].ToArray();
+                Features.UndoLinearly(copy);
+                return copy;
+            }
         }
         var sampler = (ISampler)Network;
         float[] normal = new float[count * sampler.NormalWidth], uniform = new float[count * sampler.UniformWidth];

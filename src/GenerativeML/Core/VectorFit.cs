@@ -279,7 +279,20 @@ internal static class VectorFit
 
         TrainingRun Run(double rate, double decay, params (string, object)[] more) => TrainingRun.Of(
             options, context, (int)Math.Min(options.BatchSize!.Value, data.TrainingRows), options.Epochs!.Value, rate, decay,
-            [("family", network.GetType().Name), ("input", network.Input), .. more]) with { Phases = network.Phases };
+            [
+                ("family", network.GetType().Name), ("input", network.Input with { ConditionCaptions = [] }),
+                .. Captions(network.Input), .. more,
+            ]) with { Phases = network.Phases };
+    }
+
+    // A vocabulary is known by its fingerprint: whole, it would fill the message that says that a checkpoint is another's.
+    private static (string, object?)[] Captions(VectorInput input)
+    {
+        if (input.ConditionCaptions.Count == 0)
+            return [];
+        var fingerprint = new Fingerprint();
+        fingerprint.Add(JsonSerializer.Serialize(input.ConditionCaptions, ModelJson.Options));
+        return [("fingerprint of how captions are read", fingerprint.ToString())];
     }
 
     // The samples of all fields are of the same rows: they draw the same numbers.
@@ -342,6 +355,10 @@ internal sealed class VectorCalibration(
 
     /// <summary>The same of <see cref="Rows"/>, which it was trained on.</summary>
     public float[][] RunOnTrained(IForwardPass pass, params int[] widths) => Run(trained, pass, widths);
+
+    /// <summary>Computes something of other rows, and of what is said beside them.</summary>
+    public float[][] Run(IForwardPass pass, float[] rows, float[] beside, int count, int[] widths) =>
+        model.Run(pass, rows, beside, count, widths);
 
     /// <summary>Sets what each part of a score counts, <c>part_weight</c>, by the parts of ordinary rows.</summary>
     public void SetPartWeights(float[][] parts)

@@ -154,11 +154,12 @@ internal interface IDenoiser
 
     /// <summary>
     /// Makes rows, (count × D), of scaled conditions, (count × C), the same for the same seed. Features that
-    /// all rows have, (D), are standardised, and NaN where they are free; null where all are.
+    /// all rows have, (D), are standardised, and NaN where they are free; null where all are. Rows are shown before the first
+    /// step and after each.
     /// </summary>
     void Generate(
         Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
-        DiffusionSampling sampling, PassRunner run);
+        DiffusionSampling sampling, PassRunner run, Action? show);
 
     /// <summary>
     /// The mean of what rows are, (count × D), given some of their features: rows with zeros where they are free, and ones

@@ -138,6 +138,13 @@ internal sealed class VectorScaler(float[] mean, float[] scale, float[] limit)
         }
     }
 
+    /// <summary>The same without the logarithm beyond limits, as for noise that goes far beyond rows.</summary>
+    public void UndoLinearly(Span<float> rows)
+    {
+        for (int i = 0; i < rows.Length; i++)
+            rows[i] = IsConstant(i % Width) ? mean[i % Width] : rows[i] / scale[i % Width] + mean[i % Width];
+    }
+
     /// <summary>The log derivative of <see cref="Apply"/> in a feature; zero where it is constant.</summary>
     public float LogDerivative(int feature, float standardized)
     {

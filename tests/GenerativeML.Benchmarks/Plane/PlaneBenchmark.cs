@@ -113,7 +113,7 @@ internal static class PlaneBenchmark
             double u = random.NextDouble(), v = random.NextDouble(), turn = 1.5 * Math.PI * (1 + 2 * u);
             (double x, double y, double deviation) = shape switch
             {
-                "moons" when i % 2 == 0 => (Math.Cos(Math.PI * u), Math.Sin(Math.PI * u), 0.1),
+                "moons" when random.Next(2) == 0 => (Math.Cos(Math.PI * u), Math.Sin(Math.PI * u), 0.1),
                 "moons" => (1 - Math.Cos(Math.PI * u), 0.5 - Math.Sin(Math.PI * u), 0.1),
                 "swissroll" => (turn * Math.Cos(turn) / 5, turn * Math.Sin(turn) / 5, 0.1),
                 _ => (4 * u - 2, v + Math.Floor(4 * u) % 2 - 2 * random.Next(2), 0.0),

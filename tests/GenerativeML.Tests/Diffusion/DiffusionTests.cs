@@ -32,6 +32,77 @@ public class DiffusionTests
     }
 
     [TestMethod]
+    public void Means_of_neighbours_are_those_of_a_loop_over_the_rows_and_leave_out_the_row_itself()
+    {
+        const int Width = 3, Stored = 5;
+        float none = float.NaN;
+        float[][] memory = [[0, 1, 2], [1, none, 0], [-1, 0.5f, none], [3, 3, 3], [0.1f, 1.2f, -2]];
+        float[][] rows = [[0, none, none], [none, 1, 2.5f], [none, none, none], [0, 1, none]];
+        var weights = new HostWeights([new TensorSpec("memory", TensorType.F32, Stored, Width), new TensorSpec("memory_there", TensorType.F32, Stored, Width)]);
+        float[][] Shown(float[][] of) => [.. of.Select(row => row.Select(v => float.IsNaN(v) ? 0 : v).ToArray())];
+        float[][] There(float[][] of) => [.. of.Select(row => row.Select(v => float.IsNaN(v) ? 0f : 1).ToArray())];
+        Shown(memory).SelectMany(v => v).ToArray().CopyTo(weights["memory"].AsSpan());
+        There(memory).SelectMany(v => v).ToArray().CopyTo(weights["memory_there"].AsSpan());
+        foreach (bool training in new[] { false, true })
+        {
+            float[][] whole = [[0, 1, 2], [7, 1, 2.5f], [1, 0, 0], [5, 5, 5]]; // the first and the third are stored ones
+            float[] made = new float[rows.Length * Width];
+            using var model = new OnnxRows(new MeansPass(new NeighbourMeans(Stored, Width), training), weights, [Width, Width, Width]);
+            model.Run(
+                rows.Length,
+                [Shown(rows).SelectMany(v => v).ToArray(), There(rows).SelectMany(v => v).ToArray(), whole.SelectMany(v => v).ToArray()],
+                [made]);
+            for (int i = 0; i < rows.Length; i++)
+            {
+                for (int j = 0; j < Width; j++)
+                {
+                    double sum = 0, all = 0;
+                    for (int m = 0; m < Stored; m++)
+                    {
+                        if (float.IsNaN(memory[m][j]) || training && ((i, m) is (0, 0) or (2, 1)))
+                            continue;
+                        double distance = 3, shared = 3;
+                        for (int k = 0; k < Width; k++)
+                        {
+                            if (float.IsNaN(memory[m][k]) || float.IsNaN(rows[i][k]))
+                                continue;
+                            distance += Math.Pow(rows[i][k] - memory[m][k], 2);
+                            shared++;
+                        }
+                        double weight = Math.Pow(shared / distance, 8);
+                        (sum, all) = (sum + weight * memory[m][j], all + weight);
+                    }
+                    Assert.AreEqual(sum / all, made[i * Width + j], 1e-4, $"{training} {i} {j}");
+                }
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Rows_alike_count_where_the_network_has_learned_nothing()
+    {
+        float[] whole = Density.Normal(500);
+        float[][] holed = [.. whole.Chunk(3).Select((row, i) => i % 4 == 0 ? [row[0], float.NaN, row[2]] : row)];
+        DiffusionOptions idle = s_small with { Epochs = 1, LearningRate = 1e-9 };
+        Assert.AreEqual(1, Error(idle with { ReferenceRows = 0 }), 0.1);
+        Assert.IsLessThan(0.6, Error(idle)); // 0.36 at best
+
+        double Error(DiffusionOptions options)
+        {
+            using ImputingTransformer imputer = _ml.Generative.Impute(options).Fit(View(holed));
+            float[][] filled = Vectors(imputer.Transform(View(holed)));
+            int[] missing = [.. Enumerable.Range(0, holed.Length).Where(i => i % 4 == 0)];
+            return missing.Average(i => Math.Pow(filled[i][1] - whole[3 * i + 1], 2)) / missing.Average(i => Math.Pow(-3 - whole[3 * i + 1], 2));
+        }
+    }
+
+    private sealed class MeansPass(NeighbourMeans means, bool training) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [means.Mean(w, inputs[0], inputs[1], training ? inputs[2] : inputs[2] * 0f + 100f)];
+    }
+
+    [TestMethod]
     [DataRow(PredictionTarget.Velocity)]
     [DataRow(PredictionTarget.Noise)]
     [DataRow(PredictionTarget.Sample)]
@@ -90,6 +161,17 @@ public class DiffusionTests
         StringAssert.Contains(Assert.Throws<ArgumentException>(
             () => model.Generate(1, 0, new RowCondition().Equal("Features.3", 1))).Message, "Features.3");
 
+        // From noise of eighty deviations, step by step, to what is generated.
+        model.Sampling = new() { Steps = 6 };
+        var where = new RowCondition().Equal("Features.0", Given);
+        IReadOnlyList<float[]> steps = model.GenerateSteps(200, 5, where);
+        Assert.HasCount(7, steps);
+        CollectionAssert.AreEqual(Vectors(model.Generate(200, 5, where)).SelectMany(row => row).ToArray(), steps[^1]);
+        Assert.AreEqual(80 * 0.02, Deviation([.. steps[0].Chunk(3)], 1), 0.3);
+        Assert.IsLessThan(Deviation([.. steps[2].Chunk(3)], 1), Deviation([.. steps[4].Chunk(3)], 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.GenerateSteps(0));
+        CollectionAssert.AreEqual(steps[^1], Vectors(model.Inpaint([Given, float.NaN, float.NaN], 200, 5)).SelectMany(row => row).ToArray());
+
         float[][] holed = [[107.5f, float.NaN, 1], [float.NaN, -3, float.PositiveInfinity], [100, -3, 0]];
         using ImputingTransformer imputer = model.ToImputer();
         float[][] filled = Vectors(imputer.Transform(View(holed)));
@@ -117,6 +199,14 @@ public class DiffusionTests
         }
         // Where the first feature is there, and it is in four of five rows, 0.36 of the variance is left: 0.49 in all.
         Assert.IsLessThan(0.6, ours / mean);
+        using (NativeParts.Pretend(onnx: new DllNotFoundException(), torch: null))
+        {
+            imputer.Dispose();
+            float[][] byTorch = Vectors(imputer.Transform(View(holed)));
+            for (int i = 0; i < holed.Length; i += 50)
+                CollectionAssert.AreEqual(filled[i], byTorch[i], Comparer<object>.Create((a, b) => Math.Abs((float)a - (float)b) < 1e-3 ? 0 : 1));
+            imputer.Dispose();
+        }
         using var stream = new MemoryStream();
         _ml.Model.Save(imputer, View(holed).Schema, stream);
         ITransformer again = _ml.Model.Load(stream, out _);

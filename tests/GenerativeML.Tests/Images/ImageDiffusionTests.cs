@@ -2,6 +2,7 @@ using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
 
 namespace GenerativeML.Tests.Images;
 
@@ -99,6 +100,52 @@ public sealed class ImageDiffusionTests
             Assert.AreEqual(0f, pixels[0], 1e-4f); // as far as scaling and its undoing are exact
             Assert.IsTrue(pixels.All(v => v is >= -1e-3f and <= 255.001f), string.Join(' ', pixels));
         }
+    }
+
+    [TestMethod]
+    public void Within_a_mask_images_are_made_that_agree_with_what_is_given_and_what_is_given_stays()
+    {
+        // All dark or all bright, half of them each, with a pattern that says which pixel is which.
+        static byte[] Greys(int i) => [.. Enumerable.Range(0, 16).Select(p => (byte)((i % 2 == 0 ? 40 : 200) + (7 * i + 3 * p) % 11))];
+        using DiffusionTransformer model = _ml.Generative.ImageDiffusion(new ImageDiffusionOptions
+        {
+            FeatureColumnName = "Image", ImageShape = new(1, 4, 4), Channels = 8, ChannelMultipliers = [1], BatchSize = 25, Epochs = 40,
+            LearningRate = 5e-3, WeightAverageDecay = 0.98, Sampling = new() { Steps = 8 },
+        }).Fit(_ml.Data.LoadFromEnumerable(Enumerable.Range(0, 100).Select(i => new SmallPicture { Image = TestImages.Grey(4, Greys(i)) })));
+
+        // The left two columns are given.
+        MLImage mask = TestImages.Grey(4, [.. Enumerable.Range(0, 16).Select(p => p % 4 < 2 ? byte.MinValue : byte.MaxValue)]);
+        var shape = new ImageShape(1, 4, 4);
+        for (int kind = 0; kind < 2; kind++)
+        {
+            MLImage image = TestImages.Grey(4, Greys(kind));
+            float[] given = TestImages.Read(image, shape);
+            float[][] made = Pixels(model.Inpaint(image, mask, 60, seed: 1));
+            int agree = made.Count(pixels => Enumerable.Range(0, 16).Where(p => p % 4 >= 2).Average(p => pixels[p]) > 0.47f == (kind == 1));
+            Assert.IsGreaterThanOrEqualTo(56, agree, $"kind {kind}"); // by chance 30
+            foreach (float[] pixels in made)
+            {
+                for (int p = 0; p < 16; p++)
+                    Assert.IsTrue(p % 4 >= 2 || pixels[p] == given[p], $"{p}: {pixels[p]} of {given[p]}");
+            }
+            float[] free = [.. given.Select((v, p) => p % 4 < 2 ? v : float.NaN)];
+            float[][] same = Pixels(model.Inpaint(free, 3, seed: 1));
+            for (int i = 0; i < 3; i++)
+                CollectionAssert.AreEqual(made[i], same[i]);
+        }
+        StringAssert.Contains(Assert.Throws<ArgumentException>(
+            () => model.Inpaint(TestImages.Grey(4, Greys(0)), TestImages.Grey(2, 0, 0, 0, 0))).Message, "2 × 2");
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Inpaint(new float[15])).Message, "15");
+        Assert.Throws<ArgumentException>(() => model.Inpaint([.. new float[15], float.PositiveInfinity]));
+        Assert.Throws<ArgumentException>(() => model.Inpaint(new float[16], 1, 0, new RowCondition().Equal("Image.3", 0)));
+
+        float[][] Pixels(IDataView view) => [.. view.GetColumn<MLImage>("Image").Select(i => TestImages.Read(i, shape))];
+    }
+
+    private sealed class SmallPicture
+    {
+        [ImageType(4, 4)]
+        public MLImage? Image { get; set; }
     }
 
     [TestMethod]

@@ -99,6 +99,28 @@ public sealed class TextToImageTests
     }
 
     [TestMethod]
+    public void A_checkpoint_of_other_captions_is_refused_without_telling_their_vocabulary()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            ImageDiffusionOptions options = Options() with { Checkpoint = new(folder) { Every = 1 } };
+            _ml.Generative.ImageDiffusion(options).Fit(_ml.Data.LoadFromEnumerable(Bars(30))).Dispose();
+            Captioned[] others = Bars(30);
+            foreach (Captioned bar in others)
+                bar.Caption = bar.Caption.Replace("bar", "rod", StringComparison.Ordinal);
+            string message = Assert.Throws<InvalidOperationException>(
+                () => _ml.Generative.ImageDiffusion(options).Fit(_ml.Data.LoadFromEnumerable(others))).Message;
+            StringAssert.Contains(message, "how captions are read");
+            Assert.IsLessThan(1000 + folder.Length, message.Length, message);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
     public void Training_moves_every_weight()
     {
         IReadOnlyDictionary<string, float[]> one = Trained(1), two = Trained(2);

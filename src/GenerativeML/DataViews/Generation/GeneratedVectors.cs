@@ -18,11 +18,15 @@ internal sealed class GeneratedVectors : IGeneratedRows
     private readonly float[]? _features;
     private readonly FeatureSampler? _sample; // where the network has one for features that are given
 
-    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where)
+    /// <summary>Rows that meet a condition, and have some features, (D), as they are given, NaN where they are free; null: none.</summary>
+    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where, float[]? features = null)
     {
         (_state, Schema, _seed) = (state, schema, seed);
         _given = VectorCondition.Resolve(where, state);
         _features = VectorCondition.ResolveFeatures(where, state);
+        if (_features is not null && features is not null)
+            throw new ArgumentException($"The condition {where} names features, and they are given beside it.", nameof(where));
+        _features ??= features;
         if (_features is not null && state.Model.Network is IConditionalSampler)
             _sample = state.Model.Given(_features);
         BlockRows = Math.Clamp(
@@ -32,6 +36,20 @@ internal sealed class GeneratedVectors : IGeneratedRows
     public DataViewSchema Schema { get; }
 
     public int BlockRows { get; }
+
+    /// <summary>The first rows as they are before the first step and after each, (rows × D), of a network that makes them so.</summary>
+    public IReadOnlyList<float[]> Steps(int rows)
+    {
+        if (rows < 1 || rows > BlockRows)
+            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; 1 to {BlockRows} are shown at once.");
+        var steps = new List<float[]>();
+        float[] made = new float[rows * _state.Fields[0].Width], conditions = new float[rows * _state.Fields.Skip(1).Sum(f => f.Width)];
+        _state.Model.Generate(
+            made, conditions, rows, SplitMix64.Derive(_seed, RandomPurpose.Generation, 0), _given, _features,
+            (_state.Options as DenoisingOptions)?.Sampling, steps.Add);
+        steps[^1] = made; // exactly: what is given, and what lies far out
+        return steps;
+    }
 
     public IGeneratedBlock Open() => new Block(this, _state, _seed);
 

@@ -1,3 +1,5 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -83,6 +85,10 @@ internal readonly record struct NoisyRows<T>(T Values, T LogLevel, T? Condition,
 internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput input)
     : VectorNetwork(input), IDenoiser
 {
+    // A network that was not trained with features that are given sees them with noise, beside others that were made without
+    // them: steps that are made again bring the two together (Lugmayr 2022, RePaint).
+    private const int Rehearsals = 4;
+
     private readonly NoiseLevels _levels = new(options.NoiseSchedule);
 
     /// <summary>The lowest and the highest logarithm of a level.</summary>
@@ -96,6 +102,18 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     /// <summary>What <see cref="DenoisingOptions.Target"/> says of noisy rows, (B, D).</summary>
     protected abstract T Predict<T>(Scope<T> w, NoisyRows<T> rows)
         where T : struct, ITensor<T>;
+
+    /// <summary>
+    /// What rows (B, D) with zeros where they are not given are, by what the network says they are and whatever else the
+    /// family knows. Default: the former.
+    /// </summary>
+    protected virtual T Weigh<T>(Scope<T> w, T expected, T rows, T isGiven)
+        where T : struct, ITensor<T> => expected;
+
+    /// <summary>What the network says that rows (B, D) with zeros where they are not given are.</summary>
+    protected T Expected<T>(Scope<T> w, T rows, T isGiven, T? condition, T? known)
+        where T : struct, ITensor<T> =>
+        Denoise(w, rows, rows.Slice(1, 0, 1) * 0f + _levels.Most, condition, known, isGiven);
 
     /// <summary>The network's layers.</summary>
     protected abstract void DeclareLayers(Layers layers);
@@ -171,7 +189,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
 
     public void Generate(
         Memory<float> rows, ReadOnlyMemory<float> condition, int count, float[]? given, ulong seed,
-        DiffusionSampling sampling, PassRunner run)
+        DiffusionSampling sampling, PassRunner run, Action? show)
     {
         var random = new SplitMix64(seed);
         float[] level = new float[count], isKnown = new float[condition.IsEmpty ? 0 : count], mask = new float[TakesGiven ? rows.Length : 0];
@@ -201,7 +219,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
             // Of a network that was not trained for it, too: what is given is known to the walk.
             if (given is not null)
                 TrainedVector.Replace(clean.Span, given);
-        });
+        }, given is null || TakesGiven ? 0 : Rehearsals, show);
 
         void Clean(bool known, ReadOnlyMemory<float> visible, Memory<float> clean)
         {
@@ -214,9 +232,8 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         Memory<float> rows, ReadOnlyMemory<float> isGiven, ReadOnlyMemory<float> condition, ReadOnlyMemory<float> isKnown,
         Memory<float> expected, PassRunner run)
     {
-        float[] level = new float[rows.Length / Input.Width];
-        Array.Fill(level, _levels.Most);
-        Run(run, rows, level, condition, isKnown, isGiven, expected);
+        bool conditional = Input.ConditionWidth > 0;
+        run("expect", () => new ExpectPass(this, conditional), conditional ? [rows, isGiven, condition, isKnown] : [rows, isGiven], [expected]);
     }
 
     private void Run(
@@ -242,6 +259,18 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
         if (condition is { } all && known is { } whether)
             condition = all * whether;
         return Predict(w, new NoisyRows<T>(scaled, level.Apply(Function.Log), condition, known, given));
+    }
+
+    /// <summary>The means of what is not given as a forward pass.</summary>
+    private sealed class ExpectPass(DenoisingNetwork network, bool conditional) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+        [
+            network.Weigh(
+                w, network.Expected(w, inputs[0], inputs[1], conditional ? inputs[2] : null, conditional ? inputs[3] : null),
+                inputs[0], inputs[1]),
+        ];
     }
 
     /// <summary>The taking away of noise as a forward pass.</summary>
@@ -286,6 +315,23 @@ public class DiffusionTransformer : VectorGenerator
     }
 
     /// <summary>
+    /// Generates a few rows, and shows how they come about: what they are before the first step, noise, and after each step;
+    /// the last are the rows that <see cref="VectorGenerator.Generate"/> begins with by the same seed.
+    /// </summary>
+    /// <param name="rows">How many; from 1 to what is made at once: 1024 vectors, or 64 images; of very wide rows fewer, but 16.</param>
+    /// <param name="seed">Other seeds give other rows.</param>
+    /// <param name="where">What every row meets. Default: as in the training rows.</param>
+    /// <returns>
+    /// One more than <see cref="DiffusionSampling.Steps"/> arrays, (rows × D), in the units of the training rows, beyond whose
+    /// range noise goes far. All but the last show values more than five deviations out nearer than they are, as the network
+    /// sees them.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is none of these.</exception>
+    /// <exception cref="ArgumentException">No row can meet the condition.</exception>
+    public IReadOnlyList<float[]> GenerateSteps(int rows, int seed = 0, RowCondition? where = null) =>
+        new GeneratedVectors(State, GeneratedSchema, seed, where).Steps(rows);
+
+    /// <summary>
     /// What fills in missing values of rows by this model, which stays as it is. The two share what they compute with:
     /// disposing one frees it for both, until it is needed again.
     /// </summary>
@@ -293,6 +339,63 @@ public class DiffusionTransformer : VectorGenerator
     public ImputingTransformer ToImputer() => Options.LargestGivenShare > 0
         ? new(State)
         : throw new NotSupportedException("A diffusion model of images fills in no missing values.");
+
+    /// <summary>Generates images that are as one is given outside a mask, to the bit, and made anew within it.</summary>
+    /// <remarks>
+    /// The network is not trained for it: at each level of noise it sees what is given with that noise, and each step is made
+    /// five times, so that what is made agrees with what is given (Lugmayr 2022, RePaint); that takes five times as long as
+    /// <see cref="VectorGenerator.Generate"/>. Images of another size are brought to the model's, as in training, and then come
+    /// back in that.
+    /// </remarks>
+    /// <param name="image">What is given.</param>
+    /// <param name="mask">Of the same size: white where the image is to be made, black where it stays; grey counts as the nearer.</param>
+    /// <param name="rows">How many; zero or more. Default 1.</param>
+    /// <param name="seed">Other seeds give other images.</param>
+    /// <param name="where">Conditions of all rows, such as a caption. Default: as in the training rows.</param>
+    /// <returns>The rows, with <see cref="VectorGenerator.GeneratedSchema"/>.</returns>
+    /// <exception cref="ArgumentException">The mask is of another size than the image, or no row can meet the condition.</exception>
+    /// <exception cref="NotSupportedException">The model is not one of a column of images.</exception>
+    public IDataView Inpaint(MLImage image, MLImage mask, long rows = 1, int seed = 0, RowCondition? where = null)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(mask);
+        if (State.Model.Network.Input.Image is not { IsPicture: true } format)
+            throw new NotSupportedException("The model is not one of a column of images: give it the numbers, with NaN where they are to be made.");
+        if ((mask.Width, mask.Height) != (image.Width, image.Height))
+            throw new ArgumentException($"The mask has {mask.Width} × {mask.Height} pixels, and the image {image.Width} × {image.Height}: the same are expected.", nameof(mask));
+        float[] features = new float[State.Fields[0].Width], made = new float[format.Shape!.Height * format.Shape.Width];
+        ImagePixels.Read(image, format, features);
+        ImagePixels.Read(mask, format with { Shape = new(1, format.Shape.Height, format.Shape.Width) }, made);
+        for (int i = 0; i < features.Length; i++)
+            features[i] = made[i % made.Length] >= 0.5f ? float.NaN : features[i];
+        return Inpaint(features, rows, seed, where);
+    }
+
+    /// <summary>Generates rows of which some features are given, to the bit.</summary>
+    /// <remarks>
+    /// Of a vector the same as <see cref="VectorGenerator.Generate"/> under conditions on these features. Of images it is
+    /// the other overload's, for a model of images that are vectors.
+    /// </remarks>
+    /// <param name="features">The vector, (D), or the image, (C, H, W), in the units of the training rows; NaN where it is to be made.</param>
+    /// <param name="rows">How many; zero or more. Default 1.</param>
+    /// <param name="seed">Other seeds give other rows.</param>
+    /// <param name="where">Conditions of all rows. Default: as in the training rows.</param>
+    /// <returns>The rows, with <see cref="VectorGenerator.GeneratedSchema"/>.</returns>
+    /// <exception cref="ArgumentException">The features are not as many as the model's, some are infinite, or no row can meet the condition.</exception>
+    public IDataView Inpaint(ReadOnlySpan<float> features, long rows = 1, int seed = 0, RowCondition? where = null)
+    {
+        if (rows < 0)
+            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
+        RowField field = State.Fields[0];
+        if (features.Length != field.Width)
+            throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", nameof(features));
+        for (int i = 0; i < features.Length; i++)
+        {
+            if (float.IsInfinity(features[i]))
+                throw new ArgumentException($"Feature {i} of column '{field.Name}' is given as infinite; a number is expected, or NaN where it is to be made.", nameof(features));
+        }
+        return new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where, features.ToArray()), rows);
+    }
 
     private DenoisingOptions Options => (DenoisingOptions)State.Options;
 }

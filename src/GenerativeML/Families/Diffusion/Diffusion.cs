@@ -20,8 +20,9 @@ public sealed record DiffusionOptions : DenoisingOptions
 
     /// <summary>
     /// Training rows, drawn at random, that a model that scores keeps to compare rows with: to the network's errors the
-    /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128. A saved
-    /// model holds these rows. Zero, and with condition columns: none. At most 10,000. Default 2048.
+    /// score adds squared distances, to the nearest five of these rows and to the nearest fifth of the first 128; or that one
+    /// that imputes keeps, to weigh what the network says of missing values with what rows alike have there. A saved model
+    /// holds these rows. Zero, and of a model that scores with condition columns: none. At most 10,000. Default 2048.
     /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
@@ -43,7 +44,7 @@ public sealed record DiffusionOptions : DenoisingOptions
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
-        ReferenceRows = Detects && rows.Input.ConditionWidth == 0 ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+        ReferenceRows = Imputes || Detects && rows.Input.ConditionWidth == 0 ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
         HiddenWidth = HiddenWidth ?? (Detects ? 128 : 256),
         BatchSize = BatchSize ?? 128,
         LearningRate = LearningRate ?? 1e-3,
@@ -113,9 +114,14 @@ public sealed class DiffusionTrainer : VectorTrainer<DiffusionTransformer>
 /// </summary>
 internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 {
+    // Stored rows in which values are hidden to choose by, and the share of values.
+    private const int CalibrationRows = 1000;
+    private const double HiddenShare = 0.2;
+
     private readonly DiffusionOptions _options;
     private readonly NoiseEmbedding _level;
     private readonly NearestRows _nearest;
+    private readonly NeighbourMeans? _neighbours; // of a model that imputes
 
     public DiffusionNetwork(DiffusionOptions options, VectorInput input)
         : base(options, input)
@@ -123,6 +129,8 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         _options = options;
         _level = new("level", LogLevels.Least, LogLevels.Most, options.HiddenWidth!.Value);
         _nearest = new(options.ReferenceRows, input.Width);
+        if (!options.Detects && options.ReferenceRows > 0)
+            _neighbours = new(options.ReferenceRows, input.Width);
     }
 
     public override int WidestLayer => _options.HiddenWidth!.Value;
@@ -142,6 +150,7 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         // It begins as if there were nothing to tell, whatever the level.
         Array.Clear(weights["output.weight"]);
         Array.Clear(weights["linear.weight"]);
+        _neighbours?.Store(weights, scaler, rows.Samples[0], _options.MarksMissing ? rows.Samples[^1] : null, Input.Seed);
     }
 
     protected override void DeclareLayers(Layers layers)
@@ -159,6 +168,11 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         layers.LayerNorm("norm", width);
         layers.Linear("output", width, Input.Width);
         layers.Buffer("feature_mask", Input.Width); // zero where a feature is constant: what is made of it is no evidence
+        if (_neighbours is not null)
+        {
+            _neighbours.Declare(layers);
+            layers.Buffer("neighbour_share", 1); // of what rows alike have in what is filled in
+        }
         if (!_options.Detects)
             return;
         layers.Buffer("score_noise", _options.ScoreNoise * _options.ScoreLevels.Count, Input.Width);
@@ -172,6 +186,8 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
 
     public override void Calibrate(VectorCalibration calibration)
     {
+        if (_neighbours is not null)
+            CalibrateShare(calibration);
         if (!_options.Detects)
             return;
         _nearest.Store(calibration, Input.Seed);
@@ -217,6 +233,51 @@ internal sealed class DiffusionNetwork : DenoisingNetwork, IScorer
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> =>
             network.Parts(w, new VectorRows<T>(inputs[0], inputs.Length > 1 ? inputs[1] : null), byFeature: false);
+    }
+
+    protected override T Weigh<T>(Scope<T> w, T expected, T rows, T isGiven) => _neighbours is null
+        ? expected
+        : expected + (_neighbours.Mean(w, rows, isGiven, whole: null) - expected) * w["neighbour_share"];
+
+    // The share that makes the least squared error of values that are hidden in stored rows. The network has seen them in
+    // training, though not often, so that it gets a little more than its due.
+    private void CalibrateShare(VectorCalibration calibration)
+    {
+        float[] memory = calibration.Weights["memory"], there = calibration.Weights["memory_there"];
+        int count = Math.Min(_options.ReferenceRows, CalibrationRows), width = Input.Width;
+        float[] isGiven = new float[count * width], both = new float[2 * isGiven.Length];
+        var random = new SplitMix64(SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring, 1));
+        for (int i = 0; i < isGiven.Length; i++)
+        {
+            isGiven[i] = random.NextDouble() < HiddenShare ? 0 : there[i];
+            int at = i / width * 2 * width + i % width;
+            (both[at], both[at + width]) = (memory[i] * isGiven[i], memory[i]);
+        }
+        float[][] found = calibration.Run(new HiddenPass(this), both, isGiven, count, [width, width]);
+        double product = 0, square = 0;
+        for (int i = 0; i < isGiven.Length; i++)
+        {
+            double apart = found[1][i] - found[0][i];
+            if (there[i] == isGiven[i])
+                continue;
+            product += apart * (memory[i] - found[0][i]);
+            square += apart * apart;
+        }
+        calibration.Weights["neighbour_share"][0] = square > 0 ? (float)Math.Clamp(product / square, 0, 1) : 0;
+    }
+
+    /// <summary>What the network, and what rows alike, say of rows (B, 2 · D), with and without what is hidden.</summary>
+    private sealed class HiddenPass(DiffusionNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            int width = network.Input.Width;
+            T rows = inputs[0].Slice(1, 0, width), whole = inputs[0].Slice(1, width, width), isGiven = inputs[1];
+            T? unknown = network.Input.ConditionWidth == 0 ? null : rows.Slice(1, 0, 1) * 0f;
+            T? condition = unknown is { } zero ? zero + w.Constant(0) * w["condition_mean"] : null;
+            return [network.Expected(w, rows, isGiven, condition, unknown), network._neighbours!.Mean(w, rows, isGiven, whole)];
+        }
     }
 
     protected override T Predict<T>(Scope<T> w, NoisyRows<T> rows)

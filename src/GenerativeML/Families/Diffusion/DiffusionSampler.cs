@@ -50,6 +50,12 @@ public sealed record DiffusionSampling
     /// Salimans 2022): 1 for as in the training rows, 0 for regardless of conditions, more for rows that are surer and
     /// less varied. For models with condition columns. 0 to 100. Default 1.
     /// </summary>
+    /// <remarks>
+    /// 1.5 to 5 is usual, and up to 10 or so where captions are to be met word by word: what conditions change is multiplied,
+    /// and far above that it is all that is left. What the network makes of noise is clamped to the range of the training
+    /// rows, with guidance, too, so that large scales do not diverge; but values then gather at the ends of that range, and
+    /// rows become alike, garish and wrong without an error.
+    /// </remarks>
     public double GuidanceScale { get; init; } = 1;
 
     /// <summary>Checks the values against the schedule and what a model was trained for.</summary>
@@ -82,9 +88,12 @@ internal static class DiffusionSampler
     /// <summary>
     /// Fills rows, (count × D), by levels that descend to zero. What is random is drawn in the order of the rows, of each
     /// step by a seed of its own, so that the same state gives the same rows, and the first of them where they are fewer.
+    /// Each step but the last is made so many times before it counts, its noise added again. Rows are shown as they are
+    /// before the first step, and after each.
     /// </summary>
     public static void Run(
-        Memory<float> rows, float[] levels, DiffusionSampling sampling, ref SplitMix64 random, DenoiseRows denoise)
+        Memory<float> rows, float[] levels, DiffusionSampling sampling, ref SplitMix64 random, DenoiseRows denoise,
+        int rehearsals = 0, Action? show = null)
     {
         Span<float> x = rows.Span;
         ulong steps = random.Next();
@@ -93,9 +102,17 @@ internal static class DiffusionSampler
         TensorPrimitives.Multiply(x, MathF.Sqrt(levels[0] * levels[0] + 1), x);
         float[] clean = new float[x.Length], other = new float[x.Length], more = new float[x.Length];
         double eta = sampling.Sampler == DiffusionSamplerKind.Ddpm ? 1 : sampling.Eta;
+        show?.Invoke();
         for (int i = 0; i + 1 < levels.Length; i++)
         {
             (float from, float to) = (levels[i], levels[i + 1]);
+            for (int k = 0; to > 0 && k < rehearsals; k++)
+            {
+                denoise(rows, from, clean);
+                x = rows.Span;
+                Approach(x, x, clean, to / from);
+                AddNoise(x, more, MathF.Sqrt(from * from - to * to), steps + (ulong)(levels.Length + i * rehearsals + k));
+            }
             denoise(rows, from, clean);
             x = rows.Span;
             switch (sampling.Sampler)
@@ -129,14 +146,18 @@ internal static class DiffusionSampler
                     float kept = (float)(Math.Sqrt((double)to * to - fresh * fresh) / from), added = (float)fresh;
                     Approach(x, x, clean, kept);
                     if (added > 0)
-                    {
-                        var own = new SplitMix64(steps + (ulong)i);
-                        NormalNumbers.Fill(ref own, more);
-                        TensorPrimitives.MultiplyAdd(more, added, x, x);
-                    }
+                        AddNoise(x, more, added, steps + (ulong)i);
                     break;
             }
+            show?.Invoke();
         }
+    }
+
+    private static void AddNoise(Span<float> x, Span<float> noise, float deviation, ulong seed)
+    {
+        var own = new SplitMix64(seed);
+        NormalNumbers.Fill(ref own, noise);
+        TensorPrimitives.MultiplyAdd(noise, deviation, x, x);
     }
 
     // Rows that keep a share of their distance from clean ones.

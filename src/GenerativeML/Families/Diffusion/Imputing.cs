@@ -5,7 +5,8 @@ namespace GenerativeML;
 
 /// <summary>
 /// Trains the network of a diffusion model on rows with missing values, to fill them in: at the highest level of noise,
-/// where all that it knows of a row is what it is given.
+/// where all that it knows of a row is what it is given. What it says is weighed with what training rows like this one
+/// have there, of which <see cref="DiffusionOptions.ReferenceRows"/> are kept; values that are hidden in these say how.
 /// </summary>
 /// <remarks>
 /// A missing value is NaN, or infinite. Training learns from the values that are there, whatever is missing beside them;
