@@ -12,6 +12,11 @@ public sealed record TabularDiffusionOptions : TabularOptions
 {
     private const int DefaultBatch = 256;
 
+    // Some 500 steps suffice for a small table; a large one is worth more. It is read 60 times where that takes no more than
+    // 6000 steps, and otherwise ten times.
+    private const long MinRows = 128_000, ManyRows = 1_536_000, MaxRows = 3_072_000;
+    private const int Passes = 60, LeastPasses = 10;
+
     // What the positions of a batch hold together, so that wide tables take no more memory.
     private const long BatchElements = 1 << 23;
 
@@ -27,7 +32,7 @@ public sealed record TabularDiffusionOptions : TabularOptions
     {
         ValidationFraction = 0.1;
         EarlyStoppingPatience = 0;
-        WeightAverageDecay = 0.999;
+        WeightAverageDecay = 0.995;
     }
 
     /// <summary>The width of the network. 1 to 65,536. Default: 256, and 128 for more than 200 columns.</summary>
@@ -54,9 +59,9 @@ public sealed record TabularDiffusionOptions : TabularOptions
     {
         int hidden = HiddenWidth ?? (columns > WideColumns ? 128 : 256);
         int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
-        long steps = long.Parse(Environment.GetEnvironmentVariable("TD_STEPS") ?? "4000");
-        double rate = double.Parse(Environment.GetEnvironmentVariable("TD_LR") ?? "1e-3"), decay = double.Parse(Environment.GetEnvironmentVariable("TD_WD") ?? "0.01");
-        TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, rate, decay, steps);
+        long most = Math.Clamp(LeastPasses * trainingRows, ManyRows, MaxRows);
+        long steps = (Math.Clamp(Passes * trainingRows, MinRows, most) + DefaultBatch - 1) / DefaultBatch;
+        TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, 1e-3, 0.01, steps);
         return (resolved, Epochs is null ? steps : null);
     }
 
@@ -89,7 +94,8 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
 
     private readonly int _hidden = options.HiddenWidth!.Value;
 
-    public override int PositionsPerRow => Positions;
+    // Of each position a vector, and its product; of each block what its layers hold; of each token what its loss holds.
+    public override long NumbersPerRow => (2L * Positions + 8L * options.Blocks) * _hidden + 3L * Tokens.Starts[^1];
 
     private int Positions => Tokens.Columns.Count;
 
