@@ -162,6 +162,69 @@ public sealed class TrainedTableTests
     }
 
     [TestMethod]
+    public void Other_columns_of_diffusion_go_with_a_value_that_is_given_as_often_as_in_the_training_distribution()
+    {
+        var block = new TableBlock(s_diffusion.Shape, Rows);
+        double ones = 0;
+        for (ulong seed = 0; seed < 4; seed++)
+        {
+            s_diffusion.Fill(block, Rows, seed, 0, new TableCondition([new CategoryLimit(2, [false, false, true])]));
+            for (int i = 0; i < Rows; i++)
+            {
+                Assert.AreEqual(2, block[2][i]);
+                ones += block[0][i] / (4 * Rows);
+            }
+        }
+        // Bayes: c is 2 by chance, or where a and b are 1.
+        double with = 0.3 * (0.5 * 0.8 + 0.2 / 3), without = 0.7 * 0.2 / 3;
+        Assert.AreEqual(with / (with + without), ones, 0.05);
+    }
+
+    [TestMethod]
+    [DataRow("one number")]
+    [DataRow("one category")]
+    [DataRow("one constant")]
+    [DataRow("all missing")]
+    [DataRow("numbers")]
+    [DataRow("categories")]
+    [DataRow("a row for each category")]
+    public void A_table_of_any_columns_is_learned_by_diffusion(string kind)
+    {
+        const int rows = 200;
+        var random = new SplitMix64(3);
+        double[] number = new double[rows], constant = new double[rows], missing = new double[rows];
+        int[] category = new int[rows], each = [.. Enumerable.Range(0, rows)];
+        Array.Fill(constant, -1e30);
+        Array.Fill(missing, double.NaN);
+        for (int i = 0; i < rows; i++)
+            (number[i], category[i]) = (Math.Round(random.NextDouble() * 1e6, 2), random.Next(3));
+        (TableColumn, Array)[] columns = kind switch
+        {
+            "one number" => [(ArrayTable.Number("x", number, 2), number)],
+            "one category" => [(ArrayTable.Category("c", 3), category)],
+            "one constant" => [(ArrayTable.Number("k", constant), constant)],
+            "all missing" => [(ArrayTable.Number("m", missing), missing)],
+            "numbers" => [(ArrayTable.Number("x", number, 2), number), (ArrayTable.Number("k", constant), constant)],
+            "categories" => [(ArrayTable.Category("c", 3), category), (ArrayTable.Category("d", 3), category)],
+            _ => [(ArrayTable.Category("each", rows), each), (ArrayTable.Number("x", number, 2), number)],
+        };
+        var shape = new TableShape([.. columns.Select(c => c.Item1)]);
+        using ITableGenerator generator = Fit(
+            new ArrayTable(shape, [.. columns.Select(c => c.Item2)]),
+            new TabularDiffusionOptions { HiddenWidth = 8, Blocks = 1, Epochs = 2 });
+        var block = new TableBlock(shape, Rows);
+        generator.Fill(block, Rows, 1, 0, null);
+        for (int c = 0; c < shape.Columns.Count; c++)
+        {
+            TableColumn column = shape.Columns[c];
+            bool all = column.Kind == TableColumnKind.Categorical
+                ? block[c].All(v => v >= 0 && v < column.Categories)
+                : column.HasMissing ? block[c].All(double.IsNaN) : block[c].All(v => v >= column.Min && v <= column.Max);
+            Assert.IsTrue(all, column.Name);
+        }
+    }
+
+    [TestMethod]
     public void Rows_of_the_GAN_have_the_categories_and_numbers_that_are_asked_for()
     {
         var where = new TableCondition(
