@@ -263,9 +263,9 @@ public sealed class TabularNetworkTests
         return (network, RandomWeights(network, 0.45));
     }
 
-    internal static (TableNetwork Network, HostWeights Weights) Diffusion()
+    internal static (TableNetwork Network, HostWeights Weights) Diffusion(int? label = null)
     {
-        var network = new TabularDiffusionNetwork(new() { HiddenWidth = 9, Blocks = 1 }, Categories());
+        var network = new TabularDiffusionNetwork(new() { HiddenWidth = 9, Blocks = 1 }, Categories(label));
         return (network, RandomWeights(network, 0.45));
     }
 
@@ -291,8 +291,8 @@ public sealed class TabularNetworkTests
         return (network, weights);
     }
 
-    internal static TokenTable Categories() => new(
-        new TableShape([.. s_counts.Select((n, i) => ArrayTable.Category($"c{i}", n))]),
+    private static TokenTable Categories(int? label = null) => new(
+        new TableShape([.. s_counts.Select((n, i) => ArrayTable.Category($"c{i}", n))], label),
         [.. s_counts.Select(n => new CategoryTokens([.. Enumerable.Range(0, n).Select(i => 100L - i)], 256))]);
 
     internal static HostWeights RandomWeights(TableNetwork network, double deviation)

@@ -84,7 +84,8 @@ public sealed record TabularDiffusionOptions : TabularOptions
 /// <remarks>
 /// The forward process hides each of P positions at a time of its own, uniform in [0, 1]: at time t a share t of them is
 /// hidden. Backwards, with k hidden positions, the next one is any of them alike, and its token is drawn as the network
-/// says. The bound of the likelihood is a mean over k of P / k times the sum of what the hidden tokens are unlikely.
+/// says. The bound of the likelihood is a mean over k of P / k times the sum of what the hidden tokens are unlikely. Where
+/// there is a label, it is drawn last, unless a condition limits it; both orders are learned, each by half of the rows.
 /// </remarks>
 internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, TokenTable tokens) : TableNetwork(tokens)
 {
@@ -92,12 +93,18 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
     // them is taken. More come closer to the distribution that the model has among rows that meet the condition.
     private const int Candidates = 8;
 
+    // In how many rows of the order in which the label comes last it alone is hidden.
+    private const double LabelAlone = 0.25;
+
     private readonly int _hidden = options.HiddenWidth!.Value;
 
     // Of each position a vector, and its product; of each block what its layers hold; of each token what its loss holds.
     public override long NumbersPerRow => (2L * Positions + 8L * options.Blocks) * _hidden + 3L * Tokens.Starts[^1];
 
     private int Positions => Tokens.Columns.Count;
+
+    // What decides the label is best learned from all other columns at once. It is at the last position.
+    private bool LabelIsLast => Tokens.Shape.Label is not null && Positions > 1;
 
     public override void Declare(Layers layers)
     {
@@ -137,21 +144,39 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor rows = batch[0];
-        long count = rows.shape[0];
-        torch.Tensor hidden = step.Random.Uniform([count, 1], 0, Positions).floor().Add(1); // how many are hidden: 1 to P
-        torch.Tensor rank = step.Random.Uniform([count, Positions], 0, 1).argsort(1).argsort(1);
-        torch.Tensor isHidden = rank.lt(hidden).to(torch.ScalarType.Float32);
-        TorchTensor weight = isHidden.div(hidden).Scaled(Positions / (double)count);
+        (TorchTensor isHidden, TorchTensor weight) = Hide(rows.shape[0], step.Random);
         torch.Tensor[] position = rows.unbind(1); // (B) each
         TorchTensor x = Hidden(
-            w, p => Vectors(w, p, $"input.{p}", "input").Embed(position[p]), 1 - new TorchTensor(isHidden));
+            w, p => Vectors(w, p, $"input.{p}", "input").Embed(position[p]), 1 - isHidden);
         var unlikely = new torch.Tensor[Positions];
         for (int p = 0; p < Positions; p++)
         {
             TorchTensor logits = x.Linear(Vectors(w, p, $"output.{p}.weight", "output"), w[$"output.{p}.bias"]);
             unlikely[p] = torch.nn.functional.cross_entropy(logits, position[p], reduction: torch.nn.Reduction.None);
         }
-        return [new LossTerm("denoising", torch.stack(unlikely, 1).mul(weight).sum())];
+        return [new LossTerm("denoising", torch.stack(unlikely, 1).mul(weight).sum(1L).mean())];
+    }
+
+    /// <summary>One where values of rows are hidden, and what each counts there for the sum to be the bound, (B, P).</summary>
+    private (TorchTensor IsHidden, TorchTensor Weight) Hide(long rows, SeededRandom random)
+    {
+        TorchTensor order = random.Uniform([rows, Positions], 0, 1);
+        TorchTensor count = random.Uniform([rows, 1], 0, Positions).floor().Add(1); // 1 to P are hidden
+        TorchTensor weight = count.Value.reciprocal().Scaled(Positions), labelWeight = weight;
+        if (LabelIsLast)
+        {
+            // Half of the rows are of an order in which the label comes last: it is hidden whatever else is, and counts
+            // where it is hidden alone.
+            TorchTensor last = random.Bernoulli([rows, 1], 0.5), alone = random.Bernoulli([rows, 1], LabelAlone);
+            TorchTensor others = random.Uniform([rows, 1], 0, Positions - 1).floor().Add(1); // 1 to P − 1 beside it
+            order = TorchTensor.Concat(1, order.Slice(1, 0, Positions - 1), order.Slice(1, -1, 1) - last);
+            count += last * ((1 - alone) * others + 1 - count);
+            labelWeight += last * (alone / (float)LabelAlone - labelWeight);
+            weight += last * (new TorchTensor(others.Value.reciprocal()) * (float)((Positions - 1) / (1 - LabelAlone)) - weight);
+        }
+        TorchTensor isHidden = order.Value.argsort(1).argsort(1).lt(count).to(torch.ScalarType.Float32);
+        weight = TorchTensor.Concat(1, [.. Enumerable.Repeat(weight, Positions - 1), labelWeight]);
+        return (isHidden, isHidden * weight);
     }
 
     // Only what draws is kept, with the smooth functions worked in.
@@ -198,7 +223,7 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
         for (int row = 0; row < rows; row++)
         {
             order[row] = [.. free];
-            for (int i = free.Length - 1; i > 0; i--)
+            for (int i = free.Length - (LabelIsLast && columns[^1].Allowed is null ? 2 : 1); i > 0; i--)
             {
                 int j = random[row].Next(i + 1);
                 (order[row][i], order[row][j]) = (order[row][j], order[row][i]);
