@@ -293,6 +293,24 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
 /// To create this trainer, use <see cref="GenerativeCatalog.TabularDiffusion(string?, int?)"/> or
 /// <see cref="GenerativeCatalog.TabularDiffusion(TabularDiffusionOptions)"/>.
 /// </para>
+/// <para>
+/// All values of a row are hidden at first, and shown one after the other in an order of its own, the label last. Each is
+/// drawn given those that are there: a value that a condition gives is there from the beginning, and all others follow it.
+/// Categories, frequent numbers and missing values are what they are, other numbers are intervals of which the training
+/// rows say how values are spread in them.
+/// </para>
+/// <para>
+/// TabDDPM (Kotelnikov 2023) adds normal noise to numbers on a scale of quantiles, and replaces categories by random ones.
+/// With the same network and as many steps of training this was no better on UCI Adult: rows were told from real ones more
+/// surely, shapes of columns and trends of pairs were less alike, it took 200 steps to make a row rather than one for each
+/// column, and conditions are not exact.
+/// </para>
+/// <para>
+/// Beside <see cref="TabularVaeTrainer"/>: diffusion gives rows of which columns, and pairs of them, are closer to the
+/// data's, and follows conditions more exactly, since it conditions on what is given, where the other one takes the best of
+/// several candidates. It takes three to five times as long to train, and seven times as long to generate ten columns. Use
+/// the other one where that counts, as for hundreds of columns.
+/// </para>
 /// <inheritdoc cref="TabularEstimator" path="/remarks"/>
 /// </remarks>
 public sealed class TabularDiffusionTrainer : TabularEstimator

@@ -353,7 +353,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 /// <remarks>
 /// <para>
 /// To create this trainer, use <see cref="GenerativeCatalog.TabularVae(string?, int?)"/> or
-/// <see cref="GenerativeCatalog.TabularVae(TabularVaeOptions)"/>.
+/// <see cref="GenerativeCatalog.TabularVae(TabularVaeOptions)"/>. <see cref="TabularDiffusionTrainer"/> says when to use
+/// which.
 /// </para>
 /// <inheritdoc cref="TabularEstimator" path="/remarks"/>
 /// </remarks>
