@@ -14,6 +14,7 @@
 #   build/bench.sh flow --data ../shared/data/images/optdigits8x8
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet
+#   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method diffusion --judge
 #   build/bench.sh generate
 #   build/bench.sh speed --json speed.json      # ours and PyTorch in turns
 set -eu

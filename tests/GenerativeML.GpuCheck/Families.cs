@@ -41,6 +41,8 @@ internal static class Families
                 new() { Epochs = 8, Seed = 1, Device = run.Device, Progress = run }).Fit(vectors)),
             Check("tabular VAE", onCpu, table, (ml, run) => ml.Generative.TabularVae(
                 new() { Epochs = 4, Seed = 1, Device = run.Device, Progress = run }).Fit(table)),
+            Check("tabular diffusion", onCpu, table, (ml, run) => ml.Generative.TabularDiffusion(
+                new() { Epochs = 4, Seed = 1, Device = run.Device, Progress = run }).Fit(table)),
             Check("tabular GAN", onCpu, table, (ml, run) => ml.Generative.TabularGan(
                 new() { Epochs = 4, Seed = 1, Device = run.Device, Progress = run }).Fit(table)),
             Check("GPT", onCpu, texts, (ml, run) => ml.Generative.Gpt(new()

@@ -221,6 +221,18 @@ public sealed class GenerativeCatalog
     public RestrictedBoltzmannMachineTrainer RestrictedBoltzmannMachine(RestrictedBoltzmannMachineOptions? options = null) =>
         new(_environment, options.Scoring());
 
+    /// <summary>Creates a <see cref="TabularDiffusionTrainer"/>, which learns to generate rows of mixed columns.</summary>
+    /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
+    /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
+    public TabularDiffusionTrainer TabularDiffusion(string? label = null, int? epochs = null) =>
+        TabularDiffusion(new TabularDiffusionOptions { LabelColumnName = label, Epochs = epochs });
+
+    /// <summary>Creates a <see cref="TabularDiffusionTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="TabularGan(TabularGanOptions)" path="/exception"/>
+    public TabularDiffusionTrainer TabularDiffusion(TabularDiffusionOptions options) => new(_environment, options);
+
     /// <summary>Creates a <see cref="TabularGanTrainer"/>, which learns to generate rows of mixed columns.</summary>
     /// <param name="label">The column that classifiers will be trained to predict. Default: none.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>

@@ -17,12 +17,13 @@ internal static class TabularBenchmark
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerOptions.Web) { WriteIndented = true };
 
     /// <summary>What can generate.</summary>
-    public static string[] Methods { get; } = ["bayesnet", "gan", "vae"];
+    public static string[] Methods { get; } = ["bayesnet", "diffusion", "gan", "vae"];
 
     /// <summary>The trainer of a method.</summary>
     public static TabularEstimator Trainer(MLContext ml, string method, string? label, int? epochs) => method switch
     {
         "bayesnet" => ml.Generative.BayesianNetwork(new BayesianNetworkOptions { LabelColumnName = label, Epochs = epochs }),
+        "diffusion" => ml.Generative.TabularDiffusion(label, epochs),
         "gan" => ml.Generative.TabularGan(label, epochs),
         "vae" => ml.Generative.TabularVae(label, epochs),
         _ => throw new ArgumentOutOfRangeException(nameof(method), method, "There is no such method."),

@@ -34,6 +34,12 @@ internal static class Generators
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
             CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
         })),
+        Table("tabular diffusion", (ml, t) => ml.Generative.TabularDiffusion(new TabularDiffusionOptions
+        {
+            LabelColumnName = "Flag", HiddenWidth = 16, Blocks = 1, SamplingSteps = 4,
+            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint,
+            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
+        })),
         Table("bayesian network", (ml, t) => ml.Generative.BayesianNetwork(new BayesianNetworkOptions
         {
             LabelColumnName = "Flag", Restarts = 0, TabuLength = 0, Bins = 4,

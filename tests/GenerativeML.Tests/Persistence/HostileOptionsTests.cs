@@ -52,6 +52,17 @@ public sealed class HostileOptionsTests
     }
 
     [TestMethod]
+    public void Damaged_options_of_a_diffusion_model_of_tables_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        using TabularTransformer trained = ml.Generative.TabularDiffusion(new TabularDiffusionOptions
+        {
+            Epochs = 1, HiddenWidth = 4, Blocks = 1, SamplingSteps = 3, ColumnNames = ["Single", "Colour"],
+        }).Fit(MixedTable.Rows(30));
+        Survives(ml, trained);
+    }
+
+    [TestMethod]
     public void Damaged_options_of_a_table_load_soundly_or_are_refused_as_a_format_error()
     {
         var ml = new MLContext(1);

@@ -46,6 +46,15 @@ public sealed class ProcessMemoryTests
         ImageDiffusionTrainer.Family, new ImageDiffusionOptions { Epochs = 8, BatchSize = 64, Channels = 8 }, new(new(2, 4, 4)));
 
     [TestMethod]
+    public void It_is_flat_while_a_diffusion_model_of_tables_trains()
+    {
+        var memory = new ProcessMemory();
+        var options = new TabularDiffusionOptions { Epochs = 9, BatchSize = 64, HiddenWidth = 64 };
+        TabularEstimator.Fit(ArrayTable.Known(2560, 1), options, Watched(memory)).Dispose();
+        memory.AssertFlat();
+    }
+
+    [TestMethod]
     public void It_is_flat_while_a_Boltzmann_machine_trains() => AssertFlat(
         RestrictedBoltzmannMachineTrainer.Family, new RestrictedBoltzmannMachineOptions { Epochs = 8, BatchSize = 64 });
 

@@ -14,6 +14,7 @@ public sealed class TablesWithoutTorchTests
 
     [TestMethod]
     [DataRow("vae")]
+    [DataRow("diffusion")]
     [DataRow("gan")]
     [DataRow("bayesian network")]
     [DataRow("gan of vectors")]
@@ -26,6 +27,8 @@ public sealed class TablesWithoutTorchTests
         IEstimator<ITransformer> trainer = vectors
             ? ml.Generative.Gan(new GanOptions { Epochs = 2, GeneratorLayers = [8], DiscriminatorLayers = [8] })
             : method == "vae" ? ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 2, HiddenWidth = 8, ColumnNames = columns })
+            : method == "diffusion" ? ml.Generative.TabularDiffusion(
+                new TabularDiffusionOptions { Epochs = 2, HiddenWidth = 8, Blocks = 1, ColumnNames = columns })
             : method == "bayesian network" ? ml.Generative.BayesianNetwork(new BayesianNetworkOptions { ColumnNames = columns })
             : ml.Generative.TabularGan(new TabularGanOptions { Epochs = 2, HiddenLayers = [8], ColumnNames = columns });
         string zip = Path.Combine(_folder, "model.zip"), text = Path.Combine(_folder, "rows.txt");

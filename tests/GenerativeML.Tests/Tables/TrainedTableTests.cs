@@ -5,7 +5,7 @@ public sealed class TrainedTableTests
 {
     private const int Rows = 1024;
 
-    private static ITableGenerator s_vae = null!, s_gan = null!;
+    private static ITableGenerator s_vae = null!, s_gan = null!, s_diffusion = null!;
 
     [ClassInitialize]
     public static void Train(TestContext context)
@@ -13,6 +13,7 @@ public sealed class TrainedTableTests
         _ = context;
         ArrayTable table = ArrayTable.Known(4000, 1);
         s_vae = Fit(table, new TabularVaeOptions { HiddenWidth = 32, LatentDimension = 4, Epochs = 16 });
+        s_diffusion = Fit(table, new TabularDiffusionOptions { HiddenWidth = 32, Blocks = 1, Epochs = 40, LearningRate = 3e-3 });
         s_gan = Fit(table, new TabularGanOptions
         {
             HiddenLayers = [64, 64],
@@ -27,6 +28,7 @@ public sealed class TrainedTableTests
     {
         s_vae.Dispose();
         s_gan.Dispose();
+        s_diffusion.Dispose();
     }
 
     [TestMethod]
@@ -39,6 +41,7 @@ public sealed class TrainedTableTests
 
     [TestMethod]
     [DataRow("vae", 0.05)]
+    [DataRow("diffusion", 0.05)]
     [DataRow("gan", 0.3)] // columns drawn one by one are 0.45 away
     public void A_known_joint_distribution_is_recovered(string method, double bound)
     {
@@ -72,6 +75,7 @@ public sealed class TrainedTableTests
 
     [TestMethod]
     [DataRow("vae")]
+    [DataRow("diffusion")]
     [DataRow("gan")]
     public void The_same_seed_gives_the_same_rows_and_another_one_others(string method)
     {
@@ -87,6 +91,8 @@ public sealed class TrainedTableTests
     [TestMethod]
     [DataRow("vae", false)]
     [DataRow("vae", true)]
+    [DataRow("diffusion", false)]
+    [DataRow("diffusion", true)]
     [DataRow("gan", false)]
     [DataRow("gan", true)]
     public void A_row_is_the_same_whichever_are_made_with_it(string method, bool isLimited)
@@ -108,18 +114,20 @@ public sealed class TrainedTableTests
 
     [TestMethod]
     [DataRow("vae")]
+    [DataRow("diffusion")]
     [DataRow("gan")]
     public void Options_of_a_trained_generator_leave_nothing_open(string method)
     {
         TabularOptions options = Generator(method).Options;
-        Assert.AreEqual(method == "vae" ? 256 : 500, options.BatchSize);
-        Assert.AreEqual(method == "vae" ? 0.1 : 1e-6, options.WeightDecay);
-        Assert.AreEqual(method == "vae" ? 3e-3 : 1e-3, options.LearningRate);
-        Assert.AreEqual(method == "vae" ? 16 : 200, options.Epochs);
+        Assert.AreEqual(method == "gan" ? 500 : 256, options.BatchSize);
+        Assert.AreEqual(method switch { "vae" => 0.1, "gan" => 1e-6, _ => 0.01 }, options.WeightDecay);
+        Assert.AreEqual(method == "gan" ? 1e-3 : 3e-3, options.LearningRate);
+        Assert.AreEqual(method switch { "vae" => 16, "gan" => 200, _ => 40 }, options.Epochs);
     }
 
     [TestMethod]
     [DataRow("vae")]
+    [DataRow("diffusion")]
     [DataRow("gan")]
     public void A_saved_generator_gives_the_same_rows(string method)
     {
@@ -133,15 +141,17 @@ public sealed class TrainedTableTests
     }
 
     [TestMethod]
-    public void Rows_of_the_VAE_keep_conditions_exactly_and_are_those_that_go_with_them()
+    [DataRow("vae")]
+    [DataRow("diffusion")]
+    public void Rows_keep_conditions_exactly_and_are_those_that_go_with_them(string method)
     {
         var where = new TableCondition(
             [new CategoryLimit(2, [false, false, true]), new NumberLimit(3, 10.25, 10.5, false)]);
-        var block = new TableBlock(s_vae.Shape, Rows);
+        var block = new TableBlock(Generator(method).Shape, Rows);
         int ones = 0;
         for (ulong seed = 0; seed < 4; seed++)
         {
-            s_vae.Fill(block, Rows, seed, 0, where);
+            Generator(method).Fill(block, Rows, seed, 0, where);
             for (int i = 0; i < Rows; i++)
             {
                 Assert.IsTrue(where.Holds(block, i));
@@ -149,6 +159,69 @@ public sealed class TrainedTableTests
             }
         }
         Assert.IsGreaterThan(0.9 * 4 * Rows, ones); // x is above 10 only with a = 1
+    }
+
+    [TestMethod]
+    public void Other_columns_of_diffusion_go_with_a_value_that_is_given_as_often_as_in_the_training_distribution()
+    {
+        var block = new TableBlock(s_diffusion.Shape, Rows);
+        double ones = 0;
+        for (ulong seed = 0; seed < 4; seed++)
+        {
+            s_diffusion.Fill(block, Rows, seed, 0, new TableCondition([new CategoryLimit(2, [false, false, true])]));
+            for (int i = 0; i < Rows; i++)
+            {
+                Assert.AreEqual(2, block[2][i]);
+                ones += block[0][i] / (4 * Rows);
+            }
+        }
+        // Bayes: c is 2 by chance, or where a and b are 1.
+        double with = 0.3 * (0.5 * 0.8 + 0.2 / 3), without = 0.7 * 0.2 / 3;
+        Assert.AreEqual(with / (with + without), ones, 0.05);
+    }
+
+    [TestMethod]
+    [DataRow("one number")]
+    [DataRow("one category")]
+    [DataRow("one constant")]
+    [DataRow("all missing")]
+    [DataRow("numbers")]
+    [DataRow("categories")]
+    [DataRow("a row for each category")]
+    public void A_table_of_any_columns_is_learned_by_diffusion(string kind)
+    {
+        const int rows = 200;
+        var random = new SplitMix64(3);
+        double[] number = new double[rows], constant = new double[rows], missing = new double[rows];
+        int[] category = new int[rows], each = [.. Enumerable.Range(0, rows)];
+        Array.Fill(constant, -1e30);
+        Array.Fill(missing, double.NaN);
+        for (int i = 0; i < rows; i++)
+            (number[i], category[i]) = (Math.Round(random.NextDouble() * 1e6, 2), random.Next(3));
+        (TableColumn, Array)[] columns = kind switch
+        {
+            "one number" => [(ArrayTable.Number("x", number, 2), number)],
+            "one category" => [(ArrayTable.Category("c", 3), category)],
+            "one constant" => [(ArrayTable.Number("k", constant), constant)],
+            "all missing" => [(ArrayTable.Number("m", missing), missing)],
+            "numbers" => [(ArrayTable.Number("x", number, 2), number), (ArrayTable.Number("k", constant), constant)],
+            "categories" => [(ArrayTable.Category("c", 3), category), (ArrayTable.Category("d", 3), category)],
+            _ => [(ArrayTable.Category("each", rows), each), (ArrayTable.Number("x", number, 2), number)],
+        };
+        var shape = new TableShape([.. columns.Select(c => c.Item1)]);
+        using ITableGenerator generator = Fit(
+            new ArrayTable(shape, [.. columns.Select(c => c.Item2)]),
+            new TabularDiffusionOptions { HiddenWidth = 8, Blocks = 1, Epochs = 2 });
+        var block = new TableBlock(shape, Rows);
+        generator.Fill(block, Rows, 1, 0, null);
+        for (int c = 0; c < shape.Columns.Count; c++)
+        {
+            TableColumn column = shape.Columns[c];
+            bool all = column.Kind == TableColumnKind.Categorical
+                ? block[c].All(v => v >= 0 && v < column.Categories)
+                : column.HasMissing ? block[c].All(double.IsNaN) : block[c].All(v => v >= column.Min && v <= column.Max);
+            Assert.IsTrue(all, column.Name);
+        }
     }
 
     [TestMethod]
@@ -167,6 +240,7 @@ public sealed class TrainedTableTests
 
     [TestMethod]
     [DataRow("vae")]
+    [DataRow("diffusion")]
     [DataRow("gan")]
     public void Constant_and_missing_columns_and_thousands_of_categories_are_learned(string method)
     {
@@ -178,9 +252,12 @@ public sealed class TrainedTableTests
             ArrayTable.Category("many", rows), ArrayTable.Category("one", 1), ArrayTable.Number("constant", constant),
             ArrayTable.Number("missing", missing),
         ]);
-        using ITableGenerator generator = Fit(new ArrayTable(shape, [many, one, constant, missing]), method == "vae"
-            ? new TabularVaeOptions { HiddenWidth = 8, Epochs = 1 }
-            : new TabularGanOptions { HiddenLayers = [8], Epochs = 1 });
+        using ITableGenerator generator = Fit(new ArrayTable(shape, [many, one, constant, missing]), method switch
+        {
+            "vae" => new TabularVaeOptions { HiddenWidth = 8, Epochs = 1 },
+            "gan" => new TabularGanOptions { HiddenLayers = [8], Epochs = 1 },
+            _ => new TabularDiffusionOptions { HiddenWidth = 8, Blocks = 1, Epochs = 1 },
+        });
         var block = new TableBlock(shape, Rows);
         generator.Fill(block, Rows, 1, 0, null);
         Assert.IsTrue(block[2].All(v => v == 2.5));
@@ -188,7 +265,12 @@ public sealed class TrainedTableTests
         Assert.IsGreaterThan(100, block[0].Distinct().Count());
     }
 
-    private static ITableGenerator Generator(string method) => method == "vae" ? s_vae : s_gan;
+    private static ITableGenerator Generator(string method) => method switch
+    {
+        "vae" => s_vae,
+        "gan" => s_gan,
+        _ => s_diffusion,
+    };
 
     private static ITableGenerator Fit(ITableSource table, TabularOptions options)
     {

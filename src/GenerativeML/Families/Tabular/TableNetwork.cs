@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace GenerativeML;
@@ -7,6 +8,9 @@ internal abstract class TableNetwork(TokenTable tokens) : Network
 {
     // What is added to the shares of tokens that a condition limits, so that no row is without any.
     private const float MinShare = 1e-9f;
+
+    // A number's token in so many rows counts half by itself, and half by where it lies.
+    private const double HalfOwnRows = 50;
 
     /// <summary>The tokens of the table's columns.</summary>
     public TokenTable Tokens => tokens;
@@ -51,6 +55,92 @@ internal abstract class TableNetwork(TokenTable tokens) : Network
         // As many as the point is not below: what has no share adds nothing, and is passed over.
         T passed = T.IfLess(uniform * sum, upTo, w.Constant(0), w.Constant(1));
         return (passed.Reduce(Reduction.Sum, 1).Clamp(0, tokens.Counts[position] - 1), sum);
+    }
+
+    /// <summary>
+    /// Draws a token by the logits of a position, of those whose values are allowed, a share for each, or null where all
+    /// are: the token, and what is left of the shares.
+    /// </summary>
+    protected static (int Token, double Sum) Choose(ReadOnlySpan<float> logits, float[]? allowed, ref SplitMix64 random)
+    {
+        Span<double> upTo = logits.Length <= 512 ? stackalloc double[logits.Length] : new double[logits.Length];
+        double most = TensorPrimitives.Max(logits), all = 0, sum = 0;
+        foreach (float logit in logits)
+            all += Math.Exp(logit - most);
+        for (int token = 0; token < upTo.Length; token++)
+        {
+            double share = Math.Exp(logits[token] - most) / all;
+            upTo[token] = sum += allowed is null ? share : (share + MinShare) * allowed[token];
+        }
+        return (Cumulative.Draw(upTo, ref random), sum);
+    }
+
+    /// <summary>Whether a position's tokens have, beside vectors of their own, smooth functions of where they lie.</summary>
+    protected bool IsSmooth(int position) => tokens.Columns[position] is NumberTokens;
+
+    /// <summary>Declares smooth functions of a position's tokens, where it has them, for vectors of so many features.</summary>
+    protected void DeclareSmooth(Layers layers, int position, params (string Part, int Width)[] parts)
+    {
+        if (!IsSmooth(position))
+            return;
+        layers.Buffer($"smooth.{position}.features", tokens.Counts[position], NumberTokens.FeatureCount);
+        layers.Buffer($"smooth.{position}.own", tokens.Counts[position], 1);
+        foreach ((string part, int width) in parts.Where(part => part.Width > 0))
+            layers.Parameter($"smooth.{position}.{part}", 0, NumberTokens.FeatureCount, width);
+    }
+
+    /// <summary>
+    /// Sets what is known of a position's tokens: biases by which an untrained network gives them as often as they occur,
+    /// and where numbers lie.
+    /// </summary>
+    protected void InitializeTokens(HostWeights weights, int position, string bias)
+    {
+        long[] counts = tokens.Frequencies[position];
+        double rows = counts.Sum() + 0.1 * counts.Length;
+        for (int token = 0; token < counts.Length; token++) // what does not occur, as if in a tenth of a row
+            weights[bias][token] = (float)Math.Log((counts[token] + 0.1) / rows);
+        if (tokens.Columns[position] is not NumberTokens numbers)
+            return;
+        numbers.ScaleFeatures().CopyTo(weights[$"smooth.{position}.features"], 0);
+        float[] own = weights[$"smooth.{position}.own"];
+        for (int token = 0; token < counts.Length; token++)
+            own[token] = (float)(counts[token] / (counts[token] + HalfOwnRows));
+    }
+
+    /// <summary>What the tokens of a position have of their own and by where they lie, (tokens, W).</summary>
+    protected TorchTensor Vectors(Scope<TorchTensor> w, int position, string own, string smooth)
+    {
+        if (!IsSmooth(position))
+            return w[own];
+        Scope<TorchTensor> part = w.Of($"smooth.{position}");
+        return w[own] * part["own"] + part["features"].MatMul(part[smooth]);
+    }
+
+    /// <summary>Makes the vectors of a position's tokens what <see cref="Vectors"/> gives.</summary>
+    protected void WorkInSmooth(HostWeights weights, int position, string name, string part)
+    {
+        if (!IsSmooth(position))
+            return;
+        float[] own = weights[$"smooth.{position}.own"], features = weights[$"smooth.{position}.features"];
+        float[] smooth = weights[$"smooth.{position}.{part}"], values = weights[name];
+        int width = smooth.Length / NumberTokens.FeatureCount;
+        for (int i = 0; i < values.Length; i++)
+        {
+            (int token, int column) = Math.DivRem(i, width);
+            double sum = values[i] * own[token];
+            for (int f = 0; f < NumberTokens.FeatureCount; f++)
+                sum += features[token * NumberTokens.FeatureCount + f] * smooth[f * width + column];
+            values[i] = (float)sum;
+        }
+    }
+
+    /// <summary>Normal numbers with this deviation, by a seed.</summary>
+    protected static void FillNormal(Span<float> values, double deviation, ulong seed)
+    {
+        var random = new SplitMix64(seed);
+        NormalNumbers.Fill(ref random, values);
+        foreach (ref float value in values)
+            value = (float)(value * deviation);
     }
 
     /// <summary>The share of each token's values that is allowed, of the first positions.</summary>

@@ -15,6 +15,7 @@ namespace GenerativeML;
 /// <see cref="Precision.Auto"/> or <see cref="Precision.Float32"/>, which are the same here.
 /// </remarks>
 [JsonDerivedType(typeof(BayesianNetworkOptions), "bayesian network")]
+[JsonDerivedType(typeof(TabularDiffusionOptions), "diffusion")]
 [JsonDerivedType(typeof(TabularGanOptions), "gan")]
 [JsonDerivedType(typeof(TabularVaeOptions), "vae")]
 public abstract record TabularOptions : TrainingOptions

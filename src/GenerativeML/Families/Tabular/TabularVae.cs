@@ -96,9 +96,6 @@ public sealed record TabularVaeOptions : TabularOptions
 /// </summary>
 internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable tokens) : TableNetwork(tokens)
 {
-    // A number's token in so many rows counts half by itself, and half by where it lies.
-    private const double HalfOwnRows = 50;
-
     private const float MinLogVariance = -8, MaxLogVariance = 4;
 
     // Rows that are drawn for each that is asked for with a condition; one of them is taken. More come closer to the
@@ -126,14 +123,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         for (int p = 0; p < Positions; p++)
         {
             layers.Parameter($"encoder.{p}.tokens", 0, Tokens.Counts[p], width);
-            if (Tokens.Columns[p] is not NumberTokens)
-                continue;
-            layers.Buffer($"smooth.{p}.features", Tokens.Counts[p], NumberTokens.FeatureCount);
-            layers.Buffer($"smooth.{p}.own", Tokens.Counts[p], 1);
-            layers.Parameter($"smooth.{p}.encoder", 0, NumberTokens.FeatureCount, width);
-            layers.Parameter($"smooth.{p}.output", 0, NumberTokens.FeatureCount, _hidden);
-            if (p < Positions - 1)
-                layers.Parameter($"smooth.{p}.decoder", 0, NumberTokens.FeatureCount, _hidden);
+            DeclareSmooth(layers, p, ("encoder", width), ("output", _hidden), ("decoder", p < Positions - 1 ? _hidden : 0));
         }
     }
 
@@ -165,30 +155,15 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
             Draw($"encoder.{p}.tokens", embedding);
             if (p < Positions - 1)
                 Draw($"decoder.{p}.tokens", embedding);
-            // An untrained decoder gives the tokens as often as they occur; what does not, as if in a tenth of a row.
-            long[] counts = Tokens.Frequencies[p];
-            double rows = counts.Sum() + 0.1 * counts.Length;
-            float[] bias = weights[$"decoder.{p}.output.bias"];
-            for (int token = 0; token < counts.Length; token++)
-                bias[token] = (float)Math.Log((counts[token] + 0.1) / rows);
-            if (Tokens.Columns[p] is not NumberTokens numbers)
+            InitializeTokens(weights, p, $"decoder.{p}.output.bias");
+            if (!IsSmooth(p))
                 continue;
-            numbers.ScaleFeatures().CopyTo(weights[$"smooth.{p}.features"], 0);
-            float[] own = weights[$"smooth.{p}.own"];
-            for (int token = 0; token < counts.Length; token++)
-                own[token] = (float)(counts[token] / (counts[token] + HalfOwnRows));
             Draw($"smooth.{p}.encoder", smooth);
             if (p < Positions - 1)
                 Draw($"smooth.{p}.decoder", smooth);
         }
 
-        void Draw(string name, double deviation)
-        {
-            var random = new SplitMix64(seed++);
-            NormalNumbers.Fill(ref random, weights[name]);
-            foreach (ref float value in weights[name].AsSpan())
-                value = (float)(value * deviation);
-        }
+        void Draw(string name, double deviation) => FillNormal(weights[name], deviation, seed++);
     }
 
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
@@ -215,7 +190,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         torch.Tensor[] position = rows.unbind(1); // (B) each
         TorchTensor sum = w["encoder.bias"];
         for (int p = 0; p < Positions; p++)
-            sum += Scaled(w, p, $"encoder.{p}.tokens", "encoder").Embed(position[p]);
+            sum += Vectors(w, p, $"encoder.{p}.tokens", "encoder").Embed(position[p]);
         TorchTensor x = sum.Apply(Function.Relu);
         x = Keep(2 * _hidden) is { } kept ? x * kept : x;
         x = w.Linear("encoder.hidden", x).Apply(Function.Relu);
@@ -229,13 +204,13 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         for (int p = 0; p < Positions; p++)
         {
             TorchTensor hidden = Hidden(w.Of($"decoder.{p}"), known, z, keep);
-            TorchTensor output = Scaled(w, p, $"decoder.{p}.output.weight", "output");
+            TorchTensor output = Vectors(w, p, $"decoder.{p}.output.weight", "output");
             TorchTensor logits = hidden.Linear(output, w[$"decoder.{p}.output.bias"]);
             TorchTensor seen = torch.nn.functional.cross_entropy(
                 logits, position[p], reduction: torch.nn.Reduction.Sum);
             nll = nll is { } others ? others + seen : seen;
             if (p < Positions - 1)
-                known += Scaled(w, p, $"decoder.{p}.tokens", "decoder").Embed(position[p]);
+                known += Vectors(w, p, $"decoder.{p}.tokens", "decoder").Embed(position[p]);
         }
         TorchTensor kl = (mu * mu + logVar.Apply(Function.Exp) - logVar - 1) * 0.5f;
         return (nll!.Value / count, kl.Value.mean([0L]));
@@ -250,27 +225,11 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     {
         for (int p = 0; p < Positions; p++)
         {
-            if (Tokens.Columns[p] is not NumberTokens)
-                continue;
-            WorkIn($"decoder.{p}.output.weight", p, "output");
+            WorkInSmooth(weights, p, $"decoder.{p}.output.weight", "output");
             if (p < Positions - 1)
-                WorkIn($"decoder.{p}.tokens", p, "decoder");
+                WorkInSmooth(weights, p, $"decoder.{p}.tokens", "decoder");
         }
         return base.Trained(weights);
-
-        void WorkIn(string name, int p, string part)
-        {
-            float[] own = weights[$"smooth.{p}.own"], features = weights[$"smooth.{p}.features"];
-            float[] smooth = weights[$"smooth.{p}.{part}"], values = weights[name];
-            for (int i = 0; i < values.Length; i++)
-            {
-                (int token, int column) = Math.DivRem(i, _hidden);
-                double sum = values[i] * own[token];
-                for (int f = 0; f < NumberTokens.FeatureCount; f++)
-                    sum += features[token * NumberTokens.FeatureCount + f] * smooth[f * _hidden + column];
-                values[i] = (float)sum;
-            }
-        }
     }
 
     // Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
@@ -353,15 +312,6 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return hidden + position.Linear("hidden", hidden).Apply(Function.Relu);
     }
 
-    /// <summary>What the tokens of a position have of their own and by where they lie, (tokens, W).</summary>
-    private TorchTensor Scaled(Scope<TorchTensor> w, int position, string own, string smooth)
-    {
-        if (Tokens.Columns[position] is not NumberTokens)
-            return w[own];
-        Scope<TorchTensor> part = w.Of($"smooth.{position}");
-        return w[own] * part["own"] + part["features"].MatMul(part[smooth]);
-    }
-
     private LossTerm[] Terms(torch.Tensor reconstruction, torch.Tensor kl) =>
         [new("reconstruction", reconstruction), new("kl", kl.sum().Scaled(options.KlWeight))];
 
@@ -403,7 +353,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 /// <remarks>
 /// <para>
 /// To create this trainer, use <see cref="GenerativeCatalog.TabularVae(string?, int?)"/> or
-/// <see cref="GenerativeCatalog.TabularVae(TabularVaeOptions)"/>.
+/// <see cref="GenerativeCatalog.TabularVae(TabularVaeOptions)"/>. <see cref="TabularDiffusionTrainer"/> says when to use
+/// which.
 /// </para>
 /// <inheritdoc cref="TabularEstimator" path="/remarks"/>
 /// </remarks>
