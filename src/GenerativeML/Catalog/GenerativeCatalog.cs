@@ -315,6 +315,42 @@ public sealed class GenerativeCatalog
     public GptTransformer PretrainedGpt(GptOptions options) => GptTrainer.Pretrained(_environment, options);
 
     /// <summary>
+    /// Creates a <see cref="RecurrentLanguageModelTrainer"/>, which learns from a column of text to continue texts: a
+    /// network of LSTM or GRU cells.
+    /// </summary>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>
+    /// <param name="cell">The cells.</param>
+    /// <param name="layers">Layers of cells.</param>
+    /// <param name="width">Features of embeddings and of each layer's state.</param>
+    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <inheritdoc cref="RecurrentLanguageModel(RecurrentLanguageModelOptions)" path="/exception"/>
+    public RecurrentLanguageModelTrainer RecurrentLanguageModel(
+        string textColumnName = "Text",
+        string generatedTextColumnName = "GeneratedText",
+        RecurrentCell cell = RecurrentCell.Lstm,
+        int layers = 2,
+        int width = 128,
+        int? steps = null) => RecurrentLanguageModel(new RecurrentLanguageModelOptions
+        {
+            TextColumnName = textColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Cell = cell,
+            Layers = layers,
+            Width = width,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="RecurrentLanguageModelTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public RecurrentLanguageModelTrainer RecurrentLanguageModel(RecurrentLanguageModelOptions options) =>
+        new(_environment, options);
+
+    /// <summary>
     /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
     /// and on synthetic ones.
     /// </summary>
