@@ -19,9 +19,6 @@ internal sealed class GptNetwork : LanguageNetwork
 
     private const double Deviation = 0.02;
 
-    // AdamW's second moment follows faster than usual, for short runs.
-    private static readonly AdamSettings s_adam = new(0.9, 0.99);
-
     // What adapters count; they are there in training only.
     private readonly float _adapterScale;
 
@@ -174,20 +171,12 @@ internal sealed class GptNetwork : LanguageNetwork
         return graph.Positions.Queries;
     }
 
-    /// <summary>AdamW, or Muon for the blocks' matrices, which counts its rate in shares of AdamW's.</summary>
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
-    {
-        // Queries, keys and values are three matrices, whatever keeps them in one.
-        IEnumerable<MuonMatrix> matrices =
-            from block in Enumerable.Range(0, Options.Layers)
-            from matrix in Matrices
-            let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
-            select new MuonMatrix(layers.Tensors[$"h.{block}.{matrix.Name}.weight"], parts);
-        MuonSettings? muon = Options.Optimizer == GptOptimizer.Muon
-            ? new([.. matrices], Options.MatrixLearningRate!.Value / Options.LearningRate!.Value)
-            : null;
-        return [new UpdateRule("gpt", layers.Parameters(), Adam: s_adam, Muon: muon)];
-    }
+    // Queries, keys and values are three matrices, whatever keeps them in one.
+    protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
+        from block in Enumerable.Range(0, Options.Layers)
+        from matrix in Matrices
+        let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
+        select new MuonMatrix(layers.Tensors[$"h.{block}.{matrix.Name}.weight"], parts);
 
     /// <summary>The mean cross-entropy of each token's successor, over windows of a text.</summary>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)

@@ -4,7 +4,12 @@ namespace GenerativeML;
 /// The options of a GPT: its network, and its training on a stream of tokens. A step trains on
 /// <see cref="TrainingOptions.BatchSize"/> windows of <see cref="ContextLength"/> tokens, drawn at random.
 /// </summary>
-/// <remarks><inheritdoc cref="LanguageModelOptions" path="/remarks"/></remarks>
+/// <remarks>
+/// <inheritdoc cref="LanguageModelOptions" path="/remarks"/>
+/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's; by default
+/// 0.5/<see cref="Width"/>, at most 0.003 beside Muon and 0.004 without, and for given weights 1e-4 or, with adapters,
+/// 5e-4; and 0.1, but for adapters 0. Adapters are always moved by AdamW.
+/// </remarks>
 public sealed record GptOptions : LanguageModelOptions
 {
     private const int DefaultBatchSize = 12, DefaultSteps = 2000;
@@ -51,19 +56,6 @@ public sealed record GptOptions : LanguageModelOptions
     /// 2016, arXiv:1604.06174): the same gradients, a third more work, far less memory. Default: no.
     /// </summary>
     public bool GradientCheckpointing { get; init; }
-
-    /// <summary>
-    /// What moves the weights. <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/>
-    /// are AdamW's; by default 0.5/<see cref="Width"/>, at most 0.003 beside Muon and 0.004 without, and for given
-    /// weights 1e-4 or, with adapters, 5e-4; and 0.1, but for adapters 0. Default <see cref="GptOptimizer.Muon"/>, for
-    /// given weights <see cref="GptOptimizer.AdamW"/>; adapters are always moved by AdamW.
-    /// </summary>
-    public GptOptimizer? Optimizer { get; init; }
-
-    /// <summary>
-    /// Muon's peak learning rate. Default 0.015, for given weights a tenth of that. Not read where Muon is not used.
-    /// </summary>
-    public double? MatrixLearningRate { get; init; }
 
     /// <summary>
     /// A safetensors file with weights of GPT-2, nanoGPT or minGPT to start from. They have to be those of the network
@@ -120,17 +112,16 @@ public sealed record GptOptions : LanguageModelOptions
     internal override GptOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
-        GptOptimizer optimizer = Lora is not null ? GptOptimizer.AdamW
-            : Optimizer ?? (given ? GptOptimizer.AdamW : GptOptimizer.Muon);
+        var resolved = (GptOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given);
+        LanguageModelOptimizer optimizer = Lora is null ? resolved.Optimizer!.Value : LanguageModelOptimizer.AdamW;
         double rate = Lora is not null ? 5e-4
             : given ? 1e-4
-            : Math.Min(0.5 / Width, optimizer == GptOptimizer.Muon ? 3e-3 : 4e-3);
-        return (GptOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps) with
+            : Math.Min(0.5 / Width, optimizer == LanguageModelOptimizer.Muon ? 3e-3 : 4e-3);
+        return resolved with
         {
             TieEmbeddings = TieEmbeddings ?? (given ? null : true),
             Optimizer = optimizer,
             LearningRate = LearningRate ?? rate,
-            MatrixLearningRate = MatrixLearningRate ?? (given ? 1.5e-3 : 1.5e-2),
             WeightDecay = WeightDecay ?? (Lora is not null ? 0 : 0.1),
         };
     }
@@ -149,8 +140,6 @@ public sealed record GptOptions : LanguageModelOptions
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
-        OptionChecks.Defined(Optimizer ?? default, nameof(Optimizer));
-        OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         Lora?.Validate(Width);
         RequireFile(InitialWeights, nameof(InitialWeights));
         RequireFile(InitialAdapters, nameof(InitialAdapters));

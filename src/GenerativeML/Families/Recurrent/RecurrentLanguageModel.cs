@@ -13,6 +13,8 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// <inheritdoc cref="LanguageModelOptions" path="/remarks"/>
+/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's; by default
+/// 0.5/<see cref="Width"/>, at most 0.004, and for given weights 0.001; and 0.1.
 /// <see cref="TrainingOptions.Precision"/> concerns the logits; the recurrent layers compute in 32 bits.
 /// </remarks>
 public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
@@ -47,13 +49,23 @@ public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
     /// </summary>
     public double Dropout { get; init; }
 
+    /// <summary>
+    /// A safetensors file with weights to start from, of the network that these options describe, under the names that
+    /// <see cref="RecurrentLanguageModelTransformer.SaveWeights"/> gives them. Default: none, training starts from random
+    /// weights.
+    /// </summary>
+    public string? InitialWeights { get; init; }
+
     /// <summary>The rates and all else that is left open, decided.</summary>
-    internal override RecurrentLanguageModelOptions Resolve(TokenCodec codec, int seed) =>
-        (RecurrentLanguageModelOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps) with
+    internal override RecurrentLanguageModelOptions Resolve(TokenCodec codec, int seed)
+    {
+        bool given = InitialWeights is not null;
+        return (RecurrentLanguageModelOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given) with
         {
-            LearningRate = LearningRate ?? Math.Min(0.5 / Width, 4e-3),
+            LearningRate = LearningRate ?? (given ? 1e-3 : Math.Min(0.5 / Width, 4e-3)),
             WeightDecay = WeightDecay ?? 0.1,
         };
+    }
 
     /// <inheritdoc />
     public override void Validate()
@@ -64,6 +76,7 @@ public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
         OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
         OptionChecks.Within(WindowLength, 1, MaxWindow);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
+        RequireFile(InitialWeights, nameof(InitialWeights));
     }
 }
 
@@ -90,6 +103,8 @@ public sealed class RecurrentLanguageModelTrainer : LanguageModelTrainer<Recurre
         Action<long, Func<TrainedLanguageModel>>? afterStep = null)
     {
         var network = new RecurrentNetwork(options);
+        HostWeights? given = ReadInitial(network);
+        var kept = new RecurrentNetwork(options with { InitialWeights = null });
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, options.Width, options.BatchSize!.Value * (long)options.WindowLength);
@@ -97,11 +112,25 @@ public sealed class RecurrentLanguageModelTrainer : LanguageModelTrainer<Recurre
         using var data = new TokenReaders(
             corpus, options.WindowLength, options.ValidationFraction, context.Seed, device);
         return LanguageModelFit.Run(
-            network, null, data, options, context, device, bfloat16, parts: 1,
+            network, given, data, options, context, device, bfloat16, parts: 1,
             all => new TrainedLanguageModel(
-                network, all.Select(spec => network.Tensors.Any(t => t.Name == spec.Name) ? spec : null),
+                kept, all.Select(spec => network.Tensors.Any(t => t.Name == spec.Name) ? spec : null),
                 context.Device, context.FallbackToCpu),
             afterStep);
+    }
+
+    // The weights that options name; null where they name none.
+    private static HostWeights? ReadInitial(RecurrentNetwork network)
+    {
+        if (network.Options.InitialWeights is not string path)
+            return null;
+        using FileStream file = File.OpenRead(path);
+        SafetensorsReader reader = SafetensorsReader.Open(file);
+        var found = reader.Tensors.ToDictionary(entry => entry.Spec.Name);
+        List<string> faults = WeightFile.Faults(found, network.Tensors, RecurrentNetwork.Embeddings);
+        if (faults.Count > 0)
+            throw new FormatException($"The weights are not those of the network: {string.Join("; ", faults)}.");
+        return HostWeights.Of(network.Tensors.Select(spec => (spec, WeightFile.Read(reader, found[spec.Name]))));
     }
 
     private protected override TrainedLanguageModel Train(

@@ -9,16 +9,15 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class RecurrentNetwork : LanguageNetwork
 {
-    private const string Embeddings = "encoder.weight", Head = "decoder.weight", Bias = "decoder.bias";
+    public const string Embeddings = "encoder.weight";
+
+    private const string Head = "decoder.weight", Bias = "decoder.bias";
 
     // What readers of the text remember between steps: (layers·parts, B, W). It is of training alone.
     private const string State = "state";
 
     // Tokens of a validation text that are computed together.
     private const int ValidationTokens = 256;
-
-    // As for GPTs: the second moment follows faster than usual, for short runs.
-    private static readonly AdamSettings s_adam = new(0.9, 0.99);
 
     /// <param name="options">Options of which the vocabulary's size is known.</param>
     /// <exception cref="FormatException">The sizes are out of every sensible range.</exception>
@@ -98,8 +97,11 @@ internal sealed class RecurrentNetwork : LanguageNetwork
         }
     }
 
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
-        [new UpdateRule(Family, layers.Parameters(), Adam: s_adam)];
+    // Each gate has a matrix of its own, whatever keeps them in one.
+    protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
+        from layer in Enumerable.Range(0, Options.Layers)
+        from matrix in (string[])["ih", "hh"]
+        select new MuonMatrix(layers.Tensors[$"rnn.weight_{matrix}_l{layer}"], Options.Cell.Gates());
 
     public override T Hidden<T>(Scope<T> w, T tokens, T positions)
     {

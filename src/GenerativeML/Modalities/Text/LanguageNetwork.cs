@@ -14,6 +14,9 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     // 64 MB of logits at a time: with GPT-2's vocabulary, 333 tokens.
     private const long MaxLogits = 1 << 24;
 
+    // AdamW's second moment follows faster than usual, for short runs.
+    private static readonly AdamSettings s_adam = new(0.9, 0.99);
+
     public abstract LanguageModelOptions Options { get; }
 
     /// <summary>The name in saved models.</summary>
@@ -48,6 +51,15 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     /// <summary>Draws the values that training begins with; what it leaves has those that it was declared with.</summary>
     public abstract void Initialize(HostWeights weights, ulong seed);
 
+    /// <summary>AdamW, or Muon for matrices, which counts its rate in shares of AdamW's.</summary>
+    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
+    {
+        MuonSettings? muon = Options.Optimizer == LanguageModelOptimizer.Muon
+            ? new([.. MuonMatrices(layers)], Options.MatrixLearningRate!.Value / Options.LearningRate!.Value)
+            : null;
+        return [new UpdateRule(Family, layers.Parameters(), Adam: s_adam, Muon: muon)];
+    }
+
     /// <summary>Tokens and their positions → final hidden states, (…) → (…, C).</summary>
     public abstract T Hidden<T>(Scope<T> w, T tokens, T positions)
         where T : struct, ITensor<T>;
@@ -61,6 +73,9 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     /// tokens' positions.
     /// </summary>
     public abstract OnnxTensor AddPast(OnnxExport graph, OnnxTensor tokens, bool cached);
+
+    /// <summary>The matrices that Muon moves.</summary>
+    protected abstract IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers);
 
     /// <summary>
     /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, (B, T), in nats. Logits exist
