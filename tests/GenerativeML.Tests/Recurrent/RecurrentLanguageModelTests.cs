@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
 using TorchSharp;
 using GenerativeML.Tests.Conformance;
@@ -20,7 +21,7 @@ public sealed class RecurrentLanguageModelTests
         double entropy = 0.75 * Binary(0.2) + 0.25 * Binary(0.6);
         TrainedLanguageModel fit = Fit(Corpus(Markov(20_000, leaves, 1), 2), new()
         {
-            Cell = cell, Layers = 1, Width = 8, BatchSize = 16, WindowLength = 16, Steps = 250, LearningRate = 2e-2,
+            Cell = cell, Layers = 1, Width = 8, BatchSize = 16, WindowLength = 16, Steps = 200, LearningRate = 2e-2,
         }, 2);
         int[] fresh = Markov(30_000, leaves, 2);
         float[] loss = new float[1];
@@ -86,8 +87,12 @@ public sealed class RecurrentLanguageModelTests
         }, 2).Dispose();
         Train();
         long before = torch.Tensor.TotalCount;
+        torch.manual_seed(3);
         Train();
         Assert.AreEqual(before, torch.Tensor.TotalCount);
+        long next = torch.randint(1 << 30, [1]).item<long>();
+        torch.manual_seed(3);
+        Assert.AreEqual(torch.randint(1 << 30, [1]).item<long>(), next);
     }
 
     [TestMethod]
@@ -194,6 +199,56 @@ public sealed class RecurrentLanguageModelTests
         using var loaded = (IDisposable)_ml.Model.Load(saved, out _);
         CollectionAssert.AreEqual(together, ViewRows.Read(((ITransformer)loaded).Transform(Rows(texts))));
         Assert.AreEqual(whole, ((RecurrentLanguageModelTransformer)loaded).Generate("ab", options).Text);
+    }
+
+    [TestMethod]
+    public void Weights_come_back_from_a_file_and_those_of_another_network_are_refused()
+    {
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        RecurrentLanguageModelOptions options = new()
+        {
+            Layers = 1, Width = 8, WindowLength = 4, BatchSize = 4, Steps = 3, GeneratedTextColumnName = null,
+            ScoreColumnName = "Score", LearningRate = 1e-12, MatrixLearningRate = 1e-12, WeightDecay = 0,
+        };
+        try
+        {
+            using RecurrentLanguageModelTransformer first =
+                _ml.Generative.RecurrentLanguageModel(options with { LearningRate = 1e-2 }).Fit(Rows("abcabcabc"));
+            first.SaveWeights(path);
+            using RecurrentLanguageModelTransformer second = _ml.Generative.RecurrentLanguageModel(
+                options with { InitialWeights = path, Seed = 9 }).Fit(Rows("cabcab"));
+            OnnxFiles.AssertClose(
+                OnnxFiles.Column(first.Transform(Rows("abccba")), "Score"),
+                OnnxFiles.Column(second.Transform(Rows("abccba")), "Score"), "Score");
+            foreach ((RecurrentLanguageModelOptions wrong, string text, string named) in new[]
+            {
+                (options with { Width = 16 }, "abcabcabc", "rnn.weight_ih_l0"), (options with { Layers = 2 }, "abcabcabc", "rnn.weight_ih_l1"),
+                (options with { TieEmbeddings = true }, "abcabcabc", "decoder.weight"), (options, "abcdabcd", "a row for each token"),
+                (options with { Cell = RecurrentCell.Gru }, "abcabcabc", "rnn.bias_hh_l0"),
+            })
+            {
+                StringAssert.Contains(
+                    Assert.Throws<FormatException>(() => _ml.Generative.RecurrentLanguageModel(
+                        wrong with { InitialWeights = path }).Fit(Rows(text))).Message, named);
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+        Assert.Throws<FileNotFoundException>(() => _ml.Generative.RecurrentLanguageModel(options with { InitialWeights = path }));
+    }
+
+    [TestMethod]
+    public void A_detector_finds_strange_texts_and_what_it_cannot_score_is_strange_too()
+    {
+        string[] ordinary = [.. Enumerable.Range(0, 120).Select(i => string.Concat(Enumerable.Repeat("ab", 4 + i % 5)))];
+        using RecurrentLanguageModelTransformer detector = _ml.AnomalyDetection.Trainers
+            .RecurrentLanguageModel(contamination: 0.05, steps: 20).Fit(Rows(ordinary));
+        IDataView scored = detector.Transform(Rows("abababab", "aabbbbaa", "", "ab?b"));
+        CollectionAssert.AreEqual(
+            new[] { false, true, true, true }, scored.GetColumn<bool>("PredictedLabel").ToArray());
+        Assert.IsNull(scored.Schema.GetColumnOrNull("GeneratedText"));
     }
 
     [TestMethod]

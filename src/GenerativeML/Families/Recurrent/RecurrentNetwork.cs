@@ -16,6 +16,9 @@ internal sealed class RecurrentNetwork : LanguageNetwork
     // What readers of the text remember between steps: (layers·parts, B, W). It is of training alone.
     private const string State = "state";
 
+    // Of embeddings at first: less than torch's 1, so that the first layer's gates begin within their steep part.
+    private const double Deviation = 0.3;
+
     // Tokens of a validation text that are computed together.
     private const int ValidationTokens = 256;
 
@@ -86,7 +89,7 @@ internal sealed class RecurrentNetwork : LanguageNetwork
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 torch.Tensor drawn = spec.Name == Embeddings
-                    ? random.Normal(spec.Shape.ToArray(), Options.TieEmbeddings ? bound : 1)
+                    ? random.Normal(spec.Shape.ToArray(), Options.TieEmbeddings ? bound : Deviation)
                     : random.Uniform(spec.Shape.ToArray(), -bound, bound);
                 HostTensors.CopyTo(drawn, weights[spec.Name]);
             }

@@ -50,7 +50,8 @@ public abstract record LanguageModelOptions : TrainingOptions
     public LanguageModelOptimizer? Optimizer { get; init; }
 
     /// <summary>
-    /// Muon's peak learning rate. Default 0.015, for given weights a tenth of that. Not read where Muon is not used.
+    /// Muon's peak learning rate. Default 0.015 of a GPT and 0.03 of recurrent cells, for given weights a tenth of that.
+    /// Not read where Muon is not used.
     /// </summary>
     public double? MatrixLearningRate { get; init; }
 
@@ -162,7 +163,7 @@ public abstract record LanguageModelOptions : TrainingOptions
 
     /// <summary>What is left open of tokens, seed, steps and optimizer, decided; weights are given or new.</summary>
     private protected LanguageModelOptions ResolveText(
-        TokenCodec codec, int seed, int batchSize, int steps, bool given) => this with
+        TokenCodec codec, int seed, int batchSize, int steps, bool given, double matrixRate) => this with
     {
         VocabularySize = codec.VocabularySize,
         EndOfTextId = codec.EndOfText,
@@ -173,7 +174,7 @@ public abstract record LanguageModelOptions : TrainingOptions
         BatchSize = BatchSize ?? batchSize,
         Steps = Steps ?? (Epochs is null ? steps : null),
         Optimizer = Optimizer ?? (given ? LanguageModelOptimizer.AdamW : LanguageModelOptimizer.Muon),
-        MatrixLearningRate = MatrixLearningRate ?? (given ? 1.5e-3 : 1.5e-2),
+        MatrixLearningRate = MatrixLearningRate ?? (given ? matrixRate / 10 : matrixRate),
     };
 
     /// <summary>The added columns, in the order of the schema, for embeddings of a width.</summary>
