@@ -14,12 +14,12 @@ namespace GenerativeML;
 /// <remarks>
 /// <inheritdoc cref="LanguageModelOptions" path="/remarks"/>
 /// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's; by default
-/// 0.75/<see cref="Width"/>, at most 0.006, and for given weights 0.001; and 0.01.
+/// 1.28/<see cref="Width"/>, at most 0.01, and for given weights 0.001; and 0.01.
 /// <see cref="TrainingOptions.Precision"/> concerns the logits; the recurrent layers compute in 32 bits.
 /// </remarks>
 public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
 {
-    private const int DefaultBatchSize = 32, DefaultSteps = 2000;
+    private const int DefaultBatchSize = 64, DefaultSteps = 2000;
     private const int MaxLayers = 64, MaxWindow = 1 << 16;
 
     /// <summary>The cells. Default <see cref="RecurrentCell.Lstm"/>.</summary>
@@ -60,9 +60,9 @@ public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
     internal override RecurrentLanguageModelOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
-        return (RecurrentLanguageModelOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.03) with
+        return (RecurrentLanguageModelOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.05) with
         {
-            LearningRate = LearningRate ?? (given ? 1e-3 : Math.Min(0.75 / Width, 6e-3)),
+            LearningRate = LearningRate ?? (given ? 1e-3 : Math.Min(1.28 / Width, 1e-2)),
             WeightDecay = WeightDecay ?? 0.01,
         };
     }

@@ -50,7 +50,7 @@ public abstract record LanguageModelOptions : TrainingOptions
     public LanguageModelOptimizer? Optimizer { get; init; }
 
     /// <summary>
-    /// Muon's peak learning rate. Default 0.015 of a GPT and 0.03 of recurrent cells, for given weights a tenth of that.
+    /// Muon's peak learning rate. Default 0.015 of a GPT and 0.05 of recurrent cells, for given weights a tenth of that.
     /// Not read where Muon is not used.
     /// </summary>
     public double? MatrixLearningRate { get; init; }

@@ -78,23 +78,23 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     protected abstract IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers);
 
     /// <summary>
-    /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, (B, T), in nats. Logits exist
-    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. With a
-    /// <paramref name="gradient"/>, that of the hidden states, times <paramref name="share"/>, goes there, and that of
-    /// the output weights is added to theirs.
+    /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, (B, T), in nats. Logits
+    /// exist for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. With a
+    /// <paramref name="gradient"/>, that of the hidden states, times <paramref name="share"/>, goes there, and those of
+    /// the output weights and bias are added to theirs.
     /// </summary>
     protected LossTerm CrossEntropy(
-        Scope<TorchTensor> w, torch.Tensor hidden, torch.Tensor following, double share = 1, torch.Tensor? gradient = null)
+        Scope<TorchTensor> w, torch.Tensor hidden, torch.Tensor following, double share = 1,
+        torch.Tensor? gradient = null)
     {
         using IDisposable noGradient = torch.no_grad();
         bool bfloat16 = w.Ops is TorchOps { BFloat16: true };
         torch.Tensor weight = w[OutputWeights];
         torch.Tensor? bias = OutputBias is null ? null : w[OutputBias].Value;
-        foreach (torch.Tensor output in gradient is null ? [] : new[] { weight, bias }.OfType<torch.Tensor>())
-        {
-            if (output.requires_grad && output.grad is null)
-                output.grad = torch.zeros_like(output);
-        }
+        if (gradient is not null && weight.requires_grad && weight.grad is null)
+            weight.grad = torch.zeros_like(weight);
+        if (gradient is not null && bias is { requires_grad: true, grad: null })
+            bias.grad = torch.zeros_like(bias);
         torch.Tensor targets = following.reshape(-1, 1);
         (torch.Tensor inputs, torch.Tensor? gradients) = (Rows(hidden), gradient is null ? null : Rows(gradient));
         long count = inputs.size(0), most = Math.Max(1, MaxLogits / weight.size(0));
