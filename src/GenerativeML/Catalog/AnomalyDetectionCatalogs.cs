@@ -245,7 +245,7 @@ public static class RecurrentLanguageModelCatalog
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="textColumnName">The input: a column of text, each row a document.</param>
     /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
-    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <param name="steps">Optimizer steps. Default: 500.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>
     public static RecurrentLanguageModelTrainer RecurrentLanguageModel(

@@ -323,7 +323,7 @@ public sealed class GenerativeCatalog
     /// <param name="cell">The cells.</param>
     /// <param name="layers">Layers of cells.</param>
     /// <param name="width">Features of embeddings and of each layer's state.</param>
-    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <param name="steps">Optimizer steps. Default: 500.</param>
     /// <inheritdoc cref="RecurrentLanguageModel(RecurrentLanguageModelOptions)" path="/exception"/>
     public RecurrentLanguageModelTrainer RecurrentLanguageModel(
         string textColumnName = "Text",

@@ -19,7 +19,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
 {
-    private const int DefaultBatchSize = 64, DefaultSteps = 2000;
+    private const int DefaultBatchSize = 64, DefaultSteps = 500;
     private const int MaxLayers = 64, MaxWindow = 1 << 16;
 
     /// <summary>The cells. Default <see cref="RecurrentCell.Lstm"/>.</summary>

@@ -38,7 +38,8 @@ public abstract record LanguageModelOptions : TrainingOptions
 
     /// <summary>
     /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for, an epoch being as many steps
-    /// as see the text's number of tokens once; where that is not set either, 2000. Not both.
+    /// as see the text's number of tokens once; where that is not set either, 2000 of a GPT and 500 of a recurrent model,
+    /// whose steps are larger. Not both.
     /// </summary>
     public int? Steps { get; init; }
 
