@@ -139,10 +139,11 @@ internal static class LstmBenchmark
     private static double Speed(string text, RecurrentLanguageModelOptions options)
     {
         var ratios = new List<double>();
+        options = options with { Steps = TimedSteps };
         for (int round = 0; round < Rounds; round++)
         {
             var clock = new TrainingClock(Skipped);
-            Fit(new MLContext(0), text, options with { Steps = TimedSteps, Progress = clock }).Dispose();
+            Fit(new MLContext(0), text, options with { Progress = clock }).Dispose();
             using var stock = new StockLstm(text, TrainingShare, options, round);
             stock.Train(Skipped);
             long start = Stopwatch.GetTimestamp();
