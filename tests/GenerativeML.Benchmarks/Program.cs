@@ -11,6 +11,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     MemoryMeasurement.Command(),
     HostileBenchmark.Command(),
     GptBenchmark.Command(),
+    LstmBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
     BoltzmannBenchmark.Command(),

@@ -50,6 +50,11 @@ internal static class Families
                 Layers = 2, Width = 64, Heads = 4, ContextLength = 32, Steps = 150, Seed = 1, ScoreColumnName = "Score",
                 Generation = new() { MaxNewTokens = 16, Temperature = 0 }, Device = run.Device, Progress = run,
             }).Fit(texts)),
+            Check("LSTM of text", onCpu, texts, (ml, run) => ml.Generative.RecurrentLanguageModel(new()
+            {
+                Width = 64, WindowLength = 32, Steps = 150, Seed = 1, ScoreColumnName = "Score",
+                Generation = new() { MaxNewTokens = 16, Temperature = 0 }, Device = run.Device, Progress = run,
+            }).Fit(texts)),
         ];
     }
 
@@ -77,7 +82,7 @@ internal static class Families
             {
                 Scores = Difference(onDevice, onHost, rows), Generated = Agreement(theirs, expected),
             };
-            double least = family == "GPT" ? LeastTextShare : LeastShare;
+            double least = family is "GPT" or "LSTM of text" ? LeastTextShare : LeastShare;
             return result switch
             {
                 { Scores: > SameScore } => result with { Error = "scores differ" },

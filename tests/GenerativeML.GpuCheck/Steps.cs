@@ -93,7 +93,7 @@ internal static class Steps
             {
                 Layers = work.Layers, Heads = work.Heads, Width = work.Width, ContextLength = work.Context,
                 Biases = true, Gelu = GeluForm.Tanh, Tokenizer = new ByteTokenizer(), VocabularySize = work.Vocabulary,
-                JoinRows = true, Optimizer = GptOptimizer.AdamW, LearningRate = 1e-4, BatchSize = work.Batch,
+                JoinRows = true, Optimizer = LanguageModelOptimizer.AdamW, LearningRate = 1e-4, BatchSize = work.Batch,
                 Steps = work.Steps, Seed = 1, Precision = precision, Device = device, Progress = clock,
             }).Fit(Letters(ml)),
             "vae" => ml.Generative.Vae(new()

@@ -233,3 +233,32 @@ public static class GptCatalog
             PredictedLabelColumnName = "PredictedLabel",
         });
 }
+
+/// <summary>Recurrent language models among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class RecurrentLanguageModelCatalog
+{
+    /// <summary>
+    /// Creates a <see cref="RecurrentLanguageModelTrainer"/> that scores texts, such as lines of a log, by how unlikely
+    /// they are: the columns <c>Score</c> and <c>PredictedLabel</c>. All options are those of
+    /// <see cref="GenerativeCatalog.RecurrentLanguageModel(RecurrentLanguageModelOptions)"/>.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
+    /// <param name="steps">Optimizer steps. Default: 500.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static RecurrentLanguageModelTrainer RecurrentLanguageModel(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog,
+        string textColumnName = "Text",
+        double contamination = 0.1,
+        int? steps = null) => new(MLNetInternals.EnvironmentOf(catalog), new RecurrentLanguageModelOptions
+        {
+            TextColumnName = textColumnName,
+            Contamination = contamination,
+            Steps = steps,
+            GeneratedTextColumnName = null,
+            ScoreColumnName = "Score",
+            PredictedLabelColumnName = "PredictedLabel",
+        });
+}

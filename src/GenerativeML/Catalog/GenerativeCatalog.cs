@@ -314,7 +314,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>
     /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
-    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="GptOptions.Tokenizer"/> that belongs
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="LanguageModelOptions.Tokenizer"/> that belongs
     /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes.
     /// </summary>
     /// <param name="options">The options.</param>
@@ -325,6 +325,42 @@ public sealed class GenerativeCatalog
     /// lists all that differs.
     /// </exception>
     public GptTransformer PretrainedGpt(GptOptions options) => GptTrainer.Pretrained(_environment, options);
+
+    /// <summary>
+    /// Creates a <see cref="RecurrentLanguageModelTrainer"/>, which learns from a column of text to continue texts: a
+    /// network of LSTM or GRU cells.
+    /// </summary>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="generatedTextColumnName">The column for the text that continues the row's.</param>
+    /// <param name="cell">The cells.</param>
+    /// <param name="layers">Layers of cells.</param>
+    /// <param name="width">Features of embeddings and of each layer's state.</param>
+    /// <param name="steps">Optimizer steps. Default: 500.</param>
+    /// <inheritdoc cref="RecurrentLanguageModel(RecurrentLanguageModelOptions)" path="/exception"/>
+    public RecurrentLanguageModelTrainer RecurrentLanguageModel(
+        string textColumnName = "Text",
+        string generatedTextColumnName = "GeneratedText",
+        RecurrentCell cell = RecurrentCell.Lstm,
+        int layers = 2,
+        int width = 128,
+        int? steps = null) => RecurrentLanguageModel(new RecurrentLanguageModelOptions
+        {
+            TextColumnName = textColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Cell = cell,
+            Layers = layers,
+            Width = width,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="RecurrentLanguageModelTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public RecurrentLanguageModelTrainer RecurrentLanguageModel(RecurrentLanguageModelOptions options) =>
+        new(_environment, options);
 
     /// <summary>
     /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows

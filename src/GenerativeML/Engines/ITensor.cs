@@ -216,6 +216,13 @@ internal abstract class Ops<T>
     /// </summary>
     public abstract T Attention(T queryKeyValue, int heads, int width, string layer, double dropout);
 
+    /// <summary>
+    /// A layer of recurrent cells over (B, T, inputs) → (B, T, width), from a state of zeros, or from what is kept under
+    /// the layer's name of earlier tokens. A graph that keeps states takes the tokens of all sequences one after the
+    /// other, (N, inputs) → (N, width).
+    /// </summary>
+    public abstract T Recurrent(RecurrentCell cell, T x, RecurrentWeights<T> weights, string layer);
+
     /// <summary>While training, elements are left out at random; otherwise nothing happens.</summary>
     public virtual T Dropout(T x, double share) => x;
 
@@ -286,6 +293,17 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     /// <summary>Causal self-attention, (B, T, 3·heads·width) → (B, T, heads·width), with a cache of its own.</summary>
     public T Attention(T queryKeyValue, int heads, int width, double dropout = 0) =>
         Ops.Attention(queryKeyValue, heads, width, Path, dropout);
+
+    /// <summary>
+    /// Layer number n of recurrent cells, (B, T, inputs) → (B, T, width), with the weights that torch.nn.LSTM and
+    /// torch.nn.GRU have: <c>weight_ih_l0</c>, <c>weight_hh_l0</c>, <c>bias_ih_l0</c>, <c>bias_hh_l0</c>.
+    /// </summary>
+    public T Recurrent(RecurrentCell cell, int layer, T x) => Ops.Recurrent(
+        cell, x,
+        new(
+            this[$"weight_ih_l{layer}"], this[$"weight_hh_l{layer}"], this[$"bias_ih_l{layer}"],
+            this[$"bias_hh_l{layer}"]),
+        $"{Path}l{layer}.");
 
     public T Dropout(T x, double share) => Ops.Dropout(x, share);
 

@@ -13,11 +13,12 @@ public enum OnnxContent
     /// <summary>Generated rows, of random numbers and conditions.</summary>
     Generate,
 
-    /// <summary>A GPT's logits of the token that follows each token of whole sequences.</summary>
+    /// <summary>A language model's logits of the token that follows each token of whole sequences.</summary>
     Logits,
 
     /// <summary>
-    /// The same for tokens that follow others, whose keys and values are inputs, and outputs for the next step.
+    /// The same for tokens that follow others, whose keys and values, or whose recurrent states, are inputs, and outputs
+    /// for the next step.
     /// </summary>
     LogitsWithCache,
 }
@@ -73,6 +74,9 @@ internal sealed class OnnxExport : OnnxGraph
         AtomicFile.Write(path, stream => stream.Write(file));
     }
 
+    /// <summary>Whether the states of recurrent layers go in and come out.</summary>
+    public bool CarriesStates { get; set; }
+
     /// <summary>Numbers from one, inclusive, to another, exclusive, both scalars, as indices, (T).</summary>
     public OnnxTensor Range(OnnxTensor start, OnnxTensor end) =>
         Node("Range", [-1], [start, end, Constant<long>("step", OnnxType.Int64, [], [1])]);
@@ -104,4 +108,11 @@ internal sealed class OnnxExport : OnnxGraph
             Positions.Queries.Unsqueeze(1), Positions.Keys, Constant(float.NegativeInfinity), scores);
         return seen.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, 0, heads * width);
     }
+
+    protected override OnnxTensor? Past(string layer, string part, int width) => CarriesStates
+        ? Input($"past.{layer}{part}", OnnxType.Float, [-1, width], ["batch", ""])
+        : null;
+
+    protected override void Keep(string layer, string part, OnnxTensor past, OnnxTensor present) =>
+        Output($"present.{layer}{part}", present, OnnxType.Float, "batch", "");
 }

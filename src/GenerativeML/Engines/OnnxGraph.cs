@@ -243,8 +243,8 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
     /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
     public long LargestRow { get; private set; }
 
-    /// <summary>The keys and values that a session with a cache keeps.</summary>
-    public List<(string Past, string Present, int Heads, int HeadWidth)> Cache { get; } = [];
+    /// <summary>What a session with a cache keeps.</summary>
+    public List<KeptValue> Cache { get; } = [];
 
     public override bool Has(string name) => weights.Find(name) is not null;
 
@@ -370,14 +370,52 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
             [queryKeyValue, null, null, key, value, last, total], sizes);
         if (key is { } pastKey && value is { } pastValue)
         {
-            Cache.Add((pastKey.Name, Output(results[1]), heads, wide));
-            Cache.Add((pastValue.Name, Output(results[2]), heads, wide));
+            Cache.Add(new(pastKey.Name, Output(results[1]), heads, wide));
+            Cache.Add(new(pastValue.Name, Output(results[2]), heads, wide));
         }
         OnnxTensor result = rows ? results[0].Reshape(-1, heads * wide) : results[0];
         return wide == width
             ? result
             : result.Reshape([.. outer, heads, wide]).Slice(-1, 0, width).Reshape([.. outer, heads * width]);
     }
+
+    public override OnnxTensor Recurrent(
+        RecurrentCell cell, OnnxTensor x, RecurrentWeights<OnnxTensor> layerWeights, string layer)
+    {
+        int width = (int)layerWeights.State.Shape[1], inputs = (int)layerWeights.Input.Shape[1];
+        OnnxTensor[] first = [.. cell.Parts().Select(part => Past(layer, part, width)).OfType<OnnxTensor>()];
+        bool rows = x.Rank == 2;
+        if (rows)
+        {
+            OnnxTensor shape = OnnxTensor.Concat(0, first[0].Sizes(0, 1), Constant([-1, inputs]));
+            x = Node("Reshape", [-1, -1, inputs], [x, shape]);
+        }
+        // Of weights alone: ONNX Runtime computes it once.
+        OnnxTensor bias = OnnxTensor.Concat(0, Gates(layerWeights.InputBias), Gates(layerWeights.StateBias));
+        long[] last = [1, x.Shape[0], width];
+        OnnxTensor[] results = Nodes(
+            cell == RecurrentCell.Lstm ? "LSTM" : "GRU", [[x.Shape[1], 1, x.Shape[0], width], .. first.Select(_ => last)],
+            [
+                x.Transpose(1, 0, 2), Gates(layerWeights.Input).Unsqueeze(0), Gates(layerWeights.State).Unsqueeze(0),
+                bias.Unsqueeze(0), null, .. first.Select(state => (OnnxTensor?)state.Unsqueeze(0)),
+            ],
+            [("hidden_size", width), .. cell == RecurrentCell.Gru ? [("linear_before_reset", (object)1)] : ((string, object)[])[]]);
+        for (int i = 0; i < first.Length; i++)
+            Keep(layer, cell.Parts()[i], first[i], results[i + 1].Squeeze(0));
+        OnnxTensor hidden = results[0].Squeeze(1).Transpose(1, 0, 2);
+        return rows ? hidden.Reshape(-1, width) : hidden;
+
+        OnnxTensor Gates(OnnxTensor all) => OnnxTensor.Concat(
+            0, [.. cell.OnnxGates().Select(gate => all.Slice(0, (long)gate * width, width))]);
+    }
+
+    /// <summary>A part of a recurrent layer's state before the run, (B, width); null for zeros.</summary>
+    protected virtual OnnxTensor? Past(string layer, string part, int width) =>
+        cached ? Shared($"{layer}past_{part}", OnnxType.Float, -1, width) : null;
+
+    /// <summary>Gives it after the run.</summary>
+    protected virtual void Keep(string layer, string part, OnnxTensor past, OnnxTensor present) =>
+        Cache.Add(new(past.Name, Output(present), 1, (int)past.Shape[1], PerToken: false));
 
     /// <summary>
     /// The file, and the weights that are not in it: all where they are larger than a limit. Each of them is a file of
@@ -428,3 +466,9 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
         return tensor;
     }
 }
+
+/// <summary>
+/// An input and an output by which a session keeps something: of each token (B, heads, tokens, width), or of a sequence
+/// (B, width).
+/// </summary>
+internal readonly record struct KeptValue(string Past, string Present, int Heads, int Width, bool PerToken = true);

@@ -5,7 +5,7 @@ namespace GenerativeML;
 
 /// <summary>
 /// A trained network of tokens that reads sequences piece by piece: each run attends to the tokens of earlier runs, whose
-/// keys and values are kept. Engines are chosen as in <see cref="InferenceCache"/>. The model may be used from several
+/// keys and values are kept, or goes on from the recurrent layers' states; at position 0 a sequence begins anew. Engines are chosen as in <see cref="InferenceCache"/>. The model may be used from several
 /// threads, each of its states from one at a time; what computes is there until the last state is disposed.
 /// </summary>
 /// <remarks>
@@ -72,7 +72,7 @@ internal interface ISequenceEngine : IDisposable
 }
 
 /// <summary>
-/// Sequences in progress, with the keys and values of their tokens, and the results of the last run. Each has a slot,
+/// Sequences in progress, with the keys and values of their tokens, or their states, and the results of the last run. Each has a slot,
 /// which remembers its earlier tokens. Used by one thread at a time.
 /// </summary>
 internal abstract class SequenceState(SequenceModel model) : IDisposable
@@ -86,7 +86,8 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
     public int MaxResults => Math.Max(16, MaxLogits / model.Vocabulary);
 
     /// <summary>
-    /// Reads tokens of one slot, which stand at <paramref name="position"/> and after it. Afterwards there are results
+    /// Reads tokens of one slot, which stand at <paramref name="position"/> and after it: attention forgets what it knew
+    /// from there on, and recurrent layers go on from the token before it, unless it is 0. Afterwards there are results
     /// of all of them, or only of the last.
     /// </summary>
     public void Read(int slot, int position, ReadOnlySpan<int> tokens, bool all)
@@ -196,7 +197,7 @@ internal sealed class OnnxSequences : ISequenceEngine
         private readonly SequenceModel _model;
         private readonly int _capacity;
         private readonly OrtIoBinding _binding;
-        private readonly float[][] _caches; // (sequences, heads, capacity, head width) each
+        private readonly float[][] _caches; // (sequences, heads, capacity, head width) or (sequences, width) each
         private readonly List<OrtValue> _bound = [];
         private readonly int[] _total = [0];
         private int[] _last = [];
@@ -207,20 +208,18 @@ internal sealed class OnnxSequences : ISequenceEngine
             (_engine, _model, _capacity) = (engine, model, capacity);
             _binding = engine._session.Native.CreateIoBinding();
             _caches =
-                [.. engine._graph.Cache.Select(c => new float[checked(sequences * c.Heads * capacity * c.HeadWidth)])];
+                [.. engine._graph.Cache.Select(c => new float[checked(sequences * c.Heads * Places(c) * c.Width)])];
         }
 
         public override void Copy(int from, int to, int tokens)
         {
             for (int i = 0; i < _caches.Length; i++)
             {
-                (_, _, int heads, int width) = _engine._graph.Cache[i];
-                int head = _capacity * width;
-                for (int at = 0; at < heads * head; at += head)
-                {
-                    _caches[i].AsSpan(from * heads * head + at, tokens * width)
-                        .CopyTo(_caches[i].AsSpan(to * heads * head + at));
-                }
+                KeptValue kept = _engine._graph.Cache[i];
+                int head = Places(kept) * kept.Width, all = kept.Heads * head;
+                int length = Math.Min(tokens * kept.Width, head);
+                for (int at = 0; at < all; at += head)
+                    _caches[i].AsSpan(from * all + at, length).CopyTo(_caches[i].AsSpan(to * all + at));
             }
         }
 
@@ -235,7 +234,11 @@ internal sealed class OnnxSequences : ISequenceEngine
         {
             int each = Tokens.Length / _last.Length;
             for (int i = 0; i < _last.Length; i++)
+            {
                 _last[i] = (int)Positions[(i + 1) * each - 1];
+                if (Positions[i * each] == 0)
+                    Forget(Range.Slot + i);
+            }
             _total[0] = _last.Max() + 1;
             _engine._session.Native.RunWithBinding(_engine._session.Options, _binding);
         }
@@ -248,18 +251,34 @@ internal sealed class OnnxSequences : ISequenceEngine
             Bind<long>("tokens", Tokens, Tokens.Length);
             Bind<long>("positions", Positions, Positions.Length);
             Bind<long>("results", Results, Results.Length);
-            Bind<int>("last", _last, sequences);
-            Bind<int>("total", _total);
+            if (_engine._graph.Cache.Any(kept => kept.PerToken))
+            {
+                Bind<int>("last", _last, sequences);
+                Bind<int>("total", _total);
+            }
             _binding.BindOutput(_engine._hidden, Hold(HiddenStates, Results.Length, _model.Width));
             _binding.BindOutput(_engine._logits, Hold(AllLogits, Results.Length, _model.Vocabulary));
             for (int i = 0; i < _caches.Length; i++)
             {
-                (string past, string present, int heads, int width) = _engine._graph.Cache[i];
-                int length = heads * _capacity * width;
+                KeptValue kept = _engine._graph.Cache[i];
+                int length = kept.Heads * Places(kept) * kept.Width;
                 OrtValue both = Hold(
-                    _caches[i].AsMemory(slot * length, sequences * length), sequences, heads, _capacity, width);
-                _binding.BindInput(past, both);
-                _binding.BindOutput(present, both);
+                    _caches[i].AsMemory(slot * length, sequences * length),
+                    kept.PerToken ? [sequences, kept.Heads, _capacity, kept.Width] : [sequences, kept.Width]);
+                _binding.BindInput(kept.Past, both);
+                _binding.BindOutput(kept.Present, both);
+            }
+        }
+
+        private int Places(KeptValue kept) => kept.PerToken ? _capacity : 1;
+
+        // A sequence that begins has no states; what attention has kept of another it does not see.
+        private void Forget(int slot)
+        {
+            for (int i = 0; i < _caches.Length; i++)
+            {
+                if (_engine._graph.Cache[i] is { PerToken: false, Width: int width })
+                    _caches[i].AsSpan(slot * width, width).Clear();
             }
         }
 
@@ -293,8 +312,8 @@ internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Dev
         TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, Device)))];
         for (int i = 0; i < 2; i++)
             values[i] = values[i].Reshape(past.Length, -1);
-        cache.Begin(slot, past, inputs[0].Length / past.Length, Device);
-        TorchTensor[] results = pass.Run(new TorchOps(Weights) { Cache = cache }.Root, values);
+        cache.Begin(slot, past);
+        TorchTensor[] results = pass.Run(new TorchOps(Weights) { Cache = cache, States = cache }.Root, values);
         for (int i = 0; i < outputs.Length; i++)
             HostTensors.CopyTo(results[i], outputs[i].Span);
     });

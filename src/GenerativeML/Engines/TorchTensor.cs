@@ -135,6 +135,16 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     /// <summary>The keys and values of earlier tokens; null where sequences stand by themselves.</summary>
     public TorchCache? Cache { get; init; }
 
+    /// <summary>What recurrent layers remember; null where sequences begin with the run.</summary>
+    public IRecurrentStates? States { get; init; }
+
+    /// <summary>The same network, which remembers.</summary>
+    public TorchOps With(IRecurrentStates states) =>
+        new(weights)
+        {
+            Random = Random, BFloat16 = BFloat16, StaysInBFloat16 = StaysInBFloat16, Cache = Cache, States = states,
+        };
+
     public override bool Training => Random is not null;
     public override bool Has(string name) => weights.ContainsKey(name);
     public override TorchTensor Weight(string name) => weights[name];
@@ -184,6 +194,18 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return mixed.transpose(1, 2).reshape(batch, length, heads * width);
     }
 
+    public override TorchTensor Recurrent(
+        RecurrentCell cell, TorchTensor x, RecurrentWeights<TorchTensor> layerWeights, string layer)
+    {
+        Tensor value = x.Value;
+        Tensor zero = zeros([1, value.size(0), layerWeights.State.Value.size(1)], device: value.device);
+        Tensor[] nothing = [.. cell.Parts().Select(_ => zero)];
+        (Tensor hidden, Tensor[] last) =
+            RecurrentCells.Run(cell, value, States?.Read(layer, nothing) ?? nothing, layerWeights);
+        States?.Write(layer, last);
+        return hidden;
+    }
+
     private TorchTensor Product(
         TorchTensor x, TorchTensor weight, TorchTensor? bias, int biasAxes,
         Func<TorchTensor, TorchTensor, TorchTensor?, TorchTensor> product)
@@ -210,32 +232,24 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     }
 }
 
-/// <summary>Keys and values of several sequences' tokens, of all layers.</summary>
-internal sealed class TorchCache(int sequences, int context) : IDisposable
+/// <summary>Keys and values of several sequences' tokens, of all layers, and the states of recurrent ones.</summary>
+internal sealed class TorchCache(int sequences, int context) : IRecurrentStates, IDisposable
 {
     private readonly Dictionary<string, (Tensor Keys, Tensor Values)> _layers = []; // (S, heads, context, width)
+    private readonly Dictionary<string, Tensor[]> _states = []; // (1, S, width)
     private int[] _past = [];
     private int _first;
     private Tensor? _seen;
 
-    /// <summary>Begins a run: how many tokens each sequence has, and how many are added to each.</summary>
-    public void Begin(int first, ReadOnlySpan<int> past, int added, Device device)
-    {
-        (_first, _past, _seen) = (first, past.ToArray(), null);
-        int most = _past.Max();
-        if (_past.Min() == most && (added == 1 || most == 0))
-            return; // all see all, or it is what torch calls causal
-        var seen = new bool[_past.Length * added * (most + added)];
-        for (int row = 0; row < _past.Length * added; row++)
-            seen.AsSpan(row * (most + added), _past[row / added] + row % added + 1).Fill(true);
-        _seen = tensor(seen, device: device).view(_past.Length, 1, added, most + added);
-    }
+    /// <summary>Begins a run: how many tokens each sequence has.</summary>
+    public void Begin(int first, ReadOnlySpan<int> past) => (_first, _past, _seen) = (first, past.ToArray(), null);
 
     /// <summary>Adds keys and values, (B, heads, T, width); gives all, and which are seen (null: those before).</summary>
     public (Tensor Keys, Tensor Values, Tensor? Seen) Append(string layer, Tensor keys, Tensor values)
     {
         if (!_layers.TryGetValue(layer, out (Tensor Keys, Tensor Values) kept))
             _layers[layer] = kept = (New(keys), New(values));
+        _seen ??= Seen((int)keys.size(2), keys.device);
         return (Append(kept.Keys, keys), Append(kept.Values, values), _seen);
     }
 
@@ -246,6 +260,36 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
         using IDisposable noGradient = no_grad();
         foreach (Tensor kept in _layers.Values.SelectMany(layer => (Tensor[])[layer.Keys, layer.Values]))
             kept.narrow(0, to, 1).narrow(2, 0, tokens).copy_(kept.narrow(0, from, 1).narrow(2, 0, tokens));
+        foreach (Tensor state in _states.Values.SelectMany(layer => layer))
+            state.narrow(1, to, 1).copy_(state.narrow(1, from, 1));
+    }
+
+    /// <summary>A recurrent layer's states before the run: a sequence without tokens has none yet.</summary>
+    public Tensor[] Read(string layer, Tensor[] zeros)
+    {
+        if (!_states.TryGetValue(layer, out Tensor[]? kept))
+        {
+            _states[layer] = kept =
+            [
+                .. zeros.Select(z => torch.zeros([1, sequences, z.size(2)], device: z.device).DetachFromDisposeScope()),
+            ];
+        }
+        foreach (Tensor state in kept)
+        {
+            for (int i = 0; i < _past.Length; i++)
+            {
+                if (_past[i] == 0)
+                    state.narrow(1, _first + i, 1).Fill(0);
+            }
+        }
+        return Running(kept);
+    }
+
+    /// <summary>Takes its states after the run.</summary>
+    public void Write(string layer, Tensor[] last)
+    {
+        foreach ((Tensor kept, Tensor now) in Running(_states[layer]).Zip(last))
+            kept.copy_(now);
     }
 
     public void Dispose()
@@ -255,6 +299,22 @@ internal sealed class TorchCache(int sequences, int context) : IDisposable
             keys.Dispose();
             values.Dispose();
         }
+        foreach (Tensor state in _states.Values.SelectMany(layer => layer))
+            state.Dispose();
+    }
+
+    private Tensor[] Running(Tensor[] states) => [.. states.Select(s => s.narrow(1, _first, _past.Length))];
+
+    // Which tokens each of those added sees; null where all see all, or it is what torch calls causal.
+    private Tensor? Seen(int added, Device device)
+    {
+        int most = _past.Max();
+        if (_past.Min() == most && (added == 1 || most == 0))
+            return null;
+        var seen = new bool[_past.Length * added * (most + added)];
+        for (int row = 0; row < _past.Length * added; row++)
+            seen.AsSpan(row * (most + added), _past[row / added] + row % added + 1).Fill(true);
+        return tensor(seen, device: device).view(_past.Length, 1, added, most + added);
     }
 
     private Tensor New(Tensor like) => zeros([sequences, like.size(1), context, like.size(3)], device: like.device)

@@ -144,8 +144,8 @@ public enum LearningRateSchedule
     Constant,
 
     /// <summary>
-    /// It falls in a straight line to a hundredth of its peak, or of a GPT to
-    /// <see cref="GptOptions.FinalRateShare"/> of it, by default zero.
+    /// It falls in a straight line to a hundredth of its peak, or of a language model to
+    /// <see cref="LanguageModelOptions.FinalRateShare"/> of it, by default zero.
     /// </summary>
     Linear,
 

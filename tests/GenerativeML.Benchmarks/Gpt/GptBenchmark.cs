@@ -108,7 +108,7 @@ internal static class GptBenchmark
             BatchSize = shape.Batch,
             Steps = steps,
             Precision = precision,
-            Optimizer = nanogpt ? GptOptimizer.AdamW : defaults.Optimizer,
+            Optimizer = nanogpt ? LanguageModelOptimizer.AdamW : defaults.Optimizer,
             LearningRate = nanogpt ? 1e-3 : defaults.LearningRate,
             FinalRateShare = nanogpt ? 0.1 : defaults.FinalRateShare,
             Schedule = nanogpt ? LearningRateSchedule.Cosine : defaults.Schedule,

@@ -64,7 +64,7 @@ internal static class GptWorks
             ContextLength = size.Context,
             BatchSize = size.Batch,
             Steps = size.Steps,
-            Optimizer = GptOptimizer.AdamW,
+            Optimizer = LanguageModelOptimizer.AdamW,
             LearningRate = Rate,
             FinalRateShare = FinalShare,
             WarmupFraction = WarmupShare,

@@ -117,6 +117,12 @@ public sealed partial class EstimatorConformance
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
             EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
         }), input: "Text")],
+        [Case("recurrent language model", (ml, t) => ml.Generative.RecurrentLanguageModel(t.On(new RecurrentLanguageModelOptions
+        {
+            Layers = 1, Width = 16, WindowLength = 16, BatchSize = 32, Generation = new() { MaxNewTokens = 5 },
+            PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
+            EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
+        })), input: "Text")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

@@ -13,7 +13,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
         "Conv2dStride", "ConvTranspose2d", "Embed", "LeakyRelu", "Softmax",
         "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape", "Unsqueeze",
         "Transpose", "Slice", "SliceEnd", "Input",
-        "Smallest", "Gather", "BatchNorm", "BatchNormPictures", "Attention", "AttendToAll", "AttendToSome", "Mixture",
+        "Smallest", "Gather", "BatchNorm", "BatchNormPictures", "Attention", "Lstm", "Gru", "AttendToAll", "AttendToSome", "Mixture",
         .. Enum.GetNames<Function>(),
     ];
 
@@ -25,7 +25,13 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
             Spec("many.bias", 3, 1, outputs), Spec("n.weight", width), Spec("n.bias", width),
             Spec("n.running_mean", width), Spec("n.running_var", width), Spec("p.weight", 2), Spec("p.bias", 2),
             Spec("p.running_mean", 2), Spec("p.running_var", 2), Spec("c.weight", 4, 2, 3, 3), Spec("c.bias", 4), Spec("t.weight", 2, 3, 4, 4),
-            Spec("t.bias", 3), Spec("table", 7, 5), Spec("qkv.weight", 3 * 8, width)]);
+            Spec("t.bias", 3), Spec("table", 7, 5), Spec("qkv.weight", 3 * 8, width), .. Cells("lstm", 4), .. Cells("gru", 3)]);
+
+        TensorSpec[] Cells(string name, int gates) =>
+        [
+            Spec($"{name}.weight_ih_l0", gates * 5, width), Spec($"{name}.weight_hh_l0", gates * 5, 5),
+            Spec($"{name}.bias_ih_l0", gates * 5), Spec($"{name}.bias_hh_l0", gates * 5),
+        ];
         foreach (TensorSpec spec in weights.Specs)
         {
             foreach (ref float value in weights[spec.Name].AsSpan())
@@ -94,12 +100,16 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                     x.Slice(1, 0, width / 3).Unsqueeze(1), Places(y), Places(positive), 1, 1, 3, width / 3,
                     T.OneIfLess(x.Slice(1, 0, 3), y.Slice(1, 0, 3))),
                 "Attention" => w.Attention(twice.Linear(w["qkv.weight"]), 2, 4),
+                "Lstm" => w.Of("lstm").Recurrent(RecurrentCell.Lstm, 0, Three()),
+                "Gru" => w.Of("gru").Recurrent(RecurrentCell.Gru, 0, Three()),
                 "Mixture" => (w.Linear("l", x).Softmax().Apply(Function.Log) - positive.Slice(1, 0, 1).Apply(Function.Log))
                     .LogSumExp(1).Apply(Function.Softplus),
                 "Log" or "Sqrt" => positive.Apply(Enum.Parse<Function>(name)),
                 _ => (x * 3).Apply(Enum.Parse<Function>(name)),
             },
         ];
+
+        T Three() => T.Concat(1, twice, twice.Slice(1, 0, 1) * 2f);
 
         T Places(T rows) => rows.Reshape(0, 3, width / 3);
     }

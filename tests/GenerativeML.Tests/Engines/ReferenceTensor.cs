@@ -312,4 +312,43 @@ internal sealed class ReferenceOps(HostWeights weights) : Ops<ReferenceTensor>
         ReferenceTensor seen = ReferenceTensor.Of(scores.Shape, i => i[3] <= i[2] ? scores[i] : -1e30);
         return seen.Softmax().MatMul(Of(2)).Transpose(0, 2, 1, 3).Reshape(batch, length, heads * width);
     }
+
+    // Token by token and feature by feature, as Hochreiter and Schmidhuber, and Cho, have them.
+    public override ReferenceTensor Recurrent(
+        RecurrentCell cell, ReferenceTensor x, RecurrentWeights<ReferenceTensor> w, string layer)
+    {
+        long width = w.State.Shape[1], inputs = w.Input.Shape[1];
+        var result = new double[x.Shape[0] * x.Shape[1] * width];
+        for (long b = 0; b < x.Shape[0]; b++)
+        {
+            double[] h = new double[width], c = new double[width];
+            for (long t = 0; t < x.Shape[1]; t++)
+            {
+                var next = new double[width];
+                for (long i = 0; i < width; i++)
+                {
+                    double OfInput(long gate) => w.InputBias[gate * width + i]
+                        + Enumerable.Range(0, (int)inputs).Sum(k => w.Input[gate * width + i, k] * x[b, t, k]);
+                    double OfState(long gate) => w.StateBias[gate * width + i]
+                        + Enumerable.Range(0, (int)width).Sum(k => w.State[gate * width + i, k] * h[k]);
+                    if (cell == RecurrentCell.Lstm)
+                    {
+                        c[i] = Sigmoid(OfInput(1) + OfState(1)) * c[i]
+                            + Sigmoid(OfInput(0) + OfState(0)) * Math.Tanh(OfInput(2) + OfState(2));
+                        next[i] = Sigmoid(OfInput(3) + OfState(3)) * Math.Tanh(c[i]);
+                    }
+                    else
+                    {
+                        double reset = Sigmoid(OfInput(0) + OfState(0)), update = Sigmoid(OfInput(1) + OfState(1));
+                        next[i] = (1 - update) * Math.Tanh(OfInput(2) + reset * OfState(2)) + update * h[i];
+                    }
+                }
+                h = next;
+                h.CopyTo(result, (b * x.Shape[1] + t) * width);
+            }
+        }
+        return new([x.Shape[0], x.Shape[1], width], result);
+
+        static double Sigmoid(double z) => 1 / (1 + Math.Exp(-z));
+    }
 }

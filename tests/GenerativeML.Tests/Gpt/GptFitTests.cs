@@ -22,9 +22,9 @@ public class GptFitTests
     }
 
     [TestMethod]
-    [DataRow(GptOptimizer.Muon)]
-    [DataRow(GptOptimizer.AdamW)]
-    public void The_same_seed_gives_the_same_bits_and_another_seed_others(GptOptimizer optimizer)
+    [DataRow(LanguageModelOptimizer.Muon)]
+    [DataRow(LanguageModelOptimizer.AdamW)]
+    public void The_same_seed_gives_the_same_bits_and_another_seed_others(LanguageModelOptimizer optimizer)
     {
         HostWeights Train(int seed) =>
             TinyGpt.Fit(TinyGpt.Corpus(500), Dropping(optimizer), TinyGpt.Context(seed)).Weights;
@@ -34,9 +34,9 @@ public class GptFitTests
     }
 
     [TestMethod]
-    [DataRow(GptOptimizer.Muon)]
-    [DataRow(GptOptimizer.AdamW)]
-    public void A_run_killed_after_a_checkpoint_goes_on_to_the_same_bits(GptOptimizer optimizer)
+    [DataRow(LanguageModelOptimizer.Muon)]
+    [DataRow(LanguageModelOptimizer.AdamW)]
+    public void A_run_killed_after_a_checkpoint_goes_on_to_the_same_bits(LanguageModelOptimizer optimizer)
     {
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
@@ -62,7 +62,7 @@ public class GptFitTests
         using var stop = new CancellationTokenSource();
         stop.Cancel();
         Assert.ThrowsExactly<OperationCanceledException>(() => TinyGpt.Fit(
-            TinyGpt.Corpus(300), Dropping(GptOptimizer.Muon, cancellation: stop.Token), TinyGpt.Context()));
+            TinyGpt.Corpus(300), Dropping(LanguageModelOptimizer.Muon, cancellation: stop.Token), TinyGpt.Context()));
     }
 
     [TestMethod]
@@ -73,7 +73,7 @@ public class GptFitTests
             new()
             {
                 Layers = 2, Heads = 2, Width = 8, ContextLength = 8, BatchSize = 4, Steps = 5, LearningRate = 1e-3,
-                Optimizer = GptOptimizer.AdamW, GradientAccumulation = parts, GradientCheckpointing = checkpointing,
+                Optimizer = LanguageModelOptimizer.AdamW, GradientAccumulation = parts, GradientCheckpointing = checkpointing,
             },
             TinyGpt.Context()).Weights;
         HostWeights plain = Train(1, false), parts = Train(3, false), both = Train(4, true);
@@ -229,7 +229,7 @@ public class GptFitTests
         new() { Layers = 2, Heads = 2, Width = 32, ContextLength = 16, Steps = steps };
 
     private static GptOptions Dropping(
-        GptOptimizer optimizer, string? folder = null, CancellationToken cancellation = default) =>
+        LanguageModelOptimizer optimizer, string? folder = null, CancellationToken cancellation = default) =>
         TinyGpt.Options(steps: 10) with
         {
             Dropout = 0.2, ValidationFraction = 0.1, GradientAccumulation = 2, GradientCheckpointing = true,

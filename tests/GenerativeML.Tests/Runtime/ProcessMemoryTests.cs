@@ -27,6 +27,16 @@ public sealed class ProcessMemoryTests
     }
 
     [TestMethod]
+    public void It_is_flat_while_a_recurrent_language_model_trains()
+    {
+        RecurrentLanguageModelOptions options = new() { Width = 64, WindowLength = 16, BatchSize = 16, Steps = 200, Dropout = 0.1 };
+        var memory = new ProcessMemory();
+        RecurrentLanguageModelTrainer.Train(
+            TinyGpt.Corpus(20_000), options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0), Watched(memory));
+        memory.AssertFlat();
+    }
+
+    [TestMethod]
     public void It_is_flat_while_an_autoencoder_trains() =>
         AssertFlat(AutoencoderTrainer.Family, new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 });
 

@@ -75,11 +75,11 @@ internal sealed class GptAdapters(int rank, double alpha, HostWeights matrices)
                ]
                select spec,
         ];
-        List<string> faults = GptWeightFile.Faults(found, expected);
+        List<string> faults = WeightFile.Faults(found, expected, GptNetwork.Embeddings);
         if (faults.Count > 0)
             throw new FormatException($"The adapters are not those of the network: {string.Join("; ", faults)}.");
         return new(rank, alpha, HostWeights.Of(
-            expected.Select(spec => (spec, GptWeightFile.Read(reader, found[spec.Name])))));
+            expected.Select(spec => (spec, WeightFile.Read(reader, found[spec.Name])))));
     }
 
     /// <summary>The layer of an adapter's matrix; null for any other tensor.</summary>

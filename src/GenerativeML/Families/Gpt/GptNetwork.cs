@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// a last normalisation; the output weights are the token embeddings, or matrices of their own. Names are GPT-2's own,
 /// without a prefix; matrices are (outputs, inputs), as torch.nn.Linear has them.
 /// </summary>
-internal sealed class GptNetwork : Network
+internal sealed class GptNetwork : LanguageNetwork
 {
     public const string Embeddings = "wte.weight";
 
@@ -17,15 +17,7 @@ internal sealed class GptNetwork : Network
     /// <summary>What names of adapters' matrices end in: (rank, inputs) and (outputs, rank).</summary>
     public const string AdapterA = ".lora_A.weight", AdapterB = ".lora_B.weight";
 
-    // A span of bytes must be able to hold any tensor.
-    private const long MaxElements = int.MaxValue / sizeof(float);
     private const double Deviation = 0.02;
-
-    // 64 MB of logits at a time: with GPT-2's vocabulary, 333 tokens.
-    private const long MaxLogits = 1 << 24;
-
-    // AdamW's second moment follows faster than usual, for short runs.
-    private static readonly AdamSettings s_adam = new(0.9, 0.99);
 
     // What adapters count; they are there in training only.
     private readonly float _adapterScale;
@@ -33,9 +25,9 @@ internal sealed class GptNetwork : Network
     /// <param name="options">Options of which the vocabulary's size is known.</param>
     /// <exception cref="FormatException">The sizes are out of every sensible range.</exception>
     public GptNetwork(GptOptions options)
+        : base(options)
     {
         Options = options;
-        VocabularySize = options.VocabularySize!.Value;
         if ((long)Math.Max(VocabularySize, options.ContextLength) * options.Width > MaxElements
             || 4L * options.Width * options.Width > MaxElements)
         {
@@ -48,14 +40,18 @@ internal sealed class GptNetwork : Network
         Tensors = [.. Declared().Tensors.Where(tensor => GptAdapters.LayerOf(tensor.Name) is null)];
     }
 
-    public GptOptions Options { get; }
+    public override GptOptions Options { get; }
 
-    public int VocabularySize { get; }
+    public override string Family => GptTransformer.SavedFamily.Name;
 
     /// <summary>Every tensor but those of adapters, in the order of the computation.</summary>
-    public IReadOnlyList<TensorSpec> Tensors { get; }
+    public override IReadOnlyList<TensorSpec> Tensors { get; }
 
-    public long ParameterCount => Tensors.Sum(t => t.Length / sizeof(float));
+    public override int Width => Options.Width;
+
+    public override int ContextLength => Options.ContextLength;
+
+    public override long CacheNumbers(int tokens) => 2L * Options.Layers * Width * tokens;
 
     /// <summary>The matrices of a block, without <c>.weight</c>, and what adapts them.</summary>
     public static IReadOnlyList<(string Name, LoraTargets Target)> Matrices { get; } =
@@ -66,10 +62,7 @@ internal sealed class GptNetwork : Network
 
     public override int PositionsPerRow => Options.ContextLength;
 
-    /// <summary>Those of the logits come with the loss, some rows at a time.</summary>
-    public override bool LossAddsGradients => true;
-
-    public string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
+    public override string OutputWeights => Options.TieEmbeddings == false ? Head : Embeddings;
 
     /// <summary>Tokens and their positions → hidden states before the first block, (…) → (…, C).</summary>
     public T Embed<T>(Scope<T> w, T tokens, T positions)
@@ -93,19 +86,13 @@ internal sealed class GptNetwork : Network
     public static T Finish<T>(Scope<T> w, T x)
         where T : struct, ITensor<T> => w.LayerNorm("ln_f", x);
 
-    /// <summary>Tokens and their positions → final hidden states, (…) → (…, C).</summary>
-    public T Hidden<T>(Scope<T> w, T tokens, T positions)
-        where T : struct, ITensor<T>
+    public override T Hidden<T>(Scope<T> w, T tokens, T positions)
     {
         T x = Embed(w, tokens, positions);
         for (int block = 0; block < Options.Layers; block++)
             x = Block(w, block, x);
         return Finish(w, x);
     }
-
-    /// <summary>Final hidden states → logits of the tokens that follow, (…, C) → (…, V).</summary>
-    public T Logits<T>(Scope<T> w, T hidden)
-        where T : struct, ITensor<T> => hidden.Linear(w[OutputWeights]);
 
     /// <summary>Without adapters all tensors are trained, otherwise they alone.</summary>
     public override void Declare(Layers layers)
@@ -159,7 +146,7 @@ internal sealed class GptNetwork : Network
     /// hidden state smaller, so that many additions do not make it grow. Adapters begin as nothing: their second matrix
     /// is zero.
     /// </summary>
-    public void Initialize(HostWeights weights, ulong seed)
+    public override void Initialize(HostWeights weights, ulong seed)
     {
         var random = new SeededRandom(torch.CPU, seed);
         foreach (TensorSpec spec in weights.Specs)
@@ -175,20 +162,21 @@ internal sealed class GptNetwork : Network
         }
     }
 
-    /// <summary>AdamW, or Muon for the blocks' matrices, which counts its rate in shares of AdamW's.</summary>
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
+    public override OnnxTensor AddPast(OnnxExport graph, OnnxTensor tokens, bool cached)
     {
-        // Queries, keys and values are three matrices, whatever keeps them in one.
-        IEnumerable<MuonMatrix> matrices =
-            from block in Enumerable.Range(0, Options.Layers)
-            from matrix in Matrices
-            let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
-            select new MuonMatrix(layers.Tensors[$"h.{block}.{matrix.Name}.weight"], parts);
-        MuonSettings? muon = Options.Optimizer == GptOptimizer.Muon
-            ? new([.. matrices], Options.MatrixLearningRate!.Value / Options.LearningRate!.Value)
-            : null;
-        return [new UpdateRule("gpt", layers.Parameters(), Adam: s_adam, Muon: muon)];
+        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
+        OnnxTensor first = cached ? graph.AddPast(Options.Layers, Options.Heads, Width / Options.Heads) : none;
+        OnnxTensor end = first + tokens.Sizes(1, 2).Squeeze(0);
+        graph.Positions = (graph.Range(first, end), graph.Range(none, end));
+        return graph.Positions.Queries;
     }
+
+    // Queries, keys and values are three matrices, whatever keeps them in one.
+    protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
+        from block in Enumerable.Range(0, Options.Layers)
+        from matrix in Matrices
+        let parts = matrix.Target == LoraTargets.AttentionInput ? 3 : 1
+        select new MuonMatrix(layers.Tensors[$"h.{block}.{matrix.Name}.weight"], parts);
 
     /// <summary>The mean cross-entropy of each token's successor, over windows of a text.</summary>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
@@ -198,7 +186,7 @@ internal sealed class GptNetwork : Network
         torch.Tensor[] states = Options.GradientCheckpointing ? States(forward) : [];
         torch.Tensor hidden = states.Length > 0 ? forward.Finish(states[^1]) : forward.Hidden();
         torch.Tensor gradient = torch.empty_like(hidden, requires_grad: false);
-        LossTerm loss = CrossEntropy(w, hidden.detach(), batch, step.Share, gradient);
+        LossTerm loss = CrossEntropy(w, hidden.detach(), batch[0].narrow(1, 1, hidden.size(1)), step.Share, gradient);
 
         torch.autograd.backward([hidden], [gradient]);
         for (int i = states.Length - 2; i >= 0; i--)
@@ -213,7 +201,7 @@ internal sealed class GptNetwork : Network
     }
 
     public override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
-        [CrossEntropy(w, new Forward(this, w, batch, step).Hidden(), batch)];
+        [CrossEntropy(w, new Forward(this, w, batch, step).Hidden(), batch[0].narrow(1, 1, batch[0].size(1) - 1))];
 
     private static bool IsAdapted(string layer, LoraOptions lora) =>
         Matrices.Any(m => lora.Targets.HasFlag(m.Target) && layer.EndsWith("." + m.Name, StringComparison.Ordinal));
@@ -236,50 +224,6 @@ internal sealed class GptNetwork : Network
         for (int i = 0; i < Options.Layers; i++)
             states[i + 1] = forward.Block(i, states[i]).requires_grad_();
         return states;
-    }
-
-    /// <summary>
-    /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, in nats. Logits exist
-    /// for so many rows at a time as fit into a fixed amount of memory, and never as part of a graph. With a
-    /// <paramref name="gradient"/>, that of the hidden states, times <paramref name="share"/>, goes there, and that of
-    /// the output weights is added to theirs.
-    /// </summary>
-    private LossTerm CrossEntropy(
-        Scope<TorchTensor> w, torch.Tensor hidden, Batch batch, double share = 1, torch.Tensor? gradient = null)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        bool bfloat16 = w.Ops is TorchOps { BFloat16: true };
-        torch.Tensor weight = w[OutputWeights];
-        if (gradient is not null && weight.requires_grad && weight.grad is null)
-            weight.grad = torch.zeros_like(weight);
-        torch.Tensor targets = batch[0].narrow(1, 1, hidden.size(1)).reshape(-1, 1);
-        (torch.Tensor inputs, torch.Tensor? gradients) = (Rows(hidden), gradient is null ? null : Rows(gradient));
-        long count = inputs.size(0), most = Math.Max(1, MaxLogits / weight.size(0));
-        torch.Tensor loss = torch.zeros([], torch.ScalarType.Float32, hidden.device);
-        for (long start = 0; start < count; start += most)
-        {
-            using DisposeScope scope = torch.NewDisposeScope();
-            long rows = Math.Min(most, count - start);
-            (torch.Tensor part, torch.Tensor right) = (inputs.narrow(0, start, rows), targets.narrow(0, start, rows));
-            torch.Tensor logarithms = Product(part, weight.t()).log_softmax(-1);
-            loss.Add(logarithms.gather(1, right).sum(), -1.0 / count);
-            if (gradients is null)
-                continue;
-            // The gradient of a row's logits: the probabilities, less one at the token that came.
-            torch.Tensor logitGradient = logarithms.exp_();
-            logitGradient.scatter_add_(1, right, torch.ones([rows, 1], device: hidden.device).neg());
-            logitGradient.Scale(share / count);
-            gradients.narrow(0, start, rows).copy_(Product(logitGradient, weight));
-            if (weight.requires_grad)
-                weight.grad!.Add(Product(logitGradient.t(), part));
-        }
-        return new LossTerm("loss", loss);
-
-        static torch.Tensor Rows(torch.Tensor states) => states.view(-1, states.size(-1));
-
-        torch.Tensor Product(torch.Tensor a, torch.Tensor b) => bfloat16
-            ? a.to(torch.ScalarType.BFloat16).matmul(b.to(torch.ScalarType.BFloat16)).to(torch.ScalarType.Float32)
-            : a.matmul(b);
     }
 
     /// <summary>

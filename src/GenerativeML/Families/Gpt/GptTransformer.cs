@@ -1,7 +1,5 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.ML.Runtime;
-using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
 
@@ -11,120 +9,18 @@ namespace GenerativeML;
 /// there, torch does.
 /// </summary>
 /// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
-public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
+public sealed class GptTransformer : LanguageModelTransformer
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("gpt", Load);
 
     private readonly TrainedGpt _model;
-    private readonly TextModel _text;
 
     internal GptTransformer(TextModel text)
-        : base(text) => (_text, _model) = (text, text.Model);
-
-    /// <summary>What turns text into tokens and back.</summary>
-    public Tokenizer Tokenizer => _text.Codec.Tokenizer;
-
-    /// <summary>Tokens that there are.</summary>
-    public int VocabularySize => _model.VocabularySize;
+        : base(text) => _model = (TrainedGpt)text.Model;
 
     /// <summary>The most tokens that are looked at together.</summary>
     public int ContextLength => _model.ContextLength;
-
-    /// <summary>Features of an embedding.</summary>
-    public int Width => _model.Width;
-
-    /// <inheritdoc/>
-    public float Threshold
-    {
-        get => _text.Threshold;
-        set => _text.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
-    }
-
-    /// <summary>Continues a text.</summary>
-    /// <param name="prompt">
-    /// What to continue. An empty one is the beginning of a document, where the vocabulary has a token for that.
-    /// </param>
-    /// <param name="options">How. Default: all defaults.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <exception cref="ArgumentException">
-    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
-    /// error; or options are out of range or contradict each other.
-    /// </exception>
-    /// <exception cref="InvalidOperationException">
-    /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
-    /// </exception>
-    public GeneratedText Generate(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        Generate([prompt], options, cancellationToken)[0];
-
-    /// <summary>Continues several texts, of any lengths. What one becomes does not depend on the others.</summary>
-    /// <param name="prompts">The texts to continue.</param>
-    /// <param name="options">How. Default: all defaults.</param>
-    /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
-    public IReadOnlyList<GeneratedText> Generate(
-        IReadOnlyList<string> prompts, GenerationOptions? options = null,
-        CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(prompts);
-        return _text.Generate([.. prompts.Select(_text.Encode)], options, cancellationToken);
-    }
-
-    /// <summary>
-    /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
-    /// nothing of a stop string.
-    /// </summary>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
-    public IEnumerable<string> Stream(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        options = _text.Complete(options);
-        int[] tokens = _text.Encode(prompt);
-        return Pieces(_model.Stream(tokens, options, cancellationToken)).Where(piece => piece.Length > 0);
-
-        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
-        {
-            var text = new TextInProgress(Tokenizer, tokens, options.StopStrings);
-            foreach (GeneratedToken token in generated)
-            {
-                yield return text.Add(token.Id);
-                if (text.Stopped)
-                    yield break;
-            }
-            yield return text.End();
-        }
-    }
-
-    /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
-    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
-    public IAsyncEnumerable<string> StreamAsync(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        return Pieces(Stream(prompt, options, cancellationToken), cancellationToken);
-
-        static async IAsyncEnumerable<string> Pieces(
-            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
-        {
-            using IEnumerator<string> enumerator = pieces.GetEnumerator();
-            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
-                yield return enumerator.Current;
-        }
-    }
-
-    /// <summary>Tells p-values by texts that were not trained on, and sets the threshold to what a share of them exceeds.</summary>
-    internal void Calibrate(IReadOnlyList<string> texts, double share)
-    {
-        float[] scores = new float[texts.Count];
-        _text.Score([.. texts.Select(_text.Codec.Encode)], scores, default);
-        _text.Calibration = new(scores);
-        Threshold = _text.Calibration.Threshold(share);
-    }
-
-    /// <summary>The number of weights.</summary>
-    public long ParameterCount => _model.Network.ParameterCount;
 
     /// <summary>
     /// Writes the weights as a safetensors file under GPT-2's names, as <see cref="GptOptions.InitialWeights"/> reads
@@ -157,86 +53,26 @@ public sealed class GptTransformer : GenerativeTransformer, IAnomalyDetector
         AtomicFile.Write(path, adapters.Save);
     }
 
-    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Logits) switch
-    {
-        OnnxContent.Logits => _model.ToOnnx(cached: false),
-        OnnxContent.LogitsWithCache => _model.ToOnnx(cached: true),
-        _ => throw new NotSupportedException(
-            $"A GPT's {content} works on texts, which an ONNX graph does not know: it computes {OnnxContent.Logits} or "
-            + $"{OnnxContent.LogitsWithCache} of tokens."),
-    };
-
-    private protected override string Family => SavedFamily.Name;
-
-    private protected override void WriteOptions(Utf8JsonWriter writer)
-    {
-        if (Tokenizer is not GptTokenizer tokenizer)
-            throw new InvalidOperationException(
-                $"The model's tokenizer is a {Tokenizer.GetType().Name}, which cannot be saved inside a model. "
-                + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
-        JsonSerializer.Serialize(
-            writer,
-            new SavedGpt
-            {
-                Options = _model.Network.Options,
-                Generation = _model.Network.Options.Generation,
-                Tokenizer = tokenizer.ToSaved(),
-                Threshold = ModelJson.Threshold(Threshold),
-                Calibration = _model.Network.Options.PValueColumnName is null ? null : _text.Calibration?.Sorted,
-            },
-            ModelJson.Options);
-    }
-
-    private protected override void WriteWeights(Stream stream) => _model.Weights.Save(stream);
-
-    private static GptTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
-    {
-        SavedGpt saved = ModelJson.Read<SavedGpt>(json);
-        try
+    private static GptTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights) =>
+        new(ReadSaved<GptOptions>(json, options =>
         {
-            GptTokenizer tokenizer = saved.Tokenizer.Restore();
-            TokenCodec codec = TokenCodec.For(tokenizer, saved.Options.VocabularySize, saved.Options.EndOfTextId);
-            // The tokenizer is there, whichever way it was come by.
-            GptOptions options = saved.Options with
-            {
-                Tokenizer = tokenizer,
-                BytePairVocabulary = null,
-                VocabularySize = codec.VocabularySize,
-                Generation = saved.Generation,
-            };
-            options.Validate();
-            options.Generation.CheckTokens(codec.VocabularySize);
             var network = new GptNetwork(options);
-            var model = new TrainedGpt(
+            return new TrainedGpt(
                 network, HostWeights.Load(weights, network.Tensors), HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
-            return new GptTransformer(
-                new TextModel(model, codec)
-                {
-                    Threshold = saved.Threshold ?? float.PositiveInfinity,
-                    Calibration = CalibrationScores.Load(saved.Calibration, options.PValueColumnName),
-                });
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
-    }
+        }));
 }
 
-/// <summary>What <c>options.json</c> holds of a GPT.</summary>
-internal sealed record SavedGpt
+/// <summary>A trained GPT.</summary>
+internal sealed class TrainedGpt(
+    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
+    int? threads = null) : TrainedLanguageModel(network, weights, device, fallbackToCpu, threads)
 {
-    public required GptOptions Options { get; init; }
+    public new GptNetwork Network => network;
 
-    /// <summary>With a seed, so that rows repeat themselves.</summary>
-    public required GenerationOptions Generation { get; init; }
-
-    public required SavedTokenizer Tokenizer { get; init; }
-
-    /// <summary>Null: no row is an anomaly.</summary>
-    public float? Threshold { get; init; }
-
-    /// <summary>What ordinary texts score, where there is a column of p-values.</summary>
-    public IReadOnlyList<float>? Calibration { get; init; }
+    /// <summary>
+    /// The adapters that training made, which belong to the weights that it started from; in <c>Weights</c> they are
+    /// merged.
+    /// </summary>
+    public GptAdapters? Adapters { get; init; }
 }

@@ -74,14 +74,14 @@ internal static class GptWeightFile
             && first.Spec.Shape.SequenceEqual([options.Width, 3L * options.Width])
                 ? GptWeightLayout.Conv1D : GptWeightLayout.Linear);
         TensorSpec embeddings = tied.Tensors[0];
-        List<string> faults = Faults(
-            found, InFile(tied, layout), new TensorSpec(GptNetwork.Head, embeddings.Type, embeddings.Shape));
+        List<string> faults = WeightFile.Faults(
+            found, InFile(tied, layout), GptNetwork.Embeddings, new TensorSpec(GptNetwork.Head, embeddings.Type, embeddings.Shape));
         if (faults.Count > 0)
             throw new FormatException(
                 $"The weights are not those of the network, matrices taken as {layout}: {string.Join("; ", faults)}."
                 + HeadAlone(found));
         bool differs = found.TryGetValue(GptNetwork.Head, out TensorEntry? head)
-            && !Read(reader, head).AsSpan().SequenceEqual(Read(reader, found[GptNetwork.Embeddings]));
+            && !WeightFile.Read(reader, head).AsSpan().SequenceEqual(WeightFile.Read(reader, found[GptNetwork.Embeddings]));
         if (differs && options.TieEmbeddings == true)
             throw new FormatException(
                 $"The weights are not those of the network: '{GptNetwork.Head}' differs from '{GptNetwork.Embeddings}', "
@@ -89,7 +89,7 @@ internal static class GptWeightFile
         var network = new GptNetwork(options with { TieEmbeddings = options.TieEmbeddings ?? !differs });
         return (network, HostWeights.Of(network.Tensors.Select(spec =>
         {
-            float[] values = Read(reader, found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings]);
+            float[] values = WeightFile.Read(reader, found.GetValueOrDefault(spec.Name) ?? found[GptNetwork.Embeddings]);
             return (spec, IsTurned(spec.Name, layout) ? Transpose(values, spec.Shape[1], spec.Shape[0]) : values);
         })));
     }
@@ -110,57 +110,6 @@ internal static class GptWeightFile
     public static bool IsBlockMatrix(string canonical) =>
         canonical.StartsWith("h.", StringComparison.Ordinal)
         && GptNetwork.Matrices.Any(m => canonical.EndsWith($".{m.Name}.weight", StringComparison.Ordinal));
-
-    /// <summary>Reads a tensor's elements, as Single.</summary>
-    /// <exception cref="FormatException">Some are no numbers.</exception>
-    public static float[] Read(SafetensorsReader reader, TensorEntry entry)
-    {
-        float[] values = entry.Spec.Type switch
-        {
-            TensorType.F32 => Elements<float>(),
-            TensorType.F16 => Array.ConvertAll(Elements<Half>(), half => (float)half),
-            _ => Array.ConvertAll(Elements<ushort>(), bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)),
-        };
-        HostWeights.CheckFinite(entry.Spec, values);
-        return values;
-
-        T[] Elements<T>()
-            where T : unmanaged
-        {
-            var elements = new T[entry.Spec.Length / entry.Spec.Type.Size()];
-            reader.Read(entry, 0, MemoryMarshal.AsBytes(elements.AsSpan()));
-            return elements;
-        }
-    }
-
-    /// <summary>Everything that does not fit of a file's tensors by our names.</summary>
-    public static List<string> Faults(
-        Dictionary<string, TensorEntry> found, IReadOnlyList<TensorSpec> expected, params TensorSpec[] optional)
-    {
-        var known = expected.Concat(optional).ToDictionary(t => t.Name);
-        IEnumerable<string> missing = expected.Select(t => t.Name).Where(name => !found.ContainsKey(name));
-        IEnumerable<string> surplus = found.Where(t => !known.ContainsKey(t.Key)).Select(t => t.Value.Spec.Name);
-        List<string> faults =
-        [
-            .. SafetensorsReader.List("missing", missing, int.MaxValue),
-            .. SafetensorsReader.List("unexpected", surplus, int.MaxValue),
-        ];
-        foreach ((string name, TensorSpec wanted) in known)
-        {
-            if (!found.TryGetValue(name, out TensorEntry? entry))
-                continue;
-            if (!entry.Spec.Shape.SequenceEqual(wanted.Shape))
-            {
-                string hint = name == GptNetwork.Embeddings ? ", a row for each token of the vocabulary" : "";
-                faults.Add(
-                    $"{TensorSpec.Quote(name)} should be {TensorSpec.Describe(wanted.Shape)}{hint}, and is "
-                    + TensorSpec.Describe(entry.Spec.Shape));
-            }
-            if (entry.Spec.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
-                faults.Add($"{TensorSpec.Quote(name)} is {entry.Spec.Type}, not F32, F16 or BF16");
-        }
-        return faults;
-    }
 
     /// <summary>A file's tensors by our names, without causal masks.</summary>
     /// <exception cref="FormatException">Two have the same name.</exception>

@@ -151,38 +151,34 @@ internal sealed class TextColumn(IDataView data, string name, string parameter, 
 }
 
 /// <summary>
-/// Windows of a text as batches (B, T + 1): drawn at random for training, one after the other over the text's end for
-/// validation. An epoch is as many windows as hold the text's number of tokens.
+/// Windows of a text as batches (B, T + 1). An epoch is as many windows as hold the text's number of tokens; the end of
+/// the text is for validation.
 /// </summary>
-internal sealed class TokenWindows : TrainingData
+internal abstract class TokenData : TrainingData
 {
-    private readonly TokenCorpus _corpus;
-    private readonly int _context;
-    private readonly long _trained; // the first so many tokens train
-    private readonly int _documents; // the first so many documents start among them, with a whole window to follow
-
     /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
-    public TokenWindows(TokenCorpus corpus, int context, double validationFraction, int seed, torch.Device device)
-        : base([new RowField("Tokens", FieldKind.Int64, context + 1)], device, seed, null)
+    protected TokenData(
+        TokenCorpus corpus, int length, string option, double validationFraction, int seed, torch.Device device,
+        params IReadOnlyList<RowField> more)
+        : base([new RowField("Tokens", FieldKind.Int64, length + 1), .. more], device, seed, null)
     {
-        (_corpus, _context) = (corpus, context);
+        (Corpus, Length) = (corpus, length);
         long held = (long)Math.Ceiling(corpus.Count * validationFraction);
-        _trained = corpus.Count - held;
+        Trained = corpus.Count - held;
         if (corpus.Count == 0)
             throw new InvalidOperationException("There is no text to train on: the input is empty.");
-        if (_trained < context + 1)
+        if (Trained < length + 1)
         {
             string without = held > 0 ? $" without the {held} held back for validation" : "";
             throw new InvalidOperationException(
-                $"The text has {_trained} tokens{without}, and a context of {context} needs at least {context + 1}. " +
-                "Give more text, or lower option ContextLength.");
+                $"The text has {Trained} tokens{without}, and windows of {length} need at least {length + 1}. "
+                + $"Give more text, or lower option {option}.");
         }
         if (held == 1)
             throw new InvalidOperationException(
                 "Of the text, one token is held back for validation, and two are needed. Raise ValidationFraction.");
-        _documents = corpus.Starts.Count(s => s + context < _trained);
-        TrainingRows = (_trained + context - 1) / context;
-        ValidationRows = held > 0 ? (held - 1 + context - 1) / context : 0;
+        TrainingRows = (Trained + length - 1) / length;
+        ValidationRows = held > 0 ? (held - 1 + length - 1) / length : 0;
     }
 
     public override IReadOnlyList<string> Fingerprints
@@ -191,13 +187,13 @@ internal sealed class TokenWindows : TrainingData
         {
             var fingerprint = new Fingerprint();
             long[] part = new long[4096];
-            for (long start = 0; start < _corpus.Count; start += part.Length)
+            for (long start = 0; start < Corpus.Count; start += part.Length)
             {
-                Span<long> tokens = part.AsSpan(0, (int)Math.Min(part.Length, _corpus.Count - start));
-                _corpus.CopyTo(start, tokens);
+                Span<long> tokens = part.AsSpan(0, (int)Math.Min(part.Length, Corpus.Count - start));
+                Corpus.CopyTo(start, tokens);
                 fingerprint.Add(tokens);
             }
-            foreach (long start in _corpus.Starts)
+            foreach (long start in Corpus.Starts)
                 fingerprint.Add((ulong)start);
             return [fingerprint.ToString()];
         }
@@ -205,43 +201,158 @@ internal sealed class TokenWindows : TrainingData
 
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {
-        for (long number = skip; number < BatchesPerEpoch(batchSize); number++)
+        long batches = BatchesPerEpoch(batchSize);
+        for (long number = skip; number < batches; number++)
         {
-            using torch.Tensor windows = Timed(() => Draw(epoch, number, batchSize)).DetachFromDisposeScope();
-            yield return new Batch([windows], batchSize);
+            using Batch windows = Timed(() => Draw((epoch * batches) + number, batchSize));
+            foreach (torch.Tensor field in windows.Fields)
+                field.DetachFromDisposeScope();
+            yield return windows;
         }
     }
 
+    protected TokenCorpus Corpus { get; }
+
+    /// <summary>Tokens of a window that predict the next, T.</summary>
+    protected int Length { get; }
+
+    /// <summary>The first so many tokens train.</summary>
+    protected long Trained { get; }
+
+    /// <summary>The windows of a step, counted over all epochs.</summary>
+    protected abstract Batch Draw(long step, int rows);
+
+    /// <summary>Random numbers of a step.</summary>
+    protected SplitMix64 Random(long step) => new(SplitMix64.Derive(Seed, RandomPurpose.Order, step));
+
+    /// <summary>Windows of so many tokens and one, (rows, length + 1), from where each starts.</summary>
+    protected torch.Tensor Read(int rows, int length, Func<int, long> start)
+    {
+        torch.Tensor host = torch.empty(rows, length + 1, torch.ScalarType.Int64);
+        Span<long> tokens = MemoryMarshal.Cast<byte, long>(host.bytes);
+        for (int i = 0; i < rows; i++)
+        {
+            // Only readers come to the end of the text: they go on at its beginning.
+            Span<long> window = tokens.Slice(i * (length + 1), length + 1);
+            long at = start(i);
+            int before = (int)Math.Min(window.Length, (at < Trained ? Trained : Corpus.Count) - at);
+            Corpus.CopyTo(at, window[..before]);
+            Corpus.CopyTo(0, window[before..]);
+        }
+        return HostTensors.OnDevice(host, Device);
+    }
+}
+
+/// <summary>
+/// Windows that are drawn at random for training, and follow one after the other over the text's end for validation.
+/// </summary>
+internal sealed class TokenWindows : TokenData
+{
+    private readonly int _documents; // the first so many documents start among what trains, with a whole window to follow
+
+    /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
+    public TokenWindows(TokenCorpus corpus, int context, double validationFraction, int seed, torch.Device device)
+        : base(corpus, context, nameof(GptOptions.ContextLength), validationFraction, seed, device) =>
+        _documents = corpus.Starts.Count(s => s + context < Trained);
+
     public override IEnumerable<Batch> Validation(int batchSize)
     {
-        long end = _corpus.Count;
-        for (long start = _trained; start < end - 1;)
+        long end = Corpus.Count;
+        for (long start = Trained; start < end - 1;)
         {
             // The last window may be shorter; it is a batch of its own.
             long left = end - 1 - start;
-            int length = (int)Math.Min(_context, left), rows = (int)Math.Clamp(left / _context, 1, batchSize);
+            int length = (int)Math.Min(Length, left), rows = (int)Math.Clamp(left / Length, 1, batchSize);
             torch.Tensor windows = Read(rows, length, i => start + ((long)i * length));
             yield return new Batch([windows], rows, (double)rows * length);
             start += (long)rows * length;
         }
     }
 
-    private torch.Tensor Draw(int epoch, long number, int rows)
+    protected override Batch Draw(long step, int rows)
     {
-        var random = new SplitMix64(
-            SplitMix64.Derive(Seed, RandomPurpose.Order, (epoch * BatchesPerEpoch(rows)) + number));
-        return Read(rows, _context, _ =>
+        SplitMix64 random = Random(step);
+        return new([Read(rows, Length, _ =>
             _documents > 0 && random.Next(2) == 0
-                ? _corpus.Starts[random.Next(_documents)]
-                : (long)(random.NextDouble() * (_trained - _context)));
+                ? Corpus.Starts[random.Next(_documents)]
+                : (long)(random.NextDouble() * (Trained - Length)))], rows);
+    }
+}
+
+/// <summary>
+/// Windows that follow each other: as many readers as a batch has rows, evenly spaced over the text, each of which goes
+/// on where its last window ended, and at the text's end at its beginning. A second field, (B, 1), is zero where a
+/// reader's state is to begin anew. Where documents start, every other time that a reader has come over the start of one,
+/// it goes to the start of a random one: the network learns how texts begin. In a validation batch each row is one long
+/// part of the text's end.
+/// </summary>
+internal sealed class TokenReaders : TokenData
+{
+    // Parts of the validation text that are shorter than so many windows would tell of beginnings more than of the text.
+    private const int ValidationWindows = 16;
+
+    private readonly int _documents; // the first so many documents start among what trains
+    private long[] _places = [];
+    private float[] _goesOn = [];
+    private long _next;
+
+    /// <exception cref="InvalidOperationException">There is less text than one window of each.</exception>
+    public TokenReaders(TokenCorpus corpus, int length, double validationFraction, int seed, torch.Device device)
+        : base(
+            corpus, length, nameof(RecurrentLanguageModelOptions.WindowLength), validationFraction, seed, device,
+            new RowField("GoesOn", FieldKind.Single, 1)) =>
+        _documents = corpus.Starts.Count(s => s < Trained - 1);
+
+    public override IEnumerable<Batch> Validation(int batchSize)
+    {
+        long held = Corpus.Count - 1 - Trained;
+        if (held < 1)
+            yield break;
+        int rows = (int)Math.Clamp(held / ((long)ValidationWindows * Length), 1, batchSize);
+        int length = (int)Math.Min(held / rows, int.MaxValue / 2 / rows);
+        yield return new Batch([Read(rows, length, i => Trained + ((long)i * length))], rows, (double)rows * length);
     }
 
-    private torch.Tensor Read(int rows, int length, Func<int, long> start)
+    protected override Batch Draw(long step, int rows)
     {
-        torch.Tensor host = torch.empty(rows, length + 1, torch.ScalarType.Int64);
-        Span<long> tokens = MemoryMarshal.Cast<byte, long>(host.bytes);
-        for (int i = 0; i < rows; i++)
-            _corpus.CopyTo(start(i), tokens.Slice(i * (length + 1), length + 1));
-        return HostTensors.OnDevice(host, Device);
+        // Where readers are follows from all steps before; going on after a checkpoint walks through them.
+        if (_places.Length != rows || step < _next)
+        {
+            _goesOn = new float[rows];
+            SplitMix64 random = Random(0);
+            _places =
+            [
+                .. Enumerable.Range(0, rows).Select(i =>
+                    _documents > 0 ? Corpus.Starts[random.Next(_documents)] : i * Trained / rows),
+            ];
+            _next = 0;
+        }
+        for (; _next < step; _next++)
+            Move(Random(_next + 1));
+        torch.Tensor goesOn = HostTensors.FromRows(_goesOn, rows, 1, Device);
+        return new([Read(rows, Length, i => _places[i]), goesOn], rows);
+    }
+
+    private void Move(SplitMix64 random)
+    {
+        for (int i = 0; i < _places.Length; i++)
+        {
+            long end = _places[i] + Length;
+            bool jumps = _documents > 0 && Starts(end) > Starts(_places[i]) && random.Next(2) == 0;
+            _places[i] = jumps ? Corpus.Starts[random.Next(_documents)] : end % Trained;
+            _goesOn[i] = jumps ? 0 : 1;
+        }
+    }
+
+    // The number of documents that start at a place or before.
+    private int Starts(long place)
+    {
+        int low = 0, high = _documents;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            (low, high) = Corpus.Starts[middle] <= place ? (middle + 1, high) : (low, middle);
+        }
+        return low;
     }
 }

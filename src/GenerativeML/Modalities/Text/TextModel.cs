@@ -3,12 +3,12 @@ using System.Text;
 namespace GenerativeML;
 
 /// <summary>
-/// A model of tokens with its tokenizer: continues and scores texts as <see cref="GptTransformer"/> says, and knows
+/// A model of tokens with its tokenizer: continues and scores texts as <see cref="LanguageModelTransformer"/> says, and knows
 /// which output goes to which column. Safe to use from several threads.
 /// </summary>
-internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchModel
+internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : IBatchModel
 {
-    private readonly GptOptions _options = model.Network.Options;
+    private readonly LanguageModelOptions _options = model.Network.Options;
 
     /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
     public float Threshold { get; set; } = float.PositiveInfinity;
@@ -16,7 +16,7 @@ internal sealed class TextModel(TrainedGpt model, TokenCodec codec) : IBatchMode
     /// <summary>What p-values are told by; null where there is no column of them.</summary>
     public CalibrationScores? Calibration { get; set; }
 
-    public TrainedGpt Model => model;
+    public TrainedLanguageModel Model => model;
 
     public TokenCodec Codec => codec;
 

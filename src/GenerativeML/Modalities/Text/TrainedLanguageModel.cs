@@ -2,15 +2,16 @@ using System.Buffers;
 using System.Globalization;
 using System.Numerics.Tensors;
 using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 
 namespace GenerativeML;
 
 /// <summary>
-/// A trained GPT: continues sequences of tokens, tells how likely they are, and gives their embeddings. Safe to use from
-/// several threads. The engine is chosen, and its form of the weights made, when it is first needed.
+/// A trained network of tokens: continues sequences of them, tells how likely they are, and gives their embeddings. Safe
+/// to use from several threads. The engine is chosen, and its form of the weights made, when it is first needed.
 /// </summary>
-internal sealed class TrainedGpt(
-    GptNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
+internal class TrainedLanguageModel(
+    LanguageNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
     int? threads = null) : IDisposable
 {
     // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
@@ -23,24 +24,24 @@ internal sealed class TrainedGpt(
     private const int MaxTexts = 64;
     private const long MaxCacheBytes = 1L << 29;
 
+    // Tokens that are read at once of a text without end.
+    private const int MaxRead = 4096;
+
     private readonly Lock _opening = new();
     private readonly int _threads = threads ?? Environment.ProcessorCount;
     private readonly long _bytes = network.ParameterCount * sizeof(float);
     private SequenceModel? _sequences;
 
-    public GptNetwork Network => network;
+    public LanguageNetwork Network => network;
 
-    /// <summary>The weights, with adapters, if there are any, merged into them; they have to stay as they are.</summary>
+    /// <summary>The weights; they have to stay as they are.</summary>
     public HostWeights Weights => weights;
-
-    /// <summary>The adapters that training made, which belong to the weights that it started from.</summary>
-    public GptAdapters? Adapters { get; init; }
 
     public int VocabularySize => network.VocabularySize;
 
-    public int ContextLength => network.Options.ContextLength;
+    public int ContextLength => network.ContextLength;
 
-    public int Width => network.Options.Width;
+    public int Width => network.Width;
 
     // Decoders that are worth running at once.
     private int Decoders => _bytes >= LargeBytes || device != ComputeDevice.Cpu ? 1 : _threads;
@@ -63,19 +64,16 @@ internal sealed class TrainedGpt(
     /// </summary>
     public OnnxExport ToOnnx(bool cached)
     {
-        GptOptions options = network.Options;
         var graph = new OnnxExport(weights);
         OnnxTensor tokens = graph.Input("input_ids", OnnxType.Int64, [-1, -1], ["batch", "sequence"]);
-        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
-        OnnxTensor first = cached ? graph.AddPast(options.Layers, options.Heads, Width / options.Heads) : none;
-        OnnxTensor end = first + tokens.Sizes(1, 2).Squeeze(0);
-        graph.Positions = (graph.Range(first, end), graph.Range(none, end));
-        OnnxTensor hidden = network.Hidden(graph.Root, tokens, graph.Positions.Queries);
+        OnnxTensor positions = network.AddPast(graph, tokens, cached);
+        OnnxTensor hidden = network.Hidden(graph.Root, tokens, positions);
         graph.Output("logits", network.Logits(graph.Root, hidden), OnnxType.Float, "batch", "sequence");
         graph.Output("hidden_states", hidden, OnnxType.Float, "batch", "sequence");
-        graph.Describe("family", "gpt");
+        graph.Describe("family", network.Family);
         graph.Describe("content", cached ? "logits with cache" : "logits");
-        graph.Describe("context", ContextLength.ToString(CultureInfo.InvariantCulture));
+        if (ContextLength < int.MaxValue)
+            graph.Describe("context", ContextLength.ToString(CultureInfo.InvariantCulture));
         return graph;
     }
 
@@ -110,8 +108,8 @@ internal sealed class TrainedGpt(
     {
         Check(prompts, options);
         var reasons = new FinishReason[prompts.Length];
-        long cached = 2L * sizeof(float) * network.Options.Layers * Width
-            * Capacity(prompts.Select(p => p.Length).DefaultIfEmpty().Max(), options);
+        long cached = sizeof(float) * network.CacheNumbers(
+            Capacity(prompts.Select(p => p.Length).DefaultIfEmpty().Max(), options));
         int most = (int)Math.Clamp(MaxCacheBytes / cached, 1, MaxTexts);
         // Each thread has sequences of its own; more sequences than threads share each step's reading of the weights.
         int groups = Math.Min(prompts.Length, Math.Max(Decoders, (prompts.Length + most - 1) / most));
@@ -168,7 +166,8 @@ internal sealed class TrainedGpt(
             int row = next - window.Pending.Length;
             while (window.Pending.Length > 0)
             {
-                ReadOnlySpan<int> part = window.Pending[..Math.Min(decoder.MaxResults, window.Pending.Length)];
+                ReadOnlySpan<int> part =
+                    window.Pending[..Math.Min(Math.Min(decoder.MaxResults, MaxRead), window.Pending.Length)];
                 decoder.Read(0, window.Position, part, all: true);
                 for (int i = Math.Clamp(first - row, 0, part.Length); i < part.Length; i++)
                 {
@@ -200,8 +199,12 @@ internal sealed class TrainedGpt(
                 TokenWindow window = open[slot].Window;
                 while (window.Pending.Length > 1 && !open[slot].IsFinished)
                 {
-                    decoder.Read(slot, window.Position, window.Pending, all: false);
-                    window.Advance(window.Pending.Length);
+                    while (window.Pending.Length > 0)
+                    {
+                        int length = Math.Min(MaxRead, window.Pending.Length);
+                        decoder.Read(slot, window.Position, window.Pending[..length], all: false);
+                        window.Advance(length);
+                    }
                     open[slot].Draw(decoder.Logits(0));
                     yield return open[slot];
                 }
@@ -272,12 +275,12 @@ internal sealed class TrainedGpt(
     }
 
     /// <summary>Tokens, positions and the numbers of wanted results → their hidden states and logits.</summary>
-    private sealed class TokenPass(GptNetwork network) : IForwardPass
+    private sealed class TokenPass(LanguageNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            T hidden = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Options.Width).Embed(inputs[2]);
+            T hidden = network.Hidden(w, inputs[0], inputs[1]).Reshape(-1, network.Width).Embed(inputs[2]);
             return [hidden, network.Logits(w, hidden)];
         }
     }
@@ -289,25 +292,24 @@ internal sealed class TrainedGpt(
     /// </summary>
     private sealed class TokenWindow(int context)
     {
-        private readonly int[] _tokens = new int[context];
+        private readonly List<int> _tokens = [];
 
-        public int Count { get; private set; }
+        public int Count => _tokens.Count;
 
         /// <summary>Where the first token stands that was not read yet.</summary>
         public int Position { get; private set; }
 
         /// <summary>The tokens that were not read yet.</summary>
-        public ReadOnlySpan<int> Pending => _tokens.AsSpan(Position, Count - Position);
+        public ReadOnlySpan<int> Pending => CollectionsMarshal.AsSpan(_tokens)[Position..];
 
         public void Add(int token)
         {
             if (Count == context)
             {
-                int kept = Math.Max(1, context / 2) - 1;
-                _tokens.AsSpan(context - kept).CopyTo(_tokens);
-                (Count, Position) = (kept, 0);
+                _tokens.RemoveRange(0, context - (Math.Max(1, context / 2) - 1));
+                Position = 0;
             }
-            _tokens[Count++] = token;
+            _tokens.Add(token);
         }
 
         /// <summary>Takes tokens as read.</summary>
@@ -321,7 +323,7 @@ internal sealed class TrainedGpt(
         private readonly TokenSampler _sampler;
         private int _generated;
 
-        public Continuation(TrainedGpt model, int number, int[] prompt, GenerationOptions options)
+        public Continuation(TrainedLanguageModel model, int number, int[] prompt, GenerationOptions options)
         {
             (Number, _options, Window) = (number, options, new TokenWindow(model.ContextLength));
             _sampler = new TokenSampler(options, model.VocabularySize, options.Seed ?? Random.Shared.Next());

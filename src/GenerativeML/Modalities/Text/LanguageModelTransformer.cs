@@ -1,0 +1,205 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Microsoft.ML.Tokenizers;
+
+namespace GenerativeML;
+
+/// <summary>
+/// A trained model of texts with its tokenizer: continues texts, and as a step of a pipeline adds generated texts, scores
+/// or embeddings to rows. On the CPU ONNX Runtime computes, without torch; on a CUDA device, and where ONNX Runtime is
+/// not there, torch does.
+/// </summary>
+/// <remarks><inheritdoc cref="GenerativeTransformer" path="/remarks"/></remarks>
+public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomalyDetector
+{
+    private readonly TextModel _text;
+
+    private protected LanguageModelTransformer(TextModel text)
+        : base(text) => _text = text;
+
+    /// <summary>What turns text into tokens and back.</summary>
+    public Tokenizer Tokenizer => _text.Codec.Tokenizer;
+
+    /// <summary>Tokens that there are.</summary>
+    public int VocabularySize => Model.VocabularySize;
+
+    /// <summary>Features of an embedding.</summary>
+    public int Width => Model.Width;
+
+    /// <inheritdoc/>
+    public float Threshold
+    {
+        get => _text.Threshold;
+        set => _text.Threshold = float.IsNaN(value)
+            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
+            : value;
+    }
+
+    private TrainedLanguageModel Model => _text.Model;
+
+    /// <summary>Continues a text.</summary>
+    /// <param name="prompt">
+    /// What to continue. An empty one is the beginning of a document, where the vocabulary has a token for that.
+    /// </param>
+    /// <param name="options">How. Default: all defaults.</param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <exception cref="ArgumentException">
+    /// The prompt is empty and there is no token to start with; it is too long and the options say that this is an
+    /// error; or options are out of range or contradict each other.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The prompt has characters that the vocabulary cannot express; or the options forbid every token.
+    /// </exception>
+    public GeneratedText Generate(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Generate([prompt], options, cancellationToken)[0];
+
+    /// <summary>Continues several texts, of any lengths. What one becomes does not depend on the others.</summary>
+    /// <param name="prompts">The texts to continue.</param>
+    /// <param name="options">How. Default: all defaults.</param>
+    /// <param name="cancellationToken">Looked at before each token.</param>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/exception"/>
+    public IReadOnlyList<GeneratedText> Generate(
+        IReadOnlyList<string> prompts, GenerationOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        return _text.Generate([.. prompts.Select(_text.Encode)], options, cancellationToken);
+    }
+
+    /// <summary>
+    /// Continues a text, piece by piece, as they are asked for. Pieces are never empty, hold whole characters, and
+    /// nothing of a stop string.
+    /// </summary>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
+    public IEnumerable<string> Stream(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options = _text.Complete(options);
+        int[] tokens = _text.Encode(prompt);
+        return Pieces(Model.Stream(tokens, options, cancellationToken)).Where(piece => piece.Length > 0);
+
+        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
+        {
+            var text = new TextInProgress(Tokenizer, tokens, options.StopStrings);
+            foreach (GeneratedToken token in generated)
+            {
+                yield return text.Add(token.Id);
+                if (text.Stopped)
+                    yield break;
+            }
+            yield return text.End();
+        }
+    }
+
+    /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
+    /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
+    public IAsyncEnumerable<string> StreamAsync(
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        return Pieces(Stream(prompt, options, cancellationToken), cancellationToken);
+
+        static async IAsyncEnumerable<string> Pieces(
+            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            using IEnumerator<string> enumerator = pieces.GetEnumerator();
+            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
+                yield return enumerator.Current;
+        }
+    }
+
+    /// <summary>Tells p-values by texts that were not trained on, and sets the threshold to what a share of them exceeds.</summary>
+    internal void Calibrate(IReadOnlyList<string> texts, double share)
+    {
+        float[] scores = new float[texts.Count];
+        _text.Score([.. texts.Select(_text.Codec.Encode)], scores, default);
+        _text.Calibration = new(scores);
+        Threshold = _text.Calibration.Threshold(share);
+    }
+
+    /// <summary>The number of weights.</summary>
+    public long ParameterCount => Model.Network.ParameterCount;
+
+    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Logits) switch
+    {
+        OnnxContent.Logits => Model.ToOnnx(cached: false),
+        OnnxContent.LogitsWithCache => Model.ToOnnx(cached: true),
+        _ => throw new NotSupportedException(
+            $"A language model's {content} works on texts, which an ONNX graph does not know: it computes "
+            + $"{OnnxContent.Logits} or {OnnxContent.LogitsWithCache} of tokens."),
+    };
+
+    private protected sealed override string Family => Model.Network.Family;
+
+    private protected sealed override void WriteOptions(Utf8JsonWriter writer)
+    {
+        if (Tokenizer is not GptTokenizer tokenizer)
+            throw new InvalidOperationException(
+                $"The model's tokenizer is a {Tokenizer.GetType().Name}, which cannot be saved inside a model. "
+                + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
+        LanguageModelOptions options = Model.Network.Options;
+        JsonSerializer.Serialize(
+            writer,
+            new SavedLanguageModel<object>
+            {
+                Options = options,
+                Generation = options.Generation,
+                Tokenizer = tokenizer.ToSaved(),
+                Threshold = ModelJson.Threshold(Threshold),
+                Calibration = options.PValueColumnName is null ? null : _text.Calibration?.Sorted,
+            },
+            ModelJson.Options);
+    }
+
+    private protected sealed override void WriteWeights(Stream stream) => Model.Weights.Save(stream);
+
+    /// <summary>A model of what was saved; <paramref name="create"/> makes the network and reads its weights.</summary>
+    /// <exception cref="FormatException">What was saved is no such model.</exception>
+    private protected static TextModel ReadSaved<TOptions>(
+        JsonElement json, Func<TOptions, TrainedLanguageModel> create)
+        where TOptions : LanguageModelOptions
+    {
+        SavedLanguageModel<TOptions> saved = ModelJson.Read<SavedLanguageModel<TOptions>>(json);
+        try
+        {
+            GptTokenizer tokenizer = saved.Tokenizer.Restore();
+            TokenCodec codec = TokenCodec.For(tokenizer, saved.Options.VocabularySize, saved.Options.EndOfTextId);
+            // The tokenizer is there, whichever way it was come by.
+            var options = (TOptions)(saved.Options with
+            {
+                Tokenizer = tokenizer,
+                BytePairVocabulary = null,
+                VocabularySize = codec.VocabularySize,
+                Generation = saved.Generation,
+            });
+            options.Validate();
+            options.Generation.CheckTokens(codec.VocabularySize);
+            return new TextModel(create(options), codec)
+            {
+                Threshold = saved.Threshold ?? float.PositiveInfinity,
+                Calibration = CalibrationScores.Load(saved.Calibration, options.PValueColumnName),
+            };
+        }
+        catch (ArgumentException invalid)
+        {
+            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
+        }
+    }
+}
+
+/// <summary>What <c>options.json</c> holds of a language model.</summary>
+internal sealed record SavedLanguageModel<TOptions>
+{
+    public required TOptions Options { get; init; }
+
+    /// <summary>With a seed, so that rows repeat themselves.</summary>
+    public required GenerationOptions Generation { get; init; }
+
+    public required SavedTokenizer Tokenizer { get; init; }
+
+    /// <summary>Null: no row is an anomaly.</summary>
+    public float? Threshold { get; init; }
+
+    /// <summary>What ordinary texts score, where there is a column of p-values.</summary>
+    public IReadOnlyList<float>? Calibration { get; init; }
+}
