@@ -30,12 +30,12 @@ internal static class RecurrentCells
     // TorchSharp has these operators as modules alone, which own their weights and draw dropout from the process's
     // random state.
     private const string Source = """
-        def lstm(x: Tensor, h: Tensor, c: Tensor, weights: List[Tensor], train: bool) -> List[Tensor]:
-            y, last, memory = torch.lstm(x, [h, c], weights, True, 1, 0.0, train, False, True)
+        def lstm(x: Tensor, h: Tensor, c: Tensor, weights: List[Tensor]) -> List[Tensor]:
+            y, last, memory = torch.lstm(x, [h, c], weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
             return [y, last, memory]
 
-        def gru(x: Tensor, h: Tensor, weights: List[Tensor], train: bool) -> List[Tensor]:
-            y, last = torch.gru(x, h, weights, True, 1, 0.0, train, False, True)
+        def gru(x: Tensor, h: Tensor, weights: List[Tensor]) -> List[Tensor]:
+            y, last = torch.gru(x, h, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
             return [y, last]
 
         """; // without a line's end after the last statement the parser fails
@@ -59,7 +59,7 @@ internal static class RecurrentCells
         RecurrentCell cell, torch.Tensor x, torch.Tensor[] first, RecurrentWeights<TorchTensor> weights)
     {
         torch.Tensor[] all = [weights.Input, weights.State, weights.InputBias, weights.StateBias];
-        object[] arguments = [x, .. first, all, torch.is_grad_enabled()];
+        object[] arguments = [x, .. first, all];
         torch.Tensor[] results = Compiled.Value.invoke<torch.Tensor[]>(
             cell == RecurrentCell.Lstm ? "lstm" : "gru", arguments);
         return (results[0], results[1..]);

@@ -63,7 +63,7 @@ public class TrainedAutoencoderTests
         float[] table = Normal(rows, width, 1), fresh = Normal(Fresh, width, 2);
         int Row(long i) => (int)(duplicated ? i / 2 : i);
         VectorFitResult fit = Trained.Detector(
-            new AutoencoderOptions { Contamination = Share, Epochs = duplicated ? 100 : null }, new ArrayRows(rows, width, (i, j) => table[Row(i) * width + j]));
+            new AutoencoderOptions { Contamination = Share, Epochs = rows < 2000 ? 40_000 / rows : null }, new ArrayRows(rows, width, (i, j) => table[Row(i) * width + j]));
         float[] scores = Trained.Scores(fit.Model, fresh);
         double flagged = scores.Count(s => s > fit.Threshold) / (double)Fresh;
         // The rank of the threshold among as many calibration scores varies, and so does the share of fresh rows: four

@@ -14,9 +14,10 @@ namespace GenerativeML.Tests.Engines;
 [TestClass]
 public sealed class ScalarTests
 {
-    // These keep their Scalars alive themselves, one for many steps or by a using, to hand them to compiled scripts.
+    // These keep their Scalars alive themselves, one for many steps or by a using, to hand them to compiled scripts;
+    // Recurrence hands over none.
     private static readonly string[] KeepTheirOwn =
-        ["TorchArithmetic.cs", "FlatOptimizer.cs", "UpdateScripts.cs", "ITrainable.cs"];
+        ["TorchArithmetic.cs", "FlatOptimizer.cs", "UpdateScripts.cs", "ITrainable.cs", "Recurrence.cs"];
 
     [TestMethod]
     public void Numbers_reach_torch_through_the_engine_alone()

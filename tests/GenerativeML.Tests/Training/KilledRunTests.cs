@@ -5,7 +5,7 @@ namespace GenerativeML.Tests;
 [TestClass]
 public sealed class KilledRunTests : IDisposable
 {
-    private const int Kills = 4; // each way of reading rows
+    private const int Kills = 3; // each way of reading rows
 
     private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
 
