@@ -317,7 +317,6 @@ internal sealed class TrainedVector : IDisposable
         return scaled;
     }
 
-
     private static ReadOnlyMemory<float>[] Inputs(ReadOnlyMemory<float> rows, ReadOnlyMemory<float> conditions) =>
         conditions.IsEmpty ? [rows] : [rows, conditions];
 

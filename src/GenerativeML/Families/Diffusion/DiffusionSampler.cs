@@ -52,7 +52,8 @@ public sealed record DiffusionSampling
     /// </summary>
     /// <remarks>
     /// Where conditions are labels, a little does much: of MNIST, 1.3 halved the Fréchet distance that 1 had, and 2 was worse
-    /// than both. 1.5 to 5 is usual for captions, and up to 10 or so where they are to be met word by word: what conditions change is multiplied,
+    /// than both. 1.5 to 5 is usual for captions, and up to 10 or so where they are to be met word by word: what conditions
+    /// change is multiplied,
     /// and far above that it is all that is left. What the network makes of noise is clamped to the range of the training
     /// rows, with guidance, too, so that large scales do not diverge; but values then gather at the ends of that range, and
     /// rows become alike, garish and wrong without an error.

@@ -10,17 +10,10 @@ namespace GenerativeML;
 /// </summary>
 public sealed record TabularDiffusionOptions : TabularOptions
 {
-    private const int DefaultBatch = 256;
-
     // Some 500 steps suffice for a small table; a large one is worth more. It is read 60 times where that takes no more than
     // 6000 steps, and otherwise ten times.
     private const long MinRows = 128_000, ManyRows = 1_536_000, MaxRows = 3_072_000;
-    private const int Passes = 60, LeastPasses = 10;
-
-    // What the positions of a batch hold together, so that wide tables take no more memory.
-    private const long BatchElements = 1 << 23;
-
-    private const int WideColumns = 200;
+    private const int Passes = 60;
 
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -58,11 +51,8 @@ public sealed record TabularDiffusionOptions : TabularOptions
     internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns)
     {
         int hidden = HiddenWidth ?? (columns > WideColumns ? 128 : 256);
-        int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
-        long most = Math.Clamp(LeastPasses * trainingRows, ManyRows, MaxRows);
-        long steps = (Math.Clamp(Passes * trainingRows, MinRows, most) + DefaultBatch - 1) / DefaultBatch;
-        TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, 1e-3, 0.01, steps);
-        return (resolved, Epochs is null ? steps : null);
+        return (this with { HiddenWidth = hidden }).ByRows(
+            trainingRows, columns, hidden, Passes, MinRows, ManyRows, MaxRows, 1e-3, 0.01);
     }
 
     /// <inheritdoc />

@@ -20,6 +20,14 @@ namespace GenerativeML;
 [JsonDerivedType(typeof(TabularVaeOptions), "vae")]
 public abstract record TabularOptions : TrainingOptions
 {
+    /// <summary>Tables of more columns have narrower networks by default.</summary>
+    private protected const int WideColumns = 200;
+
+    // What the positions of a batch hold together, so that wide tables take no more memory.
+    private const long BatchElements = 1 << 23;
+
+    private const int DefaultBatch = 256, LeastPasses = 10;
+
     /// <summary>
     /// The columns to learn and to generate, by name. Default: all columns of the data that are not hidden.
     /// </summary>
@@ -120,6 +128,20 @@ public abstract record TabularOptions : TrainingOptions
             }
         }
         TableConstraint.CheckTogether(Constraints ?? []);
+    }
+
+    /// <summary>
+    /// The options with everything decided, for hidden layers so wide, by how often rows are presented: so many passes, of
+    /// at least <paramref name="min"/> rows together and no more than <paramref name="many"/>; or ten passes, where they are
+    /// more, of at most <paramref name="max"/>.
+    /// </summary>
+    private protected (TabularOptions Options, long? Steps) ByRows(
+        long trainingRows, int columns, int hidden, int passes, long min, long many, long max, double rate, double decay)
+    {
+        int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
+        long most = Math.Clamp(LeastPasses * trainingRows, many, max);
+        long steps = (Math.Clamp(passes * trainingRows, min, most) + DefaultBatch - 1) / DefaultBatch;
+        return (With(trainingRows, batch, rate, decay, steps), Epochs is null ? steps : null);
     }
 
     /// <summary>The options with a batch size, learning rate and weight decay, and epochs for so many steps.</summary>

@@ -10,17 +10,10 @@ namespace GenerativeML;
 /// </summary>
 public sealed record TabularVaeOptions : TabularOptions
 {
-    private const int DefaultBatch = 256;
-
     // Some 250 steps suffice for a small table, which more let learn by heart; a large one is worth more. It is read 24
     // times where that takes no more than 1000 steps, and otherwise ten times.
     private const long MinRows = 64_000, ManyRows = 256_000, MaxRows = 1_024_000;
-    private const int Passes = 24, LeastPasses = 10;
-
-    // What the positions of a batch hold together, so that wide tables take no more memory.
-    private const long BatchElements = 1 << 23;
-
-    private const int WideColumns = 200;
+    private const int Passes = 24;
 
     /// <summary>All defaults.</summary>
     /// <remarks>
@@ -67,11 +60,8 @@ public sealed record TabularVaeOptions : TabularOptions
     internal override (TabularOptions Options, long? Steps) Resolve(long trainingRows, int columns)
     {
         int hidden = HiddenWidth ?? (columns > WideColumns ? 64 : 128);
-        int batch = (int)Math.Min(DefaultBatch, Math.Max(16, BatchElements / (columns * (long)hidden)));
-        long most = Math.Clamp(LeastPasses * trainingRows, ManyRows, MaxRows);
-        long steps = (Math.Clamp(Passes * trainingRows, MinRows, most) + DefaultBatch - 1) / DefaultBatch;
-        TabularOptions resolved = (this with { HiddenWidth = hidden }).With(trainingRows, batch, 3e-3, 0.1, steps);
-        return (resolved, Epochs is null ? steps : null);
+        return (this with { HiddenWidth = hidden }).ByRows(
+            trainingRows, columns, hidden, Passes, MinRows, ManyRows, MaxRows, 3e-3, 0.1);
     }
 
     /// <inheritdoc />
