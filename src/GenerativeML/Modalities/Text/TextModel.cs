@@ -33,12 +33,18 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
     /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
     /// beginning of one, and its first token counts too. NaN for a text without a token that counts.
     /// </summary>
-    public void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) => model.Evaluate(
-        codec.EndOfText is int start ? [.. texts.Select(t => (int[])[start, .. t])] : texts, scores, embeddings);
+    public void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) =>
+        model.Evaluate(WithStart(texts), scores, embeddings);
+
+    /// <summary>
+    /// What the model expected at each token of some texts; at all but the first where no token is before it, as for
+    /// <see cref="Score"/>.
+    /// </summary>
+    public TokenExpectation[][] Inspect(int[][] texts) => model.Inspect(WithStart(texts));
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
-        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(EncodeRow)];
+        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select((text, row) => EncodeRow(text, row, Inputs[0].Name))];
         int label = Wanted(_options.PredictedLabelColumnName), score = Wanted(_options.ScoreColumnName);
         int perplexity = Wanted(_options.PerplexityColumnName), text = Wanted(_options.GeneratedTextColumnName);
         int embedding = Wanted(_options.EmbeddingColumnName), pValue = Wanted(_options.PValueColumnName);
@@ -140,7 +146,12 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
                 nameof(prompt));
     }
 
-    private int[] EncodeRow(string text, int row)
+    private int[][] WithStart(int[][] texts) =>
+        codec.EndOfText is int start ? [.. texts.Select(text => (int[])[start, .. text])] : texts;
+
+    /// <summary>The tokens of a row of a batch.</summary>
+    /// <exception cref="RowException">The text has characters that the vocabulary cannot express.</exception>
+    public int[] EncodeRow(string text, int row, string column)
     {
         try
         {
@@ -148,7 +159,7 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
         }
         catch (InvalidOperationException unknown)
         {
-            throw new RowException(row, Inputs[0].Name, unknown);
+            throw new RowException(row, column, unknown);
         }
     }
 }
