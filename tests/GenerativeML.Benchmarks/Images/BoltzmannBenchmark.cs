@@ -67,7 +67,7 @@ internal static class BoltzmannBenchmark
                 VisibleUnits = VisibleUnits.Binary,
                 HiddenLayers = own.HiddenLayers ?? [500, 500, 2000],
                 LabelColumnName = "Label",
-                Progress = new Lines(),
+                Progress = new ProgressLines(),
             }).Fit(Digits(ml, train, trainLabels));
             Console.WriteLine($"trained in {clock.Elapsed.TotalSeconds:F0} s");
             double wrong = 1 - ml.MulticlassClassification.Evaluate(classifier.Transform(Digits(ml, test, testLabels))).MicroAccuracy;
@@ -87,7 +87,7 @@ internal static class BoltzmannBenchmark
                 VisibleUnits = VisibleUnits.Binary,
                 HiddenUnits = own.HiddenUnits ?? hidden,
                 LatentColumnName = "Latent",
-                Progress = new Lines(),
+                Progress = new ProgressLines(),
             }).Fit(VectorRows.View(ml, train, train[0].Length));
             Console.WriteLine($"trained in {clock.Elapsed.TotalSeconds:F0} s");
             return model;
@@ -122,19 +122,6 @@ internal static class BoltzmannBenchmark
         var schema = SchemaDefinition.Create(typeof(Digit));
         schema[nameof(Digit.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, rows[0].Length);
         return ml.Data.LoadFromEnumerable(rows.Zip(labels, (row, label) => new Digit { Features = row, Label = label + 1u }), schema);
-    }
-
-    private sealed class Lines : IProgress<TrainingProgress>
-    {
-        private int _epoch;
-
-        public void Report(TrainingProgress value)
-        {
-            if (value.Epoch == _epoch)
-                return;
-            _epoch = value.Epoch;
-            Console.Error.WriteLine(value);
-        }
     }
 
     private sealed class Digit

@@ -24,9 +24,9 @@ public sealed class GeneratedTextTests
         Assert.AreEqual(2, found.Rank);
         Assert.AreEqual(1.75 * ln2, found.Entropy, 1e-6);
         Assert.AreEqual((3.75 - 1.75 * 1.75) * ln2 * ln2, found.Variance, 1e-6);
-        Assert.AreEqual(3, TokenExpectation.Of(logits, 3, new float[4]).Rank, "what is as likely does not come first");
+        Assert.AreEqual(3, TokenExpectation.Of(logits, 3, new float[8]).Rank, "what is as likely does not come first");
 
-        var certain = TokenExpectation.Of([0, float.NegativeInfinity, -200], 2, new float[3]);
+        var certain = TokenExpectation.Of([0, float.NegativeInfinity, -200], 2, new float[6]);
         Assert.AreEqual((-200f, 2, 0f, 0f), (certain.LogProbability, certain.Rank, certain.Entropy, certain.Variance));
     }
 

@@ -9,29 +9,29 @@ namespace GenerativeML;
 /// <param name="Variance">The variance of their log p.</param>
 internal readonly record struct TokenExpectation(float LogProbability, int Rank, float Entropy, float Variance)
 {
-    /// <summary>Of logits, and the token that stands there; <paramref name="room"/> has at least as many numbers.</summary>
+    // Of a logarithm below that of the likeliest nothing is left of the power; nor is it infinite, as its product would be.
+    private const float Nothing = -100;
+
+    /// <summary>
+    /// Of logits, and the token that stands there; <paramref name="room"/> has at least twice as many numbers.
+    /// </summary>
     public static TokenExpectation Of(ReadOnlySpan<float> logits, int token, Span<float> room)
     {
         // l = logit − max, p = exp(l)/Σexp(l), log p = l − log Σexp(l).
         float most = TensorPrimitives.Max(logits), own = logits[token];
-        room = room[..logits.Length];
-        TensorPrimitives.Subtract(logits, most, room);
-        TensorPrimitives.Exp<float>(room, room);
-        double sum = 0, first = 0, second = 0;
+        Span<float> l = room[..logits.Length], powers = room.Slice(logits.Length, logits.Length);
+        TensorPrimitives.Subtract(logits, most, l);
+        TensorPrimitives.Max(l, Nothing, l);
+        TensorPrimitives.Exp<float>(l, powers);
+        double sum = TensorPrimitives.Sum<float>(powers);
+        double mean = TensorPrimitives.Dot<float>(powers, l) / sum;
+        TensorPrimitives.Multiply(l, l, l);
+        double square = TensorPrimitives.Dot<float>(powers, l) / sum, log = Math.Log(sum);
         int rank = 1;
-        for (int i = 0; i < logits.Length; i++)
-        {
-            rank += logits[i] > own ? 1 : 0;
-            double l = logits[i] - most, power = room[i];
-            if (power == 0) // whose logarithm may be infinite
-                continue;
-            sum += power;
-            first += power * l;
-            second += power * l * l;
-        }
-        double log = Math.Log(sum), mean = first / sum;
+        foreach (float logit in logits)
+            rank += logit > own ? 1 : 0;
         return new(
-            (float)(own - most - log), rank, (float)(log - mean), (float)Math.Max(0, (second / sum) - (mean * mean)));
+            (float)(own - most - log), rank, (float)(log - mean), (float)Math.Max(0, square - (mean * mean)));
     }
 }
 

@@ -152,7 +152,7 @@ internal class TrainedLanguageModel(
         TokenExpectation[][] found = [.. sequences.Select(tokens => new TokenExpectation[Math.Max(0, tokens.Length - 1)])];
         EachDecoded(sequences, (decoder, i) =>
         {
-            float[] room = ArrayPool<float>.Shared.Rent(VocabularySize);
+            float[] room = ArrayPool<float>.Shared.Rent(2 * VocabularySize);
             Read(decoder, sequences[i], (row, position) =>
             {
                 if (position < found[i].Length)
