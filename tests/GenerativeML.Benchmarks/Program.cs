@@ -12,6 +12,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     HostileBenchmark.Command(),
     GptBenchmark.Command(),
     LstmBenchmark.Command(),
+    SequenceToSequenceBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
     BoltzmannBenchmark.Command(),

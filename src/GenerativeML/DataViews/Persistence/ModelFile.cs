@@ -134,6 +134,7 @@ internal static class ModelFamilies
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
+        [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };

@@ -240,12 +240,14 @@ internal class TrainedLanguageModel(
     private int Capacity(int prompt, GenerationOptions options) =>
         (int)Math.Min(ContextLength, (long)prompt + options.MaxNewTokens);
 
-    // The first exception is thrown as it is.
-    private void ForEach(int count, Action<int> body)
+    private void ForEach(int count, Action<int> body) => ForEach(count, Decoders, body);
+
+    /// <summary>So many at once; the first exception is thrown as it is.</summary>
+    internal static void ForEach(int count, int threads, Action<int> body)
     {
         try
         {
-            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Decoders }, body);
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = threads }, body);
         }
         catch (AggregateException several)
         {
@@ -262,7 +264,8 @@ internal class TrainedLanguageModel(
                 + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
     }
 
-    private static float LogSumExp(ReadOnlySpan<float> x)
+    /// <summary>log Σ eˣ.</summary>
+    internal static float LogSumExp(ReadOnlySpan<float> x)
     {
         float[] powers = ArrayPool<float>.Shared.Rent(x.Length);
         Span<float> shifted = powers.AsSpan(0, x.Length);
