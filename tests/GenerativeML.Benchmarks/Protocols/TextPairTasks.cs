@@ -36,7 +36,7 @@ internal static class TextPairTasks
             (int a, int b) = (Number(), Number());
             string question = string.Create(CultureInfo.InvariantCulture, $"{a}+{b}");
             return (
-                (Math.Min(a, b), Math.Max(a, b)),
+                $"{Math.Min(a, b)}+{Math.Max(a, b)}",
                 new() { Source = new([.. question.Reverse()]), Target = (a + b).ToString(CultureInfo.InvariantCulture) });
         });
 
@@ -60,14 +60,10 @@ internal static class TextPairTasks
         {
             (int day, int spelling) = (random.Next(Days), random.Next(Spellings.Length));
             DateTime date = First.AddDays(day);
+            string spelled = date.ToString(Spellings[spelling], CultureInfo.InvariantCulture)
+                .Replace("#", Ordinal(date.Day), StringComparison.Ordinal);
             return (
-                (day, spelling),
-                new()
-                {
-                    Source = date.ToString(Spellings[spelling], CultureInfo.InvariantCulture)
-                        .Replace("#", Ordinal(date.Day), StringComparison.Ordinal),
-                    Target = date.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
-                });
+                spelled, new() { Source = spelled, Target = date.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture) });
         });
 
         static string Ordinal(int day) => (day % 10, day / 10) switch
@@ -80,13 +76,13 @@ internal static class TextPairTasks
         };
     }
 
-    private static (TextPair[] Training, TextPair[] Held) Draw(int count, int held, Func<((int, int) Key, TextPair Pair)> draw)
+    private static (TextPair[] Training, TextPair[] Held) Draw(int count, int held, Func<(string Key, TextPair Pair)> draw)
     {
-        HashSet<(int, int)> known = [];
+        HashSet<string> known = [];
         List<TextPair> pairs = [];
         while (pairs.Count < count)
         {
-            ((int, int) key, TextPair pair) = draw();
+            (string key, TextPair pair) = draw();
             if (known.Add(key))
                 pairs.Add(pair);
         }

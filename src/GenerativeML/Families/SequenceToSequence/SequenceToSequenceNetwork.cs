@@ -260,7 +260,7 @@ internal sealed class SequenceToSequenceNetwork : Network
         layer.Dropout(layer.Stack("dense", 2, x, Activation.Gelu), Options.Dropout);
 
     // Queries, keys and values are matrices of their own, whatever keeps them in one.
-    private IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
+    private static IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
         from tensor in layers.Tensors
         where tensor.Value.dim() == 2 && !tensor.Key.Contains(".token.", StringComparison.Ordinal)
             && !tensor.Key.Contains(".position.", StringComparison.Ordinal)
