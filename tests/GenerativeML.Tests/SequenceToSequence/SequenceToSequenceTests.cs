@@ -33,7 +33,7 @@ public sealed class SequenceToSequenceTests
         string[] held = [.. words[1..].Where((_, i) => i % 8 == 3)], trained = [.. words[1..].Except(held)];
         using SequenceToSequenceTransformer model = _ml.Generative.SequenceToSequence(new SequenceToSequenceOptions
         {
-            Width = 32, Heads = 2, EncoderLayers = 1, DecoderLayers = 1, BatchSize = 32, Steps = 200, Dropout = 0, LearningRate = 0.01,
+            Width = 32, Heads = 2, EncoderLayers = 1, DecoderLayers = 1, BatchSize = 32, Steps = 200, LearningRate = 0.01,
             MatrixLearningRate = 0.03,
         }).Fit(Pairs([.. trained.Select(word => (word, Turned(word)))]));
         int right = model.Generate(held).Zip(held).Count(pair => pair.First.Text == Turned(pair.Second));

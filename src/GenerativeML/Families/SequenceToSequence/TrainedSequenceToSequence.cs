@@ -25,7 +25,10 @@ internal sealed class TrainedSequenceToSequence(
     /// <summary>The weights; they have to stay as they are.</summary>
     public HostWeights Weights => weights;
 
-    private int Threads => device == ComputeDevice.Cpu ? Environment.ProcessorCount : 1;
+    // Searches that are worth running at once; otherwise threads share out products.
+    private int Threads => IsLarge || device != ComputeDevice.Cpu ? 1 : Environment.ProcessorCount;
+
+    private bool IsLarge => network.ParameterCount * sizeof(float) >= TrainedLanguageModel.LargeBytes;
 
     /// <summary>Room for the targets of sources, so many of each.</summary>
     public SequenceState Start(int sequences, int capacity, SourceRoom room)
@@ -34,7 +37,7 @@ internal sealed class TrainedSequenceToSequence(
         {
             _sequences ??= new SequenceModel(
                 new TargetPass(network), weights, network.Options.Width, network.VocabularySize, device, fallbackToCpu,
-                sources: network.SourceReader);
+                IsLarge ? Environment.ProcessorCount : 1, sources: network.SourceReader);
             return _sequences.Start(sequences, capacity, room);
         }
     }

@@ -14,8 +14,10 @@ internal class TrainedLanguageModel(
     LanguageNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
     int? threads = null) : IDisposable
 {
-    // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
-    private const long LargeBytes = 1L << 26;
+    /// <summary>
+    /// Products with smaller matrices gain nothing by a second thread: with fewer weights, texts share out the threads.
+    /// </summary>
+    internal const long LargeBytes = 1L << 26;
 
     // Above it, weights are neither copied nor packed, for 1.3 times the time.
     private const long MaxPackedBytes = 1L << 30;
