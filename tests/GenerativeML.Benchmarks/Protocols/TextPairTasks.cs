@@ -31,7 +31,7 @@ internal static class TextPairTasks
     public static (TextPair[] Training, TextPair[] Held) Addition(int seed)
     {
         var random = new Random(seed);
-        return Draw(50_000, 5_000, () =>
+        return Draw(50_000, 5_000, random, () =>
         {
             (int a, int b) = (Number(), Number());
             string question = string.Create(CultureInfo.InvariantCulture, $"{a}+{b}");
@@ -56,7 +56,7 @@ internal static class TextPairTasks
     public static (TextPair[] Training, TextPair[] Held) Dates(int seed)
     {
         var random = new Random(seed);
-        return Draw(25_000, 5_000, () =>
+        return Draw(25_000, 5_000, random, () =>
         {
             (int day, int spelling) = (random.Next(Days), random.Next(Spellings.Length));
             DateTime date = First.AddDays(day);
@@ -76,7 +76,9 @@ internal static class TextPairTasks
         };
     }
 
-    private static (TextPair[] Training, TextPair[] Held) Draw(int count, int held, Func<(string Key, TextPair Pair)> draw)
+    // Of what there is little of, such as sums of one digit, most is drawn early: what is held back is drawn from all.
+    private static (TextPair[] Training, TextPair[] Held) Draw(
+        int count, int held, Random random, Func<(string Key, TextPair Pair)> draw)
     {
         HashSet<string> known = [];
         List<TextPair> pairs = [];
@@ -86,6 +88,8 @@ internal static class TextPairTasks
             if (known.Add(key))
                 pairs.Add(pair);
         }
-        return ([.. pairs[held..]], [.. pairs[..held]]);
+        TextPair[] all = [.. pairs];
+        random.Shuffle(all);
+        return (all[held..], all[..held]);
     }
 }

@@ -269,6 +269,14 @@ public sealed class SequenceToSequenceNetworkTests
         SequenceToSequenceOptions options = new() { Seed = 3, ValidationFraction = 0.1 };
         using var data = new TextPairData(pairs, 999, 998, options, CPU);
         Assert.AreEqual(203, data.TrainingRows + data.ValidationRows);
+        // What a batch was made of goes with it, although a run's scope is around all.
+        using (DisposeScope run = NewDisposeScope())
+        {
+            long before = Tensor.TotalCount;
+            foreach (Batch batch in data.Epoch(0, 16, 0, default))
+                Assert.IsLessThanOrEqualTo(before + 4, Tensor.TotalCount);
+            Assert.AreEqual(before, Tensor.TotalCount);
+        }
         (long[] Numbers, long Padding, long Tokens)[] first = Read(data.Epoch(0, 16, 0, default));
         (long[] Numbers, long, long)[] held = Read(data.Validation(16));
         CollectionAssert.AreEquivalent(

@@ -133,6 +133,10 @@ public sealed class SequenceToSequenceTests
             (Small with { SourceTokenizer = new CharacterTokenizer("abc") }, "SourceTokenizer"),
             (Small with
             {
+                SharedVocabulary = true, BytePairVocabulary = 300, TargetTokenizer = new CharacterTokenizer("a", endOfText: true),
+            }, "BytePairVocabulary"),
+            (Small with
+            {
                 SharedVocabulary = true, SourceTokenizer = new CharacterTokenizer("a", endOfText: true),
                 TargetTokenizer = new CharacterTokenizer("a", endOfText: true),
             }, "SharedVocabulary"),

@@ -225,11 +225,12 @@ public sealed record SequenceToSequenceOptions : TrainingOptions
                 throw new ArgumentException(
                     $"Option {option} has no token that ends texts: make it with one (endOfText: true).");
         }
-        if (BytePairVocabulary is not null && given.All(t => t.Tokenizer is not null))
+        if (BytePairVocabulary is not null
+            && (SharedVocabulary ? given.Any(t => t.Tokenizer is not null) : given.All(t => t.Tokenizer is not null)))
             throw new ArgumentException(
-                $"Option {nameof(BytePairVocabulary)} learns tokenizers, and options {nameof(SourceTokenizer)} and "
-                + $"{nameof(TargetTokenizer)} give both: leave one of them out.");
-        if (SharedVocabulary && SourceTokenizer != TargetTokenizer && SourceTokenizer is not null && TargetTokenizer is not null)
+                $"Option {nameof(BytePairVocabulary)} learns tokenizers, but options {nameof(SourceTokenizer)} and "
+                + $"{nameof(TargetTokenizer)} leave none to learn: set one or the other.");
+        if (SharedVocabulary && SourceTokenizer is not null && TargetTokenizer is not null && SourceTokenizer != TargetTokenizer)
             throw new ArgumentException(
                 $"With option {nameof(SharedVocabulary)}, {nameof(SourceTokenizer)} and {nameof(TargetTokenizer)} have to "
                 + "be the same, but are two.");

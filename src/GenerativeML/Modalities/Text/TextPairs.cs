@@ -149,12 +149,14 @@ internal sealed class TextPairData : TrainingData
                 to[row * target + i + 1] = following[row * target + i] = written[i];
             following[row * target + written.Length] = _targetEnd;
         }
-        return new(
-            [
-                HostTensors.Index(from, Device).view(rows, source), HostTensors.FromRows(counts, rows, source, Device),
-                HostTensors.Index(to, Device).view(rows, target), HostTensors.Index(following, Device).view(rows, target),
-            ],
-            rows, pairs.Sum(p => p.Target.Length + 1.0));
+        // Each batch has a scope of its own: what a view was made of would stay in the run's.
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor[] fields =
+        [
+            HostTensors.Index(from, Device).view(rows, source), HostTensors.FromRows(counts, rows, source, Device),
+            HostTensors.Index(to, Device).view(rows, target), HostTensors.Index(following, Device).view(rows, target),
+        ];
+        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], rows, pairs.Sum(p => p.Target.Length + 1.0));
     }
 
     private string Of(Func<TokenPair, int[]> side)
