@@ -13,6 +13,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GptBenchmark.Command(),
     LstmBenchmark.Command(),
     DetectBenchmark.Command(),
+    SequenceToSequenceBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
     BoltzmannBenchmark.Command(),

@@ -376,6 +376,44 @@ public sealed class GenerativeCatalog
         new(_environment, languageModel, options ?? new());
 
     /// <summary>
+    /// Creates a <see cref="SequenceToSequenceTrainer"/>, which learns from pairs of texts to make the one of the other.
+    /// </summary>
+    /// <param name="sourceColumnName">The input: a column of text.</param>
+    /// <param name="targetColumnName">The column of the texts to be made of it; read in training.</param>
+    /// <param name="generatedTextColumnName">The column for the text that the model makes of the source.</param>
+    /// <param name="width">Features of a token's hidden state.</param>
+    /// <param name="layers">Layers that read the source, and as many that write the target.</param>
+    /// <param name="bytePairVocabulary">The most tokens that are learned. Default: characters are tokens.</param>
+    /// <param name="steps">Optimizer steps. Default: 3000.</param>
+    /// <inheritdoc cref="SequenceToSequence(SequenceToSequenceOptions)" path="/exception"/>
+    public SequenceToSequenceTrainer SequenceToSequence(
+        string sourceColumnName = "Source",
+        string targetColumnName = "Target",
+        string generatedTextColumnName = "GeneratedText",
+        int width = 128,
+        int layers = 2,
+        int? bytePairVocabulary = null,
+        int? steps = null) => SequenceToSequence(new SequenceToSequenceOptions
+        {
+            SourceColumnName = sourceColumnName,
+            TargetColumnName = targetColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Width = width,
+            EncoderLayers = layers,
+            DecoderLayers = layers,
+            BytePairVocabulary = bytePairVocabulary,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="SequenceToSequenceTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public SequenceToSequenceTrainer SequenceToSequence(SequenceToSequenceOptions options) => new(_environment, options);
+
+    /// <summary>
     /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
     /// and on synthetic ones.
     /// </summary>

@@ -85,6 +85,12 @@ internal interface ITensor<T>
     /// <summary>Another shape; 0: as it was, −1: what is left.</summary>
     T Reshape(params long[] shape);
 
+    /// <summary>The shape of another, of as many elements.</summary>
+    T ReshapeAs(T other);
+
+    /// <summary>All rows, whatever axes they are on, in as many groups as another has: (…, C) → (B, −1, C).</summary>
+    T GroupAs(T other);
+
     /// <summary>Takes away an axis of one element.</summary>
     T Squeeze(int axis);
 

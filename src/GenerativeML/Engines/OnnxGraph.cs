@@ -142,6 +142,13 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         static long Product(long[] sizes) => sizes.Aggregate(1L, (product, n) => product * Math.Max(n, 1));
     }
 
+    public OnnxTensor ReshapeAs(OnnxTensor other) =>
+        Graph.Node("Reshape", other.Shape, [this, other.Sizes(0, other.Rank)]);
+
+    public OnnxTensor GroupAs(OnnxTensor other) => Graph.Node(
+        "Reshape", [other.Shape[0], -1, Shape[^1]],
+        [this, Concat(0, other.Sizes(0, 1), Graph.Constant([-1, Shape[^1]]))]);
+
     public OnnxTensor Squeeze(int axis) =>
         Graph.Node("Squeeze", [.. Shape[..Axis(axis)], .. Shape[(Axis(axis) + 1)..]], [this, Graph.Constant([axis])]);
 

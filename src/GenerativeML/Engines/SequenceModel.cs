@@ -11,11 +11,13 @@ namespace GenerativeML;
 /// <remarks>
 /// The forward pass takes all tokens and their positions, (N) or (B, T), and the numbers of those whose results are
 /// wanted, (R), to final hidden states, (R, C), and logits, (R, V). More than one thread within an operation pays for
-/// large networks; borrowed weights ONNX Runtime uses in place, see <see cref="OnnxSession"/>.
+/// large networks; borrowed weights ONNX Runtime uses in place, see <see cref="OnnxSession"/>. Where there are sources, what
+/// was made of those that the run's sequences look at are further inputs, each with an equal share of the sequences, one
+/// after the other.
 /// </remarks>
 internal sealed class SequenceModel(
     IForwardPass pass, HostWeights weights, int width, int vocabulary, ComputeDevice device = default,
-    bool fallbackToCpu = false, int threads = 1, bool borrow = false) : IDisposable
+    bool fallbackToCpu = false, int threads = 1, bool borrow = false, SourceReader? sources = null) : IDisposable
 {
     private readonly Lock _gate = new();
     private ISequenceEngine? _engine;
@@ -28,19 +30,21 @@ internal sealed class SequenceModel(
     /// <summary>Tokens that there are, V.</summary>
     public int Vocabulary => vocabulary;
 
-    /// <summary>Makes room for sequences of at most so many tokens.</summary>
+    /// <summary>
+    /// Makes room for sequences of at most so many tokens, and for as many sources, of a length, as they look at.
+    /// </summary>
     /// <exception cref="InvalidOperationException">Neither engine can be used.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public SequenceState Start(int sequences, int capacity)
+    public SequenceState Start(int sequences, int capacity, SourceRoom room = default)
     {
         using IDisposable running = RunningComputations.Enter();
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             _engine ??= NativeParts.Choose<ISequenceEngine>(
-                device, fallbackToCpu, () => new OnnxSequences(pass, weights, threads, borrow),
-                place => new TorchSequences(pass, weights, place));
-            SequenceState state = _engine.Start(this, sequences, capacity);
+                device, fallbackToCpu, () => new OnnxSequences(pass, weights, threads, borrow, sources),
+                place => new TorchSequences(pass, weights, place, sources));
+            SequenceState state = _engine.Start(this, sequences, capacity, room);
             _states++;
             return state;
         }
@@ -67,15 +71,29 @@ internal sealed class SequenceModel(
 /// <summary>What keeps a network for sequences.</summary>
 internal interface ISequenceEngine : IDisposable
 {
-    /// <summary>Makes room for sequences.</summary>
-    SequenceState Start(SequenceModel model, int sequences, int capacity);
+    /// <summary>Makes room for sequences, and for sources.</summary>
+    SequenceState Start(SequenceModel model, int sequences, int capacity, SourceRoom room);
 }
+
+/// <summary>
+/// Reads what sequences look at beside their own tokens: a pass of tokens (B, S), their positions (S), and ones for those
+/// that count, else zeros, (B, S). What it gives has these shapes behind the first axis; −1 stands for S.
+/// </summary>
+internal sealed record SourceReader(IForwardPass Pass, IReadOnlyList<long[]> Shapes)
+{
+    /// <summary>The shape of what is made of so many sources of a length.</summary>
+    public long[] ShapeOf(int value, long sources, long length) =>
+        [sources, .. Shapes[value].Select(n => n < 0 ? length : n)];
+}
+
+/// <summary>So many sources of a length, each of which so many sequences in a row look at.</summary>
+internal readonly record struct SourceRoom(int Sources, int Length, int Sequences);
 
 /// <summary>
 /// Sequences in progress, with the keys and values of their tokens, or their states, and the results of the last run. Each has a slot,
 /// which remembers its earlier tokens. Used by one thread at a time.
 /// </summary>
-internal abstract class SequenceState(SequenceModel model) : IDisposable
+internal abstract class SequenceState(SequenceModel model, SourceRoom room) : IDisposable
 {
     // Logits of many tokens would not fit into a processor's cache where the vocabulary is large.
     private const int MaxLogits = 1 << 20;
@@ -110,6 +128,22 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
         Compute();
     }
 
+    /// <summary>Reads sources, as many as there is room for; behind their tokens is what does not count.</summary>
+    public void ReadSources(IReadOnlyList<int[]> sources)
+    {
+        long[] tokens = new long[room.Sources * room.Length], positions = new long[room.Length];
+        float[] counts = new float[tokens.Length];
+        for (int i = 0; i < positions.Length; i++)
+            positions[i] = i;
+        for (int source = 0; source < room.Sources; source++)
+        {
+            for (int i = 0; i < sources[source].Length; i++)
+                (tokens[source * room.Length + i], counts[source * room.Length + i]) = (sources[source][i], 1);
+        }
+        using IDisposable running = RunningComputations.Enter();
+        RunSources(tokens, positions, counts);
+    }
+
     /// <summary>A result's logits of the token that follows, (V). May be written to.</summary>
     public Span<float> Logits(int result) => _logits.AsSpan(result * model.Vocabulary, model.Vocabulary);
 
@@ -119,10 +153,21 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
     /// <summary>Gives a slot what another one remembers of its first tokens.</summary>
     public abstract void Copy(int from, int to, int tokens);
 
+    /// <summary>Puts one source in the place of another.</summary>
+    public abstract void CopySource(int from, int to);
+
     public virtual void Dispose() => model.End();
 
     /// <summary>The slots of the run: the first, and how many.</summary>
     protected (int Slot, int Sequences) Range { get; private set; }
+
+    /// <summary>The sources that there are.</summary>
+    protected SourceRoom Room => room;
+
+    /// <summary>Those that the run's sequences look at: the first, and how many.</summary>
+    protected (int First, int Count) Sources => room.Sources == 0
+        ? default
+        : (Range.Slot / room.Sequences, Math.Max(1, Range.Sequences / room.Sequences));
 
     /// <summary>The run's tokens, sequence by sequence.</summary>
     protected long[] Tokens { get; private set; } = [];
@@ -146,6 +191,9 @@ internal abstract class SequenceState(SequenceModel model) : IDisposable
 
     /// <summary>Computes the results.</summary>
     protected abstract void Run();
+
+    /// <summary>Keeps what is made of sources.</summary>
+    protected abstract void RunSources(long[] tokens, long[] positions, float[] counts);
 
     private void Compute()
     {
@@ -171,25 +219,45 @@ internal sealed class OnnxSequences : ISequenceEngine
     private readonly OnnxGraph _graph;
     private readonly OnnxSession _session;
     private readonly string _hidden, _logits;
+    private readonly SourceReader? _sources;
+    private readonly OnnxSession? _sourceSession;
+    private readonly string[] _sourceOutputs = [];
 
-    /// <summary>Makes the session.</summary>
-    public OnnxSequences(IForwardPass pass, HostWeights weights, int threads, bool borrow)
+    /// <summary>Makes the sessions.</summary>
+    public OnnxSequences(IForwardPass pass, HostWeights weights, int threads, bool borrow, SourceReader? sources)
     {
+        if ((_sources = sources) is not null)
+        {
+            var source = new OnnxGraph(weights);
+            OnnxTensor[] values = sources!.Pass.Run(
+                source.Root,
+                [
+                    source.Input("tokens", OnnxType.Int64, -1, -1), source.Input("positions", OnnxType.Int64, -1),
+                    source.Input("counts", OnnxType.Float, -1, -1),
+                ]);
+            _sourceOutputs = [.. values.Select(source.Output)];
+            _sourceSession = new OnnxSession(source, weights, threads, borrow);
+        }
         _graph = new OnnxGraph(weights, cached: true);
         OnnxTensor[] results = pass.Run(
             _graph.Root,
             [
                 _graph.Input("tokens", OnnxType.Int64, -1), _graph.Input("positions", OnnxType.Int64, -1),
                 _graph.Input("results", OnnxType.Int64, -1),
+                .. sources?.Shapes.Select((_, i) => _graph.Input($"source_{i}", OnnxType.Float, sources.ShapeOf(i, -1, -1))) ?? [],
             ]);
         (_hidden, _logits) = (_graph.Output(results[0]), _graph.Output(results[1]));
         _session = new OnnxSession(_graph, weights, threads, borrow);
     }
 
-    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
-        new State(this, model, sequences, capacity);
+    public SequenceState Start(SequenceModel model, int sequences, int capacity, SourceRoom room) =>
+        new State(this, model, sequences, capacity, room);
 
-    public void Dispose() => _session.Dispose();
+    public void Dispose()
+    {
+        _session.Dispose();
+        _sourceSession?.Dispose();
+    }
 
     private sealed class State : SequenceState
     {
@@ -198,14 +266,16 @@ internal sealed class OnnxSequences : ISequenceEngine
         private readonly int _capacity;
         private readonly OrtIoBinding _binding;
         private readonly float[][] _caches; // (sequences, heads, capacity, head width) or (sequences, width) each
+        private readonly float[][] _made; // of sources: (sources, …) each
         private readonly List<OrtValue> _bound = [];
         private readonly int[] _total = [0];
         private int[] _last = [];
 
-        public State(OnnxSequences engine, SequenceModel model, int sequences, int capacity)
-            : base(model)
+        public State(OnnxSequences engine, SequenceModel model, int sequences, int capacity, SourceRoom room)
+            : base(model, room)
         {
             (_engine, _model, _capacity) = (engine, model, capacity);
+            _made = [.. (engine._sources?.Shapes ?? []).Select((_, i) => new float[SizeOf(i) * room.Sources])];
             _binding = engine._session.Native.CreateIoBinding();
             _caches =
                 [.. engine._graph.Cache.Select(c => new float[checked(sequences * c.Heads * Places(c) * c.Width)])];
@@ -223,11 +293,29 @@ internal sealed class OnnxSequences : ISequenceEngine
             }
         }
 
+        public override void CopySource(int from, int to)
+        {
+            for (int i = 0; i < _made.Length; i++)
+                _made[i].AsSpan(from * SizeOf(i), SizeOf(i)).CopyTo(_made[i].AsSpan(to * SizeOf(i)));
+        }
+
         public override void Dispose()
         {
             _binding.Dispose();
             Unbind();
             base.Dispose();
+        }
+
+        protected override void RunSources(long[] tokens, long[] positions, float[] counts)
+        {
+            using OrtValue read = Value<long>(tokens, Room.Sources, Room.Length);
+            using OrtValue places = Value<long>(positions, Room.Length);
+            using OrtValue counting = Value<float>(counts, Room.Sources, Room.Length);
+            OrtValue[] made = [.. _made.Select((values, i) => Value<float>(values, ShapeOf(i, Room.Sources)))];
+            _engine._sourceSession!.Native.Run(
+                _engine._sourceSession.Options, ["tokens", "positions", "counts"], [read, places, counting],
+                _engine._sourceOutputs, made);
+            Array.ForEach(made, value => value.Dispose());
         }
 
         protected override void Run()
@@ -255,6 +343,11 @@ internal sealed class OnnxSequences : ISequenceEngine
             {
                 Bind<int>("last", _last, sequences);
                 Bind<int>("total", _total);
+            }
+            for (int i = 0; i < _made.Length; i++)
+            {
+                (int first, int count) = Sources;
+                Bind($"source_{i}", _made[i].AsMemory(first * SizeOf(i), count * SizeOf(i)), ShapeOf(i, count));
             }
             _binding.BindOutput(_engine._hidden, Hold(HiddenStates, Results.Length, _model.Width));
             _binding.BindOutput(_engine._logits, Hold(AllLogits, Results.Length, _model.Vocabulary));
@@ -288,9 +381,16 @@ internal sealed class OnnxSequences : ISequenceEngine
         private OrtValue Hold<T>(Memory<T> values, params long[] shape)
             where T : unmanaged
         {
-            _bound.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape));
+            _bound.Add(Value(values, shape));
             return _bound[^1];
         }
+
+        private static OrtValue Value<T>(Memory<T> values, params long[] shape)
+            where T : unmanaged => OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
+
+        private long[] ShapeOf(int value, int sources) => _engine._sources!.ShapeOf(value, sources, Room.Length);
+
+        private int SizeOf(int value) => (int)ShapeOf(value, 1).Aggregate((product, n) => checked(product * n));
 
         private void Unbind()
         {
@@ -301,30 +401,60 @@ internal sealed class OnnxSequences : ISequenceEngine
 }
 
 /// <summary>By torch, on a device or on the CPU.</summary>
-internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device)
+internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Device device, SourceReader? sources)
     : TorchEngine(weights, device), ISequenceEngine
 {
-    public SequenceState Start(SequenceModel model, int sequences, int capacity) =>
-        new State(this, model, new TorchCache(sequences, capacity));
+    public SequenceState Start(SequenceModel model, int sequences, int capacity, SourceRoom room) =>
+        new State(this, model, new TorchCache(sequences, capacity), room);
 
-    private void Run(TorchCache cache, int slot, int[] past, long[][] inputs, Memory<float>[] outputs) => Compute(() =>
-    {
-        TorchTensor[] values = [.. inputs.Select(input => new TorchTensor(HostTensors.Index(input, Device)))];
-        for (int i = 0; i < 2; i++)
-            values[i] = values[i].Reshape(past.Length, -1);
-        cache.Begin(slot, past);
-        TorchTensor[] results = pass.Run(new TorchOps(Weights) { Cache = cache, States = cache }.Root, values);
-        for (int i = 0; i < outputs.Length; i++)
-            HostTensors.CopyTo(results[i], outputs[i].Span);
-    });
+    private void Run(
+        TorchCache cache, int slot, int[] past, long[][] inputs, IEnumerable<Tensor> made, Memory<float>[] outputs) =>
+        Compute(() =>
+        {
+            TorchTensor[] values = [.. inputs.Select(Index)];
+            for (int i = 0; i < 2; i++)
+                values[i] = values[i].Reshape(past.Length, -1);
+            cache.Begin(slot, past);
+            TorchTensor[] results = pass.Run(
+                new TorchOps(Weights) { Cache = cache, States = cache }.Root, [.. values, .. made.Select(m => (TorchTensor)m)]);
+            for (int i = 0; i < outputs.Length; i++)
+                HostTensors.CopyTo(results[i], outputs[i].Span);
+        });
 
-    private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache) : SequenceState(model)
+    private Tensor[] RunSources(SourceRoom room, long[] tokens, long[] positions, float[] counts)
     {
+        Tensor[] made = [];
+        Compute(() => made =
+        [
+            .. sources!.Pass.Run(
+                new TorchOps(Weights).Root,
+                [
+                    Index(tokens).Reshape(room.Sources, room.Length), Index(positions),
+                    HostTensors.FromRows(counts, room.Sources, room.Length, Device),
+                ]).Select(value => value.Value.contiguous().DetachFromDisposeScope()),
+        ]);
+        return made;
+    }
+
+    private TorchTensor Index(long[] numbers) => HostTensors.Index(numbers, Device);
+
+    private sealed class State(TorchSequences engine, SequenceModel model, TorchCache cache, SourceRoom room)
+        : SequenceState(model, room)
+    {
+        private Tensor[] _made = []; // of sources
+
         public override void Copy(int from, int to, int tokens) => cache.Copy(from, to, tokens);
+
+        public override void CopySource(int from, int to) => engine.Compute(() =>
+        {
+            foreach (Tensor made in _made)
+                made.narrow(0, to, 1).copy_(made.narrow(0, from, 1));
+        });
 
         public override void Dispose()
         {
             cache.Dispose();
+            Array.ForEach(_made, made => made.Dispose());
             base.Dispose();
         }
 
@@ -332,7 +462,16 @@ internal sealed class TorchSequences(IForwardPass pass, HostWeights weights, Dev
         {
             int each = Tokens.Length / Range.Sequences;
             int[] past = [.. Enumerable.Range(0, Range.Sequences).Select(i => (int)Positions[i * each])];
-            engine.Run(cache, Range.Slot, past, [Tokens, Positions, Results], [HiddenStates, AllLogits]);
+            (int first, int count) = Sources;
+            engine.Run(
+                cache, Range.Slot, past, [Tokens, Positions, Results], _made.Select(made => made.narrow(0, first, count)),
+                [HiddenStates, AllLogits]);
+        }
+
+        protected override void RunSources(long[] tokens, long[] positions, float[] counts)
+        {
+            Array.ForEach(_made, made => made.Dispose());
+            _made = engine.RunSources(Room, tokens, positions, counts);
         }
     }
 }

@@ -100,6 +100,8 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
         return value.reshape([.. shape.Select((n, i) => n == 0 ? value.size(i) : n)]);
     }
 
+    public TorchTensor ReshapeAs(TorchTensor other) => Value.reshape(other.Value.shape);
+    public TorchTensor GroupAs(TorchTensor other) => Value.reshape(other.Value.size(0), -1, Value.size(-1));
     public TorchTensor Squeeze(int axis) => Value.squeeze(axis);
     public TorchTensor Unsqueeze(int axis) => Value.unsqueeze(axis);
     public TorchTensor Transpose(params long[] order) => Value.permute(order);

@@ -357,7 +357,7 @@ public sealed partial class EstimatorConformance
     private static string[] Numbers(DataViewSchema schema) =>
     [
         .. ViewRows.Columns(schema).Where(c =>
-            c.Type is VectorDataViewType || c.Type == NumberDataViewType.Single).Select(c => c.Name),
+            c.Type is VectorDataViewType { ItemType: NumberDataViewType } || c.Type == NumberDataViewType.Single).Select(c => c.Name),
     ];
 
     private static float[][] Values(IDataView view, string[] columns)

@@ -123,6 +123,12 @@ public sealed partial class EstimatorConformance
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
             EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
         })), input: "Text")],
+        [Case("sequence to sequence", (ml, t) => ml.Generative.SequenceToSequence(t.On(new SequenceToSequenceOptions
+        {
+            SourceColumnName = "Text", TargetColumnName = "Name", Width = 16, Heads = 2, EncoderLayers = 1, DecoderLayers = 1,
+            BatchSize = 16, LongTexts = LongTexts.Cut, Generation = new() { Beams = 2 }, ScoreColumnName = "Score",
+            LogProbabilityColumnName = "LogProbability", AlternativesColumnName = "Alternatives",
+        })), input: "Text")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

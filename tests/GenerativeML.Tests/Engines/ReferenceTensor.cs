@@ -208,6 +208,10 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         return new(result, Values);
     }
 
+    public ReferenceTensor ReshapeAs(ReferenceTensor other) => Reshape(other.Shape);
+
+    public ReferenceTensor GroupAs(ReferenceTensor other) => Reshape(other.Shape[0], -1, Shape[^1]);
+
     public ReferenceTensor Squeeze(int axis) =>
         new([.. Shape[..Axis(axis)], .. Shape[(Axis(axis) + 1)..]], Values);
 

@@ -37,6 +37,20 @@ public sealed class ProcessMemoryTests
     }
 
     [TestMethod]
+    public void It_is_flat_while_texts_are_learned_from_texts_of_any_length()
+    {
+        SequenceToSequenceNetwork network = SequenceToSequence.SequenceToSequenceNetworkTests.Network(window: 20);
+        var random = new Random(1);
+        TokenPair[] pairs = [.. Enumerable.Range(0, 1000).Select(_ => new TokenPair(Tokens(6), Tokens(4)))];
+        var memory = new ProcessMemory();
+        SequenceToSequenceTrainer.Train(
+            pairs, (network.Options with { Width = 64, BatchSize = 16, Steps = 200 }).Resolve(0), Watched(memory)).Dispose();
+        memory.AssertFlat();
+
+        int[] Tokens(int below) => [.. Enumerable.Range(0, random.Next(1, 21)).Select(_ => random.Next(below))];
+    }
+
+    [TestMethod]
     public void It_is_flat_while_an_autoencoder_trains() =>
         AssertFlat(AutoencoderTrainer.Family, new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 });
 

@@ -145,6 +145,7 @@ internal static class ModelFamilies
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
         [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
+        [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };

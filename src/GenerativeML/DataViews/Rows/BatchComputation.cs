@@ -172,7 +172,14 @@ internal sealed class OutputBlock
                 value = texts[_first + at.Row].AsMemory()),
             (float[] singles, true) => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
                 VBuffer<float>.Copy(singles, (_first + at.Row) * width, ref value, width)),
-            _ => throw new NotSupportedException($"Output column '{_columns[output].Name}' is a vector of no numbers."),
+            (string[] texts, true) => (ValueGetter<VBuffer<ReadOnlyMemory<char>>>)((ref VBuffer<ReadOnlyMemory<char>> value) =>
+            {
+                VBufferEditor<ReadOnlyMemory<char>> editor = VBufferEditor.Create(ref value, width);
+                for (int i = 0; i < width; i++)
+                    editor.Values[i] = texts[(_first + at.Row) * width + i].AsMemory();
+                value = editor.Commit();
+            }),
+            _ => throw new NotSupportedException($"Output column '{_columns[output].Name}' is a vector of neither numbers nor texts."),
         };
     }
 

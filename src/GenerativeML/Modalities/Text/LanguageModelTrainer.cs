@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Tokenizers;
@@ -117,27 +116,9 @@ public abstract class LanguageModelTrainer<TTransformer> : GenerativeEstimator<T
         };
     }
 
-    private Tokenizer Tokenizer(TextColumn column)
-    {
-        if (_options.Tokenizer is Tokenizer given)
-            return given;
-        if (_options.BytePairVocabulary is int size)
-        {
-            return BytePairTokenizer.Train(column.Texts(), new()
-            {
-                VocabularySize = size,
-                EndOfText = !_options.JoinRows,
-                CancellationToken = _options.CancellationToken,
-            });
-        }
-        var characters = new HashSet<Rune>();
-        foreach (string text in column.Texts())
-            characters.UnionWith(text.EnumerateRunes());
-        if (_options.JoinRows)
-            characters.UnionWith(_options.RowSeparator.EnumerateRunes());
-        return new CharacterTokenizer(
-            string.Concat(characters), _options.UnknownCharacters, endOfText: !_options.JoinRows);
-    }
+    private Tokenizer Tokenizer(TextColumn column) => _options.Tokenizer ?? LearnedTokenizer.Of(
+        _options.BytePairVocabulary is null && _options.JoinRows ? column.Texts().Append(_options.RowSeparator) : column.Texts(),
+        _options.BytePairVocabulary, _options.UnknownCharacters, endOfText: !_options.JoinRows, _options.CancellationToken);
 }
 
 /// <summary>Trains networks of tokens.</summary>

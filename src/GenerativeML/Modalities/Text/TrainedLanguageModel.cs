@@ -14,8 +14,10 @@ internal class TrainedLanguageModel(
     LanguageNetwork network, HostWeights weights, ComputeDevice device = default, bool fallbackToCpu = false,
     int? threads = null) : IDisposable
 {
-    // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
-    private const long LargeBytes = 1L << 26;
+    /// <summary>
+    /// Products with smaller matrices gain nothing by a second thread: with fewer weights, texts share out the threads.
+    /// </summary>
+    internal const long LargeBytes = 1L << 26;
 
     // Above it, weights are neither copied nor packed, for 1.3 times the time.
     private const long MaxPackedBytes = 1L << 30;
@@ -274,12 +276,14 @@ internal class TrainedLanguageModel(
     private int Capacity(int prompt, GenerationOptions options) =>
         (int)Math.Min(ContextLength, (long)prompt + options.MaxNewTokens);
 
-    // The first exception is thrown as it is.
-    private void ForEach(int count, Action<int> body)
+    private void ForEach(int count, Action<int> body) => ForEach(count, Decoders, body);
+
+    /// <summary>So many at once; the first exception is thrown as it is.</summary>
+    internal static void ForEach(int count, int threads, Action<int> body)
     {
         try
         {
-            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Decoders }, body);
+            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = threads }, body);
         }
         catch (AggregateException several)
         {
@@ -296,7 +300,8 @@ internal class TrainedLanguageModel(
                 + "LongPrompts = KeepEnd, its end would be used.", nameof(prompts));
     }
 
-    private static float LogSumExp(ReadOnlySpan<float> x)
+    /// <summary>log Σ eˣ.</summary>
+    internal static float LogSumExp(ReadOnlySpan<float> x)
     {
         float[] powers = ArrayPool<float>.Shared.Rent(x.Length);
         Span<float> shifted = powers.AsSpan(0, x.Length);
