@@ -314,7 +314,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>
     /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
-    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="LanguageModelOptions.Tokenizer"/> that belongs
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="TextModelOptions.Tokenizer"/> that belongs
     /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes.
     /// </summary>
     /// <param name="options">The options.</param>
