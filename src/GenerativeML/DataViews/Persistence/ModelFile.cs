@@ -134,6 +134,8 @@ internal static class ModelFamilies
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
+        [MaskedLanguageModelTransformer.SavedFamily.Name] = MaskedLanguageModelTransformer.SavedFamily,
+        [TextClassifierTransformer.SavedFamily.Name] = TextClassifierTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
