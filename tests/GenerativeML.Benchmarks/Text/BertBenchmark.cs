@@ -78,6 +78,7 @@ internal static class BertBenchmark
             using MaskedLanguageModelTransformer model = ml.Generative.MaskedLanguageModel(options)
                 .Fit(ml.Data.LoadFromEnumerable([new Speech { Text = seen }]));
             double seconds = clock.Elapsed.TotalSeconds;
+            if (Environment.GetEnvironmentVariable("BERTSAVE") is { } save) model.SaveWeights(save);
             double accuracy = Accuracy(last, window, (masked, _) =>
             [
                 .. model.FillMask(string.Concat(masked.Select(c => c is char known ? known.ToString() : MaskedLanguageModelTransformer.MaskToken)), 1)
