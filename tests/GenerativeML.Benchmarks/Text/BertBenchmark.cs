@@ -18,6 +18,8 @@ internal static class BertBenchmark
     private const int Speakers = 10;
     private const ulong MaskSeed = 1, SplitSeed = 2;
 
+    private static readonly float[] s_regularisations = [1, 10, 100, 1000];
+
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
@@ -73,12 +75,10 @@ internal static class BertBenchmark
         for (int seed = 0; seed < seeds; seed++)
         {
             var ml = new MLContext(seed);
-            if (Environment.GetEnvironmentVariable("BERTLOG") is not null) ml.Log += (_, e) => { if (e.Message.Contains("loss", StringComparison.Ordinal)) Console.WriteLine(e.Message); };
             var clock = Stopwatch.StartNew();
             using MaskedLanguageModelTransformer model = ml.Generative.MaskedLanguageModel(options)
                 .Fit(ml.Data.LoadFromEnumerable([new Speech { Text = seen }]));
             double seconds = clock.Elapsed.TotalSeconds;
-            if (Environment.GetEnvironmentVariable("BERTSAVE") is { } save) model.SaveWeights(save);
             double accuracy = Accuracy(last, window, (masked, _) =>
             [
                 .. model.FillMask(string.Concat(masked.Select(c => c is char known ? known.ToString() : MaskedLanguageModelTransformer.MaskToken)), 1)
@@ -146,19 +146,25 @@ internal static class BertBenchmark
         return ([.. train], [.. test]);
     }
 
-    // The accuracy of a logistic regression over embeddings, or counts of characters.
+    // The accuracy of a logistic regression over embeddings, or counts of characters; how strongly it is regularised,
+    // parts of the training speeches tell.
     private static double Judge(MLContext ml, MaskedLanguageModelTransformer? model, Speech[] train, Speech[] test, string text)
     {
         char[] characters = [.. text.Distinct().Order()];
+        ml = new MLContext(0);
         IDataView Features(Speech[] speeches) => model is not null
             ? ml.Data.Cache(model.Transform(ml.Data.LoadFromEnumerable(speeches)))
             : ml.Data.LoadFromEnumerable(
-                speeches.Select(s => new Counted { Speaker = s.Speaker, Features = [.. characters.Select(c => (float)s.Text.Count(c.Equals))] }),
+                speeches.Select(s => new Counted { Speaker = s.Speaker, Features = [.. characters.Select(c => (float)s.Text.Count(c.Equals))] }).ToArray(),
                 Schema(characters.Length));
-        var pipeline = ml.Transforms.Conversion.MapValueToKey("Label", nameof(Speech.Speaker))
+        IEstimator<ITransformer> Pipeline(float weight) => ml.Transforms.Conversion.MapValueToKey("Label", nameof(Speech.Speaker))
             .Append(ml.Transforms.NormalizeMeanVariance("Features"))
-            .Append(ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy(new() { NumberOfThreads = 1 }));
-        return ml.MulticlassClassification.Evaluate(pipeline.Fit(Features(train)).Transform(Features(test))).MicroAccuracy;
+            .Append(ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy(
+                new() { NumberOfThreads = 1, L1Regularization = 0, L2Regularization = weight }));
+        (IDataView known, IDataView asked) = (Features(train), Features(test));
+        float best = s_regularisations.MaxBy(weight => ml.MulticlassClassification
+            .CrossValidate(known, Pipeline(weight), numberOfFolds: 5).Average(fold => fold.Metrics.MicroAccuracy));
+        return ml.MulticlassClassification.Evaluate(Pipeline(best).Fit(known).Transform(asked)).MicroAccuracy;
     }
 
     private static SchemaDefinition Schema(int width)

@@ -76,7 +76,7 @@ public sealed class TextClassifierTests
         BertNetwork encoder = TinyBert.Network();
         var network = new TextClassifierNetwork(encoder, new() { Dropout = 0 }, 3);
         HostWeights trained = TinyBert.Weights(encoder), weights = new(network.Tensors);
-        network.Initialize(weights, trained, 3);
+        TextClassifierNetwork.Initialize(weights, trained, 3);
         foreach (string layer in (string[])["pooler.dense.weight", "classifier.weight", "pooler.dense.bias", "classifier.bias"])
         {
             for (int i = 0; i < weights[layer].Length; i++)

@@ -161,7 +161,7 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
             options, context, options.BatchSize.Value, epochs, options.LearningRate!.Value, options.WeightDecay!.Value,
             ("family", TextClassifierTransformer.SavedFamily.Name), ("bfloat16", bfloat16));
         HostWeights weights = NetworkFit.Run(
-            network, network.Tensors, start => network.Initialize(start, _encoder.Weights, NetworkFit.InitialSeed(context)), data, run,
+            network, network.Tensors, start => TextClassifierNetwork.Initialize(start, _encoder.Weights, NetworkFit.InitialSeed(context)), data, run,
             device, bfloat16);
         return new(new TextClassifierModel(
             network, weights, _encoder.Vocabulary, label, context.Device, context.FallbackToCpu));
@@ -343,7 +343,7 @@ internal sealed class TextClassifierNetwork : Network
     }
 
     /// <summary>The encoder's weights, and of the layers on top normal ones.</summary>
-    public void Initialize(HostWeights weights, HostWeights trained, ulong seed)
+    public static void Initialize(HostWeights weights, HostWeights trained, ulong seed)
     {
         var random = new SeededRandom(torch.CPU, seed);
         foreach (TensorSpec spec in weights.Specs)
