@@ -6,6 +6,7 @@
 #   build/bench.sh boltzmann --data ../shared/data/images/mnist --measure likelihood --options '{"Epochs":60,"LearningRate":5e-3}'
 #   build/bench.sh impute --data ../shared/data/anomaly
 #   build/bench.sh calibration
+#   build/bench.sh detect --data ../shared/data/gentext
 #   build/bench.sh images --data ../shared/data/images/mnist --family diffusion --steps 8000 --sheet sheet.png
 #   build/bench.sh memory
 #   build/bench.sh probabilistic --bif ../shared/data/bayesnet/alarm.bif.gz --peer --json fits.json

@@ -14,6 +14,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     LstmBenchmark.Command(),
     BertBenchmark.Command(),
     LogBenchmark.Command(),
+    DetectBenchmark.Command(),
     DecodeBenchmark.Command(),
     VaeBenchmark.Command(),
     BoltzmannBenchmark.Command(),

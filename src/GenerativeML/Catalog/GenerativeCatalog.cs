@@ -417,6 +417,19 @@ public sealed class GenerativeCatalog
         MaskedLanguageModelTrainer.Pretrained(_environment, options);
 
     /// <summary>
+    /// Creates an estimator that makes a trained language model tell generated texts from genuine ones: the columns
+    /// <c>Score</c>, <c>PredictedLabel</c> and <c>Features</c>. Fitted on genuine texts, of which it learns what they score;
+    /// trainers of <c>mlContext.BinaryClassification</c> learn from the features.
+    /// </summary>
+    /// <param name="languageModel">The model whose expectations decide; it is used, and not changed.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty, or two columns would be added under one name.</exception>
+    public GeneratedTextEstimator GeneratedTextDetector(
+        LanguageModelTransformer languageModel, GeneratedTextOptions? options = null) =>
+        new(_environment, languageModel, options ?? new());
+
+    /// <summary>
     /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
     /// and on synthetic ones.
     /// </summary>

@@ -113,6 +113,15 @@ internal static class ModelFile
 /// <param name="Load">Makes the transformer from its options and from a stream of safetensors.</param>
 internal sealed record ModelFamily(string Name, Func<IHostEnvironment, JsonElement, Stream, ITransformer> Load);
 
+/// <summary>What a saved model holds of another that is a part of it; its weights are the file's.</summary>
+internal sealed record SavedPart(string Family, JsonElement Options)
+{
+    /// <summary>Makes the part.</summary>
+    /// <exception cref="FormatException">There is no such family, or what was saved is none of it.</exception>
+    public ITransformer Load(IHostEnvironment environment, Stream weights) =>
+        ModelFamilies.Find(Family).Load(environment, Options, weights);
+}
+
 /// <summary>All families that can be loaded.</summary>
 internal static class ModelFamilies
 {
@@ -136,6 +145,7 @@ internal static class ModelFamilies
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
         [MaskedLanguageModelTransformer.SavedFamily.Name] = MaskedLanguageModelTransformer.SavedFamily,
         [TextClassifierTransformer.SavedFamily.Name] = TextClassifierTransformer.SavedFamily,
+        [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };

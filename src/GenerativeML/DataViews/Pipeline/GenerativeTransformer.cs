@@ -30,6 +30,19 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     /// <summary>Writes the weights as safetensors.</summary>
     private protected abstract void WriteWeights(Stream stream);
 
+    /// <summary>What a model that this one is a part of saves of it, beside its weights.</summary>
+    internal SavedPart ToSaved()
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+            WriteOptions(writer);
+        using var json = JsonDocument.Parse(buffer.ToArray());
+        return new(Family, json.RootElement.Clone());
+    }
+
+    /// <summary>Writes the weights as safetensors.</summary>
+    internal void SaveWeightsTo(Stream stream) => WriteWeights(stream);
+
     /// <summary>The graph of one of the things that the model can do; of the first where none is named.</summary>
     /// <exception cref="NotSupportedException">The model cannot do that, or a graph cannot.</exception>
     internal virtual OnnxExport ToOnnx(OnnxContent? content) =>

@@ -474,7 +474,7 @@ internal sealed class TextClassifierModel(
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         int classes = network.Classes, room = network.Encoder.Options.Room;
-        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(Encode)];
+        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select((text, row) => vocabulary.Codec.EncodeRow(text, row, Inputs[0].Name))];
         float[] probabilities = new float[rows * classes];
         _runner.ForEach(rows, row =>
         {
@@ -512,18 +512,6 @@ internal sealed class TextClassifierModel(
     }
 
     public void Dispose() => _runner.Dispose();
-
-    private int[] Encode(string text, int row)
-    {
-        try
-        {
-            return vocabulary.Codec.Encode(text);
-        }
-        catch (InvalidOperationException unknown)
-        {
-            throw new RowException(row, Inputs[0].Name, unknown);
-        }
-    }
 
     /// <summary>Tokens, places → logits of classes.</summary>
     private sealed class ClassifierPass(TextClassifierNetwork network) : IForwardPass

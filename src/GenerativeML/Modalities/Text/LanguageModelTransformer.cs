@@ -35,6 +35,9 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
             : value;
     }
 
+    /// <summary>What stands behind it, for members of this package that look at tokens.</summary>
+    internal TextModel Text => _text;
+
     private TrainedLanguageModel Model => _text.Model;
 
     /// <summary>Continues a text.</summary>
@@ -106,6 +109,32 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
             while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
                 yield return enumerator.Current;
         }
+    }
+
+    /// <summary>
+    /// What the model thinks of a text, token by token: how likely each was after those before it, and how sure the model
+    /// was there. Texts that models made hold more of what models expect than people's do (Gehrmann 2019, GLTR).
+    /// </summary>
+    /// <param name="text">The text. An empty one has no tokens.</param>
+    /// <returns>
+    /// The tokens, in order. Where no token of the vocabulary is the beginning of a document, nothing is before the first,
+    /// which then has the rank 0, and NaN for the rest.
+    /// </returns>
+    /// <exception cref="InvalidOperationException">The text has characters that the vocabulary cannot express.</exception>
+    public IReadOnlyList<TokenLikelihood> Inspect(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        int[] tokens = _text.Codec.Encode(text);
+        TokenExpectation[] expected = _text.Inspect([tokens])[0];
+        var pieces = new TextInProgress(Tokenizer, [], []);
+        int unknown = tokens.Length - expected.Length;
+        return
+        [
+            .. tokens.Select((id, i) => i < unknown
+                ? new TokenLikelihood(id, pieces.Add(id), float.NaN, 0, float.NaN)
+                : new TokenLikelihood(
+                    id, pieces.Add(id), expected[i - unknown].LogProbability, expected[i - unknown].Rank, expected[i - unknown].Entropy)),
+        ];
     }
 
     /// <summary>Tells p-values by texts that were not trained on, and sets the threshold to what a share of them exceeds.</summary>

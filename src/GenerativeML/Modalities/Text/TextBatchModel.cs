@@ -38,7 +38,7 @@ internal abstract class TextBatchModel(TextModelOptions options, TokenCodec code
 
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
-        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select(EncodeRow)];
+        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select((text, row) => EncodeRow(text, row, Inputs[0].Name))];
         int label = Wanted(options.PredictedLabelColumnName), score = Wanted(options.ScoreColumnName);
         int perplexity = Wanted(options.PerplexityColumnName), pValue = Wanted(options.PValueColumnName);
         int embedding = Wanted(options.EmbeddingColumnName);
@@ -78,15 +78,7 @@ internal abstract class TextBatchModel(TextModelOptions options, TokenCodec code
     {
     }
 
-    private int[] EncodeRow(string text, int row)
-    {
-        try
-        {
-            return codec.Encode(text);
-        }
-        catch (InvalidOperationException unknown)
-        {
-            throw new RowException(row, Inputs[0].Name, unknown);
-        }
-    }
+    /// <summary>The tokens of a row of a batch.</summary>
+    /// <exception cref="RowException">The text has characters that the vocabulary cannot express.</exception>
+    public int[] EncodeRow(string text, int row, string column) => codec.EncodeRow(text, row, column);
 }

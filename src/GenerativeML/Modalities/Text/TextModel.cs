@@ -17,8 +17,14 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec)
     /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
     /// beginning of one, and its first token counts too. NaN for a text without a token that counts.
     /// </summary>
-    public override void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) => model.Evaluate(
-        Codec.EndOfText is int start ? [.. texts.Select(t => (int[])[start, .. t])] : texts, scores, embeddings);
+    public override void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) =>
+        model.Evaluate(WithStart(texts), scores, embeddings);
+
+    /// <summary>
+    /// What the model expected at each token of some texts; at all but the first where no token is before it, as for
+    /// <see cref="Score"/>.
+    /// </summary>
+    public TokenExpectation[][] Inspect(int[][] texts) => model.Inspect(WithStart(texts));
 
     protected override void Continue(int[][] texts, OutputBlock outputs, Func<string?, int> wanted)
     {
@@ -93,4 +99,7 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec)
                 "The prompt is empty, and the tokenizer has no token for the beginning of a document to start from.",
                 nameof(prompt));
     }
+
+    private int[][] WithStart(int[][] texts) =>
+        Codec.EndOfText is int start ? [.. texts.Select(text => (int[])[start, .. text])] : texts;
 }

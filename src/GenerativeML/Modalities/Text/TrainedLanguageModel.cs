@@ -134,27 +134,68 @@ internal class TrainedLanguageModel(
     /// </summary>
     public void Evaluate(int[][] sequences, Memory<float> losses, Memory<float> embeddings)
     {
+        EachDecoded(sequences, (decoder, i) =>
+        {
+            Memory<float> pooled = embeddings.IsEmpty ? default : embeddings.Slice(i * Width, Width);
+            double sum = Evaluate(decoder, sequences[i], !losses.IsEmpty, pooled);
+            if (!losses.IsEmpty)
+                losses.Span[i] = (float)(sum / Math.Max(0, sequences[i].Length - 1));
+        });
+    }
+
+    /// <summary>
+    /// What the model expected at each token of some sequences but their first; of a sequence that is longer than the
+    /// window, as if it were generated.
+    /// </summary>
+    public TokenExpectation[][] Inspect(int[][] sequences)
+    {
+        TokenExpectation[][] found = [.. sequences.Select(tokens => new TokenExpectation[Math.Max(0, tokens.Length - 1)])];
+        EachDecoded(sequences, (decoder, i) =>
+        {
+            float[] room = ArrayPool<float>.Shared.Rent(VocabularySize);
+            Read(decoder, sequences[i], (row, position) =>
+            {
+                if (position < found[i].Length)
+                    found[i][position] = TokenExpectation.Of(decoder.Logits(row), sequences[i][position + 1], room);
+            });
+            ArrayPool<float>.Shared.Return(room);
+        });
+        return found;
+    }
+
+    // Sequences, each by a decoder with room for it.
+    private void EachDecoded(int[][] sequences, Action<SequenceState, int> action)
+    {
         int groups = Math.Min(Decoders, sequences.Length);
         int longest = sequences.Select(s => s.Length).DefaultIfEmpty().Max();
         ForEach(groups, group =>
         {
             using SequenceState decoder = NewDecoder(1, Math.Clamp(longest, 1, ContextLength));
             for (int i = group; i < sequences.Length; i += groups)
-            {
-                Span<float> pooled = embeddings.IsEmpty ? [] : embeddings.Span.Slice(i * Width, Width);
-                double sum = Evaluate(decoder, sequences[i], !losses.IsEmpty, pooled);
-                if (!losses.IsEmpty)
-                    losses.Span[i] = (float)(sum / Math.Max(0, sequences[i].Length - 1));
-            }
+                action(decoder, i);
         });
     }
 
     // The sum of −log p, and the mean hidden state where there is room for it.
-    private double Evaluate(SequenceState decoder, int[] tokens, bool loss, Span<float> pooled)
+    private double Evaluate(SequenceState decoder, int[] tokens, bool loss, Memory<float> pooled)
+    {
+        pooled.Span.Clear();
+        double sum = 0;
+        Read(decoder, tokens, (row, position) =>
+        {
+            if (!pooled.IsEmpty)
+                TensorPrimitives.Add(pooled.Span, decoder.Hidden(row), pooled.Span);
+            if (loss && position + 1 < tokens.Length)
+                sum += LogSumExp(decoder.Logits(row)) - decoder.Logits(row)[tokens[position + 1]];
+        });
+        TensorPrimitives.Divide(pooled.Span, tokens.Length, pooled.Span);
+        return sum;
+    }
+
+    // Reads a sequence, and tells of each token which of the decoder's results is its own.
+    private void Read(SequenceState decoder, int[] tokens, Action<int, int> read)
     {
         var window = new TokenWindow(ContextLength);
-        pooled.Clear();
-        double sum = 0;
         for (int next = 0; next < tokens.Length;)
         {
             int first = next;
@@ -170,18 +211,11 @@ internal class TrainedLanguageModel(
                     window.Pending[..Math.Min(Math.Min(decoder.MaxResults, MaxRead), window.Pending.Length)];
                 decoder.Read(0, window.Position, part, all: true);
                 for (int i = Math.Clamp(first - row, 0, part.Length); i < part.Length; i++)
-                {
-                    if (!pooled.IsEmpty)
-                        TensorPrimitives.Add(pooled, decoder.Hidden(i), pooled);
-                    if (loss && row + i + 1 < tokens.Length)
-                        sum += LogSumExp(decoder.Logits(i)) - decoder.Logits(i)[tokens[row + i + 1]];
-                }
+                    read(i, row + i);
                 row += part.Length;
                 window.Advance(part.Length);
             }
         }
-        TensorPrimitives.Divide(pooled, tokens.Length, pooled);
-        return sum;
     }
 
     // Steps sequences on, all of them each time: gives those that have, or have ended.
