@@ -26,38 +26,18 @@ internal sealed record ImageJudgeOptions : VectorOptions
 /// A small classifier of images, of convolutions and a layer of 128 units, the features. Where there is a label column it
 /// learns the labels; otherwise which of four ways an image is mirrored, after Gidaris 2018, who turns images.
 /// </summary>
-internal sealed class ImageJudgeNetwork : VectorNetwork
+internal sealed class ImageJudgeNetwork(VectorInput input) : ImageClassifierNetwork(input, [16, 32], FeatureWidth, dropout: 0.3)
 {
     /// <summary>Features of an image.</summary>
     public const int FeatureWidth = 128;
 
     private const int Views = 4;
 
-    private readonly ImageShape _shape;
-    private readonly ImageStages _stages;
-
-    public ImageJudgeNetwork(VectorInput input)
-        : base(input)
-    {
-        _shape = input.Image!.Shape!;
-        _stages = new ImageStages(_shape, [16, 32], Activation.Relu);
-    }
-
-    /// <summary>Classes that it tells apart.</summary>
-    public int Classes => Input.ConditionWidth > 0 ? Input.ConditionWidth : Views;
-
-    protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
-
-    public override void Declare(Layers layers)
-    {
-        _stages.DeclareEncoder(layers);
-        layers.Linear("features", _stages.Innermost, FeatureWidth);
-        layers.Linear("classes", FeatureWidth, Classes);
-    }
+    public override int Classes => Input.ConditionWidth > 0 ? Input.ConditionWidth : Views;
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
-        torch.Tensor images = step.Rows.view(-1, _shape.Channels, _shape.Height, _shape.Width), classes;
+        torch.Tensor images = step.Rows.view(-1, Shape.Channels, Shape.Height, Shape.Width), classes;
         if (step.Condition is { } label)
         {
             classes = label.argmax(1); // scaled, one is still above zero
@@ -71,15 +51,6 @@ internal sealed class ImageJudgeNetwork : VectorNetwork
         }
         (_, TorchTensor logits) = Pass<TorchTensor>(step.Weights, images);
         return [new LossTerm("classes", cross_entropy(logits, classes))];
-    }
-
-    /// <summary>Features (B, 128) and logits (B, classes) of images.</summary>
-    public (T Features, T Logits) Pass<T>(Scope<T> w, T images)
-        where T : struct, ITensor<T>
-    {
-        T pictures = images.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
-        T features = w.Linear("features", _stages.Encode(w, pictures).Apply(Function.Relu)).Apply(Function.Relu);
-        return (features, w.Linear("classes", w.Dropout(features, 0.3)));
     }
 }
 

@@ -129,7 +129,7 @@ public sealed class GeneratedTextTests
         using GptTransformer gpt = Gpt();
         string[] drawn =
         [
-            .. gpt.Generate([.. Enumerable.Repeat("a", 400)], new() { MaxNewTokens = 11, Seed = 5 }).Select(t => "a" + t.Text),
+.. Enumerable.Range(0, 400).Select(seed => "a" + gpt.Generate("a", new() { MaxNewTokens = 11, Seed = seed })),
         ];
         using GeneratedTextDetector detector =
             _ml.Generative.GeneratedTextDetector(gpt, new() { CollapseWhiteSpace = false }).Fit(Rows(drawn));
