@@ -14,7 +14,8 @@ internal static class BertWeightFile
     private const string Prefixes = @"^(_orig_mod\.)?(module\.)?(bert\.)?";
 
     private const string PassedOver =
-        @"^(embeddings\.(position_ids|token_type_ids)|cls\.seq_relationship\..*|pooler\.dense\..*|classifier\..*|cls\.predictions\.decoder\.bias)\z";
+        @"^(embeddings\.(position_ids|token_type_ids)|cls\.(seq_relationship\..*|predictions\.decoder\.bias)|"
+        + @"pooler\.dense\..*|classifier\..*)\z";
 
     private const string Decoder = "cls.predictions.decoder.weight";
 
@@ -42,9 +43,13 @@ internal static class BertWeightFile
     }
 
     /// <summary>Writes weights under Hugging Face's names for BertForMaskedLM.</summary>
-    public static void Write(Stream stream, HostWeights weights) => weights.Select(spec => new TensorSpec(
-            spec.Name.StartsWith(BertNetwork.Head, StringComparison.Ordinal) ? spec.Name : "bert." + spec.Name, spec.Type, spec.Shape))
-        .Save(stream, new Dictionary<string, string> { ["format"] = "pt" });
+    public static void Write(Stream stream, HostWeights weights)
+    {
+        HostWeights named = weights.Select(spec => new TensorSpec(
+            spec.Name.StartsWith(BertNetwork.Head, StringComparison.Ordinal) ? spec.Name : "bert." + spec.Name,
+            spec.Type, spec.Shape));
+        named.Save(stream, new Dictionary<string, string> { ["format"] = "pt" });
+    }
 
     // A file's tensors by our names.
     private static Dictionary<string, TensorEntry> ByName(SafetensorsReader reader)

@@ -289,14 +289,18 @@ internal sealed class MaskedTextModel(TrainedMaskedLanguageModel model)
 {
     public TrainedMaskedLanguageModel Model => model;
 
-    public override void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) => model.ForEach(texts.Length, i =>
+    public override void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings)
     {
         int width = model.Network.Width;
-        if (!scores.IsEmpty)
-            scores.Span[i] = texts[i].Length == 0 ? float.NaN : -(float)model.PseudoLogLikelihoods(texts[i]).Average(t => (double)t);
-        if (!embeddings.IsEmpty)
-            model.Embed(texts[i], embeddings.Span.Slice(i * width, width));
-    });
+        model.ForEach(texts.Length, i =>
+        {
+            int[] text = texts[i];
+            if (!scores.IsEmpty)
+                scores.Span[i] = text.Length == 0 ? float.NaN : -(float)model.PseudoLogLikelihoods(text).Average(t => (double)t);
+            if (!embeddings.IsEmpty)
+                model.Embed(text, embeddings.Span.Slice(i * width, width));
+        });
+    }
 
     public override void Dispose() => model.Dispose();
 }

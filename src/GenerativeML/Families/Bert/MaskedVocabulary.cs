@@ -83,7 +83,11 @@ internal sealed class MaskedVocabulary
     private byte WordPlace(int token)
     {
         if (_pieces is not null)
-            return (byte)(token < _pieces.Count && _pieces[token].StartsWith(WordPieceVocabulary.Continuation, StringComparison.Ordinal) ? Starts : 0);
+        {
+            bool goesOn = token < _pieces.Count
+                && _pieces[token].StartsWith(WordPieceVocabulary.Continuation, StringComparison.Ordinal);
+            return (byte)(goesOn ? Starts : 0);
+        }
         ReadOnlySpan<byte> text = Codec.Tokenizer is GptTokenizer own
             ? token < own.VocabularySize ? own.GetBytes(token) : []
             : Encoding.UTF8.GetBytes(Codec.Tokenizer.Decode([token]) ?? "");

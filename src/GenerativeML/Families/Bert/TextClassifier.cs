@@ -39,10 +39,14 @@ public sealed record TextClassifierOptions : TrainingOptions
     /// <summary>The input: a column of text. Default <c>Text</c>. Longer texts than the encoder looks at are cut off.</summary>
     public string TextColumnName { get; init; } = "Text";
 
-    /// <summary>The label: a key, as <c>MapValueToKey</c> makes it. Default <c>Label</c>. Rows without one are passed over.</summary>
+    /// <summary>
+    /// The label: a key, as <c>MapValueToKey</c> makes it. Default <c>Label</c>. Rows without one are passed over.
+    /// </summary>
     public string LabelColumnName { get; init; } = "Label";
 
-    /// <summary>The column for the most probable class, a key like the label's. Default <c>PredictedLabel</c>; null: none.</summary>
+    /// <summary>
+    /// The column for the most probable class, a key like the label's. Default <c>PredictedLabel</c>; null: none.
+    /// </summary>
     public string? PredictedLabelColumnName { get; init; } = "PredictedLabel";
 
     /// <summary>The column for the classes' probabilities. Default <c>Score</c>; null: none.</summary>
@@ -141,7 +145,9 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
         DataViewSchema.Column column = input.Schema[_options.LabelColumnName];
         var label = new VectorSchemaColumn
         {
-            Name = column.Name, Type = TableType.Of(column.Type)!, Annotations = TableAnnotation.All(column.Annotations, column.Name),
+            Name = column.Name,
+            Type = TableType.Of(column.Type)!,
+            Annotations = TableAnnotation.All(column.Annotations, column.Name),
         };
         TextClassifierOptions options = _options.Resolve(_encoder.Network.Width);
         BertNetwork encoder = TextClassifierNetwork.EncoderOf(_encoder.Network.Options, options);
@@ -161,7 +167,8 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
             options, context, options.BatchSize.Value, epochs, options.LearningRate!.Value, options.WeightDecay!.Value,
             ("family", TextClassifierTransformer.SavedFamily.Name), ("bfloat16", bfloat16));
         HostWeights weights = NetworkFit.Run(
-            network, network.Tensors, start => TextClassifierNetwork.Initialize(start, _encoder.Weights, NetworkFit.InitialSeed(context)), data, run,
+            network, network.Tensors,
+            start => TextClassifierNetwork.Initialize(start, _encoder.Weights, NetworkFit.InitialSeed(context)), data, run,
             device, bfloat16);
         return new(new TextClassifierModel(
             network, weights, _encoder.Vocabulary, label, context.Device, context.FallbackToCpu));
@@ -192,7 +199,7 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
         int classes = labels.Distinct().Count();
         if (classes < 2)
             throw new InvalidOperationException(
-                $"Column '{_options.LabelColumnName}' has {classes switch { 0 => "no value in any row", _ => "one class in all rows" }}: "
+                $"Column '{_options.LabelColumnName}' has {(classes == 0 ? "no value in any row" : "one class in all rows")}: "
                 + "a classifier is trained on rows of two classes at least.");
         return (corpus, labels);
     }
@@ -207,7 +214,8 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
         catch (InvalidOperationException unknown)
         {
             throw new InvalidOperationException(
-                $"Row {row} of column '{_options.TextColumnName}' (counted from 0) cannot be encoded. {unknown.Message}", unknown);
+                $"Row {row} of column '{_options.TextColumnName}' (counted from 0) cannot be encoded. {unknown.Message}",
+                unknown);
         }
     }
 
@@ -433,15 +441,16 @@ internal sealed class LabelledTexts : TrainingData
         for (int i = 0; i < rows.Length; i++)
         {
             long start = _corpus.Starts[rows[i]];
-            long[] tokens = new long[(rows[i] + 1 < _corpus.Starts.Count ? _corpus.Starts[rows[i] + 1] : _corpus.Count) - start];
+            long end = rows[i] + 1 < _corpus.Starts.Count ? _corpus.Starts[rows[i] + 1] : _corpus.Count;
+            long[] tokens = new long[end - start];
             _corpus.CopyTo(start, tokens);
             (texts[i], labels[i]) = (Array.ConvertAll(tokens, token => (int)token), _labels[rows[i]]);
         }
         (long[] padded, float[] seen, int length) = Passages.Pad(_vocabulary, texts);
         return new(
             [
-                HostTensors.Index(padded, Device).reshape(rows.Length, length), HostTensors.FromRows(seen, rows.Length, length, Device),
-                HostTensors.Index(labels, Device),
+                HostTensors.Index(padded, Device).reshape(rows.Length, length),
+                HostTensors.FromRows(seen, rows.Length, length, Device), HostTensors.Index(labels, Device),
             ],
             rows.Length);
     }
@@ -474,7 +483,10 @@ internal sealed class TextClassifierModel(
     public void Run(RowBlock inputs, int rows, OutputBlock outputs)
     {
         int classes = network.Classes, room = network.Encoder.Options.Room;
-        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select((text, row) => vocabulary.Codec.EncodeRow(text, row, Inputs[0].Name))];
+        int[][] texts =
+        [
+            .. inputs.Texts(0)[..rows].ToArray().Select((text, row) => vocabulary.Codec.EncodeRow(text, row, Inputs[0].Name)),
+        ];
         float[] probabilities = new float[rows * classes];
         _runner.ForEach(rows, row =>
         {
