@@ -12,6 +12,8 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     HostileBenchmark.Command(),
     GptBenchmark.Command(),
     LstmBenchmark.Command(),
+    BertBenchmark.Command(),
+    LogBenchmark.Command(),
     DetectBenchmark.Command(),
     SequenceToSequenceBenchmark.Command(),
     DecodeBenchmark.Command(),

@@ -55,6 +55,11 @@ internal static class Families
                 Width = 64, WindowLength = 32, Steps = 150, Seed = 1, ScoreColumnName = "Score",
                 Generation = new() { MaxNewTokens = 16, Temperature = 0 }, Device = run.Device, Progress = run,
             }).Fit(texts)),
+            Check("BERT", onCpu, texts, (ml, run) => ml.Generative.MaskedLanguageModel(new()
+            {
+                Layers = 2, Width = 64, ContextLength = 32, Steps = 150, Seed = 1, ScoreColumnName = "Score",
+                EmbeddingColumnName = "Embedding", Device = run.Device, Progress = run,
+            }).Fit(texts)),
         ];
     }
 

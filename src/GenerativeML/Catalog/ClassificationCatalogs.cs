@@ -35,3 +35,42 @@ public static class ImageDiscriminatorCatalog
         this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, ImageDiscriminatorOptions options) =>
         new(MLNetInternals.EnvironmentOf(catalog), options);
 }
+
+/// <summary>Classifiers of texts among the trainers of <see cref="MulticlassClassificationCatalog"/>.</summary>
+public static class TextClassifierCatalog
+{
+    /// <summary>
+    /// Creates a <see cref="TextClassifierTrainer"/>, which fine-tunes a masked language model, trained here or released, for
+    /// a label.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
+    /// <param name="encoder">The masked language model; it stays as it is.</param>
+    /// <param name="textColumnName">The input: a column of text.</param>
+    /// <param name="labelColumnName">The label: a key.</param>
+    /// <param name="epochs">Passes over the training rows. Default: 4, or as many as it takes to 200 steps.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty.</exception>
+    public static TextClassifierTrainer TextClassifier(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog,
+        MaskedLanguageModelTransformer encoder,
+        string textColumnName = "Text",
+        string labelColumnName = "Label",
+        int? epochs = null) => catalog.TextClassifier(new TextClassifierOptions
+        {
+            Encoder = encoder,
+            TextColumnName = textColumnName,
+            LabelColumnName = labelColumnName,
+            Epochs = epochs,
+        });
+
+    /// <summary>Creates a <see cref="TextClassifierTrainer"/> with all its options.</summary>
+    /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// The encoder is not set, a column's name is empty, or two columns would be added under one name.
+    /// </exception>
+    public static TextClassifierTrainer TextClassifier(
+        this MulticlassClassificationCatalog.MulticlassClassificationTrainers catalog, TextClassifierOptions options) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options);
+}

@@ -314,7 +314,7 @@ public sealed class GenerativeCatalog
 
     /// <summary>
     /// A <see cref="GptTransformer"/> of weights that were trained elsewhere, such as GPT-2's released ones, without
-    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="LanguageModelOptions.Tokenizer"/> that belongs
+    /// training: <see cref="GptOptions.InitialWeights"/>, and <see cref="TextModelOptions.Tokenizer"/> that belongs
     /// to them. <see cref="GptOptions.FromConfig"/> reads the sizes.
     /// </summary>
     /// <param name="options">The options.</param>
@@ -361,6 +361,60 @@ public sealed class GenerativeCatalog
     /// </exception>
     public RecurrentLanguageModelTrainer RecurrentLanguageModel(RecurrentLanguageModelOptions options) =>
         new(_environment, options);
+
+    /// <summary>
+    /// Creates a <see cref="MaskedLanguageModelTrainer"/>, BERT, which learns from a column of text to tell hidden tokens by
+    /// those around them.
+    /// </summary>
+    /// <param name="textColumnName">The input: a column of text, each row a document.</param>
+    /// <param name="embeddingColumnName">The column for the text's embedding.</param>
+    /// <param name="layers">Blocks of attention and perceptron.</param>
+    /// <param name="heads">Attention heads in a block; divides the width.</param>
+    /// <param name="width">Features of a token's hidden state, and of an embedding.</param>
+    /// <param name="contextLength">The most tokens that are looked at together, two of them special.</param>
+    /// <param name="steps">Optimizer steps. Default: 2000.</param>
+    /// <inheritdoc cref="MaskedLanguageModel(MaskedLanguageModelOptions)" path="/exception"/>
+    public MaskedLanguageModelTrainer MaskedLanguageModel(
+        string textColumnName = "Text",
+        string embeddingColumnName = "Embedding",
+        int layers = 4,
+        int heads = 4,
+        int width = 128,
+        int contextLength = 64,
+        int? steps = null) => MaskedLanguageModel(new MaskedLanguageModelOptions
+        {
+            TextColumnName = textColumnName,
+            EmbeddingColumnName = embeddingColumnName,
+            Layers = layers,
+            Heads = heads,
+            Width = width,
+            ContextLength = contextLength,
+            Steps = steps,
+        });
+
+    /// <summary>Creates a <see cref="MaskedLanguageModelTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public MaskedLanguageModelTrainer MaskedLanguageModel(MaskedLanguageModelOptions options) => new(_environment, options);
+
+    /// <summary>
+    /// A <see cref="MaskedLanguageModelTransformer"/> of weights that were trained elsewhere, such as BERT's released ones,
+    /// without training: <see cref="MaskedLanguageModelOptions.InitialWeights"/>, and
+    /// <see cref="MaskedLanguageModelOptions.WordPieces"/> that belong to them.
+    /// <see cref="MaskedLanguageModelOptions.FromConfig"/> reads the sizes.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Options are missing, or contradict each other.</exception>
+    /// <exception cref="FormatException">
+    /// The weights are not those of the network that the options describe, or do not match the vocabulary; the message
+    /// lists all that differs.
+    /// </exception>
+    public MaskedLanguageModelTransformer PretrainedMaskedLanguageModel(MaskedLanguageModelOptions options) =>
+        MaskedLanguageModelTrainer.Pretrained(_environment, options);
 
     /// <summary>
     /// Creates an estimator that makes a trained language model tell generated texts from genuine ones: the columns
@@ -498,7 +552,9 @@ public static class GenerativeModelExtensions
     /// </para>
     /// <para>
     /// <see cref="OnnxContent.Logits"/>: the input is <c>input_ids</c>, tokens (batch, sequence) as Int64; outputs are
-    /// <c>logits</c>, (batch, sequence, vocabulary), and <c>hidden_states</c>.
+    /// <c>logits</c>, (batch, sequence, vocabulary), and <c>hidden_states</c>. Masked language models and text classifiers
+    /// also take <c>attention_mask</c>, one for tokens that count and zero for others, and where they have token types
+    /// <c>token_type_ids</c>; a classifier's <c>logits</c> are (batch, classes).
     /// <see cref="OnnxContent.LogitsWithCache"/> also has <c>past_key_values.0.key</c>, <c>.value</c> and so on for each
     /// layer, (batch, heads, past, head width), of no tokens at first, and gives them back, longer, as
     /// <c>present.0.key</c> …: all sequences are equally long, and no longer than the model's context.

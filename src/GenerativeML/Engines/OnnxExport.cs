@@ -13,7 +13,10 @@ public enum OnnxContent
     /// <summary>Generated rows, of random numbers and conditions.</summary>
     Generate,
 
-    /// <summary>A language model's logits of the token that follows each token of whole sequences.</summary>
+    /// <summary>
+    /// A language model's logits of the token that follows each token of whole sequences; a masked one's of the token that
+    /// stands there; and those of a text classifier's classes.
+    /// </summary>
     Logits,
 
     /// <summary>

@@ -8,24 +8,28 @@ internal static class Attention
 
     /// <summary>
     /// What each query sees of the values: (B, N, C), (B, M, C), (B, M, C) → (B, N, C), in so many heads.
-    /// <paramref name="seen"/> is one for keys that count and zero for others, (B, M); null: all count.
+    /// <paramref name="seen"/> is one for keys that count and zero for others, (B, M); null: all count. Numbers of positions
+    /// that are not known are −1. <paramref name="dropout"/> leaves out some of what each query sees, in training.
     /// </summary>
-    public static T Attend<T>(T query, T key, T value, int heads, int queries, int keys, int width, T? seen = null)
+    public static T Attend<T>(
+        T query, T key, T value, int heads, int queries, int keys, int width, T? seen = null, Func<T, T>? dropout = null)
         where T : struct, ITensor<T> => Attend(
             query, Keys(key, heads, keys, width), Split(value, heads, keys, width), heads, queries, width,
-            seen is { } counts ? Hide(counts, keys) : (T?)null);
+            seen is { } counts ? Hide(counts, keys) : (T?)null, dropout);
 
     /// <summary>
     /// The same of keys and values as <see cref="Keys"/> and <see cref="Split"/> have made them, which many queries, one
     /// after the other, need not make anew; <paramref name="hidden"/> is what <see cref="Hide"/> makes of those that count.
     /// </summary>
-    public static T Attend<T>(T query, T key, T value, int heads, int queries, int width, T? hidden)
+    public static T Attend<T>(
+        T query, T key, T value, int heads, int queries, int width, T? hidden, Func<T, T>? dropout = null)
         where T : struct, ITensor<T>
     {
         T scores = Split(query, heads, queries, width).MatMul(key) * (1 / MathF.Sqrt(width / heads));
         if (hidden is { } less)
             scores += less;
-        return scores.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, queries, width);
+        T shares = dropout is null ? scores.Softmax() : dropout(scores.Softmax());
+        return shares.MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, queries, width);
     }
 
     /// <summary>Keys as queries meet them: (B, M, C) → (B, heads, C / heads, M). −1: as many as there are.</summary>

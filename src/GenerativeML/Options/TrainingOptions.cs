@@ -145,7 +145,7 @@ public enum LearningRateSchedule
 
     /// <summary>
     /// It falls in a straight line to a hundredth of its peak, or of a language model to
-    /// <see cref="LanguageModelOptions.FinalRateShare"/> of it, by default zero.
+    /// <see cref="TextModelOptions.FinalRateShare"/> of it, by default zero.
     /// </summary>
     Linear,
 

@@ -129,6 +129,12 @@ public sealed partial class EstimatorConformance
             BatchSize = 16, LongTexts = LongTexts.Cut, Generation = new() { Beams = 2 }, ScoreColumnName = "Score",
             LogProbabilityColumnName = "LogProbability", AlternativesColumnName = "Alternatives",
         })), input: "Text")],
+        [Case("masked language model", (ml, t) => ml.Generative.MaskedLanguageModel(t.On(new MaskedLanguageModelOptions
+        {
+            Layers = 1, Heads = 2, Width = 16, ContextLength = 20, BatchSize = 32, Dropout = 0.1,
+            PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
+            EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
+        })), input: "Text")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

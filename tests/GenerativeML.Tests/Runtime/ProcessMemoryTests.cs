@@ -51,6 +51,17 @@ public sealed class ProcessMemoryTests
     }
 
     [TestMethod]
+    public void It_is_flat_while_a_masked_language_model_trains()
+    {
+        var codec = new TokenCodec(new ByteTokenizer(), 11, null);
+        MaskedLanguageModelOptions options = new() { Layers = 1, Width = 64, ContextLength = 32, BatchSize = 16, Steps = 200, Dropout = 0.1 };
+        var memory = new ProcessMemory();
+        MaskedLanguageModelTrainer.Train(
+            TinyGpt.Corpus(20_000), new MaskedVocabulary(codec, null), options.Resolve(codec, 0), Watched(memory)).Dispose();
+        memory.AssertFlat();
+    }
+
+    [TestMethod]
     public void It_is_flat_while_an_autoencoder_trains() =>
         AssertFlat(AutoencoderTrainer.Family, new AutoencoderOptions { Epochs = 15, BatchSize = 64, Precision = Precision.Float32 });
 

@@ -144,6 +144,8 @@ internal static class ModelFamilies
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
+        [MaskedLanguageModelTransformer.SavedFamily.Name] = MaskedLanguageModelTransformer.SavedFamily,
+        [TextClassifierTransformer.SavedFamily.Name] = TextClassifierTransformer.SavedFamily,
         [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
         [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),

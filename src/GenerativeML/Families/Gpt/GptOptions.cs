@@ -112,7 +112,7 @@ public sealed record GptOptions : LanguageModelOptions
     internal override GptOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
-        var resolved = (GptOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.015);
+        var resolved = (GptOptions)ResolveLanguage(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.015);
         LanguageModelOptimizer optimizer = Lora is null ? resolved.Optimizer!.Value : LanguageModelOptimizer.AdamW;
         double rate = Lora is not null ? 5e-4
             : given ? 1e-4

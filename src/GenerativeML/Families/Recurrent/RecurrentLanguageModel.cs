@@ -60,7 +60,7 @@ public sealed record RecurrentLanguageModelOptions : LanguageModelOptions
     internal override RecurrentLanguageModelOptions Resolve(TokenCodec codec, int seed)
     {
         bool given = InitialWeights is not null;
-        return (RecurrentLanguageModelOptions)ResolveText(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.05) with
+        return (RecurrentLanguageModelOptions)ResolveLanguage(codec, seed, DefaultBatchSize, DefaultSteps, given, 0.05) with
         {
             LearningRate = LearningRate ?? (given ? 1e-3 : Math.Min(1.28 / Width, 1e-2)),
             WeightDecay = WeightDecay ?? 0.01,

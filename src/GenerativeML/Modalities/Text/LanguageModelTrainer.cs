@@ -1,6 +1,4 @@
-using Microsoft.ML;
 using Microsoft.ML.Runtime;
-using Microsoft.ML.Tokenizers;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -26,7 +24,7 @@ namespace GenerativeML;
 /// higher, the stranger. NaN for a row without a token to score.</description></item>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above
 /// <see cref="LanguageModelTransformer.Threshold"/>, as that of the share
-/// <see cref="LanguageModelOptions.Contamination"/> of rows like
+/// <see cref="TextModelOptions.Contamination"/> of rows like
 /// those of training is.</description></item>
 /// <item><term><c>PValue</c></term><description><see cref="float"/>: the share of ordinary rows that score as high or
 /// higher.</description></item>
@@ -36,12 +34,9 @@ namespace GenerativeML;
 /// states.</description></item>
 /// </list>
 /// </remarks>
-public abstract class LanguageModelTrainer<TTransformer> : GenerativeEstimator<TTransformer>
+public abstract class LanguageModelTrainer<TTransformer> : TextModelTrainer<TTransformer>
     where TTransformer : LanguageModelTransformer
 {
-    // Enough to know a quantile by.
-    private const int MaxHeldRows = 2048;
-
     private readonly LanguageModelOptions _options;
 
     private protected LanguageModelTrainer(IHostEnvironment environment, string name, LanguageModelOptions options)
@@ -57,44 +52,14 @@ public abstract class LanguageModelTrainer<TTransformer> : GenerativeEstimator<T
 
     private protected abstract TTransformer Transformer(TextModel model);
 
-    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) => _options.Outputs(width: 1);
+    private protected sealed override TTransformer Train(TokenCorpus corpus, TokenCodec codec, TrainingContext context) =>
+        Transformer(new TextModel(Train(corpus, codec, context, Sampling(codec, context.Seed)), codec));
 
-    private protected override void CheckInput(SchemaShape inputSchema, string parameter) =>
-        InputColumns.Check(inputSchema, _options.TextColumnName, InputKind.Text, parameter);
+    private protected sealed override void Calibrate(TTransformer trained, IReadOnlyList<string> texts, double share) =>
+        trained.Calibrate(texts, share);
 
-    private protected sealed override TTransformer Train(IDataView input, string parameter, TrainingContext context)
-    {
-        var column = new TextColumn(input, _options.TextColumnName, parameter, _options.CancellationToken);
-        long rows = column.Count();
-        if (_options.Calibrates && rows < CalibrationPlan.MinRows)
-            throw CalibrationPlan.TooFew(rows);
-        TokenCodec codec = TokenCodec.For(Tokenizer(column), _options.VocabularySize, _options.EndOfTextId);
-        List<string> held = [];
-        TokenCorpus corpus = column.Read(
-            codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
-            new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
-        if (_options.Checkpoint is not null)
-        {
-            var vocabulary = new Fingerprint(); // of the text itself: another alphabet can have the same tokens
-            foreach (string text in column.Texts())
-                vocabulary.Add(text);
-            context = context with { Vocabulary = vocabulary.ToString() };
-        }
-        TTransformer trained = Transformer(
-            new TextModel(Train(corpus, codec, context, Sampling(codec, context.Seed)), codec));
-        if (_options.Calibrates)
-            trained.Calibrate(held, _options.Contamination);
-        return trained;
-    }
-
-    // Some twenty rows beyond the threshold tell well where it lies; but most rows are to train.
-    private double HeldShare(long rows)
-    {
-        if (!_options.Calibrates || rows < 2)
-            return 0;
-        const double least = 0.1, most = 0.25;
-        return Math.Clamp(20 / _options.Contamination / rows, least, most);
-    }
+    private protected sealed override TokenCodec Codec(TextColumn column) => TokenCodec.For(
+        Tokenizer(column, ends: !_options.JoinRows), _options.VocabularySize, _options.EndOfTextId);
 
     // What writes samples of text between steps; null where none are asked for.
     private Action<long, Func<TrainedLanguageModel>>? Sampling(TokenCodec codec, int seed)
@@ -115,10 +80,6 @@ public abstract class LanguageModelTrainer<TTransformer> : GenerativeEstimator<T
             samples.Report(new(steps, _options.SamplePrompt + text));
         };
     }
-
-    private Tokenizer Tokenizer(TextColumn column) => _options.Tokenizer ?? LearnedTokenizer.Of(
-        _options.BytePairVocabulary is null && _options.JoinRows ? column.Texts().Append(_options.RowSeparator) : column.Texts(),
-        _options.BytePairVocabulary, _options.UnknownCharacters, endOfText: !_options.JoinRows, _options.CancellationToken);
 }
 
 /// <summary>Trains networks of tokens.</summary>
@@ -128,10 +89,10 @@ internal static class LanguageModelFit
     /// Trains a network, from new weights or <paramref name="given"/> ones, by options that are decided, each step in so
     /// many parts; <paramref name="model"/> makes a model of all its tensors.
     /// </summary>
-    public static TrainedLanguageModel Run(
-        LanguageNetwork network, HostWeights? given, TrainingData data, LanguageModelOptions options,
+    public static TModel Run<TModel>(
+        TokenNetwork network, HostWeights? given, TrainingData data, TextModelOptions options,
         TrainingContext context, torch.Device device, bool bfloat16, int parts,
-        Func<HostWeights, TrainedLanguageModel> model, Action<long, Func<TrainedLanguageModel>>? afterStep)
+        Func<HostWeights, TModel> model, Action<long, Func<TModel>>? afterStep = null)
     {
         long perEpoch = data.BatchesPerEpoch(options.BatchSize!.Value);
         long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
@@ -150,7 +111,7 @@ internal static class LanguageModelFit
     }
 
     // New weights, or given ones; by itself, so that nothing else holds on to them while the network is trained.
-    private static Action<HostWeights> Initial(LanguageNetwork network, HostWeights? given, TrainingContext context)
+    private static Action<HostWeights> Initial(TokenNetwork network, HostWeights? given, TrainingContext context)
     {
         return weights =>
         {

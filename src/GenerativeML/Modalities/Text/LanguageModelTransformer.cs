@@ -138,13 +138,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
     }
 
     /// <summary>Tells p-values by texts that were not trained on, and sets the threshold to what a share of them exceeds.</summary>
-    internal void Calibrate(IReadOnlyList<string> texts, double share)
-    {
-        float[] scores = new float[texts.Count];
-        _text.Score([.. texts.Select(_text.Codec.Encode)], scores, default);
-        _text.Calibration = new(scores);
-        Threshold = _text.Calibration.Threshold(share);
-    }
+    internal void Calibrate(IReadOnlyList<string> texts, double share) => _text.Calibrate(texts, share);
 
     /// <summary>The number of weights.</summary>
     public long ParameterCount => Model.Network.ParameterCount;

@@ -2,28 +2,17 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>
-/// A network of tokens, without weights: it makes hidden states of tokens, one after the other, and of each the logits
-/// of the token that follows.
-/// </summary>
-internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
+/// <summary>A network of tokens, without weights, and how its weights begin and move.</summary>
+internal abstract class TokenNetwork(TextModelOptions options) : Network
 {
     /// <summary>The most elements of a tensor: a span of bytes must be able to hold it.</summary>
     protected const long MaxElements = int.MaxValue / sizeof(float);
 
-    // 64 MB of logits at a time: with GPT-2's vocabulary, 333 tokens.
-    private const long MaxLogits = 1 << 24;
-
     // AdamW's second moment follows faster than usual, for short runs.
     private static readonly AdamSettings s_adam = new(0.9, 0.99);
 
-    public abstract LanguageModelOptions Options { get; }
-
     /// <summary>The name in saved models.</summary>
     public abstract string Family { get; }
-
-    /// <summary>Tokens that there are, V.</summary>
-    public int VocabularySize { get; } = options.VocabularySize!.Value;
 
     /// <summary>The tensors of a trained model, in the order of the computation.</summary>
     public abstract IReadOnlyList<TensorSpec> Tensors { get; }
@@ -32,6 +21,36 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
 
     /// <summary>Features of a final hidden state, C.</summary>
     public abstract int Width { get; }
+
+    /// <summary>Draws the values that training begins with; what it leaves has those that it was declared with.</summary>
+    public abstract void Initialize(HostWeights weights, ulong seed);
+
+    /// <summary>AdamW, or Muon for matrices, which counts its rate in shares of AdamW's.</summary>
+    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
+    {
+        MuonSettings? muon = options.Optimizer == LanguageModelOptimizer.Muon
+            ? new([.. MuonMatrices(layers)], options.MatrixLearningRate!.Value / options.LearningRate!.Value)
+            : null;
+        return [new UpdateRule(Family, layers.Parameters(), Adam: s_adam, Muon: muon)];
+    }
+
+    /// <summary>The matrices that Muon moves.</summary>
+    protected abstract IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers);
+}
+
+/// <summary>
+/// A network of tokens, without weights: it makes hidden states of tokens, one after the other, and of each the logits
+/// of the token that follows.
+/// </summary>
+internal abstract class LanguageNetwork(LanguageModelOptions options) : TokenNetwork(options)
+{
+    // 64 MB of logits at a time: with GPT-2's vocabulary, 333 tokens.
+    private const long MaxLogits = 1 << 24;
+
+    public abstract LanguageModelOptions Options { get; }
+
+    /// <summary>Tokens that there are, V.</summary>
+    public int VocabularySize { get; } = options.VocabularySize!.Value;
 
     /// <summary>The most tokens that are looked at together; without end where a state carries what was.</summary>
     public virtual int ContextLength => int.MaxValue;
@@ -48,18 +67,6 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     /// <summary>How many numbers are kept of a sequence of so many tokens to go on with it.</summary>
     public abstract long CacheNumbers(int tokens);
 
-    /// <summary>Draws the values that training begins with; what it leaves has those that it was declared with.</summary>
-    public abstract void Initialize(HostWeights weights, ulong seed);
-
-    /// <summary>AdamW, or Muon for matrices, which counts its rate in shares of AdamW's.</summary>
-    public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
-    {
-        MuonSettings? muon = Options.Optimizer == LanguageModelOptimizer.Muon
-            ? new([.. MuonMatrices(layers)], Options.MatrixLearningRate!.Value / Options.LearningRate!.Value)
-            : null;
-        return [new UpdateRule(Family, layers.Parameters(), Adam: s_adam, Muon: muon)];
-    }
-
     /// <summary>Tokens and their positions → final hidden states, (…) → (…, C).</summary>
     public abstract T Hidden<T>(Scope<T> w, T tokens, T positions)
         where T : struct, ITensor<T>;
@@ -73,9 +80,6 @@ internal abstract class LanguageNetwork(LanguageModelOptions options) : Network
     /// tokens' positions.
     /// </summary>
     public abstract OnnxTensor AddPast(OnnxExport graph, OnnxTensor tokens, bool cached);
-
-    /// <summary>The matrices that Muon moves.</summary>
-    protected abstract IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers);
 
     /// <summary>
     /// The mean cross-entropy of hidden states' logits, (B, T, C), against the tokens that follow, (B, T), in nats. Logits

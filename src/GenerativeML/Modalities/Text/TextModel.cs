@@ -6,34 +6,18 @@ namespace GenerativeML;
 /// A model of tokens with its tokenizer: continues and scores texts as <see cref="LanguageModelTransformer"/> says, and knows
 /// which output goes to which column. Safe to use from several threads.
 /// </summary>
-internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : IBatchModel
+internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec)
+    : TextBatchModel(model.Network.Options, codec, model.Width)
 {
     private readonly LanguageModelOptions _options = model.Network.Options;
 
-    /// <summary>Rows with a higher score are predicted to be anomalies.</summary>
-    public float Threshold { get; set; } = float.PositiveInfinity;
-
-    /// <summary>What p-values are told by; null where there is no column of them.</summary>
-    public CalibrationScores? Calibration { get; set; }
-
     public TrainedLanguageModel Model => model;
-
-    public TokenCodec Codec => codec;
-
-    public IReadOnlyList<RowField> Inputs { get; } =
-        [new RowField(model.Network.Options.TextColumnName, FieldKind.Text, Width: 1)];
-
-    public IReadOnlyList<OutputColumn> Outputs { get; } = model.Network.Options.Outputs(model.Width);
-
-    public int BatchSize => 64;
-
-    public NonFiniteReplacement? Replacement => null;
 
     /// <summary>
     /// The mean of −log p over texts' tokens. Where the vocabulary has a token between documents, a text is the
     /// beginning of one, and its first token counts too. NaN for a text without a token that counts.
     /// </summary>
-    public void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) =>
+    public override void Score(int[][] texts, Memory<float> scores, Memory<float> embeddings) =>
         model.Evaluate(WithStart(texts), scores, embeddings);
 
     /// <summary>
@@ -42,48 +26,18 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
     /// </summary>
     public TokenExpectation[][] Inspect(int[][] texts) => model.Inspect(WithStart(texts));
 
-    public void Run(RowBlock inputs, int rows, OutputBlock outputs)
+    protected override void Continue(int[][] texts, OutputBlock outputs, Func<string?, int> wanted)
     {
-        int[][] texts = [.. inputs.Texts(0)[..rows].ToArray().Select((text, row) => EncodeRow(text, row, Inputs[0].Name))];
-        int label = Wanted(_options.PredictedLabelColumnName), score = Wanted(_options.ScoreColumnName);
-        int perplexity = Wanted(_options.PerplexityColumnName), text = Wanted(_options.GeneratedTextColumnName);
-        int embedding = Wanted(_options.EmbeddingColumnName), pValue = Wanted(_options.PValueColumnName);
-        float[] scores = new float[Math.Max(Math.Max(label, pValue), Math.Max(score, perplexity)) >= 0 ? rows : 0];
-        float[] embeddings = new float[embedding >= 0 ? rows * model.Width : 0];
-        if (scores.Length + embeddings.Length > 0)
-            Score(texts, scores, embeddings);
-        if (score >= 0)
-            scores.CopyTo(outputs.Singles(score));
-        if (embedding >= 0)
-            embeddings.CopyTo(outputs.Singles(embedding));
-        for (int row = 0; row < scores.Length; row++)
-        {
-            if (perplexity >= 0)
-                outputs.Singles(perplexity)[row] = MathF.Exp(scores[row]);
-            if (pValue >= 0)
-                outputs.Singles(pValue)[row] = Calibration!.PValue(scores[row]);
-            if (label >= 0)
-                outputs.Booleans(label)[row] = !(scores[row] <= Threshold); // a score of NaN is strange, too
-        }
-        if (text >= 0)
+        if (wanted(_options.GeneratedTextColumnName) is >= 0 and int text)
             Generate(texts, outputs.Texts(text));
-
-        // The number of an output; −1 where there is none of that name, or nobody wants it.
-        int Wanted(string? name)
-        {
-            int column = Outputs.Count - 1;
-            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
-                column--;
-            return column;
-        }
     }
 
-    public void Dispose() => model.Dispose();
+    public override void Dispose() => model.Dispose();
 
     // The texts that follow on rows'. Without a token to begin from, nothing follows on nothing.
     private void Generate(int[][] prompts, Span<string> texts)
     {
-        int[] start = codec.EndOfText is int token ? [token] : [];
+        int[] start = Codec.EndOfText is int token ? [token] : [];
         int[] rows = [.. Enumerable.Range(0, prompts.Length).Where(row => prompts[row].Length + start.Length > 0)];
         GeneratedText[] generated = Generate(
             [.. rows.Select(row => prompts[row].Length > 0 ? prompts[row] : start)], _options.Generation, default);
@@ -99,7 +53,7 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
         (TextInProgress Text, StringBuilder Whole, List<GeneratedToken> Tokens)[] runs =
         [
             .. prompts.Select(p => (
-                new TextInProgress(codec.Tokenizer, p, generation.StopStrings), new StringBuilder(),
+                new TextInProgress(Codec.Tokenizer, p, generation.StopStrings), new StringBuilder(),
                 new List<GeneratedToken>())),
         ];
         FinishReason[] reasons = model.Generate(
@@ -127,7 +81,7 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
     {
         generation ??= new GenerationOptions();
         generation.Validate();
-        return codec.EndOfText is int end
+        return Codec.EndOfText is int end
             ? generation with { StopTokens = [.. generation.StopTokens, end] }
             : generation;
     }
@@ -136,10 +90,10 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
     public int[] Encode(string prompt)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        int[] tokens = codec.Encode(prompt);
+        int[] tokens = Codec.Encode(prompt);
         if (tokens.Length > 0)
             return tokens;
-        return codec.EndOfText is int start
+        return Codec.EndOfText is int start
             ? [start]
             : throw new ArgumentException(
                 "The prompt is empty, and the tokenizer has no token for the beginning of a document to start from.",
@@ -147,19 +101,5 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec) : 
     }
 
     private int[][] WithStart(int[][] texts) =>
-        codec.EndOfText is int start ? [.. texts.Select(text => (int[])[start, .. text])] : texts;
-
-    /// <summary>The tokens of a row of a batch.</summary>
-    /// <exception cref="RowException">The text has characters that the vocabulary cannot express.</exception>
-    public int[] EncodeRow(string text, int row, string column)
-    {
-        try
-        {
-            return codec.Encode(text);
-        }
-        catch (InvalidOperationException unknown)
-        {
-            throw new RowException(row, column, unknown);
-        }
-    }
+        Codec.EndOfText is int start ? [.. texts.Select(text => (int[])[start, .. text])] : texts;
 }

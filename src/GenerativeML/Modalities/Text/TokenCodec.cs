@@ -44,6 +44,20 @@ internal sealed record TokenCodec(Tokenizer Tokenizer, int VocabularySize, int? 
         }
         return tokens;
     }
+
+    /// <summary>The tokens of a row of a batch.</summary>
+    /// <exception cref="RowException">The text has characters that the vocabulary cannot express.</exception>
+    public int[] EncodeRow(string text, int row, string column)
+    {
+        try
+        {
+            return Encode(text);
+        }
+        catch (InvalidOperationException unknown)
+        {
+            throw new RowException(row, column, unknown);
+        }
+    }
 }
 
 /// <summary>

@@ -67,6 +67,22 @@ internal sealed class TokenCorpus(int vocabularySize, long budgetBytes = long.Ma
         }
     }
 
+    /// <summary>A hash of all tokens and of where documents start.</summary>
+    public string Fingerprint()
+    {
+        var fingerprint = new Fingerprint();
+        long[] part = new long[4096];
+        for (long start = 0; start < Count; start += part.Length)
+        {
+            Span<long> tokens = part.AsSpan(0, (int)Math.Min(part.Length, Count - start));
+            CopyTo(start, tokens);
+            fingerprint.Add(tokens);
+        }
+        foreach (long start in Starts)
+            fingerprint.Add((ulong)start);
+        return fingerprint.ToString();
+    }
+
     private void AddPage()
     {
         long bytes = (_pages.Count + 1L) * PageLength * (_narrow ? sizeof(ushort) : sizeof(int));
@@ -181,23 +197,7 @@ internal abstract class TokenData : TrainingData
         ValidationRows = held > 0 ? (held - 1 + length - 1) / length : 0;
     }
 
-    public override IReadOnlyList<string> Fingerprints
-    {
-        get
-        {
-            var fingerprint = new Fingerprint();
-            long[] part = new long[4096];
-            for (long start = 0; start < Corpus.Count; start += part.Length)
-            {
-                Span<long> tokens = part.AsSpan(0, (int)Math.Min(part.Length, Corpus.Count - start));
-                Corpus.CopyTo(start, tokens);
-                fingerprint.Add(tokens);
-            }
-            foreach (long start in Corpus.Starts)
-                fingerprint.Add((ulong)start);
-            return [fingerprint.ToString()];
-        }
-    }
+    public override IReadOnlyList<string> Fingerprints => [Corpus.Fingerprint()];
 
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {

@@ -1,0 +1,193 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace GenerativeML.Benchmarks;
+
+/// <summary>
+/// <c>bert</c>: a masked character model of plays: how often it tells hidden characters of the text's last tenth, beside
+/// counts of neighbours under the same masks; and how well its embeddings, frozen, tell who speaks, beside counts of
+/// characters.
+/// </summary>
+internal static class BertBenchmark
+{
+    private const double TrainingShare = 0.9, MaskShare = 0.15, TestShare = 0.25;
+    private const int Speakers = 10;
+    private const ulong MaskSeed = 1, SplitSeed = 2;
+
+    private static readonly float[] s_regularisations = [1, 10, 100, 1000];
+
+    /// <summary>The command and its options.</summary>
+    public static Command Command()
+    {
+        Option<FileInfo> data = new("--data") { Description = "Plays in UTF-8: a speaker, a colon, a speech, an empty line.", Required = true };
+        Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 1 };
+        Option<string?> options = new("--options") { Description = "Changes of the trainer's options, as JSON." };
+        Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
+        Command command = new("bert", "Masked accuracy and embeddings of a masked character model of plays.")
+        {
+            data, seeds, options, json,
+        };
+        command.SetAction((parsed, cancellation) => Task.FromResult(Run(
+            parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)),
+            ChosenOptions.Read<MaskedLanguageModelOptions>(parsed.GetValue(options)), parsed.GetValue(json), cancellation)));
+        return command;
+    }
+
+    private static int Run(
+        FileInfo file, int seeds, MaskedLanguageModelOptions chosen, FileInfo? json, CancellationToken cancellation)
+    {
+        if (!file.Exists)
+        {
+            Console.Error.WriteLine($"There is no file {file.FullName}.");
+            return 2;
+        }
+        string text = File.ReadAllText(file.FullName);
+        string last = text[(int)(text.Length * TrainingShare)..];
+        (Speech[] train, Speech[] test) = Speeches(text);
+        // No model sees the speeches that it is judged by, nor the last tenth.
+        string seen = text[..^last.Length];
+        foreach (Speech speech in test)
+            seen = seen.Replace(speech.Whole, "", StringComparison.Ordinal);
+        MaskedLanguageModelOptions options = chosen with
+        {
+            // The characters of the whole text, as the protocol's figures have them.
+            Tokenizer = new CharacterTokenizer(text, UnknownCharacters.Error),
+            JoinRows = true,
+            RowSeparator = "",
+            EmbeddingColumnName = "Features",
+            CancellationToken = cancellation,
+        };
+        Console.WriteLine(
+            $"{file.Name}: {seen.Length} characters to train on; {options.Layers} x {options.Width}, context "
+            + $"{options.ContextLength}; {train.Length} speeches of {Speakers} speakers to train on, {test.Length} to test");
+
+        int window = options.ContextLength - 2;
+        var counts = new NeighbourCounts(seen);
+        double neighbours = Accuracy(last, window, (masked, places) => [.. places.Select(i => counts.Best(At(masked, i - 1), At(masked, i + 1)))]);
+        double majority = test.Count(s => s.Speaker == train.GroupBy(t => t.Speaker).MaxBy(g => g.Count())!.Key) / (double)test.Length;
+        double bag = Judge(new MLContext(0), null, train, test, seen);
+        Console.WriteLine($"counts of neighbours: masked accuracy {neighbours:P2}; speakers by counts of characters {bag:P2}, the most frequent one {majority:P2}");
+        var runs = new List<(double Accuracy, double Speaker, double Seconds)>();
+        for (int seed = 0; seed < seeds; seed++)
+        {
+            var ml = new MLContext(seed);
+            var clock = Stopwatch.StartNew();
+            using MaskedLanguageModelTransformer model = ml.Generative.MaskedLanguageModel(options)
+                .Fit(ml.Data.LoadFromEnumerable([new Speech { Text = seen }]));
+            double seconds = clock.Elapsed.TotalSeconds;
+            double accuracy = Accuracy(last, window, (masked, _) =>
+            [
+                .. model.FillMask(string.Concat(masked.Select(c => c is char known ? known.ToString() : MaskedLanguageModelTransformer.MaskToken)), 1)
+                    .Select(best => best[0].Token[0]),
+            ]);
+            runs.Add((accuracy, Judge(ml, model, train, test, seen), seconds));
+            Console.WriteLine(
+                $"seed {seed}: masked accuracy {accuracy:P2}, speakers by embeddings {runs[^1].Speaker:P2}, {seconds:F0} s of "
+                + $"training, {clock.Elapsed.TotalSeconds:F0} s in all");
+        }
+        if (json is not null)
+        {
+            var result = new
+            {
+                text = file.Name,
+                masked_accuracy = runs.Average(r => r.Accuracy),
+                neighbours_masked_accuracy = neighbours,
+                speaker_accuracy = runs.Average(r => r.Speaker),
+                bag_speaker_accuracy = bag,
+                majority_speaker_accuracy = majority,
+                train_seconds = runs.Average(r => r.Seconds),
+                seeds,
+            };
+            File.WriteAllText(json.FullName, JsonSerializer.Serialize(result) + "\n");
+        }
+        return 0;
+
+        static char? At(char?[] masked, int place) => (uint)place < (uint)masked.Length ? masked[place] : null;
+    }
+
+    // The share of hidden characters that are told, over windows of a text; what tells them sees null in their place.
+    private static double Accuracy(string text, int window, Func<char?[], int[], char[]> tell)
+    {
+        var random = new SplitMix64(MaskSeed);
+        int hidden = 0, told = 0;
+        for (int start = 0; start + window <= text.Length; start += window)
+        {
+            string part = text.Substring(start, window);
+            bool[] masks = new bool[window];
+            for (int i = 0; i < window; i++)
+                masks[i] = random.NextDouble() < MaskShare;
+            int[] places = [.. Enumerable.Range(0, window).Where(i => masks[i])];
+            if (places.Length == 0)
+                continue;
+            char[] answers = tell([.. part.Select((c, i) => masks[i] ? (char?)null : c)], places);
+            hidden += places.Length;
+            told += places.Zip(answers).Count(pair => part[pair.First] == pair.Second);
+        }
+        return told / (double)hidden;
+    }
+
+    // The speeches of the most frequent speakers, some of each to test by.
+    private static (Speech[] Train, Speech[] Test) Speeches(string text)
+    {
+        Speech[] all =
+        [
+            .. Regex.Matches(text, @"(?:\A|(?<=\n\n))([A-Z][^\n:]*):\n(.*?)(?=\n\n|\z)", RegexOptions.Singleline)
+                .Select(m => new Speech { Speaker = m.Groups[1].Value, Text = m.Groups[2].Value, Whole = m.Value }),
+        ];
+        string[] frequent = [.. all.GroupBy(s => s.Speaker).OrderByDescending(g => g.Count()).ThenBy(g => g.Key).Take(Speakers).Select(g => g.Key)];
+        var random = new SplitMix64(SplitSeed);
+        List<Speech> train = [], test = [];
+        foreach (Speech speech in all.Where(s => frequent.Contains(s.Speaker)).DistinctBy(s => s.Whole))
+            (random.NextDouble() < TestShare ? test : train).Add(speech);
+        return ([.. train], [.. test]);
+    }
+
+    // The accuracy of a logistic regression over embeddings, or counts of characters; how strongly it is regularised,
+    // parts of the training speeches tell.
+    private static double Judge(MLContext ml, MaskedLanguageModelTransformer? model, Speech[] train, Speech[] test, string text)
+    {
+        char[] characters = [.. text.Distinct().Order()];
+        ml = new MLContext(0);
+        IDataView Features(Speech[] speeches) => model is not null
+            ? ml.Data.Cache(model.Transform(ml.Data.LoadFromEnumerable(speeches)))
+            : ml.Data.LoadFromEnumerable(
+                speeches.Select(s => new Counted { Speaker = s.Speaker, Features = [.. characters.Select(c => (float)s.Text.Count(c.Equals))] }).ToArray(),
+                Schema(characters.Length));
+        IEstimator<ITransformer> Pipeline(float weight) => ml.Transforms.Conversion.MapValueToKey("Label", nameof(Speech.Speaker))
+            .Append(ml.Transforms.NormalizeMeanVariance("Features"))
+            .Append(ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy(
+                new() { NumberOfThreads = 1, L1Regularization = 0, L2Regularization = weight }));
+        (IDataView known, IDataView asked) = (Features(train), Features(test));
+        float best = s_regularisations.MaxBy(weight => ml.MulticlassClassification
+            .CrossValidate(known, Pipeline(weight), numberOfFolds: 5).Average(fold => fold.Metrics.MicroAccuracy));
+        return ml.MulticlassClassification.Evaluate(Pipeline(best).Fit(known).Transform(asked)).MicroAccuracy;
+    }
+
+    private static SchemaDefinition Schema(int width)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(Counted));
+        schema[nameof(Counted.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, width);
+        return schema;
+    }
+
+    private sealed class Speech
+    {
+        public string Speaker { get; set; } = "";
+
+        public string Text { get; set; } = "";
+
+        /// <summary>The speech with its speaker, as it stands in the play.</summary>
+        public string Whole { get; set; } = "";
+    }
+
+    private sealed class Counted
+    {
+        public string Speaker { get; set; } = "";
+
+        public float[] Features { get; set; } = [];
+    }
+}

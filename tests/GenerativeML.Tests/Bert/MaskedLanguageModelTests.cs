@@ -1,0 +1,357 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+using GenerativeML.Tests.Conformance;
+
+namespace GenerativeML.Tests.Bert;
+
+[TestClass]
+public sealed class MaskedLanguageModelTests
+{
+    private static readonly Lazy<MaskedLanguageModelTransformer> s_pattern = new(() => new MLContext(1).Generative
+        .MaskedLanguageModel(Small() with
+        {
+            Width = 32, Steps = 350, ScoreColumnName = "Score", PerplexityColumnName = "Perplexity", EmbeddingColumnName = "Embedding",
+        })
+        .Fit(Texts([.. Enumerable.Range(0, 40).Select(i => string.Concat(Enumerable.Repeat("abcd", 4))[(i % 4)..])])));
+
+    private readonly MLContext _ml = new(seed: 1);
+
+    [TestMethod]
+    public void A_share_is_hidden_and_of_it_four_fifths_are_masks_a_tenth_random_and_a_tenth_as_it_was()
+    {
+        MaskedVocabulary vocabulary = Characters("abcdefghij");
+        var random = new SplitMix64(3);
+        int tokens = 0, chosen = 0, masks = 0, others = 0, same = 0;
+        int[] text = new int[62], places = new int[62];
+        for (int tries = 0; tries < 4000; tries++)
+        {
+            for (int i = 0; i < text.Length; i++)
+                text[i] = random.Next(10);
+            foreach (int place in MaskedTokens.Chosen(vocabulary, text, 0.15, wholeWords: false, ref random))
+            {
+                chosen++;
+                places[place]++;
+                int seen = MaskedTokens.Hidden(vocabulary, text[place], ref random);
+                Assert.IsTrue(seen == vocabulary.Mask || vocabulary.IsOrdinary(seen));
+                if (seen == vocabulary.Mask)
+                    masks++;
+                else if (seen == text[place])
+                    same++;
+                else
+                    others++;
+            }
+            tokens += text.Length;
+        }
+        Assert.AreEqual(0.15, chosen / (double)tokens, 0.003);
+        Assert.AreEqual(0.8, masks / (double)chosen, 0.01);
+        // A random token of eleven, U+FFFD among them, is by chance the same.
+        Assert.AreEqual(0.1 * 10 / 11, others / (double)chosen, 0.006);
+        Assert.AreEqual(0.1 + 0.1 / 11, same / (double)chosen, 0.006);
+        foreach (int often in places)
+            Assert.AreEqual(chosen / 62.0, often, 0.2 * chosen / 62);
+        // Of a short text at least one, and never more than it has.
+        foreach (int length in (int[])[1, 2, 3])
+            Assert.HasCount(1, MaskedTokens.Chosen(vocabulary, text.AsSpan(0, length), 0.01, wholeWords: false, ref random));
+        Assert.HasCount(3, MaskedTokens.Chosen(vocabulary, text.AsSpan(0, 3), 0.999999, wholeWords: false, ref random).Distinct().ToArray());
+    }
+
+    [TestMethod]
+    public void Whole_words_are_hidden_together_and_the_share_stays()
+    {
+        MaskedVocabulary characters = Characters("abcdefgh ,.");
+        int[] text = characters.Codec.Encode("ab cde, fgha. bc d efg habc de fgh a bcde fgh abc");
+        var random = new SplitMix64(5);
+        int chosen = 0;
+        const int Tries = 4000;
+        for (int tries = 0; tries < Tries; tries++)
+        {
+            HashSet<int> places = [.. MaskedTokens.Chosen(characters, text, 0.15, wholeWords: true, ref random)];
+            chosen += places.Count;
+            for (int i = 1; i < text.Length; i++)
+            {
+                if (characters.GoesOn(text[i - 1], text[i]))
+                    Assert.AreEqual(places.Contains(i - 1), places.Contains(i));
+            }
+        }
+        Assert.AreEqual(0.15, chosen / (double)(Tries * text.Length), 0.01);
+
+        MaskedVocabulary pieces = TinyBert.Vocabulary();
+        int[] words = [11, 13, 12, 5, 6, 10, 14, 11, 12];
+        for (int tries = 0; tries < 200; tries++)
+        {
+            HashSet<int> places = [.. MaskedTokens.Chosen(pieces, words, 0.3, wholeWords: true, ref random)];
+            Assert.AreEqual(places.Contains(0), places.Contains(1) && places.Contains(2));
+            Assert.AreEqual(places.Contains(4), places.Contains(5));
+            Assert.AreEqual(places.Contains(7), places.Contains(8));
+        }
+    }
+
+    [TestMethod]
+    public void Windows_hold_all_of_each_document_and_are_drawn_from_everywhere()
+    {
+        var corpus = new TokenCorpus(100);
+        foreach (int length in (int[])[3, 25, 1, 10])
+        {
+            corpus.StartDocument();
+            corpus.Add(new int[length]);
+        }
+        var windows = new DocumentWindows(corpus, 10, 0, 37);
+        CollectionAssert.AreEqual(
+            new (long, int)[] { (0, 3), (3, 10), (13, 10), (23, 5), (28, 1), (29, 8) },
+            Enumerable.Range(0, (int)windows.Count).Select(i => windows.Next(i)).ToArray());
+        var held = new DocumentWindows(corpus, 10, 37, 39);
+        CollectionAssert.AreEqual(new (long, int)[] { (37, 2) }, new[] { held.Next(0) });
+        var random = new SplitMix64(1);
+        int[] seen = new int[39];
+        for (int i = 0; i < 6000; i++)
+        {
+            (long start, int length) = windows.Draw(ref random);
+            for (int at = 0; at < length; at++)
+                seen[start + at]++;
+            Assert.IsTrue(start + length <= 3 || (start >= 3 && start + length <= 28) || (start == 28 && length == 1) || (start == 29 && length == 8));
+        }
+        Assert.IsTrue(seen[..37].All(n => n > 500), "every token is in some windows");
+        Assert.AreEqual(1000, seen[0], 120);
+        Assert.AreEqual(1000, seen[28], 120);
+    }
+
+    [TestMethod]
+    public void Batches_hide_what_they_ask_for_and_are_the_same_for_the_same_step()
+    {
+        MaskedVocabulary vocabulary = Characters("abcdefghij");
+        var corpus = new TokenCorpus(vocabulary.Codec.VocabularySize);
+        var random = new SplitMix64(1);
+        for (int document = 0; document < 50; document++)
+        {
+            corpus.StartDocument();
+            for (int i = random.Next(30); i >= 0; i--)
+                corpus.Add([random.Next(10)]);
+        }
+        using var data = new MaskedTokens(corpus, vocabulary, Small() with { ContextLength = 20, ValidationFraction = 0.2 }, 4, torch.CPU);
+        (long[] tokens, float[] seen, long[] places, long[] targets) = First(data);
+        (long[] again, _, _, _) = First(data);
+        CollectionAssert.AreEqual(tokens, again);
+        int length = tokens.Length / 8;
+        Assert.IsLessThanOrEqualTo(20, length);
+        for (int i = 0; i < tokens.Length; i++)
+            Assert.AreEqual(tokens[i] == vocabulary.Padding ? 0f : 1f, seen[i]);
+        for (int row = 0; row < 8; row++)
+        {
+            Assert.AreEqual(vocabulary.Class, (int)tokens[row * length]);
+            Assert.IsTrue(places.Any(place => place / length == row), "each row has something to tell");
+        }
+        foreach ((long place, long target) in places.Zip(targets))
+        {
+            Assert.IsTrue(vocabulary.IsOrdinary((int)target));
+            Assert.AreEqual(1f, seen[place]);
+        }
+        // What is validated is hidden alike each time.
+        long[] First2() => [.. data.Validation(4).Select(b => b[0].data<long>().ToArray()).SelectMany(t => t)];
+        CollectionAssert.AreEqual(First2(), First2());
+
+        static (long[], float[], long[], long[]) First(MaskedTokens data)
+        {
+            foreach (Batch batch in data.Epoch(1, 8, 2, default))
+                return ([.. batch[0].data<long>()], [.. batch[1].data<float>()], [.. batch[2].data<long>()], [.. batch[3].data<long>()]);
+            throw new InvalidOperationException();
+        }
+    }
+
+    [TestMethod]
+    public void A_pattern_is_filled_in_from_both_sides()
+    {
+        IReadOnlyList<IReadOnlyList<MaskFilling>> filled = s_pattern.Value.FillMask("ab[MASK]dab[MASK]dabc[MASK]", topK: 2);
+        CollectionAssert.AreEqual(new[] { "c", "c", "d" }, filled.Select(f => f[0].Token).ToArray());
+        foreach (IReadOnlyList<MaskFilling> fillings in filled)
+        {
+            Assert.HasCount(2, fillings);
+            Assert.IsGreaterThan(0.8f, fillings[0].Probability);
+        }
+        Assert.AreEqual("a", s_pattern.Value.FillMask("[MASK]bcd")[0][0].Token); // by what follows alone
+        float sum = s_pattern.Value.FillMask("[MASK]bcd", topK: 1000)[0].Sum(f => f.Probability);
+        Assert.AreEqual(1, sum, 1e-5);
+    }
+
+    [TestMethod]
+    public void A_pseudo_perplexity_is_what_filling_in_each_token_in_turn_gives()
+    {
+        MaskedLanguageModelTransformer model = s_pattern.Value;
+        // The second one is longer than the window of 18: a token's window is around it.
+        foreach (string text in (string[])["abcdacd", "bcdabcdabbdabcdaacdabcdabcdabcd"])
+        {
+            double sum = 0;
+            for (int i = 0; i < text.Length; i++)
+            {
+                int first = Math.Clamp(i - 9, 0, Math.Max(0, text.Length - 18));
+                string window = text[..i] + MaskedLanguageModelTransformer.MaskToken + text[(i + 1)..];
+                window = window.Substring(first, Math.Min(18, text.Length) + MaskedLanguageModelTransformer.MaskToken.Length - 1);
+                sum += Math.Log(model.FillMask(window, 1000)[0].Single(f => f.Token == text[i].ToString()).Probability);
+            }
+            Assert.AreEqual(sum, model.PseudoLogLikelihood(text), 1e-3 * Math.Abs(sum));
+            IDataView scored = model.Transform(Texts(text));
+            float score = scored.GetColumn<float>("Score").Single();
+            Assert.AreEqual(-sum / text.Length, score, 1e-3 * Math.Abs(sum));
+            Assert.AreEqual(MathF.Exp(score), scored.GetColumn<float>("Perplexity").Single());
+        }
+        Assert.AreEqual(0, model.PseudoLogLikelihood(""));
+    }
+
+    [TestMethod]
+    public void Rows_are_alike_alone_in_company_and_loaded_by_either_engine()
+    {
+        MaskedLanguageModelTransformer model = s_pattern.Value;
+        string[] texts = ["abcd", "", "a", "zzz", "dcba", .. Enumerable.Range(0, 70).Select(i => string.Concat(Enumerable.Repeat("abd", i % 20)))];
+        string[] together = ViewRows.Read(model.Transform(Texts(texts)));
+        CollectionAssert.AreEqual(texts.Select(text => ViewRows.Read(model.Transform(Texts(text)))[0]).ToArray(), together);
+        using var saved = new MemoryStream();
+        _ml.Model.Save(model, null, saved);
+        using (NativeParts.Pretend(null, new DllNotFoundException("libtorch")))
+        {
+            using var loaded = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+            CollectionAssert.AreEqual(together, ViewRows.Read(loaded.Transform(Texts(texts))));
+            Assert.AreEqual("c", loaded.FillMask("ab[MASK]d")[0][0].Token);
+        }
+        using (NativeParts.Pretend(new DllNotFoundException("onnxruntime"), null))
+        {
+            using var loaded = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+            foreach (string column in (string[])["Score", "Embedding"])
+            {
+                OnnxFiles.AssertClose(
+                    OnnxFiles.Column(model.Transform(Texts(texts)), column), OnnxFiles.Column(loaded.Transform(Texts(texts)), column), column);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Scores_of_empty_texts_are_no_numbers_and_their_embeddings_are()
+    {
+        IDataView scored = s_pattern.Value.Transform(Texts("", "a"));
+        CollectionAssert.AreEqual(new[] { true, false }, scored.GetColumn<float>("Score").Select(float.IsNaN).ToArray());
+        Assert.IsTrue(scored.GetColumn<float[]>("Embedding").SelectMany(e => e).All(float.IsFinite));
+        Assert.AreEqual(32, s_pattern.Value.Width);
+    }
+
+    [TestMethod]
+    public void What_cannot_be_filled_in_is_refused()
+    {
+        MaskedLanguageModelTransformer model = s_pattern.Value;
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.FillMask("abcd")).Message, "[MASK]");
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.FillMask(new string('a', 40) + "[MASK]")).Message, "41 tokens");
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.FillMask("[MASK]", 0));
+        Assert.Throws<ArgumentNullException>(() => model.FillMask(null!));
+        using MaskedLanguageModelTransformer strict = _ml.Generative.MaskedLanguageModel(
+            Small() with { Steps = 1, UnknownCharacters = UnknownCharacters.Error, ScoreColumnName = "Score" }).Fit(Texts("abc"));
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => strict.FillMask("x[MASK]")).Message, "'x'");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => strict.Transform(Texts("a", "ax")).GetColumn<float>("Score").ToArray()).ToString(),
+            "Row 1");
+    }
+
+    [TestMethod]
+    public void Options_out_of_range_are_refused_by_their_names()
+    {
+        foreach (MaskedLanguageModelOptions wrong in new MaskedLanguageModelOptions[]
+        {
+            new() { Layers = 0 }, new() { Heads = 3 }, new() { Width = 0 }, new() { ContextLength = 2 }, new() { Dropout = 1 },
+            new() { MaskShare = 0 }, new() { MaskShare = 1 }, new() { TokenTypes = -1 }, new() { FeedForwardWidth = 0 },
+            new() { LayerNormEpsilon = 0 }, new() { NormPlacement = (NormPlacement)5 }, new() { Pooling = (TextPooling)5 },
+            new() { Gelu = (GeluForm)5 }, new() { Steps = 0 },
+        })
+        {
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Generative.MaskedLanguageModel(wrong), wrong.ToString());
+        }
+        Assert.Throws<ArgumentException>(() => _ml.Generative.MaskedLanguageModel(new()
+        {
+            WordPieces = TinyBert.WordPieces(), BytePairVocabulary = 300,
+        }));
+        Assert.Throws<ArgumentException>(() => _ml.Generative.MaskedLanguageModel(new() { VocabularySize = 30 }));
+        Assert.Throws<InvalidOperationException>(() => _ml.Generative.MaskedLanguageModel(Small()).Fit(Texts("", "")));
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => _ml.Generative.MaskedLanguageModel(
+                Small() with { ValidationFraction = 0.5 }).Fit(Texts("a"))).Message, "ValidationFraction");
+        // A document of one token, and texts longer than a window, are trained on.
+        _ml.Generative.MaskedLanguageModel(Small() with { Steps = 2 }).Fit(Texts("a")).Dispose();
+        _ml.Generative.MaskedLanguageModel(Small() with { Steps = 2, JoinRows = true }).Fit(Texts(new string('a', 90), "b")).Dispose();
+    }
+
+    [TestMethod]
+    public void A_detector_finds_strange_texts_and_what_it_cannot_score_is_strange_too()
+    {
+        SchemaShape promised = _ml.AnomalyDetection.Trainers.MaskedLanguageModel()
+            .GetOutputSchema(Rows.SchemaTests.Shape(Texts("").Schema));
+        CollectionAssert.AreEqual(
+            new[] { "Text", "PredictedLabel", "Score" }, promised.Select(column => column.Name).ToArray());
+        string[] ordinary = [.. Enumerable.Range(0, 120).Select(i => string.Concat(Enumerable.Repeat("ab", 4 + i % 5)))];
+        using MaskedLanguageModelTransformer detector = _ml.Generative.MaskedLanguageModel(Small() with
+        {
+            Steps = 100, Contamination = 0.05, ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel", PValueColumnName = "PValue",
+        }).Fit(Texts(ordinary));
+        IDataView scored = detector.Transform(Texts("abababab", "aabbbbaa", "", "ab?b"));
+        CollectionAssert.AreEqual(
+            new[] { false, true, true, true }, scored.GetColumn<bool>("PredictedLabel").ToArray());
+        float[] pValues = [.. scored.GetColumn<float>("PValue")];
+        Assert.IsGreaterThan(pValues[1], pValues[0]);
+        Assert.IsTrue(float.IsNaN(pValues[2]));
+        using var saved = new MemoryStream();
+        _ml.Model.Save(detector, null, saved);
+        using var loaded = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+        Assert.AreEqual(detector.Threshold, loaded.Threshold);
+        CollectionAssert.AreEqual(
+            ViewRows.Read(scored), ViewRows.Read(loaded.Transform(Texts("abababab", "aabbbbaa", "", "ab?b"))));
+    }
+
+    [TestMethod]
+    public void Word_pieces_and_byte_pairs_are_trained_saved_and_filled_in()
+    {
+        string[] texts = [.. Enumerable.Range(0, 30).Select(i => i % 2 == 0 ? "The cat sat on the mat." : "A dog ran unaffable.")];
+        using MaskedLanguageModelTransformer pieces = _ml.Generative.MaskedLanguageModel(Small() with
+        {
+            WordPieces = TinyBert.WordPieces(), WholeWords = true, Steps = 300, LearningRate = 5e-3, NormPlacement = NormPlacement.After, TokenTypes = 2,
+        }).Fit(Texts(texts));
+        using var saved = new MemoryStream();
+        _ml.Model.Save(pieces, null, saved);
+        using var loaded = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+        Assert.AreEqual(17, loaded.VocabularySize);
+        foreach (MaskedLanguageModelTransformer model in new[] { pieces, loaded })
+            Assert.AreEqual("mat", model.FillMask("the cat sat on the [MASK].")[0][0].Token);
+
+        using MaskedLanguageModelTransformer pairs = _ml.Generative.MaskedLanguageModel(
+            Small() with { BytePairVocabulary = 270, Steps = 3 }).Fit(Texts(texts));
+        saved.SetLength(0);
+        _ml.Model.Save(pairs, null, saved);
+        using var again = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+        Assert.AreEqual(pairs.PseudoLogLikelihood("The cat"), again.PseudoLogLikelihood("The cat"));
+    }
+
+    [TestMethod]
+    public void Fitting_leaves_no_tensor_behind_and_no_random_state_changed()
+    {
+        void Train() => _ml.Generative.MaskedLanguageModel(
+            Small() with { Steps = 5, Dropout = 0.2, ValidationFraction = 0.2 }).Fit(Texts("abcabcabcabc", "cabcabc", "abc")).Dispose();
+        Train();
+        long before = torch.Tensor.TotalCount;
+        torch.manual_seed(3);
+        Train();
+        Assert.AreEqual(before, torch.Tensor.TotalCount);
+        long next = torch.randint(1 << 30, [1]).item<long>();
+        torch.manual_seed(3);
+        Assert.AreEqual(torch.randint(1 << 30, [1]).item<long>(), next);
+    }
+
+    private static MaskedLanguageModelOptions Small() => new()
+    {
+        Layers = 1, Heads = 2, Width = 16, ContextLength = 20, BatchSize = 16, LearningRate = 1e-2, MatrixLearningRate = 0.02,
+    };
+
+    private static MaskedVocabulary Characters(string characters) =>
+        new(TokenCodec.For(new CharacterTokenizer(characters)), null);
+
+    private static IDataView Texts(params string[] texts) =>
+        new MLContext(1).Data.LoadFromEnumerable(texts.Select(t => new TextRow { Text = t }));
+
+    private sealed class TextRow
+    {
+        public string Text { get; set; } = "";
+    }
+}
