@@ -95,17 +95,16 @@ internal static class DetectBenchmark
             string name = Path.GetFileNameWithoutExtension(file.Name)["xsum_".Length..];
             TextPair[] rows = Read(file);
             clock.Restart();
+            IDataView texts = ml.Data.LoadFromEnumerable(rows.Select(r => new Text(r.Text, r.Label)));
             using GeneratedTextDetector detector = ml.Generative.GeneratedTextDetector(gpt, new()
             {
-                LabelColumnName = nameof(TextPair.Label), CollapseWhiteSpace = !layout, CancellationToken = cancellation,
-            }).Fit(ml.Data.LoadFromEnumerable(rows));
-            // Kept, all columns in one pass, for each fold reads them.
-            IDataView view = ml.Data.Cache(
-                detector.Transform(ml.Data.LoadFromEnumerable(rows)),
-                nameof(TextPair.Text), nameof(TextPair.Line), nameof(TextPair.Label), nameof(TextPair.Fold), "Score", "Features");
-            float[] scores = [.. view.GetColumn<float>("Score")];
+                TextColumnName = nameof(Text.Content), LabelColumnName = nameof(Text.Label), CollapseWhiteSpace = !layout,
+                CancellationToken = cancellation,
+            }).Fit(texts);
+            IDataView view = Keep(ml, detector.Transform(texts), rows);
+            float[] scores = [.. rows.Select(r => r.Score)];
             Console.WriteLine($"{name}: {rows.Length / 2} pairs, {clock.Elapsed.TotalSeconds:F0} s");
-            Dictionary<string, double> zeroShot = ZeroShot(view, rows);
+            Dictionary<string, double> zeroShot = ZeroShot(rows);
             foreach ((string statistic, double auroc) in zeroShot)
                 Console.WriteLine($"  alone, by {statistic}: AUROC {auroc:F3}");
             double alarms = FalseAlarms(scores, rows);
@@ -147,24 +146,33 @@ internal static class DetectBenchmark
         return 0;
     }
 
-    // The AUROC of each statistic that is among the features.
-    private static Dictionary<string, double> ZeroShot(IDataView view, TextPair[] rows)
+    // What the detector says of texts, in memory: each fold reads it.
+    private static IDataView Keep(MLContext ml, IDataView scored, TextPair[] rows)
     {
-        VBuffer<ReadOnlyMemory<char>> names = default;
-        view.Schema["Features"].GetSlotNames(ref names);
-        float[][] features = [.. view.GetColumn<float[]>("Features")];
-        return names.DenseValues().Select((name, i) => (Name: name.ToString(), Slot: i))
-            .Where(f => Enum.TryParse<GeneratedTextStatistic>(f.Name, out _))
-            .ToDictionary(f => f.Name, f => Auroc([.. features.Select(row => row[f.Slot])], rows));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        float[][] features = [.. scored.GetColumn<float[]>("Features")];
+        int likelihoods = TokenEvidence.Names.Count;
+        for (int i = 0; i < rows.Length; i++)
+            (rows[i].Score, rows[i].Features, rows[i].Likelihoods) = (scores[i], features[i], features[i][..likelihoods]);
+        var schema = SchemaDefinition.Create(typeof(TextPair));
+        schema[nameof(TextPair.Features)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, features[0].Length);
+        schema[nameof(TextPair.Likelihoods)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, likelihoods);
+        return ml.Data.LoadFromEnumerable(rows, schema);
     }
+
+    // The AUROC of each statistic that is among the features.
+    private static Dictionary<string, double> ZeroShot(TextPair[] rows) =>
+        TokenEvidence.Names.Select((name, i) => (Name: name, Slot: i))
+            .Where(f => Enum.TryParse<GeneratedTextStatistic>(f.Name, out _))
+            .ToDictionary(f => f.Name, f => Auroc([.. rows.Select(row => row.Likelihoods[f.Slot])], rows));
 
     // What learns, and from which columns.
     private static IEnumerable<(string, Func<IEstimator<ITransformer>>)> Classifiers(MLContext ml, bool layout)
     {
         const string label = nameof(TextPair.Label);
-        yield return ("logistic regression on features", () => ml.Transforms.NormalizeMeanVariance("Features")
+        yield return ("logistic regression on likelihoods", () => ml.Transforms.NormalizeMeanVariance("Likelihoods")
             .Append(ml.BinaryClassification.Trainers.LbfgsLogisticRegression(
-                label, "Features", l1Regularization: 0, l2Regularization: 10)));
+                label, "Likelihoods", l1Regularization: 0, l2Regularization: 10)));
         yield return ("boosted trees on features", () => ml.BinaryClassification.Trainers.FastTree(
             new Microsoft.ML.Trainers.FastTree.FastTreeBinaryTrainer.Options
             {
@@ -195,8 +203,8 @@ internal static class DetectBenchmark
         for (int fold = 0; fold < Folds; fold++)
         {
             float f = fold;
-            IDataView train = ml.Data.FilterByCustomPredicate<TextPair>(view, row => row.Fold == f);
-            IDataView test = ml.Data.FilterByCustomPredicate<TextPair>(view, row => row.Fold != f);
+            IDataView test = ml.Data.FilterRowsByColumn(view, nameof(TextPair.Fold), f, f + 1);
+            IDataView train = ml.Data.FilterByCustomPredicate<FoldOf>(view, row => row.Fold == f);
             float[] found = [.. make().Fit(train).Transform(test).GetColumn<float>("Score")];
             int next = 0;
             for (int i = 0; i < rows.Length; i++)
@@ -259,18 +267,19 @@ internal static class DetectBenchmark
     private static GptTransformer Trained(
         MLContext ml, FileInfo[] corpus, BytePairTokenizer tokenizer, string chosen, CancellationToken cancellation)
     {
-        List<TextPair> documents = [];
+        List<Text> documents = [];
         foreach (FileInfo file in corpus)
         {
             using Stream stream = file.OpenRead();
             using var reader = new StreamReader(file.Extension == ".gz" ? new GZipStream(stream, CompressionMode.Decompress) : stream);
             string[] lines = [.. reader.ReadToEnd().Split('\n').Where(line => line.Length > 0)];
             // A few lines together are a text; news have no lines.
-            documents.AddRange(lines.Chunk(16).Select(some => new TextPair { Text = string.Join(' ', some) }));
+            documents.AddRange(lines.Chunk(16).Select(some => new Text(string.Join(' ', some), false)));
         }
         return ml.Generative.Gpt(ChosenOptions.Read<GptOptions>(chosen) with
         {
-            Tokenizer = tokenizer, CancellationToken = cancellation, GeneratedTextColumnName = null, Progress = new ProgressLines(),
+            TextColumnName = nameof(Text.Content), Tokenizer = tokenizer, CancellationToken = cancellation,
+            GeneratedTextColumnName = null, Progress = new ProgressLines(),
         }).Fit(ml.Data.LoadFromEnumerable(documents));
     }
 
@@ -283,6 +292,21 @@ internal static class DetectBenchmark
 
         public bool Label { get; set; }
 
+        public float Fold { get; set; }
+
+        public float Score { get; set; }
+
+        public float[] Features { get; set; } = [];
+
+        public float[] Likelihoods { get; set; } = [];
+    }
+
+    /// <summary>What the detector looks at.</summary>
+    private sealed record Text(string Content, bool Label);
+
+    /// <summary>What a filter looks at.</summary>
+    private sealed class FoldOf
+    {
         public float Fold { get; set; }
     }
 }

@@ -110,16 +110,26 @@ internal sealed class BertNetwork : TokenNetwork
     /// → final hidden states, (B, T, C). Token types are those of a table's rows, (B, T); without them all are the first.
     /// </summary>
     public T Hidden<T>(Scope<T> w, T tokens, T places, T? seen = null, T? types = null)
+        where T : struct, ITensor<T> => States(w, tokens, places, seen, types).Last;
+
+    /// <summary>The same, with the states before the first block, (B, T, C).</summary>
+    public (T First, T Last) States<T>(Scope<T> w, T tokens, T places, T? seen = null, T? types = null)
         where T : struct, ITensor<T>
     {
         T x = w[Embeddings].Embed(tokens) + w[Places].Embed(places);
         if (Options.TokenTypes > 0)
             x += types is { } given ? w[TokenTypes].Embed(given) : w[TokenTypes].Slice(0, 0, 1);
         x = w.Dropout(Norm(w, "embeddings.LayerNorm", x), Options.Dropout);
+        T first = x;
         for (int i = 0; i < Options.Layers; i++)
             x = Block(w.Of($"encoder.layer.{i}"), x, seen);
-        return Options.NormPlacement == NormPlacement.Before ? Norm(w, "encoder.norm", x) : x;
+        return (first, Options.NormPlacement == NormPlacement.Before ? Norm(w, "encoder.norm", x) : x);
     }
+
+    /// <summary>Of a token's first and last states that which embeddings of texts are made of.</summary>
+    public static T Pooled<T>((T First, T Last) states, TextPooling pooling)
+        where T : struct, ITensor<T> =>
+        pooling == TextPooling.FirstAndLast ? (states.First + states.Last) * 0.5f : states.Last;
 
     /// <summary>
     /// What stands for whole texts, (B, T, C) → (B, C): the state of the first token, or the mean of those that count, special

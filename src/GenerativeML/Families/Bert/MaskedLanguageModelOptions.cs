@@ -23,6 +23,12 @@ public enum TextPooling
 
     /// <summary>The final hidden state of the token that stands before the text, <c>[CLS]</c>.</summary>
     FirstToken,
+
+    /// <summary>
+    /// The mean of what tokens are before the first block and behind the last (first-last average, Su 2021,
+    /// arXiv:2103.15316): which words are there, and how they stand together.
+    /// </summary>
+    FirstAndLast,
 }
 
 /// <summary>

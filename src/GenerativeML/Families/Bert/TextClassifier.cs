@@ -373,7 +373,7 @@ internal sealed class TextClassifierNetwork : Network
         }
     }
 
-    /// <summary>Final hidden states → logits of classes, (B, T, C) → (B, classes).</summary>
+    /// <summary>The states that count → logits of classes, (B, T, C) → (B, classes).</summary>
     public T Logits<T>(Scope<T> w, T hidden, T? seen = null)
         where T : struct, ITensor<T>
     {
@@ -385,7 +385,8 @@ internal sealed class TextClassifierNetwork : Network
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor tokens, TorchTensor seen, torch.Tensor labels) = (batch[0], batch[1], batch[2]);
-        TorchTensor hidden = Encoder.Hidden(w, tokens, HostTensors.Index(BertNetwork.Positions(tokens), tokens.device), seen);
+        TorchTensor hidden = BertNetwork.Pooled(
+            Encoder.States(w, tokens, HostTensors.Index(BertNetwork.Positions(tokens), tokens.device), seen), Options.Pooling);
         return [new LossTerm("loss", Logits(w, hidden, seen).Value.log_softmax(-1).gather(1, labels.unsqueeze(1)).mean().neg())];
     }
 }
@@ -515,7 +516,7 @@ internal sealed class TextClassifierModel(
     public OnnxExport ToOnnx()
     {
         var graph = new OnnxExport(weights);
-        (OnnxTensor hidden, OnnxTensor seen) = TrainedMaskedLanguageModel.AddHidden(graph, network.Encoder);
+        (OnnxTensor hidden, OnnxTensor seen) = TrainedMaskedLanguageModel.AddHidden(graph, network.Encoder, network.Options.Pooling);
         graph.Output("logits", network.Logits(graph.Root, hidden, seen), OnnxType.Float, "batch");
         graph.Describe("family", TextClassifierTransformer.SavedFamily.Name);
         graph.Describe("content", "logits");
@@ -529,6 +530,7 @@ internal sealed class TextClassifierModel(
     private sealed class ClassifierPass(TextClassifierNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T> => [network.Logits(w, network.Encoder.Hidden(w, inputs[0], inputs[1]))];
+            where T : struct, ITensor<T> =>
+                [network.Logits(w, BertNetwork.Pooled(network.Encoder.States(w, inputs[0], inputs[1]), network.Options.Pooling))];
     }
 }

@@ -78,7 +78,7 @@ internal sealed class TrainedMaskedLanguageModel(
     /// <summary>A text's embedding, (C); of a long one that of windows, each by the tokens that it counts.</summary>
     public void Embed(ReadOnlySpan<int> text, Span<float> embedding)
     {
-        bool mean = network.Options.Pooling == TextPooling.Mean;
+        bool mean = network.Options.Pooling != TextPooling.FirstToken;
         int width = network.Width, windows = Math.Max(1, (text.Length + _room - 1) / _room), counted = 0;
         embedding.Clear();
         for (int i = 0; i < windows; i++)
@@ -115,16 +115,17 @@ internal sealed class TrainedMaskedLanguageModel(
 
     /// <summary>
     /// Adds hidden states to a graph whose inputs are <c>input_ids</c>, <c>attention_mask</c> and, where there are token
-    /// types, <c>token_type_ids</c>; gives them, (B, T, C), and one for tokens that count, (B, T).
+    /// types, <c>token_type_ids</c>; gives those that a pooling takes, (B, T, C), and one for tokens that count, (B, T).
     /// </summary>
-    public static (OnnxTensor Hidden, OnnxTensor Seen) AddHidden(OnnxExport graph, BertNetwork network)
+    public static (OnnxTensor Hidden, OnnxTensor Seen) AddHidden(
+        OnnxExport graph, BertNetwork network, TextPooling pooling = TextPooling.Mean)
     {
         OnnxTensor tokens = Input("input_ids"), mask = Input("attention_mask");
         OnnxTensor? types = network.Options.TokenTypes > 0 ? Input("token_type_ids") : null;
         OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
         OnnxTensor places = graph.Range(none, tokens.Sizes(1, 2).Squeeze(0));
         OnnxTensor seen = graph.Node("Cast", [-1, -1], [mask], ("to", (int)OnnxType.Float));
-        return (network.Hidden(graph.Root, tokens, places, seen, types), seen);
+        return (BertNetwork.Pooled(network.States(graph.Root, tokens, places, seen, types), pooling), seen);
 
         OnnxTensor Input(string name) => graph.Input(name, OnnxType.Int64, [-1, -1], ["batch", "sequence"]);
     }
@@ -147,14 +148,18 @@ internal sealed class TrainedMaskedLanguageModel(
         return most + (float)Math.Log(sum);
     }
 
-    /// <summary>Tokens, places and the numbers of wanted results → all hidden states, and logits of those.</summary>
+    /// <summary>Tokens, places and the numbers of wanted results → all states that embeddings are made of, and logits of those.</summary>
     private sealed class MaskedPass(BertNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            T hidden = network.Hidden(w, inputs[0], inputs[1]);
-            return [hidden, network.Logits(w, hidden.Reshape(-1, network.Width).Embed(inputs[2]))];
+            (T First, T Last) states = network.States(w, inputs[0], inputs[1]);
+            return
+            [
+                BertNetwork.Pooled(states, network.Options.Pooling),
+                network.Logits(w, states.Last.Reshape(-1, network.Width).Embed(inputs[2])),
+            ];
         }
     }
 }
