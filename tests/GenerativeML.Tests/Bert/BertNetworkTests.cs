@@ -43,11 +43,17 @@ public sealed class BertNetworkTests
                         Assert.AreEqual(TinyBert.Pieces[filling.Id], filling.Token);
                         Assert.AreEqual(filled[filling.Id], filling.Probability, 1e-5);
                     }
-                    double[][] whole = reference.Hidden([2, 5, 6, 7, 8, 9, 14, 3]);
+                    int[] mat = [2, 5, 6, 7, 8, 9, 14, 3];
+                    double[][] first = reference.First(mat), whole = reference.Hidden(mat);
                     float[] embedding = model.Transform(Texts("The cat sat on mat.")).GetColumn<float[]>("Embedding").Single();
                     for (int c = 0; c < TinyBert.Width; c++)
                     {
-                        double expected = pooling == TextPooling.FirstToken ? whole[0][c] : whole.Average(row => row[c]);
+                        double expected = pooling switch
+                        {
+                            TextPooling.FirstToken => whole[0][c],
+                            TextPooling.FirstAndLast => (whole.Average(row => row[c]) + first.Average(row => row[c])) / 2,
+                            _ => whole.Average(row => row[c]),
+                        };
                         Assert.AreEqual(expected, embedding[c], 1e-4);
                     }
                 }

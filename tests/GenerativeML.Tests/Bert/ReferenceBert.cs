@@ -6,16 +6,19 @@ namespace GenerativeML.Tests.Bert;
 /// </summary>
 internal sealed class ReferenceBert(HostWeights weights, int layers, int heads, int width)
 {
-    /// <summary>Tokens → final hidden states of each.</summary>
-    public double[][] Hidden(int[] tokens)
-    {
-        double[][] x =
+    /// <summary>Tokens → what each is before the first block.</summary>
+    public double[][] First(int[] tokens) =>
         [
             .. tokens.Select((token, place) => Norm("embeddings.LayerNorm", [.. Enumerable.Range(0, width).Select(c =>
                 weights["embeddings.word_embeddings.weight"][token * width + c]
                 + (double)weights["embeddings.position_embeddings.weight"][place * width + c]
                 + weights["embeddings.token_type_embeddings.weight"][c])])),
         ];
+
+    /// <summary>Tokens → final hidden states of each.</summary>
+    public double[][] Hidden(int[] tokens)
+    {
+        double[][] x = First(tokens);
         for (int layer = 0; layer < layers; layer++)
         {
             string name = $"encoder.layer.{layer}.";

@@ -23,6 +23,7 @@ public sealed class TextClassifierTests
     [TestMethod]
     [DataRow(TextPooling.Mean)]
     [DataRow(TextPooling.FirstToken)]
+    [DataRow(TextPooling.FirstAndLast)]
     public void A_class_is_learned_evaluated_saved_and_told_alike_alone_and_in_company(TextPooling pooling)
     {
         IDataView train = _ml.Data.LoadFromEnumerable(Rows(90)), test = _ml.Data.LoadFromEnumerable(Rows(80).Skip(20));
