@@ -554,7 +554,9 @@ public static class GenerativeModelExtensions
     /// <see cref="OnnxContent.Logits"/>: the input is <c>input_ids</c>, tokens (batch, sequence) as Int64; outputs are
     /// <c>logits</c>, (batch, sequence, vocabulary), and <c>hidden_states</c>. Masked language models and text classifiers
     /// also take <c>attention_mask</c>, one for tokens that count and zero for others, and where they have token types
-    /// <c>token_type_ids</c>; a classifier's <c>logits</c> are (batch, classes).
+    /// <c>token_type_ids</c>; a classifier's <c>logits</c> are (batch, classes), and all that it gives. A model of texts made
+    /// of texts takes <c>input_ids</c> and <c>attention_mask</c> of sources, with their ends, and <c>decoder_input_ids</c>,
+    /// targets behind an end, and gives <c>logits</c> alone.
     /// <see cref="OnnxContent.LogitsWithCache"/> also has <c>past_key_values.0.key</c>, <c>.value</c> and so on for each
     /// layer, (batch, heads, past, head width), of no tokens at first, and gives them back, longer, as
     /// <c>present.0.key</c> …: all sequences are equally long, and no longer than the model's context.

@@ -14,8 +14,8 @@ public enum OnnxContent
     Generate,
 
     /// <summary>
-    /// A language model's logits of the token that follows each token of whole sequences; a masked one's of the token that
-    /// stands there; and those of a text classifier's classes.
+    /// A language model's logits of the token that follows each token of whole sequences, or of whole targets given their
+    /// sources; a masked one's of the token that stands there; and those of a text classifier's classes.
     /// </summary>
     Logits,
 

@@ -21,7 +21,7 @@ internal static class LogBenchmark
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 3 };
         Option<int?> steps = new("--steps") { Description = "Optimizer steps. Default: the trainers' own." };
         Option<int> context = new("--context") { Description = "Characters that are looked at together.", DefaultValueFactory = _ => 128 };
-        Option<string> models = new("--models") { Description = "gpt, masked or both.", DefaultValueFactory = _ => "gpt,masked" };
+        Option<string> models = new("--models") { Description = "gpt, masked, or both with a comma between.", DefaultValueFactory = _ => "gpt,masked" };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("logs", "How models of text rank the alerts of a log.") { data, seeds, steps, context, models, json };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(

@@ -224,6 +224,22 @@ public sealed class MaskedLanguageModelTests
     }
 
     [TestMethod]
+    public void What_a_batch_was_made_of_goes_with_it_although_a_runs_scope_is_around_all()
+    {
+        var codec = new TokenCodec(new ByteTokenizer(), 11, null);
+        MaskedLanguageModelOptions options = Small() with { ValidationFraction = 0.1 };
+        using var data = new MaskedTokens(
+            TinyGpt.Corpus(500), new MaskedVocabulary(codec, null), options.Resolve(codec, 0), 0, TorchSharp.torch.CPU);
+        using TorchSharp.DisposeScope run = TorchSharp.torch.NewDisposeScope();
+        long before = TorchSharp.torch.Tensor.TotalCount;
+        foreach (Batch _ in data.Epoch(0, 8, 0, default))
+            Assert.IsLessThanOrEqualTo(before + 4, TorchSharp.torch.Tensor.TotalCount);
+        foreach (Batch held in data.Validation(8))
+            held.Dispose(); // as the training loop does
+        Assert.AreEqual(before, TorchSharp.torch.Tensor.TotalCount);
+    }
+
+    [TestMethod]
     public void Scores_of_empty_texts_are_no_numbers_and_their_embeddings_are()
     {
         IDataView scored = s_pattern.Value.Transform(Texts("", "a"));

@@ -27,13 +27,15 @@ public sealed class WordPieceTests
     [DataRow("ah\u535A\u63A8zz", true, "ah \u535A \u63A8 zz")]
     [DataRow("hel\u0000lo\uFFFD zz", true, "hello zz")]
     [DataRow("\u0400\u0419 \u1EA4", true, "\u0435\u0438 a")]
+    [DataRow("are+you=$zz <ah>", false, "are + you = $ zz < ah >")]
+    [DataRow("zz_ah 5\u20AC \u201Czz\u201D", false, "zz _ ah [UNK] \u201C zz \u201D")]
     public void Text_is_cleaned_and_split_as_the_reference_does_without_globalization_data_too(
         string text, bool lowerCase, string expected)
     {
         string[] pieces =
         [
             .. s_pieces, "hello", "hallo", "!", "how", "are", "you", "?", "HeLLo", "Are", "yoU", "ah", "\u535A", "\u63A8", "zz",
-            "\u0435\u0438", "a",
+            "\u0435\u0438", "a", "+", "=", "$", "<", ">", "_", "\u201C", "\u201D",
         ];
         Assert.AreEqual(expected, Encoded(pieces, text, lowerCase));
     }

@@ -126,7 +126,7 @@ internal sealed class BertNetwork : TokenNetwork
         return (first, Options.NormPlacement == NormPlacement.Before ? Norm(w, "encoder.norm", x) : x);
     }
 
-    /// <summary>Of a token's first and last states that which embeddings of texts are made of.</summary>
+    /// <summary>What embeddings of texts are made of: of each token the last state, or its mean with the first.</summary>
     public static T Pooled<T>((T First, T Last) states, TextPooling pooling)
         where T : struct, ITensor<T> =>
         pooling == TextPooling.FirstAndLast ? (states.First + states.Last) * 0.5f : states.Last;

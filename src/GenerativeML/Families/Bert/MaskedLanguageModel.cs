@@ -62,7 +62,7 @@ public sealed class MaskedLanguageModelTrainer : TextModelTrainer<MaskedLanguage
                 "Weights that were trained elsewhere need option WordPieces, or Tokenizer.", nameof(options));
         TokenCodec codec = options.WordPieces is { } pieces
             ? SavedMaskedVocabulary.CodecOf(pieces, options.VocabularySize)
-            : TokenCodec.For(options.Tokenizer!, options.VocabularySize);
+            : TokenCodec.For(options.Tokenizer!, options.VocabularySize) with { EndOfText = null };
         options = options.Resolve(codec, options.Seed ?? HostDefaults.Seed(environment));
         var network = new BertNetwork(options);
         HostWeights weights = ReadInitial(network)!;
@@ -99,7 +99,7 @@ public sealed class MaskedLanguageModelTrainer : TextModelTrainer<MaskedLanguage
 
     private protected override TokenCodec Codec(TextColumn column) => _options.WordPieces is { } pieces
         ? SavedMaskedVocabulary.CodecOf(pieces, _options.VocabularySize)
-        : base.Codec(column);
+        : base.Codec(column) with { EndOfText = null }; // texts stand between special tokens of the model's own
 
     private static BertNetwork Kept(MaskedLanguageModelOptions options) => new(options with { InitialWeights = null });
 

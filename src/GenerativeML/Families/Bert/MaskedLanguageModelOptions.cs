@@ -125,6 +125,8 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     /// <summary>The tokenizer's tokens, and the special ones.</summary>
     internal int TokenCount => VocabularySize!.Value + (WordPieces is null ? AddedTokens : 0);
 
+    private protected override bool HasTokenizer => base.HasTokenizer || WordPieces is not null;
+
     internal int PerceptronWidth => FeedForwardWidth ?? 4 * Width;
 
     /// <summary>Tokens of a text that fit into the context beside the special ones.</summary>

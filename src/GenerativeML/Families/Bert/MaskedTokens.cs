@@ -147,12 +147,14 @@ internal sealed class MaskedTokens : TrainingData
                 tokens[first + 1 + i] = Hidden(_vocabulary, text[i], ref random);
             }
         }
-        return new(
-            [
-                Indices(tokens).reshape(texts.Length, length), HostTensors.FromRows(seen, texts.Length, length, Device),
-                Indices(CollectionsMarshal.AsSpan(places)), Indices(CollectionsMarshal.AsSpan(targets)),
-            ],
-            texts.Length, places.Count);
+        // Each batch has a scope of its own: what a view was made of would stay in the run's.
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor[] fields =
+        [
+            Indices(tokens).reshape(texts.Length, length), HostTensors.FromRows(seen, texts.Length, length, Device),
+            Indices(CollectionsMarshal.AsSpan(places)), Indices(CollectionsMarshal.AsSpan(targets)),
+        ];
+        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], texts.Length, places.Count);
     }
 
     /// <summary>

@@ -125,7 +125,7 @@ internal sealed record SavedMaskedVocabulary
             throw new FormatException("The saved model has no vocabulary, or two.");
         WordPieceVocabulary? pieces = WordPieces is null ? null : new WordPieceVocabulary(WordPieces, LowerCase);
         TokenCodec codec = pieces is null
-            ? TokenCodec.For(Tokenizer!.Restore(), options.VocabularySize)
+            ? TokenCodec.For(Tokenizer!.Restore(), options.VocabularySize) with { EndOfText = null }
             : CodecOf(pieces, options.VocabularySize);
         // The tokenizer is there, whichever way it was come by.
         options = options with

@@ -53,7 +53,7 @@ public sealed record TextClassifierOptions : TrainingOptions
     public string? ScoreColumnName { get; init; } = "Score";
 
     /// <summary>
-    /// What of the final hidden states goes to the classifying layers. Default <see cref="TextPooling.Mean"/>; weights that
+    /// What of the hidden states goes to the classifying layers. Default <see cref="TextPooling.Mean"/>; weights that
     /// were trained with pairs of texts, as BERT's released ones, also know <see cref="TextPooling.FirstToken"/>.
     /// </summary>
     public TextPooling Pooling { get; init; }
@@ -448,12 +448,14 @@ internal sealed class LabelledTexts : TrainingData
             (texts[i], labels[i]) = (Array.ConvertAll(tokens, token => (int)token), _labels[rows[i]]);
         }
         (long[] padded, float[] seen, int length) = Passages.Pad(_vocabulary, texts);
-        return new(
-            [
-                HostTensors.Index(padded, Device).reshape(rows.Length, length),
-                HostTensors.FromRows(seen, rows.Length, length, Device), HostTensors.Index(labels, Device),
-            ],
-            rows.Length);
+        // Each batch has a scope of its own: what a view was made of would stay in the run's.
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor[] fields =
+        [
+            HostTensors.Index(padded, Device).reshape(rows.Length, length),
+            HostTensors.FromRows(seen, rows.Length, length, Device), HostTensors.Index(labels, Device),
+        ];
+        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], rows.Length);
     }
 }
 

@@ -34,13 +34,20 @@ internal sealed class TrainedMaskedLanguageModel(
     /// <summary>The logarithms of all tokens' probabilities at places of a text that fits into the window, (places, V).</summary>
     public float[][] LogProbabilities(ReadOnlySpan<int> text, IReadOnlyList<int> places)
     {
-        long[] results = [.. places.Select(place => place + 1L)];
-        float[] logits = new float[results.Length * vocabulary.Size];
-        _runner.Model.Run(Passage(text), 1, results, (default, []), (logits, [results.Length, vocabulary.Size]));
-        float[][] rows = [.. logits.Chunk(vocabulary.Size)];
-        foreach (float[] row in rows)
-            TensorPrimitives.Subtract(row, LogSumExp(row), row);
-        return rows;
+        List<float[]> rows = [];
+        long[] passage = Passage(text);
+        foreach (int[] some in places.Chunk(Math.Max(1, MaxLogits / vocabulary.Size)))
+        {
+            float[] logits = new float[some.Length * vocabulary.Size];
+            _runner.Model.Run(
+                passage, 1, [.. some.Select(place => place + 1L)], (default, []), (logits, [some.Length, vocabulary.Size]));
+            foreach (float[] row in logits.Chunk(vocabulary.Size))
+            {
+                TensorPrimitives.Subtract(row, TrainedLanguageModel.LogSumExp(row), row);
+                rows.Add(row);
+            }
+        }
+        return [.. rows];
     }
 
     /// <summary>
@@ -69,7 +76,7 @@ internal sealed class TrainedMaskedLanguageModel(
             for (int row = 0; row < rows; row++)
             {
                 ReadOnlySpan<float> all = logits.AsSpan(row * vocabulary.Size, vocabulary.Size);
-                terms[done + row] = all[text[done + row]] - LogSumExp(all);
+                terms[done + row] = all[text[done + row]] - TrainedLanguageModel.LogSumExp(all);
             }
         }
         return terms;
@@ -138,15 +145,6 @@ internal sealed class TrainedMaskedLanguageModel(
     }
 
     private void Write(ReadOnlySpan<int> text, Span<long> passage) => Passages.Write(vocabulary, text, passage);
-
-    private static float LogSumExp(ReadOnlySpan<float> x)
-    {
-        float most = TensorPrimitives.Max(x);
-        double sum = 0;
-        foreach (float value in x)
-            sum += MathF.Exp(value - most);
-        return most + (float)Math.Log(sum);
-    }
 
     /// <summary>Tokens, places and the numbers of wanted results → all states that embeddings are made of, and logits of those.</summary>
     private sealed class MaskedPass(BertNetwork network) : IForwardPass

@@ -40,8 +40,9 @@ public sealed record GeneratedTextOptions
     public string TextColumnName { get; init; } = "Text";
 
     /// <summary>
-    /// A column of <see cref="bool"/>, or of numbers: true, or above zero, for generated texts, which the threshold is
-    /// not told by. Read in training only. Default: none, all texts of training are genuine.
+    /// A column of <see cref="bool"/>, or of <see cref="float"/>: true, or above zero, for generated texts, which the
+    /// threshold is not told by; nor is it by those whose number is missing. Read in training only. Default: none, all
+    /// texts of training are genuine.
     /// </summary>
     public string? LabelColumnName { get; init; }
 
@@ -165,7 +166,7 @@ public sealed class GeneratedTextEstimator : IEstimator<GeneratedTextDetector>
         using IChannel channel = _host.Start("Training");
         if (_options.Calibrates)
         {
-            model.Calibration = new CalibrationScores(Scores(input, model));
+            model.Calibration = Thinned(new CalibrationScores(Scores(input, model)));
             if (model.Calibration.Sorted.Count < CalibrationPlan.MinRows)
             {
                 throw new InvalidOperationException(
@@ -193,8 +194,21 @@ public sealed class GeneratedTextEstimator : IEstimator<GeneratedTextDetector>
     private void CheckInput(SchemaShape schema, string parameter)
     {
         InputColumns.Check(schema, _options.TextColumnName, InputKind.Text, parameter);
-        if (_options.LabelColumnName is string label)
-            InputColumns.Check(schema, label, InputKind.Label, parameter);
+        if (_options.LabelColumnName is not string label)
+            return;
+        InputColumns.Check(schema, label, InputKind.Label, parameter);
+        if (schema.First(column => column.Name == label).IsKey)
+            throw new ArgumentOutOfRangeException(
+                parameter, $"Column '{label}' is a key: a Boolean, or a Single above zero for generated texts, is expected.");
+    }
+
+    // Evenly, the least and the highest among them: a model's file holds them.
+    private static CalibrationScores Thinned(CalibrationScores all)
+    {
+        const int most = 10_000;
+        int count = all.Sorted.Count;
+        return count <= most ? all
+            : new(Enumerable.Range(0, most).Select(i => all.Sorted[(int)(i * (count - 1L) / (most - 1))]));
     }
 
     // Of the genuine rows.
@@ -315,9 +329,12 @@ public sealed class GeneratedTextDetector : GenerativeTransformer, IAnomalyDetec
         {
             throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
         }
-        LanguageModelTransformer languageModel =
-            saved.LanguageModel.Load(environment, weights) as LanguageModelTransformer
-            ?? throw new FormatException($"A model of the family '{saved.LanguageModel.Family}' is none of texts.");
+        if (saved.LanguageModel.Family != GptTransformer.SavedFamily.Name
+            && saved.LanguageModel.Family != RecurrentLanguageModelTransformer.SavedFamily.Name)
+        {
+            throw new FormatException($"A model of the family '{saved.LanguageModel.Family}' does not continue texts.");
+        }
+        var languageModel = (LanguageModelTransformer)saved.LanguageModel.Load(environment, weights);
         return new(languageModel, new GeneratedTextModel(languageModel.Text, saved.Options)
         {
             Threshold = saved.Threshold ?? float.PositiveInfinity,

@@ -97,8 +97,9 @@ internal static class TextStyle
         Add(features, capitals.Count(c => c == 1) / (double)Math.Max(1, capitals.Length));
         double[] logs = [.. sentences.Select(n => Math.Log(n + 1))];
         Add(features, sentences.Average());
-        Add(features, logs.Average());
-        Add(features, Math.Sqrt(logs.Average(l => (l - logs.Average()) * (l - logs.Average()))));
+        double mean = logs.Average();
+        Add(features, mean);
+        Add(features, Math.Sqrt(logs.Average(l => (l - mean) * (l - mean))));
         Add(features, quotes.Count(q => q) / (double)quotes.Count);
         foreach (int limit in s_sentences)
             Add(features, sentences.Count(n => n >= limit) / (double)sentences.Count);

@@ -22,7 +22,9 @@ public enum GeneratedTextStatistic
     /// <summary>The mean entropy of what the model expected (Gehrmann 2019).</summary>
     Entropy,
 
-    /// <summary>The mean of −log p divided by that of log rank (Su 2023, DetectLLM-LRR).</summary>
+    /// <summary>
+    /// The mean of −log p divided by that of log rank, but at least by 0.05 (Su 2023, DetectLLM-LRR, arXiv:2306.05540).
+    /// </summary>
     LogRankRatio,
 }
 
@@ -30,6 +32,9 @@ public enum GeneratedTextStatistic
 internal static class TokenEvidence
 {
     private static readonly double[] s_levels = [0.05, 0.25, 0.5, 0.75, 0.95];
+
+    // Where nearly all tokens are the first in rank, the ratio to the mean of log rank would say nothing but that.
+    private const double LeastLogRank = 0.05;
 
     private static readonly int[] s_ranks = [1, 10, 100, 1000]; // the limits of GLTR's colours
 
@@ -65,7 +70,7 @@ internal static class TokenEvidence
             GeneratedTextStatistic.LogRank => -logRank / n,
             GeneratedTextStatistic.Rank => -rank / n,
             GeneratedTextStatistic.Entropy => entropy / n,
-            _ => -log / (logRank + tiny * n),
+            _ => -log / Math.Max(logRank, LeastLogRank * n),
         });
     }
 

@@ -62,7 +62,11 @@ public sealed class SequenceToSequenceTransformer : GenerativeTransformer
         IReadOnlyList<string> sources, BeamSearchOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(sources);
-        options ??= Options.Generation;
+        // Where the model's own options ask for longer targets than it has learned to make, its window counts.
+        options ??= Options.Generation with
+        {
+            MaxTokens = Options.Generation.MaxTokens is int most ? Math.Min(most, MaxTargetTokens) : null,
+        };
         options.Validate();
         if (options.MaxTokens > MaxTargetTokens)
             throw new ArgumentOutOfRangeException(

@@ -61,11 +61,10 @@ internal sealed class TrainedSequenceToSequence(
     {
         int most = Math.Min(options.MaxTokens ?? int.MaxValue, network.Options.MaxTargetTokens!.Value);
         long each = 2L * sizeof(float) * network.Options.DecoderLayers * network.Options.Width * (most + 1);
-        int together = (int)Math.Max(1, Math.Min(MaxBeams, MaxCacheBytes / each) / options.Beams);
         int[][] batches =
         [
             .. Enumerable.Range(0, sources.Count).GroupBy(i => LengthOf(sources[i]))
-                .SelectMany(group => group.Chunk(together)),
+                .SelectMany(group => group.Chunk(Together(group.Key))),
         ];
         var found = new IReadOnlyList<FoundSequence>[sources.Count];
         TrainedLanguageModel.ForEach(batches.Length, Threads, batch =>
@@ -76,6 +75,14 @@ internal sealed class TrainedSequenceToSequence(
                 found[batches[batch][i]] = searches[i].Results();
         });
         return found;
+
+        // What a source of so many tokens takes: keys and values for its beams, and while it is read the attention's shares.
+        int Together(long length)
+        {
+            long source = sizeof(float) * length
+                * (2L * network.Options.DecoderLayers * network.Options.Width + network.Options.Heads * length);
+            return (int)Math.Max(1, Math.Min(MaxBeams / options.Beams, MaxCacheBytes / (each * options.Beams + source)));
+        }
     }
 
     /// <summary>The log-probabilities of targets, each given a source, both without their ends; those of the ends count.</summary>

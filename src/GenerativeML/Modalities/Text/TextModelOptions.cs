@@ -7,7 +7,7 @@ namespace GenerativeML;
 public enum LanguageModelOptimizer
 {
     /// <summary>
-    /// Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for the matrices of a GPT's blocks and of recurrent
+    /// Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for the matrices of transformers' blocks and of recurrent
     /// cells, each gate's its own: momentum, made orthogonal by a few Newton–Schulz steps; AdamW for embeddings, biases
     /// and scales. Reaches the same loss in far fewer steps.
     /// </summary>
@@ -123,7 +123,8 @@ public abstract record TextModelOptions : TrainingOptions
     public string? PValueColumnName { get; init; }
 
     /// <summary>
-    /// The column for the embedding, the mean of the tokens' final hidden states. Default: none is added.
+    /// The column for the embedding, the mean of the tokens' final hidden states, or what
+    /// <see cref="MaskedLanguageModelOptions.Pooling"/> says. Default: none is added.
     /// </summary>
     public string? EmbeddingColumnName { get; init; }
 
@@ -183,7 +184,7 @@ public abstract record TextModelOptions : TrainingOptions
             throw new ArgumentException(
                 $"Option {nameof(BytePairVocabulary)} learns a tokenizer and option {nameof(Tokenizer)} gives one: "
                 + "set one of them.");
-        if (Tokenizer is null && VocabularySize is not null)
+        if (!HasTokenizer && VocabularySize is not null)
             throw NoTokenizer(nameof(VocabularySize));
         OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
         if (Steps is not null && Epochs is not null)
@@ -192,6 +193,9 @@ public abstract record TextModelOptions : TrainingOptions
         OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
     }
+
+    /// <summary>Whether a tokenizer is given.</summary>
+    private protected virtual bool HasTokenizer => Tokenizer is not null;
 
     /// <summary>Why an option cannot be set by itself.</summary>
     private protected static ArgumentException NoTokenizer(string option) =>

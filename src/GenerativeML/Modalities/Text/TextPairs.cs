@@ -86,7 +86,6 @@ internal sealed class TextPairData : TrainingData
     private readonly TokenPair[] _pairs, _held;
     private readonly int _sourceEnd, _targetEnd;
 
-    /// <exception cref="InvalidOperationException">All pairs are held back.</exception>
     public TextPairData(
         IReadOnlyList<TokenPair> pairs, int sourceEnd, int targetEnd, SequenceToSequenceOptions options, torch.Device device)
         : base(

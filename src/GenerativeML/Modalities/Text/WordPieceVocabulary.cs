@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
@@ -20,13 +21,17 @@ public sealed class WordPieceVocabulary
     /// <summary>How all parts of a word but the first begin.</summary>
     internal const string Continuation = "##";
 
+    // As BERT's reference splits texts: what is no letter or digit of ASCII, and punctuation beyond it, stands alone; all
+    // else, symbols such as currencies among it, is of words. The tokenizer's own way drops what is neither.
+    private static readonly Regex s_words = new(@"[!-/:-@\[-`{-~\p{P}]|[^\s!-/:-@\[-`{-~\p{P}]+", RegexOptions.CultureInvariant);
+
     private readonly string[] _tokens;
 
     /// <summary>Creates a vocabulary.</summary>
     /// <param name="tokens">The tokens, in the order of their numbers, the special ones among them.</param>
     /// <param name="lowerCase">
-    /// Whether text is lower-cased and its accents are taken away before, as the vocabularies that are called uncased need
-    /// it.
+    /// Whether text is lower-cased and its accents, those of Latin, Greek and Cyrillic letters, are taken away before, as
+    /// the vocabularies that are called uncased need it.
     /// </param>
     /// <exception cref="ArgumentException">A special token is missing, or a token is there twice or empty.</exception>
     public WordPieceVocabulary(IEnumerable<string> tokens, bool lowerCase)
@@ -38,7 +43,7 @@ public sealed class WordPieceVocabulary
         var numbers = new Dictionary<string, int>(_tokens.Length, StringComparer.Ordinal);
         for (int i = 0; i < _tokens.Length; i++)
         {
-            if (string.IsNullOrEmpty(_tokens[i]) || _tokens[i].Contains('\n', StringComparison.Ordinal))
+            if (string.IsNullOrEmpty(_tokens[i]) || _tokens[i].AsSpan().ContainsAny('\n', '\r'))
                 throw new ArgumentException($"Token {i} of the vocabulary is empty, or has a line's end in it.", nameof(tokens));
             if (!numbers.TryAdd(_tokens[i], i))
                 throw new ArgumentException($"Token '{_tokens[i]}' of the vocabulary is there twice.", nameof(tokens));
@@ -50,7 +55,11 @@ public sealed class WordPieceVocabulary
         (PaddingId, ClassId, SeparatorId, MaskId) = (numbers[Padding], numbers[Class], numbers[Separator], numbers[Mask]);
         Tokenizer = BertTokenizer.Create(
             new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', _tokens))),
-            new BertOptions { LowerCaseBeforeTokenization = lowerCase, Normalizer = new BasicNormalizer(lowerCase) });
+            new BertOptions
+            {
+                LowerCaseBeforeTokenization = lowerCase, Normalizer = new BasicNormalizer(lowerCase),
+                PreTokenizer = new RegexPreTokenizer(s_words, null),
+            });
     }
 
     /// <summary>The tokens, in the order of their numbers.</summary>
@@ -86,7 +95,8 @@ public sealed class WordPieceVocabulary
 
     /// <summary>
     /// BERT's basic cleaning: no control characters, blanks for all that is blank and around each ideograph, and on request
-    /// lower case without accents. It has its own table of accents: without globalization data, .NET takes none apart.
+    /// lower case without accents. It has its own table of accents, of Latin, Greek and Cyrillic letters: without
+    /// globalization data, .NET takes none apart. Hangul and the voiced marks of kana stay as they are.
     /// </summary>
     private sealed class BasicNormalizer(bool lowerCase) : Normalizer
     {
