@@ -249,7 +249,7 @@ internal sealed class SequenceToSequenceNetwork : Network
         torch.Tensor hidden = Hidden(w, batch[0], batch[1], batch[2]);
         torch.Tensor following = batch[3].reshape(-1);
         // What is behind a target costs no logits.
-        torch.Tensor counts = following.ne(Ignored).nonzero().view(-1);
+        torch.Tensor counts = following.ge(torch.zeros_like(following)).nonzero().view(-1); // what is ignored is negative
         TorchTensor rows = hidden.reshape(-1, Options.Width).index_select(0, counts);
         return new("loss", torch.nn.functional.cross_entropy(
             Logits(w, rows), following.index_select(0, counts), label_smoothing: smoothing));
