@@ -14,12 +14,15 @@ internal static class LogBenchmark
 {
     private const string Ordinary = "-";
 
+    // Of a few hundred lines a network learns most by heart. Ranks need no threshold, for which lines would be held back.
+    private const double Dropout = 0.2;
+
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
         Option<FileInfo> data = new("--data") { Description = "A CSV file with the columns Label and Content.", Required = true };
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 3 };
-        Option<int?> steps = new("--steps") { Description = "Optimizer steps. Default: the trainers' own." };
+        Option<int> steps = new("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 500 };
         Option<int> context = new("--context") { Description = "Characters that are looked at together.", DefaultValueFactory = _ => 128 };
         Option<string> models = new("--models") { Description = "gpt, masked, or both with a comma between.", DefaultValueFactory = _ => "gpt,masked" };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
@@ -30,7 +33,7 @@ internal static class LogBenchmark
         return command;
     }
 
-    private static int Run(FileInfo file, int seeds, int? steps, int context, string models, FileInfo? json)
+    private static int Run(FileInfo file, int seeds, int steps, int context, string models, FileInfo? json)
     {
         if (!file.Exists)
         {
@@ -56,11 +59,17 @@ internal static class LogBenchmark
             Add("trigram", () => [.. test.Select(trigrams.Score)]);
             if (models.Contains("gpt", StringComparison.Ordinal))
             {
-                Add("gpt", () => Scores(ml.AnomalyDetection.Trainers.Gpt(contextLength: context, steps: steps)));
+                Add("gpt", () => Scores(ml.Generative.Gpt(new()
+                {
+                    ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score", GeneratedTextColumnName = null,
+                })));
             }
             if (models.Contains("masked", StringComparison.Ordinal))
             {
-                Add("masked", () => Scores(ml.AnomalyDetection.Trainers.MaskedLanguageModel(contextLength: context, steps: steps)));
+                Add("masked", () => Scores(ml.Generative.MaskedLanguageModel(new()
+                {
+                    ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score",
+                })));
             }
 
             void Add(string name, Func<float[]> scores)
