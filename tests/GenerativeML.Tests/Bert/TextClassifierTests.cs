@@ -29,7 +29,7 @@ public sealed class TextClassifierTests
         IDataView train = _ml.Data.LoadFromEnumerable(Rows(90)), test = _ml.Data.LoadFromEnumerable(Rows(150).Skip(90));
         var options = new TextClassifierOptions
         {
-            Encoder = s_encoder.Value, Epochs = 12, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1,
+            Encoder = s_encoder.Value, Epochs = 100, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1,
         };
         ITransformer model = _ml.Transforms.Conversion.MapValueToKey("Label", "Class")
             .Append(_ml.MulticlassClassification.Trainers.TextClassifier(options))
