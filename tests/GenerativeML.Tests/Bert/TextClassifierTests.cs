@@ -14,7 +14,7 @@ public sealed class TextClassifierTests
     private static readonly Lazy<MaskedLanguageModelTransformer> s_encoder = new(() => new MLContext(1).Generative
         .MaskedLanguageModel(new()
         {
-            Layers = 1, Heads = 2, Width = 16, ContextLength = 20, BatchSize = 16, Steps = 30, LearningRate = 1e-2, TokenTypes = 1,
+            Layers = 1, Heads = 2, Width = 16, ContextLength = 20, BatchSize = 16, Steps = 200, LearningRate = 1e-2, TokenTypes = 1,
         })
         .Fit(new MLContext(1).Data.LoadFromEnumerable(Rows(60))));
 
@@ -29,7 +29,7 @@ public sealed class TextClassifierTests
         IDataView train = _ml.Data.LoadFromEnumerable(Rows(90)), test = _ml.Data.LoadFromEnumerable(Rows(150).Skip(90));
         var options = new TextClassifierOptions
         {
-            Encoder = s_encoder.Value, Epochs = 100, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1,
+            Encoder = s_encoder.Value, Epochs = 40, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1,
         };
         ITransformer model = _ml.Transforms.Conversion.MapValueToKey("Label", "Class")
             .Append(_ml.MulticlassClassification.Trainers.TextClassifier(options))
