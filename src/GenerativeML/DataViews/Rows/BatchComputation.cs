@@ -122,6 +122,15 @@ internal sealed class OutputBlock
     /// <summary>Whether output <paramref name="column"/> is to be computed.</summary>
     public bool IsWanted(int column) => _storage[column] is not null;
 
+    /// <summary>The number of an output; −1 where there is none of that name, or nobody wants it.</summary>
+    public int NumberOf(string? name)
+    {
+        int column = _columns.Count - 1;
+        while (column >= 0 && (_columns[column].Name != name || !IsWanted(column)))
+            column--;
+        return column;
+    }
+
     /// <summary>Some neighbouring rows, in the same memory.</summary>
     public OutputBlock Part(int first, int rows) => new(_columns, _storage, _first + first, rows);
 

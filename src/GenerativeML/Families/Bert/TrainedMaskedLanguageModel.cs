@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.ExceptionServices;
 
 namespace GenerativeML;
 
@@ -195,20 +194,16 @@ internal static class Passages
 /// <summary>What reads passages by a network's weights, on as many threads as pay.</summary>
 internal sealed class PassageRunner : IDisposable
 {
-    // Products with smaller matrices gain nothing by a second thread: then texts share out the threads.
-    private const long LargeBytes = 1L << 26;
-
-    // Above it, weights are neither copied nor packed.
-    private const long MaxPackedBytes = 1L << 30;
-
     private readonly int _texts;
 
     public PassageRunner(IForwardPass pass, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
         long bytes = weights.Specs.Sum(spec => spec.Length);
         int threads = Environment.ProcessorCount;
-        _texts = bytes >= LargeBytes || device != ComputeDevice.Cpu ? 1 : threads;
-        Model = new(pass, weights, device, fallbackToCpu, bytes >= LargeBytes ? threads : 1, borrow: bytes > MaxPackedBytes);
+        _texts = bytes >= TrainedLanguageModel.LargeBytes || device != ComputeDevice.Cpu ? 1 : threads;
+        Model = new(
+            pass, weights, device, fallbackToCpu, bytes >= TrainedLanguageModel.LargeBytes ? threads : 1,
+            borrow: bytes > TrainedLanguageModel.MaxPackedBytes);
     }
 
     public PassageModel Model { get; }
@@ -216,15 +211,5 @@ internal sealed class PassageRunner : IDisposable
     public void Dispose() => Model.Dispose();
 
     /// <summary>Does something for each of some texts; the first exception is thrown as it is.</summary>
-    public void ForEach(int count, Action<int> body)
-    {
-        try
-        {
-            Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = _texts }, body);
-        }
-        catch (AggregateException several)
-        {
-            ExceptionDispatchInfo.Throw(several.Flatten().InnerExceptions[0]);
-        }
-    }
+    public void ForEach(int count, Action<int> body) => TrainedLanguageModel.ForEach(count, _texts, body);
 }

@@ -301,13 +301,7 @@ internal sealed class HiddenMarkovRows : ISequenceModel
             }
         }
 
-        int Wanted(string? name)
-        {
-            int column = Outputs.Count - 1;
-            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
-                column--;
-            return column;
-        }
+        int Wanted(string? name) => outputs.NumberOf(name);
     }
 
     private void Forecast(double[] states, Span<float> means, Span<float> deviations)

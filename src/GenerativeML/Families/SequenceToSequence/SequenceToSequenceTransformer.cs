@@ -243,14 +243,7 @@ internal sealed class SequenceToSequenceModel(TrainedSequenceToSequence trained)
                 outputs.Texts(others)[row * (_options.Generation.Beams - 1) + i] = made?.Alternatives.ElementAtOrDefault(i)?.Text ?? "";
         }
 
-        // The number of an output; −1 where there is none of that name, or nobody wants it.
-        int Wanted(string? name)
-        {
-            int column = Outputs.Count - 1;
-            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
-                column--;
-            return column;
-        }
+        int Wanted(string? name) => outputs.NumberOf(name);
     }
 
     public void Dispose() => trained.Dispose();

@@ -61,14 +61,7 @@ internal abstract class TextBatchModel(TextModelOptions options, TokenCodec code
         }
         Continue(texts, outputs, Wanted);
 
-        // The number of an output; −1 where there is none of that name, or nobody wants it.
-        int Wanted(string? name)
-        {
-            int column = Outputs.Count - 1;
-            while (column >= 0 && (Outputs[column].Name != name || !outputs.IsWanted(column)))
-                column--;
-            return column;
-        }
+        int Wanted(string? name) => outputs.NumberOf(name);
     }
 
     public abstract void Dispose();

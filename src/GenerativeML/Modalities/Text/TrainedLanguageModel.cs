@@ -20,7 +20,7 @@ internal class TrainedLanguageModel(
     internal const long LargeBytes = 1L << 26;
 
     // Above it, weights are neither copied nor packed, for 1.3 times the time.
-    private const long MaxPackedBytes = 1L << 30;
+    internal const long MaxPackedBytes = 1L << 30;
 
     // Texts that are stepped on together: each takes memory for keys and values.
     private const int MaxTexts = 64;
