@@ -69,6 +69,28 @@ internal abstract class TrainingData(
     /// <summary>The number of rows in an epoch before those of a batch.</summary>
     private protected long RowsBefore(long batch, int batchSize) => batch * TrainingRows / BatchesPerEpoch(batchSize);
 
+    /// <summary>The batches of an epoch that are made one by one, from the first that is not to be left out.</summary>
+    private protected IEnumerable<Batch> MakeEach(int batchSize, long skip, Func<long, Batch> make)
+    {
+        long batches = BatchesPerEpoch(batchSize);
+        for (long number = skip; number < batches; number++)
+        {
+            using Batch batch = Timed(() => make(number));
+            foreach (torch.Tensor field in batch.Fields)
+                field.DetachFromDisposeScope();
+            yield return batch;
+        }
+    }
+
+    /// <summary>
+    /// Makes fields in a dispose scope of their own: what a view was made of would otherwise stay in the run's.
+    /// </summary>
+    private protected static torch.Tensor[] InOwnScope(Func<torch.Tensor[]> make)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        return [.. make().Select(field => field.MoveToOuterDisposeScope())];
+    }
+
     /// <summary>Runs <paramref name="wait"/> and counts its time as waiting for data.</summary>
     private protected T Timed<T>(Func<T> wait)
     {

@@ -92,17 +92,8 @@ internal sealed class MaskedTokens : TrainingData
         Fingerprints = options.Checkpoint is null ? [] : [corpus.Fingerprint()];
     }
 
-    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
-    {
-        long batches = BatchesPerEpoch(batchSize);
-        for (long number = skip; number < batches; number++)
-        {
-            using Batch batch = Timed(() => Draw(epoch * batches + number, batchSize));
-            foreach (torch.Tensor field in batch.Fields)
-                field.DetachFromDisposeScope();
-            yield return batch;
-        }
-    }
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation) =>
+        MakeEach(batchSize, skip, number => Draw(epoch * BatchesPerEpoch(batchSize) + number, batchSize));
 
     public override IEnumerable<Batch> Validation(int batchSize)
     {
@@ -147,14 +138,12 @@ internal sealed class MaskedTokens : TrainingData
                 tokens[first + 1 + i] = Hidden(_vocabulary, text[i], ref random);
             }
         }
-        // Each batch has a scope of its own: what a view was made of would stay in the run's.
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] fields =
+        torch.Tensor[] fields = InOwnScope(() =>
         [
             Indices(tokens).reshape(texts.Length, length), HostTensors.FromRows(seen, texts.Length, length, Device),
             Indices(CollectionsMarshal.AsSpan(places)), Indices(CollectionsMarshal.AsSpan(targets)),
-        ];
-        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], texts.Length, places.Count);
+        ]);
+        return new(fields, texts.Length, places.Count);
     }
 
     /// <summary>

@@ -419,14 +419,11 @@ internal sealed class LabelledTexts : TrainingData
     {
         int[] order = [.. _trained];
         new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch)).Shuffle(order.AsSpan());
-        for (long number = skip; number < BatchesPerEpoch(batchSize); number++)
+        return MakeEach(batchSize, skip, number =>
         {
             int start = (int)RowsBefore(number, batchSize), end = (int)RowsBefore(number + 1, batchSize);
-            using Batch batch = Timed(() => Make(order.AsSpan(start, end - start)));
-            foreach (torch.Tensor field in batch.Fields)
-                field.DetachFromDisposeScope();
-            yield return batch;
-        }
+            return Make(order.AsSpan(start, end - start));
+        });
     }
 
     public override IEnumerable<Batch> Validation(int batchSize)
@@ -448,14 +445,13 @@ internal sealed class LabelledTexts : TrainingData
             (texts[i], labels[i]) = (Array.ConvertAll(tokens, token => (int)token), _labels[rows[i]]);
         }
         (long[] padded, float[] seen, int length) = Passages.Pad(_vocabulary, texts);
-        // Each batch has a scope of its own: what a view was made of would stay in the run's.
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] fields =
+        int count = rows.Length;
+        torch.Tensor[] fields = InOwnScope(() =>
         [
-            HostTensors.Index(padded, Device).reshape(rows.Length, length),
-            HostTensors.FromRows(seen, rows.Length, length, Device), HostTensors.Index(labels, Device),
-        ];
-        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], rows.Length);
+            HostTensors.Index(padded, Device).reshape(count, length),
+            HostTensors.FromRows(seen, count, length, Device), HostTensors.Index(labels, Device),
+        ]);
+        return new(fields, count);
     }
 }
 

@@ -118,14 +118,11 @@ internal sealed class TextPairData : TrainingData
         }
         long[] turns = [.. Enumerable.Range(0, (int)batches).Select(i => (long)i)];
         random.Shuffle<long>(turns);
-        for (long number = skip; number < batches; number++)
+        return MakeEach(batchSize, skip, number =>
         {
             (int start, int end) = ((int)RowsBefore(turns[number], batchSize), (int)RowsBefore(turns[number] + 1, batchSize));
-            using Batch batch = Timed(() => ToBatch([.. order[start..end].Select(i => _pairs[i])]));
-            foreach (torch.Tensor field in batch.Fields)
-                field.DetachFromDisposeScope();
-            yield return batch;
-        }
+            return ToBatch([.. order[start..end].Select(i => _pairs[i])]);
+        });
     }
 
     public override IEnumerable<Batch> Validation(int batchSize) => _held.Chunk(batchSize).Select(ToBatch);
@@ -148,14 +145,12 @@ internal sealed class TextPairData : TrainingData
                 to[row * target + i + 1] = following[row * target + i] = written[i];
             following[row * target + written.Length] = _targetEnd;
         }
-        // Each batch has a scope of its own: what a view was made of would stay in the run's.
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] fields =
+        torch.Tensor[] fields = InOwnScope(() =>
         [
             HostTensors.Index(from, Device).view(rows, source), HostTensors.FromRows(counts, rows, source, Device),
             HostTensors.Index(to, Device).view(rows, target), HostTensors.Index(following, Device).view(rows, target),
-        ];
-        return new([.. fields.Select(field => field.MoveToOuterDisposeScope())], rows, pairs.Sum(p => p.Target.Length + 1.0));
+        ]);
+        return new(fields, rows, pairs.Sum(p => p.Target.Length + 1.0));
     }
 
     private string Of(Func<TokenPair, int[]> side)

@@ -199,17 +199,8 @@ internal abstract class TokenData : TrainingData
 
     public override IReadOnlyList<string> Fingerprints => [Corpus.Fingerprint()];
 
-    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
-    {
-        long batches = BatchesPerEpoch(batchSize);
-        for (long number = skip; number < batches; number++)
-        {
-            using Batch windows = Timed(() => Draw((epoch * batches) + number, batchSize));
-            foreach (torch.Tensor field in windows.Fields)
-                field.DetachFromDisposeScope();
-            yield return windows;
-        }
-    }
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation) =>
+        MakeEach(batchSize, skip, number => Draw((epoch * BatchesPerEpoch(batchSize)) + number, batchSize));
 
     protected TokenCorpus Corpus { get; }
 
