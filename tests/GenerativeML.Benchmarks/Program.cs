@@ -22,6 +22,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ImageBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
+    SketchBenchmark.Command(),
     PlaneBenchmark.Command(),
     FlowBenchmark.Command(),
     RingBenchmark.Command(),

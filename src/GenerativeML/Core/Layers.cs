@@ -50,6 +50,19 @@ internal abstract class Layers
         Buffer(name + ".running_var", 1, shape);
     }
 
+    /// <summary>
+    /// A layer of LSTM cells, as torch.nn.LSTM has it: <c>weight_ih_l0</c> (4·width, inputs), <c>weight_hh_l0</c>
+    /// (4·width, width) and a bias of each.
+    /// </summary>
+    public void Lstm(string name, int inputs, int width)
+    {
+        long gates = (long)RecurrentCell.Lstm.Gates() * width;
+        // As torch's own are: uniform up to 1 / √width, all of them.
+        Uniform(
+            name, width, 1, ("weight_ih_l0", [gates, inputs]), ("weight_hh_l0", [gates, width]), ("bias_ih_l0", [gates]),
+            ("bias_hh_l0", [gates]));
+    }
+
     /// <summary>A convolution of images: <c>weight</c> (outputs, inputs, kernel, kernel), <c>bias</c> (outputs).</summary>
     public void Conv2d(string name, int inputs, int outputs, int kernel) => Uniform(
         name, inputs * kernel * kernel, 1, ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));

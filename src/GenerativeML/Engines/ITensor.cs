@@ -311,6 +311,20 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
             this[$"bias_hh_l{layer}"]),
         $"{Path}l{layer}.");
 
+    /// <summary>
+    /// One step of layer number n of LSTM cells, with the same weights: an input (B, inputs) and a state, twice (B, width)
+    /// → the state behind it, of which the hidden part is the output.
+    /// </summary>
+    public (T Hidden, T Memory) LstmStep(int layer, int width, T x, T hidden, T memory)
+    {
+        T gates = x.Linear(this[$"weight_ih_l{layer}"], this[$"bias_ih_l{layer}"])
+            + hidden.Linear(this[$"weight_hh_l{layer}"], this[$"bias_hh_l{layer}"]);
+        T next = Gate(1, Function.Sigmoid) * memory + Gate(0, Function.Sigmoid) * Gate(2, Function.Tanh);
+        return (Gate(3, Function.Sigmoid) * next.Apply(Function.Tanh), next);
+
+        T Gate(int i, Function function) => gates.Slice(1, (long)i * width, width).Apply(function);
+    }
+
     public T Dropout(T x, double share) => Ops.Dropout(x, share);
 
     private T? Bias(string layer) => Has(layer + ".bias") ? this[layer + ".bias"] : null;

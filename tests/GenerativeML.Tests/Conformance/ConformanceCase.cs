@@ -11,8 +11,11 @@ namespace GenerativeML.Tests.Conformance;
 /// </summary>
 public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make)
 {
-    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>.</summary>
+    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c> or <c>Drawing</c>, which are text.</summary>
     public string Input { get; init; } = "Features";
+
+    /// <summary>Whether the column that is read is a vector.</summary>
+    public bool ReadsVectors => Input == "Features";
 
     /// <summary>
     /// Whether it is fitted in closed form, without torch: it has no checkpoints, needs no device that a context names,
@@ -87,6 +90,7 @@ internal static class ConformanceData
         .Add("Id", NumberDataViewType.Int32, row => row)
         .Add("Name", TextDataViewType.Instance, row => $"row {row}".AsMemory())
         .Add("Text", TextDataViewType.Instance, row => Text(row).AsMemory())
+        .Add("Drawing", TextDataViewType.Instance, row => Drawing(row).AsMemory())
         .AddVector("Features", width, row =>
         {
             float[] values = Features(row, width);
@@ -98,11 +102,15 @@ internal static class ConformanceData
     public static ConformanceRow[] Objects(int rows) =>
         [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow
         {
-            Id = r, Name = $"row {r}", Text = Text(r), Features = Features(r, Width),
+            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Features = Features(r, Width),
         })];
 
     private static string Text(int row) => string.Create(
         CultureInfo.InvariantCulture, $"{s_words[row % 5]} {s_words[row * 7 % 3]} {row % 11} {s_words[row * row % 5]}");
+
+    // Two lines of a few points.
+    private static string Drawing(int row) => string.Join(' ', Enumerable.Range(0, 4 + row % 3).Select(i => string.Create(
+        CultureInfo.InvariantCulture, $"{3 * MathF.Sin(row + i):0.##},{2 * MathF.Cos(row * 0.7f + i):0.##},{(i is 1 || i == 3 + row % 3 ? 1 : 0)}")));
 
     private static readonly string[] s_words = ["alpha", "beta", "gamma", "delta", "epsilon"];
 
@@ -123,6 +131,8 @@ public sealed class ConformanceRow
     public string Name { get; set; } = "";
 
     public string Text { get; set; } = "";
+
+    public string Drawing { get; set; } = "";
 
     [VectorType(ConformanceData.Width)]
     public float[] Features { get; set; } = [];

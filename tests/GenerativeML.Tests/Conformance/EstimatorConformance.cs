@@ -135,6 +135,11 @@ public sealed partial class EstimatorConformance
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
             EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
         })), input: "Text")],
+        [Case("sketch rnn", (ml, t) => ml.Generative.SketchRnn(t.On(new SketchRnnOptions
+        {
+            EncoderWidth = 6, DecoderWidth = 8, LatentDimension = 3, Mixtures = 2, BatchSize = 16, KlTolerance = 0,
+            ScoreColumnName = "Score", ReconstructionColumnName = "GeneratedText",
+        })), input: "Drawing")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()
@@ -177,15 +182,15 @@ public sealed partial class EstimatorConformance
         IEstimator<ITransformer> estimator = family.Make(_ml, new());
         ITransformer trained = Trained(family);
         using var loaded = new Fitted(Reload(trained));
-        IDataView[] wrong = family.Input == "Text"
+        IDataView[] wrong = !family.ReadsVectors
             ?
             [
                 new TableView(3).Add("Id", NumberDataViewType.Int32, row => row),
-                new TableView(3).Add("Text", NumberDataViewType.Single, row => (float)row),
+                new TableView(3).Add(family.Input, NumberDataViewType.Single, row => (float)row),
                 .. family.IsPlain ? [] : (IDataView[])
                 [
-                    new TableView(3).Add("Text", new KeyDataViewType(typeof(uint), 9), row => (uint)row),
-                    new TableView(3).AddVector("Text", 4, _ => new float[4]),
+                    new TableView(3).Add(family.Input, new KeyDataViewType(typeof(uint), 9), row => (uint)row),
+                    new TableView(3).AddVector(family.Input, 4, _ => new float[4]),
                 ],
             ]
             :
@@ -205,7 +210,7 @@ public sealed partial class EstimatorConformance
             Refuses(() => estimator.GetOutputSchema(SchemaTests.Shape(input.Schema)));
             Refuses(() => estimator.Fit(input));
         }
-        if (family.Input == "Features")
+        if (family.ReadsVectors)
             wrong = [.. wrong, ConformanceData.Table(3, width: 5)];
         else if (family.IsPlain)
             wrong = [.. wrong, new TableView(3).AddVector("Text", 4, _ => new float[4])];
@@ -330,7 +335,7 @@ public sealed partial class EstimatorConformance
             Assert.AreEqual(rank <= 0.1 * (known.Length + 1) + 1e-9, labels[row], "Contamination is 0.1");
         }
 
-        if (family.Input == "Features")
+        if (family.ReadsVectors)
         {
             TableView unknown = ConformanceData.Table(1, spoil: (_, v) => v[1] = float.NaN);
             Assert.IsTrue(float.IsNaN(Values(trained.Transform(unknown), ["PValue"])[0][0]));

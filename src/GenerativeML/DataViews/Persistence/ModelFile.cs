@@ -148,6 +148,7 @@ internal static class ModelFamilies
         [TextClassifierTransformer.SavedFamily.Name] = TextClassifierTransformer.SavedFamily,
         [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
         [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
+        [SketchRnnTransformer.SavedFamily.Name] = SketchRnnTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };
