@@ -468,6 +468,15 @@ public sealed class GenerativeCatalog
     public SequenceToSequenceTrainer SequenceToSequence(SequenceToSequenceOptions options) => new(_environment, options);
 
     /// <summary>
+    /// A Coconet (Huang 2017) of music of voices: fills in what is unknown of a piece, such as the voices that go with a
+    /// given one, and makes others.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Two options contradict each other.</exception>
+    public CoconetTrainer Coconet(CoconetOptions? options = null) => new(_environment, options ?? new());
+
+    /// <summary>
     /// A Sketch-RNN (Ha and Eck 2017) of drawings of lines: draws others, draws given ones anew, goes from one to another,
     /// and goes on with what was begun.
     /// </summary>

@@ -11,7 +11,7 @@ namespace GenerativeML.Tests.Conformance;
 /// </summary>
 public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make)
 {
-    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c> or <c>Drawing</c>, which are text.</summary>
+    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>, <c>Drawing</c> or <c>Music</c>, which are text.</summary>
     public string Input { get; init; } = "Features";
 
     /// <summary>Whether the column that is read is a vector.</summary>
@@ -91,6 +91,7 @@ internal static class ConformanceData
         .Add("Name", TextDataViewType.Instance, row => $"row {row}".AsMemory())
         .Add("Text", TextDataViewType.Instance, row => Text(row).AsMemory())
         .Add("Drawing", TextDataViewType.Instance, row => Drawing(row).AsMemory())
+        .Add("Music", TextDataViewType.Instance, row => Music(row).AsMemory())
         .AddVector("Features", width, row =>
         {
             float[] values = Features(row, width);
@@ -102,7 +103,7 @@ internal static class ConformanceData
     public static ConformanceRow[] Objects(int rows) =>
         [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow
         {
-            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Features = Features(r, Width),
+            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Music = Music(r), Features = Features(r, Width),
         })];
 
     private static string Text(int row) => string.Create(
@@ -111,6 +112,10 @@ internal static class ConformanceData
     // Two lines of a few points.
     private static string Drawing(int row) => string.Join(' ', Enumerable.Range(0, 4 + row % 3).Select(i => string.Create(
         CultureInfo.InvariantCulture, $"{3 * MathF.Sin(row + i):0.##},{2 * MathF.Cos(row * 0.7f + i):0.##},{(i is 1 || i == 3 + row % 3 ? 1 : 0)}")));
+
+    // Two voices.
+    private static string Music(int row) => string.Join(' ', Enumerable.Range(0, 3 + row % 4).Select(
+        step => $"{60 + (row + step * step) % 7},{(row % 9 == 8 && step == 1 ? "-" : $"{50 + (row * 3 + step) % 5}")}"));
 
     private static readonly string[] s_words = ["alpha", "beta", "gamma", "delta", "epsilon"];
 
@@ -133,6 +138,8 @@ public sealed class ConformanceRow
     public string Text { get; set; } = "";
 
     public string Drawing { get; set; } = "";
+
+    public string Music { get; set; } = "";
 
     [VectorType(ConformanceData.Width)]
     public float[] Features { get; set; } = [];

@@ -140,6 +140,11 @@ public sealed partial class EstimatorConformance
             EncoderWidth = 6, DecoderWidth = 8, LatentDimension = 3, Mixtures = 2, BatchSize = 16, KlTolerance = 0,
             ScoreColumnName = "Score", ReconstructionColumnName = "GeneratedText",
         })), input: "Drawing")],
+        [Case("coconet", (ml, t) => ml.Generative.Coconet(t.On(new CoconetOptions
+        {
+            Window = 4, Channels = 4, Blocks = 1, BatchSize = 16, ScoreColumnName = "Score", ScoreMasks = 2, GibbsSteps = 2,
+            InfilledColumnName = "GeneratedText",
+        })), input: "Music")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

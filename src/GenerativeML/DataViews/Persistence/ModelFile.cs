@@ -149,6 +149,7 @@ internal static class ModelFamilies
         [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
         [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [SketchRnnTransformer.SavedFamily.Name] = SketchRnnTransformer.SavedFamily,
+        [CoconetTransformer.SavedFamily.Name] = CoconetTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };

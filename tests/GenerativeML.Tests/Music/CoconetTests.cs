@@ -1,0 +1,163 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Music;
+
+[TestClass]
+[DoNotParallelize]
+public sealed class CoconetTests
+{
+    private static readonly MLContext s_ml = new(1);
+
+    private static readonly CoconetOptions s_small = new()
+    {
+        Window = 8, Channels = 16, Blocks = 2, Dropout = 0, Transposition = 0, BatchSize = 8, ScoreColumnName = "Score", GibbsSteps = 12, Seed = 2,
+    };
+
+    [TestMethod]
+    public void A_hidden_note_says_nothing_and_known_ones_do()
+    {
+        // By gradients: what is fed in the place of a hidden note is zero, so its class cannot reach the logits.
+        using DisposeScope scope = torch.NewDisposeScope();
+        var network = new CoconetNetwork(s_small with { Blocks = 1 }, new(2, 60, 63));
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 3);
+        Scope<TorchTensor> w = new TorchOps(layers.Tensors).Root;
+        torch.Tensor notes = torch.randint(5, [1, 16], generator: new torch.Generator(1)), other = notes.clone();
+        other[0, 5] = torch.tensor((notes[0, 5].item<long>() + 1) % 5);
+        torch.Tensor hidden = torch.zeros(1, 16), inside = torch.ones(1, 8);
+        hidden[0, 5] = torch.tensor(1f);
+        float Loss(torch.Tensor played, torch.Tensor part) =>
+            network.Loss(w, new([played, inside, part], 1), 0, default)[0].Value.item<float>();
+        torch.Tensor wider = hidden.clone();
+        wider[0, 6] = torch.tensor(1f);
+        // Only the hidden note's own term changes with it: the loss of another hidden one does not.
+        double one = Loss(notes, hidden), both = Loss(notes, wider);
+        Assert.AreNotEqual(one, both);
+        torch.Tensor justOther = torch.zeros(1, 16);
+        justOther[0, 6] = torch.tensor(1f);
+        Assert.AreNotEqual(Loss(notes, justOther), Loss(other, justOther)); // note 5 is known there, and tells of note 6
+        double sum = 2 * both - 2 * Loss(other, wider); // of both terms, only note 5's own can differ
+        torch.Tensor logs = Logits(notes), changed = Logits(other);
+        Assert.IsTrue(logs.allclose(changed));
+        double expected = -(logs[5, notes[0, 5].item<long>()] - changed[5, other[0, 5].item<long>()]).item<float>();
+        Assert.AreEqual(expected, sum, 1e-4);
+
+        torch.Tensor Logits(torch.Tensor played)
+        {
+            torch.Tensor known = 1 - wider;
+            torch.Tensor each = torch.zeros(1, 16, 5).scatter_(-1, played.unsqueeze(-1), known.unsqueeze(-1));
+            return network.Logits<TorchTensor>(w, each, known, inside).Value.view(16, 5).log_softmax(-1);
+        }
+    }
+
+    [TestMethod]
+    public void A_trained_model_fills_in_what_follows_from_the_rest_and_scores_what_does_not_higher()
+    {
+        // The second voice is always seven semitones below the first, which goes up and down in steps of two.
+        using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Steps = 250, LearningRate = 1e-2 })
+            .Fit(Rows(Enumerable.Range(0, 40).Select(Piece)));
+        Assert.AreEqual((2, 53, 66), (model.Voices, model.LowestPitch, model.HighestPitch));
+        VoiceGrid piece = VoiceGrid.Parse(Piece(99));
+        model.Temperature = 0.1;
+        Assert.AreEqual(piece.ToString(), model.Infill(piece.Only(0)).ToString());
+        Assert.AreEqual(piece.ToString(), model.Infill(piece.Only(1)).ToString());
+        // Longer than a window, and what was known stays.
+        VoiceGrid longer = VoiceGrid.Parse($"{Piece(3)} {Piece(4)} {Piece(5)}");
+        VoiceGrid filled = model.Infill(longer.Only(1));
+        int right = 0;
+        for (int step = 0; step < longer.Steps; step++)
+        {
+            Assert.AreEqual(longer[step, 1], filled[step, 1]);
+            right += longer[step, 0] == filled[step, 0] ? 1 : 0;
+        }
+        Assert.IsGreaterThan(longer.Steps * 9 / 10, right);
+
+        VoiceGrid wrong = piece.With((step, voice) => step is 3 or 5 && voice == 1 ? 60 : piece[step, voice]);
+        Assert.IsGreaterThan(model.Score(piece) + 0.3, model.Score(wrong));
+        string[] made = [.. model.Generate(20, seed: 3).GetColumn<string>("Music")];
+        Assert.AreSequenceEqual(made[..4], [.. model.Generate(4, seed: 3).GetColumn<string>("Music")]);
+        int fits = made.Select(VoiceGrid.Parse).Sum(grid => Enumerable.Range(0, grid.Steps).Count(step => grid[step, 0] - grid[step, 1] == 7));
+        Assert.IsGreaterThan(20 * 8 / 2, fits); // by chance about a seventh would
+    }
+
+    [TestMethod]
+    public void Scores_are_means_over_hidden_parts_of_what_torch_says()
+    {
+        using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Steps = 5, ScoreMasks = 3 }).Fit(Rows([Piece(1), Piece(2)]));
+        VoiceGrid piece = VoiceGrid.Parse(Piece(7));
+        CoconetModel inner = model.Model;
+        using DisposeScope scope = torch.NewDisposeScope();
+        Dictionary<string, torch.Tensor> weights = inner.Weights.ToTensors(torch.CPU);
+        Scope<TorchTensor> w = new TorchOps(weights).Root;
+        // The same parts, by the same random numbers; notes of the network stand voice by voice.
+        var random = new SplitMix64(SplitMix64.Derive(0, RandomPurpose.Scoring));
+        long[] notes = [.. from voice in Enumerable.Range(0, 2) from step in Enumerable.Range(0, 8) select (long)inner.Network.Range.ClassOf(piece[step, voice])];
+        double sum = 0;
+        for (int part = 0; part < 3; part++)
+        {
+            int[] order = [.. Enumerable.Range(0, 16)];
+            random.Shuffle<int>(order);
+            float[] hidden = new float[16];
+            foreach (int note in order[..(1 + random.Next(16))])
+                hidden[note % 2 * 8 + note / 2] = 1;
+            var batch = new Batch([torch.tensor(notes).view(1, 16), torch.ones(1, 8), torch.tensor(hidden).view(1, 16)], 1);
+            sum += inner.Network.Loss(w, batch, 0, default)[0].Value.item<float>();
+        }
+        Assert.AreEqual(sum / 3, model.Score(piece), 1e-4);
+        Assert.IsTrue(double.IsNaN(model.Score(piece.Only())));
+        foreach (torch.Tensor weight in weights.Values)
+            weight.Dispose();
+    }
+
+    [TestMethod]
+    public void Windows_see_each_step_once()
+    {
+        for (int steps = 0; steps < 60; steps++)
+        {
+            foreach (int window in (int[])[2, 8, 9])
+            {
+                int next = 0;
+                foreach (int start in CoconetModel.Starts(steps, window))
+                {
+                    (int first, int end) = CoconetModel.Counted(steps, window, start);
+                    Assert.AreEqual(next, first);
+                    Assert.IsTrue(first >= start && end <= start + window && end > first, $"{steps} steps, window {window}, from {start}: {first} to {end}");
+                    next = end;
+                }
+                Assert.AreEqual(steps, next);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Bad_music_is_refused()
+    {
+        string Fails(params string[] rows) =>
+            Assert.Throws<InvalidOperationException>(() => s_ml.Generative.Coconet(s_small with { Steps = 1 }).Fit(Rows(rows))).Message;
+        StringAssert.Contains(Fails("60,61", "60"), "Row 1 of column 'Music'");
+        StringAssert.Contains(Fails("60,?"), "unknown notes");
+        StringAssert.Contains(Fails("60,200"), "200");
+        StringAssert.Contains(Fails("", ""), "no music to train on");
+        using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Steps = 1 }).Fit(Rows([Piece(1), Piece(2)]));
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("60,?,?"))).Message, "3 voices");
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("30,?"))).Message, "pitch 30");
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.Temperature = 0);
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(-1));
+        Exception bad = Assert.Throws<InvalidOperationException>(() => model.Transform(Rows([Piece(1), "30,?"])).GetColumn<string>("Infilled").ToArray());
+        StringAssert.Contains(bad.Message, "Row 1");
+    }
+
+    private static IDataView Rows(IEnumerable<string> pieces) => s_ml.Data.LoadFromEnumerable(pieces.Select(piece => new Row { Music = piece }));
+
+    private static string Piece(int number) => string.Join(' ', Enumerable.Range(0, 8).Select(step =>
+    {
+        int place = (step + number) % 6, pitch = 60 + 2 * (place < 4 ? place : 6 - place);
+        return $"{pitch},{pitch - 7}";
+    }));
+
+    private sealed class Row
+    {
+        public string Music { get; set; } = "";
+    }
+}
