@@ -24,6 +24,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     GenerateBenchmark.Command(),
     SketchBenchmark.Command(),
     CoconetBenchmark.Command(),
+    SoundBenchmark.Command(),
     PlaneBenchmark.Command(),
     FlowBenchmark.Command(),
     RingBenchmark.Command(),

@@ -468,6 +468,14 @@ public sealed class GenerativeCatalog
     public SequenceToSequenceTrainer SequenceToSequence(SequenceToSequenceOptions options) => new(_environment, options);
 
     /// <summary>
+    /// A WaveNet (van den Oord 2016) of sound: makes sound sample by sample, goes on with given sound, and scores it.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Two options contradict each other.</exception>
+    public WaveNetTrainer WaveNet(WaveNetOptions? options = null) => new(_environment, options ?? new());
+
+    /// <summary>
     /// A Coconet (Huang 2017) of music of voices: fills in what is unknown of a piece, such as the voices that go with a
     /// given one, and makes others.
     /// </summary>

@@ -11,7 +11,8 @@ namespace GenerativeML.Tests.Conformance;
 /// </summary>
 public sealed record ConformanceCase(string Name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> Make)
 {
-    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>, <c>Drawing</c> or <c>Music</c>, which are text.</summary>
+    /// <summary>The column that is read: <c>Features</c>, a vector, or <c>Text</c>, <c>Drawing</c>, <c>Music</c> or
+    /// <c>Path</c>, which are text.</summary>
     public string Input { get; init; } = "Features";
 
     /// <summary>Whether the column that is read is a vector.</summary>
@@ -92,6 +93,7 @@ internal static class ConformanceData
         .Add("Text", TextDataViewType.Instance, row => Text(row).AsMemory())
         .Add("Drawing", TextDataViewType.Instance, row => Drawing(row).AsMemory())
         .Add("Music", TextDataViewType.Instance, row => Music(row).AsMemory())
+        .Add("Path", TextDataViewType.Instance, row => SoundFiles.Path(row).AsMemory())
         .AddVector("Features", width, row =>
         {
             float[] values = Features(row, width);
@@ -103,7 +105,7 @@ internal static class ConformanceData
     public static ConformanceRow[] Objects(int rows) =>
         [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow
         {
-            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Music = Music(r), Features = Features(r, Width),
+            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Music = Music(r), Path = SoundFiles.Path(r), Features = Features(r, Width),
         })];
 
     private static string Text(int row) => string.Create(
@@ -141,6 +143,8 @@ public sealed class ConformanceRow
 
     public string Music { get; set; } = "";
 
+    public string Path { get; set; } = "";
+
     [VectorType(ConformanceData.Width)]
     public float[] Features { get; set; } = [];
 }
@@ -176,4 +180,24 @@ public sealed class ConformanceOutput
 
     private static string Bits(float[]? values) =>
         string.Join(" ", (values ?? []).Select(BitConverter.SingleToInt32Bits));
+}
+
+/// <summary>A few short sounds in a folder that is there until the process ends.</summary>
+internal static class SoundFiles
+{
+    private const int Count = 12;
+
+    private static readonly Lazy<string> s_folder = new(() =>
+    {
+        string folder = Directory.CreateTempSubdirectory("generativeml-sounds-").FullName;
+        for (int number = 0; number < Count; number++)
+        {
+            new SoundClip([.. Enumerable.Range(0, 40 + number).Select(i => 0.8f * MathF.Sin(i * (0.3f + 0.1f * number)))], 8000)
+                .SaveWav(System.IO.Path.Combine(folder, $"{number}.wav"));
+        }
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        return folder;
+    });
+
+    public static string Path(int row) => System.IO.Path.Combine(s_folder.Value, $"{row % Count}.wav");
 }

@@ -145,6 +145,10 @@ public sealed partial class EstimatorConformance
             Window = 4, Channels = 4, Blocks = 1, BatchSize = 16, ScoreColumnName = "Score", ScoreMasks = 2, GibbsSteps = 2,
             InfilledColumnName = "GeneratedText",
         })), input: "Music")],
+        [Case("wavenet", (ml, t) => ml.Generative.WaveNet(t.On(new WaveNetOptions
+        {
+            Layers = 2, Cycles = 1, ResidualChannels = 4, SkipChannels = 4, QuantizationLevels = 8, WindowLength = 32, BatchSize = 8,
+        })), input: "Path")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

@@ -150,6 +150,7 @@ internal static class ModelFamilies
         [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [SketchRnnTransformer.SavedFamily.Name] = SketchRnnTransformer.SavedFamily,
         [CoconetTransformer.SavedFamily.Name] = CoconetTransformer.SavedFamily,
+        [WaveNetTransformer.SavedFamily.Name] = WaveNetTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
         [TabularTransformer.SavedFamily.Name] = TabularTransformer.SavedFamily,
     };

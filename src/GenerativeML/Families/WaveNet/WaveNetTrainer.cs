@@ -1,0 +1,215 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// Trains a WaveNet (van den Oord 2016, https://arxiv.org/abs/1609.03499) on sound: a network of dilated causal
+/// convolutions that tells each sample from those before it. The trained model makes sound, goes on with given sound, and
+/// tells how likely sound is.
+/// </summary>
+/// <remarks>
+/// <para>To create this trainer, use <see cref="Microsoft.ML.GenerativeCatalog.WaveNet(WaveNetOptions)"/>.</para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Task</term><description>Generation of sound, anomaly scores.</description></item>
+/// <item><term>Input</term><description>A column of text with the paths of WAV files, and on request one that says what
+/// each is of. Rows without a path, and files without samples, are left out.</description></item>
+/// <item><term>Caching</term><description>The sounds are held in memory, two bytes a sample; each file is read
+/// once.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>For training, TorchSharp-cpu or TorchSharp-cuda; a trained
+/// model computes with Microsoft.ML.OnnxRuntime on the CPU.</description></item>
+/// </list>
+/// </remarks>
+public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
+{
+    private const int MaxConditions = 100_000;
+
+    private readonly WaveNetOptions _options;
+
+    internal WaveNetTrainer(IHostEnvironment environment, WaveNetOptions options)
+        : base(environment, nameof(WaveNetTrainer), options) => _options = options;
+
+    /// <summary>Reads a file as the network takes it.</summary>
+    /// <exception cref="InvalidOperationException">It cannot be read.</exception>
+    internal static ushort[] ReadFile(string path, WaveNetOptions options)
+    {
+        try
+        {
+            SoundClip clip = SoundClip.ReadWav(options.Folder is null ? path : Path.Combine(options.Folder, path));
+            return Encode(clip, options);
+        }
+        catch (Exception wrong) when (wrong is FormatException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new InvalidOperationException($"The file '{path}' cannot be used. {wrong.Message}", wrong);
+        }
+    }
+
+    /// <summary>A sound as the network takes it.</summary>
+    internal static ushort[] Encode(SoundClip clip, WaveNetOptions options) => Array.ConvertAll(
+        SoundClip.ToMuLaw(clip.Resample(options.SampleRate).Samples, options.QuantizationLevels), code => (ushort)code);
+
+    private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) => _options.Outputs();
+
+    private protected override void CheckInput(SchemaShape inputSchema, string parameter)
+    {
+        foreach (string column in _options.Inputs())
+            InputColumns.Check(inputSchema, column, InputKind.Text, parameter);
+    }
+
+    private protected override WaveNetTransformer Train(IDataView input, string parameter, TrainingContext context)
+    {
+        (List<Sound> sounds, List<string> conditions) = Read(input, parameter);
+        WaveNetOptions options = _options.Resolve(context.Seed);
+        var network = new WaveNetNetwork(options, conditions.Count);
+        torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(
+            options.Precision, device, options.ResidualChannels, options.BatchSize!.Value * (long)options.WindowLength);
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var data = new SoundWindows(sounds, network, device);
+        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
+        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
+        TrainingRun run = TrainingRun.Of(
+            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
+            options.LearningRate!.Value, options.WeightDecay!.Value,
+            ("family", WaveNetTransformer.SavedFamily.Name), (nameof(options.Steps), steps), ("bfloat16", bfloat16)) with { Steps = steps };
+        HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device, bfloat16);
+        double[] shares = [.. conditions.Select((_, i) => sounds.Count(sound => sound.Condition == i) / (double)sounds.Count)];
+        return new(new WaveNetModel(network, weights, conditions, shares, context.Device, context.FallbackToCpu));
+    }
+
+    private (List<Sound> Sounds, List<string> Conditions) Read(IDataView input, string parameter)
+    {
+        IEnumerable<string> paths = new TextColumn(input, _options.PathColumnName, parameter, _options.CancellationToken).Texts();
+        IEnumerable<string> classes = _options.ConditionColumnName is string name
+            ? new TextColumn(input, name, parameter, _options.CancellationToken).Texts() : Enumerable.Repeat("", int.MaxValue);
+        List<Sound> sounds = [];
+        List<string> conditions = [];
+        Dictionary<string, int> numbers = [];
+        long row = 0, bytes = 0;
+        foreach ((string path, string condition) in paths.Zip(classes))
+        {
+            ushort[] samples = [];
+            try
+            {
+                samples = path.Length > 0 ? ReadFile(path, _options) : [];
+            }
+            catch (InvalidOperationException wrong)
+            {
+                throw new InvalidOperationException($"Row {row} of column '{_options.PathColumnName}' (counted from 0): {wrong.Message}", wrong);
+            }
+            if (samples.Length > 0)
+            {
+                if (_options.ConditionColumnName is not null && !numbers.ContainsKey(condition))
+                {
+                    if (conditions.Count == MaxConditions)
+                        throw new InvalidOperationException($"Column '{_options.ConditionColumnName}' has more than {MaxConditions} different texts.");
+                    numbers.Add(condition, conditions.Count);
+                    conditions.Add(condition);
+                }
+                sounds.Add(new(samples, numbers.GetValueOrDefault(condition)));
+                bytes += sizeof(ushort) * (long)samples.Length + 64;
+            }
+            if (bytes > _options.CacheBudgetBytes && sounds.Count > 1)
+                throw new InvalidOperationException(
+                    $"The first {sounds.Count} sounds need more memory than option CacheBudgetBytes allows, {_options.CacheBudgetBytes}. "
+                    + "Raise it, or train on fewer.");
+            row++;
+        }
+        return sounds.Count > 0 ? (sounds, conditions) : throw new InvalidOperationException(
+            $"There is no sound to train on: column '{_options.PathColumnName}' is empty, or all its rows are.");
+    }
+}
+
+/// <summary>A sound's samples by the µ-law, and which class it is of.</summary>
+internal sealed record Sound(ushort[] Samples, int Condition);
+
+/// <summary>
+/// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that
+/// counts, else zero, (B, T): not those behind a sound's end, nor in the middle of a sound those that see too little of
+/// what was before. An epoch is as many windows as hold all samples.
+/// </summary>
+internal sealed class SoundWindows : TrainingData
+{
+    private readonly WaveNetNetwork _network;
+    private readonly Sound[] _trained, _held;
+    private readonly long[] _ends; // samples up to and with each sound
+
+    public SoundWindows(IReadOnlyList<Sound> sounds, WaveNetNetwork network, torch.Device device)
+        : base([new RowField(network.Options.PathColumnName, FieldKind.Int64, network.Options.WindowLength + 1)], device, network.Options.Seed!.Value, null)
+    {
+        _network = network;
+        var held = new ValidationRows(network.Options.ValidationFraction, Seed, sounds.Count - 1);
+        ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound, IsHeld: held.Contains(i))).ToLookup(s => s.IsHeld, s => s.sound);
+        (_trained, _held) = ([.. parts[false]], [.. parts[true]]);
+        _ends = new long[_trained.Length];
+        for (int i = 0; i < _ends.Length; i++)
+            _ends[i] = (i > 0 ? _ends[i - 1] : 0) + _trained[i].Samples.Length;
+        TrainingRows = (_ends[^1] + network.Options.WindowLength - 1) / network.Options.WindowLength;
+        ValidationRows = _held.Length;
+    }
+
+    public override IReadOnlyList<string> Fingerprints
+    {
+        get
+        {
+            var fingerprint = new Fingerprint();
+            foreach (Sound sound in _trained.Concat(_held))
+            {
+                fingerprint.Add((ulong)sound.Condition);
+                fingerprint.Add([.. sound.Samples.Select(s => (long)s)]);
+            }
+            return [fingerprint.ToString()];
+        }
+    }
+
+    public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
+    {
+        long batches = BatchesPerEpoch(batchSize);
+        return MakeEach(batchSize, skip, number =>
+        {
+            var random = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch * batches + number));
+            int rows = (int)(RowsBefore(number + 1, batchSize) - RowsBefore(number, batchSize));
+            return Make([.. Enumerable.Range(0, rows).Select(_ => Draw(ref random))]);
+        });
+    }
+
+    // The beginnings of sounds.
+    public override IEnumerable<Batch> Validation(int batchSize) =>
+        _held.Chunk(batchSize).Select(sounds => Make([.. sounds.Select(sound => (sound, 0))]));
+
+    // A sound by its length, and a place in it: as often as not its beginning comes into the window.
+    private (Sound Sound, int Start) Draw(ref SplitMix64 random)
+    {
+        int found = Array.BinarySearch(_ends, (long)(random.NextDouble() * _ends[^1]) + 1);
+        Sound sound = _trained[found < 0 ? ~found : found];
+        int window = _network.Options.WindowLength, start = random.Next(Math.Max(1, sound.Samples.Length - window / 2 + 1) + window / 2) - window / 2;
+        return (sound, Math.Clamp(start, 0, Math.Max(0, sound.Samples.Length - window)));
+    }
+
+    private Batch Make((Sound Sound, int Start)[] windows)
+    {
+        int window = _network.Options.WindowLength, context = Math.Min(_network.ReceptiveField, window / 2);
+        long[] samples = new long[windows.Length * (window + 1)];
+        float[] counts = new float[windows.Length * window];
+        Array.Fill(samples, _network.Silence);
+        for (int row = 0; row < windows.Length; row++)
+        {
+            (Sound sound, int start) = windows[row];
+            int count = Math.Min(window, sound.Samples.Length - start), unseen = start == 0 ? 0 : context;
+            for (int i = start == 0 ? 0 : -1; i < count; i++)
+                samples[row * (window + 1) + 1 + i] = sound.Samples[start + i];
+            if (count > unseen)
+                counts.AsSpan(row * window + unseen, count - unseen).Fill(1);
+        }
+        return new(
+            InOwnScope(() =>
+            [
+                HostTensors.Index(samples, Device).view(windows.Length, window + 1),
+                HostTensors.Index([.. windows.Select(w => (long)w.Sound.Condition)], Device).view(windows.Length, 1),
+                HostTensors.FromRows(counts, windows.Length, window, Device),
+            ]),
+            windows.Length, Math.Max(1, counts.Sum()));
+    }
+}
