@@ -60,7 +60,8 @@ string[] types =
 ];
 foreach (string type in types)
 {
-    if (!reached.Contains(Path.Combine(site, "api", $"{type}.html")))
+    string page = Path.Combine(site, "api", $"{type}.html");
+    if (!pages.ContainsKey(page) || !reached.Contains(page))
         faults.Add($"{type} is a public type without a page");
     if (!index.RootElement.TryGetProperty($"api/{type}.html", out _))
         faults.Add($"{type} cannot be searched for");
