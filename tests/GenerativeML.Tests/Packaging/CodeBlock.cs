@@ -13,15 +13,22 @@ namespace GenerativeML.Tests.Packaging;
 /// <param name="IsProgram">Whether it is run.</param>
 internal sealed partial record CodeBlock(string Document, int Line, string Code, bool IsProgram)
 {
-    /// <summary>The C# blocks of a page.</summary>
+    /// <summary>The C# blocks of a page; each says what it uses, so that it can be copied by itself.</summary>
     public static IEnumerable<CodeBlock> OfPage(string repository, string document)
     {
         string text = File.ReadAllText(Path.Combine(repository, document)).ReplaceLineEndings("\n");
-        return Fence().Matches(text).Select(block => new CodeBlock(
-            document,
-            2 + text.AsSpan(0, block.Index).Count('\n'),
-            block.Groups["code"].Value,
-            block.Groups["run"].Success));
+        CodeBlock[] blocks =
+        [
+            .. Fence().Matches(text).Select(block => new CodeBlock(
+                document,
+                2 + text.AsSpan(0, block.Index).Count('\n'),
+                block.Groups["code"].Value,
+                block.Groups["run"].Success)),
+        ];
+        Assert.HasCount(AnyFence().Count(text), blocks, $"{document} has a block that begins neither with ```csharp nor with ```csharp run");
+        foreach (CodeBlock block in blocks)
+            StringAssert.StartsWith(block.Code, "using GenerativeML;\nusing Microsoft.ML;\n", $"{document}, line {block.Line}");
+        return blocks;
     }
 
     /// <summary>
@@ -40,6 +47,9 @@ internal sealed partial record CodeBlock(string Document, int Line, string Code,
     [GeneratedRegex(
         @"^```csharp(?<run> run)?\n(?<code>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Fence();
+
+    [GeneratedRegex(@"^[ \t]*(```|~~~)[ \t]*(cs|c#)", RegexOptions.Multiline | RegexOptions.IgnoreCase)]
+    private static partial Regex AnyFence();
 
     [GeneratedRegex(@"^#[r!].*$", RegexOptions.Multiline)]
     private static partial Regex KernelDirective();
