@@ -523,7 +523,9 @@ public sealed class GenerativeCatalog
     };
 }
 
-/// <summary>Where an <see cref="MLContext"/> keeps the <see cref="GenerativeCatalog"/>.</summary>
+/// <summary>
+/// Adds to <see cref="MLContext"/> the property <c>Generative</c>, a <see cref="GenerativeCatalog"/>: <c>ml.Generative.Vae()</c>.
+/// </summary>
 public static class GenerativeContext
 {
     extension(MLContext mlContext)

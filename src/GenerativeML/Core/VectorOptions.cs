@@ -129,9 +129,9 @@ public abstract record DetectorOptions : VectorOptions
     /// <remarks>
     /// A model scores rows that it was trained on lower than others, so the threshold is taken from rows that are new
     /// to the model that scores them. Of 2000 rows or more a fifth, at most some 4000, is held back from training for
-    /// that. Of fewer, none is: four more models are trained, each on three quarters of the rows, to score the last
-    /// quarter, and discarded, so that training takes four to five times as long; progress and checkpoints are those of
-    /// the model that is returned. Such few rows are read once and held in memory, as far as
+    /// that. Of fewer, none is: ten more models are trained, each on nine tenths of the rows, to score the last tenth, and
+    /// discarded, so that training takes several times as long; progress tells of all of them, checkpoints are those of the
+    /// model that is returned. Such few rows are read once and held in memory, as far as
     /// <see cref="TrainingOptions.CacheBudgetBytes"/> allows.
     /// </remarks>
     public double Contamination { get; init; } = 0.1;

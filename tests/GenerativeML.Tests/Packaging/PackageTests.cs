@@ -11,21 +11,6 @@ namespace GenerativeML.Tests.Packaging;
 [TestClass]
 public sealed partial class PackageTests
 {
-    /// <summary>What the README's other blocks are given; those after each other know what the earlier ones made.</summary>
-    private const string Around =
-        """
-        using GenerativeML;
-        using Microsoft.ML;
-
-        static class Blocks
-        {
-            static void Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae)
-            {
-                {0}
-            }
-        }
-        """;
-
     private static readonly string s_repository = Repository();
     private static readonly string s_version = $"0.0.0-test.{DateTime.UtcNow:yyyyMMddHHmmss}.p{Environment.ProcessId}";
     private static readonly string s_folder = Path.Combine(Path.GetTempPath(), $"GenerativeML {s_version}");
@@ -108,20 +93,10 @@ public sealed partial class PackageTests
 
     [TestMethod]
     [Timeout(180_000)]
-    public void The_first_program_of_the_README_runs_from_the_package_and_its_other_blocks_compile()
+    public void The_first_program_of_the_README_runs_from_the_package()
     {
-        string[] blocks =
-        [
-            .. Block().Matches(File.ReadAllText(Path.Combine(s_repository, "README.md")))
-                .Select(block => block.Groups[1].Value.ReplaceLineEndings("\n")),
-        ];
-        Assert.HasCount(6, blocks);
-        foreach (string block in blocks)
-            StringAssert.StartsWith(block, "using GenerativeML;\nusing Microsoft.ML;\n");
-        string folder = Project(
-            "First", "csproj", "Program.cs", blocks[0], "TorchSharp-cpu", "Microsoft.ML.OnnxRuntime");
-        File.WriteAllText(Path.Combine(folder, "Blocks.cs"), Around.Replace(
-            "{0}", UsingDirective().Replace(string.Concat(blocks[1..]), ""), StringComparison.Ordinal));
+        string program = CodeBlock.OfPage(s_repository, "README.md").First().Code;
+        string folder = Project("First", "csproj", "Program.cs", program, "TorchSharp-cpu", "Microsoft.ML.OnnxRuntime");
         var random = new Random(1);
         WriteRows("readings.csv", ordinary: 2000, broken: 0);
         WriteRows("test.csv", ordinary: 500, broken: 50);
@@ -220,7 +195,8 @@ public sealed partial class PackageTests
     private static ZipArchive Open(string extension) =>
         ZipFile.OpenRead(Path.Combine(s_feed, $"GenerativeML.{s_version}.{extension}"));
 
-    private static string Repository()
+    /// <summary>The folder of the repository that the tests lie in.</summary>
+    internal static string Repository()
     {
         string? folder = AppContext.BaseDirectory;
         while (folder is not null && !File.Exists(Path.Combine(folder, "Directory.Packages.props")))
@@ -254,12 +230,6 @@ public sealed partial class PackageTests
         process.WaitForExit();
         return (process.ExitCode, output + errors.Result);
     }
-
-    [GeneratedRegex(@"^```csharp[ \t]*\r?\n(.*?)^```[ \t]*\r?$", RegexOptions.Multiline | RegexOptions.Singleline)]
-    private static partial Regex Block();
-
-    [GeneratedRegex(@"^using [\w.]+;\n", RegexOptions.Multiline)]
-    private static partial Regex UsingDirective();
 
     [GeneratedRegex(@"^(_rels/|package/|\[Content_Types\])")]
     private static partial Regex OfEveryPackage();
