@@ -26,7 +26,7 @@ internal sealed class DocumentPrograms
         abstract class Given
         {
             protected static MLContext ml = new(1);
-            protected static IDataView adult, images, pairs, readings, series, test, texts;
+            protected static IDataView adult, drawings, images, pairs, pieces, readings, series, sounds, test, texts;
             protected static ITransformer loaded, model;
             protected static GptTransformer gpt;
             protected static VectorGenerator vae;
