@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using OxyPlot;
@@ -37,6 +38,7 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
     private readonly IProgress<TrainingProgress>? _next;
     private SummaryWriter? _writer;
     private long _every = 1, _seen;
+    private bool _isClosed;
 
     /// <summary>Curves of a run that is about to start.</summary>
     /// <param name="tensorBoardFolder">
@@ -95,13 +97,13 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
         AtomicFile.Write(path, file => file.Write(page));
     }
 
-    /// <summary>Ends TensorBoard's files. What was kept stays.</summary>
+    /// <summary>Ends TensorBoard's files. What was kept stays, and what is reported later is kept, too.</summary>
     public void Dispose()
     {
         lock (_gate)
         {
             (_writer as IDisposable)?.Dispose();
-            _writer = null;
+            (_writer, _isClosed) = (null, true);
         }
     }
 
@@ -157,7 +159,7 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
         OxyColor text = OxyColor.Parse(Text);
         var model = new PlotModel
         {
-            DefaultFont = "system-ui, sans-serif", TextColor = text, PlotAreaBorderThickness = new(0, 0, 0, 1), PlotAreaBorderColor = text,
+            Culture = CultureInfo.InvariantCulture, DefaultFont = "system-ui, sans-serif", TextColor = text, PlotAreaBorderThickness = new(0, 0, 0, 1), PlotAreaBorderColor = text,
         };
         model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "step", TicklineColor = text, MinorTickSize = 0 });
         model.Axes.Add(new LinearAxis
@@ -186,7 +188,7 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
 
     private void Log(TrainingProgress value)
     {
-        if (_folder is null)
+        if (_folder is null || _isClosed)
             return;
         if (_writer is null)
         {

@@ -54,7 +54,8 @@ internal static class SketchBenchmark
             TimeSpan before = Process.GetCurrentProcess().TotalProcessorTime;
             using SketchRnnTransformer model = ml.Generative.SketchRnn(chosen with { CancellationToken = cancellation })
                 .Fit(Rows(ml, parts["train"]));
-            Note(ours, "", before, Measure(model, parts["test"], seed));
+            TimeSpan spent = Process.GetCurrentProcess().TotalProcessorTime - before;
+            Note(ours, "", spent, Measure(model, parts["test"], seed));
             if (seed == 0 && sheet is not null)
                 File.WriteAllText(sheet.FullName, Sheet(model, [.. parts["test"].Select(StrokeDrawing.Parse)]));
             if (!peer)
@@ -64,9 +65,12 @@ internal static class SketchBenchmark
             SketchRnnOptions options = model.Model.Options;
             int steps = options.Steps ?? throw new ArgumentException("With --peer, epochs do not count: give Steps.");
             float[][] drawings = [.. parts["train"].Select(d => StrokeDrawing.Parse(d).ToStroke3()).Where(d => d.Length is > 0 && d.Length <= 3 * options.MaxPoints)];
-            stock.Train(drawings, steps, seed, (drawing, random) => Stretched(drawing, options.ScaleAugmentation, random));
+            // Drawings are changed for them as ours are.
+            var changes = new SplitMix64((ulong)seed);
+            stock.Train(drawings, steps, seed, drawing => SketchData.Changed(StrokeDrawing.FromStroke3(drawing), options, ref changes));
+            spent = Process.GetCurrentProcess().TotalProcessorTime - before;
             torch.random.manual_seed(seed);
-            Note(theirs, "stock modules: ", before, Mean(parts["test"], options, stock.Terms));
+            Note(theirs, "stock modules: ", spent, Mean(parts["test"], options, stock.Terms));
         }
         double weight = chosen.KlWeight;
         Summarize("ours", ours, weight);
@@ -89,13 +93,12 @@ internal static class SketchBenchmark
         }
         return 0;
 
-        void Note(List<Terms> list, string name, TimeSpan before, Terms terms)
+        void Note(List<Terms> list, string name, TimeSpan spent, Terms terms)
         {
             list.Add(terms);
-            double minutes = (Process.GetCurrentProcess().TotalProcessorTime - before).TotalMinutes;
             Console.WriteLine(
                 $"seed {list.Count - 1}: {name}reconstruction {terms.Reconstruction:F4}, KL {terms.Kl:F4}, sum {terms.Sum(chosen.KlWeight):F4}, "
-                + $"{minutes:F1} CPU minutes");
+                + $"{spent.TotalMinutes:F1} CPU minutes of training");
         }
     }
 
@@ -156,12 +159,6 @@ internal static class SketchBenchmark
                 .. some[..columns].Select(d => d.PointCount < 2 ? d : model.Complete(StrokeDrawing.FromStroke3(d.ToStroke3()[..(d.PointCount / 2 * 3)]))),
             ],
             columns);
-    }
-
-    private static float[] Stretched(float[] drawing, double most, Random random)
-    {
-        float across = (float)(1 + most * (2 * random.NextDouble() - 1)), down = (float)(1 + most * (2 * random.NextDouble() - 1));
-        return [.. drawing.Select((value, i) => i % 3 == 0 ? across * value : i % 3 == 1 ? down * value : value)];
     }
 
     private static IEnumerable<(string Part, string Drawing)> Read(FileInfo file)

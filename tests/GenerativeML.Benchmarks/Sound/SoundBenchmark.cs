@@ -42,8 +42,9 @@ internal static class SoundBenchmark
             return 2;
         }
         SoundRow[] train = [.. rows.Where(r => r.Index >= TestedIndices)], test = [.. rows.Where(r => r.Index < TestedIndices)];
-        WaveNetOptions options = chosen with { ConditionColumnName = nameof(SoundRow.Word), CancellationToken = cancellation };
-        ushort[][] learned = [.. train.Select(r => WaveNetTrainer.ReadFile(r.Path, options))], asked = [.. test.Select(r => WaveNetTrainer.ReadFile(r.Path, options))];
+        // Beside the peer, which knows no words, ours is told none.
+        WaveNetOptions options = chosen with { ConditionColumnName = peer ? null : nameof(SoundRow.Word), CancellationToken = cancellation };
+        ushort[][] learned = [.. train.Select(r => WaveNetTrainer.ReadFile(r.Path, null, options))], asked = [.. test.Select(r => WaveNetTrainer.ReadFile(r.Path, null, options))];
         Console.WriteLine(
             $"{train.Length} sounds of {learned.Sum(s => s.Length)} samples to train on, {test.Length} of {asked.Sum(s => s.Length)} to test; "
             + $"uniform {Math.Log(options.QuantizationLevels):F3}, by frequencies {Unigram(learned, asked, options.QuantizationLevels):F3} nats");
@@ -56,7 +57,7 @@ internal static class SoundBenchmark
             TimeSpan spent = Processor() - before;
             double nats = 0;
             for (int i = 0; i < asked.Length; i++)
-                nats += model.Model.Score(asked[i], model.Model.NumberOf(test[i].Word)) * asked[i].Length;
+                nats += model.Model.Score(asked[i], peer ? 0 : model.Model.NumberOf(test[i].Word)) * asked[i].Length;
             losses.Add(nats / asked.Sum(s => (double)s.Length));
             var clock = Stopwatch.StartNew();
             SoundClip made = model.Generate(Made, condition: null, seed);
@@ -68,7 +69,7 @@ internal static class SoundBenchmark
                 continue;
             using var stock = new StockWaveNet(model.Model.Network.Options, seed);
             before = Processor();
-            int steps = stock.Train(learned, () => Processor() - before >= spent, seed);
+            int steps = stock.Train(learned, model.Model.Network, () => Processor() - before >= spent);
             peers.Add(asked.Sum(s => stock.Nats(s, model.Model.Network.Silence)) / asked.Sum(s => (double)s.Length));
             Console.WriteLine($"seed {seed}: stock modules {peers[^1]:F4} after {steps} steps in as much processor time");
         }

@@ -7,7 +7,7 @@ namespace GenerativeML.Benchmarks;
 
 /// <summary>
 /// WaveNet as somebody writes it with TorchSharp alone, after the paper: one-hot samples, stock dilated convolutions of one
-/// dimension, Adam with 0.001, windows drawn at random.
+/// dimension, Adam with 0.001, gradients clipped at 1. Windows are those that ours trains on.
 /// </summary>
 internal sealed class StockWaveNet : IDisposable
 {
@@ -34,24 +34,27 @@ internal sealed class StockWaveNet : IDisposable
     }
 
     /// <summary>Trains on sounds by the µ-law until so much processor time was spent, and says how many steps that were.</summary>
-    public int Train(IReadOnlyList<ushort[]> sounds, Func<bool> isOver, int seed)
+    public int Train(IReadOnlyList<ushort[]> sounds, WaveNetNetwork network, Func<bool> isOver)
     {
-        var order = new Random(seed);
+        Parameter[] parameters = [.. Modules().SelectMany(m => m.parameters())];
+        using var data = new SoundWindows([.. sounds.Select(sound => new Sound(sound, 0))], network, CPU);
         int steps = 0, window = _options.WindowLength;
-        long[] longEnough = [.. Enumerable.Range(0, sounds.Count).Where(i => sounds[i].Length > window).Select(i => (long)i)];
-        for (; !isOver(); steps++)
+        for (int epoch = 0; !isOver(); epoch++)
         {
-            using DisposeScope scope = NewDisposeScope();
-            Tensor samples = stack(Enumerable.Range(0, _options.BatchSize!.Value).Select(_ =>
+            foreach (Batch batch in data.Epoch(epoch, _options.BatchSize!.Value, 0, default))
             {
-                ushort[] sound = sounds[(int)longEnough[order.Next(longEnough.Length)]];
-                int start = order.Next(sound.Length - window);
-                return tensor(sound[start..(start + window + 1)].Select(s => (long)s).ToArray());
-            }));
-            Tensor loss = F.cross_entropy(Logits(samples.narrow(1, 0, window)), samples.narrow(1, 1, window));
-            _optimizer.zero_grad();
-            loss.backward();
-            _optimizer.step();
+                using DisposeScope scope = NewDisposeScope();
+                Tensor each = F.cross_entropy(
+                    Logits(batch[0].narrow(1, 0, window)), batch[0].narrow(1, 1, window), reduction: nn.Reduction.None);
+                Tensor loss = (each * batch[2]).sum() / batch[2].sum();
+                _optimizer.zero_grad();
+                loss.backward();
+                nn.utils.clip_grad_norm_(parameters, 1);
+                _optimizer.step();
+                steps++;
+                if (isOver())
+                    break;
+            }
         }
         return steps;
     }

@@ -69,13 +69,16 @@ public sealed class MusicFilesTests
         Assert.HasCount(0, NoteSequence.FromText("").Notes);
         // More time than a character has.
         var late = new NoteSequence([new(60, 64, 100, 30)]);
-        Assert.AreEqual(100, NoteSequence.FromText(late.ToText(12), 12).Notes[0].Start);
+        Assert.AreEqual(new Note(60, 66, 100, 8), NoteSequence.FromText(late.ToText(12), 12).Notes[0]); // 96 steps, 8 quarters
+        Assert.Throws<InvalidOperationException>(() => new NoteSequence([new(60, 64, 400_000, 1)]).ToText(96));
+        Assert.Throws<FormatException>(() => VoiceGrid.FromNotes(new([new(60, 1, 0, 1, 2000)]), 4));
+        Assert.Throws<FormatException>(() => VoiceGrid.FromNotes(new([new(60, 1, 400_000, 1, 100)]), 4));
     }
 
     [TestMethod]
     public void Notes_out_of_range_are_refused()
     {
-        foreach (Note wrong in new Note[] { new(128, 1, 0, 1), new(60, 0, 0, 1), new(60, 1, -1, 1), new(60, 1, 0, 0), new(60, 1, double.NaN, 1), new(60, 1, 0, 1, -1) })
+        foreach (Note wrong in new Note[] { new(128, 1, 0, 1), new(60, 0, 0, 1), new(60, 1, -1, 1), new(60, 1, 0, 0), new(60, 1, double.NaN, 1), new(60, 1, 0, 1, -1), new(60, 1, 0, 1, 1 << 15), new(60, 1, 600_000, 1) })
             Assert.Throws<ArgumentException>(() => new NoteSequence([wrong]));
         Assert.Throws<ArgumentOutOfRangeException>(() => new NoteSequence([], 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => new NoteSequence([]).ToText(0));

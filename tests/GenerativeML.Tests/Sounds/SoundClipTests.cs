@@ -50,7 +50,13 @@ public sealed class SoundClipTests
         byte[] whole = Wav(1, 16, 1, [1, 0, 2, 0]).ToArray();
         for (int length = 0; length < 36; length++)
             Assert.Throws<FormatException>(() => SoundClip.ReadWav(new MemoryStream(whole[..length])));
-        Assert.IsLessThanOrEqualTo(1, SoundClip.ReadWav(new MemoryStream(whole[..^2])).Samples.Length); // cut short
+        Assert.AreEqual(1, SoundClip.ReadWav(new MemoryStream(whole[..^2])).Samples.Length); // cut short
+        byte[] stereo = Wav(1, 16, 2, [0, 64, 0, 32, 0, 64, 0, 32]).ToArray();
+        Assert.AreSequenceEqual(new[] { 0.375f }, SoundClip.ReadWav(new MemoryStream(stereo[..^2])).Samples.ToArray());
+        byte[] slow = [.. whole];
+        BitConverter.TryWriteBytes(slow.AsSpan(24), 1); // of a rate of one
+        Assert.AreEqual(1, SoundClip.ReadWav(new MemoryStream(slow)).SampleRate);
+        StringAssert.Contains(Assert.Throws<FormatException>(() => new SoundClip(new float[200_000], 1).Resample(768_000)).Message, "100000000");
         Assert.Throws<FormatException>(() => SoundClip.ReadWav(Wav(85, 16, 1, [1, 0]))); // MP3 within WAV
         Assert.Throws<ArgumentException>(() => new SoundClip([float.NaN], 8000));
         Assert.Throws<ArgumentOutOfRangeException>(() => new SoundClip([], 0));

@@ -70,7 +70,7 @@ public sealed class WaveNetTests
     {
         using WaveNetTransformer model = Trained(steps: 10);
         WaveNetModel inner = model.Model;
-        float[] made = inner.Generate([1], [new SplitMix64(9)], [], 200)[0];
+        float[] made = inner.Generate([1], [new SplitMix64(9)], [], 200, 1)[0];
         // The same random numbers, from logits of all samples at once, by torch.
         using DisposeScope scope = torch.NewDisposeScope();
         Dictionary<string, torch.Tensor> weights = inner.Weights.ToTensors(torch.CPU);
@@ -112,6 +112,15 @@ public sealed class WaveNetTests
         Assert.AreSequenceEqual(rows.GetColumn<float[]>("Sound").First(), model.Generate(1, seed: 4, new RowCondition().Equal("Word", "low")).GetColumn<float[]>("Sound").First());
         Assert.Throws<ArgumentException>(() => model.Generate(1, 0, new RowCondition().Equal("Word", "middle")));
         Assert.Throws<ArgumentException>(() => model.Generate(1, "middle"));
+        Assert.Throws<ArgumentException>(() => model.Score(high));
+
+        using var file = new MemoryStream();
+        s_ml.Model.Save(model, null, file);
+        using var loaded = (WaveNetTransformer)s_ml.Model.Load(file, out _);
+        Assert.AreEqual(0.3, loaded.Temperature);
+        Assert.IsNull(loaded.Folder);
+        Assert.AreSequenceEqual(model.Conditions, loaded.Conditions);
+        Assert.AreSequenceEqual(model.Generate(50, "high", seed: 2).Samples.ToArray(), loaded.Generate(50, "high", seed: 2).Samples.ToArray());
     }
 
     [TestMethod]

@@ -70,7 +70,7 @@ public sealed class StrokeDrawingTests
         string svg = """
             <svg xmlns="http://www.w3.org/2000/svg"><g>
             <path d="m1,1 2 0v3h-2z M10-5.5L.5.5"/><polyline points="0,0 1,1 2,0"/><polygon points="0 0 1 0 1 1"/>
-            <line x1="1" y1="2" x2="3" y2="4"/><text>7 8</text></g></svg>
+            <line x1="1" y1="2" x2="3" y2="4"/><line x2="5"/><text>7 8</text></g></svg>
             """;
         IReadOnlyList<IReadOnlyList<(float, float)>> lines = StrokeDrawing.ParseSvg(svg).ToLines();
         Assert.AreSequenceEqual(new[] { (1f, 1f), (3f, 1f), (3f, 4f), (1f, 4f), (1f, 1f) }, lines[0]);
@@ -78,6 +78,7 @@ public sealed class StrokeDrawingTests
         Assert.AreSequenceEqual(new[] { (0f, 0f), (1f, 1f), (2f, 0f) }, lines[2]);
         Assert.AreSequenceEqual(new[] { (0f, 0f), (1f, 0f), (1f, 1f), (0f, 0f) }, lines[3]);
         Assert.AreSequenceEqual(new[] { (1f, 2f), (3f, 4f) }, lines[4]);
+        Assert.AreSequenceEqual(new[] { (0f, 0f), (5f, 0f) }, lines[5]);
     }
 
     [TestMethod]
@@ -87,7 +88,7 @@ public sealed class StrokeDrawingTests
     [DataRow("<svg><path d='M0 0C1 1 2 2 3 3'/></svg>", "command C")]
     [DataRow("<svg><path d='M0 0L1'/></svg>", "within a point")]
     [DataRow("<svg><path d='L1 1'/></svg>", "command M")]
-    [DataRow("<svg><path d='M1 x'/></svg>", "")]
+    [DataRow("<svg><path d='M1 x'/></svg>", "within a point")]
     [DataRow("<svg><polyline points='1 2 3'/></svg>", "3 coordinates")]
     public void An_svg_that_is_no_drawing_is_refused(string svg, string expected) =>
         StringAssert.Contains(Assert.Throws<FormatException>(() => StrokeDrawing.ParseSvg(svg)).Message, expected);
@@ -99,6 +100,7 @@ public sealed class StrokeDrawingTests
         Assert.AreSequenceEqual(new[] { (0f, 0f), (10f, 0f), (10f, 10f) }, drawing.Simplify(0.6).ToLines()[0]);
         Assert.HasCount(4, drawing.Simplify(0.4).ToLines()[0]);
         Assert.HasCount(2, drawing.Simplify(0).ToLines()[1]);
+        Assert.AreEqual("0,0,0 10,0,0", StrokeDrawing.Parse("0,0,0 5,0,0 5,0,0").Simplify(1).ToString()); // the pen stays down
         Assert.Throws<ArgumentOutOfRangeException>(() => drawing.Simplify(-1));
     }
 

@@ -135,10 +135,15 @@ internal sealed record MusicRange(int Voices, int Lowest, int Highest)
     /// <summary>The pitch of a class.</summary>
     public int PitchOf(int number) => number == Classes - 1 ? VoiceGrid.Rest : number + Lowest;
 
+    /// <summary>Steps of the longest piece.</summary>
+    private const int MaxSteps = 100_000;
+
     /// <summary>Checks a piece against it.</summary>
-    /// <exception cref="InvalidOperationException">It has other voices, or a pitch that training did not have.</exception>
+    /// <exception cref="InvalidOperationException">It has other voices, a pitch that training did not have, or too many steps.</exception>
     public void Check(VoiceGrid music)
     {
+        if (music.Steps > MaxSteps)
+            throw new InvalidOperationException($"It has {music.Steps} steps, and up to {MaxSteps} are computed.");
         if (music.Steps > 0 && music.Voices != Voices)
             throw new InvalidOperationException($"It has {music.Voices} voices, and those of training had {Voices}.");
         for (int step = 0; step < music.Steps; step++)

@@ -64,7 +64,7 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
             throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a Coconet has no conditions; Infill takes known notes.", nameof(where));
-        return new GeneratedDataView(new GeneratedPieces(Model, GeneratedSchema, seed), rows);
+        return new GeneratedDataView(new GeneratedPieces(Model, GeneratedSchema, seed, Temperature), rows);
     }
 
     /// <summary>Fills in what is unknown of a piece; all else stays.</summary>
@@ -75,7 +75,7 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
     {
         ArgumentNullException.ThrowIfNull(music);
         Model.Network.Range.Check(music);
-        return Model.Infill([music], [Random(seed, 0)])[0];
+        return Model.Infill([music], [Random(seed, 0)], Temperature)[0];
     }
 
     /// <summary>What the score column tells of a piece; NaN where it has no known note.</summary>
@@ -127,6 +127,9 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
     // What is drawn anew falls from all to this share, and does so for this part of the rounds (Yao 2014).
     private const double LeastShare = 0.1, FallingPart = 0.75;
 
+    // Steps of pieces whose logits are held at a time, and numbers of the largest layer of windows that are computed at once.
+    private const int StepsTogether = 20_000, MaxNumbers = 1 << 24;
+
     private readonly InferenceCache _inference = new(weights, device, fallbackToCpu);
 
     public CoconetNetwork Network => network;
@@ -150,9 +153,10 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
     private MusicRange Range => network.Range;
 
     /// <summary>Fills in pieces, each by random numbers of its own.</summary>
-    public VoiceGrid[] Infill(IReadOnlyList<VoiceGrid> pieces, SplitMix64[] random)
+    public VoiceGrid[] Infill(IReadOnlyList<VoiceGrid> pieces, SplitMix64[] random, double temperature)
     {
-        double temperature = Temperature;
+        if (pieces.Count > 1 && pieces.Sum(piece => piece.Steps) > StepsTogether)
+            return [.. pieces.SelectMany((piece, i) => Infill([piece], [random[i]], temperature))];
         VoiceGrid[] filled = [.. pieces];
         int[] open = [.. Enumerable.Range(0, filled.Length).Where(i => !filled[i].IsComplete)];
         double[] shares = new double[Range.Classes];
@@ -198,7 +202,7 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
             }),
         ];
         double sum = 0;
-        foreach (HashSet<int>[] some in parts.Chunk(BatchSize))
+        foreach (HashSet<int>[] some in parts.Chunk(Math.Clamp(StepsTogether / piece.Steps, 1, BatchSize)))
         {
             float[][] logits = Logits([.. some.Select(part => piece.With((step, voice) =>
                 part.Contains(step * Range.Voices + voice) ? VoiceGrid.Unknown : piece[step, voice]))]);
@@ -240,7 +244,7 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
         if (infilled < 0)
             return;
         // The same random numbers for every row, so that what one becomes follows from it alone.
-        VoiceGrid[] filled = Infill(pieces, [.. pieces.Select(_ => CoconetTransformer.Random(0, 0))]);
+        VoiceGrid[] filled = Infill(pieces, [.. pieces.Select(_ => CoconetTransformer.Random(0, 0))], Temperature);
         for (int row = 0; row < rows; row++)
             outputs.Texts(infilled)[row] = filled[row].ToString();
     }
@@ -250,13 +254,22 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
     /// <summary>The logits of all notes of pieces, (steps × voices × classes) each; what is unknown is hidden.</summary>
     private float[][] Logits(VoiceGrid[] pieces)
     {
-        int window = Options.Window, voices = Range.Voices, classes = Range.Classes, notes = network.Notes;
-        (int Piece, int Start)[] windows = [.. pieces.SelectMany((piece, i) => Starts(piece.Steps, window).Select(start => (i, start)))];
-        int rows = windows.Length;
+        float[][] results = Array.ConvertAll(pieces, piece => new float[piece.Steps * Range.Voices * Range.Classes]);
+        IEnumerable<SeenWindow> windows = pieces.SelectMany((piece, i) => Windows(piece.Steps, Options.Window)
+            .Select(window => new SeenWindow(piece, results[i], window.Start, window.First, window.End)));
+        int together = Math.Max(1, MaxNumbers / (network.PositionsPerRow * Math.Max(Options.Channels, 2 * Range.Voices + 1)));
+        foreach (SeenWindow[] some in windows.Chunk(together))
+            Compute(some);
+        return results;
+    }
+
+    private void Compute(SeenWindow[] windows)
+    {
+        int window = Options.Window, voices = Range.Voices, classes = Range.Classes, notes = network.Notes, rows = windows.Length;
         float[] seen = new float[rows * notes * classes], known = new float[rows * notes], inside = new float[rows * window];
         for (int row = 0; row < rows; row++)
         {
-            (VoiceGrid piece, int start) = (pieces[windows[row].Piece], windows[row].Start);
+            (VoiceGrid piece, int start) = (windows[row].Piece, windows[row].Start);
             int count = Math.Min(window, piece.Steps - start);
             inside.AsSpan(row * window, count).Fill(1);
             for (int i = 0; i < count * voices; i++)
@@ -271,58 +284,48 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
         }
         float[] logits = new float[rows * notes * classes];
         _inference.Run("logits", () => new CoconetNetwork.LogitsPass(network), rows, [seen, known, inside], [logits]);
-        float[][] results = Array.ConvertAll(pieces, piece => new float[piece.Steps * voices * classes]);
         for (int row = 0; row < rows; row++)
         {
-            (int piece, int start) = windows[row];
-            (int first, int end) = Counted(pieces[piece].Steps, window, start);
-            for (int step = first; step < end; step++)
+            for (int step = windows[row].First; step < windows[row].End; step++)
             {
                 for (int voice = 0; voice < voices; voice++)
-                    logits.AsSpan((row * notes + voice * window + step - start) * classes, classes)
-                        .CopyTo(results[piece].AsSpan((step * voices + voice) * classes));
+                    logits.AsSpan((row * notes + voice * window + step - windows[row].Start) * classes, classes)
+                        .CopyTo(windows[row].Logits.AsSpan((step * voices + voice) * classes));
             }
         }
-        return results;
     }
 
-    /// <summary>Where windows start that see a whole piece, each two of which overlap by half or more.</summary>
-    public static IEnumerable<int> Starts(int steps, int window)
+    /// <summary>
+    /// Windows that see a whole piece, each two of which overlap by half or more: where each starts, and the steps for which
+    /// it counts, of several that see them the one that is nearest around them.
+    /// </summary>
+    public static IEnumerable<(int Start, int First, int End)> Windows(int steps, int window)
     {
-        if (steps == 0)
-            yield break;
-        for (int start = 0; ; start += window / 2)
+        int first = 0;
+        for (int start = 0; first < steps;)
         {
-            if (start + window >= steps)
-            {
-                yield return Math.Max(0, steps - window);
-                yield break;
-            }
-            yield return start;
+            bool isLast = start + window >= steps;
+            start = isLast ? Math.Max(0, steps - window) : start;
+            int next = start + window / 2 + window >= steps ? Math.Max(0, steps - window) : start + window / 2;
+            int end = isLast ? steps : (next + start + window) / 2;
+            yield return (start, first, end);
+            (first, start) = (end, start + window / 2);
         }
     }
 
-    /// <summary>The steps for which a window counts, of several that see them the one that is nearest around them.</summary>
-    public static (int First, int End) Counted(int steps, int window, int start)
-    {
-        int[] starts = [.. Starts(steps, window)];
-        int i = Array.IndexOf(starts, start);
-        int first = i == 0 ? 0 : (starts[i - 1] + start + window) / 2;
-        int end = i == starts.Length - 1 ? steps : (start + starts[i + 1] + window) / 2;
-        return (first, end);
-    }
+    private readonly record struct SeenWindow(VoiceGrid Piece, float[] Logits, int Start, int First, int End);
 }
 
 /// <summary>Pieces of which all was unknown.</summary>
-internal sealed class GeneratedPieces(CoconetModel model, DataViewSchema schema, int seed) : IGeneratedRows
+internal sealed class GeneratedPieces(CoconetModel model, DataViewSchema schema, int seed, double temperature) : IGeneratedRows
 {
     public DataViewSchema Schema => schema;
 
     public int BlockRows => 16;
 
-    public IGeneratedBlock Open() => new Block(model, seed, BlockRows);
+    public IGeneratedBlock Open() => new Block(model, seed, temperature, BlockRows);
 
-    private sealed class Block(CoconetModel model, int seed, int rows) : IGeneratedBlock
+    private sealed class Block(CoconetModel model, int seed, double temperature, int blockRows) : IGeneratedBlock
     {
         private string[] _pieces = [];
 
@@ -330,9 +333,9 @@ internal sealed class GeneratedPieces(CoconetModel model, DataViewSchema schema,
         {
             int[] unknown = [.. Enumerable.Repeat(VoiceGrid.Unknown, model.Network.Range.Voices)];
             var empty = new VoiceGrid(Enumerable.Repeat(unknown, model.Network.Options.Window));
-            SplitMix64[] random = [.. Enumerable.Range(0, rows).Select(i => CoconetTransformer.Random(seed, number * rows + i))];
-            _pieces = [.. model.Infill([.. random.Select(_ => empty)], random).Select(piece => piece.ToString())];
-            return rows;
+            SplitMix64[] random = [.. Enumerable.Range(0, wanted).Select(i => CoconetTransformer.Random(seed, number * blockRows + i))];
+            _pieces = [.. model.Infill([.. random.Select(_ => empty)], random, temperature).Select(piece => piece.ToString())];
+            return wanted;
         }
 
         public Delegate Getter(int column, IBatchPosition at) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>

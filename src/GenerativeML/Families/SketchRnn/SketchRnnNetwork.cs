@@ -10,19 +10,13 @@ namespace GenerativeML;
 internal sealed class SketchRnnNetwork : Network
 {
     private const int Point = StrokeDrawing.Stroke5;
-    private const long MaxElements = int.MaxValue / sizeof(float);
     private const double FirstKlShare = 0.01;
 
     /// <param name="options">Options whose sizes are known.</param>
-    /// <exception cref="FormatException">The sizes are out of every sensible range.</exception>
     public SketchRnnNetwork(SketchRnnOptions options)
     {
         (Options, Density) = (options, new(options.Mixtures));
         Tensors = Declared().Tensors;
-        if (Tensors.Any(t => t.Length / sizeof(float) > MaxElements))
-            throw new FormatException(
-                $"A Sketch-RNN of widths {options.EncoderWidth} and {options.DecoderWidth} and {options.LatentDimension} latent "
-                + $"features has tensors of more than {MaxElements} elements.");
     }
 
     public SketchRnnOptions Options { get; }

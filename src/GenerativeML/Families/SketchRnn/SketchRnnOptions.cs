@@ -14,7 +14,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record SketchRnnOptions : TrainingOptions
 {
-    private const int DefaultBatchSize = 100, DefaultSteps = 2000;
+    private const int DefaultBatchSize = 100, DefaultSteps = 2000, MaxWidth = 8192;
 
     /// <summary>Options with the default of recurrent layers: gradients are clipped at 1.</summary>
     public SketchRnnOptions() => GradientClipNorm = 1;
@@ -33,7 +33,8 @@ public sealed record SketchRnnOptions : TrainingOptions
 
     /// <summary>
     /// The column for the score: the negative evidence lower bound at the mean of the latent distribution, in nats, divided
-    /// by the number of points, the drawing's end among them. The higher, the stranger the drawing. Default: none is added.
+    /// by the number of points, the drawing's end among them. The higher, the stranger the drawing. One with more points than
+    /// <see cref="MaxPoints"/> is scored without its end. Default: none is added.
     /// </summary>
     public string? ScoreColumnName { get; init; }
 
@@ -49,13 +50,13 @@ public sealed record SketchRnnOptions : TrainingOptions
     /// </summary>
     public int? MaxPoints { get; init; }
 
-    /// <summary>Features of each direction of the encoder's state. From 1 to 65,536. Default 128.</summary>
+    /// <summary>Features of each direction of the encoder's state. From 1 to 8192. Default 128.</summary>
     public int EncoderWidth { get; init; } = 128;
 
-    /// <summary>Features of the decoder's state. From 1 to 65,536. Default 256.</summary>
+    /// <summary>Features of the decoder's state. From 1 to 8192. Default 256.</summary>
     public int DecoderWidth { get; init; } = 256;
 
-    /// <summary>Features of a latent vector. From 1 to 65,536. Default 64.</summary>
+    /// <summary>Features of a latent vector. From 1 to 8192. Default 64.</summary>
     public int LatentDimension { get; init; } = 64;
 
     /// <summary>Normal distributions in the mixture that an offset is drawn from. From 1 to 1000. Default 20.</summary>
@@ -108,7 +109,7 @@ public sealed record SketchRnnOptions : TrainingOptions
     /// </summary>
     public int? Steps { get; init; }
 
-    /// <summary>The unit of offsets in a trained model: the standard deviation of those of training. Null before.</summary>
+    /// <summary>The unit of offsets in a trained model: the standard deviation of those of all training rows. Null before.</summary>
     internal float? Scale { get; init; }
 
     /// <summary>All that is left open, decided.</summary>
@@ -140,9 +141,9 @@ public sealed record SketchRnnOptions : TrainingOptions
         base.Validate();
         ColumnNames.Check([DrawingColumnName], [ScoreColumnName, LatentColumnName, ReconstructionColumnName]);
         OptionChecks.Within(MaxPoints, 1, 10_000);
-        OptionChecks.Within(EncoderWidth, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(DecoderWidth, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(LatentDimension, 1, OptionChecks.MaxWidth);
+        OptionChecks.Within(EncoderWidth, 1, MaxWidth);
+        OptionChecks.Within(DecoderWidth, 1, MaxWidth);
+        OptionChecks.Within(LatentDimension, 1, MaxWidth);
         OptionChecks.Within(Mixtures, 1, 1000);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.NonNegativeFinite(KlWeight);

@@ -165,7 +165,7 @@ internal sealed class SketchData : TrainingData
         {
             (int start, int end) = ((int)RowsBefore(turns[number], batchSize), (int)RowsBefore(turns[number] + 1, batchSize));
             var changes = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Part, epoch * batches + number));
-            return ToBatch([.. order[start..end].Select(i => Changed(_trained[i], ref changes))], _options, Device);
+            return ToBatch([.. order[start..end].Select(i => Changed(_trained[i], _options, ref changes))], _options, Device);
         });
     }
 
@@ -204,17 +204,17 @@ internal sealed class SketchData : TrainingData
             rows);
     }
 
-    // A drawing stretched, with points left out where a line goes on.
-    private float[] Changed(StrokeDrawing drawing, ref SplitMix64 random)
+    /// <summary>A drawing stretched, with points left out where a line goes on.</summary>
+    public static float[] Changed(StrokeDrawing drawing, SketchRnnOptions options, ref SplitMix64 random)
     {
-        double across = 1 + _options.ScaleAugmentation * (2 * random.NextDouble() - 1);
-        double down = 1 + _options.ScaleAugmentation * (2 * random.NextDouble() - 1);
+        double across = 1 + options.ScaleAugmentation * (2 * random.NextDouble() - 1);
+        double down = 1 + options.ScaleAugmentation * (2 * random.NextDouble() - 1);
         ReadOnlySpan<float> values = drawing.Values;
         List<float> changed = new(values.Length);
         int inLine = 0; // points of the line that stay
         for (int i = 0; i < values.Length; i += StrokeDrawing.Stroke3)
         {
-            bool leftOut = inLine >= 2 && values[i + 2] == 0 && changed[^1] == 0 && random.NextDouble() < _options.PointDropout;
+            bool leftOut = inLine >= 2 && values[i + 2] == 0 && changed[^1] == 0 && random.NextDouble() < options.PointDropout;
             (float x, float y) = ((float)(across * values[i]), (float)(down * values[i + 1]));
             if (leftOut)
             {

@@ -369,7 +369,8 @@ internal sealed class SketchRnnModel(SketchRnnNetwork network, HostWeights weigh
             Begin(next.AsSpan(i * Point));
         for (int t = 0, active = rows; ; t++)
         {
-            while (active > 0 && points[active - 1].Length < t * Point)
+            // A drawing that goes on behind the most points has no end to be told.
+            while (active > 0 && Steps(order[active - 1]) <= t)
                 active--;
             if (active == 0)
                 break;
@@ -383,7 +384,9 @@ internal sealed class SketchRnnModel(SketchRnnNetwork network, HostWeights weigh
             for (int i = 0; i < active; i++)
                 nats[order[i]] -= pens[i] + (points[i].Length > t * Point ? offsets[i] : 0);
         }
-        return [.. nats.Select((sum, row) => (float)(sum / (Math.Min(drawings[row].PointCount, MaxPoints) + 1)))];
+        return [.. nats.Select((sum, row) => (float)(sum / Steps(row)))];
+
+        int Steps(int row) => Math.Min(drawings[row].PointCount + 1, MaxPoints + (drawings[row].PointCount > MaxPoints ? 0 : 1));
 
         // A point, or the end where there is none.
         static void Write(ReadOnlySpan<float> from, Span<float> point)
@@ -488,7 +491,7 @@ internal sealed class GeneratedDrawings(SketchRnnModel model, DataViewSchema sch
         public int Compute(long number, int row, int wanted)
         {
             int latent = source.Model.Options.LatentDimension;
-            var random = new SplitMix64[source.BlockRows];
+            var random = new SplitMix64[wanted];
             float[] z = new float[random.Length * latent];
             for (int i = 0; i < random.Length; i++)
             {

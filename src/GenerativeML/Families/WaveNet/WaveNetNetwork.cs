@@ -30,7 +30,7 @@ internal sealed class WaveNetNetwork : Network
     public IReadOnlyList<int> Dilations { get; }
 
     /// <summary>Samples before one that it is predicted from.</summary>
-    public int ReceptiveField => 1 + Dilations.Sum();
+    public int ReceptiveField => (int)Options.ReceptiveField;
 
     /// <summary>What stands before the first sample: silence.</summary>
     public int Silence => Options.QuantizationLevels / 2;

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace GenerativeML;
 
 /// <summary>
@@ -14,7 +16,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record WaveNetOptions : TrainingOptions
 {
-    private const int DefaultBatchSize = 4, DefaultSteps = 2000;
+    private const int DefaultBatchSize = 4, DefaultSteps = 2000, MaxReceptiveField = 1 << 16;
 
     /// <summary>Options with the default of networks of many layers: gradients are clipped at 1.</summary>
     public WaveNetOptions() => GradientClipNorm = 1;
@@ -22,7 +24,11 @@ public sealed record WaveNetOptions : TrainingOptions
     /// <summary>The input: a column of text, each row the path of a WAV file. Default <c>Path</c>.</summary>
     public string PathColumnName { get; init; } = "Path";
 
-    /// <summary>The folder that paths are relative to. Default: the program's current one.</summary>
+    /// <summary>
+    /// The folder that paths are relative to. Default: the program's current one. It is not saved with the model:
+    /// <see cref="WaveNetTransformer.Folder"/>.
+    /// </summary>
+    [JsonIgnore]
     public string? Folder { get; init; }
 
     /// <summary>
@@ -50,11 +56,12 @@ public sealed record WaveNetOptions : TrainingOptions
     /// </summary>
     public int SampleRate { get; init; } = 8000;
 
-    /// <summary>Levels of the µ-law by which samples become classes. From 2 to 65,536. Default 256.</summary>
+    /// <summary>Levels of the µ-law by which samples become classes. From 2 to 4096. Default 256.</summary>
     public int QuantizationLevels { get; init; } = 256;
 
     /// <summary>
-    /// Layers of dilated convolutions, whose dilation doubles from one to the next. From 1 to 20. Default 9.
+    /// Layers of dilated convolutions, whose dilation doubles from one to the next. From 1 to 20; all cycles together may
+    /// look back 65,536 samples. Default 9.
     /// </summary>
     public int Layers { get; init; } = 9;
 
@@ -82,6 +89,10 @@ public sealed record WaveNetOptions : TrainingOptions
     /// </summary>
     public int? Steps { get; init; }
 
+    /// <summary>Samples before one that it is predicted from.</summary>
+    [JsonIgnore]
+    internal long ReceptiveField => 1 + Cycles * ((1L << Layers) - 1);
+
     /// <summary>All that is left open, decided.</summary>
     internal WaveNetOptions Resolve(int seed) => this with
     {
@@ -107,9 +118,12 @@ public sealed record WaveNetOptions : TrainingOptions
         ColumnNames.Check([], [SoundColumnName, ConditionColumnName]);
         OptionChecks.Within(GeneratedSamples, 1, 10_000_000);
         OptionChecks.Within(SampleRate, 1, 768_000);
-        OptionChecks.Within(QuantizationLevels, 2, 1 << 16);
+        OptionChecks.Within(QuantizationLevels, 2, 1 << 12);
         OptionChecks.Within(Layers, 1, 20);
         OptionChecks.Within(Cycles, 1, 20);
+        if (ReceptiveField > MaxReceptiveField)
+            throw new ArgumentOutOfRangeException(nameof(Layers), Layers, FormattableString.Invariant(
+                $"Options Layers and Cycles, {Layers} and {Cycles}, look back {ReceptiveField} samples, and {MaxReceptiveField} is the most."));
         OptionChecks.Within(ResidualChannels, 1, 4096);
         OptionChecks.Within(SkipChannels, 1, 4096);
         OptionChecks.Within(WindowLength, 2, 10_000_000);

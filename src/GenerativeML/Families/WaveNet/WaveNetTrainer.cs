@@ -24,7 +24,8 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
 {
-    private const int MaxConditions = 100_000;
+    /// <summary>The most different conditions.</summary>
+    internal const int MaxConditions = 100_000;
 
     private readonly WaveNetOptions _options;
 
@@ -33,11 +34,11 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
 
     /// <summary>Reads a file as the network takes it.</summary>
     /// <exception cref="InvalidOperationException">It cannot be read.</exception>
-    internal static ushort[] ReadFile(string path, WaveNetOptions options)
+    internal static ushort[] ReadFile(string path, string? folder, WaveNetOptions options)
     {
         try
         {
-            SoundClip clip = SoundClip.ReadWav(options.Folder is null ? path : Path.Combine(options.Folder, path));
+            SoundClip clip = SoundClip.ReadWav(folder is null ? path : Path.Combine(folder, path));
             return Encode(clip, options);
         }
         catch (Exception wrong) when (wrong is FormatException or IOException or UnauthorizedAccessException or ArgumentException)
@@ -63,6 +64,9 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         (List<Sound> sounds, List<string> conditions) = Read(input, parameter);
         WaveNetOptions options = _options.Resolve(context.Seed);
         var network = new WaveNetNetwork(options, conditions.Count);
+        if (network.ReceptiveField > options.WindowLength / 2)
+            context.Warning?.Invoke(
+                $"The network looks back {network.ReceptiveField} samples, and windows have {options.WindowLength} (option {nameof(options.WindowLength)}): most of what is learned is from less.");
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, options.ResidualChannels, options.BatchSize!.Value * (long)options.WindowLength);
@@ -75,7 +79,9 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
             options.LearningRate!.Value, options.WeightDecay!.Value,
             ("family", WaveNetTransformer.SavedFamily.Name), (nameof(options.Steps), steps), ("bfloat16", bfloat16)) with { Steps = steps };
         HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device, bfloat16);
-        double[] shares = [.. conditions.Select((_, i) => sounds.Count(sound => sound.Condition == i) / (double)sounds.Count)];
+        double[] shares = new double[conditions.Count];
+        foreach (Sound sound in sounds.Where(_ => shares.Length > 0))
+            shares[sound.Condition] += 1.0 / sounds.Count;
         return new(new WaveNetModel(network, weights, conditions, shares, context.Device, context.FallbackToCpu));
     }
 
@@ -93,7 +99,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
             ushort[] samples = [];
             try
             {
-                samples = path.Length > 0 ? ReadFile(path, _options) : [];
+                samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
             }
             catch (InvalidOperationException wrong)
             {

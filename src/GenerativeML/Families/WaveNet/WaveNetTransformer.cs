@@ -58,6 +58,16 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         }
     }
 
+    /// <summary>
+    /// The folder that paths of rows are relative to; null for the program's current one. Default: the option of training;
+    /// a loaded model has none.
+    /// </summary>
+    public string? Folder
+    {
+        get => Model.Folder;
+        set => Model.Folder = value;
+    }
+
     /// <summary>What computes.</summary>
     internal WaveNetModel Model { get; }
 
@@ -77,7 +87,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
                     $"The condition {where} cannot be met: " + (Conditions.Count == 0 ? "a WaveNet without a condition column has none."
                         : $"column '{Model.Network.Options.ConditionColumnName}' can be one of {string.Join(", ", Conditions.Take(20))}."), nameof(where));
         }
-        return new GeneratedDataView(new GeneratedSounds(Model, GeneratedSchema, seed, condition), rows);
+        return new GeneratedDataView(new GeneratedSounds(Model, GeneratedSchema, seed, condition, Temperature), rows);
     }
 
     /// <summary>Makes a sound.</summary>
@@ -94,7 +104,9 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Generation, 0));
         int drawn = Model.Draw(ref random), number = condition is null ? drawn : Model.NumberOf(condition);
         ushort[] begun = beginning is null ? [] : WaveNetTrainer.Encode(beginning, Model.Network.Options);
-        float[] made = Model.Generate([number], [random], begun, samples, cancellationToken)[0];
+        if (samples > int.MaxValue - begun.Length)
+            throw new ArgumentOutOfRangeException(nameof(samples), samples, "The beginning and the samples are more than an array has room for.");
+        float[] made = Model.Generate([number], [random], begun, samples, Temperature, cancellationToken)[0];
         return new SoundClip(made, SampleRate);
     }
 
@@ -105,7 +117,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     public double Score(SoundClip sound, string? condition = null)
     {
         ArgumentNullException.ThrowIfNull(sound);
-        return Model.Score(WaveNetTrainer.Encode(sound, Model.Network.Options), Conditions.Count == 0 ? 0 : Model.NumberOf(condition ?? ""));
+        return Model.Score(WaveNetTrainer.Encode(sound, Model.Network.Options), Conditions.Count == 0 && condition is null ? 0 : Model.NumberOf(condition ?? ""));
     }
 
     private protected override string Family => SavedFamily.Name;
@@ -126,7 +138,8 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         {
             throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
         }
-        bool sound = saved.Conditions.Count == saved.Shares.Count && saved.Conditions.Distinct().Count() == saved.Conditions.Count
+        bool sound = saved.Conditions.Count <= WaveNetTrainer.MaxConditions && saved.Conditions.All(text => text is not null)
+            && saved.Conditions.Count == saved.Shares.Count && saved.Conditions.Distinct().Count() == saved.Conditions.Count
             && saved.Conditions.Count > 0 == saved.Options.ConditionColumnName is not null && saved.Shares.All(s => s > 0 && s <= 1);
         if (!sound)
             throw new FormatException("The saved model's conditions are damaged.");
@@ -145,7 +158,9 @@ internal sealed class WaveNetModel(
     WaveNetNetwork network, HostWeights weights, IReadOnlyList<string> conditions, IReadOnlyList<double> shares, ComputeDevice device,
     bool fallbackToCpu) : IBatchModel
 {
+    // Windows at once, and about how many numbers they may hold.
     private const int RowsAtOnce = 4;
+    private const long MaxNumbers = 1L << 26;
 
     // Samples that are scored at once, behind as many as the network looks back.
     private static readonly int[] s_scoredSamples = [128, 512, 2048];
@@ -165,6 +180,9 @@ internal sealed class WaveNetModel(
 
     /// <summary>What logits are divided by.</summary>
     public double Temperature { get; set; } = network.Options.Temperature;
+
+    /// <summary>What paths are relative to.</summary>
+    public string? Folder { get; set; } = network.Options.Folder;
 
     public IReadOnlyList<RowField> Inputs { get; } =
         [.. network.Options.Inputs().Select(name => new RowField(name, FieldKind.Text, Width: 1))];
@@ -195,10 +213,12 @@ internal sealed class WaveNetModel(
         int length = samples.Length, scored = Array.Find(s_scoredSamples, size => size >= length);
         scored = scored == 0 ? s_scoredSamples[^1] : scored;
         int context = network.ReceptiveField - 1, steps = scored + context, windows = (length + scored - 1) / scored;
+        long numbers = (long)steps * (3L * network.Options.QuantizationLevels + 8L * network.Options.ResidualChannels);
+        int together = (int)Math.Clamp(MaxNumbers / numbers, 1, RowsAtOnce);
         double nats = 0;
-        for (int first = 0; first < windows; first += RowsAtOnce)
+        for (int first = 0; first < windows; first += together)
         {
-            int rows = Math.Min(RowsAtOnce, windows - first);
+            int rows = Math.Min(together, windows - first);
             float[] seen = new float[rows * (steps + 1)], logs = new float[rows * steps], classes = new float[rows];
             Array.Fill(seen, network.Silence);
             Array.Fill(classes, condition);
@@ -225,14 +245,14 @@ internal sealed class WaveNetModel(
     /// Makes sounds side by side, each of a condition and by random numbers of its own, behind a beginning: the samples of
     /// both.
     /// </summary>
-    public float[][] Generate(int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, CancellationToken cancellation = default)
+    public float[][] Generate(
+        int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, double temperature, CancellationToken cancellation = default)
     {
         int rows = of.Length, levels = network.Options.QuantizationLevels, channels = network.Options.ResidualChannels;
         var state = new Memory(network, rows);
         float[] before = new float[rows], classes = [.. of.Select(c => (float)c)], logits = new float[rows * levels];
         float[] into = new float[rows * network.Dilations.Count * channels];
         double[] weights = new double[levels];
-        double temperature = Temperature;
         int all = beginning.Length + samples;
         float[][] made = [.. of.Select(_ => new float[all])];
         Array.Fill(before, network.Silence);
@@ -270,7 +290,7 @@ internal sealed class WaveNetModel(
             int field = 0;
             try
             {
-                ushort[] samples = path.Length > 0 ? WaveNetTrainer.ReadFile(path, network.Options) : [];
+                ushort[] samples = path.Length > 0 ? WaveNetTrainer.ReadFile(path, Folder, network.Options) : [];
                 field = Inputs.Count - 1;
                 outputs.Singles(score)[row] = samples.Length == 0
                     ? float.NaN : (float)Score(samples, field == 0 ? 0 : NumberOf(inputs.Texts(1)[row]));
@@ -322,30 +342,32 @@ internal sealed class WaveNetModel(
 }
 
 /// <summary>Sounds that are made by a seed.</summary>
-internal sealed class GeneratedSounds(WaveNetModel model, DataViewSchema schema, int seed, int? condition) : IGeneratedRows
+internal sealed class GeneratedSounds(
+    WaveNetModel model, DataViewSchema schema, int seed, int? condition, double temperature) : IGeneratedRows
 {
     public DataViewSchema Schema => schema;
 
-    public int BlockRows => 16;
+    // As many as take 40 MB, and no more than are worth computing together.
+    public int BlockRows => Math.Clamp(10_000_000 / model.Network.Options.GeneratedSamples, 1, 16);
 
-    public IGeneratedBlock Open() => new Block(model, seed, condition, BlockRows, schema.Count);
+    public IGeneratedBlock Open() => new Block(model, seed, condition, temperature, BlockRows, schema.Count);
 
-    private sealed class Block(WaveNetModel model, int seed, int? condition, int rows, int columns) : IGeneratedBlock
+    private sealed class Block(WaveNetModel model, int seed, int? condition, double temperature, int blockRows, int columns) : IGeneratedBlock
     {
         private int[] _conditions = [];
         private float[][] _sounds = [];
 
         public int Compute(long number, int row, int wanted)
         {
-            SplitMix64[] random = [.. Enumerable.Range(0, rows).Select(i => new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Generation, number * rows + i)))];
-            _conditions = new int[rows];
-            for (int i = 0; i < rows; i++)
+            SplitMix64[] random = [.. Enumerable.Range(0, wanted).Select(i => new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Generation, number * blockRows + i)))];
+            _conditions = new int[wanted];
+            for (int i = 0; i < wanted; i++)
             {
                 int drawn = model.Draw(ref random[i]);
                 _conditions[i] = condition ?? drawn;
             }
-            _sounds = model.Generate(_conditions, random, [], model.Network.Options.GeneratedSamples);
-            return rows;
+            _sounds = model.Generate(_conditions, random, [], model.Network.Options.GeneratedSamples, temperature);
+            return wanted;
         }
 
         public Delegate Getter(int column, IBatchPosition at) => column == columns - 1

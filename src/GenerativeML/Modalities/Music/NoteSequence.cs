@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// <param name="Velocity">How hard it is struck, from 1 to 127.</param>
 /// <param name="Start">When it begins, in quarter notes from the beginning.</param>
 /// <param name="Duration">How long it sounds, in quarter notes; above zero.</param>
-/// <param name="Part">Who plays it, counted from 0: a voice or an instrument.</param>
+/// <param name="Part">Who plays it, from 0 to 32,767: a voice or an instrument.</param>
 public readonly record struct Note(int Pitch, int Velocity, double Start, double Duration, int Part = 0);
 
 /// <summary>
@@ -20,24 +20,28 @@ public sealed class NoteSequence
     private const int Keys = 128, Velocities = 32, Steps = 96; // steps: the longest time of one character
     private const int TicksPerQuarter = 480, PercussionChannel = 10, Channels = 16;
 
+    // What MIDI can express of tempo, parts and time; and what is no music of anybody.
+    private const double MinTempo = 4, MaxTempo = 1000, MaxQuarters = 500_000;
+    private const int MaxParts = 1 << 15, MaxFileBytes = 16 << 20, MaxTextSteps = 10_000_000;
+
     // Characters of a private area of Unicode, so that each event is one character: pitches, velocities, times, durations.
     private const char FirstPitch = '\uE000', FirstVelocity = (char)(FirstPitch + Keys);
     private const char FirstTime = (char)(FirstVelocity + Velocities), FirstDuration = (char)(FirstTime + Steps);
 
     /// <summary>Music of notes.</summary>
     /// <param name="notes">The notes, in any order.</param>
-    /// <param name="quartersPerMinute">The tempo. Above zero and at most 1000.</param>
+    /// <param name="quartersPerMinute">The tempo. From 4 to 1000.</param>
     /// <exception cref="ArgumentException">A note or the tempo is out of its range.</exception>
     public NoteSequence(IEnumerable<Note> notes, double quartersPerMinute = 120)
     {
         ArgumentNullException.ThrowIfNull(notes);
-        OptionChecks.AboveZero<double>(quartersPerMinute, 1000, nameof(quartersPerMinute));
+        OptionChecks.Within(quartersPerMinute, MinTempo, MaxTempo);
         Notes = [.. notes.OrderBy(n => n.Start).ThenBy(n => n.Part).ThenBy(n => n.Pitch)];
         foreach (Note note in Notes)
         {
-            if (note is not { Pitch: >= 0 and < Keys, Velocity: > 0 and <= 127, Part: >= 0 } || !(note.Start >= 0)
-                || !(note.Duration > 0) || !double.IsFinite(note.Start + note.Duration))
-                throw new ArgumentException($"{note} is out of range: the pitch has to be from 0 to 127, the velocity from 1 to 127, the start at least 0 and the duration above 0.", nameof(notes));
+            if (note is not { Pitch: >= 0 and < Keys, Velocity: > 0 and <= 127, Part: >= 0 and < MaxParts } || !(note.Start >= 0)
+                || !(note.Duration > 0) || !(note.Start + note.Duration <= MaxQuarters))
+                throw new ArgumentException(FormattableString.Invariant($"{note} is out of range: the pitch has to be from 0 to 127, the velocity from 1 to 127, the part from 0 to {MaxParts - 1}, the start at least 0, the duration above 0, and the end at most {MaxQuarters}."), nameof(notes));
         }
         QuartersPerMinute = quartersPerMinute;
     }
@@ -65,7 +69,7 @@ public sealed class NoteSequence
     /// <param name="stream">The bytes of a file.</param>
     /// <remarks>
     /// Each channel of a track is a part. The first tempo is that of all; drums, pedals and all but notes are passed over. A
-    /// note that is not ended sounds to the end of the music.
+    /// note that is not ended sounds to the end of the music. Files of more than 16 MB are refused.
     /// </remarks>
     /// <exception cref="FormatException">It is no MIDI, it is cut short, or its time is not counted in quarter notes.</exception>
     public static NoteSequence ReadMidi(Stream stream)
@@ -74,7 +78,16 @@ public sealed class NoteSequence
         MidiFile file;
         try
         {
-            file = new(stream, strictChecking: false);
+            using var whole = new MemoryStream();
+            byte[] buffer = new byte[1 << 16];
+            for (int read; (read = stream.Read(buffer)) > 0;)
+            {
+                whole.Write(buffer, 0, read);
+                if (whole.Length > MaxFileBytes)
+                    throw new FormatException("it has more than 16 MB.");
+            }
+            whole.Position = 0;
+            file = new(whole, strictChecking: false);
         }
         catch (Exception damaged) when (damaged is FormatException or IOException or ArgumentException or InvalidOperationException or OverflowException)
         {
@@ -93,7 +106,7 @@ public sealed class NoteSequence
         {
             foreach (MidiEvent each in tracks[track])
             {
-                if (each is TempoEvent { Tempo: > 0 and <= 1000 } change && !hasTempo)
+                if (each is TempoEvent { Tempo: >= MinTempo and <= MaxTempo } change && !hasTempo)
                     (tempo, hasTempo) = (change.Tempo, true);
                 if (each is not NoteOnEvent { Velocity: > 0, Channel: not PercussionChannel } note)
                     continue;
@@ -103,7 +116,9 @@ public sealed class NoteSequence
                     notes.Add(new(note.NoteNumber, note.Velocity, note.AbsoluteTime / ticks, length / ticks, part));
             }
         }
-        return new(notes, tempo);
+        double lasts = notes.Count == 0 ? 0 : notes.Max(n => n.Start + n.Duration);
+        return lasts <= MaxQuarters ? new(notes, tempo) : throw new FormatException(FormattableString.Invariant(
+            $"The MIDI file lasts for {lasts:F0} quarter notes, and {MaxQuarters} are read."));
     }
 
     /// <summary>Writes a MIDI file, each part a track of its own.</summary>
@@ -134,13 +149,17 @@ public sealed class NoteSequence
 
     /// <summary>
     /// The music as text, one character an event (as in MuseNet, OpenAI 2019): the time that passes, a velocity where it
-    /// changes, a pitch and its duration. A model of characters that learns such texts writes music. Parts are not told
-    /// apart.
+    /// changes, a pitch and its duration, of 96 steps at most. A model of characters that learns such texts writes music.
+    /// Parts are not told apart.
     /// </summary>
     /// <param name="stepsPerQuarter">Steps of time in a quarter note, to which notes are moved. From 1 to 96.</param>
+    /// <exception cref="InvalidOperationException">The music has more than ten million steps.</exception>
     public string ToText(int stepsPerQuarter = 12)
     {
         OptionChecks.Within(stepsPerQuarter, 1, Steps);
+        if (Length * stepsPerQuarter > MaxTextSteps)
+            throw new InvalidOperationException(FormattableString.Invariant(
+                $"The music has {Length * stepsPerQuarter:F0} steps of time, and {MaxTextSteps} are the most of a text."));
         var text = new StringBuilder();
         long now = 0;
         int velocity = -1;
@@ -195,6 +214,6 @@ public sealed class NoteSequence
                 pitch = code;
             }
         }
-        return new(notes, quartersPerMinute);
+        return new(notes.Where(note => note.Start + note.Duration <= MaxQuarters), quartersPerMinute);
     }
 }

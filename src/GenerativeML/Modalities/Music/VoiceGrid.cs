@@ -15,6 +15,8 @@ public sealed class VoiceGrid
     /// <summary>Stands for what is to be found.</summary>
     public const int Unknown = -2;
 
+    private const int MaxVoices = 1024, MaxNotes = 10_000_000;
+
     private readonly int[] _pitches; // steps × voices
 
     /// <summary>Music of these voices.</summary>
@@ -30,6 +32,8 @@ public sealed class VoiceGrid
         {
             if (Steps++ == 0)
                 Voices = step.Count;
+            if (Voices > MaxVoices)
+                throw new FormatException($"There are {Voices} voices, and {MaxVoices} are the most.");
             if (step.Count != Voices || Voices == 0)
                 throw new FormatException($"Step {Steps - 1} (counted from 0) has {step.Count} voices, and the first has {Voices}.");
             foreach (int pitch in step)
@@ -79,15 +83,17 @@ public sealed class VoiceGrid
     /// <summary>Reads notes, each part a voice: what sounds at the beginning of a step, of several notes the highest.</summary>
     /// <param name="notes">The notes.</param>
     /// <param name="stepsPerQuarter">Steps in a quarter note. Above zero.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There would be no step, or more than a million.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no step in a quarter note.</exception>
+    /// <exception cref="FormatException">There are more than 1024 parts, or ten million steps of all voices.</exception>
     public static VoiceGrid FromNotes(NoteSequence notes, int stepsPerQuarter = 4)
     {
         ArgumentNullException.ThrowIfNull(notes);
+        ArgumentOutOfRangeException.ThrowIfLessThan(stepsPerQuarter, 1);
         double steps = Math.Ceiling(notes.Length * stepsPerQuarter - 1e-6);
-        if (stepsPerQuarter < 1 || steps > 1e6)
-            throw new ArgumentOutOfRangeException(
-                nameof(stepsPerQuarter), stepsPerQuarter, $"There would be {steps} steps; up to a million are expected, and one in a quarter note at least.");
         int voices = notes.Notes.Count == 0 ? 0 : notes.Notes.Max(n => n.Part) + 1;
+        if (voices > MaxVoices || steps * voices > MaxNotes)
+            throw new FormatException(FormattableString.Invariant(
+                $"There would be {steps} steps of {voices} voices; up to {MaxVoices} voices and {MaxNotes} steps of all of them are expected."));
         int[][] grid = [.. Enumerable.Range(0, (int)steps).Select(_ => Enumerable.Repeat(Rest, voices).ToArray())];
         foreach (Note note in notes.Notes)
         {

@@ -7,6 +7,7 @@ namespace GenerativeML;
 public sealed class SoundClip
 {
     private const int MaxRate = 768_000, ReadSamples = 1 << 14;
+    private const int MaxSamples = 100_000_000; // three and a half hours of a telephone, 400 MB
 
     private readonly float[] _samples;
 
@@ -50,9 +51,9 @@ public sealed class SoundClip
     /// <param name="stream">The bytes of a file.</param>
     /// <remarks>
     /// Samples may be whole numbers of 8, 16, 24 or 32 bits, or of floating point in 32; the mean of several channels is
-    /// taken. What a file that is cut short still has is read.
+    /// taken. Of a file that is cut short, what is there is read. A sound has 100 million samples at most.
     /// </remarks>
-    /// <exception cref="FormatException">It is no WAV file, or one of another kind.</exception>
+    /// <exception cref="FormatException">It is no WAV file, or one of another kind, or too long.</exception>
     public static SoundClip ReadWav(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -84,9 +85,13 @@ public sealed class SoundClip
 
     /// <summary>The same sound at another rate, without what the lower of the two cannot carry.</summary>
     /// <param name="sampleRate">Samples in a second. From 1 to 768,000.</param>
+    /// <exception cref="FormatException">There would be more than 100 million samples.</exception>
     public SoundClip Resample(int sampleRate)
     {
         OptionChecks.Within(sampleRate, 1, MaxRate);
+        if ((double)_samples.Length * sampleRate / SampleRate > MaxSamples)
+            throw new FormatException(FormattableString.Invariant(
+                $"{_samples.Length} samples at a rate of {SampleRate} would be more than {MaxSamples} at a rate of {sampleRate}."));
         return sampleRate == SampleRate
             ? this : new(Read(new WdlResamplingSampleProvider(new Source(_samples, SampleRate), sampleRate), 1), sampleRate);
     }
@@ -118,10 +123,11 @@ public sealed class SoundClip
     {
         List<float> samples = [];
         float[] buffer = new float[ReadSamples / channels * channels + channels];
-        int held = 0;
-        for (int read; (read = provider.Read(buffer.AsSpan(held))) > 0;)
+        // What is no whole frame stands at the end of a file that is cut short.
+        for (int frames; (frames = provider.Read(buffer) / channels) > 0;)
         {
-            int frames = (held + read) / channels;
+            if (samples.Count + (long)frames > MaxSamples)
+                throw new FormatException($"It has more than {MaxSamples} samples.");
             for (int i = 0; i < frames; i++)
             {
                 float sum = 0;
@@ -129,8 +135,6 @@ public sealed class SoundClip
                     sum += buffer[i * channels + channel];
                 samples.Add(sum / channels);
             }
-            held = held + read - frames * channels;
-            buffer.AsSpan(frames * channels, held).CopyTo(buffer);
         }
         return [.. samples];
     }

@@ -176,7 +176,8 @@ public sealed partial class StrokeDrawing
                     lines.Add([.. corners, .. corners.Take(1)]);
                     break;
                 case "line":
-                    lines.Add(Points($"{Text("x1")} {Text("y1")} {Text("x2")} {Text("y2")}"));
+                    string Or0(string name) => Text(name) is { Length: > 0 } given ? given : "0";
+                    lines.Add(Points($"{Or0("x1")} {Or0("y1")} {Or0("x2")} {Or0("y2")}"));
                     break;
                 default:
                     break;
@@ -240,11 +241,15 @@ public sealed partial class StrokeDrawing
     /// </summary>
     /// <param name="tolerance">The largest distance that is passed over, in the drawing's unit; zero or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">The tolerance is negative or no number.</exception>
+    /// <exception cref="FormatException">Of two points that stay, one would be a million from the other.</exception>
     public StrokeDrawing Simplify(double tolerance)
     {
         if (!(tolerance >= 0))
             throw new ArgumentOutOfRangeException(nameof(tolerance), tolerance, "The tolerance has to be zero or more.");
-        return FromLines(ToLines().Select(line => Simplified(line, tolerance)));
+        float[] values = FromLines(ToLines().Select(line => Simplified(line, tolerance)))._values;
+        if (values.Length > 0)
+            values[^1] = _values[^1]; // the pen stays where it was
+        return new(values);
     }
 
     /// <summary>The drawing as an SVG document, fitted into a square.</summary>
@@ -263,10 +268,11 @@ public sealed partial class StrokeDrawing
         if (!(size > 0) || !double.IsFinite(size))
             throw new ArgumentOutOfRangeException(nameof(size), size, "The size has to be positive.");
         StrokeDrawing[] all = [.. drawings];
-        int rows = (all.Length + columns - 1) / columns, across = Math.Min(columns, Math.Max(1, all.Length));
+        columns = Math.Clamp(all.Length, 1, columns);
+        int rows = (all.Length + columns - 1) / columns;
         XNamespace svg = "http://www.w3.org/2000/svg";
         string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
-        string width = Number(across * size), height = Number(rows * size);
+        string width = Number(columns * size), height = Number(rows * size);
         var root = new XElement(
             svg + "svg", new XAttribute("width", width), new XAttribute("height", height),
             new XAttribute("viewBox", $"0 0 {width} {height}"),
