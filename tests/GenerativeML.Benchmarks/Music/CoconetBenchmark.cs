@@ -22,17 +22,21 @@ internal static class CoconetBenchmark
         };
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 3 };
         Option<string?> options = new("--options") { Description = "Changes of the trainer's options, as JSON." };
+        Option<int> repeat = new("--repeat")
+        {
+            Description = "Steps of each chord: 4 makes sixteenths of quarters, most of whose notes only go on.", DefaultValueFactory = _ => 1,
+        };
         Option<DirectoryInfo?> midi = new("--midi") { Description = "A folder for test sopranos harmonised by the model, and for pieces of its own." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new("coconet", "Nats of hidden notes of chorales.") { data, seeds, options, midi, json };
+        Command command = new("coconet", "Nats of hidden notes of chorales.") { data, seeds, options, repeat, midi, json };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)), ChosenOptions.Read<CoconetOptions>(parsed.GetValue(options)),
-            parsed.GetValue(midi), parsed.GetValue(json), cancellation)));
+            Math.Clamp(parsed.GetValue(repeat), 1, 16), parsed.GetValue(midi), parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int seeds, CoconetOptions chosen, DirectoryInfo? midi, FileInfo? json, CancellationToken cancellation)
+        FileInfo file, int seeds, CoconetOptions chosen, int repeat, DirectoryInfo? midi, FileInfo? json, CancellationToken cancellation)
     {
         if (!file.Exists)
         {
@@ -40,7 +44,7 @@ internal static class CoconetBenchmark
             return 2;
         }
         Dictionary<string, int[][][]> parts = JsonSerializer.Deserialize<Dictionary<string, int[][][]>>(File.ReadAllText(file.FullName))!;
-        VoiceGrid[] train = [.. parts["train"].Select(Voiced)], test = [.. parts["test"].Select(Voiced)];
+        VoiceGrid[] train = [.. parts["train"].Select(piece => Voiced(piece, repeat))], test = [.. parts["test"].Select(piece => Voiced(piece, repeat))];
         Console.WriteLine($"{file.Name}: {train.Length} chorales to train on, {test.Length} to test; a note by its voice's pitches alone: {Unigram(train, test):F3} nats");
         var losses = new List<double>();
         for (int seed = 0; seed < seeds; seed++)
@@ -53,7 +57,7 @@ internal static class CoconetBenchmark
             losses.Add(test.Average(model.Score));
             Console.WriteLine($"seed {seed}: {losses[^1]:F3} nats a hidden note, {minutes:F1} CPU minutes of training");
             if (seed == 0)
-                Write(midi, model, test);
+                Write(midi, model, test, repeat);
         }
         double mean = losses.Average();
         Console.WriteLine($"mean {mean:F3} ± {Math.Sqrt(losses.Average(l => (l - mean) * (l - mean))):F3}");
@@ -63,7 +67,7 @@ internal static class CoconetBenchmark
     }
 
     // Soprano alone, and how many of the other voices' notes the model finds as Bach had them.
-    private static void Write(DirectoryInfo? midi, CoconetTransformer model, VoiceGrid[] test)
+    private static void Write(DirectoryInfo? midi, CoconetTransformer model, VoiceGrid[] test, int repeat)
     {
         int right = 0, all = 0;
         midi?.Create();
@@ -77,8 +81,8 @@ internal static class CoconetBenchmark
             }
             if (midi is null)
                 continue;
-            found.ToNotes(stepsPerQuarter: 1).SaveMidi(Path.Combine(midi.FullName, $"harmonised-{i}.mid"));
-            test[i].ToNotes(stepsPerQuarter: 1).SaveMidi(Path.Combine(midi.FullName, $"bach-{i}.mid"));
+            found.ToNotes(stepsPerQuarter: repeat).SaveMidi(Path.Combine(midi.FullName, $"harmonised-{i}.mid"));
+            test[i].ToNotes(stepsPerQuarter: repeat).SaveMidi(Path.Combine(midi.FullName, $"bach-{i}.mid"));
         }
         Console.WriteLine($"of {Harmonised} sopranos harmonised, {100.0 * right / all:F1} % of the notes are Bach's own");
         if (midi is null)
@@ -86,7 +90,7 @@ internal static class CoconetBenchmark
         var ml = new MLContext(0);
         int number = 0;
         foreach (MusicRow row in ml.Data.CreateEnumerable<MusicRow>(model.Generate(Harmonised, seed: 1), reuseRowObject: false))
-            VoiceGrid.Parse(row.Music).ToNotes(stepsPerQuarter: 1).SaveMidi(Path.Combine(midi.FullName, $"own-{number++}.mid"));
+            VoiceGrid.Parse(row.Music).ToNotes(stepsPerQuarter: repeat).SaveMidi(Path.Combine(midi.FullName, $"own-{number++}.mid"));
     }
 
     // Of each voice the frequencies of its pitches, with one more of each.
@@ -114,10 +118,10 @@ internal static class CoconetBenchmark
 
     // Chords name each pitch once, and no voices: four of them are soprano, alto, tenor and bass; of fewer, a voice takes
     // that which is nearest to its last, the outer ones the outer pitches; of more, the inner ones are left out.
-    private static VoiceGrid Voiced(int[][] chords)
+    private static VoiceGrid Voiced(int[][] chords, int repeat)
     {
         int[] last = [72, 67, 60, 50];
-        return new(chords.Select(chord =>
+        return new(chords.SelectMany(chord =>
         {
             int[] pitches = [.. chord.OrderDescending()];
             int[] step = pitches.Length switch
@@ -128,7 +132,7 @@ internal static class CoconetBenchmark
             };
             for (int voice = 0; voice < Voices; voice++)
                 last[voice] = step[voice] >= 0 ? step[voice] : last[voice];
-            return step;
+            return Enumerable.Repeat(step, repeat);
 
             int Nearest(int pitch) => pitches.MinBy(p => Math.Abs(p - pitch));
         }));

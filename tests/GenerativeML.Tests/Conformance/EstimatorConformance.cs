@@ -142,7 +142,7 @@ public sealed partial class EstimatorConformance
         })), input: "Drawing")],
         [Case("coconet", (ml, t) => ml.Generative.Coconet(t.On(new CoconetOptions
         {
-            Window = 4, Channels = 4, Blocks = 1, BatchSize = 16, ScoreColumnName = "Score", ScoreMasks = 2, GibbsSteps = 2,
+            Window = 4, Width = 4, Blocks = 1, BatchSize = 16, ScoreColumnName = "Score", ScoreMasks = 2, GibbsSteps = 2,
             InfilledColumnName = "GeneratedText",
         })), input: "Music")],
         [Case("wavenet", (ml, t) => ml.Generative.WaveNet(t.On(new WaveNetOptions

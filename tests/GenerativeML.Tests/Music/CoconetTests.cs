@@ -12,7 +12,7 @@ public sealed class CoconetTests
 
     private static readonly CoconetOptions s_small = new()
     {
-        Window = 8, Channels = 16, Blocks = 2, Dropout = 0, Transposition = 0, BatchSize = 8, ScoreColumnName = "Score", GibbsSteps = 12, Seed = 2,
+        Window = 8, Width = 32, Blocks = 2, Dropout = 0, Transposition = 0, BatchSize = 8, ScoreColumnName = "Score", GibbsSteps = 12, Seed = 2,
     };
 
     [TestMethod]

@@ -14,7 +14,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record CoconetOptions : TrainingOptions
 {
-    private const int DefaultBatchSize = 16, DefaultSteps = 1500;
+    private const int DefaultBatchSize = 16, DefaultSteps = 3000;
 
     /// <summary>Options with the defaults of convolutions: gradients are clipped at 1.</summary>
     public CoconetOptions() => GradientClipNorm = 1;
@@ -46,14 +46,17 @@ public sealed record CoconetOptions : TrainingOptions
     /// </summary>
     public int Window { get; init; } = 32;
 
-    /// <summary>Channels of the network. From 1 to 1024. Default 48.</summary>
-    public int Channels { get; init; } = 48;
+    /// <summary>Features of a step in the network. From 1 to 8192. Default 256.</summary>
+    public int Width { get; init; } = 256;
 
-    /// <summary>Residual blocks of two convolutions each. From 1 to 64. Default 8.</summary>
-    public int Blocks { get; init; } = 8;
+    /// <summary>
+    /// Residual blocks of two convolutions over three steps each, whose dilation doubles from block to block. From 1 to 10.
+    /// Default 4, which see 30 steps to either side.
+    /// </summary>
+    public int Blocks { get; init; } = 4;
 
-    /// <summary>The share of channels that blocks leave out at random in a training step. In [0, 1). Default 0.2.</summary>
-    public double Dropout { get; init; } = 0.2;
+    /// <summary>The share of features that blocks leave out at random in a training step. In [0, 1). Default 0.3.</summary>
+    public double Dropout { get; init; } = 0.3;
 
     /// <summary>
     /// In training, pieces are moved up or down by as many semitones as chance has it, up to so many, as far as the pitches
@@ -75,7 +78,7 @@ public sealed record CoconetOptions : TrainingOptions
 
     /// <summary>
     /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for; where that is not set either,
-    /// 1500. Not both.
+    /// 3000. Not both.
     /// </summary>
     public int? Steps { get; init; }
 
@@ -107,8 +110,8 @@ public sealed record CoconetOptions : TrainingOptions
         ColumnNames.Check([MusicColumnName], [ScoreColumnName, InfilledColumnName]);
         OptionChecks.Within(ScoreMasks, 1, 1000);
         OptionChecks.Within(Window, 2, 1024);
-        OptionChecks.Within(Channels, 1, 1024);
-        OptionChecks.Within(Blocks, 1, 64);
+        OptionChecks.Within(Width, 1, 8192);
+        OptionChecks.Within(Blocks, 1, 10);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Within(Transposition, 0, 24);
         OptionChecks.Within(GibbsSteps, 1, 10_000);
