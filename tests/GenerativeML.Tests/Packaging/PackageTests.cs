@@ -15,11 +15,12 @@ public sealed partial class PackageTests
     private const string Around =
         """
         using GenerativeML;
+        using Microsoft.Extensions.AI;
         using Microsoft.ML;
 
         static class Blocks
         {
-            static void Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae)
+            static async Task Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae)
             {
                 {0}
             }
@@ -90,8 +91,8 @@ public sealed partial class PackageTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                "Microsoft.ML", "Microsoft.ML.ImageAnalytics", "Microsoft.ML.OnnxRuntime.Managed",
-                "Microsoft.ML.Tokenizers", "TorchSharp",
+                "Microsoft.Extensions.AI.Abstractions", "Microsoft.ML", "Microsoft.ML.ImageAnalytics",
+                "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "TorchSharp",
             },
             dependencies.Select(d => d.Attribute("id")!.Value).ToArray());
         foreach (XElement dependency in dependencies)
@@ -115,7 +116,7 @@ public sealed partial class PackageTests
             .. Block().Matches(File.ReadAllText(Path.Combine(s_repository, "README.md")))
                 .Select(block => block.Groups[1].Value.ReplaceLineEndings("\n")),
         ];
-        Assert.HasCount(6, blocks);
+        Assert.HasCount(7, blocks);
         foreach (string block in blocks)
             StringAssert.StartsWith(block, "using GenerativeML;\nusing Microsoft.ML;\n");
         string folder = Project(
