@@ -581,7 +581,8 @@ public static class GenerativeModelExtensions
         found.ToOnnx(content).Save(path);
     }
 
-    private static T? FindLast<T>(ITransformer model)
+    /// <summary>The last transformer of a class, or what an interface describes, in a chain; null where there is none.</summary>
+    internal static T? FindLast<T>(ITransformer model)
         where T : class
     {
         ArgumentNullException.ThrowIfNull(model);

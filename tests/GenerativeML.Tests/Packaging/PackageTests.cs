@@ -16,11 +16,13 @@ public sealed partial class PackageTests
         """
         using GenerativeML;
         using Microsoft.Extensions.AI;
+        using Microsoft.Extensions.DependencyInjection;
         using Microsoft.ML;
 
         static class Blocks
         {
-            static async Task Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae)
+            static async Task Run(MLContext ml, IDataView adult, IDataView series, IDataView test, IDataView texts, ITransformer loaded, VectorGenerator vae,
+                IServiceCollection services, IServiceProvider provider)
             {
                 {0}
             }
@@ -91,7 +93,8 @@ public sealed partial class PackageTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                "Microsoft.Extensions.AI.Abstractions", "Microsoft.ML", "Microsoft.ML.ImageAnalytics",
+                "Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions",
+                "Microsoft.Extensions.Logging.Abstractions", "Microsoft.ML", "Microsoft.ML.ImageAnalytics",
                 "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "TorchSharp",
             },
             dependencies.Select(d => d.Attribute("id")!.Value).ToArray());
@@ -116,7 +119,7 @@ public sealed partial class PackageTests
             .. Block().Matches(File.ReadAllText(Path.Combine(s_repository, "README.md")))
                 .Select(block => block.Groups[1].Value.ReplaceLineEndings("\n")),
         ];
-        Assert.HasCount(7, blocks);
+        Assert.HasCount(8, blocks);
         foreach (string block in blocks)
             StringAssert.StartsWith(block, "using GenerativeML;\nusing Microsoft.ML;\n");
         string folder = Project(
