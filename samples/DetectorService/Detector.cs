@@ -34,16 +34,20 @@ public static class Detector
     {
         var ml = new MLContext(seed);
         IDataView readings = ml.Data.LoadFromEnumerable(Simulate(rows, seed));
-        var pipeline = ml.Transforms.Concatenate("Features", "Vibration", "Temperature", "Current")
-            .Append(ml.AnomalyDetection.Trainers.Autoencoder(new()
-            {
-                Contamination = 0.01, FeatureScoreColumnName = "Why", PValueColumnName = "PValue", Epochs = epochs,
-            }));
-        using var detector = pipeline.Fit(readings);
+        ITransformer detector = Fit(ml, readings, epochs);
         // Renamed when it is complete, so that nobody reads half of it.
         ml.Model.Save(detector, readings.Schema, path + ".new");
         File.Move(path + ".new", path, overwrite: true);
     }
+
+    /// <summary>Trains one.</summary>
+    public static ITransformer Fit(MLContext ml, IDataView readings, int epochs = 20) =>
+        ml.Transforms.Concatenate("Features", "Vibration", "Temperature", "Current")
+            .Append(ml.AnomalyDetection.Trainers.Autoencoder(new()
+            {
+                Contamination = 0.01, FeatureScoreColumnName = "Why", PValueColumnName = "PValue", Epochs = epochs,
+            }))
+            .Fit(readings);
 
     /// <summary>A pump at loads from 0 to 1: under load it shakes, gets warm and draws current.</summary>
     public static IEnumerable<Reading> Simulate(int rows, int seed)
