@@ -111,10 +111,12 @@ internal sealed partial class WatchedModel<T> : IDisposable
     /// <summary>Serves no more; what is in use is disposed when it is released.</summary>
     public void Dispose()
     {
-        _timer?.Dispose();
         Version? last;
         lock (_gate)
+        {
             (last, _current) = (_current, null);
+            _timer?.Dispose();
+        }
         if (last is not null)
             Release(last);
     }
@@ -218,7 +220,7 @@ internal readonly record struct FileStamp(long Length, DateTime Written)
             var file = new FileInfo(target?.FullName ?? path);
             return file.Exists ? new(file.Length, file.LastWriteTimeUtc) : default;
         }
-        catch (IOException)
+        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
         {
             return default; // between two names, or no longer there
         }

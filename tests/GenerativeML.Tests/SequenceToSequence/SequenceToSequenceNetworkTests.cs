@@ -271,8 +271,8 @@ public sealed class SequenceToSequenceNetworkTests
                 for (int text = 0; text < 2; text++)
                 {
                     AssertClose(
-                        expected[((text * 5 + first) * vocabulary)..((text * 5 + first + count) * vocabulary)],
-                        actual[(text * count * vocabulary)..((text + 1) * count * vocabulary)]);
+                        expected.AsSpan((text * 5 + first) * vocabulary, count * vocabulary),
+                        actual.AsSpan(text * count * vocabulary, count * vocabulary));
                 }
                 cache = [.. step.Skip(1)];
             }
