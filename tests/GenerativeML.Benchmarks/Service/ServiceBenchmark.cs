@@ -76,6 +76,7 @@ internal static class ServiceBenchmark
             {
                 milliseconds.AddRange(await Ask(http, bodies, requests / parts, clients, cancellation));
                 memory.Add(Memory());
+                Console.WriteLine($"{milliseconds.Count} requests, {clock.Elapsed.TotalSeconds:F0} s, {memory[^1] >> 20} MB");
             }
             double seconds = clock.Elapsed.TotalSeconds;
             double processor = (Processor() - before).TotalSeconds;

@@ -35,7 +35,8 @@ public sealed class ServedModelTests
         WriteDetector(seed: 1);
         (float[] expected, ITransformer _) = Scores();
         using var served = new ServedModel<Reading, Verdict>(Zip, s_onRequest with { MaxIdleEngines = 2 });
-        CollectionAssert.AreEqual(expected, served.Predict(_rows).Select(v => v.Score).ToArray());
+        foreach (int many in new[] { 0, 1, 5, _rows.Length })
+            CollectionAssert.AreEqual(expected[..many], served.Predict(_rows[..many]).Select(v => v.Score).ToArray());
         float[] alone = new float[_rows.Length];
         Parallel.For(0, 20 * _rows.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
             Volatile.Write(ref alone[i % _rows.Length], served.Predict(_rows[i % _rows.Length]).Score));
