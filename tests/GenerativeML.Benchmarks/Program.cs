@@ -31,5 +31,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ImputeBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
+    ServiceBenchmark.Command(),
+    ServiceBenchmark.HostCommand(),
 };
 return root.Parse(args).Invoke();

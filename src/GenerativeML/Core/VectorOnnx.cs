@@ -90,7 +90,8 @@ internal static class VectorOnnx
         if (state.Model.Network is IDenoiser)
         {
             throw new NotSupportedException(
-                $"Models of the family '{state.Family.Name}' generate rows in many steps, which an ONNX graph does not hold.");
+                $"Models of the family '{state.Family.Name}' generate rows in many steps, which an ONNX graph does not hold: "
+                + $"{nameof(OnnxContent)}.{nameof(OnnxContent.Denoise)} writes the network, of which each step is a call.");
         }
         if (state.Model.Network is not ISampler sampler)
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
@@ -100,9 +101,9 @@ internal static class VectorOnnx
         var graph = new OnnxExport(state.Model.Weights, names);
         List<OnnxTensor> inputs = [];
         if (sampler.NormalWidth > 0)
-            inputs.Add(Random("random_normal", sampler.NormalWidth));
+            inputs.Add(Input(graph, state, "random_normal", sampler.NormalWidth));
         if (sampler.UniformWidth > 0)
-            inputs.Add(Random("random_uniform", sampler.UniformWidth));
+            inputs.Add(Input(graph, state, "random_uniform", sampler.UniformWidth));
         bool conditional = names.Length > 1;
         (OnnxTensor[] conditions, OnnxTensor? unknown) = conditional ? Read(graph, state, first: 1) : ([], default);
         if (conditional)
@@ -114,11 +115,84 @@ internal static class VectorOnnx
         graph.Output(names[0], conditional ? rows + unknown!.Value : rows, OnnxType.Float, Rows);
         Describe(graph, state, "generate");
         return graph;
-
-        OnnxTensor Random(string name, int width) => names.Contains(name)
-            ? Random("_" + name, width)
-            : graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
     }
+
+    /// <summary>Rows with noise of a level, as the network sees them → what they are without, also in the units of the data.</summary>
+    /// <exception cref="NotSupportedException">The model takes no noise away, or reads captions.</exception>
+    public static OnnxExport Denoise(VectorModelState state)
+    {
+        if (state is not { Model.Network: DenoisingNetwork network, Options: DenoisingOptions options })
+            throw new NotSupportedException($"Models of the family '{state.Family.Name}' take no noise away.");
+        if (network.Input.ConditionCaptions.Any(caption => caption is not null))
+            throw new NotSupportedException("The model reads captions, texts, which an ONNX graph does not know.");
+        string[] names = [.. state.Fields.Select(f => f.Name)];
+        int width = state.Fields[0].Width;
+        var graph = new OnnxExport(state.Model.Weights, names);
+        List<OnnxTensor> inputs = [Input(graph, state, "noisy", width), Input(graph, state, "level", 1)];
+        bool conditional = names.Length > 1;
+        OnnxTensor? unknown = null;
+        if (conditional)
+        {
+            (OnnxTensor[] conditions, unknown) = Read(graph, state, first: 1);
+            inputs.AddRange([ScaledConditions(graph.Root, conditions), Input(graph, state, "is_known", 1)]);
+        }
+        if (network.TakesGiven)
+            inputs.Add(Input(graph, state, "is_given", width));
+        OnnxTensor clean = new DenoisingNetwork.DenoisePass(network, conditional).Run(graph.Root, [.. inputs])[0];
+        clean = unknown is { } missing ? clean + missing : clean;
+        graph.Output(Free(state, "clean"), clean, OnnxType.Float, Rows);
+        graph.Output(names[0], Scaler.OfFeatures(graph.Root).Undo(clean), OnnxType.Float, Rows);
+        Describe(graph, state, "denoise");
+        DiffusionSampling sampling = options.Sampling;
+        graph.Describe("schedule", $"{options.NoiseSchedule}");
+        graph.Describe("levels", string.Join(' ', network.LevelsOf(sampling.Steps).Select(
+            level => level.ToString("R", CultureInfo.InvariantCulture))));
+        graph.Describe("sampler", $"{sampling.Sampler}");
+        graph.Describe("guidance_scale", sampling.GuidanceScale.ToString("R", CultureInfo.InvariantCulture));
+        return graph;
+    }
+
+    /// <summary>Rows with missing values → the same, with what they are expected to be.</summary>
+    public static OnnxExport Impute(VectorModelState state)
+    {
+        string name = state.Fields[0].Name;
+        var graph = new OnnxExport(state.Model.Weights, state.Fields.Select(f => f.Name));
+        bool conditional = state.Fields.Count > 1;
+        int width = state.Fields[0].Width;
+        OnnxTensor rows = graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
+        (OnnxTensor z, OnnxTensor isGiven) = Known(Scaler.OfFeatures(graph.Root).Apply(rows), rows * 0f);
+        List<OnnxTensor> inputs = [z, isGiven];
+        if (conditional)
+        {
+            // A condition that is missing is not known, whatever training has put in its place.
+            (OnnxTensor[] conditions, OnnxTensor unknown) = Read(graph, state with { Replacement = null }, first: 1);
+            (OnnxTensor c, OnnxTensor isKnown) = Known(ScaledConditions(graph.Root, conditions), unknown);
+            inputs.AddRange([c, isKnown]);
+        }
+        OnnxTensor expected = new DenoisingNetwork.ExpectPass((DenoisingNetwork)state.Model.Network, conditional)
+            .Run(graph.Root, [.. inputs])[0];
+        OnnxTensor made = Scaler.OfFeatures(graph.Root).Undo(expected);
+        OnnxTensor filled = graph.Node("Where", rows.Shape, [graph.Node("IsNaN", rows.Shape, [rows * 0f]), made, rows]);
+        graph.Output(name + ".output", filled, OnnxType.Float, Rows);
+        Describe(graph, state, "transform");
+        return graph;
+
+        // Zeros where numbers are NaN, and ones where they are not.
+        (OnnxTensor, OnnxTensor) Known(OnnxTensor values, OnnxTensor isNaN)
+        {
+            OnnxTensor missing = graph.Node("IsNaN", isNaN.Shape, [isNaN]);
+            return (
+                graph.Node("Where", values.Shape, [missing, graph.Constant(0), values]),
+                graph.Node("Where", isNaN.Shape, [missing, graph.Constant(0), graph.Constant(1)]));
+        }
+    }
+
+    // An input beside columns, by a name that none of them has.
+    private static OnnxTensor Input(OnnxExport graph, VectorModelState state, string name, int width) =>
+        graph.Input(Free(state, name), OnnxType.Float, [-1, width], [Rows]);
+
+    private static string Free(VectorModelState state, string name) =>
+        state.Fields.Any(f => f.Name == name) ? Free(state, "_" + name) : name;
 
     // To whole numbers between these, where the first is not above the second.
     private static OnnxTensor Round(OnnxTensor rows, OnnxTensor lowest, OnnxTensor highest)

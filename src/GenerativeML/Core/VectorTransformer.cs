@@ -114,7 +114,8 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     {
         OnnxContent.Transform => VectorOnnx.Transform(State, Threshold),
         OnnxContent.Generate => VectorOnnx.Generate(State),
-        _ => throw new NotSupportedException($"A model of vectors has no {content}: that is for GPTs."),
+        OnnxContent.Denoise => VectorOnnx.Denoise(State),
+        _ => throw new NotSupportedException($"A model of vectors has no {content}: that is for GPTs and other models of texts."),
     };
 
     /// <summary>

@@ -21,9 +21,18 @@ public enum OnnxContent
 
     /// <summary>
     /// The same for tokens that follow others, whose keys and values, or whose recurrent states, are inputs, and outputs
-    /// for the next step.
+    /// for the next step; of a model of texts made of texts, given what <see cref="Encode"/> makes of the sources.
     /// </summary>
     LogitsWithCache,
+
+    /// <summary>What a model of texts made of texts keeps of sources, for <see cref="LogitsWithCache"/>.</summary>
+    Encode,
+
+    /// <summary>
+    /// The network of a diffusion model: what rows are without their noise. The steps that make rows with it are the
+    /// caller's; the file says the levels of noise that the model would take.
+    /// </summary>
+    Denoise,
 }
 
 /// <summary>
@@ -54,6 +63,9 @@ internal sealed class OnnxExport : OnnxGraph
 
     /// <summary>The numbers of a sequence's tokens, (T), and of all that they attend to, (S), earlier ones too.</summary>
     public (OnnxTensor Queries, OnnxTensor Keys) Positions { get; set; }
+
+    /// <summary>One for tokens that may be attended to, else zero, (B, S); null: all may.</summary>
+    public OnnxTensor? Counts { get; set; }
 
     /// <summary>Adds to what the file says of itself.</summary>
     public void Describe(string key, string value) => _metadata.Add(("generativeml." + key, value));
@@ -107,8 +119,11 @@ internal sealed class OnnxExport : OnnxGraph
             Output($"present.{_layer++}.value", value, OnnxType.Float, "batch", "", "total");
         }
         OnnxTensor scores = query.MatMul(key.Transpose(0, 1, 3, 2)) * (1 / MathF.Sqrt(width)); // (B, heads, T, S)
-        OnnxTensor seen = OnnxTensor.IfLess(
-            Positions.Queries.Unsqueeze(1), Positions.Keys, Constant(float.NegativeInfinity), scores);
+        // Not infinite: a token that does not count may have nothing to see.
+        OnnxTensor unseen = Constant(float.MinValue);
+        OnnxTensor seen = OnnxTensor.IfLess(Positions.Queries.Unsqueeze(1), Positions.Keys, unseen, scores);
+        if (Counts is { } counts)
+            seen = OnnxTensor.IfLess(counts.Unsqueeze(1).Unsqueeze(1), Constant(0.5f), unseen, seen);
         return seen.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, 0, heads * width);
     }
 

@@ -402,6 +402,8 @@ public sealed partial class EstimatorConformance
             string name = data.Schema.GetColumnOrNull(column) is null ? column : column + ".output";
             OnnxFiles.AssertClose(OnnxFiles.Column(view, column), outputs[name], name);
         }
+        if (added.Contains("PredictedLabel"))
+            OnnxFiles.AssertAppliedByMLNet(trained, data, view);
     }
 
     private static int IdOf(string row) => int.Parse(row[..row.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture);

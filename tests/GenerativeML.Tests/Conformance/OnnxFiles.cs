@@ -61,6 +61,34 @@ internal static class OnnxFiles
         return outputs;
     }
 
+    /// <summary>
+    /// ML.NET's own transformer of ONNX files gives a detector's scores and labels, where all that it reads are vectors of
+    /// numbers.
+    /// </summary>
+    public static void AssertAppliedByMLNet(ITransformer model, IDataView data, IDataView expected)
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"genml-{Guid.NewGuid():N}.onnx");
+        try
+        {
+            model.SaveOnnx(path);
+            string[] inputs;
+            using (var session = new InferenceSession(path))
+                inputs = [.. session.InputNames];
+            if (!inputs.All(name => data.Schema[name].Type is VectorDataViewType))
+                return;
+            using var applied = (IDisposable)new MLContext().Transforms.ApplyOnnxModel(["Score", "PredictedLabel"], inputs, path).Fit(data);
+            IDataView theirs = ((ITransformer)applied).Transform(data);
+            AssertClose(Column(expected, "Score"), Column(theirs, "Score"), "Score");
+            CollectionAssert.AreEqual(
+                expected.GetColumn<bool>("PredictedLabel").ToArray(),
+                theirs.GetColumn<bool[]>("PredictedLabel").Select(label => label[0]).ToArray());
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     /// <summary>A column's numbers, row after row.</summary>
     public static float[] Column(IDataView view, string name) => view.Schema[name].Type switch
     {

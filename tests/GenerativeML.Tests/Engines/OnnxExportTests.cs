@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
@@ -134,31 +136,151 @@ public sealed class OnnxExportTests
             CollectionAssert.AreEqual(new long[] { 2, 30, 24 }, results[1].GetTensorTypeAndShape().Shape);
         }
 
+        // Padding before the second text takes two places, and does not count.
         model.ToOnnx(cached: true).Save(FilePath);
         using var stepwise = new InferenceSession(FilePath);
-        string[] past = [.. stepwise.InputNames.Where(n => n != "input_ids")];
+        string[] named = ["input_ids", "attention_mask", "position_ids"];
+        string[] past = [.. stepwise.InputNames.Except(named)];
         string[] present = [.. past.Select(n => n.Replace("past_key_values", "present", StringComparison.Ordinal))];
-        Assert.HasCount(6, past);
+        CollectionAssert.AreEqual(
+            Enumerable.Range(0, 3).SelectMany(i => new[] { $"past_key_values.{i}.key", $"past_key_values.{i}.value" }).ToArray(), past);
+        int[][] padded = [texts[0], [5, 5, .. texts[1][..^2]]];
         OrtValue[] cache = [.. past.Select(_ => OrtValue.CreateAllocatedTensorValue(
             OrtAllocator.DefaultInstance, Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, [2, 3, 0, 8]))];
         // A prompt, then several tokens at once, then one by one.
         foreach ((int first, int count) in new[] { (0, 12), (12, 5), (17, 1), (18, 1) })
         {
-            using OrtValue tokens = Tokens(texts, first, count);
+            using OrtValue tokens = Tokens(padded, first, count);
+            using OrtValue mask = Numbers(0, first + count, (text, i) => text == 1 && i < 2 ? 0 : 1);
+            using OrtValue positions = Numbers(first, count, (text, i) => text == 1 ? Math.Max(0, i - 2) : i);
             IDisposableReadOnlyCollection<OrtValue> results = stepwise.Run(
-                new RunOptions(), ["input_ids", .. past], [tokens, .. cache], ["logits", .. present]);
+                new RunOptions(), [.. named, .. past], [tokens, mask, positions, .. cache], ["logits", .. present]);
             float[] actual = results[0].GetTensorDataAsSpan<float>().ToArray();
             for (int text = 0; text < 2; text++)
             {
+                int skipped = text == 1 ? Math.Max(0, 2 - first) : 0, from = first + skipped - 2 * text;
                 OnnxFiles.AssertClose(
-                    expected[((text * 30 + first) * 71)..((text * 30 + first + count) * 71)],
-                    actual[(text * count * 71)..((text + 1) * count * 71)], $"logits from {first} on");
+                    expected[((text * 30 + from) * 71)..((text * 30 + from + count - skipped) * 71)],
+                    actual[((text * count + skipped) * 71)..((text + 1) * count * 71)], $"logits of {text} from {first} on");
             }
             cache = [.. results.Skip(1)];
         }
 
+        static OrtValue Numbers(int first, int count, Func<int, int, long> number) => OrtValue.CreateTensorValueFromMemory<long>(
+            [.. Enumerable.Range(0, 2).SelectMany(text => Enumerable.Range(first, count).Select(i => number(text, i)))], [2, count]);
+
         static OrtValue Tokens(int[][] texts, int first, int count) => OrtValue.CreateTensorValueFromMemory<long>(
             [.. texts.SelectMany(text => text[first..(first + count)]).Select(t => (long)t)], [texts.Length, count]);
+    }
+
+    [TestMethod]
+    public void The_folder_for_generation_says_what_the_network_and_the_tokenizer_are()
+    {
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 30).Select(i => new TextRow { Text = $"the cat sat on the mat, the rat sat on cat {i % 3}" }));
+        using var gpt = _ml.Generative.Gpt(new()
+        {
+            TextColumnName = "Text", BytePairVocabulary = 270, Layers = 1, Heads = 2, Width = 8, ContextLength = 16, Steps = 1,
+        }).Fit(data);
+        gpt.SaveGenAI(_folder);
+        CollectionAssert.AreEquivalent(
+            new[] { "model.onnx", "genai_config.json", "tokenizer.json", "tokenizer_config.json" },
+            Directory.GetFiles(_folder).Select(Path.GetFileName).ToArray());
+        JsonNode model = Json("genai_config.json")["model"]!, decoder = model["decoder"]!;
+        using var session = new InferenceSession(FilePath);
+        foreach ((string part, IEnumerable<string> names) in new[] { ("inputs", session.InputNames), ("outputs", session.OutputNames) })
+        {
+            foreach ((string _, JsonNode? name) in decoder[part]!.AsObject())
+                CollectionAssert.Contains(names.ToArray(), name!.ToString().Replace("%d", "0", StringComparison.Ordinal));
+        }
+        Assert.AreEqual(
+            (gpt.VocabularySize, 16, 4, 2, 1),
+            ((int)model["vocab_size"]!, (int)model["context_length"]!, (int)decoder["head_size"]!,
+                (int)decoder["num_attention_heads"]!, (int)decoder["num_hidden_layers"]!));
+        JsonNode tokenizer = Json("tokenizer.json");
+        int end = (int)tokenizer["added_tokens"]![0]!["id"]!;
+        Assert.AreEqual((end, "<|endoftext|>"), ((int)model["eos_token_id"]!, (string)tokenizer["added_tokens"]![0]!["content"]!));
+        Assert.AreEqual(end, ((GptTokenizer)gpt.Tokenizer).EndOfTextId);
+        // The library's own tokenizer of what stands there.
+        var again = BytePairTokenizer.Create(
+            tokenizer["model"]!["vocab"]!.AsObject().ToDictionary(token => token.Key, token => (int)token.Value!),
+            tokenizer["model"]!["merges"]!.AsArray().Select(merge => (string)merge!));
+        foreach (string text in new[] { "the cat, \n\t naïve 😀", "", "mat's" })
+            CollectionAssert.AreEqual(gpt.Tokenizer.EncodeToIds(text).ToArray(), again.EncodeToIds(text).ToArray());
+
+        JsonNode Json(string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, name)))!;
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void A_diffusion_models_network_makes_the_models_rows_when_others_walk_the_steps(bool conditional)
+    {
+        const int rows = 1000;
+        TableView data = new TableView(80)
+            .AddVector("noisy", 3, row => [MathF.Sin(row) * 5 + 40, row % 7, MathF.Cos(row)])
+            .Add("Kind", new KeyDataViewType(typeof(uint), 2), row => (uint)(row % 2 + 1));
+        using var model = _ml.Generative.Diffusion(new()
+        {
+            FeatureColumnName = "noisy", ConditionColumnNames = conditional ? ["Kind"] : [], Epochs = 3, HiddenWidth = 16,
+            Sampling = new() { Sampler = DiffusionSamplerKind.Ddim, Steps = 9 },
+        }).Fit(data);
+        RowCondition? where = conditional ? new RowCondition().Equal("Kind", 2) : null;
+        model.ToOnnx(OnnxContent.Denoise).Save(FilePath);
+        using var session = new InferenceSession(FilePath);
+        Dictionary<string, string> told = session.ModelMetadata.CustomMetadataMap;
+        Assert.AreEqual(("Karras", "Ddim"), (told["generativeml.schedule"], told["generativeml.sampler"]));
+        float[] levels = [.. told["generativeml.levels"].Split(' ').Select(l => float.Parse(l, CultureInfo.InvariantCulture))];
+        Assert.HasCount(10, levels);
+
+        // The noise that Generate begins with, of all rows at once.
+        var draws = new SplitMix64(SplitMix64.Derive(7, RandomPurpose.Generation, 0));
+        draws.Next();
+        var random = new SplitMix64(draws.Next());
+        random.Next();
+        float[] x = new float[rows * 3];
+        NormalNumbers.Fill(ref random, x);
+        x = [.. x.Select(e => e * MathF.Sqrt(levels[0] * levels[0] + 1))];
+        float[] made = [];
+        for (int i = 0; i + 1 < levels.Length; i++)
+        {
+            float level = levels[i];
+            Dictionary<string, float[]> result = OnnxFiles.Run(FilePath, rows, (name, width) => name switch
+            {
+                "_noisy" => x,
+                "is_given" => new float[rows * width],
+                "Kind" => [.. Enumerable.Repeat(2f, rows)],
+                "is_known" => [.. Enumerable.Repeat(1f, rows)],
+                _ => [.. Enumerable.Repeat(level, rows)],
+            });
+            x = [.. x.Zip(result["clean"], (at, clean) => clean + levels[i + 1] / level * (at - clean))];
+            made = result["noisy"];
+        }
+        OnnxFiles.AssertClose(OnnxFiles.Column(model.Generate(rows, seed: 7, where), "noisy"), made, "rows");
+        Assert.Throws<NotSupportedException>(() => model.SaveOnnx(FilePath, OnnxContent.Generate));
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void What_fills_in_missing_values_is_a_file_too(bool conditional)
+    {
+        TableView Data(int rows) => new TableView(rows)
+            .AddVector("Features", 3, row =>
+            [
+                row % 5 == 1 ? float.NaN : MathF.Sin(row) * 5 + 40, row % 7 == 2 ? float.PositiveInfinity : row % 7,
+                row % 11 == 3 ? float.NaN : MathF.Cos(row),
+            ])
+            .Add("Size", NumberDataViewType.Single, row => row % 13 == 5 ? float.NaN : row * 0.37f);
+        using var model = _ml.Generative.Impute(new()
+        {
+            ConditionColumnNames = conditional ? ["Size"] : [], Epochs = 2, HiddenWidth = 16,
+        }).Fit(Data(80));
+        TableView fresh = Data(1000);
+        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(model, null, 1000, (name, _) => OnnxFiles.Column(fresh, name));
+        float[] filled = outputs["Features.output"];
+        Assert.IsTrue(filled.All(float.IsFinite));
+        OnnxFiles.AssertClose(OnnxFiles.Column(model.Transform(fresh), "Features"), filled, "Features");
     }
 
     [TestMethod]
@@ -177,5 +299,10 @@ public sealed class OnnxExportTests
             Assert.Throws<InvalidOperationException>(() => none.SaveOnnx(FilePath)).Message, "ConvertToOnnx");
         Assert.Throws<ArgumentException>(() => detector.SaveOnnx(" "));
         Assert.IsEmpty(Directory.GetFiles(_folder));
+    }
+
+    private sealed class TextRow
+    {
+        public string Text { get; set; } = "";
     }
 }

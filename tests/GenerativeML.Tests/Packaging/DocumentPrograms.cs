@@ -30,6 +30,8 @@ internal sealed class DocumentPrograms
             protected static ITransformer loaded, model;
             protected static GptTransformer gpt;
             protected static VectorGenerator vae;
+            protected static Microsoft.Extensions.DependencyInjection.IServiceCollection services;
+            protected static IServiceProvider provider;
 
             // What a notebook's kernel offers.
             protected static object HTML(string text) => text;

@@ -75,8 +75,9 @@ public sealed partial class PackageTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                "Microsoft.ML", "Microsoft.ML.ImageAnalytics", "Microsoft.ML.OnnxRuntime.Managed",
-                "Microsoft.ML.Tokenizers", "TorchSharp",
+                "Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions",
+                "Microsoft.Extensions.Logging.Abstractions", "Microsoft.ML", "Microsoft.ML.ImageAnalytics",
+                "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "TorchSharp",
             },
             dependencies.Select(d => d.Attribute("id")!.Value).ToArray());
         foreach (XElement dependency in dependencies)

@@ -237,7 +237,7 @@ public sealed class SequenceToSequenceNetworkTests
         string folder = Directory.CreateTempSubdirectory().FullName, file = Path.Combine(folder, "model.onnx");
         try
         {
-            model.ToOnnx().Save(file);
+            model.ToOnnx(OnnxContent.Logits).Save(file);
             using var session = new InferenceSession(file);
             using OrtValue source = Long([.. Source, .. Source[..5], 9 % 7, 0], 2, 7), mask = Long([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0], 2, 7);
             using OrtValue target = Long([.. Target, .. Target], 2, 5);
@@ -247,6 +247,35 @@ public sealed class SequenceToSequenceNetworkTests
             float[] expected =
                 [.. Logits(network, module, Source, Target), .. Logits(network, module, Source[..5], Target)];
             AssertClose(expected, logits);
+
+            // In two files: sources once, then targets in parts.
+            model.ToOnnx(OnnxContent.Encode).Save(file);
+            using var encoder = new InferenceSession(file);
+            string[] kept = [.. encoder.OutputNames];
+            using var made = encoder.Run(new RunOptions(), ["input_ids", "attention_mask"], [source, mask], kept);
+            model.ToOnnx(OnnxContent.LogitsWithCache).Save(file);
+            using var decoder = new InferenceSession(file);
+            string[] past = [.. decoder.InputNames.Except(["decoder_input_ids", .. kept])];
+            string[] present = [.. past.Select(n => n.Replace("past_key_values", "present", StringComparison.Ordinal))];
+            int[] shape = decoder.InputMetadata[past[0]].Dimensions;
+            OrtValue[] cache = [.. past.Select(_ => OrtValue.CreateAllocatedTensorValue(
+                OrtAllocator.DefaultInstance, Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, [2, shape[1], 0, shape[3]]))];
+            int vocabulary = logits.Length / 10;
+            foreach ((int first, int count) in new[] { (0, 3), (3, 1), (4, 1) })
+            {
+                int[] part = Target[first..(first + count)];
+                using OrtValue tokens = Long([.. part, .. part], 2, count);
+                IDisposableReadOnlyCollection<OrtValue> step = decoder.Run(
+                    new RunOptions(), ["decoder_input_ids", .. kept, .. past], [tokens, .. made, .. cache], ["logits", .. present]);
+                float[] actual = step[0].GetTensorDataAsSpan<float>().ToArray();
+                for (int text = 0; text < 2; text++)
+                {
+                    AssertClose(
+                        expected.AsSpan((text * 5 + first) * vocabulary, count * vocabulary),
+                        actual.AsSpan(text * count * vocabulary, count * vocabulary));
+                }
+                cache = [.. step.Skip(1)];
+            }
         }
         finally
         {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Tokenizers;
 using TorchSharp;
@@ -205,6 +206,17 @@ public sealed class MaskedLanguageModelTransformer : GenerativeTransformer, IAno
         ArgumentNullException.ThrowIfNull(text);
         return Model.PseudoLogLikelihoods(_text.Codec.Encode(text)).Sum(term => (double)term);
     }
+
+    /// <summary>
+    /// The model as a generator of embeddings, as <see cref="TextModelOptions.EmbeddingColumnName"/> gives them.
+    /// </summary>
+    /// <param name="modelId">The model's name for those who ask. Default: that of its family, <c>bert</c>.</param>
+    /// <returns>
+    /// A generator that may be asked from several threads at once. It refuses texts without tokens, and other dimensions
+    /// than <see cref="Width"/>. Disposing it leaves the model as it is.
+    /// </returns>
+    public IEmbeddingGenerator<string, Embedding<float>> AsEmbeddingGenerator(string? modelId = null) =>
+        new TextEmbeddingGenerator(this, _text, Width, modelId ?? Family);
 
     /// <summary>
     /// Writes the weights as a safetensors file under Hugging Face's names for BertForMaskedLM, as

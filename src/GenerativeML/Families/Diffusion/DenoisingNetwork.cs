@@ -95,9 +95,12 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     protected (float Least, float Most) LogLevels => (MathF.Log(_levels.Least), MathF.Log(_levels.Most));
 
     /// <summary>Whether some features may be given without noise.</summary>
-    protected bool TakesGiven => options.LargestGivenShare > 0;
+    public bool TakesGiven => options.LargestGivenShare > 0;
 
     public virtual int GeneratedAtOnce => 1024;
+
+    /// <summary>The levels of so many steps of sampling, descending; a zero follows the last.</summary>
+    public float[] LevelsOf(int steps) => _levels.Sampling(steps);
 
     /// <summary>What <see cref="DenoisingOptions.Target"/> says of noisy rows, (B, D).</summary>
     protected abstract T Predict<T>(Scope<T> w, NoisyRows<T> rows)
@@ -262,7 +265,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     }
 
     /// <summary>The means of what is not given as a forward pass.</summary>
-    private sealed class ExpectPass(DenoisingNetwork network, bool conditional) : IForwardPass
+    internal sealed class ExpectPass(DenoisingNetwork network, bool conditional) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> =>

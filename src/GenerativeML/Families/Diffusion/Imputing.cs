@@ -63,6 +63,10 @@ public sealed class ImputingTransformer : GenerativeTransformer
     internal ImputingTransformer(VectorModelState state)
         : base(new ImputingModel(state)) => _state = state;
 
+    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Transform) == OnnxContent.Transform
+        ? VectorOnnx.Impute(_state)
+        : throw new NotSupportedException($"What fills in missing values has no {content}.");
+
     private protected override string Family => SavedFamily.Name;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, _state.Threshold);

@@ -164,11 +164,19 @@ internal sealed class GptNetwork : LanguageNetwork
 
     public override OnnxTensor AddPast(OnnxExport graph, OnnxTensor tokens, bool cached)
     {
-        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
-        OnnxTensor first = cached ? graph.AddPast(Options.Layers, Options.Heads, Width / Options.Heads) : none;
-        OnnxTensor end = first + tokens.Sizes(1, 2).Squeeze(0);
+        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]), length = tokens.Sizes(1, 2).Squeeze(0);
+        if (!cached)
+        {
+            OnnxTensor all = graph.Range(none, length);
+            graph.Positions = (all, all);
+            return all;
+        }
+        OnnxTensor mask = graph.Input("attention_mask", OnnxType.Int64, [-1, -1], ["batch", "total"]);
+        OnnxTensor positions = graph.Input("position_ids", OnnxType.Int64, [-1, -1], ["batch", "sequence"]);
+        OnnxTensor first = graph.AddPast(Options.Layers, Options.Heads, Width / Options.Heads), end = first + length;
         graph.Positions = (graph.Range(first, end), graph.Range(none, end));
-        return graph.Positions.Queries;
+        graph.Counts = graph.Node("Cast", mask.Shape, [mask], ("to", (int)OnnxType.Float));
+        return positions; // what is before a text that is padded does not count
     }
 
     // Queries, keys and values are three matrices, whatever keeps them in one.

@@ -53,6 +53,31 @@ public sealed class GptTransformer : LanguageModelTransformer
         AtomicFile.Write(path, adapters.Save);
     }
 
+    /// <summary>
+    /// Writes a folder as ONNX Runtime's generate() API reads it, Microsoft.ML.OnnxRuntimeGenAI or onnxruntime-genai:
+    /// <c>model.onnx</c>, which is <see cref="OnnxContent.LogitsWithCache"/>, and <c>genai_config.json</c>. Of a
+    /// <see cref="BytePairTokenizer"/> also <c>tokenizer.json</c> and <c>tokenizer_config.json</c>; others that API does not
+    /// have, and it is to be given their tokens.
+    /// </summary>
+    /// <remarks>
+    /// The window does not slide there: a text ends at the latest with <see cref="ContextLength"/> tokens, the prompt among
+    /// them. Temperature, TopK, TopP and RepetitionPenalty of <see cref="LanguageModelOptions.Generation"/> are its defaults.
+    /// </remarks>
+    /// <param name="folder">The folder; it is made if it is not there. Files of these names in it are replaced.</param>
+    public void SaveGenAI(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        Directory.CreateDirectory(folder);
+        ToOnnx(OnnxContent.LogitsWithCache).Save(Path.Combine(folder, GptGenAI.Network));
+        if (Tokenizer is BytePairTokenizer tokenizer)
+        {
+            GptGenAI.Write(folder, "tokenizer.json", GptGenAI.Tokenizer(tokenizer));
+            GptGenAI.Write(folder, "tokenizer_config.json", GptGenAI.TokenizerConfig(tokenizer, ContextLength));
+        }
+        GptGenAI.Write(
+            folder, "genai_config.json", GptGenAI.Config(_model.Network.Options, VocabularySize, Text.Codec.EndOfText));
+    }
+
     private static GptTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights) =>
         new(ReadSaved<GptOptions>(json, options =>
         {

@@ -96,11 +96,14 @@ public sealed class SequenceToSequenceTransformer : GenerativeTransformer
             [.. targets.Select((text, i) => Encode(_model.Targets, text, i))]);
     }
 
-    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Logits) == OnnxContent.Logits
-        ? _model.Trained.ToOnnx()
-        : throw new NotSupportedException(
-            $"A sequence-to-sequence model's {content} cannot be written as an ONNX graph: it computes "
-            + $"{OnnxContent.Logits} of tokens, of a source and of a target's beginning.");
+    internal override OnnxExport ToOnnx(OnnxContent? content) => (content ?? OnnxContent.Logits) switch
+    {
+        OnnxContent.Logits or OnnxContent.Encode or OnnxContent.LogitsWithCache =>
+            _model.Trained.ToOnnx(content ?? OnnxContent.Logits),
+        _ => throw new NotSupportedException(
+            $"A sequence-to-sequence model's {content} cannot be written as an ONNX graph: it computes {OnnxContent.Logits} of "
+            + $"tokens, of a source and of a target's beginning, or apart {OnnxContent.Encode} and {OnnxContent.LogitsWithCache}."),
+    };
 
     private protected override string Family => SavedFamily.Name;
 

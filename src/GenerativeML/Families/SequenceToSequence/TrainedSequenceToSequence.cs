@@ -107,26 +107,49 @@ internal sealed class TrainedSequenceToSequence(
     }
 
     /// <summary>
-    /// Source tokens (B, S) with ones for those that count, and target tokens (B, T) → logits of those that follow,
-    /// (B, T, V), as a graph.
+    /// As a graph: source tokens (B, S) with ones for those that count, and target tokens (B, T) → logits of those that
+    /// follow, (B, T, V). In two: sources → what is kept of them; that, target tokens and the keys and values of earlier
+    /// ones → logits.
     /// </summary>
-    public OnnxExport ToOnnx()
+    public OnnxExport ToOnnx(OnnxContent content)
     {
         var graph = new OnnxExport(weights);
-        OnnxTensor source = graph.Input("input_ids", OnnxType.Int64, [-1, -1], ["batch", "source"]);
-        OnnxTensor mask = graph.Input("attention_mask", OnnxType.Int64, [-1, -1], ["batch", "source"]);
-        OnnxTensor target = graph.Input("decoder_input_ids", OnnxType.Int64, [-1, -1], ["batch", "target"]);
-        OnnxTensor counts = graph.Node("Cast", mask.Shape, [mask], ("to", (int)OnnxType.Float));
-        OnnxTensor[] made = network.Encode(graph.Root, source, Positions(source), counts);
-        graph.Positions = (Positions(target), Positions(target));
-        OnnxTensor hidden = network.Decode<OnnxTensor>(graph.Root, target, graph.Positions.Queries, made);
-        graph.Output("logits", SequenceToSequenceNetwork.Logits(graph.Root, hidden), OnnxType.Float, "batch", "target");
+        bool encodes = content != OnnxContent.LogitsWithCache, decodes = content != OnnxContent.Encode;
+        OnnxTensor none = graph.Constant<long>("none", OnnxType.Int64, [], [0]);
+        OnnxTensor[] made = encodes
+            ? Encode()
+            : [.. network.SourceReader.Shapes.Select((shape, i) =>
+                graph.Input(SourceName(i), OnnxType.Float, [-1, .. shape], SourceSizes(shape)))];
+        for (int i = 0; i < made.Length && !decodes; i++)
+            graph.Output(SourceName(i), made[i], OnnxType.Float, SourceSizes(network.SourceReader.Shapes[i]));
+        if (decodes)
+        {
+            OnnxTensor target = graph.Input("decoder_input_ids", OnnxType.Int64, [-1, -1], ["batch", "target"]);
+            OnnxTensor first = encodes
+                ? none
+                : graph.AddPast(network.Options.DecoderLayers, network.Options.Heads, network.Options.Width / network.Options.Heads);
+            OnnxTensor end = first + target.Sizes(1, 2).Squeeze(0);
+            graph.Positions = (graph.Range(first, end), graph.Range(none, end));
+            OnnxTensor hidden = network.Decode<OnnxTensor>(graph.Root, target, graph.Positions.Queries, made);
+            graph.Output("logits", SequenceToSequenceNetwork.Logits(graph.Root, hidden), OnnxType.Float, "batch", "target");
+        }
         graph.Describe("family", SequenceToSequenceTransformer.SavedFamily.Name);
-        graph.Describe("content", "logits");
+        graph.Describe("content", !decodes ? "encode" : encodes ? "logits" : "logits with cache");
         return graph;
 
-        OnnxTensor Positions(OnnxTensor tokens) => graph.Range(
-            graph.Constant<long>("none", OnnxType.Int64, [], [0]), tokens.Sizes(1, 2).Squeeze(0));
+        OnnxTensor[] Encode()
+        {
+            OnnxTensor source = graph.Input("input_ids", OnnxType.Int64, [-1, -1], ["batch", "source"]);
+            OnnxTensor mask = graph.Input("attention_mask", OnnxType.Int64, [-1, -1], ["batch", "source"]);
+            OnnxTensor counts = graph.Node("Cast", mask.Shape, [mask], ("to", (int)OnnxType.Float));
+            return network.Encode(graph.Root, source, graph.Range(none, source.Sizes(1, 2).Squeeze(0)), counts);
+        }
+
+        static string SourceName(int value) => value == 0
+            ? "source.mask"
+            : FormattableString.Invariant($"source.{(value - 1) / 2}.{(value % 2 == 1 ? "key" : "value")}");
+
+        static string[] SourceSizes(long[] shape) => ["batch", .. shape.Select(n => n < 0 ? "source" : "")];
     }
 
     private int[] Ended(int[] source) => [.. source, _sourceEnd];

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using Microsoft.ML.Tokenizers;
 
 namespace GenerativeML;
@@ -79,36 +80,52 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
         string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         options = _text.Complete(options);
-        int[] tokens = _text.Encode(prompt);
-        return Pieces(Model.Stream(tokens, options, cancellationToken)).Where(piece => piece.Length > 0);
-
-        IEnumerable<string> Pieces(IEnumerable<GeneratedToken> generated)
-        {
-            var text = new TextInProgress(Tokenizer, tokens, options.StopStrings);
-            foreach (GeneratedToken token in generated)
-            {
-                yield return text.Add(token.Id);
-                if (text.Stopped)
-                    yield break;
-            }
-            yield return text.End();
-        }
+        return _text.Stream(_text.Encode(prompt), options, cancellationToken)
+            .Select(piece => piece.Text).Where(text => text.Length > 0);
     }
 
     /// <summary>As <see cref="Stream"/>, with each piece computed on another thread.</summary>
     /// <inheritdoc cref="Generate(string, GenerationOptions?, CancellationToken)" path="/param|/exception"/>
     public IAsyncEnumerable<string> StreamAsync(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        return Pieces(Stream(prompt, options, cancellationToken), cancellationToken);
+        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        OnAnotherThread(Stream(prompt, options, cancellationToken), cancellationToken);
 
-        static async IAsyncEnumerable<string> Pieces(
-            IEnumerable<string> pieces, [EnumeratorCancellation] CancellationToken cancellationToken)
-        {
-            using IEnumerator<string> enumerator = pieces.GetEnumerator();
-            while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
-                yield return enumerator.Current;
-        }
+    /// <summary>
+    /// The model as a client of conversations: it streams, ends at stop sequences and says how many tokens it read and
+    /// wrote. A request's <see cref="ChatOptions"/> go before its own: MaxOutputTokens, Temperature (at 0 without TopK and
+    /// TopP), TopK, TopP, FrequencyPenalty, PresencePenalty, Seed (its lowest 32 bits), StopSequences (beside the client's),
+    /// Instructions; RawRepresentationFactory may give <see cref="GenerationOptions"/> to begin with. Tools, JSON, reasoning,
+    /// another model and a ConversationId are refused by <see cref="NotSupportedException"/>, as are messages of other
+    /// things than text. AdditionalProperties are not looked at, and responses never continue in the background.
+    /// </summary>
+    /// <param name="options">How. Default: all defaults.</param>
+    /// <returns>
+    /// A client that may be asked from several threads at once. Disposing it leaves the model as it is. Its GetService
+    /// gives <see cref="ChatClientMetadata"/>, this transformer and the tokenizer.
+    /// </returns>
+    /// <exception cref="ArgumentException">An option for generating is out of range.</exception>
+    public IChatClient AsChatClient(LanguageModelChatOptions? options = null) => new LanguageModelChatClient(this, options);
+
+    /// <summary>
+    /// The model as a generator of embeddings: of a text the mean of its tokens' final hidden states, as
+    /// <see cref="TextModelOptions.EmbeddingColumnName"/> gives it.
+    /// </summary>
+    /// <param name="modelId">The model's name for those who ask. Default: that of its family, such as <c>gpt</c>.</param>
+    /// <returns>
+    /// A generator that may be asked from several threads at once. It refuses texts without tokens, unless the vocabulary
+    /// has a token for the beginning of a document, and other dimensions than <see cref="Width"/>. Disposing it leaves the
+    /// model as it is.
+    /// </returns>
+    public IEmbeddingGenerator<string, Embedding<float>> AsEmbeddingGenerator(string? modelId = null) =>
+        new TextEmbeddingGenerator(this, _text, Width, modelId ?? Family);
+
+    /// <summary>A sequence's elements, each computed on another thread.</summary>
+    internal static async IAsyncEnumerable<T> OnAnotherThread<T>(
+        IEnumerable<T> elements, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using IEnumerator<T> enumerator = elements.GetEnumerator();
+        while (await Task.Run(enumerator.MoveNext, cancellationToken).ConfigureAwait(false))
+            yield return enumerator.Current;
     }
 
     /// <summary>

@@ -76,6 +76,38 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec)
         ];
     }
 
+    /// <summary>
+    /// Continues a prompt of at least one token by options that are complete, piece by piece, as they are asked for. Pieces
+    /// hold whole characters, and nothing of a stop string; they can be empty.
+    /// </summary>
+    public IEnumerable<TextPiece> Stream(int[] prompt, GenerationOptions options, CancellationToken cancellation)
+    {
+        IEnumerable<GeneratedToken> generated = model.Stream(prompt, options, cancellation); // checks the prompt
+        return Pieces();
+
+        IEnumerable<TextPiece> Pieces()
+        {
+            var text = new TextInProgress(Codec.Tokenizer, prompt, options.StopStrings);
+            int tokens = 0;
+            foreach (GeneratedToken token in generated)
+            {
+                tokens++;
+                string piece = text.Add(token.Id);
+                if (text.Stopped)
+                {
+                    yield return new(piece, tokens, FinishReason.StopString);
+                    yield break;
+                }
+                yield return new(piece, tokens);
+            }
+            string rest = text.End(); // can bring a stop string
+            yield return new(
+                rest, tokens,
+                text.Stopped ? FinishReason.StopString
+                : tokens == options.MaxNewTokens ? FinishReason.Length : FinishReason.StopToken);
+        }
+    }
+
     /// <summary>Options that were checked, with the token that ends a document.</summary>
     public GenerationOptions Complete(GenerationOptions? generation)
     {
@@ -103,3 +135,6 @@ internal sealed class TextModel(TrainedLanguageModel model, TokenCodec codec)
     private int[][] WithStart(int[][] texts) =>
         Codec.EndOfText is int start ? [.. texts.Select(text => (int[])[start, .. text])] : texts;
 }
+
+/// <summary>A piece of a text in progress, and how many tokens it has by then; of the last, why it is that.</summary>
+internal readonly record struct TextPiece(string Text, int Tokens, FinishReason? End = null);
