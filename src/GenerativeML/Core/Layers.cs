@@ -58,6 +58,21 @@ internal abstract class Layers
     public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Uniform(
         name, outputs * kernel * kernel, 1, ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
 
+    /// <summary>
+    /// Layers of recurrent cells, as torch.nn.LSTM and torch.nn.GRU name and begin them: <c>weight_ih_l0</c>,
+    /// <c>weight_hh_l0</c>, <c>bias_ih_l0</c>, <c>bias_hh_l0</c> and so on.
+    /// </summary>
+    public void Recurrent(string name, RecurrentCell cell, int inputs, int width, int layers)
+    {
+        long gates = cell.Gates() * (long)width;
+        for (int l = 0; l < layers; l++)
+        {
+            Uniform(
+                name, width, 1, ($"weight_ih_l{l}", [gates, l == 0 ? inputs : width]), ($"weight_hh_l{l}", [gates, width]),
+                ($"bias_ih_l{l}", [gates]), ($"bias_hh_l{l}", [gates]));
+        }
+    }
+
     /// <summary>A tensor that training moves, with one value everywhere at first.</summary>
     public abstract void Parameter(string name, float value, params long[] shape);
 

@@ -108,6 +108,16 @@ public sealed partial class EstimatorConformance
         {
             FeaturesPerStep = 1, MixtureComponents = 2, SmoothedColumnName = "Smoothed",
         }), isPlain: true)],
+        [Case("sequence autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.SequenceAutoencoder(t.On(new SequenceAutoencoderOptions
+        {
+            FeaturesPerStep = 1, WindowLength = 3, Width = 4, Layer = SequenceLayer.Lstm, PValueColumnName = "PValue",
+            ExpectedColumnName = "Reconstruction",
+        })))],
+        [Case("autoregressive series", (ml, t) => ml.AnomalyDetection.Trainers.AutoregressiveSeries(t.On(new AutoregressiveSeriesOptions
+        {
+            FeaturesPerStep = 1, WindowLength = 3, Width = 4, MixtureComponents = 2, PValueColumnName = "PValue",
+            ExpectedColumnName = "Reconstruction",
+        })))],
         [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
         {
             Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,

@@ -141,6 +141,8 @@ internal static class ModelFamilies
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
         [ImageDiffusionTrainer.Family.Name] = VectorModelState.Loader(ImageDiffusionTrainer.Family),
         [ImputingTransformer.SavedFamily.Name] = ImputingTransformer.SavedFamily,
+        [AutoregressiveSeriesTrainer.Family.Name] = SeriesModelState.Loader(AutoregressiveSeriesTrainer.Family),
+        [SequenceAutoencoderTrainer.Family.Name] = SeriesModelState.Loader(SequenceAutoencoderTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,
         [GptTransformer.SavedFamily.Name] = GptTransformer.SavedFamily,
         [RecurrentLanguageModelTransformer.SavedFamily.Name] = RecurrentLanguageModelTransformer.SavedFamily,
