@@ -28,5 +28,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ImputeBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
+    SeriesBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -141,6 +141,7 @@ internal static class ModelFamilies
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
         [ImageDiffusionTrainer.Family.Name] = VectorModelState.Loader(ImageDiffusionTrainer.Family),
         [ImputingTransformer.SavedFamily.Name] = ImputingTransformer.SavedFamily,
+        [SeriesWindowsTransformer.SavedFamily.Name] = SeriesWindowsTransformer.SavedFamily,
         [AutoregressiveSeriesTrainer.Family.Name] = SeriesModelState.Loader(AutoregressiveSeriesTrainer.Family),
         [SequenceAutoencoderTrainer.Family.Name] = SeriesModelState.Loader(SequenceAutoencoderTrainer.Family),
         [HiddenMarkovTransformer.SavedFamily.Name] = HiddenMarkovTransformer.SavedFamily,

@@ -38,8 +38,7 @@ public sealed record AutoregressiveSeriesOptions : SeriesOptions
         BatchSize = BatchSize ?? 16,
         LearningRate = LearningRate ?? 3e-3,
         WeightDecay = WeightDecay ?? 1e-3,
-        // Some 500 steps.
-        Epochs = Epochs ?? (int)Math.Clamp(8000 / windows, 4, 500),
+        Epochs = Epochs ?? EpochsFor(500, windows, BatchSize ?? 16),
     };
 
     internal override VectorScaler ScalerOf(ColumnMoments moments, RowSample sample, Action<string>? warning)

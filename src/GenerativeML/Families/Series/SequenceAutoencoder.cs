@@ -31,11 +31,10 @@ public sealed record SequenceAutoencoderOptions : SeriesOptions
         WindowStride = WindowStride ?? 1,
         Layers = ResolvedLayers,
         LatentDimension = LatentDimension ?? (int)Math.Clamp((long)WindowLength * stepWidth / 8, 2, 32),
-        BatchSize = BatchSize ?? 64,
+        BatchSize = BatchSize ?? 32,
         LearningRate = LearningRate ?? 3e-3,
         WeightDecay = WeightDecay ?? 1e-4,
-        // Some 600 steps.
-        Epochs = Epochs ?? (int)Math.Clamp(40_000 / windows, 2, 500),
+        Epochs = Epochs ?? EpochsFor(400, windows, BatchSize ?? 32),
     };
 
     /// <inheritdoc />

@@ -46,8 +46,8 @@ public abstract record SeriesOptions : TrainingOptions
     /// </summary>
     public int? FeaturesPerStep { get; init; }
 
-    /// <summary>Steps that the network sees at once. From 2 to 4096. Default 64.</summary>
-    public int WindowLength { get; init; } = 64;
+    /// <summary>Steps that the network sees at once. From 2 to 4096. Default 32.</summary>
+    public int WindowLength { get; init; } = 32;
 
     /// <summary>
     /// From one training window to the next of a series, in steps. From 1 to 4096. Default: the family decides.
@@ -137,6 +137,10 @@ public abstract record SeriesOptions : TrainingOptions
             return blocks;
         }
     }
+
+    /// <summary>Passes over so many windows that make so many optimizer steps, and two at least.</summary>
+    private protected static int EpochsFor(long steps, long windows, int batch) =>
+        (int)Math.Max(2, steps / ((windows + batch - 1) / batch));
 
     /// <summary>The scaler of steps, by their moments and some of them.</summary>
     internal virtual VectorScaler ScalerOf(ColumnMoments moments, RowSample sample, Action<string>? warning)
