@@ -15,4 +15,16 @@ public static class SeriesCatalog
     /// <exception cref="ArgumentException">A column's name is empty, or given twice.</exception>
     public static SeriesWindowsEstimator SeriesWindows(this TransformsCatalog catalog, SeriesWindowsOptions? options = null) =>
         new(MLNetInternals.EnvironmentOf(catalog), options ?? new());
+
+    /// <summary>
+    /// Creates an <see cref="AnomalyLikelihoodEstimator"/>, which turns the scores of a detector of series into how strange
+    /// each is beside those before it: one threshold does for all series, and one event is reported once.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.Transforms</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column's name is empty, or given twice.</exception>
+    public static AnomalyLikelihoodEstimator AnomalyLikelihood(
+        this TransformsCatalog catalog, AnomalyLikelihoodOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options ?? new());
 }

@@ -141,6 +141,7 @@ internal static class ModelFamilies
         [DiffusionTrainer.Family.Name] = VectorModelState.Loader(DiffusionTrainer.Family),
         [ImageDiffusionTrainer.Family.Name] = VectorModelState.Loader(ImageDiffusionTrainer.Family),
         [ImputingTransformer.SavedFamily.Name] = ImputingTransformer.SavedFamily,
+        [AnomalyLikelihoodTransformer.SavedFamily.Name] = AnomalyLikelihoodTransformer.SavedFamily,
         [SeriesWindowsTransformer.SavedFamily.Name] = SeriesWindowsTransformer.SavedFamily,
         [AutoregressiveSeriesTrainer.Family.Name] = SeriesModelState.Loader(AutoregressiveSeriesTrainer.Family),
         [SequenceAutoencoderTrainer.Family.Name] = SeriesModelState.Loader(SequenceAutoencoderTrainer.Family),
