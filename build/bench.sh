@@ -15,6 +15,8 @@
 #   build/bench.sh seq2seq --data ../shared/data/seq2seq/multi30k --json seq2seq.json
 #   build/bench.sh bert --data ../shared/data/text/tinyshakespeare.txt --json bert.json
 #   build/bench.sh logs --data ../shared/data/logs/BGL_2k.log_structured.csv --json logs.json
+#   build/bench.sh series --data ../shared/data/timeseries --json series.json
+#   build/bench.sh music --data ../shared/data/music
 #   build/bench.sh plane
 #   build/bench.sh flow --data ../shared/data/images/optdigits8x8
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge

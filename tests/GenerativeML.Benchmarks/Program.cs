@@ -29,5 +29,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
     SeriesBenchmark.Command(),
+    MusicBenchmark.Command(),
 };
 return root.Parse(args).Invoke();
