@@ -35,12 +35,24 @@ public sealed class AnomalyLikelihoodTests
     [TestMethod]
     public void Values_beyond_all_before_them_count_more()
     {
-        var options = s_plain with { ValueColumnName = "Value", ExtremeMargin = 0.1 };
+        var options = s_plain with { ValueColumnName = "Value", ExtremeMargin = 0.1, ExtremeWeight = 4, ShiftWeight = 0 };
         // The range of the values is 0 to 10 after two rows: 10.9 is within the margin of one, 12.1 beyond that of 10.9.
         float[] likelihoods = new LikelihoodRows(options, 1).Likelihoods([1, 0, 1, 10, 1, 10.9f, 1, 12.1f, 1, -1.3f]);
         float[] expected = [0, 4, 0, 4, 4];
         for (int t = 0; t < expected.Length; t++)
             Assert.AreEqual(expected[t], likelihoods[t], 1e-6, $"row {t}"); // all scores are alike
+    }
+
+    [TestMethod]
+    public void A_shift_of_the_values_counts_by_how_rare_it_is()
+    {
+        // Alternating 0 and 1, then 5: with windows of two the mean of the last two is compared with that of twenty before.
+        var options = s_plain with { ValueColumnName = "Value", ExtremeWeight = 0, ShiftWindow = 2, ShiftWeight = 0.5 };
+        float[] rows = [.. Enumerable.Range(0, 30).SelectMany(t => new[] { 1, t < 29 ? t % 2 : 5f })];
+        float[] likelihoods = new LikelihoodRows(options, 1).Likelihoods(rows);
+        // There are 19 shifts by the last row, one for each that has ten values before its two; it is the largest.
+        Assert.AreEqual(0.5 * Math.Log(19), likelihoods[29], 1e-6);
+        Assert.AreEqual(0, likelihoods[10], 1e-6);
     }
 
     [TestMethod]

@@ -45,12 +45,21 @@ public sealed record AnomalyLikelihoodOptions
 
     /// <summary>
     /// What is added, in nats, where a value lies beyond all before it by more than <see cref="ExtremeMargin"/>. Zero or
-    /// more. Default 4.
+    /// more. Default 6.
     /// </summary>
-    public double ExtremeWeight { get; init; } = 4;
+    public double ExtremeWeight { get; init; } = 6;
 
     /// <summary>How far beyond, in shares of the range of the values before it. Zero or more. Default 0.005.</summary>
     public double ExtremeMargin { get; init; } = 0.005;
+
+    /// <summary>
+    /// Values, the row's own and those before it, whose mean is compared with that of ten times as many before them: how
+    /// rare so large a shift is, in nats, counts by <see cref="ShiftWeight"/>. From 1 to 10,000. Default 20.
+    /// </summary>
+    public int ShiftWindow { get; init; } = 20;
+
+    /// <summary>What a shift of the values counts; of several features the rarest one. Zero: nothing. Default 0.25.</summary>
+    public double ShiftWeight { get; init; } = 0.25;
 
     /// <summary>
     /// Rows before it that a row has to be stranger than, or it is ordinary: so that one event is reported once. Zero:
@@ -59,7 +68,7 @@ public sealed record AnomalyLikelihoodOptions
     public int RestPeriod { get; init; } = 100;
 
     /// <summary>
-    /// A row is predicted to be an anomaly where so strange a one is seen once in so many rows. Above 1. Default 1000.
+    /// A row is predicted to be an anomaly where a score so strange is seen once in so many rows. Above 1. Default 1000.
     /// </summary>
     public double OneIn { get; init; } = 1000;
 
@@ -82,6 +91,8 @@ public sealed record AnomalyLikelihoodOptions
         OptionChecks.AtLeast(Warmup, 1);
         OptionChecks.NonNegativeFinite(ExtremeWeight);
         OptionChecks.NonNegativeFinite(ExtremeMargin);
+        OptionChecks.Within(ShiftWindow, 1, 10_000);
+        OptionChecks.NonNegativeFinite(ShiftWeight);
         OptionChecks.Within(RestPeriod, 0, 100_000);
         OptionChecks.PositiveFinite(OneIn);
         OptionChecks.AtLeast(OneIn, 1);
@@ -100,7 +111,8 @@ public sealed record AnomalyLikelihoodOptions
 /// <para>
 /// The likelihood is −log p, in nats, where p is the share of the scores before it, and of its own, that are as high: what
 /// conformal prediction calls a p-value (Vovk 2005). In a series that stays as it is, a likelihood of log n or more is
-/// seen in one of n rows. It follows from the row and those before it alone. A row without a score has no likelihood, and
+/// seen in one of n rows; what values add to it, a value beyond all before it or a shift of their level, is not such a
+/// share. It follows from the row and those before it alone. A row without a score has no likelihood, and
 /// is no anomaly. Rows of one series stand next to each other, in the order of time; one series is held in memory.
 /// </para>
 /// </remarks>
@@ -261,18 +273,24 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
         int width = 1 + valueWidth, count = rows.Length / width;
         float[] result = new float[count], alone = new float[count]; // before the rest period counts
         float[] lowest = [.. Enumerable.Repeat(float.PositiveInfinity, valueWidth)], highest = [.. lowest.Select(v => -v)];
-        var sorted = new List<double>(); // the means of the long window, and in the order of time
-        var means = new Queue<double>();
+        LevelShift[] shifts =
+            [.. Enumerable.Range(0, options.ShiftWeight > 0 ? valueWidth : 0).Select(_ => new LevelShift(options.ShiftWindow, options.LongWindow))];
+        var past = new PastNumbers(options.LongWindow);
         var recent = new Queue<float>();
         double sum = 0;
         for (int t = 0; t < count; t++)
         {
             float score = rows[t * width];
-            bool extreme = IsExtreme(rows.Slice(t * width + 1, valueWidth), lowest, highest);
+            ReadOnlySpan<float> values = rows.Slice(t * width + 1, valueWidth);
+            double more = IsExtreme(values, lowest, highest) ? options.ExtremeWeight : 0, shift = 0;
+            for (int j = 0; j < shifts.Length; j++)
+                shift = Math.Max(shift, shifts[j].Add(values[j]));
+            more += options.ShiftWeight * shift;
             if (!float.IsFinite(score))
             {
                 // An infinite one is stranger than all; it is none to compare others with.
-                alone[t] = float.IsNaN(score) ? float.NaN : score > 0 && t >= options.Warmup ? (float)Math.Log(sorted.Count + 1) : 0;
+                alone[t] = float.IsNaN(score) ? float.NaN
+                    : score > 0 && t >= options.Warmup ? (float)(Math.Log(past.Count + 1) + more) : 0;
                 result[t] = Rested(alone, t);
                 continue;
             }
@@ -280,32 +298,11 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
             sum += score;
             if (recent.Count > options.ShortWindow)
                 sum -= recent.Dequeue();
-            double mean = options.ShortWindow == 1 ? score : sum / recent.Count;
-            int place = Below(sorted, mean);
-            if (t >= options.Warmup)
-            {
-                alone[t] = (float)(Math.Log((sorted.Count + 1.0) / (sorted.Count - place + 1.0))
-                    + (extreme ? options.ExtremeWeight : 0));
-            }
-            sorted.Insert(place, mean);
-            means.Enqueue(mean);
-            if (means.Count > options.LongWindow)
-                sorted.RemoveAt(Below(sorted, means.Dequeue()));
+            double rare = past.Add(options.ShortWindow == 1 ? score : sum / recent.Count);
+            alone[t] = t >= options.Warmup ? (float)(rare + more) : 0;
             result[t] = Rested(alone, t);
         }
         return result;
-    }
-
-    // How many are lower.
-    private static int Below(List<double> sorted, double value)
-    {
-        int below = 0, end = sorted.Count;
-        while (below < end)
-        {
-            int middle = (below + end) / 2;
-            (below, end) = sorted[middle] < value ? (middle + 1, end) : (below, middle);
-        }
-        return below;
     }
 
     // Zero where one of the rows before it was as strange.
@@ -333,5 +330,60 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
             (lowest[j], highest[j]) = (Math.Min(lowest[j], value), Math.Max(highest[j], value));
         }
         return extreme;
+    }
+}
+
+/// <summary>The last so many numbers, in order: how rare one is that is as high.</summary>
+internal sealed class PastNumbers(int length)
+{
+    private readonly List<double> _sorted = [];
+    private readonly Queue<double> _inTime = new();
+
+    public int Count => _sorted.Count;
+
+    /// <summary>−log of the share of the numbers, this one among them, that are as high as it; then it is one of them.</summary>
+    public double Add(double number)
+    {
+        int lower = Below(number);
+        double rare = Math.Log((Count + 1.0) / (Count - lower + 1.0));
+        _sorted.Insert(lower, number);
+        _inTime.Enqueue(number);
+        if (Count > length)
+            _sorted.RemoveAt(Below(_inTime.Dequeue()));
+        return rare;
+    }
+
+    // How many are lower.
+    private int Below(double number)
+    {
+        int below = 0, end = _sorted.Count;
+        while (below < end)
+        {
+            int middle = (below + end) / 2;
+            (below, end) = _sorted[middle] < number ? (middle + 1, end) : (below, middle);
+        }
+        return below;
+    }
+}
+
+/// <summary>How rare the shift is between the mean of a feature's last values and that of ten times as many before them.</summary>
+internal sealed class LevelShift(int window, int length)
+{
+    private const int Before = 10;
+
+    private readonly List<double> _sums = [0]; // of all values up to each
+    private readonly PastNumbers _past = new(length);
+    private double _last;
+
+    /// <summary>Takes a value; one that is missing counts as the one before it. −log of how rare so large a shift is.</summary>
+    public double Add(float value)
+    {
+        _last = float.IsFinite(value) ? value : _last;
+        _sums.Add(_sums[^1] + _last);
+        int end = _sums.Count - 1, start = end - window, first = Math.Max(0, start - Before * window);
+        if (start - first < Before) // too few to compare with
+            return 0;
+        double now = (_sums[end] - _sums[start]) / window, before = (_sums[start] - _sums[first]) / (start - first);
+        return _past.Add(Math.Abs(now - before));
     }
 }
