@@ -17,6 +17,8 @@
 #   build/bench.sh logs --data ../shared/data/logs/BGL_2k.log_structured.csv --json logs.json
 #   build/bench.sh coconet --data ../shared/data/music/jsb-chorales-quarter.json --midi harmonised
 #   build/bench.sh sound --data ../shared/data/audio/fsdd --peer --wav sounds
+#   build/bench.sh series --data ../shared/data/timeseries --json series.json
+#   build/bench.sh music --data ../shared/data/music
 #   build/bench.sh plane
 #   build/bench.sh sketch --data ../shared/data/sketch/quickdraw-mixed.stroke3.txt.gz --peer --sheet sketches.svg
 #   build/bench.sh flow --data ../shared/data/images/optdigits8x8

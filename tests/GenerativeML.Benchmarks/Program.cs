@@ -33,5 +33,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ProbabilisticBenchmark.Command(),
     ServiceBenchmark.Command(),
     ServiceBenchmark.HostCommand(),
+    SeriesBenchmark.Command(),
+    MusicBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

@@ -176,6 +176,48 @@ public static class DensityCatalog
         new(MLNetInternals.EnvironmentOf(catalog), options.Scoring(detects: true));
 }
 
+/// <summary>Autoencoders of series among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class SequenceAutoencoderCatalog
+{
+    /// <summary>
+    /// Creates a <see cref="SequenceAutoencoderTrainer"/>: it scores the steps of series, one in each row, by how badly
+    /// they are reconstructed, in the columns <c>Score</c> and <c>PredictedLabel</c>.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public static SequenceAutoencoderTrainer SequenceAutoencoder(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, SequenceAutoencoderOptions? options = null) =>
+        new(MLNetInternals.EnvironmentOf(catalog), options ?? new());
+}
+
+/// <summary>Autoregressive networks of series among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
+public static class AutoregressiveSeriesCatalog
+{
+    /// <summary>
+    /// Creates an <see cref="AutoregressiveSeriesTrainer"/> that detects anomalies: it scores the steps of series, one in
+    /// each row, by how improbable they are after those before them, in the columns <c>Score</c> and <c>PredictedLabel</c>.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public static AutoregressiveSeriesTrainer AutoregressiveSeries(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, AutoregressiveSeriesOptions? options = null)
+    {
+        options ??= new();
+        return new(MLNetInternals.EnvironmentOf(catalog), options with
+        {
+            PredictedLabelColumnName = options.PredictedLabelColumnName ?? "PredictedLabel",
+        });
+    }
+}
+
 /// <summary>Hidden Markov models among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>
 public static class HiddenMarkovCatalog
 {

@@ -145,6 +145,18 @@ public sealed class GenerativeCatalog
         new(_environment, options.Scoring());
 
     /// <summary>
+    /// Creates an <see cref="AutoregressiveSeriesTrainer"/>, which learns series of numbers, one step in each row: it scores
+    /// and forecasts them, and makes others.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, two columns would be added under one name, or options contradict each other.
+    /// </exception>
+    public AutoregressiveSeriesTrainer AutoregressiveSeries(AutoregressiveSeriesOptions? options = null) =>
+        new(_environment, options ?? new());
+
+    /// <summary>
     /// Creates a <see cref="HiddenMarkovTrainer"/>, which learns sequences: it adds the columns <c>State</c> and
     /// <c>Score</c>, or others that the options name in their place.
     /// </summary>

@@ -50,19 +50,6 @@ internal abstract class Layers
         Buffer(name + ".running_var", 1, shape);
     }
 
-    /// <summary>
-    /// A layer of LSTM cells, as torch.nn.LSTM has it: <c>weight_ih_l0</c> (4·width, inputs), <c>weight_hh_l0</c>
-    /// (4·width, width) and a bias of each.
-    /// </summary>
-    public void Lstm(string name, int inputs, int width)
-    {
-        long gates = (long)RecurrentCell.Lstm.Gates() * width;
-        // As torch's own are: uniform up to 1 / √width, all of them.
-        Uniform(
-            name, width, 1, ("weight_ih_l0", [gates, inputs]), ("weight_hh_l0", [gates, width]), ("bias_ih_l0", [gates]),
-            ("bias_hh_l0", [gates]));
-    }
-
     /// <summary>A convolution of images: <c>weight</c> (outputs, inputs, kernel, kernel), <c>bias</c> (outputs).</summary>
     public void Conv2d(string name, int inputs, int outputs, int kernel) => Uniform(
         name, inputs * kernel * kernel, 1, ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));
@@ -70,6 +57,21 @@ internal abstract class Layers
     /// <summary>Its transpose: <c>weight</c> (inputs, outputs, kernel, kernel), <c>bias</c> (outputs).</summary>
     public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Uniform(
         name, outputs * kernel * kernel, 1, ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
+
+    /// <summary>
+    /// Layers of recurrent cells, as torch.nn.LSTM and torch.nn.GRU name and begin them: <c>weight_ih_l0</c>,
+    /// <c>weight_hh_l0</c>, <c>bias_ih_l0</c>, <c>bias_hh_l0</c> and so on.
+    /// </summary>
+    public void Recurrent(string name, RecurrentCell cell, int inputs, int width, int layers)
+    {
+        long gates = cell.Gates() * (long)width;
+        for (int l = 0; l < layers; l++)
+        {
+            Uniform(
+                name, width, 1, ($"weight_ih_l{l}", [gates, l == 0 ? inputs : width]), ($"weight_hh_l{l}", [gates, width]),
+                ($"bias_ih_l{l}", [gates]), ($"bias_hh_l{l}", [gates]));
+        }
+    }
 
     /// <summary>A tensor that training moves, with one value everywhere at first.</summary>
     public abstract void Parameter(string name, float value, params long[] shape);

@@ -18,6 +18,9 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
     /// </summary>
     public bool IsCondition { get; init; }
 
+    /// <summary>Whether it is a step of a series: a vector, or of width one a single number.</summary>
+    public bool IsSeries { get; init; }
+
     /// <summary>The format of images; null for others.</summary>
     public ImageFormat? Image { get; init; }
 

@@ -19,6 +19,7 @@ public sealed class LayersTests
                 all.LayerNorm("norm", 4);
                 all.Conv2d("conv", 3, 7, 3);
                 all.ConvTranspose2d("back", 7, 5, 4);
+                all.Recurrent("cells", RecurrentCell.Lstm, 3, 5, layers: 2);
             },
             torch.CPU, seed: 77);
         using torch.Tensor before = torch.get_rng_state();
@@ -38,6 +39,7 @@ public sealed class LayersTests
             IsAs(torch.nn.LayerNorm(4), layers, "norm");
             IsAs(torch.nn.Conv2d(3, 7, 3), layers, "conv");
             IsAs(torch.nn.ConvTranspose2d(7, 5, 4), layers, "back");
+            IsAs(torch.nn.LSTM(3, 5, numLayers: 2), layers, "cells");
         }
         finally
         {

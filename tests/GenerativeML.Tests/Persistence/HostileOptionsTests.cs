@@ -87,6 +87,18 @@ public sealed class HostileOptionsTests
         Survives(ml, trained);
     }
 
+    [TestMethod]
+    public void Damaged_options_of_a_model_of_series_load_soundly_or_are_refused_as_a_format_error()
+    {
+        var ml = new MLContext(1);
+        TableView data = new TableView(20).AddVector("Features", 2, row => [row, row % 3]);
+        using AutoregressiveSeriesTransformer trained = ml.Generative.AutoregressiveSeries(new()
+        {
+            Epochs = 1, WindowLength = 4, Width = 2, Layers = 1,
+        }).Fit(data);
+        Survives(ml, trained);
+    }
+
     private static void Survives(MLContext ml, ITransformer trained)
     {
         byte[] options = EntryOf(ml, trained, "options.json"), weights = EntryOf(ml, trained, "weights.safetensors");

@@ -9,6 +9,7 @@ public sealed class ModelInAnotherProcessTests
 {
     [TestMethod]
     [DataRow("hidden markov", false)]
+    [DataRow("autoregressive series", false)]
     [DataRow("autoencoder", true, DisplayName = "autoencoder; torch is there and is not loaded")]
     [DataRow("autoencoder", false, DisplayName = "autoencoder; torch is not there")]
     [DataRow("vae", true, DisplayName = "VAE; torch is there and is not loaded")]
@@ -32,6 +33,8 @@ public sealed class ModelInAnotherProcessTests
             ITransformer chain = family == "vae"
                 ? features.Append(trainers.VariationalAutoencoder(epochs: 3)).Fit(data)
                 : family == "hidden markov" ? features.Append(trainers.HiddenMarkov(new() { Epochs = 3 })).Fit(data)
+                : family == "autoregressive series"
+                    ? features.Append(trainers.AutoregressiveSeries(new() { Epochs = 1, Width = 4 })).Fit(data)
                 : features.Append(trainers.Autoencoder(epochs: 3)).Fit(data);
             using var disposable = (IDisposable)chain;
             int[] expected = Scores(chain, data);

@@ -10,7 +10,8 @@ namespace GenerativeML;
 
 /// <summary>
 /// What a model takes a column for: a vector of Single of known size; images, or such a vector; a label, in each row one
-/// Single, Boolean or key of known cardinality; a condition, which is a label or a text; a class, which is a key; or a text.
+/// Single, Boolean or key of known cardinality; a condition, which is a label or a text; a class, which is a key; a text; or a series, in each row a Single or
+/// such a vector.
 /// </summary>
 internal enum InputKind
 {
@@ -20,6 +21,7 @@ internal enum InputKind
     Condition,
     Class,
     Text,
+    Series,
 }
 
 /// <summary>Finds a model's input columns; errors say which is wrong, what was expected and what was found.</summary>
@@ -59,6 +61,7 @@ internal static class InputColumns
         }
         InputKind kind = field.Caption is not null ? InputKind.Text
             : field.IsCondition ? InputKind.Label
+            : field.IsSeries ? InputKind.Series
             : field.Kind == FieldKind.Text ? InputKind.Text : InputKind.Vector;
         string vector = $"Vector<Single, {field.Width}>";
         RowField found = Describe(
@@ -72,6 +75,7 @@ internal static class InputColumns
             : throw Mismatch(
                 field.Name,
                 kind == InputKind.Vector ? vector
+                    : kind == InputKind.Series ? field.Width == 1 ? $"Single or {vector}" : vector
                     : field.Categories is not null ? "Single"
                     : field.Width > 1 ? $"a key with {field.Width} values"
                     : "Single or Boolean",
@@ -89,6 +93,7 @@ internal static class InputColumns
             {
                 InputKind.Image when column.ItemType is ImageDataViewType => scalar,
                 InputKind.Vector or InputKind.Image => column.Kind == VectorKind.Vector && !column.IsKey && single,
+                InputKind.Series => column.Kind != VectorKind.VariableVector && !column.IsKey && single,
                 InputKind.Class => scalar && column.IsKey,
                 InputKind.Condition when column.ItemType is TextDataViewType => scalar && !column.IsKey,
                 InputKind.Label or InputKind.Condition =>
@@ -110,7 +115,7 @@ internal static class InputColumns
         if (schema.GetColumnOrNull(name) is not DataViewSchema.Column column)
             throw Missing(name, expected, schema, parameter);
         int width = Width(column.Type, kind);
-        bool unknownSize = kind == InputKind.Vector && column.Type is VectorDataViewType { IsKnownSize: false };
+        bool unknownSize = kind is InputKind.Vector or InputKind.Series && column.Type is VectorDataViewType { IsKnownSize: false };
         FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
             ? new(name, field, width) { IsCondition = kind is InputKind.Label or InputKind.Condition or InputKind.Class }
@@ -120,12 +125,12 @@ internal static class InputColumns
     /// <summary>The slots that a column of a type takes; zero for types that do not fit.</summary>
     private static int Width(DataViewType type, InputKind kind) => (kind, type) switch
     {
-        (InputKind.Vector, VectorDataViewType vector) =>
+        (InputKind.Vector or InputKind.Series, VectorDataViewType vector) =>
             NumberDataViewType.Single.Equals(vector.ItemType) ? vector.Size : 0,
         (InputKind.Label or InputKind.Condition or InputKind.Class, KeyDataViewType key) => key.Count is > 0 and <= MaxKeys ? (int)key.Count : 0,
         (InputKind.Label or InputKind.Condition, BooleanDataViewType) => 1,
         (InputKind.Text or InputKind.Condition, TextDataViewType) => 1,
-        (InputKind.Label or InputKind.Condition, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
+        (InputKind.Label or InputKind.Condition or InputKind.Series, _) => NumberDataViewType.Single.Equals(type) ? 1 : 0,
         _ => 0,
     };
 
@@ -133,6 +138,7 @@ internal static class InputColumns
     public static string Expected(InputKind kind) => kind switch
     {
         InputKind.Vector => "a vector of Single of known size",
+        InputKind.Series => "a Single, or a vector of Single of known size,",
         InputKind.Image => "images, or a vector of Single of known size,",
         InputKind.Label => "a label, which is a Single, a Boolean or a key of known cardinality,",
         InputKind.Condition => "a text, or a label, which is a Single, a Boolean or a key of known cardinality,",

@@ -23,7 +23,7 @@ internal interface ISequenceModel : IBatchModel
 internal sealed class SequenceDataView(BatchRowMapper mapper, ISequenceModel model, IDataView source) : IDataView
 {
     private readonly DataViewSchema.Column? _group = model.GroupColumn is string name
-        ? HiddenMarkovInput.FindGroup(source.Schema, name, "input") : null;
+        ? SequenceRows.FindGroup(source.Schema, name, "input") : null;
 
     public bool CanShuffle => false;
 
@@ -172,6 +172,9 @@ internal abstract class GroupReader
     /// <exception cref="InvalidOperationException">Its sequence was there before that one.</exception>
     public abstract bool StartsSequence();
 
+    /// <summary>The value of the row that was read last, as text.</summary>
+    public abstract string Last { get; }
+
     /// <summary>Whether a column of this type tells sequences apart.</summary>
     public static bool CanRead(DataViewType type) => type is TextDataViewType or KeyDataViewType or NumberDataViewType
         && (type is TextDataViewType || TableItem.Of(type) is not null);
@@ -211,6 +214,8 @@ internal abstract class GroupReader
     {
         private readonly HashSet<T> _seen = [];
         private T? _last;
+
+        public override string Last => FormattableString.Invariant($"{_last}");
 
         public override bool StartsSequence()
         {

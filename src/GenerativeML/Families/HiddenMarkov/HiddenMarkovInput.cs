@@ -1,6 +1,4 @@
 using System.Numerics;
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
@@ -16,8 +14,6 @@ internal sealed record HiddenMarkovInput
 {
     /// <summary>The most numbers of what states emit: they are held several times in training.</summary>
     public const long MaxNumbers = 1 << 24;
-
-    private const long MinBudget = 1 << 21;
 
     /// <summary>The column with its type and annotations.</summary>
     public required VectorSchemaColumn Column { get; init; }
@@ -76,7 +72,7 @@ internal sealed record HiddenMarkovInput
         return new()
         {
             Column = Described(column, annotated: true),
-            Group = options.GroupColumnName is null ? null : Described(FindGroup(schema, options.GroupColumnName, parameter), false),
+            Group = options.GroupColumnName is null ? null : Described(SequenceRows.FindGroup(schema, options.GroupColumnName, parameter), false),
             StepWidth = kind == InputKind.Vector ? options.FeaturesPerStep ?? field.Width : 1,
             RowsAreSequences = kind == InputKind.Text || options.FeaturesPerStep is not null,
         };
@@ -92,23 +88,8 @@ internal sealed record HiddenMarkovInput
             : column is { IsKey: true } ? InputKind.Class : InputKind.Vector;
         InputColumns.Check(shape, options.FeatureColumnName, kind, parameter);
         RefuseGroup(options, kind);
-        if (options.GroupColumnName is not string group)
-            return;
-        if (shape.All(c => c.Name != group))
-            throw InputColumns.Missing(group, GroupReader.Expected, shape.Select(c => c.Name), parameter);
-        SchemaShape.Column found = shape.Last(c => c.Name == group);
-        if (found.Kind != SchemaShape.Column.VectorKind.Scalar || !GroupReader.CanRead(found.ItemType))
-            throw InputColumns.Mismatch(group, GroupReader.Expected, found.ItemType.ToString()!, false, parameter);
-    }
-
-    /// <summary>The column of groups, for rows that are to be read.</summary>
-    public static DataViewSchema.Column FindGroup(DataViewSchema schema, string name, string parameter)
-    {
-        if (schema.GetColumnOrNull(name) is not DataViewSchema.Column group)
-            throw InputColumns.Missing(name, GroupReader.Expected, schema, parameter);
-        return GroupReader.CanRead(group.Type)
-            ? group
-            : throw InputColumns.Mismatch(name, GroupReader.Expected, group.Type.ToString()!, false, parameter);
+        if (options.GroupColumnName is string group)
+            SequenceRows.CheckGroup(shape, group, parameter);
     }
 
     /// <summary>All sequences of the training rows, in memory, and the input with what was learned of them.</summary>
@@ -120,67 +101,14 @@ internal sealed record HiddenMarkovInput
         foreach (string symbol in options.Parameters?.Symbols ?? [])
             symbols.Add(symbol, symbols.Count);
         bool open = options.Parameters?.Symbols is null;
-        var sequences = new List<float[]>();
-        var current = new List<float>();
-        long bytes = 0, bad = 0, badValues = 0, rows = 0;
-        string first = "";
-        DataViewSchema.Column column = data.Schema[Column.Name];
-        DataViewSchema.Column? group = Group is null ? null : FindGroup(data.Schema, Group.Name, nameof(data));
-        using DataViewRowCursor cursor = data.GetRowCursor(group is null ? [column] : [column, group.Value]);
-        Action<List<float>> read = IsText ? Texts(cursor, column) : Steps(cursor, column);
-        GroupReader? groups = group is null ? null : GroupReader.Open(cursor, group.Value);
-        for (; cursor.MoveNext(); rows++)
-        {
-            if ((rows & 1023) == 0)
-                options.CancellationToken.ThrowIfCancellationRequested();
-            if (groups?.StartsSequence() == true || RowsAreSequences)
-                Close();
-            int before = current.Count;
-            read(current);
-            Span<float> values = CollectionsMarshal.AsSpan(current)[before..];
-            if (values.IsEmpty || float.IsFinite(TensorPrimitives.MaxMagnitude<float>(values)))
-                continue;
-            for (int slot = 0; slot < values.Length; slot++)
-            {
-                if (!float.IsFinite(values[slot]) && badValues++ == 0)
-                    first = FormattableString.Invariant($"{values[slot]} in slot {slot} of row {rows}");
-            }
-            bad++;
-            if (options.NonFiniteValues != NonFiniteValues.Replace)
-                current.RemoveRange(before, current.Count - before);
-        }
-        Close();
-        if (bad > 0 && options.NonFiniteValues == NonFiniteValues.Error)
-        {
-            throw new InvalidOperationException(
-                $"Column '{column.Name}' holds {badValues} values that are NaN, infinite or missing, in {bad} of {rows} rows; the "
-                + $"first is {first} (both counted from 0). Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to "
-                + $"{NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
-        }
-        if (sequences.Count == 0 || sequences.All(s => s.All(float.IsNaN)))
-            throw new InvalidOperationException($"There are no rows to train on: column '{column.Name}' is empty"
-                + (bad > 0 ? ", or every row holds NaN or infinity." : "."));
+        List<float[]> sequences = SequenceRows.ReadAll(
+            data, Column.Name, Group?.Name, RowsAreSequences, options, (row, column) => IsText ? Texts(row, column) : Steps(row, column));
         int stride = (sequences.Count + 999) / 1000;
         return (this with
         {
             Symbols = [.. symbols.Keys],
             Lengths = [.. sequences.Where((_, i) => i % stride == 0).Select(s => s.Length / StepWidth)],
         }, sequences);
-
-        void Close()
-        {
-            if (current.Count == 0)
-                return;
-            bytes += current.Count * sizeof(float);
-            if (bytes > Math.Max(MinBudget, options.CacheBudgetBytes))
-            {
-                throw new InvalidOperationException(
-                    $"The sequences need more memory than option {nameof(options.CacheBudgetBytes)} allows, "
-                    + $"{options.CacheBudgetBytes} bytes. Raise it, or train on fewer rows.");
-            }
-            sequences.Add([.. current]);
-            current.Clear();
-        }
 
         Action<List<float>> Texts(DataViewRow row, DataViewSchema.Column text)
         {
@@ -217,19 +145,7 @@ internal sealed record HiddenMarkovInput
                 _ => Keys<ulong>(),
             };
         }
-        ValueGetter<VBuffer<float>> getter = row.GetGetter<VBuffer<float>>(column);
-        VBuffer<float> buffer = default;
-        int width = (int)Column.Type.Size;
-        return steps =>
-        {
-            getter(ref buffer);
-            if (buffer.Length != width)
-            {
-                throw new InvalidOperationException(
-                    $"Column '{Column.Name}' promises {width} values in each row, but a row has {buffer.Length}.");
-            }
-            steps.AddRange(buffer.DenseValues());
-        };
+        return SequenceRows.Numbers(row, column, (int)Column.Type.Size);
 
         Action<List<float>> Keys<T>()
             where T : struct, IBinaryInteger<T>

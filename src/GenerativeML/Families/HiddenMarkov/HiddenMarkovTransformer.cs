@@ -423,41 +423,17 @@ internal sealed class GeneratedSteps(HiddenMarkovRows rows, DataViewSchema schem
 
         public Delegate Getter(int column, IBatchPosition at)
         {
-            bool isGroup = column < source.Schema.Count - 1;
             DataViewType type = source.Schema[column].Type;
+            if (column < source.Schema.Count - 1)
+                return GeneratedGroups.Getter(type, () => _sequences[at.Row]);
             return type switch
             {
-                TextDataViewType when isGroup => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-                    value = _sequences[at.Row].ToString(System.Globalization.CultureInfo.InvariantCulture).AsMemory()),
                 TextDataViewType => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
                     value = _texts[at.Row].AsMemory()),
                 VectorDataViewType => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
                     VBuffer<float>.Copy(_values, at.Row * _width, ref value, _width)),
-                _ => Type.GetTypeCode(type.RawType) switch
-                {
-                    TypeCode.Byte => Number<byte>(),
-                    TypeCode.SByte => Number<sbyte>(),
-                    TypeCode.Int16 => Number<short>(),
-                    TypeCode.UInt16 => Number<ushort>(),
-                    TypeCode.Int32 => Number<int>(),
-                    TypeCode.UInt32 => Number<uint>(),
-                    TypeCode.Int64 => Number<long>(),
-                    TypeCode.UInt64 => Number<ulong>(),
-                    TypeCode.Single => Number<float>(),
-                    _ => Number<double>(),
-                },
+                _ => GeneratedGroups.Getter(type, () => (long)_values[at.Row] + 1),
             };
-
-            ValueGetter<T> Number<T>()
-                where T : struct, INumber<T>
-            {
-                ulong keys = (type as KeyDataViewType)?.Count ?? 0;
-                return (ref T value) =>
-                {
-                    long number = isGroup ? _sequences[at.Row] : (long)_values[at.Row] + 1;
-                    value = T.CreateTruncating(keys > 0 ? (ulong)(number - 1) % keys + 1 : (ulong)number);
-                };
-            }
         }
 
         private string Text(ref SplitMix64 random)

@@ -36,11 +36,11 @@ internal sealed class SketchRnnNetwork : Network
     {
         int latent = Options.LatentDimension;
         foreach (string direction in (string[])["forward", "backward"])
-            layers.Lstm($"encoder.{direction}", Point, Options.EncoderWidth);
+            layers.Recurrent($"encoder.{direction}", RecurrentCell.Lstm, Point, Options.EncoderWidth, 1);
         layers.Linear("mu", 2 * Options.EncoderWidth, latent);
         layers.Linear("log_var", 2 * Options.EncoderWidth, latent);
         layers.Linear("initial", latent, 2 * Options.DecoderWidth);
-        layers.Lstm("decoder", Point + latent, Options.DecoderWidth);
+        layers.Recurrent("decoder", RecurrentCell.Lstm, Point + latent, Options.DecoderWidth, 1);
         layers.Linear("output", Options.DecoderWidth, Density.Width);
     }
 
