@@ -156,7 +156,7 @@ internal static class SketchBenchmark
                 .. some[..columns], .. some[..columns].Select(d => model.Reconstruct(d)),
                 .. some[columns..], .. some[columns..].Select(d => model.Reconstruct(d)), .. others,
                 .. model.Interpolate(some[0], some[1], columns),
-                .. some[..columns].Select(d => d.PointCount < 2 ? d : model.Complete(StrokeDrawing.FromStroke3(d.ToStroke3()[..(d.PointCount / 2 * 3)]))),
+                .. some[..columns].Select(d => d.PointCount < 2 ? d : model.Complete(StrokeDrawing.FromStroke3(d.ToStroke3().AsSpan(0, d.PointCount / 2 * 3)))),
             ],
             columns);
     }

@@ -60,7 +60,7 @@ internal static class SoundBenchmark
                 nats += model.Model.Score(asked[i], peer ? 0 : model.Model.NumberOf(test[i].Word)) * asked[i].Length;
             losses.Add(nats / asked.Sum(s => (double)s.Length));
             var clock = Stopwatch.StartNew();
-            SoundClip made = model.Generate(Made, condition: null, seed);
+            SoundClip made = model.Generate(Made, condition: null, seed, cancellationToken: cancellation);
             speeds.Add(Made / clock.Elapsed.TotalSeconds);
             Console.WriteLine($"seed {seed}: {losses[^1]:F4} nats a sample after {spent.TotalMinutes:F1} CPU minutes, {speeds[^1]:F0} samples made a second");
             if (seed == 0 && wav is not null)

@@ -145,7 +145,7 @@ public sealed class SketchRnnTests
             Assert.AreEqual(expected[i], found[i], i % 3 == 2 ? 0 : 4f); // sides are 10 long, and noise has deviation 0.5
 
         // Half a square goes on as one.
-        StrokeDrawing begun = StrokeDrawing.FromStroke3(expected[..9]);
+        StrokeDrawing begun = StrokeDrawing.FromStroke3(expected.AsSpan(0, 9));
         StrokeDrawing completed = model.Complete(begun, model.Encode(StrokeDrawing.Parse(square)));
         Assert.AreEqual(5, completed.PointCount);
         Assert.AreSequenceEqual(expected[..9], completed.ToStroke3()[..9]);
