@@ -77,7 +77,7 @@ public sealed partial class PackageTests
             {
                 "Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions",
                 "Microsoft.Extensions.Logging.Abstractions", "Microsoft.ML", "Microsoft.ML.ImageAnalytics",
-                "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "TorchSharp",
+                "Microsoft.ML.OnnxRuntime.Managed", "Microsoft.ML.Tokenizers", "NAudio.Core", "NAudio.Midi", "OxyPlot.Core", "TorchSharp",
             },
             dependencies.Select(d => d.Attribute("id")!.Value).ToArray());
         foreach (XElement dependency in dependencies)
