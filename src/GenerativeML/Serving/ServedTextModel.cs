@@ -7,18 +7,19 @@ namespace GenerativeML;
 /// <summary>A language or masked model of a file, as what it can serve.</summary>
 internal sealed class ServedTextModel : IDisposable
 {
-    private readonly GenerativeTransformer _model;
+    private readonly ITransformer _chain;
 
     /// <exception cref="InvalidOperationException">There is no such model in the chain.</exception>
     public ServedTextModel(ITransformer chain, LanguageModelChatOptions? chat, bool chats)
     {
+        _chain = chain;
         switch (GenerativeModelExtensions.FindLast<LanguageModelTransformer>(chain), chats ? null : GenerativeModelExtensions.FindLast<MaskedLanguageModelTransformer>(chain))
         {
             case ({ } language, _):
-                (_model, Chat, Embeddings) = (language, language.AsChatClient(chat), language.AsEmbeddingGenerator(chat?.ModelId));
+                (Chat, Embeddings) = (language.AsChatClient(chat), language.AsEmbeddingGenerator(chat?.ModelId));
                 break;
             case (null, { } masked):
-                (_model, Embeddings) = (masked, masked.AsEmbeddingGenerator());
+                Embeddings = masked.AsEmbeddingGenerator();
                 break;
             default:
                 throw new InvalidOperationException(
@@ -34,7 +35,7 @@ internal sealed class ServedTextModel : IDisposable
     {
         Chat?.Dispose();
         Embeddings.Dispose();
-        _model.Dispose();
+        (_chain as IDisposable)?.Dispose();
     }
 }
 

@@ -25,9 +25,9 @@ public sealed record ServedModelOptions
     /// <exception cref="ArgumentOutOfRangeException">One is out of its range.</exception>
     internal void Validate()
     {
-        if (ReloadInterval is TimeSpan interval && interval < TimeSpan.FromMilliseconds(1))
+        if (ReloadInterval is TimeSpan interval && (interval < TimeSpan.FromMilliseconds(1) || interval > TimeSpan.FromDays(49)))
             throw new ArgumentOutOfRangeException(
-                nameof(ReloadInterval), interval, "Option ReloadInterval must be at least a millisecond, or null.");
+                nameof(ReloadInterval), interval, "Option ReloadInterval must be at least a millisecond and at most 49 days, or null.");
         OptionChecks.AtLeast(MaxIdleEngines, 0);
     }
 }
@@ -49,6 +49,7 @@ internal sealed partial class WatchedModel<T> : IDisposable
     private Version? _current;
     private FileStamp _loaded; // of the model of the moment
     private FileStamp? _seen, _refused; // as the file was at the last look, and the last one that could not be used
+    private Type? _hindered; // what kept it from being read at the last look
     private int _loads;
 
     /// <summary>Loads the file for the first time.</summary>
@@ -136,8 +137,13 @@ internal sealed partial class WatchedModel<T> : IDisposable
         }
         catch (Exception refused)
         {
-            _refused = refused is ChangedWhileRead ? null : stamp; // not tried again before it changes
-            Refused(_logger, _path, refused);
+            // What is wrong with the file is not tried again before it changes; what kept it from being read may pass, and is
+            // told once.
+            bool isFault = refused is FormatException or InvalidOperationException or ArgumentException;
+            _refused = isFault ? stamp : null;
+            if (isFault || refused.GetType() != _hindered)
+                Refused(_logger, _path, refused);
+            _hindered = isFault ? null : refused.GetType();
         }
     }
 
@@ -209,7 +215,7 @@ internal sealed partial class WatchedModel<T> : IDisposable
 }
 
 /// <summary>What tells whether a file is another one; of none, nothing.</summary>
-internal readonly record struct FileStamp(long Length, DateTime Written)
+internal readonly record struct FileStamp(long Length, DateTime Written, string? Target = null)
 {
     /// <summary>Of the file that links lead to: a mounted configuration is replaced by another link.</summary>
     public static FileStamp Of(string path)
@@ -218,7 +224,7 @@ internal readonly record struct FileStamp(long Length, DateTime Written)
         {
             FileSystemInfo? target = File.ResolveLinkTarget(path, returnFinalTarget: true);
             var file = new FileInfo(target?.FullName ?? path);
-            return file.Exists ? new(file.Length, file.LastWriteTimeUtc) : default;
+            return file.Exists ? new(file.Length, file.LastWriteTimeUtc, target?.FullName) : default;
         }
         catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
         {

@@ -44,6 +44,41 @@ public sealed class AnomalyLikelihoodTests
     }
 
     [TestMethod]
+    public void The_first_of_values_that_begin_late_is_neither_extreme_nor_a_shift()
+    {
+        var options = s_plain with { ValueColumnName = "Value" };
+        float[] rows = [.. Enumerable.Range(0, 60).SelectMany(t => new[] { 1, t < 50 ? float.NaN : 1000 + t % 2 })];
+        float[] likelihoods = new LikelihoodRows(options, 1).Likelihoods(rows);
+        Assert.AreEqual(0, likelihoods[50], 1e-6);
+        Assert.AreEqual(6, likelihoods[51], 1e-6); // beyond the only one before it
+        Assert.AreEqual(0, likelihoods[52..].Max(), 1e-6);
+    }
+
+    [TestMethod]
+    public void A_likelihood_at_a_row_is_the_same_without_the_rows_behind_it()
+    {
+        var options = new AnomalyLikelihoodOptions { ValueColumnName = "Value", ShortWindow = 3, Warmup = 5, RestPeriod = 7, LongWindow = 50, ShiftWindow = 3 };
+        var random = new Random(1);
+        float[] rows = [.. Enumerable.Range(0, 400).Select(_ => (float)random.NextDouble())];
+        float[] whole = new LikelihoodRows(options, 1).Likelihoods(rows);
+        foreach (int count in (int[])[1, 40, 120, 199])
+            Assert.AreSequenceEqual(whole[..count], new LikelihoodRows(options, 1).Likelihoods(rows.AsSpan(0, 2 * count)));
+        // One huge score does not spoil the means of those long after it.
+        float[] spoiled = [.. rows];
+        spoiled[2 * 20] = 1e30f;
+        Assert.AreSequenceEqual(whole[180..], new LikelihoodRows(options, 1).Likelihoods(spoiled)[180..]);
+    }
+
+    [TestMethod]
+    public void Options_by_which_no_row_could_be_an_anomaly_are_refused()
+    {
+        TransformsCatalog transforms = new MLContext().Transforms;
+        Assert.Throws<ArgumentOutOfRangeException>(() => transforms.AnomalyLikelihood(new() { LongWindow = 500 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => transforms.AnomalyLikelihood(new() { OneIn = 1 }));
+        _ = transforms.AnomalyLikelihood(new() { LongWindow = 500, ValueColumnName = "Value" });
+    }
+
+    [TestMethod]
     public void A_shift_of_the_values_counts_by_how_rare_it_is()
     {
         // Alternating 0 and 1, then 5: with windows of two the mean of the last two is compared with that of twenty before.

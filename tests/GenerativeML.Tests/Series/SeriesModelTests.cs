@@ -158,6 +158,47 @@ public sealed class SeriesModelTests
     }
 
     [TestMethod]
+    public void Gaps_longer_than_a_window_are_passed_over_and_a_series_without_a_whole_step_is_refused()
+    {
+        // One window at a time: what has nothing observed would be nothing to divide by.
+        float[] values = [.. Enumerable.Range(0, 60).Select(t => t is > 10 and < 50 ? float.NaN : MathF.Sin(t))];
+        var options = new AutoregressiveSeriesOptions
+        {
+            FeatureColumnName = "Value", WindowLength = 6, Width = 4, Epochs = 2, BatchSize = 1, NonFiniteValues = NonFiniteValues.Replace,
+        };
+        using AutoregressiveSeriesTransformer model = s_ml.Generative.AutoregressiveSeries(options).Fit(Rows(values));
+        Assert.AreEqual(21, Scores(model, values).Count(float.IsFinite));
+        TableView turns = new TableView(40).AddVector("Value", 2, row => row % 2 == 0 ? [1, float.NaN] : [float.NaN, 2]);
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => s_ml.Generative.AutoregressiveSeries(options).Fit(turns)).Message, "in no row");
+    }
+
+    [TestMethod]
+    public void Generated_steps_are_the_same_wherever_a_reader_begins_and_however_many_there_are()
+    {
+        using AutoregressiveSeriesTransformer model = s_ml.Generative.AutoregressiveSeries(new()
+        {
+            FeatureColumnName = "Value", WindowLength = 4, Width = 4, Epochs = 1,
+        }).Fit(Rows([.. Enumerable.Range(0, 40).Select(t => MathF.Sin(t))]));
+        // So many blocks that not all of their beginnings are kept, read forwards, and by a shuffled cursor.
+        const int rows = 64 * 150;
+        IDataView view = model.Generate(rows, seed: 5);
+        float[] forwards = [.. view.GetColumn<float>("Value")];
+        DataViewSchema.Column column = view.Schema["Value"];
+        using DataViewRowCursor shuffled = model.Generate(rows, seed: 5).GetRowCursor([column], new Random(3));
+        ValueGetter<float> value = shuffled.GetGetter<float>(column);
+        ValueGetter<DataViewRowId> id = shuffled.GetIdGetter();
+        for (int i = 0; i < 500 && shuffled.MoveNext(); i++)
+        {
+            DataViewRowId number = default;
+            float found = 0;
+            id(ref number);
+            value(ref found);
+            Assert.AreEqual(forwards[(int)number.Low], found);
+        }
+    }
+
+    [TestMethod]
     public void Short_series_are_learned_and_a_single_step_is_refused()
     {
         // All shorter than the window: what is before, or behind, was not observed.

@@ -27,9 +27,9 @@ internal static class GptGenAI
                 ["type"] = "decoder",
                 ["vocab_size"] = vocabulary,
                 ["context_length"] = network.ContextLength,
-                ["bos_token_id"] = end,
+                ["bos_token_id"] = endOfText ?? 0,
                 ["eos_token_id"] = end,
-                ["pad_token_id"] = end,
+                ["pad_token_id"] = endOfText ?? 0, // hidden by the mask, but looked up
                 ["decoder"] = new JsonObject
                 {
                     ["session_options"] = new JsonObject { ["provider_options"] = new JsonArray() },

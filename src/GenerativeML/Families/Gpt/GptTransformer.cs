@@ -68,6 +68,9 @@ public sealed class GptTransformer : LanguageModelTransformer
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         Directory.CreateDirectory(folder);
+        // Another model's, which may have been here, would be taken for this one's.
+        File.Delete(Path.Combine(folder, "tokenizer.json"));
+        File.Delete(Path.Combine(folder, "tokenizer_config.json"));
         ToOnnx(OnnxContent.LogitsWithCache).Save(Path.Combine(folder, GptGenAI.Network));
         if (Tokenizer is BytePairTokenizer tokenizer)
         {

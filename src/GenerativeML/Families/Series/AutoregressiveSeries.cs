@@ -97,11 +97,15 @@ internal sealed class AutoregressiveSeriesNetwork(AutoregressiveSeriesOptions op
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor logs = LogDensity<TorchTensor>(Parameters<TorchTensor>(w, batch[0], batch[1]), batch[0]);
-        return [new LossTerm("loss", logs.mul(batch[1]).sum().div(batch[1].sum()).neg())];
+        return [new LossTerm("loss", logs.mul(batch[1]).sum().div(batch[1].sum().AtLeast(1)).neg())];
     }
 
     public override SeriesResult Compute(TrainedSeries model, SeriesSteps steps, bool expected)
     {
+        // What is neither has no probability, and the logits would give it one above all others.
+        if (options.Density == SeriesDensity.Bernoulli && steps.Values.AsSpan().IndexOfAnyExcept(0f, 1f) is int other and >= 0)
+            throw new InvalidOperationException(FormattableString.Invariant(
+                $"Step {other / StepWidth} of a series (counted from 0) has the value {steps.Values[other]} in feature {other % StepWidth}: with option {nameof(options.Density)} = {SeriesDensity.Bernoulli} all have to be 0 or 1."));
         int width = StepWidth;
         float[] scores = new float[steps.Length], means = new float[expected ? steps.Length * width : 0];
         int[] starts = [.. Enumerable.Range(0, Math.Max(1, (steps.Length - Window + Half - 1) / Half + 1)).Select(i => i * Half)];
@@ -350,6 +354,9 @@ public sealed class AutoregressiveSeriesTransformer : SeriesTransformer, IDataGe
         GeneratedSchema = builder.ToSchema();
     }
 
+    // Numbers of a forecast: 400 MB.
+    private const long MaxForecast = 100_000_000;
+
     /// <summary>
     /// The columns of generated rows: that which tells series apart, where training had one, and the input. Series are
     /// numbered from one, keys of them modulo their number.
@@ -401,6 +408,9 @@ public sealed class AutoregressiveSeriesTransformer : SeriesTransformer, IDataGe
     private SeriesForecast Forecast(float[] raw, string? name, SeriesForecastOptions options, int number)
     {
         int width = State.Input.StepWidth, samples = options.Samples;
+        if ((long)samples * options.Horizon * width > MaxForecast)
+            throw new ArgumentOutOfRangeException(nameof(options), samples, FormattableString.Invariant(
+                $"{samples} samples of {options.Horizon} steps of {width} features are more than {MaxForecast} numbers: ask for fewer samples or steps."));
         SeriesSteps steps = SeriesSteps.Of(raw, State.Model.Scaler);
         var sampler = new SeriesSampler(State.Model, samples);
         for (int s = 0; s < samples; s++)
@@ -425,7 +435,11 @@ public sealed class AutoregressiveSeriesTransformer : SeriesTransformer, IDataGe
 /// </summary>
 internal sealed class GeneratedSeries(SeriesModelState state, DataViewSchema schema, int seed) : IGeneratedRows
 {
-    private readonly List<Place> _starts = [new(new([], []), 0, 0)]; // before the first row of each block
+    private const int MaxStarts = 64;
+
+    // Before the first row of every so-many-th block: of long views others are found anew from the one before them.
+    private readonly List<Place> _starts = [new(new([], []), 0, 0)];
+    private long _every = 1;
 
     public DataViewSchema Schema => schema;
 
@@ -440,19 +454,46 @@ internal sealed class GeneratedSeries(SeriesModelState state, DataViewSchema sch
 
     private int LengthOf(ref SplitMix64 random) => state.Input.Lengths[(int)(random.NextDouble() * state.Input.Lengths.Count)];
 
-    // Draws the steps of a block, (rows × C), and which series each is of.
-    private void Draw(long block, float[] values, long[] series)
+    // Draws the steps of a block, (rows × C), and which series each is of; from where a reader left off, if that is near.
+    private (long Next, Place Place) Draw(long block, (long Next, Place? Place) left, float[] values, long[] series)
+    {
+        long at;
+        Place place;
+        lock (_starts)
+        {
+            int nearest = (int)Math.Min(block / _every, _starts.Count - 1);
+            (at, place) = (nearest * _every, _starts[nearest]);
+        }
+        if (left.Place is not null && left.Next <= block && left.Next > at)
+            (at, place) = (left.Next, left.Place);
+        for (; at <= block; at++)
+        {
+            place = DrawOne(at, place, values, series);
+            Remember(at + 1, place);
+        }
+        return (at, place);
+    }
+
+    private void Remember(long block, Place place)
     {
         lock (_starts)
         {
-            for (long at = Math.Min(block, _starts.Count - 1); at <= block; at++)
-                DrawOne(at, values, series);
+            if (block != _starts.Count * _every)
+                return;
+            _starts.Add(place);
+            if (_starts.Count <= MaxStarts)
+                return;
+            for (int i = _starts.Count - 1; i > 0; i--)
+            {
+                if (i % 2 == 1)
+                    _starts.RemoveAt(i);
+            }
+            _every *= 2;
         }
     }
 
-    private void DrawOne(long block, float[] values, long[] series)
+    private Place DrawOne(long block, Place place, float[] values, long[] series)
     {
-        Place place = _starts[(int)block];
         var sampler = new SeriesSampler(state.Model, 1);
         (long left, long number) = (place.Left, place.Series);
         if (place.Last.Length > 0)
@@ -470,8 +511,7 @@ internal sealed class GeneratedSeries(SeriesModelState state, DataViewSchema sch
             left--;
             series[r] = number;
         }
-        if (_starts.Count == block + 1)
-            _starts.Add(new(sampler.Last(0), left, number));
+        return new(sampler.Last(0), left, number);
     }
 
     private sealed class Block(GeneratedSeries source, SeriesModelState state) : IGeneratedBlock
@@ -479,13 +519,14 @@ internal sealed class GeneratedSeries(SeriesModelState state, DataViewSchema sch
         private readonly int _width = state.Input.RowWidth;
         private readonly float[] _values = new float[source.BlockRows * state.Input.RowWidth];
         private readonly long[] _series = new long[source.BlockRows];
+        private (long Next, Place? Place) _left;
 
         public int Compute(long number, int row, int wanted)
         {
             int each = state.Input.StepWidth, rows = source.BlockRows;
             if (!state.Input.RowsAreSeries)
             {
-                source.Draw(number, _values, _series);
+                _left = source.Draw(number, _left, _values, _series);
             }
             else
             {

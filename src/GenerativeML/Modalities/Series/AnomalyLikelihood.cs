@@ -68,7 +68,9 @@ public sealed record AnomalyLikelihoodOptions
     public int RestPeriod { get; init; } = 100;
 
     /// <summary>
-    /// A row is predicted to be an anomaly where a score so strange is seen once in so many rows. Above 1. Default 1000.
+    /// A row is predicted to be an anomaly where a score so strange is seen once in so many rows: by scores alone, without
+    /// <see cref="ValueColumnName"/>, none is before so many rows of a series. Above 1, and without such a column at most
+    /// <see cref="LongWindow"/> + 1. Default 1000.
     /// </summary>
     public double OneIn { get; init; } = 1000;
 
@@ -95,7 +97,12 @@ public sealed record AnomalyLikelihoodOptions
         OptionChecks.NonNegativeFinite(ShiftWeight);
         OptionChecks.Within(RestPeriod, 0, 100_000);
         OptionChecks.PositiveFinite(OneIn);
-        OptionChecks.AtLeast(OneIn, 1);
+        if (!(OneIn > 1))
+            throw new ArgumentOutOfRangeException(
+                nameof(OneIn), OneIn, FormattableString.Invariant($"Option {nameof(OneIn)} must be above 1, but is {OneIn}."));
+        if (ValueColumnName is null && OneIn > LongWindow + 1)
+            throw new ArgumentOutOfRangeException(nameof(OneIn), OneIn, FormattableString.Invariant(
+                $"Option {nameof(OneIn)} is {OneIn}, but of {LongWindow} rows (option {nameof(LongWindow)}) none is seen so rarely: no row would be an anomaly."));
         string?[] read = [ScoreColumnName, ValueColumnName, GroupColumnName];
         ColumnNames.Check(read.OfType<string>(), Outputs.Select(c => c.Name));
     }
@@ -112,7 +119,7 @@ public sealed record AnomalyLikelihoodOptions
 /// The likelihood is −log p, in nats, where p is the share of the scores before it, and of its own, that are as high: what
 /// conformal prediction calls a p-value (Vovk 2005). In a series that stays as it is, a likelihood of log n or more is
 /// seen in one of n rows; what values add to it, a value beyond all before it or a shift of their level, is not such a
-/// share. It follows from the row and those before it alone. A row without a score has no likelihood, and
+/// share. It follows from the rows up to it, as far as its score does: that of windows on both sides does not. A row without a score has no likelihood, and
 /// is no anomaly. Rows of one series stand next to each other, in the order of time; one series is held in memory.
 /// </para>
 /// </remarks>
@@ -267,6 +274,9 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
         // There is nothing but managed memory.
     }
 
+    // How much larger than a sum a number is beside which that sum was lost.
+    private const double Huge = 1e8;
+
     /// <summary>The likelihoods of a series, (T), by its scores and values, (T × (1 + C)).</summary>
     public float[] Likelihoods(ReadOnlySpan<float> rows)
     {
@@ -297,7 +307,13 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
             recent.Enqueue(score);
             sum += score;
             if (recent.Count > options.ShortWindow)
-                sum -= recent.Dequeue();
+            {
+                float gone = recent.Dequeue();
+                sum -= gone;
+                // What was lost beside a huge score does not come back with it.
+                if (Math.Abs(gone) > Huge * Math.Abs(sum))
+                    sum = recent.Sum(s => (double)s);
+            }
             double rare = past.Add(options.ShortWindow == 1 ? score : sum / recent.Count);
             alone[t] = t >= options.Warmup ? (float)(rare + more) : 0;
             result[t] = Rested(alone, t);
@@ -326,7 +342,7 @@ internal sealed class LikelihoodRows(AnomalyLikelihoodOptions options, int value
             if (!float.IsFinite(value))
                 continue;
             double margin = options.ExtremeMargin * Math.Max(0, (double)highest[j] - lowest[j]);
-            extreme |= value > highest[j] + margin || value < lowest[j] - margin;
+            extreme |= lowest[j] <= highest[j] && (value > highest[j] + margin || value < lowest[j] - margin); // not the first
             (lowest[j], highest[j]) = (Math.Min(lowest[j], value), Math.Max(highest[j], value));
         }
         return extreme;
@@ -373,12 +389,17 @@ internal sealed class LevelShift(int window, int length)
 
     private readonly List<double> _sums = [0]; // of all values up to each
     private readonly PastNumbers _past = new(length);
-    private double _last;
+    private double _last = double.NaN;
 
-    /// <summary>Takes a value; one that is missing counts as the one before it. −log of how rare so large a shift is.</summary>
+    /// <summary>
+    /// Takes a value; one that is missing counts as the one before it, and before the first there is nothing. −log of how
+    /// rare so large a shift is.
+    /// </summary>
     public double Add(float value)
     {
         _last = float.IsFinite(value) ? value : _last;
+        if (double.IsNaN(_last))
+            return 0;
         _sums.Add(_sums[^1] + _last);
         int end = _sums.Count - 1, start = end - window, first = Math.Max(0, start - Before * window);
         if (start - first < Before) // too few to compare with

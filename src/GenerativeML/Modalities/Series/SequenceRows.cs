@@ -34,7 +34,10 @@ internal static class SequenceRows
         for (; cursor.MoveNext(); rows++)
         {
             if ((rows & 1023) == 0)
+            {
                 options.CancellationToken.ThrowIfCancellationRequested();
+                CheckBudget();
+            }
             if (groups?.StartsSequence() == true || rowsAreSequences)
                 Close();
             if (current.Count == 0)
@@ -70,17 +73,22 @@ internal static class SequenceRows
         {
             if (current.Count == 0)
                 return;
-            bytes += current.Count * sizeof(float);
-            if (bytes > Math.Max(MinBudget, options.CacheBudgetBytes))
+            CheckBudget();
+            bytes += (long)current.Count * sizeof(float);
+            sequences.Add([.. current]);
+            if (name is not null)
+                names?.Add(name);
+            current.Clear();
+        }
+
+        void CheckBudget()
+        {
+            if (bytes + (long)current.Count * sizeof(float) > Math.Max(MinBudget, options.CacheBudgetBytes))
             {
                 throw new InvalidOperationException(
                     $"The sequences need more memory than option {nameof(options.CacheBudgetBytes)} allows, "
                     + $"{options.CacheBudgetBytes} bytes. Raise it, or use fewer rows.");
             }
-            sequences.Add([.. current]);
-            if (name is not null)
-                names?.Add(name);
-            current.Clear();
         }
     }
 

@@ -86,8 +86,8 @@ internal sealed record SeriesFamily(
 internal sealed class TrainedSeries(SeriesNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     : IDisposable
 {
-    // Windows that are computed at once, to hold a long series' no longer than need be.
-    private const int MaxWindows = 2048;
+    // Windows that are computed at once, to hold a long series' no longer than need be, and numbers of them all.
+    private const int MaxWindows = 2048, MaxNumbers = 1 << 26;
 
     private readonly InferenceCache _inference = new(weights, device, fallbackToCpu);
 
@@ -114,9 +114,10 @@ internal sealed class TrainedSeries(SeriesNetwork network, HostWeights weights, 
         string key, Func<IForwardPass> pass, SeriesSteps steps, int[] starts, int[] widths, Action<int, int, float[][]> take)
     {
         int window = network.Window, width = network.StepWidth;
-        for (int first = 0; first < starts.Length; first += MaxWindows)
+        int together = Math.Clamp(MaxNumbers / Math.Max(window * width, widths.Max()), 1, MaxWindows);
+        for (int first = 0; first < starts.Length; first += together)
         {
-            int count = Math.Min(MaxWindows, starts.Length - first);
+            int count = Math.Min(together, starts.Length - first);
             float[] values = new float[count * window * width], observed = new float[count * window];
             for (int i = 0; i < count; i++)
             {
@@ -162,7 +163,14 @@ internal static class SeriesFit
         // Where windows begin does not depend on what is still open.
         SeriesNetwork open = family.Create(options.Resolve(1, width), input);
         (int, int)[] windows =
-            [.. series.SelectMany((s, number) => open.Starts(s.Length).Select(start => (number, start)))];
+        [
+            .. series.SelectMany((s, number) => open.Starts(s.Length)
+                .Where(start => s.Observed.AsSpan(Math.Max(0, start), Math.Min(start + open.Window, s.Length) - Math.Max(0, start)).Contains(1f))
+                .Select(start => (number, start))),
+        ];
+        if (windows.Length == 0)
+            throw new InvalidOperationException(
+                $"There is nothing to train on: in no row of column '{options.FeatureColumnName}' all features of a step are finite.");
         options = options.Resolve(windows.Length, width);
         SeriesNetwork network = family.Create(options, input);
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
@@ -184,7 +192,12 @@ internal static class SeriesFit
                 throw new InvalidOperationException(
                     "Training diverged: what the network makes of the training rows is NaN or infinite. Lower LearningRate.");
             }
-            CalibrationScores? calibration = options.Calibrates ? new(fresh(model)) : null;
+            float[] held = options.Calibrates ? [.. fresh(model).Where(float.IsFinite)] : [];
+            if (options.Calibrates && held.Length == 0)
+                throw new InvalidOperationException(
+                    "No step is left to calibrate the threshold by: a fifth of each series is held back for that, or of ten and more series "
+                    + "a fifth of them. Give longer series, or more of them.");
+            CalibrationScores? calibration = options.Calibrates ? new(held) : null;
             return new(family, options, model, input.With(raw))
             {
                 Threshold = calibration?.Threshold(options.Contamination) ?? float.PositiveInfinity,
@@ -271,11 +284,13 @@ internal sealed record SeriesModelState(SeriesFamily Family, SeriesOptions Optio
         Saved saved = ModelJson.Read<Saved>(element);
         var options = (SeriesOptions)ModelJson.Read(saved.Options, family.OptionsType);
         SeriesNetwork network;
+        IReadOnlyList<TensorSpec> tensors;
         try
         {
             options.Validate();
             saved.Input.Check(options);
             network = family.Create(options, saved.Input);
+            tensors = network.Tensors();
         }
         catch (ArgumentException invalid)
         {
@@ -285,7 +300,7 @@ internal sealed record SeriesModelState(SeriesFamily Family, SeriesOptions Optio
         {
             throw new FormatException("The saved model's options leave open what training decides.", open);
         }
-        HostWeights read = HostWeights.Load(weights, network.Tensors());
+        HostWeights read = HostWeights.Load(weights, tensors);
         var model = new TrainedSeries(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
         return new(family, options, model, saved.Input)

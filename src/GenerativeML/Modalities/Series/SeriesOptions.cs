@@ -17,8 +17,8 @@ public enum SequenceLayer
 /// <remarks>
 /// Steps of one series stand next to each other, in the order of time, at equal distances: what is missing in between is
 /// to be there as NaN. With <see cref="NonFiniteValues.Replace"/> such a step counts as not observed: nothing stands in
-/// its place, it is not learned, and its score is NaN. With <see cref="NonFiniteValues.DropRow"/> it is left out, so that
-/// its neighbours follow each other. A series shorter than a window is learned as a window with steps that were not
+/// its place, it is not learned, and its score is NaN. With <see cref="NonFiniteValues.DropRow"/> it is left out of
+/// training, so that its neighbours follow each other; in rows that are scored it counts as not observed. A series shorter than a window is learned as a window with steps that were not
 /// observed.
 /// </remarks>
 public abstract record SeriesOptions : TrainingOptions
