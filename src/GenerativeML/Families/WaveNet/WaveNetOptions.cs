@@ -8,7 +8,7 @@ namespace GenerativeML;
 /// the right ones before it.
 /// </summary>
 /// <remarks>
-/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's; by default 0.008
+/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's; by default 0.002
 /// and 0.01. <see cref="TrainingOptions.ValidationFraction"/> holds back sounds;
 /// <see cref="TrainingOptions.CacheBudgetBytes"/> is the most memory that the sounds may take.
 /// <see cref="TrainingOptions.NonFiniteValues"/> and <see cref="TrainingOptions.ShuffleBufferRows"/> have no meaning for
@@ -99,7 +99,7 @@ public sealed record WaveNetOptions : TrainingOptions
         Seed = seed,
         BatchSize = BatchSize ?? DefaultBatchSize,
         Steps = Steps ?? (Epochs is null ? DefaultSteps : null),
-        LearningRate = LearningRate ?? 8e-3,
+        LearningRate = LearningRate ?? 2e-3,
         WeightDecay = WeightDecay ?? 0.01,
     };
 
