@@ -86,6 +86,21 @@ internal sealed record TrainingRun
                 ]),
         };
 
+    /// <summary>
+    /// The same of so many steps, or without them of the options' epochs, where batch size, rates and one of the two are
+    /// resolved.
+    /// </summary>
+    public static TrainingRun OfSteps(
+        TrainingData data, TrainingOptions options, TrainingContext context, int? wanted,
+        params ReadOnlySpan<(string Name, object? Value)> family)
+    {
+        int batchSize = options.BatchSize!.Value;
+        long perEpoch = data.BatchesPerEpoch(batchSize), steps = wanted ?? options.Epochs!.Value * perEpoch;
+        return Of(
+            options, context, batchSize, (int)((steps + perEpoch - 1) / perEpoch), options.LearningRate!.Value,
+            options.WeightDecay!.Value, [.. family, (nameof(Steps), steps)]) with { Steps = steps };
+    }
+
     private static string Describe(TrainingOptions options, (string Name, object? Value)[] resolved)
     {
         JsonObject identity = JsonSerializer.SerializeToNode(options, options.GetType(), Format)!.AsObject();

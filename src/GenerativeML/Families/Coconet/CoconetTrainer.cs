@@ -46,12 +46,8 @@ public sealed class CoconetTrainer : GenerativeEstimator<CoconetTransformer>
             options.Precision, device, options.Width, options.BatchSize!.Value * (long)network.PositionsPerRow);
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new MusicWindows(pieces, network, device);
-        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
-        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
-        TrainingRun run = TrainingRun.Of(
-            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", CoconetTransformer.SavedFamily.Name), (nameof(options.Steps), steps), ("bfloat16", bfloat16)) with { Steps = steps };
+        TrainingRun run = TrainingRun.OfSteps(
+            data, options, context, options.Steps, ("family", CoconetTransformer.SavedFamily.Name), ("bfloat16", bfloat16));
         HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device, bfloat16);
         return new(new CoconetModel(network, weights, context.Device, context.FallbackToCpu));
     }

@@ -44,16 +44,8 @@ public sealed class SequenceToSequenceTrainer : GenerativeEstimator<SequenceToSe
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TextPairData(
             pairs, options.SourceTokenizer!.EndOfTextId!.Value, options.TargetTokenizer!.EndOfTextId!.Value, options, device);
-        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
-        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
-        TrainingRun run = TrainingRun.Of(
-            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", SequenceToSequenceTransformer.SavedFamily.Name), ("bfloat16", bfloat16), (nameof(options.Steps), steps)) with
-        {
-            Steps = steps,
-            RateFloor = options.FinalRateShare,
-        };
+        TrainingRun run = TrainingRun.OfSteps(
+            data, options, context, options.Steps, ("family", SequenceToSequenceTransformer.SavedFamily.Name), ("bfloat16", bfloat16)) with { RateFloor = options.FinalRateShare };
         HostWeights weights = NetworkFit.Run(
             network, network.Tensors, all => network.Initialize(all, NetworkFit.InitialSeed(context)), data, run, device,
             bfloat16);

@@ -54,12 +54,8 @@ public sealed class SketchRnnTrainer : GenerativeEstimator<SketchRnnTransformer>
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new SketchData(drawings, options, device);
-        long perEpoch = data.BatchesPerEpoch(options.BatchSize!.Value);
-        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
-        TrainingRun run = TrainingRun.Of(
-            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", SketchRnnTransformer.SavedFamily.Name), (nameof(options.Steps), steps)) with { Steps = steps };
+        TrainingRun run = TrainingRun.OfSteps(
+            data, options, context, options.Steps, ("family", SketchRnnTransformer.SavedFamily.Name));
         HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device);
         return new(new SketchRnnModel(network, weights, context.Device, context.FallbackToCpu));
     }

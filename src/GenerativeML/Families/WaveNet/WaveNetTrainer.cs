@@ -72,12 +72,8 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
             options.Precision, device, options.ResidualChannels, options.BatchSize!.Value * (long)options.WindowLength);
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new SoundWindows(sounds, network, device);
-        long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);
-        long steps = options.Steps ?? options.Epochs!.Value * perEpoch;
-        TrainingRun run = TrainingRun.Of(
-            options, context, options.BatchSize.Value, (int)((steps + perEpoch - 1) / perEpoch),
-            options.LearningRate!.Value, options.WeightDecay!.Value,
-            ("family", WaveNetTransformer.SavedFamily.Name), (nameof(options.Steps), steps), ("bfloat16", bfloat16)) with { Steps = steps };
+        TrainingRun run = TrainingRun.OfSteps(
+            data, options, context, options.Steps, ("family", WaveNetTransformer.SavedFamily.Name), ("bfloat16", bfloat16));
         HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device, bfloat16);
         double[] shares = new double[conditions.Count];
         foreach (Sound sound in sounds.Where(_ => shares.Length > 0))
