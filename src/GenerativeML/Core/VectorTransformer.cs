@@ -163,12 +163,8 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     public DataViewSchema GeneratedSchema { get; }
 
     /// <inheritdoc/>
-    public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
-    {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
-        return new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where), rows);
-    }
+    public IDataView Generate(long rows, int seed = 0, RowCondition? where = null) =>
+        new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where), rows);
 }
 
 /// <summary>A trained model of vectors with all that is saved of it beside its weights.</summary>
@@ -202,20 +198,11 @@ internal sealed record VectorModelState(
         VectorOptions options = (VectorOptions)ModelJson.Read(saved.Options, family.OptionsType);
         if (options.Columns.Conditions.Count != saved.Input.ConditionWidths.Count)
             throw new FormatException("The saved model's conditions do not fit its columns.");
-        VectorNetwork network;
-        try
+        VectorNetwork network = ModelJson.Checked(() =>
         {
             options.Validate();
-            network = family.Create(options, saved.Input);
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
-        catch (InvalidOperationException open) // a value that is null
-        {
-            throw new FormatException("The saved model's options leave open what training decides.", open);
-        }
+            return family.Create(options, saved.Input);
+        });
         HostWeights read = HostWeights.Load(weights, network.Tensors());
         var model = new TrainedVector(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));

@@ -130,7 +130,7 @@ public sealed class ModelFileTests
         saved = Replace(saved, "options.json", options.Replace(
             "\"components\": 2", "\"components\": null", StringComparison.Ordinal));
         Exception error = Assert.Throws<Exception>(() => Load(saved, out _)).GetBaseException();
-        Assert.AreEqual("The saved model's options leave open what training decides.", error.Message);
+        Assert.StartsWith("The saved model's options leave open what training decides", error.Message);
     }
 
     [TestMethod]

@@ -33,7 +33,8 @@ internal interface IGeneratedBlock
 /// <summary>Rows that exist only while somebody reads them: made block by block, always the same.</summary>
 internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDataView
 {
-    private readonly long _rows = rows >= 0 ? rows : throw new ArgumentOutOfRangeException(nameof(rows));
+    private readonly long _rows = rows >= 0 ? rows : throw new ArgumentOutOfRangeException(
+        nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
 
     public bool CanShuffle => true;
 

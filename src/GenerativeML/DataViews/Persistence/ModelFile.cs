@@ -194,6 +194,32 @@ internal static class ModelJson
         return Read<T>(value);
     }
 
+    /// <summary>Checks saved options.</summary>
+    /// <exception cref="FormatException">The check says that they are wrong, or a value is null that training decides.</exception>
+    public static void Check(Action check) => Checked(() =>
+    {
+        check();
+        return true;
+    });
+
+    /// <summary>Makes something of saved options that are checked on the way.</summary>
+    /// <exception cref="FormatException">They are found to be wrong, or a value is null that training decides.</exception>
+    public static T Checked<T>(Func<T> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch (ArgumentException invalid)
+        {
+            throw new FormatException($"The saved model's options are wrong: {invalid.Message}", invalid);
+        }
+        catch (InvalidOperationException open)
+        {
+            throw new FormatException($"The saved model's options leave open what training decides, or do not fit: {open.Message}", open);
+        }
+    }
+
     /// <summary>Reads a JSON value.</summary>
     public static T Read<T>(JsonElement value) => (T)Read(value, typeof(T));
 

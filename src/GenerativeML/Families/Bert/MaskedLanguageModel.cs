@@ -261,23 +261,19 @@ public sealed class MaskedLanguageModelTransformer : GenerativeTransformer, IAno
     private static MaskedLanguageModelTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedMaskedLanguageModel saved = ModelJson.Read<SavedMaskedLanguageModel>(json);
-        try
+        return ModelJson.Checked(() =>
         {
             (MaskedVocabulary vocabulary, MaskedLanguageModelOptions options) = saved.Vocabulary.Restore(saved.Options);
             var network = new BertNetwork(options);
             var model = new TrainedMaskedLanguageModel(
                 network, HostWeights.Load(weights, network.Tensors), vocabulary, HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment));
-            return new(new MaskedTextModel(model)
+            return new MaskedLanguageModelTransformer(new MaskedTextModel(model)
             {
                 Threshold = saved.Threshold ?? float.PositiveInfinity,
                 Calibration = CalibrationScores.Load(saved.Calibration, options.PValueColumnName),
             });
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
     }
 }
 

@@ -276,7 +276,7 @@ public sealed class TextClassifierTransformer : GenerativeTransformer
     private static TextClassifierTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedTextClassifier saved = ModelJson.Read<SavedTextClassifier>(json);
-        try
+        return ModelJson.Checked(() =>
         {
             (MaskedVocabulary vocabulary, MaskedLanguageModelOptions options) = saved.Vocabulary.Restore(saved.Encoder);
             saved.Options.Validate();
@@ -290,14 +290,10 @@ public sealed class TextClassifierTransformer : GenerativeTransformer
             }
             var network = new TextClassifierNetwork(
                 TextClassifierNetwork.EncoderOf(options, saved.Options), saved.Options, (int)classes);
-            return new(new TextClassifierModel(
+            return new TextClassifierTransformer(new TextClassifierModel(
                 network, HostWeights.Load(weights, network.Tensors), vocabulary, saved.Label,
                 HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment)));
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
     }
 }
 

@@ -60,11 +60,13 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>Pieces are as long as a window: option <see cref="CoconetOptions.Window"/>. There are no conditions.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a Coconet has no conditions; Infill takes known notes.", nameof(where));
-        return new GeneratedDataView(new GeneratedPieces(Model, GeneratedSchema, seed, Temperature), rows);
+        double temperature = Temperature;
+        return new GeneratedDataView(
+            new GeneratedItems<string>(
+                GeneratedSchema, Model.BatchSize, seed, random => Model.Make(random, temperature), (_, piece) => ItemGetters.Text(piece)),
+            rows);
     }
 
     /// <summary>Fills in what is unknown of a piece; all else stays.</summary>
@@ -75,7 +77,7 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
     {
         ArgumentNullException.ThrowIfNull(music);
         Model.Network.Range.Check(music);
-        return Model.Infill([music], [Random(seed, 0)], Temperature)[0];
+        return Model.Infill([music], [RowRandom.Of(seed, 0)], Temperature)[0];
     }
 
     /// <summary>What the score column tells of a piece; NaN where it has no known note.</summary>
@@ -95,20 +97,10 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override void WriteWeights(Stream stream) => Model.Weights.Save(stream);
 
-    /// <summary>What row number so many, of all that are drawn by a seed, takes its random numbers from.</summary>
-    internal static SplitMix64 Random(int seed, long row) => new(SplitMix64.Derive(seed, RandomPurpose.Generation, row));
-
     private static CoconetTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedCoconet saved = ModelJson.Read<SavedCoconet>(json);
-        try
-        {
-            saved.Options.Validate();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
         if (saved.Range is not { Voices: > 0 and <= 1024, Lowest: >= 0, Highest: <= 127 } || saved.Range.Lowest > saved.Range.Highest)
             throw new FormatException("The saved model's voices or pitches are out of their ranges.");
         var network = new CoconetNetwork(saved.Options, saved.Range);
@@ -185,6 +177,14 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
         }
     }
 
+    /// <summary>Pieces as text, as long as a window, of which all was unknown.</summary>
+    public string[] Make(SplitMix64[] random, double temperature)
+    {
+        int[] unknown = [.. Enumerable.Repeat(VoiceGrid.Unknown, Range.Voices)];
+        var empty = new VoiceGrid(Enumerable.Repeat(unknown, Options.Window));
+        return [.. Infill([.. random.Select(_ => empty)], random, temperature).Select(piece => piece.ToString())];
+    }
+
     /// <summary>The mean of −log p over the notes of random parts that are hidden.</summary>
     public double Score(VoiceGrid piece)
     {
@@ -244,7 +244,7 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
         if (infilled < 0)
             return;
         // The same random numbers for every row, so that what one becomes follows from it alone.
-        VoiceGrid[] filled = Infill(pieces, [.. pieces.Select(_ => CoconetTransformer.Random(0, 0))], Temperature);
+        VoiceGrid[] filled = Infill(pieces, [.. pieces.Select(_ => RowRandom.Of(0, 0))], Temperature);
         for (int row = 0; row < rows; row++)
             outputs.Texts(infilled)[row] = filled[row].ToString();
     }
@@ -314,34 +314,4 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
     }
 
     private readonly record struct SeenWindow(VoiceGrid Piece, float[] Logits, int Start, int First, int End);
-}
-
-/// <summary>Pieces of which all was unknown.</summary>
-internal sealed class GeneratedPieces(CoconetModel model, DataViewSchema schema, int seed, double temperature) : IGeneratedRows
-{
-    public DataViewSchema Schema => schema;
-
-    public int BlockRows => 16;
-
-    public IGeneratedBlock Open() => new Block(model, seed, temperature, BlockRows);
-
-    private sealed class Block(CoconetModel model, int seed, double temperature, int blockRows) : IGeneratedBlock
-    {
-        private string[] _pieces = [];
-
-        public int Compute(long number, int row, int wanted)
-        {
-            int[] unknown = [.. Enumerable.Repeat(VoiceGrid.Unknown, model.Network.Range.Voices)];
-            var empty = new VoiceGrid(Enumerable.Repeat(unknown, model.Network.Options.Window));
-            SplitMix64[] random = [.. Enumerable.Range(0, wanted).Select(i => CoconetTransformer.Random(seed, number * blockRows + i))];
-            _pieces = [.. model.Infill([.. random.Select(_ => empty)], random, temperature).Select(piece => piece.ToString())];
-            return wanted;
-        }
-
-        public Delegate Getter(int column, IBatchPosition at) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-        {
-            int row = at.Row; // makes the pieces
-            value = _pieces[row].AsMemory();
-        });
-    }
 }

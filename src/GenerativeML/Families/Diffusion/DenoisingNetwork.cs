@@ -387,8 +387,6 @@ public class DiffusionTransformer : VectorGenerator
     /// <exception cref="ArgumentException">The features are not as many as the model's, some are infinite, or no row can meet the condition.</exception>
     public IDataView Inpaint(ReadOnlySpan<float> features, long rows = 1, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         RowField field = State.Fields[0];
         if (features.Length != field.Width)
             throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", nameof(features));

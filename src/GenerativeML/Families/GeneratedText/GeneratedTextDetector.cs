@@ -321,14 +321,7 @@ public sealed class GeneratedTextDetector : GenerativeTransformer, IAnomalyDetec
     private static GeneratedTextDetector Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedGeneratedText saved = ModelJson.Read<SavedGeneratedText>(json);
-        try
-        {
-            saved.Options.Validate();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
         if (saved.LanguageModel.Family != GptTransformer.SavedFamily.Name
             && saved.LanguageModel.Family != RecurrentLanguageModelTransformer.SavedFamily.Name)
         {

@@ -72,8 +72,6 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     /// </remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a hidden Markov model has no conditions.", nameof(where));
         return new GeneratedDataView(new GeneratedSteps(_rows, GeneratedSchema, seed), rows);
@@ -104,14 +102,7 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     private static HiddenMarkovTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         Saved saved = ModelJson.Read<Saved>(json);
-        try
-        {
-            saved.Options.Validate();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
         (HiddenMarkovOptions options, HiddenMarkovInput input) = (saved.Options, saved.Input);
         input.Check(options);
         TensorSpec[] specs = Tensors(options, input);

@@ -130,7 +130,7 @@ public sealed class SequenceToSequenceTransformer : GenerativeTransformer
     private static SequenceToSequenceTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedSequenceToSequence saved = ModelJson.Read<SavedSequenceToSequence>(json);
-        try
+        return ModelJson.Checked(() =>
         {
             GptTokenizer source = saved.SourceTokenizer.Restore();
             SequenceToSequenceOptions options = saved.Options with
@@ -142,14 +142,10 @@ public sealed class SequenceToSequenceTransformer : GenerativeTransformer
             if (options.TargetTokenizer is null || options.MaxSourceTokens is null || options.MaxTargetTokens is null)
                 throw new FormatException("The saved model's options have no tokenizer of targets, or no windows.");
             var network = new SequenceToSequenceNetwork(options);
-            return new(new SequenceToSequenceModel(new TrainedSequenceToSequence(
+            return new SequenceToSequenceTransformer(new SequenceToSequenceModel(new TrainedSequenceToSequence(
                 network, HostWeights.Load(weights, network.Tensors), HostDefaults.LoadingDevice(environment),
                 MLNetInternals.FallbackToCpuOf(environment))));
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
     }
 }
 

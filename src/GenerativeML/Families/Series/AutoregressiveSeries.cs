@@ -370,8 +370,6 @@ public sealed class AutoregressiveSeriesTransformer : SeriesTransformer, IDataGe
     /// </remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a model of series has no conditions.", nameof(where));
         return new GeneratedDataView(new GeneratedSeries(State, GeneratedSchema, seed), rows);

@@ -16,6 +16,8 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("sketch rnn", Load);
 
+    private const int DrawnTogether = 64;
+
     internal SketchRnnTransformer(SketchRnnModel model)
         : base(model)
     {
@@ -56,11 +58,13 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>Latent vectors are drawn from the standard normal distribution. There are no conditions.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a Sketch-RNN has no conditions.", nameof(where));
-        return new GeneratedDataView(new GeneratedDrawings(Model, GeneratedSchema, seed, Temperature), rows);
+        double temperature = Temperature;
+        return new GeneratedDataView(
+            new GeneratedItems<string>(
+                GeneratedSchema, DrawnTogether, seed, random => Model.Make(random, temperature), (_, drawing) => ItemGetters.Text(drawing)),
+            rows);
     }
 
     /// <summary>The mean of a drawing's latent distribution, a vector of <see cref="LatentDimension"/>.</summary>
@@ -79,7 +83,7 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
     public StrokeDrawing Decode(ReadOnlySpan<float> latent, int seed = 0)
     {
         RequireLatent(latent);
-        return Model.Draw(latent.ToArray(), [Random(seed, 0)], Temperature, StrokeDrawing.Empty)[0];
+        return Model.Draw(latent.ToArray(), [RowRandom.Of(seed, 0)], Temperature, StrokeDrawing.Empty)[0];
     }
 
     /// <summary>Draws a drawing anew: what the mean of its latent distribution stands for.</summary>
@@ -113,7 +117,7 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
             for (int j = 0; j < a.Length; j++)
                 z[i * a.Length + j] = (float)(first * a[j] + second * b[j]);
         }
-        return Model.Draw(z, [.. Enumerable.Range(0, count).Select(_ => Random(seed, 0))], Temperature, StrokeDrawing.Empty);
+        return Model.Draw(z, [.. Enumerable.Range(0, count).Select(_ => RowRandom.Of(seed, 0))], Temperature, StrokeDrawing.Empty);
     }
 
     /// <summary>Goes on with a drawing that was begun.</summary>
@@ -135,7 +139,7 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
         if (beginning.PointCount >= Model.Options.MaxPoints)
             throw new ArgumentException(
                 $"The beginning has {beginning.PointCount} points, and the model draws {Model.Options.MaxPoints} at most.", nameof(beginning));
-        SplitMix64 random = Random(seed, 0);
+        SplitMix64 random = RowRandom.Of(seed, 0);
         float[] drawn = new float[LatentDimension];
         NormalNumbers.Fill(ref random, drawn);
         if (latent is not null)
@@ -150,20 +154,10 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override void WriteWeights(Stream stream) => Model.Weights.Save(stream);
 
-    /// <summary>What row number so many, of all that are drawn by a seed, takes its random numbers from.</summary>
-    internal static SplitMix64 Random(int seed, long row) => new(SplitMix64.Derive(seed, RandomPurpose.Generation, row));
-
     private static SketchRnnTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedSketchRnn saved = ModelJson.Read<SavedSketchRnn>(json);
-        try
-        {
-            saved.Options.Validate();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
         if (saved.Options.MaxPoints is null || !(saved.Scale > 0) || !float.IsFinite(saved.Scale))
             throw new FormatException("The saved model's options have no number of points, or no unit.");
         var network = new SketchRnnNetwork(saved.Options with { Scale = saved.Scale });
@@ -288,6 +282,15 @@ internal sealed class SketchRnnModel(SketchRnnNetwork network, HostWeights weigh
                 hidden.AsSpan(i * width, width).CopyTo(inOrder.AsSpan(order[i] * width));
             return inOrder;
         }
+    }
+
+    /// <summary>Draws what latent vectors stand for that are drawn from the standard normal distribution, as text.</summary>
+    public string[] Make(SplitMix64[] random, double temperature)
+    {
+        float[] z = new float[random.Length * Options.LatentDimension];
+        for (int i = 0; i < random.Length; i++)
+            NormalNumbers.Fill(ref random[i], z.AsSpan(i * Options.LatentDimension, Options.LatentDimension));
+        return [.. Draw(z, random, temperature, StrokeDrawing.Empty).Select(drawing => drawing.ToString())];
     }
 
     /// <summary>
@@ -424,7 +427,7 @@ internal sealed class SketchRnnModel(SketchRnnNetwork network, HostWeights weigh
         (float[] mu, float[] logVar) = Encode(those);
         float[] scores = score < 0 ? [] : Score(those, mu, logVar);
         // The same random numbers for every row, so that what one becomes follows from it alone.
-        StrokeDrawing[] made = again < 0 ? [] : Draw(mu, [.. those.Select(_ => SketchRnnTransformer.Random(0, 0))], Temperature, StrokeDrawing.Empty);
+        StrokeDrawing[] made = again < 0 ? [] : Draw(mu, [.. those.Select(_ => RowRandom.Of(0, 0))], Temperature, StrokeDrawing.Empty);
         for (int i = 0; i < given.Length; i++)
         {
             if (score >= 0)
@@ -473,45 +476,4 @@ internal sealed class SketchRnnModel(SketchRnnNetwork network, HostWeights weigh
         h.CopyTo(hidden, 0);
         c.CopyTo(memory, 0);
     }
-}
-
-/// <summary>Drawings of latent vectors that are drawn by a seed.</summary>
-internal sealed class GeneratedDrawings(SketchRnnModel model, DataViewSchema schema, int seed, double temperature) : IGeneratedRows
-{
-    public DataViewSchema Schema => schema;
-
-    public int BlockRows => 64;
-
-    public IGeneratedBlock Open() => new Block(this);
-
-    private sealed class Block(GeneratedDrawings source) : IGeneratedBlock
-    {
-        private string[] _drawings = [];
-
-        public int Compute(long number, int row, int wanted)
-        {
-            int latent = source.Model.Options.LatentDimension;
-            var random = new SplitMix64[wanted];
-            float[] z = new float[random.Length * latent];
-            for (int i = 0; i < random.Length; i++)
-            {
-                random[i] = SketchRnnTransformer.Random(source.Seed, number * source.BlockRows + i);
-                NormalNumbers.Fill(ref random[i], z.AsSpan(i * latent, latent));
-            }
-            _drawings = [.. source.Model.Draw(z, random, source.Temperature, StrokeDrawing.Empty).Select(d => d.ToString())];
-            return _drawings.Length;
-        }
-
-        public Delegate Getter(int column, IBatchPosition at) => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-        {
-            int row = at.Row; // makes the drawings
-            value = _drawings[row].AsMemory();
-        });
-    }
-
-    private SketchRnnModel Model => model;
-
-    private int Seed => seed;
-
-    private double Temperature => temperature;
 }

@@ -75,8 +75,6 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>A condition may set the column that says what a sound is of; otherwise it is as often what it was in training.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         int? condition = null;
         if (where?.Columns.Length > 0)
         {
@@ -87,7 +85,14 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
                     $"The condition {where} cannot be met: " + (Conditions.Count == 0 ? "a WaveNet without a condition column has none."
                         : $"column '{Model.Network.Options.ConditionColumnName}' can be one of {string.Join(", ", Conditions.Take(20))}."), nameof(where));
         }
-        return new GeneratedDataView(new GeneratedSounds(Model, GeneratedSchema, seed, condition, Temperature), rows);
+        double temperature = Temperature;
+        // As many at once as take 40 MB, and no more than are worth computing together.
+        int together = Math.Clamp(10_000_000 / Model.Network.Options.GeneratedSamples, 1, Model.BatchSize), sound = GeneratedSchema.Count - 1;
+        return new GeneratedDataView(
+            new GeneratedItems<(string? Condition, float[] Samples)>(
+                GeneratedSchema, together, seed, random => Model.Make(random, condition, temperature),
+                (column, made) => column == sound ? ItemGetters.Vector(() => made().Samples) : ItemGetters.Text(() => made().Condition!)),
+            rows);
     }
 
     /// <summary>Makes a sound.</summary>
@@ -101,7 +106,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         int samples, string? condition, int seed = 0, SoundClip? beginning = null, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
-        var random = new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Generation, 0));
+        SplitMix64 random = RowRandom.Of(seed, 0);
         int drawn = Model.Draw(ref random), number = condition is null ? drawn : Model.NumberOf(condition);
         ushort[] begun = beginning is null ? [] : WaveNetTrainer.Encode(beginning, Model.Network.Options);
         if (samples > int.MaxValue - begun.Length)
@@ -130,14 +135,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     private static WaveNetTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedWaveNet saved = ModelJson.Read<SavedWaveNet>(json);
-        try
-        {
-            saved.Options.Validate();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
         bool sound = saved.Conditions.Count <= WaveNetTrainer.MaxConditions && saved.Conditions.All(text => text is not null)
             && saved.Conditions.Count == saved.Shares.Count && saved.Conditions.Distinct().Count() == saved.Conditions.Count
             && saved.Conditions.Count > 0 == saved.Options.ConditionColumnName is not null && saved.Shares.All(s => s > 0 && s <= 1);
@@ -241,6 +239,19 @@ internal sealed class WaveNetModel(
         int Start(int window) => Math.Max(0, window * scored - context);
     }
 
+    /// <summary>Makes sounds of a condition, or of those that training had, as often as they were there.</summary>
+    public (string? Condition, float[] Samples)[] Make(SplitMix64[] random, int? condition, double temperature)
+    {
+        int[] of = new int[random.Length];
+        for (int i = 0; i < of.Length; i++)
+        {
+            int drawn = Draw(ref random[i]);
+            of[i] = condition ?? drawn;
+        }
+        float[][] sounds = Generate(of, random, [], network.Options.GeneratedSamples, temperature);
+        return [.. sounds.Select((sound, i) => (conditions.ElementAtOrDefault(of[i]), sound))];
+    }
+
     /// <summary>
     /// Makes sounds side by side, each of a condition and by random numbers of its own, behind a beginning: the samples of
     /// both.
@@ -338,48 +349,5 @@ internal sealed class WaveNetModel(
             }
             _step++;
         }
-    }
-}
-
-/// <summary>Sounds that are made by a seed.</summary>
-internal sealed class GeneratedSounds(
-    WaveNetModel model, DataViewSchema schema, int seed, int? condition, double temperature) : IGeneratedRows
-{
-    public DataViewSchema Schema => schema;
-
-    // As many as take 40 MB, and no more than are worth computing together.
-    public int BlockRows => Math.Clamp(10_000_000 / model.Network.Options.GeneratedSamples, 1, 16);
-
-    public IGeneratedBlock Open() => new Block(model, seed, condition, temperature, BlockRows, schema.Count);
-
-    private sealed class Block(WaveNetModel model, int seed, int? condition, double temperature, int blockRows, int columns) : IGeneratedBlock
-    {
-        private int[] _conditions = [];
-        private float[][] _sounds = [];
-
-        public int Compute(long number, int row, int wanted)
-        {
-            SplitMix64[] random = [.. Enumerable.Range(0, wanted).Select(i => new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Generation, number * blockRows + i)))];
-            _conditions = new int[wanted];
-            for (int i = 0; i < wanted; i++)
-            {
-                int drawn = model.Draw(ref random[i]);
-                _conditions[i] = condition ?? drawn;
-            }
-            _sounds = model.Generate(_conditions, random, [], model.Network.Options.GeneratedSamples, temperature);
-            return wanted;
-        }
-
-        public Delegate Getter(int column, IBatchPosition at) => column == columns - 1
-            ? (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
-            {
-                int row = at.Row; // makes the sounds
-                VBuffer<float>.Copy(_sounds[row], 0, ref value, _sounds[row].Length);
-            })
-            : (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-            {
-                int row = at.Row;
-                value = model.Conditions[_conditions[row]].AsMemory();
-            });
     }
 }

@@ -172,15 +172,11 @@ public sealed class AnomalyLikelihoodTransformer : GenerativeTransformer, IAnoma
     {
         Saved saved = ModelJson.Read<Saved>(json);
         HostWeights.Load(weights, []);
-        try
+        ModelJson.Check(() =>
         {
             saved.Options.Validate();
             OptionChecks.Within(saved.ValueWidth, saved.Options.ValueColumnName is null ? 0 : 1, VectorInput.MaxWidth);
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
         return new AnomalyLikelihoodTransformer(new LikelihoodRows(saved.Options, saved.ValueWidth)
         {
             Threshold = saved.Threshold ?? float.PositiveInfinity,

@@ -283,23 +283,13 @@ internal sealed record SeriesModelState(SeriesFamily Family, SeriesOptions Optio
     {
         Saved saved = ModelJson.Read<Saved>(element);
         var options = (SeriesOptions)ModelJson.Read(saved.Options, family.OptionsType);
-        SeriesNetwork network;
-        IReadOnlyList<TensorSpec> tensors;
-        try
+        (SeriesNetwork network, IReadOnlyList<TensorSpec> tensors) = ModelJson.Checked(() =>
         {
             options.Validate();
             saved.Input.Check(options);
-            network = family.Create(options, saved.Input);
-            tensors = network.Tensors();
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
-        catch (InvalidOperationException open) // a value that is null
-        {
-            throw new FormatException("The saved model's options leave open what training decides.", open);
-        }
+            SeriesNetwork made = family.Create(options, saved.Input);
+            return (made, made.Tensors());
+        });
         HostWeights read = HostWeights.Load(weights, tensors);
         var model = new TrainedSeries(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));

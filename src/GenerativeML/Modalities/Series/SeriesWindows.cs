@@ -131,16 +131,12 @@ public sealed class SeriesWindowsTransformer : GenerativeTransformer
     {
         Saved saved = ModelJson.Read<Saved>(json);
         HostWeights.Load(weights, []);
-        try
+        ModelJson.Check(() =>
         {
             saved.Options.Validate();
             OptionChecks.Within(saved.StepWidth, 1, VectorInput.MaxWidth);
             saved.Options.CheckWidth(saved.StepWidth);
-        }
-        catch (Exception invalid) when (invalid is ArgumentException or InvalidOperationException)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
         return new SeriesWindowsTransformer(new WindowColumns(saved.Options, saved.StepWidth));
     });
 

@@ -200,7 +200,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
         where TOptions : LanguageModelOptions
     {
         SavedLanguageModel<TOptions> saved = ModelJson.Read<SavedLanguageModel<TOptions>>(json);
-        try
+        return ModelJson.Checked(() =>
         {
             GptTokenizer tokenizer = saved.Tokenizer.Restore();
             TokenCodec codec = TokenCodec.For(tokenizer, saved.Options.VocabularySize, saved.Options.EndOfTextId);
@@ -219,11 +219,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
                 Threshold = saved.Threshold ?? float.PositiveInfinity,
                 Calibration = CalibrationScores.Load(saved.Calibration, options.PValueColumnName),
             };
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        });
     }
 }
 
