@@ -46,10 +46,10 @@ public static class Service
     // A text, piece by piece, until it ends or the caller has gone.
     private static async Task Generate(Request request, IChatClient client, HttpContext http)
     {
-        if (request.MaxTokens is < 1 or > MostTokens || request.Temperature is < 0 or > 10)
+        if (request.Prompt is null || request.MaxTokens is < 1 or > MostTokens || request.Temperature is < 0 or > 10)
         {
             http.Response.StatusCode = StatusCodes.Status400BadRequest;
-            await http.Response.WriteAsync($"maxTokens is from 1 to {MostTokens}, temperature from 0 to 10.");
+            await http.Response.WriteAsync($"prompt is a text, maxTokens from 1 to {MostTokens}, temperature from 0 to 10.");
             return;
         }
         http.Response.ContentType = "text/plain; charset=utf-8";
