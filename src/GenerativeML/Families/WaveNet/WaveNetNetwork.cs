@@ -10,6 +10,7 @@ namespace GenerativeML;
 internal sealed class WaveNetNetwork : Network
 {
     private const int Kernel = 2;
+    private const float Scatter = 0.03f; // of first embeddings, in shares of what the loudest differ by from silence
 
     /// <param name="options">Options that are decided.</param>
     /// <param name="conditions">How many classes of sounds there are; zero without.</param>
@@ -58,6 +59,21 @@ internal sealed class WaveNetNetwork : Network
         }
         layers.Linear("hidden", skip, skip);
         layers.Linear("logits", skip, Options.QuantizationLevels);
+    }
+
+    /// <summary>
+    /// First weights: embeddings begin on a line, the levels in their order, and so near each other that what is learned of
+    /// one level holds for its neighbours, too.
+    /// </summary>
+    public void Initialize(HostWeights weights)
+    {
+        (float[] embeddings, int levels, int channels) = (weights["samples.weight"], Options.QuantizationLevels, Options.ResidualChannels);
+        float[] along = embeddings[..channels];
+        for (int i = 0; i < embeddings.Length; i++)
+        {
+            float level = 2f * (i / channels) / (levels - 1) - 1;
+            embeddings[i] = level * along[i % channels] + Scatter * embeddings[i];
+        }
     }
 
     /// <summary>
@@ -123,6 +139,7 @@ internal sealed class WaveNetNetwork : Network
         if (condition is { } known)
             gates += w.Linear($"layers.{i}.condition", known);
         T open = gates.Slice(axis, 0, channels).Apply(Function.Tanh) * gates.Slice(axis, channels, channels).Apply(Function.Sigmoid);
+        open = w.Dropout(open, Options.Dropout);
         return (i < Dilations.Count - 1 ? w.Linear($"layers.{i}.residual", open) : null, w.Linear($"layers.{i}.skip", open));
     }
 

@@ -74,6 +74,11 @@ public sealed record WaveNetOptions : TrainingOptions
     /// <summary>Channels that layers hand on past all others. From 1 to 4096. Default 96.</summary>
     public int SkipChannels { get; init; } = 96;
 
+    /// <summary>
+    /// The share of the gates' results that are left out in training, at random. In [0, 1). Default 0.1.
+    /// </summary>
+    public double Dropout { get; init; } = 0.1;
+
     /// <summary>Samples of a training window. From 2 to 10,000,000. Default 2048.</summary>
     public int WindowLength { get; init; } = 2048;
 
@@ -126,6 +131,7 @@ public sealed record WaveNetOptions : TrainingOptions
                 $"Options Layers and Cycles, {Layers} and {Cycles}, look back {ReceptiveField} samples, and {MaxReceptiveField} is the most."));
         OptionChecks.Within(ResidualChannels, 1, 4096);
         OptionChecks.Within(SkipChannels, 1, 4096);
+        OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Within(WindowLength, 2, 10_000_000);
         OptionChecks.AboveZero<double>(Temperature, 10);
         OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));

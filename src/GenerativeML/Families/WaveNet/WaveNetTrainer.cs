@@ -74,7 +74,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         using var data = new SoundWindows(sounds, network, device);
         TrainingRun run = TrainingRun.OfSteps(
             data, options, context, options.Steps, ("family", WaveNetTransformer.SavedFamily.Name), ("bfloat16", bfloat16));
-        HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device, bfloat16);
+        HostWeights weights = NetworkFit.Run(network, network.Tensors, network.Initialize, data, run, device, bfloat16);
         double[] shares = new double[conditions.Count];
         foreach (Sound sound in sounds.Where(_ => shares.Length > 0))
             shares[sound.Condition] += 1.0 / sounds.Count;
