@@ -31,9 +31,10 @@ internal static class ImageBenchmark
         {
             Description = "The GAN's game.", DefaultValueFactory = _ => GanObjective.NonSaturating,
         };
-        Option<ImageGanArchitecture?> architecture = new("--architecture")
+        Option<ImageGanArchitecture[]> architectures = new("--architecture")
         {
-            Description = "What the GAN's networks are made of. Default: Dcgan.",
+            Description = "What the GAN's networks are made of: Dcgan, Residual, Progressive or StyleGan. Given several times, each is trained.",
+            DefaultValueFactory = _ => [ImageGanArchitecture.Dcgan],
         };
         Option<int> steps = new("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 2000 };
         Option<int> seeds = new("--seeds") { Description = "Runs.", DefaultValueFactory = _ => 1 };
@@ -62,7 +63,7 @@ internal static class ImageBenchmark
         family.AcceptOnlyFromAmong("vae", "gan", "diffusion");
         Command command = new("images", "Images made by a family, against real ones: distances, recall, labels, copies.")
         {
-            data, family, objective, architecture, steps, seeds, count, unconditional, peer, options, samplings, kept, sheet, json,
+            data, family, objective, architectures, steps, seeds, count, unconditional, peer, options, samplings, kept, sheet, json,
         };
         command.SetAction(parsed =>
         {
@@ -76,8 +77,13 @@ internal static class ImageBenchmark
             using ImageJudge judge = ImageJudge.Train(images.Train, "Features", quality);
             Console.WriteLine($"judge {judge.Fingerprint}, trained in {clock.Elapsed.TotalSeconds:F0} s");
             var results = new List<ImageResult>();
-            for (int seed = 0; seed < parsed.GetValue(seeds); seed++)
+            ImageGanArchitecture[] made = parsed.GetValue(family) == "gan" ? parsed.GetValue(architectures)! : [default];
+            foreach ((int seed, ImageGanArchitecture architecture) in
+                from s in Enumerable.Range(0, parsed.GetValue(seeds)) from a in made select (s, a))
             {
+                string kind = made.Length > 1 || architecture != default ? $" {architecture}" : "";
+                string? picture = parsed.GetValue(sheet) is not { } file ? null
+                    : made.Length == 1 ? file.FullName : $"{file.FullName}.{architecture}.png";
                 bool conditional = images.HasLabels && !parsed.GetValue(unconditional);
                 var ml = new MLContext(seed);
                 clock.Restart();
@@ -85,10 +91,10 @@ internal static class ImageBenchmark
                 ITransformer trained = parsed.GetValue(kept) is { Exists: true } there
                     ? ml.Model.Load(there.FullName, out _)
                     : Train(
-                        ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), parsed.GetValue(architecture),
+                        ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), architecture,
                         parsed.GetValue(steps), conditional, parsed.GetValue(options)!);
-                if (parsed.GetValue(kept) is { Exists: false } file)
-                    ml.Model.Save(trained, images.Train.Schema, file.FullName);
+                if (parsed.GetValue(kept) is { Exists: false } target)
+                    ml.Model.Save(trained, images.Train.Schema, target.FullName);
                 var model = (IDataGenerator)trained;
                 double seconds = clock.Elapsed.TotalSeconds;
                 Console.WriteLine($"trained in {(Environment.CpuUsage.TotalTime - before).TotalSeconds:F0} s of CPU time");
@@ -100,12 +106,13 @@ internal static class ImageBenchmark
                         diffusion.Sampling = JsonSerializer.Deserialize<DiffusionSampling>(sampling, Named)!;
                     if (model is GanTransformer gan)
                         gan.Sampling = JsonSerializer.Deserialize<GanSampling>(sampling, Named)!;
-                    IDataView made = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
-                    Add($"{parsed.GetValue(family)} {sampling}".TrimEnd(), made, seconds);
-                    if (parsed.GetValue(sheet) is { } picture)
-                        made.SaveGrid("Features", picture.FullName, rows: 10, columns: 10, images.Shape);
-                    if (parsed.GetValue(sheet) is { } beside && model is GanTransformer { StyleLayers: > 1 } styled)
-                        Mixtures(styled, images, $"{beside.FullName}.styles.png");
+                    IDataView view = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
+                    if (picture is not null)
+                        view.SaveGrid("Features", picture, rows: 10, columns: 10, images.Shape);
+                    if (picture is not null && model is GanTransformer { StyleLayers: > 1 } styled)
+                        Mixtures(styled, images, $"{picture}.styles.png");
+                    string how = model is GanTransformer && sampling == "{}" ? "" : sampling;
+                    Add($"{parsed.GetValue(family)}{kind} {how}".TrimEnd(), view, seconds);
                 }
                 if (!parsed.GetValue(peer))
                     continue;
@@ -156,7 +163,7 @@ internal static class ImageBenchmark
     }
 
     private static ITransformer Train(
-        MLContext ml, ImageSet images, string family, GanObjective objective, ImageGanArchitecture? architecture, int steps,
+        MLContext ml, ImageSet images, string family, GanObjective objective, ImageGanArchitecture architecture, int steps,
         bool conditional, string options)
     {
         const int Batch = 64;
@@ -175,7 +182,7 @@ internal static class ImageBenchmark
             return ml.Generative.ImageGan(given with
             {
                 ImageShape = images.Shape, ConditionColumnNames = conditions, Objective = objective, BatchSize = given.BatchSize ?? Batch,
-                Architecture = architecture ?? given.Architecture, Epochs = given.Epochs ?? Epochs(given.ValidationFraction),
+                Architecture = architecture, Epochs = given.Epochs ?? Epochs(given.ValidationFraction),
             }).Fit(images.Train);
         }
         ImageDiffusionOptions own = JsonSerializer.Deserialize<ImageDiffusionOptions>(options, Named)!;

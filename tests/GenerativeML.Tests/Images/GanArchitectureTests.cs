@@ -156,7 +156,7 @@ public sealed class GanArchitectureTests
         ["residual, hinge", new ImageGanOptions { Architecture = Residual, Objective = GanObjective.Hinge }, 0, 1f],
         ["residual, penalty", new ImageGanOptions { Architecture = Residual, Objective = GanObjective.WassersteinGradientPenalty }, 2, 1f],
         ["progressive", new ImageGanOptions { Architecture = Progressive }, 2, 0.4f],
-        ["progressive, penalty", new ImageGanOptions { Architecture = Progressive, Objective = GanObjective.WassersteinGradientPenalty }, 0, 0.4f],
+        ["progressive, hinge", new ImageGanOptions { Architecture = Progressive, Objective = GanObjective.Hinge }, 0, 0.4f],
         ["style", new ImageGanOptions { Architecture = StyleGan, MappingLayers = 2, StyleDimension = 3, StyleMixing = 0.5 }, 2, 1f],
         ["style, least squares", new ImageGanOptions { Architecture = StyleGan, MappingLayers = 1, StyleDimension = 3, Objective = GanObjective.LeastSquares }, 0, 1f],
     ];
@@ -165,7 +165,8 @@ public sealed class GanArchitectureTests
     [DynamicData(nameof(Networks))]
     public void Both_losses_move_every_parameter_as_finite_differences_say(string name, object options, int conditions, float growth)
     {
-        ImageGanNetwork network = Network((ImageGanOptions)options, conditions, new(1, 3, 4), [2, 2]);
+        // R1 of leaky rectifiers jumps where one of them turns; it has tests of its own.
+        ImageGanNetwork network = Network((ImageGanOptions)options with { R1Weight = 0 }, conditions, new(1, 3, 4), [2, 2]);
         bool penalty = name.EndsWith("penalty", StringComparison.Ordinal);
         string[] absorbed =
         [
@@ -175,9 +176,10 @@ public sealed class GanArchitectureTests
                 ? (string[])["generator.0.1.convolution.bias", "generator.0.shortcut.bias"] : [],
             // What is common to all outputs cancels in differences of means.
             .. penalty ? (string[])["discriminator.judgement.bias"] : [],
-            .. penalty && network is ProgressiveGanNetwork ? (string[])["discriminator.features.bias"] : [],
         ];
-        LossGradients.Check(network, absorbed, weights => Rich(network, weights, growth), step: 5e-4f);
+        // Equalised layers divide by the root of what they see.
+        LossGradients.Check(
+            network, absorbed, weights => Rich(network, weights, growth, network is EqualizedGanNetwork ? 2 : 0.6f), step: 5e-4f);
     }
 
     [TestMethod]
@@ -467,7 +469,7 @@ public sealed class GanArchitectureTests
     private static GanTransformer Trained(ImageGanOptions options) =>
         Estimator(options).Fit(new MLContext(1).Data.LoadFromEnumerable(TestImages.Bars(60)));
 
-    internal static ImageGanNetwork Network(ImageGanOptions options, int conditions, ImageShape shape, int[] channels)
+    private static ImageGanNetwork Network(ImageGanOptions options, int conditions, ImageShape shape, int[] channels)
     {
         var input = new VectorInput
         {
@@ -483,7 +485,7 @@ public sealed class GanArchitectureTests
     }
 
     // Weights that are no beginner's: everything counts.
-    internal static void Rich(ImageGanNetwork network, HostWeights weights, float growth)
+    private static void Rich(ImageGanNetwork network, HostWeights weights, float growth, float scale = 0.6f)
     {
         var random = new SplitMix64(9);
         foreach (TensorSpec spec in weights.Specs)
@@ -492,7 +494,7 @@ public sealed class GanArchitectureTests
             NormalNumbers.Fill(ref random, values);
             bool isBias = spec.Name.EndsWith("bias", StringComparison.Ordinal);
             for (int i = 0; i < values.Length; i++)
-                values[i] = spec.Name.EndsWith("running_var", StringComparison.Ordinal) ? 1 : values[i] * (isBias ? 0.2f : network is EqualizedGanNetwork ? 2 : 0.6f);
+                values[i] = spec.Name.EndsWith("running_var", StringComparison.Ordinal) ? 1 : values[i] * (isBias ? 0.2f : scale);
         }
         network.Initialize(weights, null!);
         foreach (TensorSpec told in weights.Specs.Where(s => s.Name.EndsWith("told.weight", StringComparison.Ordinal)))
