@@ -11,7 +11,9 @@ internal sealed class StyleGanNetwork(ImageGanOptions options, VectorInput input
     : EqualizedGanNetwork(options, input), IStyleSampler
 {
     private const int Kernel = 3;
-    private const float MappingRate = 0.01f; // of learning, in shares of the others': a style moves all at once
+    // Of learning, in shares of the others': a style moves all layers at once. The paper's hundredth is for runs of millions
+    // of images, and leaves the mapping as it began in those of some thousand steps.
+    private const float MappingRate = 0.1f;
     private const double MeanMomentum = 0.005;
     private const string Mean = "style.mean"; // no part of the generator: it is a mean already
 
