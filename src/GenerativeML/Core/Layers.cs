@@ -24,8 +24,11 @@ internal abstract class Layers
     }
 
     /// <summary>A table of vectors: <c>weight</c> (count, width).</summary>
-    public void Embedding(string name, int count, int width) =>
-        Add(name, (weight, random) => weight.normal_(0, 1, random), 1, ("weight", [count, width]));
+    public void Embedding(string name, int count, int width) => Normal(name, count, width);
+
+    /// <summary>A <c>weight</c> of this shape, of standard normal numbers at first.</summary>
+    public void Normal(string name, params long[] shape) =>
+        Add(name, (weight, random) => weight.normal_(0, 1, random), 1, ("weight", shape));
 
     /// <summary>Normalisation over the last axis: <c>weight</c> and <c>bias</c> (width).</summary>
     public void LayerNorm(string name, int width)

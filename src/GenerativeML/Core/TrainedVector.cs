@@ -116,14 +116,14 @@ internal sealed class TrainedVector : IDisposable
     /// </summary>
     public void Generate(
         Memory<float> rows, Memory<float> conditions, int count, ulong seed, float[] where, float[]? features = null,
-        DiffusionSampling? sampling = null, Action<float[]>? show = null)
+        IRowSampling? sampling = null, Action<float[]>? show = null)
     {
         if (Network is IDenoiser denoiser)
         {
             var draws = new SplitMix64(seed);
             float[] drawn = DrawConditions(conditions, count, draws.Next(), where);
             denoiser.Generate(
-                rows[..(count * Width)], drawn, count, features is null ? null : Scaled(features), draws.Next(), sampling ?? new(),
+                rows[..(count * Width)], drawn, count, features is null ? null : Scaled(features), draws.Next(), sampling as DiffusionSampling ?? new(),
                 (key, pass, inputs, outputs) => _inference.Run(key, pass, count, inputs, outputs),
                 show is null ? null : () => show(Undone()));
             Features.Undo(rows.Span[..(count * Width)]);
@@ -145,10 +145,15 @@ internal sealed class TrainedVector : IDisposable
         foreach (ref float number in uniform.AsSpan())
             number = (float)((random.Next() >> 40) * (1.0 / (1 << 24)));
         float[] scaled = DrawConditions(conditions, count, Conditions is null ? 0 : random.Next(), where);
+        var gan = sampling as GanSampling;
+        Truncate(normal, sampler, gan?.NoiseTruncation, ref random);
+        bool styled = gan is { StyleTruncation: < 1 } or { Mix: not null };
+        ReadOnlyMemory<float>[] inputs =
+            styled ? [normal, .. Styles((IStyleSampler)sampler, gan!, normal, count), scaled] : [normal, uniform, scaled];
         _inference.Run(
-            "sample", () => new SamplePass(sampler, ConditionWidth > 0), count,
-            Array.FindAll<ReadOnlyMemory<float>>([normal, uniform, scaled], input => !input.IsEmpty),
-            [rows[..(count * Width)]], sampler.SamplesByTorch);
+            styled ? "styles" : "sample",
+            () => styled ? new StylePass((IStyleSampler)sampler, ConditionWidth > 0) : new SamplePass(sampler, ConditionWidth > 0),
+            count, Array.FindAll(inputs, input => !input.IsEmpty), [rows[..(count * Width)]], sampler.SamplesByTorch);
         Features.Undo(rows.Span[..(count * Width)]);
         if (sampler.WholeNumbers is (string lowest, string highest))
             Round(rows.Span[..(count * Width)], Weights[lowest], Weights[highest]);
@@ -246,6 +251,38 @@ internal sealed class TrainedVector : IDisposable
         {
             float given = features[i % features.Length];
             rows[i] = float.IsNaN(given) ? rows[i] : given;
+        }
+    }
+
+    // Of each row the numbers of others, (count × N), how much each layer has of these, (count × L), and what is left of styles, (count).
+    private static ReadOnlyMemory<float>[] Styles(IStyleSampler sampler, GanSampling sampling, float[] normal, int count)
+    {
+        float[] other = normal, shares = new float[count * sampler.StyleLayers], left = new float[count];
+        Array.Fill(left, (float)sampling.StyleTruncation);
+        if (sampling.Mix is (ulong seed, float[] share))
+        {
+            other = new float[normal.Length];
+            var random = new SplitMix64(seed);
+            NormalNumbers.Fill(ref random, other);
+            Truncate(other, sampler, sampling.NoiseTruncation, ref random);
+            for (int i = 0; i < shares.Length; i++)
+                shares[i] = share[i % share.Length];
+        }
+        return [other, shares, left];
+    }
+
+    // Numbers beyond the limit become others within, of the normal distribution that is cut off there.
+    private static void Truncate(float[] normal, ISampler sampler, double? limit, ref SplitMix64 random)
+    {
+        for (int i = 0; limit is double most && i < normal.Length; i++)
+        {
+            if (i % sampler.NormalWidth >= sampler.LatentWidth || Math.Abs(normal[i]) <= most)
+                continue;
+            double drawn;
+            do
+                drawn = (2 * random.NextDouble() - 1) * most;
+            while (random.NextDouble() > Math.Exp(-drawn * drawn / 2));
+            normal[i] = (float)drawn;
         }
     }
 
@@ -381,5 +418,13 @@ internal sealed class TrainedVector : IDisposable
             T? uniform = sampler.UniformWidth > 0 ? inputs[next++] : null;
             return [sampler.Sample(w, normal, uniform, conditional ? inputs[next] : null)];
         }
+    }
+
+    /// <summary>The same by styles: inputs are numbers, others', shares, what is left of styles, conditions.</summary>
+    private sealed class StylePass(IStyleSampler sampler, bool conditional) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> =>
+            [sampler.Sample(w, inputs[0], inputs[1], inputs[2], inputs[3], conditional ? inputs[4] : null)];
     }
 }

@@ -129,6 +129,9 @@ internal interface ISampler
     /// <summary>Standard normal numbers that a row is made of; where there are none, what is given in their place counts for nothing.</summary>
     int NormalWidth { get; }
 
+    /// <summary>The first of them, which decide what a row is; the others are for its details.</summary>
+    int LatentWidth => NormalWidth;
+
     /// <summary>Uniform numbers in [0, 1) that a row is made of.</summary>
     int UniformWidth => 0;
 
@@ -143,6 +146,26 @@ internal interface ISampler
 
     /// <summary>Normal (B, N) and uniform numbers (B, U), scaled conditions (B, C) → rows (B, D).</summary>
     T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
+        where T : struct, ITensor<T>;
+}
+
+/// <summary>How rows are generated, as far as that is chosen after training.</summary>
+internal interface IRowSampling;
+
+/// <summary>
+/// A network that makes rows of styles, one for each of its layers, and so of two rows one that has the styles of either in
+/// some layers.
+/// </summary>
+internal interface IStyleSampler : ISampler
+{
+    /// <summary>Layers that a style acts on, from the coarsest to the finest, L.</summary>
+    int StyleLayers { get; }
+
+    /// <summary>
+    /// Normal numbers (B, N) of rows and of others, how much of the others' style each layer has, (B, L), and how much is
+    /// left of what styles differ from their mean, (B, 1) → rows (B, D).
+    /// </summary>
+    T Sample<T>(Scope<T> w, T normal, T other, T share, T truncation, T? condition)
         where T : struct, ITensor<T>;
 }
 

@@ -93,7 +93,8 @@ internal static class VectorOnnx
                 $"Models of the family '{state.Family.Name}' generate rows in many steps, which an ONNX graph does not hold: "
                 + $"{nameof(OnnxContent)}.{nameof(OnnxContent.Denoise)} writes the network, of which each step is a call.");
         }
-        if (state.Model.Network is not ISampler sampler)
+        // Made anew, of options that may have changed since training.
+        if (state.Family.Create(state.Options, state.Model.Network.Input) is not ISampler sampler)
             throw new NotSupportedException($"Models of the family '{state.Family.Name}' generate no rows.");
         if (sampler.SamplesByTorch)
             throw new NotSupportedException($"The model makes {state.Model.Network.Input.Width} features one after the other: too many for an ONNX graph.");

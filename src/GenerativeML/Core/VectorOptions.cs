@@ -61,6 +61,9 @@ public abstract record VectorOptions : TrainingOptions
     /// <summary>The share of ordinary rows to be predicted as anomalies; null for a model that predicts none.</summary>
     internal virtual double? AnomalyShare => null;
 
+    /// <summary>How rows are generated, where that is chosen after training; null where there is nothing to choose.</summary>
+    internal virtual IRowSampling? RowSampling => null;
+
     /// <summary>
     /// The same options with everything decided that they left open, also batch size, epochs, learning rate and decay.
     /// </summary>

@@ -58,6 +58,15 @@ internal interface ITensor<T>
     /// <summary>(B, C, H, W), weights (inputs, outputs, height, width).</summary>
     T ConvTranspose2d(T weight, T? bias, int stride = 1, int padding = 0);
 
+    /// <summary>Images of twice the height and width, whose pixels become four each: (B, C, H, W) → (B, C, 2·H, 2·W).</summary>
+    T Doubled();
+
+    /// <summary>
+    /// Images of half the height and width, rounded up, of the means of four pixels, or of those that there are at the end
+    /// of an odd side: (B, C, H, W) → (B, C, ⌈H / 2⌉, ⌈W / 2⌉).
+    /// </summary>
+    T Halved();
+
     /// <summary>Rows of this table: indices of any shape → (shape, row).</summary>
     T Embed(T indices);
 
@@ -205,6 +214,9 @@ internal abstract class Ops<T>
     /// <summary>A number.</summary>
     public abstract T Constant(float value);
 
+    /// <summary>A buffer of one number as it is now, where it decides what is computed at all.</summary>
+    public abstract float Number(string name);
+
     /// <summary>x·Wᵀ + b, possibly in lower precision while training.</summary>
     public virtual T Linear(T x, T weight, T? bias) => x.Linear(weight, bias);
 
@@ -232,6 +244,13 @@ internal abstract class Ops<T>
     /// <summary>While training, elements are left out at random; otherwise nothing happens.</summary>
     public virtual T Dropout(T x, double share) => x;
 
+    /// <summary>
+    /// How much rows of the batch differ, the mean over all features of their standard deviation, (1); a buffer of this name
+    /// follows it. Only while training.
+    /// </summary>
+    public virtual T BatchDeviation(T x, string buffer) =>
+        throw new InvalidOperationException("Statistics of a batch are for training.");
+
     /// <summary>Normalises by the statistics of the batch and follows them. Only while training.</summary>
     public virtual T BatchNorm(T x, string layer, float epsilon) =>
         throw new InvalidOperationException("Statistics of a batch are for training.");
@@ -254,6 +273,8 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public bool Has(string name) => Ops.Has(Path + name);
 
     public T Constant(float value) => Ops.Constant(value);
+
+    public float Number(string name) => Ops.Number(Path + name);
 
     public T Linear(string layer, T x) => Ops.Linear(x, this[layer + ".weight"], Bias(layer));
 

@@ -87,6 +87,15 @@ internal readonly record struct OnnxTensor(OnnxGraph Graph, string Name, long[] 
         "ConvTranspose", weight, bias, stride, padding, weight.Shape[1],
         (size, kernel) => (size - 1) * stride - 2 * padding + kernel);
 
+    public OnnxTensor Doubled() => Graph.Node(
+        "Resize", [.. Shape[..2], 2 * Shape[2], 2 * Shape[3]],
+        [this, null, Graph.Constant<float>("doubled", OnnxType.Float, [4], [1, 1, 2, 2])], ("mode", "nearest"),
+        ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
+
+    public OnnxTensor Halved() => Graph.Node(
+        "AveragePool", [.. Shape[..2], (Shape[2] + 1) / 2, (Shape[3] + 1) / 2], [this], ("kernel_shape", (int[])[2, 2]),
+        ("strides", (int[])[2, 2]), ("ceil_mode", 1));
+
     public OnnxTensor Embed(OnnxTensor indices) =>
         Graph.Node("Gather", [.. indices.Shape, .. Shape[1..]], [this, indices]);
 
@@ -268,6 +277,8 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
 
     public override OnnxTensor Constant(float value) => Constant<float>(
         value.ToString("R", CultureInfo.InvariantCulture), OnnxType.Float, [], [value]);
+
+    public override float Number(string name) => weights[name][0];
 
     public OnnxTensor Constant(long[] values) =>
         Constant(string.Join(',', values), OnnxType.Int64, [values.Length], values);

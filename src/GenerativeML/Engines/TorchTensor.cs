@@ -56,6 +56,11 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
     public TorchTensor ConvTranspose2d(TorchTensor weight, TorchTensor? bias, int stride = 1, int padding = 0) =>
         conv_transpose2d(Value, weight.Value, bias?.Value, [stride, stride], [padding, padding]);
 
+    public TorchTensor Doubled() => interpolate(Value, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
+
+    public TorchTensor Halved() =>
+        avg_pool2d(Value, [2, 2], [2, 2], ceil_mode: true, count_include_pad: false);
+
     public TorchTensor Embed(TorchTensor indices) =>
         Value.index_select(0, indices.Value.reshape(-1)).reshape([.. indices.Value.shape, .. Value.shape[1..]]);
 
@@ -122,6 +127,8 @@ internal readonly record struct TorchTensor(Tensor Value) : ITensor<TorchTensor>
 /// <param name="weights">Parameters and buffers by their names in the state dict.</param>
 internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Ops<TorchTensor>
 {
+    private const double Momentum = 0.1, TinyVariance = 1e-8; // the former of statistics that are followed
+
     /// <summary>What dropout draws from while training; null for inference.</summary>
     public SeededRandom? Random { get; init; }
 
@@ -152,6 +159,8 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     public override TorchTensor Weight(string name) => weights[name];
     public override TorchTensor Constant(float value) => tensor(value, device: weights.Values.FirstOrDefault()?.device);
 
+    public override float Number(string name) => weights[name].item<float>();
+
     public override TorchTensor Linear(TorchTensor x, TorchTensor weight, TorchTensor? bias) =>
         Product(x, weight, bias, biasAxes: 1, (x, weight, bias) => x.Linear(weight, bias));
 
@@ -169,6 +178,15 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         return x.Value.mul(keep).Scaled(1 / (1 - share));
     }
 
+    public override TorchTensor BatchDeviation(TorchTensor x, string buffer)
+    {
+        Tensor value = x.Value, centred = value.Minus(value.mean([0L], keepdim: true));
+        Tensor deviation = centred.Squared().mean([0L]).Plus(TinyVariance).sqrt().mean().view(1);
+        using IDisposable noGradient = no_grad();
+        weights[buffer].Scale(1 - Momentum).Add(deviation.detach(), Momentum);
+        return deviation;
+    }
+
     public override TorchTensor BatchNorm(TorchTensor x, string layer, float epsilon)
     {
         Tensor value = x.Value, mean = weights[layer + ".running_mean"];
@@ -176,7 +194,7 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         Tensor rows = members ? value.transpose(0, 1).reshape(value.size(1), -1) : value;
         Tensor normal = batch_norm(
             rows, mean.view(-1), weights[layer + ".running_var"].view(-1), weights[layer + ".weight"].view(-1),
-            weights[layer + ".bias"].view(-1), training: true, momentum: 0.1, eps: epsilon);
+            weights[layer + ".bias"].view(-1), training: true, momentum: Momentum, eps: epsilon);
         return members ? normal.view(value.size(1), value.size(0), -1).transpose(0, 1) : normal;
     }
 

@@ -78,6 +78,10 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
         return x;
     }
 
+    /// <summary>Levels of these channels: the first as large as the image, each other half as large as the one before.</summary>
+    public static (int Channels, int Height, int Width)[] Levels(ImageShape shape, IReadOnlyList<int> channels) =>
+        [.. Of(shape, channels).Zip(channels, (size, each) => (each, size.Height, size.Width))];
+
     /// <summary>The image, and what each stage makes of it.</summary>
     public static (int Channels, int Height, int Width)[] Of(ImageShape shape, IReadOnlyList<int> channels)
     {

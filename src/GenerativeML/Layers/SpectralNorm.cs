@@ -8,6 +8,9 @@ namespace GenerativeML;
 /// </summary>
 internal static class SpectralNorm
 {
+    /// <summary>How the name of a layer's first singular vector ends.</summary>
+    public const string Left = ".weight_u";
+
     private const int FirstIterations = 30;
     private const float Tiny = 1e-12f;
 
@@ -31,7 +34,7 @@ internal static class SpectralNorm
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         var random = new SeededRandom(torch.CPU, seed);
-        (float[] left, float[] right) = (weights[name + ".weight_u"], weights[name + ".weight_v"]);
+        (float[] left, float[] right) = (weights[name + Left], weights[name + ".weight_v"]);
         torch.Tensor u = random.Normal([left.Length]), v = random.Normal([right.Length]);
         torch.Tensor weight = HostTensors.FromRows(weights[name + ".weight"], left.Length, right.Length, torch.CPU);
         for (int i = 0; i < FirstIterations; i++)
@@ -42,7 +45,7 @@ internal static class SpectralNorm
 
     /// <summary>Brings a layer's singular vectors closer to those of its weight.</summary>
     public static void Iterate(IReadOnlyDictionary<string, torch.Tensor> tensors, string name) =>
-        Iterate(tensors[name + ".weight"], tensors[name + ".weight_u"], tensors[name + ".weight_v"]);
+        Iterate(tensors[name + ".weight"], tensors[name + Left], tensors[name + ".weight_v"]);
 
     /// <summary>(B, inputs) → (B, outputs). Gradients pass through the norm; singular vectors are constants.</summary>
     public static T Linear<T>(Scope<T> w, string name, T x)
@@ -63,14 +66,14 @@ internal static class SpectralNorm
 
     private static void Declare(Layers layers, string name, int inputs, int outputs)
     {
-        layers.Buffer(name + ".weight_u", outputs);
+        layers.Buffer(name + Left, outputs);
         layers.Buffer(name + ".weight_v", inputs);
     }
 
     private static T Largest<T>(Scope<T> w, string name, T matrix)
         where T : struct, ITensor<T>
     {
-        T u = w[name + ".weight_u"].Reshape(1, -1), v = w[name + ".weight_v"].Reshape(-1, 1);
+        T u = w[name + Left].Reshape(1, -1), v = w[name + ".weight_v"].Reshape(-1, 1);
         return u.MatMul(matrix).MatMul(v).Clamp(Tiny, float.MaxValue); // (1, 1)
     }
 

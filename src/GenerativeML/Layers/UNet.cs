@@ -92,7 +92,11 @@ internal sealed class UNet(UNetConfig config)
             for (int block = 0; block < config.Blocks; block++)
                 x = Block(w.Of($"out.{level}.{block}"), T.Concat(1, x, handedOn.Pop()), 2 * channels[level], level);
             if (level > 0)
-                x = Doubled(w.Conv2d($"out.{level}.double", x), channels[level - 1], level);
+            {
+                // Of an odd size there is a line too many.
+                x = w.Conv2d($"out.{level}.double", x).Doubled();
+                x = x.Slice(2, 0, config.Sizes[level - 1].Height).Slice(3, 0, config.Sizes[level - 1].Width);
+            }
         }
         x = w.GroupNorm("normalization", x, Groups(channels[0])).Apply(Function.Silu);
         if (config.Patch == 1)
@@ -171,17 +175,6 @@ internal sealed class UNet(UNetConfig config)
 
     private bool HasAttention(int level) =>
         config.AttentionSides.Contains(Math.Min(config.Sizes[level].Height, config.Sizes[level].Width));
-
-    // Each place becomes four; of an odd size there is a line too many.
-    private T Doubled<T>(T x, int channels, int level)
-        where T : struct, ITensor<T>
-    {
-        (int height, int width) = config.Sizes[level];
-        T wide = x.Reshape(0, channels, height * width, 1);
-        wide = T.Concat(3, wide, wide).Reshape(0, channels, height, 2 * width);
-        T tall = T.Concat(3, wide, wide).Reshape(0, channels, 2 * height, 2 * width);
-        return tall.Slice(2, 0, config.Sizes[level - 1].Height).Slice(3, 0, config.Sizes[level - 1].Width);
-    }
 
     // As many as the papers have, fewer where a group would be of too few channels.
     private static int Groups(int channels)

@@ -110,7 +110,8 @@ public sealed partial class EstimatorConformance
         "condition_rows", "bernoulli", "bernoulli_mean", "binary", "score_noise", "step.0.order", "step.1.order",
         "discriminator.1.weight_u", "discriminator.1.bias", "discriminator.judgement.weight_u",
         "discriminator.judgement.bias", "smoothing", "pairs", "visible_mean", "hidden_states", "first_states", "last_states",
-        "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest", "least", "most", "level.centres",
+        "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest", "least", "most", "level.centres", "growth",
+        "discriminator.0.shortcut.weight_v",
     ];
 
     [TestMethod]

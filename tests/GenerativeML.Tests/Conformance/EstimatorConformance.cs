@@ -72,6 +72,18 @@ public sealed partial class EstimatorConformance
         {
             Channels = [4, 4], NoiseDimension = 4, Augmentation = true, Objective = GanObjective.Hinge,
         })))],
+        [Case("residual image gan", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            Architecture = ImageGanArchitecture.Residual, NoiseDimension = 4, R1Weight = 0.1, R1Interval = 2,
+        })))],
+        [Case("progressive image gan", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            Architecture = ImageGanArchitecture.Progressive, NoiseDimension = 4, GrowthFraction = 0.75,
+        })))],
+        [Case("style image gan", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            Architecture = ImageGanArchitecture.StyleGan, NoiseDimension = 4, StyleDimension = 8, MappingLayers = 2,
+        })))],
         [Case("normalizing flow", (ml, t) => ml.AnomalyDetection.Trainers.NormalizingFlow(t.On(new NormalizingFlowOptions
         {
             Coupling = FlowCoupling.RationalQuadraticSpline, Steps = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",

@@ -69,6 +69,21 @@ internal static class Generators
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = [4], NoiseDimension = 4,
         }))),
+        Vectors("residual image GAN", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Architecture = ImageGanArchitecture.Residual,
+            Channels = [4, 4], NoiseDimension = 4,
+        }))),
+        Vectors("progressive image GAN", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Architecture = ImageGanArchitecture.Progressive,
+            Channels = [4, 4], NoiseDimension = 4,
+        }))),
+        Vectors("style image GAN", (ml, t) => ml.Generative.ImageGan(t.On(new ImageGanOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Architecture = ImageGanArchitecture.StyleGan,
+            Channels = [4, 4], NoiseDimension = 4, StyleDimension = 8,
+        }))),
         Vectors("image diffusion", (ml, t) => ml.Generative.ImageDiffusion(t.On(new ImageDiffusionOptions
         {
             ConditionColumnNames = ["Kind", "Large"], ImageShape = new(1, 1, 3), Channels = 4, Sampling = new() { Steps = 3 },

@@ -143,7 +143,7 @@ public class DiffusionTests
         DiffusionOptions options = s_small with { NoiseSchedule = schedule, Target = target, Epochs = 20 };
         TrainedVector model = Density.Fit(DiffusionTrainer.Family, options, Density.Normal(3000), 3).Model;
         float[] made = new float[3 * 4000];
-        model.Generate(made, Memory<float>.Empty, 4000, seed: 3, [], sampling: new() { Sampler = sampler, Steps = steps });
+        model.Generate(made, Memory<float>.Empty, 4000, seed: 3, [], sampling: new DiffusionSampling { Sampler = sampler, Steps = steps });
         Density.AssertMoments(Density.Normal(20_000, seed: 2), made, 3, 0.15); // of deviations: little training
     }
 

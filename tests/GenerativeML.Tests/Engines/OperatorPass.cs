@@ -10,7 +10,7 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
     [
         "Add", "Subtract", "Multiply", "Divide", "Numbers", "Negate", "Max", "Concat", "IfLess", "MatMul",
         "Linear", "LinearOfThree", "LinearOfMany", "LinearOfManyEach", "Member", "LayerNorm", "GroupNorm", "Conv2d",
-        "Conv2dStride", "ConvTranspose2d", "Embed", "LeakyRelu", "Softmax",
+        "Conv2dStride", "ConvTranspose2d", "Doubled", "Halved", "HalvedOdd", "Embed", "LeakyRelu", "Softmax",
         "Clamp", "Sum", "SumMiddle", "Mean", "Least", "Largest", "LogSumExp", "CumulativeSum", "Reshape",
         "ReshapeAs", "GroupAs", "Unsqueeze",
         "Transpose", "Slice", "SliceEnd", "Input",
@@ -75,6 +75,9 @@ internal sealed class OperatorPass(string name, int width) : IForwardPass
                 "Conv2d" => w.Conv2d("c", pictures, padding: 1),
                 "Conv2dStride" => w.Conv2d("c", pictures, stride: 2, padding: 1),
                 "ConvTranspose2d" => w.ConvTranspose2d("t", pictures, stride: 2, padding: 1),
+                "Doubled" => pictures.Doubled(),
+                "Halved" => pictures.Halved(),
+                "HalvedOdd" => pictures.Slice(3, 0, 1).Halved(),
                 "Embed" => w["table"].Embed(positive.Slice(1, 0, 2).Clamp(0, 6).ToIndices()),
                 "LeakyRelu" => x.LeakyRelu(0.2f),
                 "Softmax" => x.Softmax(),

@@ -119,6 +119,27 @@ internal readonly record struct ReferenceTensor(long[] Shape, double[] Values) :
         });
     }
 
+    public ReferenceTensor Doubled()
+    {
+        ReferenceTensor x = this;
+        return Of([Shape[0], Shape[1], 2 * Shape[2], 2 * Shape[3]], i => x[i[0], i[1], i[2] / 2, i[3] / 2]);
+    }
+
+    public ReferenceTensor Halved()
+    {
+        ReferenceTensor x = this;
+        return Of([Shape[0], Shape[1], (Shape[2] + 1) / 2, (Shape[3] + 1) / 2], i =>
+        {
+            double[] there =
+            [
+                .. from v in new[] { 2 * i[2], 2 * i[2] + 1 } where v < x.Shape[2]
+                   from u in new[] { 2 * i[3], 2 * i[3] + 1 } where u < x.Shape[3]
+                   select x[i[0], i[1], v, u],
+            ];
+            return there.Average();
+        });
+    }
+
     public ReferenceTensor ConvTranspose2d(
         ReferenceTensor weight, ReferenceTensor? bias, int stride = 1, int padding = 0)
     {
@@ -305,6 +326,8 @@ internal sealed class ReferenceOps(HostWeights weights) : Ops<ReferenceTensor>
         new(weights.Find(name)!.Shape.ToArray(), [.. weights[name].Select(v => (double)v)]);
 
     public override ReferenceTensor Constant(float value) => new([], [value]);
+
+    public override float Number(string name) => weights[name][0];
 
     public override ReferenceTensor Attention(
         ReferenceTensor queryKeyValue, int heads, int width, string layer, double dropout)

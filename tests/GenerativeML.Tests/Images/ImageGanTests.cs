@@ -98,7 +98,7 @@ public sealed class ImageGanTests
         });
 
     private static ImageGanNetwork Resolved(ImageGanOptions options, VectorInput input) =>
-        new((ImageGanOptions)options.Resolve(new RowStatistics(input, [], [], 100)), input);
+        ImageGanNetwork.Of((ImageGanOptions)options.Resolve(new RowStatistics(input, [], [], 100)), input);
 
     // First weights as the paper has them are too small to tell by differences.
     private static void Rich(HostWeights weights)

@@ -17,11 +17,17 @@ internal sealed class GeneratedVectors : IGeneratedRows
     private readonly float[] _given;
     private readonly float[]? _features;
     private readonly FeatureSampler? _sample; // where the network has one for features that are given
+    private readonly (int Seed, float[] Shares)? _mix;
 
-    /// <summary>Rows that meet a condition, and have some features, (D), as they are given, NaN where they are free; null: none.</summary>
-    public GeneratedVectors(VectorModelState state, DataViewSchema schema, int seed, RowCondition? where, float[]? features = null)
+    /// <summary>
+    /// Rows that meet a condition, and have some features, (D), as they are given, NaN where they are free; null: none. A mix
+    /// names the seed of other rows, and how much each layer has of their style.
+    /// </summary>
+    public GeneratedVectors(
+        VectorModelState state, DataViewSchema schema, int seed, RowCondition? where, float[]? features = null,
+        (int Seed, float[] Shares)? mix = null)
     {
-        (_state, Schema, _seed) = (state, schema, seed);
+        (_state, Schema, _seed, _mix) = (state, schema, seed, mix);
         _given = VectorCondition.Resolve(where, state);
         _features = VectorCondition.ResolveFeatures(where, state);
         if (_features is not null && features is not null)
@@ -46,10 +52,15 @@ internal sealed class GeneratedVectors : IGeneratedRows
         float[] made = new float[rows * _state.Fields[0].Width], conditions = new float[rows * _state.Fields.Skip(1).Sum(f => f.Width)];
         _state.Model.Generate(
             made, conditions, rows, SplitMix64.Derive(_seed, RandomPurpose.Generation, 0), _given, _features,
-            (_state.Options as DenoisingOptions)?.Sampling, steps.Add);
+            _state.Options.RowSampling, steps.Add);
         steps[^1] = made; // exactly: what is given, and what lies far out
         return steps;
     }
+
+    // How a block of rows is made.
+    private IRowSampling? Sampling(long block) => _state.Options.RowSampling is GanSampling gan && _mix is (int other, float[] shares)
+        ? gan with { Mix = (SplitMix64.Derive(other, RandomPurpose.Generation, block), shares) }
+        : _state.Options.RowSampling;
 
     public IGeneratedBlock Open() => new Block(this, _state, _seed);
 
@@ -68,8 +79,7 @@ internal sealed class GeneratedVectors : IGeneratedRows
                 sample(_rows, own);
             else
                 state.Model.Generate(
-                    _rows, _conditions, rows, own, source._given, source._features,
-                    (state.Options as DenoisingOptions)?.Sampling);
+                    _rows, _conditions, rows, own, source._given, source._features, source.Sampling(number));
             return rows;
         }
 

@@ -24,6 +24,8 @@ public abstract record DenoisingOptions : DetectorOptions
     /// <summary>How the trained model generates rows until it is told otherwise. Default: 30 steps of DPM-Solver++.</summary>
     public DiffusionSampling Sampling { get; init; } = new();
 
+    internal override IRowSampling RowSampling => Sampling;
+
     /// <summary>
     /// The largest share of a row's features that are given to the network without noise in training, in every other row,
     /// so that it learns to tell the rest from them; zero where it is not to.

@@ -21,13 +21,20 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
     private const double Rate = 0.05, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
     private const int Candidates = 64;
 
-    public int NormalWidth => options.NoiseDimension!.Value;
+    public virtual int NormalWidth => LatentWidth;
+
+    /// <summary>The first of the normal numbers: what truncation of the noise is about.</summary>
+    public int LatentWidth => options.NoiseDimension!.Value;
 
     /// <summary>Whether the discriminator's layers are divided by their largest singular values.</summary>
     protected bool IsSpectral => options.SpectralNormalization!.Value;
 
     /// <summary>The layers of the discriminator that are.</summary>
-    protected abstract IReadOnlyList<string> SpectralLayers { get; }
+    private IReadOnlyList<string> SpectralLayers => field ??=
+    [
+        .. Declared().Tensors.Where(t => t.Name.EndsWith(SpectralNorm.Left, StringComparison.Ordinal))
+            .Select(t => t.Name[..^SpectralNorm.Left.Length]),
+    ];
 
     /// <summary>Noise (B, Z), conditions (B, C) → rows (B, D).</summary>
     protected abstract T Generate<T>(Scope<T> w, T latent, T? condition)
@@ -47,6 +54,12 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
 
     /// <summary>What the discriminator sees in the place of rows, real or generated (B, D), in training.</summary>
     public virtual torch.Tensor Augmented(torch.Tensor rows, SeededRandom random) => rows;
+
+    /// <summary>Real rows, (B, D), as the discriminator is to see them now, in training.</summary>
+    protected virtual TorchTensor Real(Scope<TorchTensor> w, TorchTensor rows) => rows;
+
+    /// <summary>What the generator lowers beside its objective, if anything.</summary>
+    protected virtual IEnumerable<LossTerm> GeneratorPenalties(Scope<TorchTensor> w) => [];
 
     // No loss of a GAN says which weights are better.
     public override bool UsesValidationLoss => false;
@@ -83,12 +96,12 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         if (step.Update != DiscriminatorUpdate)
         {
             TorchTensor made = Seen(Generate(w, latent, real.Condition));
-            return [new LossTerm(Generator, GanLoss.Generator(options.Objective, Judged(made)))];
+            return [new LossTerm(Generator, GanLoss.Generator(options.Objective, Judged(made))), .. GeneratorPenalties(w)];
         }
         TorchTensor generated;
         using (torch.no_grad())
             generated = Seen(Generate(w, latent, real.Condition));
-        TorchTensor seen = Seen(real.Features);
+        TorchTensor seen = Seen(Real(w, real.Features));
         List<LossTerm> terms =
         [
             new LossTerm(Discriminator, GanLoss.Discriminator(
@@ -101,8 +114,12 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         }
         if (options.R1Weight > 0)
         {
-            torch.Tensor penalty = GanLoss.R1(rows => Judged(rows), seen, options.Pack);
-            terms.Add(new LossTerm("r1", penalty.Scaled(options.R1Weight / 2)));
+            // In some steps alone, for as much more: the others report that there is none.
+            int interval = options.R1Interval!.Value;
+            torch.Tensor penalty = step.Step.Step % interval == 0
+                ? GanLoss.R1(rows => Judged(rows), seen, options.Pack).Scaled(interval * options.R1Weight!.Value / 2)
+                : torch.zeros([], device: seen.Value.device);
+            terms.Add(new LossTerm("r1", penalty));
         }
         return terms;
 
@@ -132,7 +149,7 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         RowStatistics rows, TrainingData data, torch.Device device, Func<TrainedVector> snapshot) =>
         new GanHistory(this, options, rows, data, device, snapshot);
 
-    public T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
+    public virtual T Sample<T>(Scope<T> w, T normal, T? uniform, T? condition)
         where T : struct, ITensor<T> => Generate(w, normal, condition);
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)

@@ -86,4 +86,61 @@ public sealed class GanTransformer : VectorGenerator
 
     /// <summary>How the training went: figures by stage, and a verdict in words.</summary>
     public GanReport Report { get; }
+
+    /// <summary>
+    /// How rows are generated: truncation of the noise, or of styles. Training sets it by the option of the same name; it can
+    /// be changed at any time, is saved with the model, and counts for what <c>Generate</c> and <see cref="Mix"/> are called
+    /// for from then on. A graph of OnnxContent.Generate truncates styles; its noise is the caller's.
+    /// </summary>
+    /// <exception cref="ArgumentException">A value is out of its range, or is for styles and the model has none.</exception>
+    public GanSampling Sampling
+    {
+        get => Options.Sampling;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            value.Validate(Options.HasStyles);
+            State = State with { Options = Options with { Sampling = value } };
+        }
+    }
+
+    /// <summary>
+    /// Layers that a style acts on, from the coarsest to the finest: of a <see cref="ImageGanArchitecture.StyleGan"/> one of
+    /// the smallest size and two of each larger one; zero of other GANs.
+    /// </summary>
+    public int StyleLayers => (State.Model.Network as IStyleSampler)?.StyleLayers ?? 0;
+
+    /// <summary>
+    /// Generates rows with the styles of two (Karras 2019, style mixing): each has those of the row of the same number that
+    /// <c>Generate</c> makes by <paramref name="seed"/>, but from a layer on those of the one by
+    /// <paramref name="otherSeed"/>, or something in between. With <paramref name="fromLayer"/> 0, shares from 0 to 1 are a
+    /// path from one row to the other. Conditions and fine noise are those of the first.
+    /// </summary>
+    /// <param name="rows">How many; zero or more.</param>
+    /// <param name="seed">The seed of the rows that coarse styles are from.</param>
+    /// <param name="otherSeed">The seed of the rows that fine styles are from.</param>
+    /// <param name="fromLayer">The first layer with other styles: from 0 to less than <see cref="StyleLayers"/>.</param>
+    /// <param name="share">How much of the other style these layers have, in [0, 1]. Default 1.</param>
+    /// <param name="where">What every row meets. Default: as in the training rows.</param>
+    /// <returns>The rows, with <see cref="VectorGenerator.GeneratedSchema"/>.</returns>
+    /// <exception cref="NotSupportedException">The model has no styles.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows, the layer or the share is none of these.</exception>
+    /// <exception cref="ArgumentException">No row can meet the condition.</exception>
+    public IDataView Mix(
+        long rows, int seed, int otherSeed, int fromLayer, double share = 1, RowCondition? where = null)
+    {
+        if (StyleLayers == 0)
+        {
+            throw new NotSupportedException(
+                $"The model has no styles to mix: an {nameof(GenerativeCatalog.ImageGan)} of architecture {nameof(ImageGanArchitecture.StyleGan)} has.");
+        }
+        OptionChecks.AtLeast(rows, 0);
+        OptionChecks.Within(fromLayer, 0, StyleLayers - 1);
+        OptionChecks.Within(share, 0, 1);
+        float[] shares = [.. Enumerable.Range(0, StyleLayers).Select(layer => layer < fromLayer ? 0 : (float)share)];
+        return new GeneratedDataView(
+            new GeneratedVectors(State, GeneratedSchema, seed, where, mix: (otherSeed, shares)), rows);
+    }
+
+    private AdversarialOptions Options => (AdversarialOptions)State.Options;
 }

@@ -15,20 +15,17 @@ internal sealed class GanNetwork : AdversarialNetwork
         _options = options;
         _generator = [NormalWidth + input.ConditionWidth, .. options.GeneratorLayers, input.Width];
         _discriminator = [options.PackSize * (input.Width + input.ConditionWidth), .. options.DiscriminatorLayers, 1];
-        SpectralLayers = [.. Enumerable.Range(0, _discriminator.Length - 1).Select(i => $"{Discriminator}.{i}")];
     }
 
     public override int WidestLayer => _generator.Concat(_discriminator).Max();
-
-    protected override IReadOnlyList<string> SpectralLayers { get; }
 
     public override void Declare(Layers layers)
     {
         layers.Stack(Generator, _generator);
         if (!IsSpectral)
             layers.Stack(Discriminator, _discriminator);
-        for (int i = 0; IsSpectral && i < SpectralLayers.Count; i++)
-            SpectralNorm.DeclareLinear(layers, SpectralLayers[i], _discriminator[i], _discriminator[i + 1]);
+        for (int i = 0; IsSpectral && i + 1 < _discriminator.Length; i++)
+            SpectralNorm.DeclareLinear(layers, $"{Discriminator}.{i}", _discriminator[i], _discriminator[i + 1]);
     }
 
     public override T JudgeAlone<T>(Scope<T> w, VectorRows<T> rows) => JudgePacks(w, Copies(rows));
@@ -58,7 +55,7 @@ internal sealed class GanNetwork : AdversarialNetwork
 
     private T Judging<T>(Scope<T> w, int layer, T x)
         where T : struct, ITensor<T> =>
-        IsSpectral ? SpectralNorm.Linear(w, SpectralLayers[layer], x) : w.Linear(SpectralLayers[layer], x);
+        IsSpectral ? SpectralNorm.Linear(w, $"{Discriminator}.{layer}", x) : w.Linear($"{Discriminator}.{layer}", x);
 
     private T Copies<T>(VectorRows<T> rows)
         where T : struct, ITensor<T> => _options.PackSize == 1

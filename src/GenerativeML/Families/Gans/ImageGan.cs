@@ -10,6 +10,25 @@ public enum ImageGanArchitecture
     /// Convolutions with steps of two, batch normalisation and rectifiers (Radford 2016, DCGAN). The default.
     /// </summary>
     Dcgan,
+
+    /// <summary>
+    /// Residual blocks; the generator's batch normalisation is told noise and condition, the discriminator's weights are
+    /// divided by their norms, and there may be attention (Miyato 2018; Zhang 2019, SAGAN; Brock 2019, BigGAN).
+    /// </summary>
+    Residual,
+
+    /// <summary>
+    /// Networks that begin with small images and grow while they are trained, by levels of twice the size that are faded in
+    /// (Karras 2018, progressive growing).
+    /// </summary>
+    Progressive,
+
+    /// <summary>
+    /// A generator whose convolutions are modulated by styles, which dense layers make of the noise (Karras 2019 and 2020,
+    /// StyleGAN): styles of two images can be mixed (<see cref="GanTransformer.Mix"/>), and truncated
+    /// (<see cref="GanSampling.StyleTruncation"/>).
+    /// </summary>
+    StyleGan,
 }
 
 /// <summary>
@@ -21,7 +40,8 @@ public enum ImageGanArchitecture
 /// <see cref="AdversarialOptions.Objective"/> <see cref="GanObjective.NonSaturating"/>,
 /// <see cref="AdversarialOptions.GradientPenaltyWeight"/> 10,
 /// <see cref="AdversarialOptions.WeightClip"/> 0.03, <see cref="AdversarialOptions.NoiseDimension"/> 64,
-/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64.
+/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64. Those of
+/// <see cref="Channels"/> are for a CPU; the papers' networks for images of 32 × 32 have some 256 to 512 of each level.
 /// </remarks>
 public sealed record ImageGanOptions : AdversarialOptions
 {
@@ -43,11 +63,48 @@ public sealed record ImageGanOptions : AdversarialOptions
     public ImageGanArchitecture Architecture { get; init; }
 
     /// <summary>
-    /// Channels after each halving of height and width by the discriminator, from the image inwards; the generator mirrors
-    /// them. One to eight of them, each from 1 to 1024. Default: 32, and twice as many after each further halving, until
-    /// the shorter side is below eight; at least one.
+    /// Channels, from the image inwards, one to eight of them, each from 1 to 1024; the generator mirrors the discriminator.
+    /// Of <see cref="ImageGanArchitecture.Dcgan"/> those after each halving of height and width. Default: 32, and twice as
+    /// many after each further halving, until the shorter side is below eight; at least one. Of the other architectures those
+    /// of each level, the first of which is as large as the image, and each other half as large, rounded up, as the one
+    /// before; no level comes after one of a single pixel. Default: 16, and twice as many in each further level, until the
+    /// shorter side is below eight; at least two of images that are larger than a pixel.
     /// </summary>
     public IReadOnlyList<int>? Channels { get; init; }
+
+    /// <summary>
+    /// Of <see cref="ImageGanArchitecture.Residual"/>, the levels with attention: those whose shorter side is one of these.
+    /// Default: none.
+    /// </summary>
+    public IReadOnlyList<int>? AttentionResolutions { get; init; }
+
+    /// <summary>
+    /// Of <see cref="ImageGanArchitecture.Residual"/>, the weight of a penalty that keeps what the generator's outputs see
+    /// apart (Brock 2019): the sum of the squared products of different rows of each weight, β in its paper. Zero or more.
+    /// Default 0.0001.
+    /// </summary>
+    public double? OrthogonalRegularization { get; init; }
+
+    /// <summary>
+    /// Of <see cref="ImageGanArchitecture.Progressive"/>, the share of the run after which networks are fully grown; till then
+    /// all levels take as long. Above 0 and at most 1. Default 0.5.
+    /// </summary>
+    public double? GrowthFraction { get; init; }
+
+    /// <summary>Of <see cref="ImageGanArchitecture.StyleGan"/>, numbers of a style. 1 to 65,536. Default 64.</summary>
+    public int? StyleDimension { get; init; }
+
+    /// <summary>
+    /// Of <see cref="ImageGanArchitecture.StyleGan"/>, dense layers that make a style of the noise. 1 to 64. Default 4; the
+    /// paper has 8.
+    /// </summary>
+    public int? MappingLayers { get; init; }
+
+    /// <summary>
+    /// Of <see cref="ImageGanArchitecture.StyleGan"/>, the share of generated rows that have, in training, another style from
+    /// some layer on. In [0, 1]. Default 0.9.
+    /// </summary>
+    public double? StyleMixing { get; init; }
 
     /// <summary>
     /// Whether real and generated images are shifted, brightened and partly covered at random before the discriminator
@@ -58,23 +115,41 @@ public sealed record ImageGanOptions : AdversarialOptions
 
     internal override ImageFormat Images => new(ImageShape, Resize);
 
+    internal override bool HasStyles => Architecture == ImageGanArchitecture.StyleGan;
+
+    // Layers of equalised rates, as their papers train them.
+    internal override AdamSettings Adam => IsEqualized ? new(Beta1: 0, Beta2: 0.99) : base.Adam;
+
+    private bool IsEqualized => Architecture is ImageGanArchitecture.Progressive or ImageGanArchitecture.StyleGan;
+
     internal override VectorOptions Resolve(RowStatistics rows)
     {
         ImageShape shape = rows.Input.Image!.Shape!;
-        var channels = new List<int> { 32 };
-        for (int side = (Math.Min(shape.Height, shape.Width) + 1) / 2; side >= 8; side = (side + 1) / 2)
-            channels.Add(Math.Min(2 * channels[^1], 512));
-        long presented = DiscriminatorStepsPerGeneratorStep > 1
-            || Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty ? 384_000 : 192_000;
-        return (this with
+        bool isWasserstein = Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty;
+        bool isDcgan = Architecture == ImageGanArchitecture.Dcgan, isResidual = Architecture == ImageGanArchitecture.Residual;
+        long presented = DiscriminatorStepsPerGeneratorStep > 1 || isWasserstein ? 384_000 : 192_000;
+        var resolved = this with
         {
-            Channels = Channels ?? channels,
+            Channels = Channels ?? (isDcgan ? DefaultChannels(shape, 32, least: 1, (Math.Min(shape.Height, shape.Width) + 1) / 2)
+                : DefaultChannels(shape, 16, least: 2, Math.Min(shape.Height, shape.Width))),
+            AttentionResolutions = isResidual ? AttentionResolutions ?? [] : null,
+            OrthogonalRegularization = isResidual ? OrthogonalRegularization ?? 1e-4 : null,
+            GrowthFraction = Architecture == ImageGanArchitecture.Progressive ? GrowthFraction ?? 0.5 : null,
+            StyleDimension = HasStyles ? StyleDimension ?? 64 : null,
+            MappingLayers = HasStyles ? MappingLayers ?? 4 : null,
+            StyleMixing = HasStyles ? StyleMixing ?? 0.9 : null,
             NoiseDimension = NoiseDimension ?? 64,
             InstanceNoise = InstanceNoise ?? 0,
+            R1Weight = R1Weight ?? (IsEqualized && !isWasserstein ? 0.5 : 0),
+            R1Interval = R1Interval ?? (IsEqualized && R1Weight is null ? 8 : 1),
+            SpectralNormalization = SpectralNormalization
+                ?? (isResidual ? !isWasserstein : IsEqualized ? false : null),
             BatchSize = BatchSize ?? 64,
-            LearningRate = LearningRate ?? 4e-4,
+            LearningRate = LearningRate ?? (IsEqualized ? 2e-3 : 4e-4),
             Epochs = Epochs ?? rows.EpochsFor(presented, least: 2, most: 2000),
-        }).ResolveGame(rows);
+        };
+        resolved.CheckLevels(shape);
+        return resolved.ResolveGame(rows);
     }
 
     /// <inheritdoc />
@@ -86,6 +161,72 @@ public sealed record ImageGanOptions : AdversarialOptions
         OptionChecks.Defined(Architecture);
         if (Channels is not null)
             ImageStages.Validate(Channels);
+        Only(ImageGanArchitecture.Residual, AttentionResolutions is not null, nameof(AttentionResolutions));
+        Only(ImageGanArchitecture.Residual, OrthogonalRegularization is not null, nameof(OrthogonalRegularization));
+        Only(ImageGanArchitecture.Progressive, GrowthFraction is not null, nameof(GrowthFraction));
+        Only(ImageGanArchitecture.StyleGan, StyleDimension is not null, nameof(StyleDimension));
+        Only(ImageGanArchitecture.StyleGan, MappingLayers is not null, nameof(MappingLayers));
+        Only(ImageGanArchitecture.StyleGan, StyleMixing is not null, nameof(StyleMixing));
+        foreach (int each in AttentionResolutions ?? [])
+            OptionChecks.AtLeast(each, 1, nameof(AttentionResolutions));
+        OptionChecks.NonNegativeFinite(OrthogonalRegularization);
+        OptionChecks.AboveZero(GrowthFraction, 1);
+        OptionChecks.Within(StyleDimension, 1, OptionChecks.MaxWidth);
+        OptionChecks.Within(MappingLayers, 1, 64);
+        OptionChecks.Within(StyleMixing ?? 0, 0, 1, nameof(StyleMixing));
+        if (!IsEqualized)
+            return;
+        string equalized = $"architecture {Architecture} has weights that are scaled when they are used";
+        if (SpectralNormalization == true)
+            throw new ArgumentException($"Option {nameof(SpectralNormalization)} is set, and {equalized}: their norms are no others'.");
+        if (Objective == GanObjective.Wasserstein)
+        {
+            throw new ArgumentException(
+                $"Objective {Objective} clips weights, and {equalized}; {nameof(GanObjective.WassersteinGradientPenalty)} does not.");
+        }
+
+        void Only(ImageGanArchitecture architecture, bool isSet, string option)
+        {
+            if (isSet && Architecture != architecture)
+                throw new ArgumentException($"Option {option} is set, and architecture {Architecture} has no such thing; {architecture} has.");
+        }
+    }
+
+    private static List<int> DefaultChannels(ImageShape shape, int first, int least, int side)
+    {
+        var channels = new List<int> { first };
+        for (; side >= 8 && channels.Count < ImageStages.MaxStages; side = (side + 1) / 2)
+            channels.Add(Math.Min(2 * channels[^1], 512));
+        // Of one level, there is nothing to grow, and but one style.
+        if (channels.Count < least && shape.Height * shape.Width > 1)
+            channels.Add(2 * first);
+        return channels;
+    }
+
+    // Every size can be halved, but not for ever.
+    private void CheckLevels(ImageShape shape)
+    {
+        if (Architecture == ImageGanArchitecture.Dcgan)
+            return;
+        (int, int Height, int Width)[] levels = ImageStages.Levels(shape, Channels!);
+        int most = 1;
+        for (int side = Math.Max(shape.Height, shape.Width); side > 1; side = (side + 1) / 2)
+            most++;
+        if (levels.Length > most)
+        {
+            throw new InvalidOperationException(
+                $"Option {nameof(Channels)} has {levels.Length} levels, and an image of {shape.Height} × {shape.Width} has {most} at most "
+                + $"in architecture {Architecture}: after them comes a single pixel.");
+        }
+        foreach (int side in AttentionResolutions ?? [])
+        {
+            if (levels.All(level => Math.Min(level.Height, level.Width) != side))
+            {
+                throw new InvalidOperationException(
+                    $"Option {nameof(AttentionResolutions)} has {side}, and no level's shorter side is that: they are "
+                    + $"{string.Join(", ", levels.Select(level => Math.Min(level.Height, level.Width)))}.");
+            }
+        }
     }
 
     private VectorOptions ResolveGame(RowStatistics rows) => base.Resolve(rows);
@@ -120,7 +261,7 @@ public sealed record ImageGanOptions : AdversarialOptions
 public sealed class ImageGanTrainer : VectorTrainer<GanTransformer>
 {
     internal static readonly VectorFamily Family = VectorFamily.Of<ImageGanOptions>(
-        "image gan", (options, input) => new ImageGanNetwork(options, input), state => new GanTransformer(state));
+        "image gan", (options, input) => ImageGanNetwork.Of(options, input), state => new GanTransformer(state));
 
     internal ImageGanTrainer(IHostEnvironment environment, ImageGanOptions options)
         : base(environment, Family, options)
