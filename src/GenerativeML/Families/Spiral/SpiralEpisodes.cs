@@ -213,18 +213,24 @@ internal static class SpiralRewards
         return advantages;
     }
 
-    /// <summary>Divides the advantages of some of the rows, all steps together, by their root mean square, in place.</summary>
+    /// <summary>
+    /// Advantages of some of the rows, all steps together, less their mean, which is no reason to do the same again, and
+    /// divided by their deviation; in place.
+    /// </summary>
     public static void Normalize(Span<float> advantages, int rows, Func<int, bool> isOne)
     {
-        double squares = 0;
-        int count = 0;
+        (double sum, double squares, int count) = (0, 0, 0);
         for (int i = 0; i < advantages.Length; i++)
         {
             if (isOne(i % rows))
-                (squares, count) = (squares + (double)advantages[i] * advantages[i], count + 1);
+                (sum, squares, count) = (sum + advantages[i], squares + (double)advantages[i] * advantages[i], count + 1);
         }
-        float scale = squares > 0 ? (float)(1 / Math.Sqrt(squares / count)) : 1;
+        double mean = sum / Math.Max(1, count), variance = squares / Math.Max(1, count) - mean * mean;
+        double scale = variance > 1e-12 ? 1 / Math.Sqrt(variance) : 1;
         for (int i = 0; i < advantages.Length; i++)
-            advantages[i] *= isOne(i % rows) ? scale : 1;
+        {
+            if (isOne(i % rows))
+                advantages[i] = (float)((advantages[i] - mean) * scale);
+        }
     }
 }

@@ -84,7 +84,7 @@ internal sealed class SpiralNetwork : Network
             layers.ConvTranspose2d($"{Agent}.up.{i}", _stages[i].Channels, _stages[i - 1].Channels, UpKernel);
         layers.Conv2d($"{Agent}.end", c, 1, 1);
         layers.Linear($"{Agent}.bend.given", hidden + c, c);
-        layers.Conv2d($"{Agent}.bend.features", c + SpiralEpisodes.BendPlanes, c, 3);
+        layers.Conv2d($"{Agent}.bend.features", c + SpiralEpisodes.BendPlanes, c, 1);
         layers.Conv2d($"{Agent}.control", c, 1, 1);
         layers.Linear($"{Agent}.press", hidden + 2 * c, BrushWidth);
         layers.Linear($"{Agent}.pressure", BrushWidth, PressureLevels);
@@ -138,7 +138,7 @@ internal sealed class SpiralNetwork : Network
         T given = agent.Linear("bend.given", T.Concat(1, dense, At(features, seen.Slice(1, 0, Pixels))));
         T x = T.Concat(
             1, features.Reshape(-1, Options.Channels, Height, Width), seen.Reshape(-1, SpiralEpisodes.BendPlanes, Height, Width));
-        x = (agent.Conv2d("bend.features", x, padding: 1) + given.Reshape(-1, Options.Channels, 1, 1)).Apply(Function.Relu);
+        x = (agent.Conv2d("bend.features", x) + given.Reshape(-1, Options.Channels, 1, 1)).Apply(Function.Relu);
         return agent.Conv2d("control", x).Reshape(-1, Pixels);
     }
 

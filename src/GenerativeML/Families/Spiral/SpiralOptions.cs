@@ -118,10 +118,10 @@ public sealed record SpiralOptions : TrainingOptions
     public double TraceDecay { get; init; } = 0.9;
 
     /// <summary>
-    /// The weight of the entropy of strokes, in nats, beside advantages, whose root mean square is one: the more, the longer
-    /// the agent tries others. It falls in a straight line to a tenth at the end of training. Zero or more. Default 0.01.
+    /// The weight of the entropy of strokes, in nats, beside advantages, whose deviation is one: the more, the longer
+    /// the agent tries others. It falls in a straight line to a tenth at the end of training. Zero or more. Default 0.02.
     /// </summary>
-    public double EntropyWeight { get; init; } = 0.01;
+    public double EntropyWeight { get; init; } = 0.02;
 
     /// <summary>The weight of the critic's half squared error. Zero or more. Default 0.5.</summary>
     public double ValueWeight { get; init; } = 0.5;
@@ -137,11 +137,11 @@ public sealed record SpiralOptions : TrainingOptions
     /// <summary>The weight of that penalty. Zero or more. Default 10.</summary>
     public double GradientPenaltyWeight { get; init; } = 10;
 
-    /// <summary>Channels of the agent's convolutions at full size; twice as many at half of it, and again. From 1 to 512. Default 16.</summary>
-    public int Channels { get; init; } = 16;
+    /// <summary>Channels of the agent's convolutions at full size; twice as many at half of it, and again. From 1 to 512. Default 8.</summary>
+    public int Channels { get; init; } = 8;
 
-    /// <summary>Features of the agent's dense layer. From 1 to 8192. Default 256.</summary>
-    public int HiddenWidth { get; init; } = 256;
+    /// <summary>Features of the agent's dense layer. From 1 to 8192. Default 128.</summary>
+    public int HiddenWidth { get; init; } = 128;
 
     /// <summary>Channels of the discriminator's first convolution; twice as many in the next, and again. From 1 to 512. Default 16.</summary>
     public int DiscriminatorChannels { get; init; } = 16;
