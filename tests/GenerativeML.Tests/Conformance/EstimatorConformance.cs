@@ -149,6 +149,11 @@ public sealed partial class EstimatorConformance
             EncoderWidth = 6, DecoderWidth = 8, LatentDimension = 3, Mixtures = 2, BatchSize = 16, KlTolerance = 0,
             ScoreColumnName = "Score", ReconstructionColumnName = "GeneratedText",
         })), input: "Drawing")],
+        [Case("spiral", (ml, t) => ml.Generative.Spiral(t.On(new SpiralOptions
+        {
+            ImageColumnName = "Features", PaintingColumnName = "Reconstruction", StrokesColumnName = "GeneratedText", ScoreColumnName = "Score",
+            Strokes = 2, Channels = 2, HiddenWidth = 4, DiscriminatorChannels = 2, BatchSize = 16,
+        })))],
         [Case("coconet", (ml, t) => ml.Generative.Coconet(t.On(new CoconetOptions
         {
             Window = 4, Width = 4, Blocks = 1, BatchSize = 16, ScoreColumnName = "Score", ScoreMasks = 2, GibbsSteps = 2,

@@ -15,7 +15,7 @@ internal sealed class SpiralNetwork : Network
     public const string Agent = "agent", Discriminator = "discriminator";
 
     private const int UpKernel = 4, BrushWidth = 64;
-    private const float Slope = 0.2f;
+    private const float Slope = 0.2f; // of all rectifiers: few channels must not fall silent
     private const double LastEntropyShare = 0.1;
 
     private readonly (int Channels, int Height, int Width)[] _stages, _judged; // from the canvas inwards
@@ -113,16 +113,16 @@ internal sealed class SpiralNetwork : Network
         var stages = new T[_stages.Length];
         stages[0] = seen.Reshape(-1, SpiralEpisodes.SeenPlanes, Height, Width);
         for (int i = 1; i < stages.Length; i++)
-            stages[i] = agent.Conv2d($"down.{i}", stages[i - 1], stride: i == 1 ? 1 : 2, padding: 1).Apply(Function.Relu);
+            stages[i] = agent.Conv2d($"down.{i}", stages[i - 1], stride: i == 1 ? 1 : 2, padding: 1).LeakyRelu(Slope);
         (int channels, int height, int width) = _stages[^1];
-        T dense = agent.Linear("dense", stages[^1].Reshape(-1, (long)channels * height * width)).Apply(Function.Relu);
-        T x = (stages[^1] + agent.Linear("innermost", dense).Reshape(-1, channels, height, width)).Apply(Function.Relu);
+        T dense = agent.Linear("dense", stages[^1].Reshape(-1, (long)channels * height * width)).LeakyRelu(Slope);
+        T x = (stages[^1] + agent.Linear("innermost", dense).Reshape(-1, channels, height, width)).LeakyRelu(Slope);
         for (int i = stages.Length - 1; i > 1; i--)
         {
             // Twice as large as the stage; where the next has an odd size, there is a line too many.
             x = agent.ConvTranspose2d($"up.{i}", x, stride: 2, padding: 1)
                 .Slice(2, 0, _stages[i - 1].Height).Slice(3, 0, _stages[i - 1].Width);
-            x = (x + stages[i - 1]).Apply(Function.Relu);
+            x = (x + stages[i - 1]).LeakyRelu(Slope);
         }
         return (agent.Conv2d("end", x).Reshape(-1, Pixels), x.Reshape(-1, (long)Options.Channels * Pixels), dense);
     }
@@ -138,7 +138,7 @@ internal sealed class SpiralNetwork : Network
         T given = agent.Linear("bend.given", T.Concat(1, dense, At(features, seen.Slice(1, 0, Pixels))));
         T x = T.Concat(
             1, features.Reshape(-1, Options.Channels, Height, Width), seen.Reshape(-1, SpiralEpisodes.BendPlanes, Height, Width));
-        x = (agent.Conv2d("bend.features", x) + given.Reshape(-1, Options.Channels, 1, 1)).Apply(Function.Relu);
+        x = (agent.Conv2d("bend.features", x) + given.Reshape(-1, Options.Channels, 1, 1)).LeakyRelu(Slope);
         return agent.Conv2d("control", x).Reshape(-1, Pixels);
     }
 
@@ -147,7 +147,7 @@ internal sealed class SpiralNetwork : Network
         where T : struct, ITensor<T>
     {
         Scope<T> agent = w.Of(Agent);
-        T x = agent.Linear("press", T.Concat(1, dense, At(features, end), At(features, path))).Apply(Function.Relu);
+        T x = agent.Linear("press", T.Concat(1, dense, At(features, end), At(features, path))).LeakyRelu(Slope);
         return (agent.Linear("pressure", x), agent.Linear("width", x));
     }
 
@@ -235,7 +235,7 @@ internal sealed class SpiralNetwork : Network
     }
 
     /// <summary>Canvases of a step, (B, H·W), as the discriminator sees them: of given images one half, beside the other of the image.</summary>
-    private torch.Tensor Composed(torch.Tensor canvases, torch.Tensor images, StepContext step)
+    internal torch.Tensor Composed(torch.Tensor canvases, torch.Tensor images, StepContext step)
     {
         if (!Options.ComplementDiscriminator || !Options.Reconstructs)
             return canvases;

@@ -6,8 +6,8 @@ namespace GenerativeML;
 /// agent learns from what its strokes earned.
 /// </summary>
 /// <remarks>
-/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's, by default 0.001 and
-/// 0; the discriminator's means forget half as fast as usual for adversaries: β₁ 0.5, β₂ 0.9.
+/// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's, by default 0.0007
+/// and 0; the discriminator's means forget half as fast as usual for adversaries: β₁ 0.5, β₂ 0.9.
 /// <see cref="TrainingOptions.ValidationFraction"/> counts with <see cref="ReconstructionShare"/> 1 alone: then the squared
 /// error of held-back images, painted by the likeliest strokes, says which weights are best.
 /// <see cref="TrainingOptions.Precision"/> has no meaning: all is computed in 32 bits.
@@ -17,7 +17,7 @@ public sealed record SpiralOptions : TrainingOptions
     /// <summary>The longest side of images, and the most strokes.</summary>
     internal const int MaxSide = 64, MaxStrokes = 100;
 
-    private const int DefaultBatchSize = 64, DefaultSteps = 4000;
+    private const int DefaultBatchSize = 64, DefaultSteps = 3000;
 
     /// <summary>Options with the defaults of actor and critic: gradients are clipped at 1.</summary>
     public SpiralOptions() => GradientClipNorm = 1;
@@ -119,9 +119,9 @@ public sealed record SpiralOptions : TrainingOptions
 
     /// <summary>
     /// The weight of the entropy of strokes, in nats, beside advantages, whose deviation is one: the more, the longer
-    /// the agent tries others. It falls in a straight line to a tenth at the end of training. Zero or more. Default 0.02.
+    /// the agent tries others. It falls in a straight line to a tenth at the end of training. Zero or more. Default 0.06.
     /// </summary>
-    public double EntropyWeight { get; init; } = 0.02;
+    public double EntropyWeight { get; init; } = 0.06;
 
     /// <summary>The weight of the critic's half squared error. Zero or more. Default 0.5.</summary>
     public double ValueWeight { get; init; } = 0.5;
@@ -154,7 +154,7 @@ public sealed record SpiralOptions : TrainingOptions
 
     /// <summary>
     /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for; where that is not set either,
-    /// 4000. Not both.
+    /// 3000. Not both.
     /// </summary>
     public int? Steps { get; init; }
 
@@ -172,7 +172,7 @@ public sealed record SpiralOptions : TrainingOptions
         Seed = seed,
         BatchSize = BatchSize ?? DefaultBatchSize,
         Steps = Steps ?? (Epochs is null ? DefaultSteps : null),
-        LearningRate = LearningRate ?? 1e-3,
+        LearningRate = LearningRate ?? 7e-4,
         WeightDecay = WeightDecay ?? 0,
         BrushWidths = BrushWidths ?? [.. new[] { 1, 1.75, 2.5 }.Select(width => width * Math.Min(shape.Height, shape.Width) / 16)],
     };
