@@ -47,7 +47,7 @@ public sealed record SpiralOptions : TrainingOptions
     public string? ScoreColumnName { get; init; }
 
     /// <summary>
-    /// The shape of images as the agent sees them, of one channel; sides from 2 to 64. A column of images is resized to it,
+    /// The shape of images as the agent sees them, of one channel; sides from 1 to 64. A column of images is resized to it,
     /// and read as grey; a vector has as many features. Default: the size of the column's type; of a vector its three
     /// dimensions, or else a square.
     /// </summary>
@@ -237,8 +237,8 @@ public sealed record SpiralOptions : TrainingOptions
         string what = $"{shape.Channels} × {shape.Height} × {shape.Width}";
         if (shape.Channels != 1)
             throw wrong($"{what}, and this agent paints grey images: of one channel");
-        if (shape.Height is < 2 or > MaxSide || shape.Width is < 2 or > MaxSide)
-            throw wrong($"{what}, and this agent takes sides from 2 to {MaxSide} pixels: a column of MLImage is resized to the option ImageShape");
+        if (shape.Height > MaxSide || shape.Width > MaxSide)
+            throw wrong($"{what}, and this agent takes sides of up to {MaxSide} pixels: a column of MLImage is resized to the option ImageShape");
     }
 }
 

@@ -31,6 +31,8 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class SpiralTrainer : GenerativeEstimator<SpiralTransformer>
 {
+    private const int MinRows = 2;
+
     private readonly SpiralOptions _options;
 
     internal SpiralTrainer(IHostEnvironment environment, SpiralOptions options)
@@ -62,6 +64,8 @@ public sealed class SpiralTrainer : GenerativeEstimator<SpiralTransformer>
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         using DisposeScope scope = torch.NewDisposeScope();
         var observed = new ObservedRows(rows, _options, context.Seed, [moments]);
+        if (observed.TrainingRows < MinRows)
+            throw new InvalidOperationException($"There is {observed.TrainingRows} row to train on; at least {MinRows} are needed.");
         SpiralInput read = Describe(format, moments);
         SpiralOptions options = _options.Resolve(context.Seed, format.Shape);
         var network = new SpiralNetwork(options, read);
