@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// </summary>
 /// <remarks>
 /// <see cref="TrainingOptions.LearningRate"/> and <see cref="TrainingOptions.WeightDecay"/> are AdamW's, by default 0.0007
-/// and 0; the discriminator's means forget half as fast as usual for adversaries: β₁ 0.5, β₂ 0.9.
+/// and 0; the discriminator's has β₁ 0.5 and β₂ 0.9.
 /// <see cref="TrainingOptions.ValidationFraction"/> counts with <see cref="ReconstructionShare"/> 1 alone: then the squared
 /// error of held-back images, painted by the likeliest strokes, says which weights are best.
 /// <see cref="TrainingOptions.Precision"/> has no meaning: all is computed in 32 bits.
