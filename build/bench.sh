@@ -21,6 +21,7 @@
 #   build/bench.sh music --data ../shared/data/music
 #   build/bench.sh plane
 #   build/bench.sh sketch --data ../shared/data/sketch/quickdraw-mixed.stroke3.txt.gz --peer --sheet sketches.svg
+#   build/bench.sh spiral --data ../shared/data/images/optdigits8x8 --sheet paintings.png --json spiral.json
 #   build/bench.sh flow --data ../shared/data/images/optdigits8x8
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --judge
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet

@@ -23,6 +23,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     SketchBenchmark.Command(),
+    SpiralBenchmark.Command(),
     CoconetBenchmark.Command(),
     SoundBenchmark.Command(),
     PlaneBenchmark.Command(),

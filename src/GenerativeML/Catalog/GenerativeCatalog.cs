@@ -506,6 +506,15 @@ public sealed class GenerativeCatalog
     public SketchRnnTrainer SketchRnn(SketchRnnOptions? options = null) => new(_environment, options ?? new());
 
     /// <summary>
+    /// A SPIRAL agent (Ganin 2018; Mellor 2019) of grey images: paints given ones, and others like them, by strokes of a
+    /// brush, and says which strokes.
+    /// </summary>
+    /// <param name="options">The options. Default: all defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">Two options contradict each other.</exception>
+    public SpiralTrainer Spiral(SpiralOptions? options = null) => new(_environment, options ?? new());
+
+    /// <summary>
     /// Creates an <see cref="AugmentingEstimator{TTransformer}"/>: <paramref name="estimator"/>, trained on real rows
     /// and on synthetic ones.
     /// </summary>

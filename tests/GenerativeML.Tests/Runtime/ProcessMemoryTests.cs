@@ -98,11 +98,12 @@ public sealed class ProcessMemoryTests
 
     // By their own option Progress, a few times a second: so many steps that they take some seconds.
     [TestMethod]
-    public void It_is_flat_while_drawings_music_and_sound_are_learned()
+    public void It_is_flat_while_drawings_paintings_music_and_sound_are_learned()
     {
         var ml = new MLContext(1);
         TableView rows = ConformanceData.Table(200);
         AssertFlat(memory => ml.Generative.SketchRnn(new() { EncoderWidth = 64, DecoderWidth = 64, Steps = 150, Progress = memory }).Fit(rows).Dispose());
+        AssertFlat(memory => ml.Generative.Spiral(new() { ImageColumnName = "Features", Steps = 200, Progress = memory }).Fit(rows).Dispose());
         AssertFlat(memory => ml.Generative.Coconet(new() { Window = 16, Width = 128, Steps = 400, Progress = memory }).Fit(rows).Dispose());
         AssertFlat(memory => ml.Generative.WaveNet(new() { Layers = 4, WindowLength = 128, BatchSize = 8, Steps = 200, Progress = memory }).Fit(rows).Dispose());
 

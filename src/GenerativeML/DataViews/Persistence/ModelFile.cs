@@ -153,6 +153,7 @@ internal static class ModelFamilies
         [GeneratedTextDetector.SavedFamily.Name] = GeneratedTextDetector.SavedFamily,
         [SequenceToSequenceTransformer.SavedFamily.Name] = SequenceToSequenceTransformer.SavedFamily,
         [SketchRnnTransformer.SavedFamily.Name] = SketchRnnTransformer.SavedFamily,
+        [SpiralTransformer.SavedFamily.Name] = SpiralTransformer.SavedFamily,
         [CoconetTransformer.SavedFamily.Name] = CoconetTransformer.SavedFamily,
         [WaveNetTransformer.SavedFamily.Name] = WaveNetTransformer.SavedFamily,
         [GanTrainer.Family.Name] = VectorModelState.Loader(GanTrainer.Family),
