@@ -28,6 +28,8 @@ internal sealed class AlternatingRows : IRowSource
             else
                 none++;
         }
+        if (none + counts.Sum() == 0)
+            throw new InvalidOperationException($"There are no rows to train on: column '{rows.Fields[0].Name}' is empty.");
         if (none > 0 && !drops)
             throw new InvalidOperationException(
                 $"Column '{column}' does not say in {none} of {none + counts.Sum()} rows which of two sets the image is from.");

@@ -133,12 +133,12 @@ internal sealed class DataViewRowSource(
 
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count).Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count - (classColumn is null ? 0 : 1)).Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         while (MoveNext(cursor))
         {
-            for (int f = 0; f < readers.Length; f++)
+            for (int f = 0; f < ranges.Length; f++)
             {
                 readers[f](block, f, 0);
                 ranges[f].Add(block.SingleRow(f, 0));

@@ -80,6 +80,12 @@ public sealed record CycleGanOptions : VectorOptions
     public int? ResidualBlocks { get; init; }
 
     /// <summary>
+    /// Whether a translator adds what it makes to its input, so that at first it changes little, and keeps what images show
+    /// rather than to swap it for something as frequent. The paper's do not. Default: yes.
+    /// </summary>
+    public bool SkipConnection { get; init; } = true;
+
+    /// <summary>
     /// Channels after each halving of height and width by a discriminator, which judges places of the last stage, and so
     /// patches of the image. One to eight of them, each from 1 to 1024. Default: twice the first of a translator's
     /// default, and twice as many after each further halving, of which there are three, or fewer where the shorter side would fall below four; at least one.
@@ -222,6 +228,19 @@ public sealed class CycleGanTrainer : VectorTrainer<CycleGanTransformer>
         : base(environment, Family, options is null ? null! : options with { Direction = TranslationDirection.ByDomain }) =>
         _options = options!;
 
+    /// <summary>Trains a model on two sets of images that are rows of two views, whatever their sizes are.</summary>
+    /// <param name="first">The images of the first domain.</param>
+    /// <param name="second">The images of the second domain, of the same type. Of a label one of the views is enough.</param>
+    /// <returns>The same as of one view that has the rows of both, and a Boolean domain column.</returns>
+    /// <inheritdoc cref="GenerativeEstimator{TTransformer}.Fit(IDataView)" path="/exception"/>
+    public CycleGanTransformer Fit(IDataView first, IDataView second)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        return Fit(new DomainView(
+            [first, second], _options.FeatureColumnName, _options.LabelColumnName, _options.DomainColumnName));
+    }
+
     private protected override IRowSource Arrange(DataViewRowSource rows) =>
         new AlternatingRows(rows, domain: 1, drops: _options.NonFiniteValues == NonFiniteValues.DropRow);
 
@@ -261,10 +280,10 @@ public sealed class CycleGanTransformer : VectorTransformer
         var model = new TrainedVector(
             network, State.Model.Weights.Select(spec => names.Contains(spec.Name) ? spec : null), State.Model.Device,
             State.Model.FallbackToCpu);
-        return new(State with
-        {
-            Options = options, Model = model, Schema = State.Schema with { Columns = [State.Schema.Columns[0]], Order = [0] },
-            Replacement = State.Replacement is { } all ? new([all.Fields[0]]) : null,
-        });
+        // Not a copy: what is read follows from the options.
+        return new(new VectorModelState(
+            State.Family, options, model, State.Threshold,
+            State.Schema with { Columns = [State.Schema.Columns[0]], Order = [0] },
+            State.Replacement is { } all ? new([all.Fields[0]]) : null));
     }
 }

@@ -19,6 +19,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
     private const int ImageKernel = 7, Kernel = 3, UpKernel = 4, PatchKernel = 4;
     private const float Slope = 0.2f;
+    private const float InputScale = 2; // of an image before tanh, which so leaves black and white almost as they are
     private const double Deviation = 0.02; // of first weights
     private const double ClassifierRate = 2; // of the learning rate
     private static readonly int[] s_classifierChannels = [32, 64];
@@ -26,7 +27,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     private readonly CycleGanOptions _options;
     private readonly (int Channels, int Height, int Width)[] _stages; // of a translator, the first as large as the image
     private readonly ImageShape _shape;
-    private readonly int[] _judges; // channels of a discriminator, the image's first
+    private readonly (int Channels, int Height, int Width)[] _judges; // what a discriminator makes of an image, the first
     private readonly ImageStages? _classifier;
     private ImageHistory? _history; // while it is trained
 
@@ -37,7 +38,13 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
         _options = options;
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
         _stages = ImageStages.Of(_shape with { Channels = options.Channels![0] }, [.. options.Channels.Skip(1)]);
-        _judges = [_shape.Channels, .. options.DiscriminatorChannels!];
+        _judges = new (int, int, int)[options.DiscriminatorChannels!.Count + 1];
+        _judges[0] = (_shape.Channels, _shape.Height, _shape.Width);
+        for (int i = 1; i < _judges.Length; i++)
+        {
+            (int margin, (int _, int height, int width)) = (PatchMargin(_judges[i - 1]), _judges[i - 1]);
+            _judges[i] = (options.DiscriminatorChannels[i - 1], (height + 2 * margin - 2) / 2, (width + 2 * margin - 2) / 2);
+        }
         _classifier = input.Classes > 0 ? new ImageStages(_shape, s_classifierChannels, Activation.Relu) : null;
     }
 
@@ -54,34 +61,30 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
         12 * _stages.Sum(s => (long)s.Channels * s.Height * s.Width) + 12L * _options.ResidualBlocks!.Value * _stages[^1].Channels * PositionsPerRow;
 
     /// <summary>Checks that images are large enough for the stages.</summary>
-    /// <exception cref="InvalidOperationException">They are not; the message says for how many they are.</exception>
+    /// <exception cref="InvalidOperationException">They are not; the message says how many stages they can have.</exception>
     public static void Check(CycleGanOptions options, ImageShape shape)
     {
-        // Normalised over one place, all would be zero.
-        int side = Math.Min(shape.Height, shape.Width);
-        Fits("translator", nameof(options.Channels), options.Channels!.Count, Halvings(length => (length + 1) / 2, least: 2) + 1);
+        Fits("translator", nameof(options.Channels), options.Channels!.Count, 1 + Halvings(side => (side + 1) / 2));
         Fits(
             "discriminator", nameof(options.DiscriminatorChannels), options.DiscriminatorChannels!.Count,
-            Math.Max(1, Halvings(length => length / 2, least: 2)));
-        if (side < 2)
-            throw Small("Both sides have to be 2 or more.");
+            Math.Max(1, Halvings(side => side / 2)));
 
         void Fits(string network, string option, int count, int most)
         {
             if (count > most)
-                throw Small($"Option {option} has {count} elements: a {network} of such images can have {most} at most.");
+                throw new InvalidOperationException(
+                    $"Images of {shape.Height} × {shape.Width} pixels are too small for the {count} elements of option {option}: "
+                    + $"their {network} can have {most} at most.");
         }
 
-        int Halvings(Func<int, int> halve, int least)
+        // Until one pixel is left of the shorter side.
+        int Halvings(Func<int, int> halve)
         {
             int halvings = 0;
-            for (int length = halve(side); length >= least && length < (halvings == 0 ? side : int.MaxValue) && halvings < ImageStages.MaxStages; length = halve(length))
+            for (int side = Math.Min(shape.Height, shape.Width); side > 1; side = halve(side))
                 halvings++;
             return halvings;
         }
-
-        InvalidOperationException Small(string why) => new(
-            $"Images of {shape.Height} × {shape.Width} pixels are too small. {why}");
     }
 
     protected override VectorScaler ScalerOf(RowStatistics rows)
@@ -104,13 +107,13 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
         void DeclareGenerator(string name)
         {
-            Convolution($"{name}.outer", _shape.Channels, _stages[0].Channels, ImageKernel);
+            Convolution($"{name}.outer", _shape.Channels, _stages[0], ImageKernel);
             for (int i = 1; i < _stages.Length; i++)
-                Convolution($"{name}.down.{i}", _stages[i - 1].Channels, _stages[i].Channels, Kernel);
+                Convolution($"{name}.down.{i}", _stages[i - 1].Channels, _stages[i], Kernel);
             for (int i = 0; i < _options.ResidualBlocks; i++)
             {
-                Convolution($"{name}.residual.{i}.0", _stages[^1].Channels, _stages[^1].Channels, Kernel);
-                Convolution($"{name}.residual.{i}.1", _stages[^1].Channels, _stages[^1].Channels, Kernel);
+                Convolution($"{name}.residual.{i}.0", _stages[^1].Channels, _stages[^1], Kernel);
+                Convolution($"{name}.residual.{i}.1", _stages[^1].Channels, _stages[^1], Kernel);
             }
             for (int i = _stages.Length - 1; i > 0; i--)
             {
@@ -123,17 +126,20 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
         void DeclareDiscriminator(string name)
         {
-            layers.Conv2d($"{name}.1.convolution", _judges[0], _judges[1], PatchKernel);
+            layers.Conv2d($"{name}.1.convolution", _judges[0].Channels, _judges[1].Channels, PatchKernel);
             for (int i = 2; i < _judges.Length; i++)
-                Convolution($"{name}.{i}", _judges[i - 1], _judges[i], PatchKernel);
-            layers.Conv2d($"{name}.judgement", _judges[^1], 1, Kernel);
+                Convolution($"{name}.{i}", _judges[i - 1].Channels, _judges[i], PatchKernel);
+            layers.Conv2d($"{name}.judgement", _judges[^1].Channels, 1, Kernel);
         }
 
-        // The normalisation's own shift stands in for a bias, which it would take away.
-        void Convolution(string name, int inputs, int outputs, int kernel)
+        // The normalisation's own shift stands in for a bias, which it would take away. Of a single place it would leave
+        // nothing.
+        void Convolution(string name, int inputs, (int Channels, int Height, int Width) to, int kernel)
         {
-            layers.Conv2d($"{name}.convolution", inputs, outputs, kernel, bias: false);
-            layers.InstanceNorm($"{name}.normalization", outputs);
+            bool normalizes = to.Height * to.Width > 1;
+            layers.Conv2d($"{name}.convolution", inputs, to.Channels, kernel, bias: !normalizes);
+            if (normalizes)
+                layers.InstanceNorm($"{name}.normalization", to.Channels);
         }
     }
 
@@ -215,7 +221,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             x = x.Slice(2, 0, _stages[i - 1].Height).Slice(3, 0, _stages[i - 1].Width);
             x = stage.InstanceNorm("normalization", x, _stages[i - 1].Channels).Apply(Function.Relu);
         }
-        return w.Conv2d("image", x, padding: ImageKernel / 2).Apply(Function.Tanh).Reshape(-1, Input.Width);
+        x = w.Conv2d("image", x, padding: ImageKernel / 2).Reshape(-1, Input.Width);
+        return (_options.SkipConnection ? x + images * InputScale : x).Apply(Function.Tanh);
     }
 
     /// <summary>How much the patches of images are ones of a domain, (B, D) → (B, patches).</summary>
@@ -227,10 +234,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
         for (int i = 1; i < _judges.Length; i++)
         {
             Scope<T> stage = w.Of($"{i}");
-            x = stage.Conv2d("convolution", x, stride: 2, padding: 1);
-            if (i > 1)
-                x = stage.InstanceNorm("normalization", x, _judges[i]);
-            x = x.LeakyRelu(Slope);
+            x = Normalized(stage, stage.Conv2d("convolution", x, stride: 2, PatchMargin(_judges[i - 1])), _judges[i].Channels)
+                .LeakyRelu(Slope);
         }
         x = w.Conv2d("judgement", x, padding: Kernel / 2);
         return x.Reshape(0, -1);
@@ -238,7 +243,15 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
     private static T Convolution<T>(Scope<T> w, T x, int channels, int stride, int kernel)
         where T : struct, ITensor<T> =>
-        w.InstanceNorm("normalization", w.Conv2d("convolution", x, stride, padding: kernel / 2), channels);
+        Normalized(w, w.Conv2d("convolution", x, stride, padding: kernel / 2), channels);
+
+    // Where it is declared.
+    private static T Normalized<T>(Scope<T> w, T x, int channels)
+        where T : struct, ITensor<T> =>
+        w.Has("normalization.weight") ? w.InstanceNorm("normalization", x, channels) : x;
+
+    // More where the kernel would not fit.
+    private static int PatchMargin((int Channels, int Height, int Width) stage) => Math.Min(stage.Height, stage.Width) > 1 ? 1 : 2;
 
     // From each row's domain into the other, or the way back.
     private T Translate<T>(Scope<T> w, VectorRows<T> rows, T images, bool there)
@@ -339,7 +352,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 internal sealed class ImageHistory(int size, int width, torch.Device device) : TrainingCallback
 {
     private readonly torch.Tensor _images = torch.zeros([2, size, width], device: device);
-    private readonly torch.Tensor _counts = torch.zeros([2], torch.ScalarType.Int64);
+    private readonly torch.Tensor _counts = torch.zeros([2], torch.ScalarType.Float32, torch.CPU);
 
     // Checkpoints have to hold it.
     public override IReadOnlyList<(string Name, torch.Tensor Value)> State => [("history.images", _images), ("history.counts", _counts)];
@@ -359,7 +372,7 @@ internal sealed class ImageHistory(int size, int width, torch.Device device) : T
         float[] draws = new float[2 * rows];
         HostTensors.CopyTo(random.Uniform([rows, 2], 0, 1), draws);
         torch.Tensor counted = _counts.narrow(0, domain, 1);
-        long count = counted.item<long>();
+        long count = (long)counted.item<float>();
         for (int row = 0; row < rows; row++)
         {
             bool isNew = count < size;
