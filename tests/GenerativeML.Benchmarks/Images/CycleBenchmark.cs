@@ -51,7 +51,8 @@ internal static class CycleBenchmark
         };
         Option<FileInfo?> sheet = new("--sheet")
         {
-            Description = "Where to write a sheet for each --labels, whose name is put before the ending: lines of originals, translations and what comes back, of MNIST, then of USPS.",
+            Description = "Where to write a sheet for each --labels, whose name is put before the ending: lines of "
+                + "originals, translations and what comes back, of MNIST, then of USPS.",
         };
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
         labels.AcceptOnlyFromAmong("none", "mnist", "usps");

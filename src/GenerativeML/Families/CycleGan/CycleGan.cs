@@ -42,7 +42,8 @@ public sealed record CycleGanOptions : VectorOptions
     /// <summary>
     /// Which of the two sets an image is from: a Boolean, a key, or a Single of two whole values. The first domain is that
     /// of <c>false</c>, of a key's first value, or of the smaller number. Rows of a missing key are refused, or with
-    /// <see cref="NonFiniteValues.DropRow"/> left out. Default <c>Domain</c>.
+    /// <see cref="NonFiniteValues.DropRow"/> left out; a trained model takes them for images of the first domain. Default
+    /// <c>Domain</c>.
     /// </summary>
     public string DomainColumnName { get; init; } = "Domain";
 
@@ -88,7 +89,8 @@ public sealed record CycleGanOptions : VectorOptions
     /// <summary>
     /// Channels after each halving of height and width by a discriminator, which judges places of the last stage, and so
     /// patches of the image. One to eight of them, each from 1 to 1024. Default: twice the first of a translator's
-    /// default, and twice as many after each further halving, of which there are three, or fewer where the shorter side would fall below four; at least one.
+    /// default, and twice as many after each further halving, of which there are three, or fewer where the shorter side
+    /// would fall below four; at least one.
     /// </summary>
     public IReadOnlyList<int>? DiscriminatorChannels { get; init; }
 
@@ -140,7 +142,8 @@ public sealed record CycleGanOptions : VectorOptions
         {
             Channels = Channels ?? Halvings(shape, InnermostSide, Outermost(shape), least: 1, most: 3),
             ResidualBlocks = ResidualBlocks ?? (Math.Max(shape.Height, shape.Width) switch { < 64 => 2, < 256 => 6, _ => 9 }),
-            DiscriminatorChannels = DiscriminatorChannels ?? [.. Halvings(shape, InnermostPatches, 2 * Outermost(shape), least: 2, most: 4).SkipLast(1)],
+            DiscriminatorChannels = DiscriminatorChannels
+                ?? [.. Halvings(shape, InnermostPatches, 2 * Outermost(shape), least: 2, most: 4).SkipLast(1)],
             BatchSize = BatchSize ?? 32,
             LearningRate = LearningRate ?? 5e-4,
             WeightDecay = WeightDecay ?? 0,
@@ -167,7 +170,10 @@ public sealed record CycleGanOptions : VectorOptions
         OptionChecks.Within(ResidualBlocks, 0, 64);
         OptionChecks.Defined(Objective);
         if (Objective is GanObjective.Wasserstein or GanObjective.WassersteinGradientPenalty)
-            throw new ArgumentException($"Option {nameof(Objective)} is {Objective}, whose constraint the discriminators of a CycleGAN do not have.");
+        {
+            throw new ArgumentException(
+                $"Option {nameof(Objective)} is {Objective}, whose constraint the discriminators of a CycleGAN do not have.");
+        }
         OptionChecks.NonNegativeFinite(CycleConsistencyWeight);
         OptionChecks.NonNegativeFinite(IdentityWeight);
         OptionChecks.NonNegativeFinite(SemanticConsistencyWeight);
@@ -182,8 +188,12 @@ public sealed record CycleGanOptions : VectorOptions
     private static List<int> Halvings(ImageShape shape, int side, int outermost, int least, int most)
     {
         var channels = new List<int> { outermost };
-        for (int next = Math.Min(shape.Height, shape.Width) / 2; channels.Count < most && (next >= side || channels.Count < least); next /= 2)
+        for (int next = Math.Min(shape.Height, shape.Width) / 2; next >= side || channels.Count < least; next /= 2)
+        {
+            if (channels.Count == most)
+                break;
             channels.Add(2 * channels[^1]);
+        }
         return channels;
     }
 }

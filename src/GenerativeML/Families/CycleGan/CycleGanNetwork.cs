@@ -57,8 +57,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     public override int PositionsPerRow => _stages[^1].Height * _stages[^1].Width;
 
     // A step holds both translators' stages, for an image, its translation and what comes back.
-    public override long NumbersPerRow =>
-        12 * _stages.Sum(s => (long)s.Channels * s.Height * s.Width) + 12L * _options.ResidualBlocks!.Value * _stages[^1].Channels * PositionsPerRow;
+    public override long NumbersPerRow => 12 * (_stages.Sum(s => (long)s.Channels * s.Height * s.Width)
+        + (long)_options.ResidualBlocks!.Value * _stages[^1].Channels * PositionsPerRow);
 
     /// <summary>Checks that images are large enough for the stages.</summary>
     /// <exception cref="InvalidOperationException">They are not; the message says how many stages they can have.</exception>

@@ -24,7 +24,10 @@ internal sealed class DomainView : IDataView
             DataViewSchema.Column?[] found = [.. _columns.Select(of => of[c])];
             int lacks = c == 0 ? Array.IndexOf(found, null) : found.All(column => column is null) ? 0 : -1;
             if (lacks >= 0)
-                throw InputColumns.Missing(names[c], InputColumns.Expected(c == 0 ? InputKind.Image : InputKind.Class), views[lacks].Schema, "input");
+            {
+                throw InputColumns.Missing(
+                    names[c], InputColumns.Expected(c == 0 ? InputKind.Image : InputKind.Class), views[lacks].Schema, "input");
+            }
             DataViewSchema.Column one = found.First(column => column is not null)!.Value;
             if (found.FirstOrDefault(column => column?.Type.Equals(one.Type) == false) is { } other)
                 throw InputColumns.Mismatch(names[c], one.Type.ToString()!, other.Type.ToString()!, unknownSize: false, "input");
