@@ -20,6 +20,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     VaeBenchmark.Command(),
     BoltzmannBenchmark.Command(),
     ImageBenchmark.Command(),
+    CycleBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     SketchBenchmark.Command(),

@@ -138,6 +138,26 @@ public sealed class GenerativeCatalog
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public ImageGanTrainer ImageGan(ImageGanOptions options) => new(_environment, options);
 
+    /// <summary>
+    /// Creates a <see cref="CycleGanTrainer"/>, which learns to translate images of one set into ones of another, and back.
+    /// </summary>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="domainColumnName">Which of the two sets an image is from: a Boolean, or a key of two values.</param>
+    /// <param name="outputColumnName">The column for the translation.</param>
+    /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
+    public CycleGanTrainer CycleGan(
+        string featureColumnName = "Features", string domainColumnName = "Domain", string outputColumnName = "Translation") =>
+        CycleGan(new()
+        {
+            FeatureColumnName = featureColumnName, DomainColumnName = domainColumnName,
+            TranslationColumnName = outputColumnName,
+        });
+
+    /// <summary>Creates a <see cref="CycleGanTrainer"/> with all its options.</summary>
+    /// <param name="options">The options.</param>
+    /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
+    public CycleGanTrainer CycleGan(CycleGanOptions options) => new(_environment, options);
+
     /// <summary>Creates a <see cref="GaussianMixtureTrainer"/>, which learns to score, generate and cluster rows.</summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

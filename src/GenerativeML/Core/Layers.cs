@@ -40,6 +40,9 @@ internal abstract class Layers
     /// <summary>Normalisation over groups of channels: <c>weight</c> and <c>bias</c> (channels).</summary>
     public void GroupNorm(string name, int channels) => LayerNorm(name, channels);
 
+    /// <summary>Normalisation of each channel by itself: <c>weight</c> and <c>bias</c> (channels).</summary>
+    public void InstanceNorm(string name, int channels) => LayerNorm(name, channels);
+
     /// <summary>
     /// Batch normalisation (Ioffe and Szegedy 2015): <c>weight</c>, <c>bias</c>, and the buffers <c>running_mean</c> and
     /// <c>running_var</c>, (width), or (members, 1, width) of several networks side by side.
@@ -54,12 +57,14 @@ internal abstract class Layers
     }
 
     /// <summary>A convolution of images: <c>weight</c> (outputs, inputs, kernel, kernel), <c>bias</c> (outputs).</summary>
-    public void Conv2d(string name, int inputs, int outputs, int kernel) => Uniform(
-        name, inputs * kernel * kernel, 1, ("weight", [outputs, inputs, kernel, kernel]), ("bias", [outputs]));
+    public void Conv2d(string name, int inputs, int outputs, int kernel, bool bias = true) => Uniform(
+        name, inputs * kernel * kernel, 1,
+        [("weight", [outputs, inputs, kernel, kernel]), .. bias ? [("bias", [outputs])] : ((string, long[])[])[]]);
 
     /// <summary>Its transpose: <c>weight</c> (inputs, outputs, kernel, kernel), <c>bias</c> (outputs).</summary>
-    public void ConvTranspose2d(string name, int inputs, int outputs, int kernel) => Uniform(
-        name, outputs * kernel * kernel, 1, ("weight", [inputs, outputs, kernel, kernel]), ("bias", [outputs]));
+    public void ConvTranspose2d(string name, int inputs, int outputs, int kernel, bool bias = true) => Uniform(
+        name, outputs * kernel * kernel, 1,
+        [("weight", [inputs, outputs, kernel, kernel]), .. bias ? [("bias", [outputs])] : ((string, long[])[])[]]);
 
     /// <summary>
     /// Layers of recurrent cells, as torch.nn.LSTM and torch.nn.GRU name and begin them: <c>weight_ih_l0</c>,

@@ -14,15 +14,18 @@ internal enum VectorOutputs
     LatentDeviation = 16,
     AnomalyMap = 32,
     Class = 64,
+    Translation = 128,
 }
 
 /// <summary>Where results go, (rows × width); an empty one is not asked for.</summary>
 internal readonly record struct VectorResults(
     Memory<float> Score, Memory<float> FeatureScore, Memory<float> Reconstruction, Memory<float> Latent,
-    Memory<float> LatentDeviation, Memory<float> AnomalyMap = default, Memory<float> Class = default)
+    Memory<float> LatentDeviation, Memory<float> AnomalyMap = default, Memory<float> Class = default,
+    Memory<float> Translation = default)
 {
     /// <summary>All, in the order of the flags of <see cref="VectorOutputs"/>.</summary>
-    public Memory<float>[] All => [Score, FeatureScore, Reconstruction, Latent, LatentDeviation, AnomalyMap, Class];
+    public Memory<float>[] All =>
+        [Score, FeatureScore, Reconstruction, Latent, LatentDeviation, AnomalyMap, Class, Translation];
 
     /// <summary>What is asked for.</summary>
     public VectorOutputs Wanted => (VectorOutputs)All.Select((o, i) => o.IsEmpty ? 0 : 1 << i).Sum();
@@ -39,13 +42,13 @@ internal sealed class TrainedVector : IDisposable
     public const float ChangedConstant = 1e6f;
 
     // One pass for each set of outputs: ONNX Runtime and torch both compute all that a pass has.
-    private static readonly string[] s_names = [.. Enumerable.Range(0, 128).Select(wanted => $"rows {wanted}")];
+    private static readonly string[] s_names = [.. Enumerable.Range(0, 256).Select(wanted => $"rows {wanted}")];
 
     private readonly InferenceCache _inference;
 
     public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
-        (Network, Device) = (network, device);
+        (Network, Device, FallbackToCpu) = (network, device, fallbackToCpu);
         _inference = new InferenceCache(weights, device, fallbackToCpu);
         Features = VectorNetwork.FeatureScaler(weights);
         Conditions = network.ConditionScaler(weights);
@@ -55,6 +58,9 @@ internal sealed class TrainedVector : IDisposable
 
     /// <summary>Where it is to compute.</summary>
     public ComputeDevice Device { get; }
+
+    /// <summary>Whether the CPU may stand in for a device that is not there.</summary>
+    public bool FallbackToCpu { get; }
 
     public HostWeights Weights => _inference.Weights;
 
@@ -87,8 +93,11 @@ internal sealed class TrainedVector : IDisposable
                 Inputs(z, c), Array.FindAll(results.All, o => !o.IsEmpty), Network.RequiresTorch(wanted));
             if (Network is IScorer { IsLogLikelihood: true })
                 Correct(z.Span, count, results);
-            if (!results.Reconstruction.IsEmpty)
-                Features.Undo(results.Reconstruction.Span[..(count * Width)]);
+            foreach (Memory<float> made in (ReadOnlySpan<Memory<float>>)[results.Reconstruction, results.Translation])
+            {
+                if (!made.IsEmpty)
+                    Features.Undo(made.Span[..(count * Width)]);
+            }
             if (Features.Constants.Length > 0 && (wanted & (VectorOutputs.Score | VectorOutputs.FeatureScore)) != 0)
                 ScoreConstants(block.Singles(0), count, results);
         }
@@ -401,6 +410,8 @@ internal sealed class TrainedVector : IDisposable
                 outputs.Add(((IAnomalyMapper)network).AnomalyMap(w, rows));
             if (Wants(VectorOutputs.Class))
                 outputs.Add(((IClassifier)network).Classify(w, rows));
+            if (Wants(VectorOutputs.Translation))
+                outputs.Add(((ITranslator)network).Translate(w, rows));
             return [.. outputs];
         }
 

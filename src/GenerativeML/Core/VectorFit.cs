@@ -191,6 +191,7 @@ internal static class VectorFit
             Score = Wanted(scores && network is IScorer, 1, VectorOutputs.Score),
             Reconstruction = Wanted(columns.Reconstruction is not null, network.Input.Width, VectorOutputs.Reconstruction),
             Latent = Wanted(columns.Latent is not null, (network as IEncoder)?.LatentDimension ?? 0, VectorOutputs.Latent),
+            Translation = Wanted(columns.Translation is not null, network.Input.Width, VectorOutputs.Translation),
         };
         if (made.Wanted != VectorOutputs.None)
             model.Compute(VectorCalibration.ToBlock(fields, samples), rows, made);

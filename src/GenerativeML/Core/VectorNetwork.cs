@@ -96,6 +96,14 @@ internal interface IReconstructor
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network that makes of a row one of another domain.</summary>
+internal interface ITranslator
+{
+    /// <summary>Standardised rows → standardised rows of the other domain, (B, D).</summary>
+    T Translate<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T>;
+}
+
 /// <summary>A network that says where in an image it is strange.</summary>
 internal interface IAnomalyMapper
 {

@@ -21,6 +21,7 @@ internal static class VectorOnnx
             (columns.Score, network.Input.Classes > 0 ? VectorOutputs.Class : VectorOutputs.Score), (columns.FeatureScore, VectorOutputs.FeatureScore),
             (columns.Reconstruction, VectorOutputs.Reconstruction), (columns.Latent, VectorOutputs.Latent),
             (columns.LatentDeviation, VectorOutputs.LatentDeviation), (columns.AnomalyMap, VectorOutputs.AnomalyMap),
+            (columns.Translation, VectorOutputs.Translation),
         ];
         values = Array.FindAll(values, value => value.Name is not null
             || value.Flag is VectorOutputs.Score or VectorOutputs.Class && (columns.PredictedLabel ?? columns.PValue) is not null);
@@ -49,7 +50,7 @@ internal static class VectorOnnx
         {
             (string? name, VectorOutputs flag) = values[i];
             OnnxTensor result = results[i];
-            if (flag == VectorOutputs.Reconstruction)
+            if (flag is VectorOutputs.Reconstruction or VectorOutputs.Translation)
                 result = Scaler.OfFeatures(weights).Undo(result);
             if (flag is VectorOutputs.Score or VectorOutputs.FeatureScore)
                 result = InUnitsOfTheData(weights, state.Model, fields[0], z, result, flag == VectorOutputs.Score);

@@ -190,6 +190,8 @@ internal sealed record VectorColumns(string Features, string? Score = null)
 
     public string? AnomalyMap { get; init; }
 
+    public string? Translation { get; init; }
+
     /// <summary>The labels that rows depend on; they are read.</summary>
     public IReadOnlyList<string> Conditions { get; init; } = [];
 
@@ -232,6 +234,9 @@ internal sealed record VectorColumns(string Features, string? Score = null)
             Reconstruction is null ? null
                 : pictures ? Picture(Reconstruction, images!)
                 : new(Reconstruction, OutputKind.Single, width) { SlotNamesFrom = Features },
+            Translation is null ? null
+                : pictures ? Picture(Translation, images!)
+                : new(Translation, OutputKind.Single, width) { SlotNamesFrom = Features },
             AnomalyMap is null ? null
                 : pictures ? Picture(AnomalyMap, images!.Grey)
                 : new(AnomalyMap, OutputKind.Single, (int)(images?.Grey.Shape!.Length ?? 1)),
@@ -248,5 +253,5 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <exception cref="ArgumentException">A name is empty, or given twice.</exception>
     public void Validate() => ColumnNames.Check(
         [Features, .. Conditions, .. Class is null ? (string[])[] : [Class]],
-        [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, AnomalyMap, Latent, LatentDeviation]);
+        [Score, PredictedLabel, PValue, FeatureScore, Reconstruction, Translation, AnomalyMap, Latent, LatentDeviation]);
 }

@@ -28,6 +28,10 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
     private protected VectorTrainer(IHostEnvironment environment, VectorFamily family, VectorOptions options)
         : base(environment, family.Name, options) => (_family, _options) = (family, options);
 
+    /// <summary>The rows as training sees them. Default: as they are.</summary>
+    /// <exception cref="InvalidOperationException">They cannot be trained on.</exception>
+    private protected virtual IRowSource Arrange(DataViewRowSource rows) => rows;
+
     private protected override IReadOnlyList<OutputColumn> PromisedColumns(SchemaShape inputSchema) =>
         _options.Columns.Outputs(
             width: 1, latent: 1, _options.Images?.Of(inputSchema, _options.FeatureColumnName, nameof(inputSchema)),
@@ -57,7 +61,7 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         rows.FindCategories();
         if (_options.Captions is { } reading)
             rows.LearnCaptions(reading);
-        VectorFitResult fit = VectorFit.Fit(rows, _family, _options, context);
+        VectorFitResult fit = VectorFit.Fit(Arrange(rows), _family, _options, context);
         return (TTransformer)_family.Wrap(new(
             _family, fit.Options, fit.Model, fit.Threshold, schema, rows.Replacement, fit.Extra)
         {

@@ -40,6 +40,12 @@ internal interface IRowSource
     /// <summary>What a row holds.</summary>
     IReadOnlyList<RowField> Fields { get; }
 
+    /// <summary>
+    /// Kinds of rows that take turns, one of each in order; so they do in every shuffled epoch, and a batch has as many of
+    /// each, but for one.
+    /// </summary>
+    int Strata => 1;
+
     /// <summary>Starts a pass over all rows.</summary>
     IRowReader Open();
 }

@@ -172,7 +172,7 @@ internal sealed class ObservedRows
     {
         IReadOnlyList<torch.Tensor>? validation = _heldBack.Rows > 0 ? _heldBack.ToTensors(device, transform) : null;
         TrainingData data = TrainingRows <= _budgetRows
-            ? new CachedTrainingData(_source.Fields, device, _seed, _kept.ToTensors(device, transform), validation)
+            ? new CachedTrainingData(_source.Fields, device, _seed, _kept.ToTensors(device, transform), validation, _source.Strata)
             : new StreamedTrainingData(
                 _source, _options, device, _seed, _mostValidation, _rowBytes, validation, transform);
         data.TrainingRows = TrainingRows;
@@ -185,7 +185,7 @@ internal sealed class ObservedRows
 /// <summary>Training rows that fit into memory: each epoch is a full random permutation of them.</summary>
 internal sealed class CachedTrainingData(
     IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor> rows,
-    IReadOnlyList<torch.Tensor>? validation) : TrainingData(fields, device, seed, validation)
+    IReadOnlyList<torch.Tensor>? validation, int strata = 1) : TrainingData(fields, device, seed, validation)
 {
     // Gathering rows for several batches at once costs one operator call instead of one for each batch.
     private const int GatheredRows = 16_384;
@@ -193,9 +193,16 @@ internal sealed class CachedTrainingData(
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {
         long[] order = new long[TrainingRows];
-        for (long i = 0; i < order.LongLength; i++)
-            order[i] = i;
-        new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch)).Shuffle(order.AsSpan());
+        var random = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch));
+        for (int stratum = 0; stratum < strata; stratum++)
+        {
+            long[] turns = new long[(TrainingRows - stratum + strata - 1) / strata];
+            for (long i = 0; i < turns.LongLength; i++)
+                turns[i] = i * strata + stratum;
+            random.Shuffle(turns.AsSpan());
+            for (long i = 0; i < turns.LongLength; i++)
+                order[i * strata + stratum] = turns[i];
+        }
 
         long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, GatheredRows / batchSize);
         for (long number = skip; number < batches; number += gathered)
@@ -324,8 +331,8 @@ internal sealed class StreamedTrainingData(
     {
         var random = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, epoch));
         var held = new ValidationRows(options.ValidationFraction, Seed, mostValidation);
-        RowBlock buffer = new(Fields, _bufferRows), block = new(Fields, ReadRows);
-        int filled = 0;
+        RowBlock buffer = new(Fields, Math.Max(_bufferRows, source.Strata)), block = new(Fields, ReadRows);
+        int filled = 0, strata = source.Strata, turns = Math.Max(1, _bufferRows / strata);
         long row = 0;
         using IRowReader reader = source.Open();
         for (int n; (n = reader.Read(block, 0, ReadRows)) > 0;)
@@ -336,23 +343,27 @@ internal sealed class StreamedTrainingData(
                 if (held.Contains(row++))
                     continue;
                 int place = filled;
-                if (filled < _bufferRows)
+                if (filled < turns * strata)
                 {
                     filled++;
                 }
                 else
                 {
-                    // A full buffer gives a random row and takes the new one in its place.
-                    place = random.Next(_bufferRows);
+                    // A full buffer gives a random row, of the same kind, and takes the new one in its place.
+                    place = random.Next(turns) * strata + (int)((row - 1) % strata);
                     yield return (buffer, place);
                 }
                 block.CopyRow(i, buffer, place);
             }
         }
-        int[] rest = [.. Enumerable.Range(0, filled)];
-        random.Shuffle<int>(rest);
-        foreach (int place in rest)
-            yield return (buffer, place);
+        int[][] rest = [.. Enumerable.Range(0, strata).Select(stratum =>
+        {
+            int[] places = [.. Enumerable.Range(0, filled).Where(place => place % strata == stratum)];
+            random.Shuffle<int>(places);
+            return places;
+        })];
+        for (int i = 0; i < filled; i++)
+            yield return (buffer, rest[i % strata][i / strata]);
     }
 }
 

@@ -298,6 +298,11 @@ internal readonly record struct Scope<T>(Ops<T> Ops, string Path, int? Member = 
     public T GroupNorm(string layer, T x, int groups, float epsilon = 1e-5f) =>
         x.GroupNorm(groups, this[layer + ".weight"], Bias(layer), epsilon);
 
+    /// <summary>
+    /// Normalisation of each channel of (B, C, H, W) over its own places (Ulyanov 2016): a group for each channel.
+    /// </summary>
+    public T InstanceNorm(string layer, T x, int channels, float epsilon = 1e-5f) => GroupNorm(layer, x, channels, epsilon);
+
     /// <summary>A convolution of (B, C, H, W).</summary>
     public T Conv2d(string layer, T x, int stride = 1, int padding = 0) =>
         Ops.Conv2d(x, this[layer + ".weight"], Bias(layer), stride, padding);

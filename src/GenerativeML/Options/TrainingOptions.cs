@@ -151,6 +151,9 @@ public enum LearningRateSchedule
 
     /// <summary>It falls along half a cosine (Loshchilov and Hutter 2017), as far as with <see cref="Linear"/>.</summary>
     Cosine,
+
+    /// <summary>It stays at its peak for half of the steps, then falls as with <see cref="Linear"/> (Zhu 2017).</summary>
+    ConstantThenLinear,
 }
 
 /// <summary>The number format of matrix products while training.</summary>

@@ -127,9 +127,12 @@ internal sealed record LearningRate(
         if (Schedule == LearningRateSchedule.Constant)
             return Peak;
         double done = (step - WarmupSteps) / (double)Math.Max(1, Steps - 1 - WarmupSteps);
-        double left = Schedule == LearningRateSchedule.Linear
-            ? 1 - done
-            : 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+        double left = Schedule switch
+        {
+            LearningRateSchedule.Linear => 1 - done,
+            LearningRateSchedule.ConstantThenLinear => Math.Min(1, 2 * (1 - done)),
+            _ => 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1))),
+        };
         return Peak * (Floor + (1 - Floor) * Math.Max(0, left));
     }
 }

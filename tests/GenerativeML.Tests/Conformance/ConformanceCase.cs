@@ -93,6 +93,7 @@ internal static class ConformanceData
         .Add("Text", TextDataViewType.Instance, row => Text(row).AsMemory())
         .Add("Drawing", TextDataViewType.Instance, row => Drawing(row).AsMemory())
         .Add("Music", TextDataViewType.Instance, row => Music(row).AsMemory())
+        .Add("Domain", BooleanDataViewType.Instance, row => row % 2 == 1)
         .Add("Path", TextDataViewType.Instance, row => SoundFiles.Path(row).AsMemory())
         .AddVector("Features", width, row =>
         {
@@ -105,7 +106,7 @@ internal static class ConformanceData
     public static ConformanceRow[] Objects(int rows) =>
         [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow
         {
-            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Music = Music(r), Path = SoundFiles.Path(r), Features = Features(r, Width),
+            Id = r, Name = $"row {r}", Text = Text(r), Drawing = Drawing(r), Music = Music(r), Path = SoundFiles.Path(r), Domain = r % 2 == 1, Features = Features(r, Width),
         })];
 
     private static string Text(int row) => string.Create(
@@ -145,6 +146,8 @@ public sealed class ConformanceRow
 
     public string Path { get; set; } = "";
 
+    public bool Domain { get; set; }
+
     [VectorType(ConformanceData.Width)]
     public float[] Features { get; set; } = [];
 }
@@ -168,6 +171,8 @@ public sealed class ConformanceOutput
 
     public float[]? Latent { get; set; }
 
+    public float[]? Translation { get; set; }
+
     public float Perplexity { get; set; }
 
     public float[]? Embedding { get; set; }
@@ -175,7 +180,7 @@ public sealed class ConformanceOutput
     public string? GeneratedText { get; set; }
 
     public override string ToString() => string.Join(
-        " | ", Id, Bits([Score, PValue]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent),
+        " | ", Id, Bits([Score, PValue]), PredictedLabel, Bits(FeatureScore), Bits(Reconstruction), Bits(Latent), Bits(Translation),
         Bits([Perplexity]), Bits(Embedding), GeneratedText);
 
     private static string Bits(float[]? values) =>

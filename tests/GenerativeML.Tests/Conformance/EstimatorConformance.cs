@@ -84,6 +84,11 @@ public sealed partial class EstimatorConformance
         {
             Architecture = ImageGanArchitecture.StyleGan, NoiseDimension = 4, StyleDimension = 8, MappingLayers = 2,
         })))],
+        [Case("cycle gan", (ml, t) => ml.Generative.CycleGan(t.On(new CycleGanOptions
+        {
+            Channels = [4], ResidualBlocks = 1, DiscriminatorChannels = [4], PoolSize = 5, BatchSize = 8,
+            ReconstructionColumnName = "Reconstruction",
+        })))],
         [Case("normalizing flow", (ml, t) => ml.AnomalyDetection.Trainers.NormalizingFlow(t.On(new NormalizingFlowOptions
         {
             Coupling = FlowCoupling.RationalQuadraticSpline, Steps = 2, HiddenLayers = [16], FeatureScoreColumnName = "FeatureScore", LatentColumnName = "Latent",

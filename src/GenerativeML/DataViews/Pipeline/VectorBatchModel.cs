@@ -17,7 +17,7 @@ internal sealed class VectorBatchModel : IBatchModel
 
     private readonly TrainedVector _model;
     private readonly CalibrationScores? _calibration;
-    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation, _map, _classes;
+    private readonly int _score, _label, _pValue, _featureScore, _reconstruction, _latent, _deviation, _map, _translation, _classes;
 
     public VectorBatchModel(VectorModelState state)
     {
@@ -28,7 +28,7 @@ internal sealed class VectorBatchModel : IBatchModel
         Inputs = state.Fields;
         Outputs = columns.Outputs(
             network.Input.Width, (network as IEncoder)?.LatentDimension ?? 1, network.Input.Image, state.Schema.Class);
-        _classes = network.Input.Classes;
+        _classes = network is IClassifier ? network.Input.Classes : 0;
         Replacement = state.Replacement;
         Threshold = state.Threshold;
         _score = IndexOf(columns.Score);
@@ -39,6 +39,7 @@ internal sealed class VectorBatchModel : IBatchModel
         _latent = IndexOf(columns.Latent);
         _deviation = IndexOf(columns.LatentDeviation);
         _map = IndexOf(columns.AnomalyMap);
+        _translation = IndexOf(columns.Translation);
 
         int width = Inputs.Sum(f => f.Width);
         BatchSize = Math.Clamp(MaxValues / width, MinRows, MaxRows);
@@ -83,6 +84,7 @@ internal sealed class VectorBatchModel : IBatchModel
                 Latent = Values(_latent),
                 LatentDeviation = Values(_deviation),
                 AnomalyMap = Values(_map),
+                Translation = Values(_translation),
             });
             for (int row = 0; label && row < rows; row++)
                 outputs.Booleans(_label)[row] = !(scores.Span[row] <= Threshold); // a score of NaN is strange, too

@@ -3,6 +3,9 @@ using Microsoft.ML.Data;
 
 namespace GenerativeML;
 
+/// <summary>Whether a row is wanted that has these values in a field.</summary>
+internal delegate bool RowPredicate(ReadOnlySpan<float> values);
+
 /// <summary>
 /// The rows of an <see cref="IDataView"/> as a training loop reads them: some of its columns, pass after pass. The
 /// first pass counts what is not finite; an error is thrown at its end, so that it tells of all such rows.
@@ -103,21 +106,39 @@ internal sealed class DataViewRowSource(
     }
 
     /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
-    public IRowReader Open()
+    public IRowReader Open() => OpenOnly(null);
+
+    /// <summary>Starts a pass over those rows whose field is as the predicate wants it; of others no more is read.</summary>
+    public IRowReader Open(int field, RowPredicate wanted) => OpenOnly((field, wanted));
+
+    private Reader OpenOnly((int, RowPredicate)? only)
     {
         if (policy == NonFiniteValues.Replace && Replacement is null)
             Replacement = LearnReplacement();
-        return new Reader(this, OpenCursor(out FieldReader[] readers), readers);
+        return new Reader(this, OpenCursor(out FieldReader[] readers), readers, only);
+    }
+
+    /// <summary>The slots of one field, row by row; no other column is read.</summary>
+    public IEnumerable<float[]> Read(int field)
+    {
+        var block = new RowBlock(Fields, capacity: 1);
+        using DataViewRowCursor cursor = data.GetRowCursor([Columns[field]]);
+        FieldReader read = FieldReaders.Open(cursor, Columns[field], Fields[field]);
+        while (MoveNext(cursor))
+        {
+            read(block, field, 0);
+            yield return block.SingleRow(field, 0).ToArray();
+        }
     }
 
     private NonFiniteReplacement LearnReplacement()
     {
-        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count).Select(f => new NonFiniteReplacement.Collector(f.Width))];
+        NonFiniteReplacement.Collector[] ranges = [.. Fields.Take(Columns.Count - (classColumn is null ? 0 : 1)).Select(f => new NonFiniteReplacement.Collector(f.Width))];
         var block = new RowBlock(Fields, capacity: 1);
         using DataViewRowCursor cursor = OpenCursor(out FieldReader[] readers);
         while (MoveNext(cursor))
         {
-            for (int f = 0; f < readers.Length; f++)
+            for (int f = 0; f < ranges.Length; f++)
             {
                 readers[f](block, f, 0);
                 ranges[f].Add(block.SingleRow(f, 0));
@@ -172,7 +193,9 @@ internal sealed class DataViewRowSource(
         _judged = true;
     }
 
-    private sealed class Reader(DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields) : IRowReader
+    private sealed class Reader(
+        DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields, (int Field, RowPredicate Wanted)? only = null)
+        : IRowReader
     {
         private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields);
         private bool _ended;
@@ -188,7 +211,7 @@ internal sealed class DataViewRowSource(
                     if (_scan is not null)
                         source.Judge(_scan);
                 }
-                else if (ReadRow(block, start + read) || !source.Drops)
+                else if (IsWanted(block, start + read) && (ReadRow(block, start + read) || !source.Drops))
                 {
                     read++;
                 }
@@ -197,6 +220,17 @@ internal sealed class DataViewRowSource(
         }
 
         public void Dispose() => cursor.Dispose();
+
+        private bool IsWanted(RowBlock block, int row)
+        {
+            if (only is not (int field, RowPredicate wanted))
+                return true;
+            fields[field](block, field, row);
+            bool isWanted = wanted(block.SingleRow(field, row));
+            if (!isWanted)
+                _scan?.Rows += 1; // rows are counted as the data has them
+            return isWanted;
+        }
 
         private bool ReadRow(RowBlock block, int row)
         {

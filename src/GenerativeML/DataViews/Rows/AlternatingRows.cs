@@ -1,0 +1,100 @@
+namespace GenerativeML;
+
+/// <summary>
+/// Rows of two domains in turns, one of each: a pass is over all rows of the larger, and begins the smaller anew as often
+/// as it takes.
+/// </summary>
+internal sealed class AlternatingRows : IRowSource
+{
+    private readonly DataViewRowSource _rows;
+    private readonly int _domain;
+    private readonly long _count;
+
+    /// <summary>Rows whose domain is told by a field: a truth value, or a category or a key of two values.</summary>
+    /// <exception cref="InvalidOperationException">There are other domains than two, or rows of none.</exception>
+    public AlternatingRows(DataViewRowSource rows, int domain, bool drops)
+    {
+        (_rows, _domain) = (rows, domain);
+        string column = rows.Fields[domain].Name;
+        if (rows.Fields[domain].Width > 2)
+            throw new InvalidOperationException(
+                $"Column '{column}' has {rows.Fields[domain].Width} values: two are expected, one for each set of images.");
+        long[] counts = new long[2];
+        long none = 0;
+        foreach (float[] values in rows.Read(domain))
+        {
+            if (DomainOf(values) is int of and >= 0)
+                counts[of]++;
+            else
+                none++;
+        }
+        if (none + counts.Sum() == 0)
+            throw new InvalidOperationException($"There are no rows to train on: column '{rows.Fields[0].Name}' is empty.");
+        if (none > 0 && !drops)
+            throw new InvalidOperationException(
+                $"Column '{column}' does not say in {none} of {none + counts.Sum()} rows which of two sets the image is from.");
+        if (counts.Contains(0))
+            throw new InvalidOperationException(
+                $"Column '{column}' has {counts.Count(c => c > 0)} value in {counts.Sum()} rows: images of two sets are needed.");
+        _count = 2 * counts.Max();
+    }
+
+    public IReadOnlyList<RowField> Fields => _rows.Fields;
+
+    public int Strata => 2;
+
+    public IRowReader Open() => new Reader(this);
+
+    // Zero for the first domain, one for the second; −1 for none.
+    private static int DomainOf(ReadOnlySpan<float> values) => values switch
+    {
+        [0] or [1, 0] => 0,
+        [1] or [0, 1] => 1,
+        _ => -1,
+    };
+
+    private sealed class Reader(AlternatingRows rows) : IRowReader
+    {
+        private readonly IRowReader?[] _readers = new IRowReader?[2];
+        private long _read;
+
+        public int Read(RowBlock block, int start, int count)
+        {
+            int read = 0;
+            for (; read < count && _read < rows._count; read++, _read++)
+            {
+                int of = (int)(_read % 2);
+                if (!ReadNext(of, block, start + read) && !ReadNext(of, block, start + read))
+                {
+                    throw new InvalidOperationException(
+                        $"Of the {(of == 0 ? "first" : "second")} set of images that column "
+                        + $"'{rows.Fields[rows._domain].Name}' tells apart none can be trained on.");
+                }
+            }
+            // At their end, readers say what was wrong with rows.
+            if (_read == rows._count && read > 0)
+            {
+                for (int of = 0; of < 2; of++)
+                    _readers[of]?.Read(block, start + read - 1, 1);
+            }
+            return read;
+        }
+
+        public void Dispose()
+        {
+            foreach (IRowReader? reader in _readers)
+                reader?.Dispose();
+        }
+
+        // Where there are no more rows, the next call begins anew.
+        private bool ReadNext(int of, RowBlock block, int row)
+        {
+            _readers[of] ??= rows._rows.Open(rows._domain, values => DomainOf(values) == of);
+            if (_readers[of]!.Read(block, row, 1) == 1)
+                return true;
+            _readers[of]!.Dispose();
+            _readers[of] = null;
+            return false;
+        }
+    }
+}
