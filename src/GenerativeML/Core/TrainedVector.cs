@@ -156,12 +156,12 @@ internal sealed class TrainedVector : IDisposable
         float[] scaled = DrawConditions(conditions, count, Conditions is null ? 0 : random.Next(), where);
         var gan = sampling as GanSampling;
         Truncate(normal, sampler, gan?.NoiseTruncation, ref random);
-        bool styled = gan is { StyleTruncation: < 1 } or { Mix: not null };
+        // By what is asked for now: the network's own options may say something else.
+        var styles = sampler as IStyleSampler;
         ReadOnlyMemory<float>[] inputs =
-            styled ? [normal, .. Styles((IStyleSampler)sampler, gan!, normal, count), scaled] : [normal, uniform, scaled];
+            styles is null ? [normal, uniform, scaled] : [normal, .. Styles(styles, gan ?? new(), normal, count), scaled];
         _inference.Run(
-            styled ? "styles" : "sample",
-            () => styled ? new StylePass((IStyleSampler)sampler, ConditionWidth > 0) : new SamplePass(sampler, ConditionWidth > 0),
+            "sample", () => styles is null ? new SamplePass(sampler, ConditionWidth > 0) : new StylePass(styles, ConditionWidth > 0),
             count, Array.FindAll(inputs, input => !input.IsEmpty), [rows[..(count * Width)]], sampler.SamplesByTorch);
         Features.Undo(rows.Span[..(count * Width)]);
         if (sampler.WholeNumbers is (string lowest, string highest))
@@ -264,7 +264,7 @@ internal sealed class TrainedVector : IDisposable
     }
 
     // Of each row the numbers of others, (count × N), how much each layer has of these, (count × L), and what is left of styles, (count).
-    private static ReadOnlyMemory<float>[] Styles(IStyleSampler sampler, GanSampling sampling, float[] normal, int count)
+    private ReadOnlyMemory<float>[] Styles(IStyleSampler sampler, GanSampling sampling, float[] normal, int count)
     {
         float[] other = normal, shares = new float[count * sampler.StyleLayers], left = new float[count];
         Array.Fill(left, (float)sampling.StyleTruncation);
@@ -273,6 +273,8 @@ internal sealed class TrainedVector : IDisposable
             other = new float[normal.Length];
             var random = new SplitMix64(seed);
             NormalNumbers.Fill(ref random, other);
+            if (Conditions is not null)
+                random.Next(); // what those rows would have drawn their conditions by
             Truncate(other, sampler, sampling.NoiseTruncation, ref random);
             for (int i = 0; i < shares.Length; i++)
                 shares[i] = share[i % share.Length];

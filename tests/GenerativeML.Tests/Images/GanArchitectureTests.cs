@@ -315,19 +315,23 @@ public sealed class GanArchitectureTests
     }
 
     [TestMethod]
-    public void Sampling_and_its_figures_are_saved_with_the_model()
+    public void Sampling_is_saved_with_the_model_and_can_be_taken_back()
     {
         var ml = new MLContext(1);
         GanTransformer model = s_styles.Value;
         GanSampling before = model.Sampling;
         try
         {
-            model.Sampling = new() { StyleTruncation = 0.5, NoiseTruncation = 1.5 };
+            model.Sampling = new();
+            float[] whole = Drawn(model.Generate(5, 3));
+            model.Sampling = new() { StyleTruncation = 0.5 };
             using var file = new MemoryStream();
             ml.Model.Save(model, null, file);
             using var loaded = (GanTransformer)ml.Model.Load(file, out _);
             Assert.AreEqual(model.Sampling, loaded.Sampling);
             AssertClose(Drawn(model.Generate(5, 3)), Drawn(loaded.Generate(5, 3)), 0, "loaded");
+            loaded.Sampling = new();
+            AssertClose(whole, Drawn(loaded.Generate(5, 3)), 0, "all of the styles again");
         }
         finally
         {
@@ -397,20 +401,24 @@ public sealed class GanArchitectureTests
         var weights = new HostWeights(network.Tensors());
         Rich(network, weights, 0);
         Dictionary<string, torch.Tensor> tensors = weights.ToTensors(torch.CPU);
-        float[] before = tensors["style.mean"].data<float>().ToArray();
+        float[] before = tensors["generator.style.mean"].data<float>().ToArray();
         var training = new TorchOps(tensors) { Random = new SeededRandom(torch.CPU, 4) };
         torch.Tensor latent = new SeededRandom(torch.CPU, 1).Normal([6, network.NormalWidth]);
-        float[] mixed = Of(network.Sample<TorchTensor>(new TorchOps(tensors).Root, latent, null, null));
-        AssertClose(before, tensors["style.mean"].data<float>().ToArray(), 0, "not in use");
+        network.Sample<TorchTensor>(new TorchOps(tensors).Root, latent, null, null);
+        AssertClose(before, tensors["generator.style.mean"].data<float>().ToArray(), 0, "not in use");
         var step = new VectorStep(training.Root, torch.zeros([6, 16]), null, 1, new StepContext(0, 1, training.Random!));
-        network.Loss(step);
+        double mixed = network.Loss(step).Single().Value.item<float>();
         torch.Tensor z = new SeededRandom(torch.CPU, 4).Normal([6, network.NormalWidth]);
         float[] style = Of(network.Style<TorchTensor>(new TorchOps(tensors).Root, z.narrow(1, 0, network.LatentWidth), null));
         int width = before.Length;
         AssertClose(
             [.. before.Select((mean, j) => 0.995 * mean + 0.005 * Enumerable.Range(0, 6).Average(row => style[row * width + j]))],
-            tensors["style.mean"].data<float>().ToArray(), 1e-6, "followed");
-        Assert.HasCount(6 * 16, mixed);
+            tensors["generator.style.mean"].data<float>().ToArray(), 1e-6, "followed");
+
+        var plain = (StyleGanNetwork)Network(new() { Architecture = StyleGan, StyleMixing = 0 }, 0, new(1, 4, 4), [3, 3]);
+        var again = new TorchOps(tensors) { Random = new SeededRandom(torch.CPU, 4) };
+        double unmixed = plain.Loss(new VectorStep(again.Root, torch.zeros([6, 16]), null, 1, new StepContext(0, 1, again.Random!))).Single().Value.item<float>();
+        Assert.AreNotEqual(unmixed, mixed, 1e-6, "mixed");
     }
 
     public static IEnumerable<object[]> BadOptions =>
@@ -429,6 +437,8 @@ public sealed class GanArchitectureTests
         [new ImageGanOptions { Sampling = new() { StyleTruncation = 0.5 } }, "StyleTruncation", "NoiseTruncation"],
         [new ImageGanOptions { Architecture = StyleGan, Sampling = new() { StyleTruncation = 1.5 } }, "StyleTruncation", "between 0 and 1"],
         [new ImageGanOptions { Sampling = new() { NoiseTruncation = 0 } }, "NoiseTruncation", "above 0"],
+        [new ImageGanOptions { Architecture = Progressive, Sampling = new() { NoiseTruncation = 1 } }, "NoiseTruncation", "length"],
+        [new ImageGanOptions { R1Weight = 0, R1Interval = 4 }, "R1Interval", "R1Weight"],
     ];
 
     [TestMethod]

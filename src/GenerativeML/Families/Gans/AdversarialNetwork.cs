@@ -206,31 +206,35 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
             torch.Tensor deviation = square.sqrt().Scale(1 / Math.Sqrt(1 - Math.Pow(Beta2, step))).Add(Epsilon);
             latent.AddQuotient(mean, deviation, -Rate / (1 - Math.Pow(Beta1, step)));
         }
-        return Generate(w, latent, rows.Condition);
+        return Generate(w, WithDetails(latent), rows.Condition);
 
         // (B, Z); rows do not meet in it.
         torch.Tensor Gradient()
         {
             using IDisposable enabled = torch.set_grad_enabled(true);
             torch.Tensor variable = latent.detach().clone().requires_grad_();
-            torch.Tensor distance = Distance(w, rows, features, Generate(w, variable, rows.Condition));
+            torch.Tensor distance = Distance(w, rows, features, Generate(w, WithDetails(variable), rows.Condition));
             // Not backward, which would write gradients into the weights, that other threads use as well.
             return torch.autograd.grad([distance.sum()], [variable])[0];
         }
     }
+
+    // Noise (B, Z) → all that rows are made of, (B, N): details stay as they are on average, or they would draw what is strange.
+    private torch.Tensor WithDetails(torch.Tensor latent) => NormalWidth == LatentWidth ? latent
+        : torch.cat([latent, torch.zeros([latent.shape[0], NormalWidth - LatentWidth], latent.dtype, latent.device)], 1);
 
     // For each row the best of some noise that is the same for all, (B, Z).
     private torch.Tensor BestCandidate(Scope<TorchTensor> w, VectorRows<TorchTensor> rows)
     {
         torch.Tensor given = rows.Features;
         var random = new SeededRandom(given.device, SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
-        torch.Tensor candidates = random.Normal([Candidates, NormalWidth]);
+        torch.Tensor candidates = random.Normal([Candidates, LatentWidth]);
         torch.Tensor best = candidates.narrow(0, 0, 1);
         torch.Tensor least = torch.zeros([given.shape[0], 1], given.dtype, given.device).Fill(double.PositiveInfinity);
         for (int c = 0; c < Candidates; c++)
         {
             torch.Tensor candidate = candidates.narrow(0, c, 1).expand(given.shape[0], -1);
-            torch.Tensor made = Generate(w, candidate, rows.Condition);
+            torch.Tensor made = Generate(w, WithDetails(candidate), rows.Condition);
             torch.Tensor distance = given.Minus(made).abs().mean([1L], keepdim: true);
             torch.Tensor nearer = distance.lt(least);
             best = torch.where(nearer, candidate, best);

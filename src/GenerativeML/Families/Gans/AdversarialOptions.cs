@@ -123,7 +123,9 @@ public abstract record AdversarialOptions : VectorOptions
 
     /// <summary>
     /// Whether each of the discriminator's weight matrices is divided by its largest singular value (Miyato 2018).
-    /// Default: with <see cref="GanObjective.Hinge"/> only.
+    /// Default: with <see cref="GanObjective.Hinge"/> only; of the image architectures, with
+    /// <see cref="ImageGanArchitecture.Residual"/> but for a Wasserstein objective, and never with
+    /// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>.
     /// </summary>
     public bool? SpectralNormalization { get; init; }
 
@@ -162,6 +164,9 @@ public abstract record AdversarialOptions : VectorOptions
 
     /// <summary>Whether rows are made of styles, layer by layer.</summary>
     internal virtual bool HasStyles => false;
+
+    /// <summary>Whether all noise is brought to one length, so that its size counts for nothing.</summary>
+    internal virtual bool NormalizesNoise => false;
 
     // Little memory of the gradients' direction: the opponent keeps turning it.
     internal virtual AdamSettings Adam => Objective switch
@@ -226,7 +231,9 @@ public abstract record AdversarialOptions : VectorOptions
         OptionChecks.Within(LatentSearchSteps, 1, 10_000);
         OptionChecks.Within(Stages, 1, 1000);
         ArgumentNullException.ThrowIfNull(Sampling);
-        Sampling.Validate(HasStyles);
+        Sampling.Validate(this);
+        if (R1Interval > 1 && R1Weight == 0)
+            throw new ArgumentException($"Option {nameof(R1Interval)} is {R1Interval}, and with option {nameof(R1Weight)} 0 there is no R1.");
     }
 }
 
@@ -236,7 +243,8 @@ public sealed record GanSampling : IRowSampling
 {
     /// <summary>
     /// The largest magnitude of the noise that rows are made from: numbers beyond are drawn again (Brock 2019, the truncation
-    /// trick). Above 0 and at most 10. Default: none.
+    /// trick). Above 0 and at most 10. Image architectures <see cref="ImageGanArchitecture.Progressive"/> and
+    /// <see cref="ImageGanArchitecture.StyleGan"/> bring all noise to one length, and have none. Default: none.
     /// </summary>
     public double? NoiseTruncation { get; init; }
 
@@ -253,14 +261,19 @@ public sealed record GanSampling : IRowSampling
 
     /// <summary>Checks the values against what a model is made of.</summary>
     /// <exception cref="ArgumentException">One is out of its range, or the model has no styles.</exception>
-    internal void Validate(bool hasStyles)
+    internal void Validate(AdversarialOptions options)
     {
         OptionChecks.AboveZero(NoiseTruncation, 10);
         OptionChecks.Within(StyleTruncation, 0, 1);
-        if (StyleTruncation != 1 && !hasStyles)
+        if (NoiseTruncation is not null && options.NormalizesNoise)
+        {
+            throw new ArgumentException(
+                $"Option {nameof(NoiseTruncation)} is set, and architectures {nameof(ImageGanArchitecture.Progressive)} and {nameof(ImageGanArchitecture.StyleGan)} bring all noise to one length: its size says nothing. {nameof(StyleTruncation)} is for the latter.");
+        }
+        if (StyleTruncation != 1 && !options.HasStyles)
         {
             throw new ArgumentException(FormattableString.Invariant(
-                $"Option {nameof(StyleTruncation)} is {StyleTruncation}, and the model has no styles: an ImageGan of architecture {nameof(ImageGanArchitecture.StyleGan)} has; {nameof(NoiseTruncation)} is for all."));
+                $"Option {nameof(StyleTruncation)} is {StyleTruncation}, and the model has no styles: an ImageGan of architecture {nameof(ImageGanArchitecture.StyleGan)} has; {nameof(NoiseTruncation)} is for those but {nameof(ImageGanArchitecture.Progressive)}."));
         }
     }
 }

@@ -99,7 +99,7 @@ public sealed class GanTransformer : VectorGenerator
         set
         {
             ArgumentNullException.ThrowIfNull(value);
-            value.Validate(Options.HasStyles);
+            value.Validate(Options);
             State = State with { Options = Options with { Sampling = value } };
         }
     }

@@ -40,7 +40,10 @@ public enum ImageGanArchitecture
 /// <see cref="AdversarialOptions.Objective"/> <see cref="GanObjective.NonSaturating"/>,
 /// <see cref="AdversarialOptions.GradientPenaltyWeight"/> 10,
 /// <see cref="AdversarialOptions.WeightClip"/> 0.03, <see cref="AdversarialOptions.NoiseDimension"/> 64,
-/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64. Those of
+/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64;
+/// <see cref="TrainingOptions.LearningRate"/> 0.0004, and 0.002 of the architectures of equalised rates,
+/// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>, whose Adam has β₁ 0 and β₂
+/// 0.99. Those of
 /// <see cref="Channels"/> are for a CPU; the papers' networks for images of 32 × 32 have some 256 to 512 of each level.
 /// </remarks>
 public sealed record ImageGanOptions : AdversarialOptions
@@ -73,8 +76,8 @@ public sealed record ImageGanOptions : AdversarialOptions
     public IReadOnlyList<int>? Channels { get; init; }
 
     /// <summary>
-    /// Of <see cref="ImageGanArchitecture.Residual"/>, the levels with attention: those whose shorter side is one of these.
-    /// Default: none.
+    /// Of <see cref="ImageGanArchitecture.Residual"/>, the levels with attention: those whose shorter side is one of these, but
+    /// for the generator's smallest and the discriminator's largest. Default: none.
     /// </summary>
     public IReadOnlyList<int>? AttentionResolutions { get; init; }
 
@@ -117,6 +120,8 @@ public sealed record ImageGanOptions : AdversarialOptions
 
     internal override bool HasStyles => Architecture == ImageGanArchitecture.StyleGan;
 
+    internal override bool NormalizesNoise => IsEqualized;
+
     // Layers of equalised rates, as their papers train them.
     internal override AdamSettings Adam => IsEqualized ? new(Beta1: 0, Beta2: 0.99) : base.Adam;
 
@@ -141,7 +146,7 @@ public sealed record ImageGanOptions : AdversarialOptions
             NoiseDimension = NoiseDimension ?? 64,
             InstanceNoise = InstanceNoise ?? 0,
             R1Weight = R1Weight ?? (IsEqualized && !isWasserstein ? 0.5 : 0),
-            R1Interval = R1Interval ?? (IsEqualized && R1Weight is null ? 8 : 1),
+            R1Interval = R1Interval ?? (IsEqualized && !isWasserstein && R1Weight is null ? 8 : 1),
             SpectralNormalization = SpectralNormalization
                 ?? (isResidual ? !isWasserstein : IsEqualized ? false : null),
             BatchSize = BatchSize ?? 64,
@@ -218,6 +223,8 @@ public sealed record ImageGanOptions : AdversarialOptions
                 $"Option {nameof(Channels)} has {levels.Length} levels, and an image of {shape.Height} × {shape.Width} has {most} at most "
                 + $"in architecture {Architecture}: after them comes a single pixel.");
         }
+        if (levels.Length == 1 && AttentionResolutions is { Count: > 0 })
+            throw new InvalidOperationException($"Option {nameof(AttentionResolutions)} is set, and option {nameof(Channels)} has but one level: attention is between levels.");
         foreach (int side in AttentionResolutions ?? [])
         {
             if (levels.All(level => Math.Min(level.Height, level.Width) != side))

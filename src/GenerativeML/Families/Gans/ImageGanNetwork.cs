@@ -174,6 +174,10 @@ internal sealed class DcganNetwork : ImageGanNetwork
 
     public override int WidestLayer => FeatureWidth;
 
+    public override int PositionsPerRow => 1;
+
+    public override long NumbersPerRow => _stages.Sum(stage => 20L * stage.Channels * stage.Height * stage.Width);
+
     protected override int FeatureWidth { get; }
 
     public override void Declare(Layers layers)

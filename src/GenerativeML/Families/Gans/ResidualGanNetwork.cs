@@ -26,6 +26,10 @@ internal sealed class ResidualGanNetwork : ImageGanNetwork
 
     protected override int FeatureWidth => Levels[^1].Channels;
 
+    // Of attention, what each place has to do with each other one, in both networks.
+    public override long NumbersPerRow => base.NumbersPerRow
+        + Levels.Where((_, level) => HasAttention(level)).Sum(level => 8L * level.Height * level.Width * level.Height * level.Width);
+
     public override void Declare(Layers layers)
     {
         layers.Linear($"{Generator}.innermost", _told, _innermost);
@@ -137,11 +141,15 @@ internal sealed class ResidualGanNetwork : ImageGanNetwork
         return [new LossTerm("orthogonal", sum.Scaled(Options.OrthogonalRegularization.Value))];
     }
 
-    /// <summary>‖W·Wᵀ ⊙ (1 − I)‖² of a weight as a matrix of a row for each output.</summary>
+    /// <summary>
+    /// ‖W·Wᵀ ⊙ (1 − I)‖² of a weight as a matrix of a row for each output; by the smaller of W·Wᵀ and Wᵀ·W, which have the same
+    /// norm, since a dense layer may have many thousand rows.
+    /// </summary>
     internal static torch.Tensor NonOrthogonality(torch.Tensor weight)
     {
-        torch.Tensor matrix = weight.reshape(weight.shape[0], -1), products = matrix.mm(matrix.t());
-        return products.Squared().sum().Minus(products.diagonal().Squared().sum());
+        torch.Tensor matrix = weight.reshape(weight.shape[0], -1);
+        torch.Tensor products = matrix.shape[0] <= matrix.shape[1] ? matrix.mm(matrix.t()) : matrix.t().mm(matrix);
+        return products.Squared().sum().Minus(matrix.Squared().sum(1L).Squared().sum());
     }
 
     // The discriminator's blocks: all but the last give channels of the next level.

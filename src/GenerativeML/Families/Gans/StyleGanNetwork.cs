@@ -15,7 +15,7 @@ internal sealed class StyleGanNetwork(ImageGanOptions options, VectorInput input
     // of images, and leaves the mapping as it began in those of some thousand steps.
     private const float MappingRate = 0.1f;
     private const double MeanMomentum = 0.005;
-    private const string Mean = "style.mean"; // no part of the generator: it is a mean already
+    private const string Mean = $"{Generator}.style.mean"; // a part of the generator: that of the mean weights lags as they do
 
     private readonly int _width = options.StyleDimension!.Value;
 
