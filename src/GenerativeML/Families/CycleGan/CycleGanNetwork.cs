@@ -23,6 +23,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     private const double Deviation = 0.02; // of first weights
     private const double ClassifierRate = 2; // of the learning rate
     private static readonly int[] s_classifierChannels = [32, 64];
+    private const double Scale = 0.4, Shift = 0.2, Noise = 0.5; // of what a classifier sees: a logarithm, half sides, half a range
 
     private readonly CycleGanOptions _options;
     private readonly (int Channels, int Height, int Width)[] _stages; // of a translator, the first as large as the image
@@ -189,7 +190,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     {
         GeneratorUpdate => GeneratorLoss(step),
         DiscriminatorUpdate => DiscriminatorLoss(step),
-        _ => [new LossTerm(Classifier, CrossEntropy(step.Weights, step.Rows, step.Class!))],
+        _ => [new LossTerm(Classifier, CrossEntropy(step.Weights, step.Rows, step.Class!, step.Step.Random))],
     };
 
     public T Translate<T>(Scope<T> w, VectorRows<T> rows)
@@ -296,7 +297,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             if (_options.CycleConsistencyWeight > 0)
                 cycle.Add(Difference(ImagesOf<TorchTensor>(w, 1 - domain, translated), others));
             if (_classifier is not null && _options.SemanticConsistencyWeight > 0)
-                semantic.Add(CrossEntropy(w, translated, step.Class!.index_select(0, from)));
+                semantic.Add(CrossEntropy(w, translated, step.Class!.index_select(0, from), step.Step.Random));
         }
         // Halves of least squares are not in this paper, and weights of the other terms go by it.
         double scale = _options.Objective == GanObjective.LeastSquares ? 2 : 1;
@@ -337,11 +338,28 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     }
 
     // Of labels, one where they are and zeros where they are not known, (B, K): the mean over images that have one.
-    private torch.Tensor CrossEntropy(Scope<TorchTensor> w, torch.Tensor images, torch.Tensor labels)
+    private torch.Tensor CrossEntropy(Scope<TorchTensor> w, torch.Tensor images, torch.Tensor labels, SeededRandom random)
     {
-        TorchTensor x = new TorchTensor(images).Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
-        TorchTensor logits = w.Linear($"{Classifier}.classes", _classifier!.Encode(w, x).Apply(Function.Relu)), known = labels;
-        return (known * (logits.LogSumExp(1) - logits)).Value.sum().div(labels.sum().AtLeast(1));
+        TorchTensor hidden = _classifier!.Encode<TorchTensor>(w, Disturbed(images, random)).Apply(Function.Relu), known = labels;
+        TorchTensor logits = w.Linear($"{Classifier}.classes", hidden);
+        return (known * (logits.LogSumExp(1) - logits)).Reduce(Reduction.Sum, 1).Value.sum().div(labels.sum().AtLeast(1));
+    }
+
+    // Images of other sizes and at other places, with noise: in exact pixels a translator would hide labels where nobody but
+    // the classifier sees them.
+    private torch.Tensor Disturbed(torch.Tensor images, SeededRandom random)
+    {
+        long rows = images.shape[0];
+        torch.Tensor scale = random.Uniform([rows, 1], -Scale, Scale).exp(), none = torch.zeros_like(scale);
+        torch.Tensor places = torch.cat(
+            [scale, none, random.Uniform([rows, 1], -Shift, Shift), none, scale, random.Uniform([rows, 1], -Shift, Shift)], 1);
+        torch.Tensor grid = torch.nn.functional.affine_grid(
+            places.view(rows, 2, 3).to(images.dtype), [rows, _shape.Channels, _shape.Height, _shape.Width]);
+        // What comes in is zero there: black, of images that begin at zero.
+        torch.Tensor moved = torch.nn.functional.grid_sample(
+            images.reshape(rows, _shape.Channels, _shape.Height, _shape.Width).Plus(1.0), grid).Plus(-1.0);
+        torch.Tensor deviation = random.Uniform([rows, 1, 1, 1], 0, Noise);
+        return moved.Plus(random.Normal(moved.shape).mul(deviation).to(images.dtype));
     }
 }
 
