@@ -248,6 +248,28 @@ public sealed class CycleGanTests
     }
 
     [TestMethod]
+    [DataRow(34, 4, DisplayName = "the view ends with the smaller set")]
+    [DataRow(40, 20, DisplayName = "sets of one size")]
+    public void No_row_of_a_pass_is_another_than_its_turn_says(int count, int ofTheFirst)
+    {
+        // The first domain comes last, and the reader of either is somewhere else when a pass ends.
+        var rows = new DataViewRowSource(Numbered(count, row => row < count - ofTheFirst), ["Features"], NonFiniteValues.Error, labels: ["Domain"]);
+        var turns = new AlternatingRows(rows, 1, drops: false);
+        int pass = 2 * (count - ofTheFirst);
+        var block = new RowBlock(turns.Fields, 7);
+        for (int again = 0; again < 2; again++)
+        {
+            using IRowReader reader = turns.Open();
+            var seen = new List<(float Number, float Domain)>();
+            for (int read; (read = reader.Read(block, 0, 7)) > 0;)
+                seen.AddRange(Enumerable.Range(0, read).Select(r => (block.SingleRow(0, r)[0], block.SingleRow(1, r)[0])));
+            Assert.HasCount(pass, seen);
+            for (int i = 0; i < pass; i++)
+                Assert.AreEqual((i % 2 == 0 ? count - ofTheFirst + i / 2 % ofTheFirst : i / 2, i % 2), ((int)seen[i].Number, (int)seen[i].Domain));
+        }
+    }
+
+    [TestMethod]
     public void Translators_of_a_linear_toy_pair_find_the_map_and_its_inverse()
     {
         // Bright squares on black, and dark ones on white at other places: the map is x → 1 − x.

@@ -71,11 +71,12 @@ internal sealed class AlternatingRows : IRowSource
                         + $"'{rows.Fields[rows._domain].Name}' tells apart none can be trained on.");
                 }
             }
-            // At their end, readers say what was wrong with rows.
+            // At their end, readers say what was wrong with rows; where they are not, what they read is no part of the pass.
             if (_read == rows._count && read > 0)
             {
+                var none = new RowBlock(rows.Fields, 1);
                 for (int of = 0; of < 2; of++)
-                    _readers[of]?.Read(block, start + read - 1, 1);
+                    _readers[of]?.Read(none, 0, 1);
             }
             return read;
         }

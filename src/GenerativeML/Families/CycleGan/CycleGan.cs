@@ -178,7 +178,8 @@ public sealed record CycleGanOptions : VectorOptions
         OptionChecks.NonNegativeFinite(IdentityWeight);
         OptionChecks.NonNegativeFinite(SemanticConsistencyWeight);
         OptionChecks.Within(PoolSize, 0, 10_000);
-        OptionChecks.Within(ValidationFraction, 0, 0);
+        if (ValidationFraction != 0)
+            throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, $"Option {nameof(ValidationFraction)} is set, and no loss of a CycleGAN says when to stop: it holds no rows back.");
         OptionChecks.Within(BatchSize, 2, int.MaxValue);
     }
 
@@ -214,7 +215,8 @@ public sealed record CycleGanOptions : VectorOptions
 /// <see cref="float"/> that are images, of any number of channels; a domain column; at will a label.</description></item>
 /// <item><term>Normalization</term><description>Done inside: black is −1, white 1.</description></item>
 /// <item><term>Caching</term><description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>, the smaller
-/// set as often as it takes to have as many images as the larger.</description></item>
+/// set as often as it takes to have as many images as the larger; each time it begins anew, the view is read
+/// again.</description></item>
 /// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
 /// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
 /// </list>

@@ -26,16 +26,26 @@ internal sealed class DomainView : IDataView
             if (lacks >= 0)
             {
                 throw InputColumns.Missing(
-                    names[c], InputColumns.Expected(c == 0 ? InputKind.Image : InputKind.Class), views[lacks].Schema, "input");
+                    names[c], InputColumns.Expected(c == 0 ? InputKind.Image : InputKind.Class), views[lacks].Schema, lacks == 0 ? "first" : "second");
             }
             DataViewSchema.Column one = found.First(column => column is not null)!.Value;
             if (found.FirstOrDefault(column => column?.Type.Equals(one.Type) == false) is { } other)
-                throw InputColumns.Mismatch(names[c], one.Type.ToString()!, other.Type.ToString()!, unknownSize: false, "input");
+                throw InputColumns.Mismatch(names[c], one.Type.ToString()!, other.Type.ToString()!, unknownSize: false, "second");
+            string[] keys = [.. found.OfType<DataViewSchema.Column>().Select(Keys).Distinct()];
+            if (keys.Length > 1)
+            {
+                throw new ArgumentOutOfRangeException(
+                    "second", $"The keys of column '{names[c]}' stand for other values in the second view than in the first: map both by the same transformer.");
+            }
             builder.AddColumn(names[c], one.Type, one.Annotations);
         }
         builder.AddColumn(domain, BooleanDataViewType.Instance);
         Schema = builder.ToSchema();
     }
+
+    // All of them, as one text.
+    private static string Keys(DataViewSchema.Column column) => string.Join(
+        '\n', TableCells.KeysOf(column) is { } keys ? Enumerable.Range(1, keys.Count).Select(key => $"{TableValues.OfKey(keys, key)}") : []);
 
     public bool CanShuffle => false;
 

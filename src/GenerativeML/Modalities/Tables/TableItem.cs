@@ -353,7 +353,8 @@ internal sealed class TableCells
     /// <summary>A cell as conditions name it: a number, Boolean or text; null where it is missing.</summary>
     public object? Value(int cell) => _value(cell) is var value and not ("" or double.NaN) ? value : null;
 
-    private static TableValues? KeysOf(DataViewSchema.Column column) =>
+    /// <summary>What the keys of a column stand for; null where it does not say.</summary>
+    public static TableValues? KeysOf(DataViewSchema.Column column) =>
         column.Annotations.Schema.GetColumnOrNull("KeyValues") is DataViewSchema.Column keys
             && TableType.Of(keys.Type) is TableType type
             ? TableItem.Named(type.Item).ReadAnnotation(column.Annotations, keys).Values
