@@ -18,6 +18,12 @@ internal abstract class Network
     /// <summary>Whether a lower validation loss means better weights.</summary>
     public virtual bool UsesValidationLoss => true;
 
+    /// <summary>Rows of a batch that the loss looks at together.</summary>
+    public virtual int RowsTogether => 1;
+
+    /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
+    public virtual IReadOnlyList<string> RowStates => [];
+
     /// <summary>Whether the loss adds its gradients itself, in parts that need less memory.</summary>
     public virtual bool LossAddsGradients => false;
 
@@ -91,6 +97,10 @@ internal sealed class NetworkObjective : ITrainable
     public IReadOnlyList<UpdateRule> Updates { get; }
 
     public int PositionsPerRow => _network.PositionsPerRow;
+
+    public int RowsTogether => _network.RowsTogether;
+
+    public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
 
     public bool WatchesValidation => _network.UsesValidationLoss;
 

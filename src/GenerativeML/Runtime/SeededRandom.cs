@@ -29,6 +29,18 @@ internal sealed class SeededRandom
     /// <summary>Where the tensors are.</summary>
     public torch.Device Device { get; }
 
+    /// <summary>
+    /// Which rows of a larger batch tensors are for: they get the numbers that these rows have where the batch is computed
+    /// at once. Null: all there are.
+    /// </summary>
+    public RowRange? Rows { get; set; }
+
+    /// <summary>Where the numbers stand, to go back there.</summary>
+    public SeededRandom Copy() => new(Device) { _s0 = _s0, _s1 = _s1, _s2 = _s2, _s3 = _s3 };
+
+    /// <summary>Goes on where another stands.</summary>
+    public void GoTo(SeededRandom other) => (_s0, _s1, _s2, _s3) = (other._s0, other._s1, other._s2, other._s3);
+
     /// <summary>Starts anew.</summary>
     public void Seed(ulong newSeed)
     {
@@ -43,23 +55,23 @@ internal sealed class SeededRandom
         _s3 = Vector512.Create(words[(3 * Width)..]);
     }
 
-    /// <summary>Uniform in [from, to).</summary>
-    public torch.Tensor Uniform(long[] shape, double from, double to)
+    /// <summary>Uniform in [from, to); by row unless it is the same for any rows of a batch.</summary>
+    public torch.Tensor Uniform(long[] shape, double from, double to, bool byRow = true)
     {
         Values low = Vector512.Create((float)from), range = Vector512.Create((float)(to - from));
         Values most = Vector512.Create(MathF.BitDecrement((float)to)); // a sum may be rounded up to the end
-        return Draw(shape, units =>
+        return Draw(shape, byRow, units =>
         {
             foreach (ref Values u in units)
                 u = Vector512.Min(low + (u * range), most);
         });
     }
 
-    /// <summary>Normal with mean 0.</summary>
-    public torch.Tensor Normal(long[] shape, double deviation = 1)
+    /// <summary>Normal with mean 0; by row unless it is the same for any rows of a batch.</summary>
+    public torch.Tensor Normal(long[] shape, double deviation = 1, bool byRow = true)
     {
         Values scale = Vector512.Create((float)deviation), turn = Vector512.Create(2 * MathF.PI);
-        return Draw(shape, units =>
+        return Draw(shape, byRow, units =>
         {
             // Box and Muller 1958: two uniform numbers make two normal ones.
             for (int i = 0; i < Block / 2; i++)
@@ -76,7 +88,7 @@ internal sealed class SeededRandom
     public torch.Tensor Bernoulli(long[] shape, double probability)
     {
         Values limit = Vector512.Create((float)probability);
-        return Draw(shape, units =>
+        return Draw(shape, byRow: true, units =>
         {
             foreach (ref Values u in units)
                 u = Vector512.ConditionalSelect(Vector512.LessThan(u, limit), Values.One, Values.Zero);
@@ -84,18 +96,27 @@ internal sealed class SeededRandom
     }
 
     /// <summary>Draws numbers in [0, 1) and makes of them, block by block, what is wanted.</summary>
-    private torch.Tensor Draw(long[] shape, Transformation transform)
+    private torch.Tensor Draw(long[] shape, bool byRow, Transformation transform)
     {
         torch.Tensor host = torch.empty(shape, torch.ScalarType.Float32, torch.CPU);
         Span<float> target = MemoryMarshal.Cast<byte, float>(host.bytes);
+        (long start, long all) = byRow && Rows is { } rows ? rows.NumbersOf(shape, target.Length) : (0, target.Length);
+        long end = start + target.Length;
         Span<Values> units = stackalloc Values[Block];
         Span<float> drawn = MemoryMarshal.Cast<Values, float>(units);
-        for (int at = 0; at < target.Length; at += drawn.Length)
+        for (long at = 0; at < all; at += drawn.Length)
         {
+            if (at + drawn.Length <= start || at >= end)
+            {
+                for (int i = 0; i < Block; i++)
+                    Next(); // the numbers of other rows
+                continue;
+            }
             foreach (ref Values u in units)
                 u = Vector512.ConvertToSingle((Next() >>> 8).AsInt32()) * (1f / (1 << 24)); // 24 bits are a Single's
             transform(units);
-            drawn[..Math.Min(drawn.Length, target.Length - at)].CopyTo(target[at..]);
+            int from = (int)Math.Max(0, start - at), to = (int)Math.Min(drawn.Length, end - at);
+            drawn[from..to].CopyTo(target[(int)(at + from - start)..]);
         }
         return HostTensors.OnDevice(host, Device);
     }
@@ -115,4 +136,41 @@ internal sealed class SeededRandom
     private static Lanes Rotate(Lanes x, int bits) => (x << bits) | (x >>> (32 - bits));
 
     private delegate void Transformation(Span<Values> units);
+}
+
+/// <summary>
+/// Some rows of a batch that is computed in parts: from the first on, so many of so many, where so many neighbours belong
+/// together.
+/// </summary>
+internal readonly record struct RowRange(int First, int Count, int Of, int Together = 1)
+{
+    /// <summary>One of so many parts of these rows; rows that belong together stay so.</summary>
+    public RowRange Part(int part, int parts)
+    {
+        (int count, int together) = (Count, Together);
+        int groups = (count + together - 1) / together, start = Start(part);
+        return this with { First = First + start, Count = Start(part + 1) - start };
+
+        // Rounded up, so that the first part has rows wherever any has.
+        int Start(int i) => (int)Math.Min(count, ((long)groups * i + parts - 1) / parts * together);
+    }
+
+    /// <summary>
+    /// Where the numbers of these rows start among those of the whole batch, and how many these are, for a tensor of so
+    /// many numbers whose first axis holds rows, some for each row, or one for each group.
+    /// </summary>
+    public (long Start, long All) NumbersOf(long[] shape, int numbers)
+    {
+        long entries = shape.Length > 0 ? shape[0] : 0;
+        if (entries == 0 || Count == 0)
+            return (0, 0);
+        long each = numbers / entries;
+        if (entries == Count - (Count % Together)) // rows that are left over in the last group are no part of it
+            return (First * each, (Of - (Of % Together)) * each);
+        if (entries == Count / Together)
+            return (First / Together * each, Of / Together * each);
+        return entries % Count == 0
+            ? (First * (entries / Count) * each, Of * (entries / Count) * each)
+            : ((long)First * numbers, (long)Of * numbers); // other rows have other numbers, and that is all
+    }
 }
