@@ -14,6 +14,9 @@ namespace GenerativeML;
 /// </remarks>
 internal sealed class SeededRandom
 {
+    /// <summary>In place of an axis: the numbers are the same for any rows of a batch.</summary>
+    public const int ForAll = -1;
+
     private const int Width = 16;
     private const int Block = 64; // vectors of numbers at a time: they stay in the processor's nearest cache
 
@@ -55,23 +58,23 @@ internal sealed class SeededRandom
         _s3 = Vector512.Create(words[(3 * Width)..]);
     }
 
-    /// <summary>Uniform in [from, to); by row unless it is the same for any rows of a batch.</summary>
-    public torch.Tensor Uniform(long[] shape, double from, double to, bool byRow = true)
+    /// <summary>Uniform in [from, to). Which axis the rows of a batch are along; <see cref="ForAll"/>: none.</summary>
+    public torch.Tensor Uniform(long[] shape, double from, double to, int rowAxis = 0)
     {
         Values low = Vector512.Create((float)from), range = Vector512.Create((float)(to - from));
         Values most = Vector512.Create(MathF.BitDecrement((float)to)); // a sum may be rounded up to the end
-        return Draw(shape, byRow, units =>
+        return Draw(shape, rowAxis, units =>
         {
             foreach (ref Values u in units)
                 u = Vector512.Min(low + (u * range), most);
         });
     }
 
-    /// <summary>Normal with mean 0; by row unless it is the same for any rows of a batch.</summary>
-    public torch.Tensor Normal(long[] shape, double deviation = 1, bool byRow = true)
+    /// <summary>Normal with mean 0. Which axis the rows of a batch are along; <see cref="ForAll"/>: none.</summary>
+    public torch.Tensor Normal(long[] shape, double deviation = 1, int rowAxis = 0)
     {
         Values scale = Vector512.Create((float)deviation), turn = Vector512.Create(2 * MathF.PI);
-        return Draw(shape, byRow, units =>
+        return Draw(shape, rowAxis, units =>
         {
             // Box and Muller 1958: two uniform numbers make two normal ones.
             for (int i = 0; i < Block / 2; i++)
@@ -84,11 +87,11 @@ internal sealed class SeededRandom
         });
     }
 
-    /// <summary>One with this probability, otherwise zero.</summary>
-    public torch.Tensor Bernoulli(long[] shape, double probability)
+    /// <summary>One with this probability, otherwise zero. Which axis the rows of a batch are along.</summary>
+    public torch.Tensor Bernoulli(long[] shape, double probability, int rowAxis = 0)
     {
         Values limit = Vector512.Create((float)probability);
-        return Draw(shape, byRow: true, units =>
+        return Draw(shape, rowAxis, units =>
         {
             foreach (ref Values u in units)
                 u = Vector512.ConditionalSelect(Vector512.LessThan(u, limit), Values.One, Values.Zero);
@@ -96,27 +99,38 @@ internal sealed class SeededRandom
     }
 
     /// <summary>Draws numbers in [0, 1) and makes of them, block by block, what is wanted.</summary>
-    private torch.Tensor Draw(long[] shape, bool byRow, Transformation transform)
+    private torch.Tensor Draw(long[] shape, int rowAxis, Transformation transform)
     {
         torch.Tensor host = torch.empty(shape, torch.ScalarType.Float32, torch.CPU);
         Span<float> target = MemoryMarshal.Cast<byte, float>(host.bytes);
-        (long start, long all) = byRow && Rows is { } rows ? rows.NumbersOf(shape, target.Length) : (0, target.Length);
-        long end = start + target.Length;
+        var wanted = rowAxis != ForAll && Rows is { } rows && target.Length > 0
+            ? rows.NumbersOf(shape, rowAxis, target.Length)
+            : new NumberRange(0, target.Length, target.Length, 1);
         Span<Values> units = stackalloc Values[Block];
         Span<float> drawn = MemoryMarshal.Cast<Values, float>(units);
-        for (long at = 0; at < all; at += drawn.Length)
+        long end = wanted.Of * wanted.Times;
+        for (long at = 0; at < end; at += drawn.Length)
         {
-            if (at + drawn.Length <= start || at >= end)
+            // Of each turn the numbers of these rows; those of others are only passed over.
+            long until = Math.Min(at + drawn.Length, end), first = at / wanted.Of, last = (until - 1) / wanted.Of;
+            bool isDrawn = false;
+            for (long turn = first; turn <= last; turn++)
             {
-                for (int i = 0; i < Block; i++)
-                    Next(); // the numbers of other rows
-                continue;
+                long start = turn * wanted.Of + wanted.Start;
+                long from = Math.Max(at, start), to = Math.Min(until, start + wanted.Count);
+                if (from >= to)
+                    continue;
+                if (!isDrawn)
+                {
+                    foreach (ref Values u in units)
+                        u = Vector512.ConvertToSingle((Next() >>> 8).AsInt32()) * (1f / (1 << 24)); // 24 bits are a Single's
+                    transform(units);
+                    isDrawn = true;
+                }
+                drawn[(int)(from - at)..(int)(to - at)].CopyTo(target[(int)(turn * wanted.Count + from - start)..]);
             }
-            foreach (ref Values u in units)
-                u = Vector512.ConvertToSingle((Next() >>> 8).AsInt32()) * (1f / (1 << 24)); // 24 bits are a Single's
-            transform(units);
-            int from = (int)Math.Max(0, start - at), to = (int)Math.Min(drawn.Length, end - at);
-            drawn[from..to].CopyTo(target[(int)(at + from - start)..]);
+            for (int i = 0; i < Block && !isDrawn; i++)
+                Next();
         }
         return HostTensors.OnDevice(host, Device);
     }
@@ -156,21 +170,29 @@ internal readonly record struct RowRange(int First, int Count, int Of, int Toget
     }
 
     /// <summary>
-    /// Where the numbers of these rows start among those of the whole batch, and how many these are, for a tensor of so
-    /// many numbers whose first axis holds rows, some for each row, or one for each group.
+    /// Which numbers these rows have among those of the whole batch, for a tensor of so many numbers with the rows along an
+    /// axis: some entries for each row, or one for each group.
     /// </summary>
-    public (long Start, long All) NumbersOf(long[] shape, int numbers)
+    public NumberRange NumbersOf(long[] shape, int axis, int numbers)
     {
-        long entries = shape.Length > 0 ? shape[0] : 0;
-        if (entries == 0 || Count == 0)
-            return (0, 0);
-        long each = numbers / entries;
+        if (Count > 0 && shape.Length > 2 && axis == 0 && shape[0] != Count && shape[1] == Count)
+            axis = 1; // several networks side by side
+        long entries = shape.Length > axis ? shape[axis] : 0;
+        if (Count == 0 || entries == 0)
+            return new(0, numbers, numbers, 1);
+        long turns = 1;
+        for (int i = 0; i < axis; i++)
+            turns *= shape[i];
+        long each = numbers / turns / entries;
         if (entries == Count - (Count % Together)) // rows that are left over in the last group are no part of it
-            return (First * each, (Of - (Of % Together)) * each);
+            return new(First * each, entries * each, (Of - (Of % Together)) * each, turns);
         if (entries == Count / Together)
-            return (First / Together * each, Of / Together * each);
+            return new(First / Together * each, entries * each, Of / Together * each, turns);
         return entries % Count == 0
-            ? (First * (entries / Count) * each, Of * (entries / Count) * each)
-            : ((long)First * numbers, (long)Of * numbers); // other rows have other numbers, and that is all
+            ? new(First * (entries / Count) * each, entries * each, Of * (entries / Count) * each, turns)
+            : new((long)First * numbers, numbers, (long)Of * numbers, 1); // other rows have other numbers, and that is all
     }
 }
+
+/// <summary>So many numbers from one on, of so many, and that so many times.</summary>
+internal readonly record struct NumberRange(long Start, long Count, long Of, long Times);
