@@ -47,10 +47,10 @@ public sealed class DistributedTrainingTests : IDisposable
         }
         (VectorFamily of, VectorOptions made) = family switch
         {
-            "autoencoder" => (AutoencoderTrainer.Family, (VectorOptions)new AutoencoderOptions { Detects = false, HiddenLayers = [8], LatentDimension = 2 }),
+            "autoencoder" => (AutoencoderTrainer.Family, (VectorOptions)new AutoencoderOptions { PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2 }),
             "denoising" => (AutoencoderTrainer.Family, new AutoencoderOptions
             {
-                Detects = false, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
+                PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
             }),
             "vae" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 2 }),
             "wgan-gp" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8] }),
