@@ -18,6 +18,9 @@ internal abstract class Network
     /// <summary>Whether a lower validation loss means better weights.</summary>
     public virtual bool UsesValidationLoss => true;
 
+    /// <summary>The axis along which rows are while training: the second where networks are side by side, (M, B, …).</summary>
+    public virtual int RowAxis => 0;
+
     /// <summary>Rows of a batch that the loss looks at together.</summary>
     public virtual int RowsTogether => 1;
 
@@ -110,7 +113,7 @@ internal sealed class NetworkObjective : ITrainable
     {
         _training ??= new TorchOps(_layers.Tensors)
         {
-            Random = step.Random, BFloat16 = _bfloat16, StaysInBFloat16 = _network.StaysInBFloat16,
+            Random = step.Random, RowAxis = _network.RowAxis, BFloat16 = _bfloat16, StaysInBFloat16 = _network.StaysInBFloat16,
         };
         IReadOnlyList<LossTerm> terms = _network.Loss(_training.Root, batch, update, step);
         _callback?.AfterLoss(update, terms);

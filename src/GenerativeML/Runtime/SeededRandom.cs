@@ -175,8 +175,6 @@ internal readonly record struct RowRange(int First, int Count, int Of, int Toget
     /// </summary>
     public NumberRange NumbersOf(long[] shape, int axis, int numbers)
     {
-        if (Count > 0 && shape.Length > 2 && axis == 0 && shape[0] != Count && shape[1] == Count)
-            axis = 1; // several networks side by side
         long entries = shape.Length > axis ? shape[axis] : 0;
         if (Count == 0 || entries == 0)
             return new(0, numbers, numbers, 1);

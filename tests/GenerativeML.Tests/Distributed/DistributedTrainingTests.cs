@@ -1,3 +1,5 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 
 namespace GenerativeML.Tests;
@@ -32,7 +34,7 @@ public sealed class DistributedTrainingTests : IDisposable
             // A key's bias changes nothing: its gradient is rounding alone, which Adam makes as large as any.
             return TinyGpt.Fit(TinyGpt.Corpus(500), TinyGpt.Options(steps, biases: false) with
             {
-                BatchSize = 8, Dropout = 0.1, GradientAccumulation = parts, Distributed = distributed, Checkpoint = checkpoint, ValidationFraction = validation,
+                Optimizer = LanguageModelOptimizer.AdamW, BatchSize = 8, Dropout = 0.1, GradientAccumulation = parts, Distributed = distributed, Checkpoint = checkpoint, ValidationFraction = validation,
             }, context).Weights;
         }
         if (family == "recurrent")
@@ -201,13 +203,39 @@ public sealed class DistributedTrainingTests : IDisposable
     [TestMethod]
     public void A_process_that_fails_ends_the_others_with_its_reason()
     {
-        // Its rows fail in the second epoch, while the others wait for its gradients.
-        (HostWeights?, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) => Train(
-            "denoising", distributed, budget: 1000,
-            rows: new ArrayRows(Rows, 6, (i, j) => i % (j + 3)) { FailAt = rank == 1 ? 30 : -1 }));
+        (float, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>
+        {
+            using var family = new LinearFamily { OnStep = step => { if (step == 7 && rank == 1) throw new IOException("the disk is gone"); } };
+            var options = new TestOptions { Distributed = distributed };
+            using TrainingData data = TrainingData.Prepare(s_rows, options, 1, torch.CPU, []);
+            TrainingLoop.Run(family, data, new()
+            {
+                Options = options,
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false },
+                BatchSize = 24, Epochs = 5, LearningRate = 0.1, WeightDecay = 0, Identity = "{}",
+            }, torch.CPU);
+            return family.Weight;
+        });
         Assert.IsInstanceOfType<IOException>(ends[1].Error);
         Assert.Contains("Process 1 has failed: the disk is gone", ends[0].Error!.Message);
         Assert.Contains("Process 1 has failed: the disk is gone", ends[2].Error!.Message);
+    }
+
+    [TestMethod]
+    public void A_process_that_cannot_begin_ends_the_others_too()
+    {
+        (bool, Exception? Error)[] ends = ThreadRing.Try(2, (distributed, rank) =>
+        {
+            var ml = new MLContext(seed: 1);
+            using VectorGenerator model = ml.Generative.Vae(new VaeOptions { Epochs = 1, Distributed = distributed }).Fit(
+                ml.Data.LoadFromEnumerable(Enumerable.Range(0, 30).Select(i => new Pair
+                {
+                    Features = [i, i == 20 && rank == 1 ? float.NaN : i % 7],
+                })));
+            return true;
+        });
+        Assert.IsInstanceOfType<InvalidOperationException>(ends[1].Error);
+        Assert.AreEqual($"Process 1 has failed: {ends[1].Error!.Message}", ends[0].Error!.Message);
     }
 
     [TestMethod]
@@ -254,5 +282,11 @@ public sealed class DistributedTrainingTests : IDisposable
     private sealed class Listen(Action<TrainingProgress> report) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value) => report(value);
+    }
+
+    private sealed class Pair
+    {
+        [VectorType(2)]
+        public float[] Features { get; set; } = [];
     }
 }

@@ -70,6 +70,8 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
             weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
     }
 
+    public override int RowAxis => _members > 1 ? 1 : 0;
+
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         SeededRandom random = step.Step.Random;
