@@ -8,8 +8,8 @@ public static class DataPartExtensions
 {
     /// <summary>One of so many parts of a view's rows, which together are exactly the whole, in its order.</summary>
     /// <remarks>
-    /// Parts are as long as each other, but for one row; of generated rows they may differ by a block of those that are made at
-    /// once, so that no block is made twice where there are enough. Rows before the part are passed over, and nothing
+    /// Parts are as long as each other, but for one row; of generated rows they may differ by some of those that are made at
+    /// once, so that none are made twice where there are enough. Rows before the part are passed over, and nothing
     /// that is computed when it is asked for is computed for them: take a part of what <c>Transform</c> or
     /// <see cref="IDataGenerator.Generate"/> gives, not of what goes in, where a row's result depends on its place.
     /// </remarks>

@@ -8,7 +8,7 @@ namespace GenerativeML.Tests;
 [TestClass]
 public sealed class DistributedTrainingTests : IDisposable
 {
-    private const int Steps = 200, Rows = 240, Batch = 24;
+    private const int Steps = 200, Rows = 240, Batch = 24; // of others than language models
 
     private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
 
@@ -49,10 +49,10 @@ public sealed class DistributedTrainingTests : IDisposable
         }
         (VectorFamily of, VectorOptions made) = family switch
         {
-            "autoencoder" => (AutoencoderTrainer.Family, (VectorOptions)new AutoencoderOptions { PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2 }),
+            "autoencoder" => (AutoencoderTrainer.Family, (VectorOptions)new AutoencoderOptions { EnsembleSize = 1, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2 }),
             "denoising" => (AutoencoderTrainer.Family, new AutoencoderOptions
             {
-                PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
+                EnsembleSize = 2, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
             }),
             "vae" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 2 }),
             "wgan-gp" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8] }),

@@ -118,14 +118,22 @@ internal sealed unsafe class MpiExchange : Exchange
                     return;
                 if (spins % SpinsToCheck != 0)
                     continue;
-                HearFailure();
-                if (Environment.TickCount64 > until)
+                string? failure = HearFailure();
+                if (failure is null && Environment.TickCount64 <= until)
+                {
+                    Thread.Yield(); // the one that is waited for may need this processor
+                    continue;
+                }
+                // What comes later must not be written where there is something else by then.
+                if (isReceived == 0 && _mpi.Cancel(&receiving) == 0)
+                    _mpi.Wait(&receiving, _mpi.IgnoreStatus);
+                if (failure is null)
                 {
                     int other = isReceived == 0 ? (Rank + Size - 1) % Size : (Rank + 1) % Size;
                     throw new DistributedException(string.Create(CultureInfo.InvariantCulture,
                         $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, or cannot be reached."));
                 }
-                Thread.Yield(); // the one that is waited for may need this processor
+                throw new DistributedException(failure, isHeard: true);
             }
         }
     }
@@ -149,21 +157,20 @@ internal sealed unsafe class MpiExchange : Exchange
         _failureRequest = request;
     }
 
-    private void HearFailure()
+    private string? HearFailure()
     {
         int heard = 0;
         nint request = _failureRequest;
         int error = _mpi.Test(&request, &heard, _mpi.IgnoreStatus);
         _failureRequest = request;
-        if (error != 0 || heard == 0)
-            return;
-        _ended = Marshal.PtrToStringUTF8((nint)_failure) ?? "";
-        throw new DistributedException(_ended, isHeard: true);
+        return error != 0 || heard == 0 ? null : _ended = Marshal.PtrToStringUTF8((nint)_failure) ?? "";
     }
 
     // After a failure the others may be gone, and it would wait for them.
     private void Finish()
     {
+        if (_ended is null && Environment.ExitCode != 0)
+            Fail($"Process {Rank} has ended with exit code {Environment.ExitCode}.");
         if (_ended is not null)
             return;
         nint request = _failureRequest;
@@ -195,6 +202,7 @@ internal sealed unsafe class MpiLibrary
         Send = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Isend");
         Receive = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Irecv");
         Test = (delegate* unmanaged<nint*, int*, nint, int>)Export("MPI_Test");
+        Wait = (delegate* unmanaged<nint*, nint, int>)Export("MPI_Wait");
         Cancel = (delegate* unmanaged<nint*, int>)Export("MPI_Cancel");
         FreeRequest = (delegate* unmanaged<nint*, int>)Export("MPI_Request_free");
         bool isOpenMpi = NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out nint world);
@@ -241,6 +249,8 @@ internal sealed unsafe class MpiLibrary
     public delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int> Receive { get; }
 
     public delegate* unmanaged<nint*, int*, nint, int> Test { get; }
+
+    public delegate* unmanaged<nint*, nint, int> Wait { get; }
 
     public delegate* unmanaged<nint*, int> Cancel { get; }
 
