@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using TorchSharp;
 
 namespace GenerativeML.Benchmarks;
 
@@ -84,7 +85,7 @@ internal static class ExchangeBenchmark
     {
         int epochs = Math.Max(1, (int)Math.Ceiling((steps + 20.0) * batch / Rows));
         Exchange? exchange = DistributedOptions.Mpi.Connect();
-        var clock = new Clock();
+        var clock = new Clock(exchange);
         var source = new VectorRows(Features);
         using TrainedVector model = VectorFit.Fit(
             source, AutoencoderTrainer.Family, new AutoencoderOptions
@@ -95,24 +96,29 @@ internal static class ExchangeBenchmark
             new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = clock }).Model;
         if (exchange is null or { IsFirst: true })
         {
-            long total = epochs * (long)((Rows + batch - 1) / batch);
-            int parameters = model.Network.Declared().Tensors.Where(t => t.Name.EndsWith("weight", StringComparison.Ordinal) || t.Name.EndsWith("bias", StringComparison.Ordinal)).Sum(t => (int)(t.Length / sizeof(float)));
+            using var layers = new TorchLayers(model.Network.Declare, torch.CPU, 0);
+            long parameters = layers.Parameters().Sum(p => p.numel());
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"{Result} {clock.SecondsOfStep} {(exchange?.BytesSent ?? 0) / (double)total} {parameters}"));
+                CultureInfo.InvariantCulture, $"{Result} {clock.SecondsOfStep} {clock.BytesOfStep} {parameters}"));
         }
     }
 
     /// <summary>From the first report to the last: the first steps take longer.</summary>
-    private sealed class Clock : IProgress<TrainingProgress>
+    private sealed class Clock(Exchange? exchange) : IProgress<TrainingProgress>
     {
-        private (long Step, long At)? _first;
-        private (long Step, long At) _last;
+        private (long Step, long At, long Sent)? _first;
+        private (long Step, long At, long Sent) _last;
+
+        public double BytesOfStep => (_last.Sent - _first!.Value.Sent) / (double)(_last.Step - _first.Value.Step);
 
         public double SecondsOfStep => Stopwatch.GetElapsedTime(_first!.Value.At, _last.At).TotalSeconds / (_last.Step - _first.Value.Step);
 
         public void Report(TrainingProgress value)
         {
-            _last = (value.Step, Stopwatch.GetTimestamp());
+            // The last report is made when the weights have been given to all, too.
+            if (value.IsLast)
+                return;
+            _last = (value.Step, Stopwatch.GetTimestamp(), exchange?.BytesSent ?? 0);
             _first ??= _last;
         }
     }
