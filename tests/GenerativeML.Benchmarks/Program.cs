@@ -31,6 +31,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     FlowBenchmark.Command(),
     RingBenchmark.Command(),
     ImputeBenchmark.Command(),
+    ExchangeBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
     ServiceBenchmark.Command(),

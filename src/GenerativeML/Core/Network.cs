@@ -18,6 +18,15 @@ internal abstract class Network
     /// <summary>Whether a lower validation loss means better weights.</summary>
     public virtual bool UsesValidationLoss => true;
 
+    /// <summary>The axis along which rows are while training: the second where networks are side by side, (M, B, …).</summary>
+    public virtual int RowAxis => 0;
+
+    /// <summary>Rows of a batch that the loss looks at together.</summary>
+    public virtual int RowsTogether => 1;
+
+    /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
+    public virtual IReadOnlyList<string> RowStates => [];
+
     /// <summary>Whether the loss adds its gradients itself, in parts that need less memory.</summary>
     public virtual bool LossAddsGradients => false;
 
@@ -92,6 +101,10 @@ internal sealed class NetworkObjective : ITrainable
 
     public int PositionsPerRow => _network.PositionsPerRow;
 
+    public int RowsTogether => _network.RowsTogether;
+
+    public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
+
     public bool WatchesValidation => _network.UsesValidationLoss;
 
     public bool LossAddsGradients => _network.LossAddsGradients;
@@ -100,7 +113,7 @@ internal sealed class NetworkObjective : ITrainable
     {
         _training ??= new TorchOps(_layers.Tensors)
         {
-            Random = step.Random, BFloat16 = _bfloat16, StaysInBFloat16 = _network.StaysInBFloat16,
+            Random = step.Random, RowAxis = _network.RowAxis, BFloat16 = _bfloat16, StaysInBFloat16 = _network.StaysInBFloat16,
         };
         IReadOnlyList<LossTerm> terms = _network.Loss(_training.Root, batch, update, step);
         _callback?.AfterLoss(update, terms);

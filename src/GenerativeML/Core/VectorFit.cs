@@ -87,7 +87,8 @@ internal static class VectorFit
         {
             // Small networks keep one core busy, so that several can be trained at once. Rows that are in memory can be
             // read by all of them.
-            bool together = plan.Source != source && context.Device.Kind == "cpu"
+            // Processes that train together train one at a time.
+            bool together = options.Distributed is null && plan.Source != source && context.Device.Kind == "cpu"
                 && whole.Model.Weights.Specs.Sum(spec => spec.Length) < MostTogether;
             parts =
             [

@@ -18,17 +18,16 @@ internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double
     /// <summary>What the batch counts in a mean over batches.</summary>
     public double Weight => weight ?? rows;
 
-    /// <summary>The rows in so many parts of about the same size, or fewer where there are fewer rows; views.</summary>
-    public IEnumerable<Batch> Split(int parts)
+    /// <summary>Which rows of a larger batch these are, of which there is no more here; null: all.</summary>
+    public RowRange? Range { get; init; }
+
+    /// <summary>Some of the rows of the larger batch, all of which are here; views.</summary>
+    public Batch Part(RowRange range)
     {
-        parts = Math.Min(parts, rows);
-        if (parts <= 1)
-            return [this];
-        return Enumerable.Range(0, parts).Select(i =>
-        {
-            int start = (int)((long)rows * i / parts), end = (int)((long)rows * (i + 1) / parts);
-            return new Batch([.. fields.Select(f => f.narrow(0, start, end - start))], end - start);
-        });
+        int start = range.First - (Range?.First ?? 0);
+        return range.Count == rows
+            ? this
+            : new Batch([.. fields.Select(f => f.narrow(0, start, range.Count))], range.Count);
     }
 
     /// <summary>Disposes the tensors.</summary>
@@ -57,9 +56,10 @@ internal static class HostTensors
         bytes.CopyTo(rows.bytes);
     }
 
-    /// <summary>The first <paramref name="count"/> rows of a block as tensors on a device.</summary>
-    public static Batch ToBatch(RowBlock block, int count, torch.Device device)
+    /// <summary>The first rows of a block, which are some of a batch, as tensors on a device.</summary>
+    public static Batch ToBatch(RowBlock block, RowRange rows, torch.Device device)
     {
+        int count = rows.Count;
         var tensors = new torch.Tensor[block.Fields.Count];
         for (int f = 0; f < tensors.Length; f++)
         {
@@ -67,7 +67,7 @@ internal static class HostTensors
             Write(block, f, count, host, 0);
             tensors[f] = OnDevice(host, device);
         }
-        return new Batch(tensors, count);
+        return new Batch(tensors, count) { Range = rows };
     }
 
     /// <summary>A tensor (rows, width) on a device, from a row-major array.</summary>

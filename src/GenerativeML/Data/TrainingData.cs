@@ -25,6 +25,11 @@ internal abstract class TrainingData(
     /// <summary>A hash of each field over all rows, by which checkpoints know their data; empty without.</summary>
     public virtual IReadOnlyList<string> Fingerprints { get; set; } = [];
 
+    /// <summary>
+    /// Which rows of a batch this process needs; epochs may give these alone, and then say which they are.
+    /// </summary>
+    public Func<int, RowRange> Share { get; set; } = rows => new RowRange(0, rows, rows);
+
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
 
@@ -126,7 +131,7 @@ internal sealed class ObservedRows
         _budgetRows = Math.Min(options.CacheBudgetBytes / (_rowBytes + sizeof(long)), Array.MaxLength);
         // Validation rows are always kept, so they may not take more than their share of the budget.
         _mostValidation = Math.Max(1, _budgetRows / 4);
-        _fingerprint = options.Checkpoint is null ? null : new RowFingerprint(source.Fields);
+        _fingerprint = !options.IsDataKnown ? null : new RowFingerprint(source.Fields);
         IRowObserver[] watching = [.. observers];
         var held = new ValidationRows(options.ValidationFraction, seed, _mostValidation);
         long rows = 0;
@@ -207,15 +212,26 @@ internal sealed class CachedTrainingData(
         long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, GatheredRows / batchSize);
         for (long number = skip; number < batches; number += gathered)
         {
-            long first = RowsBefore(number, batchSize), end = Math.Min(number + gathered, batches);
-            int size = (int)(RowsBefore(end, batchSize) - first);
-            using Batch many = Timed(() => Gather(order.AsSpan((int)first, size)));
+            long end = Math.Min(number + gathered, batches);
+            var ranges = new List<RowRange>();
+            var wanted = new List<long>();
             for (long i = number; i < end; i++)
             {
-                long start = RowsBefore(i, batchSize) - first;
-                int n = (int)(RowsBefore(i + 1, batchSize) - first - start);
+                long first = RowsBefore(i, batchSize);
+                RowRange range = Share((int)(RowsBefore(i + 1, batchSize) - first));
+                ranges.Add(range);
+                wanted.AddRange(order.AsSpan((int)first + range.First, range.Count));
+            }
+            using Batch many = Timed(() => Gather(CollectionsMarshal.AsSpan(wanted)));
+            int start = 0;
+            foreach (RowRange range in ranges)
+            {
                 using var batch = new Batch(
-                    [.. many.Fields.Select(t => t.narrow(0, start, n).DetachFromDisposeScope())], n);
+                    [.. many.Fields.Select(t => t.narrow(0, start, range.Count).DetachFromDisposeScope())], range.Count)
+                {
+                    Range = range,
+                };
+                start += range.Count;
                 yield return batch;
             }
         }
@@ -255,14 +271,14 @@ internal sealed class StreamedTrainingData(
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var ready = new BlockingCollection<(RowBlock Block, int Rows)>(BatchesAhead);
+        using var ready = new BlockingCollection<(RowBlock Block, RowRange Rows)>(BatchesAhead);
         Task reading = Task.Factory.StartNew(
             () => Read(Batches(epoch, batchSize, skip, stop.Token), ready, stop.Token),
             CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
             // A cancelled run ends the reading; what that gives, the loop decides, which sees the token itself.
-            (RowBlock? Block, int Rows) next = default;
+            (RowBlock? Block, RowRange Rows) next = default;
             while (Timed(() => ready.TryTake(out next!, Timeout.Infinite)))
             {
                 using Batch batch = HostTensors.ToBatch(next.Block!, next.Rows, Device);
@@ -280,11 +296,11 @@ internal sealed class StreamedTrainingData(
     }
 
     private static void Read(
-        IEnumerable<(RowBlock, int)> batches, BlockingCollection<(RowBlock, int)> ready, CancellationToken stop)
+        IEnumerable<(RowBlock, RowRange)> batches, BlockingCollection<(RowBlock, RowRange)> ready, CancellationToken stop)
     {
         try
         {
-            foreach ((RowBlock, int) batch in batches)
+            foreach ((RowBlock, RowRange) batch in batches)
                 ready.Add(batch, stop);
         }
         catch (OperationCanceledException)
@@ -298,31 +314,31 @@ internal sealed class StreamedTrainingData(
     }
 
     /// <summary>The epoch's batches, but for the first ones of a resumed one; their memory is used in turns.</summary>
-    private IEnumerable<(RowBlock Block, int Rows)> Batches(
+    private IEnumerable<(RowBlock Block, RowRange Rows)> Batches(
         int epoch, int batchSize, long skip, CancellationToken stop)
     {
         // Some are ready, one before them is being taken over, and one behind them is being filled.
         var blocks = new RowBlock?[BatchesAhead + 2];
         long skipRows = RowsBefore(skip, batchSize), number = skip;
         int turn = 0, rows = 0;
+        RowRange range = default;
         foreach ((RowBlock from, int row) in Shuffled(epoch, stop))
         {
             if (skipRows-- > 0)
                 continue;
             RowBlock block = blocks[turn] ??= new RowBlock(Fields, batchSize);
-            from.CopyRow(row, block, rows++);
-            if (rows < RowsBefore(number + 1, batchSize) - RowsBefore(number, batchSize))
+            int size = (int)(RowsBefore(number + 1, batchSize) - RowsBefore(number, batchSize));
+            if (rows == 0)
+                range = Share(size);
+            if (rows >= range.First && rows < range.First + range.Count)
+                from.CopyRow(row, block, rows - range.First);
+            if (++rows < size)
                 continue;
-            block.Apply(transform, rows);
-            yield return (block, rows);
+            block.Apply(transform, range.Count);
+            yield return (block, range);
             turn = (turn + 1) % blocks.Length;
             rows = 0;
             number++;
-        }
-        if (rows > 0)
-        {
-            blocks[turn]!.Apply(transform, rows);
-            yield return (blocks[turn]!, rows);
         }
     }
 

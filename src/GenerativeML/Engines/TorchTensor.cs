@@ -154,6 +154,9 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
             Random = Random, BFloat16 = BFloat16, StaysInBFloat16 = StaysInBFloat16, Cache = Cache, States = states,
         };
 
+    /// <summary>The axis along which rows are: the second where several networks are computed side by side.</summary>
+    public int RowAxis { get; init; }
+
     public override bool Training => Random is not null;
     public override bool Has(string name) => weights.ContainsKey(name);
     public override TorchTensor Weight(string name) => weights[name];
@@ -174,7 +177,7 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
     {
         if (Random is null || share == 0)
             return x;
-        Tensor keep = Random.Bernoulli(x.Value.shape, 1 - share);
+        Tensor keep = Random.Bernoulli(x.Value.shape, 1 - share, RowAxis);
         return x.Value.mul(keep).Scaled(1 / (1 - share));
     }
 

@@ -21,6 +21,7 @@ public abstract record TrainingOptions
 
     /// <summary>
     /// Rows in an optimizer step. Default: by the family's own rule. With fewer rows than that, a batch holds them all.
+    /// Where several processes train together, they share these rows.
     /// </summary>
     public int? BatchSize { get; init; }
 
@@ -112,6 +113,17 @@ public abstract record TrainingOptions
     [JsonIgnore]
     public CheckpointOptions? Checkpoint { get; init; }
 
+    /// <summary>
+    /// Whether several processes train the model together, and how they speak with each other. Default: each process
+    /// trains its own.
+    /// </summary>
+    [JsonIgnore]
+    public DistributedOptions? Distributed { get; init; }
+
+    /// <summary>Whether the data's values are compared with those of another run or process.</summary>
+    [JsonIgnore]
+    internal bool IsDataKnown => Checkpoint is not null || Distributed is not null;
+
     /// <summary>Checks every option against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public virtual void Validate()
@@ -134,6 +146,7 @@ public abstract record TrainingOptions
         OptionChecks.AtLeast(ShuffleBufferRows, 1);
         OptionChecks.Defined(CancellationBehavior);
         Checkpoint?.Validate();
+        Distributed?.Validate();
     }
 }
 

@@ -63,7 +63,7 @@ internal static partial class TorchRuntime
         EnsureLoaded();
         if (device == ComputeDevice.Cpu)
             return torch.CPU;
-        int devices = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+        int devices = CudaDevices;
         int index = Math.Max(0, device.Index);
         if (index < devices)
         {
@@ -76,6 +76,9 @@ internal static partial class TorchRuntime
             $"Device {device} was asked for, but this process has {devices} CUDA devices. " +
             "Set FallbackToCpu to compute on the CPU instead.");
     }
+
+    /// <summary>The number of CUDA devices that this process sees.</summary>
+    public static int CudaDevices => torch.cuda.is_available() ? torch.cuda.device_count() : 0;
 
     /// <summary>The CUDA device for a choice; null for the CPU, where trained models compute without torch.</summary>
     public static torch.Device? FindCuda(ComputeDevice device, bool fallbackToCpu)
@@ -170,12 +173,15 @@ internal static partial class TorchThreads
         }
     }
 
-    /// <summary>One thread where typical products are small, all where they are large, until disposed.</summary>
+    /// <summary>
+    /// One thread where typical products are small, all where they are large, until disposed; where several processes share
+    /// the machine, a part of them.
+    /// </summary>
     /// <remarks>
     /// Torch keeps the number for the thread that sets it and for those that are new to torch, so that each of several
     /// runs at once sets its own, and each puts back what was found before the first of them.
     /// </remarks>
-    public static IDisposable For(double multiplyAdds)
+    public static IDisposable For(double multiplyAdds, int processes = 1)
     {
         if (Variables.Any(v => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(v))))
             return new OnDispose(() => { });
@@ -184,7 +190,7 @@ internal static partial class TorchThreads
         {
             if (s_running++ == 0)
                 s_started = torch.get_num_threads();
-            Set(t_threads = Choose(multiplyAdds, s_started, Environment.ProcessorCount));
+            Set(t_threads = Choose(multiplyAdds, s_started, Math.Max(1, Environment.ProcessorCount / processes)));
         }
         return new OnDispose(() =>
         {

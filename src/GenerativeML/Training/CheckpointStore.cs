@@ -23,15 +23,7 @@ internal sealed class CheckpointStore
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
-        JsonObject parts = JsonNode.Parse(identity)!.AsObject();
-        foreach ((RowField f, string fingerprint) in data.Fields.Zip(data.Fingerprints))
-        {
-            parts[$"column {f.Name}"] = $"{f.Kind} × {f.Width}";
-            parts[$"fingerprint of the rows of {f.Name}"] = fingerprint;
-        }
-        parts["training rows"] = data.TrainingRows;
-        parts["validation rows"] = data.ValidationRows;
-        _identity = parts.ToJsonString();
+        _identity = RunIdentity.Of(identity, data).ToJsonString();
         Directory.CreateDirectory(options.Folder);
     }
 
@@ -109,16 +101,11 @@ internal sealed class CheckpointStore
     {
         if (identity == _identity)
             return;
-        JsonObject theirs = JsonNode.Parse(identity)!.AsObject(), ours = JsonNode.Parse(_identity)!.AsObject();
-        IEnumerable<string> differences = ours.Concat(theirs).Select(part => part.Key).Distinct()
-            .Where(k => Text(ours, k) != Text(theirs, k))
-            .Select(k => $"{k} is {Text(ours, k)} and was {Text(theirs, k)}");
+        IEnumerable<string> differences = RunIdentity.Differences(_identity, identity)
+            .Select(part => $"{part.Name} is {part.Ours} and was {part.Theirs}");
         throw new InvalidOperationException(
             $"The checkpoint {path} belongs to another training run: {string.Join("; ", differences)}. " +
             "Use another folder, or delete it to start anew.");
-
-        static string Text(JsonObject parts, string key) =>
-            parts.TryGetPropertyValue(key, out JsonNode? value) ? value?.ToJsonString() ?? "null" : "absent";
     }
 
     private string PathOf(long step) =>
@@ -133,4 +120,34 @@ internal sealed class CheckpointStore
             .Where(f => f.Step >= 0)
             .OrderByDescending(f => f.Step)
             .ToArray();
+}
+
+/// <summary>What a training run is known by: all that decides its result, and its data.</summary>
+internal static class RunIdentity
+{
+    /// <summary>What the family said, with the data's fields, size and values.</summary>
+    public static JsonObject Of(string identity, TrainingData data)
+    {
+        JsonObject parts = JsonNode.Parse(identity)!.AsObject();
+        foreach ((RowField f, string fingerprint) in data.Fields.Zip(data.Fingerprints))
+        {
+            parts[$"column {f.Name}"] = $"{f.Kind} × {f.Width}";
+            parts[$"fingerprint of the rows of {f.Name}"] = fingerprint;
+        }
+        parts["training rows"] = data.TrainingRows;
+        parts["validation rows"] = data.ValidationRows;
+        return parts;
+    }
+
+    /// <summary>Where two differ.</summary>
+    public static IEnumerable<(string Name, string Ours, string Theirs)> Differences(string ours, string theirs)
+    {
+        JsonObject mine = JsonNode.Parse(ours)!.AsObject(), others = JsonNode.Parse(theirs)!.AsObject();
+        return mine.Concat(others).Select(part => part.Key).Distinct()
+            .Select(k => (k, Text(mine, k), Text(others, k)))
+            .Where(part => part.Item2 != part.Item3);
+
+        static string Text(JsonObject parts, string key) =>
+            parts.TryGetPropertyValue(key, out JsonNode? value) ? value?.ToJsonString() ?? "null" : "absent";
+    }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -29,11 +30,14 @@ internal sealed record MuonSettings(
 /// </summary>
 internal sealed class FlatOptimizer : IDisposable
 {
+    /// <summary>How many numbers can be summed with the gradients.</summary>
+    public const int Notes = 32;
+
     private const int Rate = 9; // its place among the arguments of AdamW
 
     private readonly List<IDisposable> _owned = [];
     private readonly torch.Tensor[] _parameters; // Muon's, then those that weight decay concerns, then the others
-    private readonly torch.Tensor _gradients;
+    private readonly torch.Tensor _gradients, _exchanged; // those, and what is summed with them
     private readonly Scalar? _clipNorm;
     private readonly object[] _adam;
     private readonly MuonSettings? _muon;
@@ -57,7 +61,8 @@ internal sealed class FlatOptimizer : IDisposable
         ];
         _parameters = [.. matrices.Select(m => m.Value), .. others];
         torch.Tensor weights = Own(torch.cat([.. _parameters.Select(p => p.detach().reshape(-1))]));
-        _gradients = Own(torch.zeros_like(weights));
+        _exchanged = Own(torch.zeros(weights.numel() + Notes, torch.ScalarType.Float32, weights.device));
+        _gradients = Own(_exchanged.narrow(0, 0, weights.numel()));
         long at = 0;
         foreach (torch.Tensor p in _parameters)
         {
@@ -114,6 +119,20 @@ internal sealed class FlatOptimizer : IDisposable
     {
         using IDisposable noGradient = torch.no_grad();
         _gradients.zero_().Dispose(); // another object, of the same tensor
+    }
+
+    /// <summary>Adds the gradients of all processes up, and beside them some notes.</summary>
+    public void Sum(Exchange exchange, Span<float> notes)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        bool onCpu = _exchanged.device_type == DeviceType.CPU;
+        using torch.Tensor? host = onCpu ? null : _exchanged.cpu();
+        Span<float> values = MemoryMarshal.Cast<byte, float>((host ?? _exchanged).bytes);
+        notes.CopyTo(values[^Notes..]);
+        exchange.Sum(values);
+        values[^Notes..][..notes.Length].CopyTo(notes);
+        if (host is not null)
+            _exchanged.copy_(host);
     }
 
     /// <summary>Moves the parameters by the gradients that the backward pass left.</summary>

@@ -14,6 +14,15 @@ internal interface ITrainable
     /// <summary>How often a row passes through the largest layer in a step: its positions.</summary>
     int PositionsPerRow => 1;
 
+    /// <summary>Rows of a batch that a loss looks at together: those of a group stay in one part of it.</summary>
+    int RowsTogether => 1;
+
+    /// <summary>
+    /// Tensors of the state that hold something of each row of a batch from one step to the next, (…, B, …), by the second
+    /// axis.
+    /// </summary>
+    IReadOnlyList<torch.Tensor> RowStates => [];
+
     /// <summary>The updates of a step, in order; none of an <see cref="IClosedFormFit"/>.</summary>
     IReadOnlyList<UpdateRule> Updates { get; }
 
@@ -66,7 +75,7 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 /// <summary>
 /// Where in the run a loss is computed. All that is random comes from a state that follows from the run's seed and the
 /// step's number alone; <c>Seed</c> is what it was seeded with. <c>Share</c> is the share of the step's rows that the
-/// batch holds: 1, unless gradients are accumulated.
+/// batch holds: 1, unless gradients are accumulated or several processes share the step.
 /// </summary>
 internal readonly record struct StepContext(
     long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -141,6 +142,27 @@ internal sealed class LossMeans : IDisposable
             ReadBack();
     }
 
+    /// <summary>Adds a term that counts once.</summary>
+    public void Add(string name, double value)
+    {
+        (double sum, double weights) = _sums.GetValueOrDefault(name);
+        _sums[name] = (sum + value, weights + 1);
+    }
+
+    /// <summary>Adds the sums of all processes up.</summary>
+    public void Merge(Exchange exchange)
+    {
+        ReadBack();
+        byte[][] all = exchange.Gather(JsonSerializer.SerializeToUtf8Bytes(
+            _sums.Select(s => new Part(s.Key, s.Value.Sum, s.Value.Weight)), Format));
+        _sums.Clear();
+        foreach (Part part in all.SelectMany(some => JsonSerializer.Deserialize<Part[]>(some, Format)!))
+        {
+            (double sum, double weights) = _sums.GetValueOrDefault(part.Name);
+            _sums[part.Name] = (sum + part.Sum, weights + part.Weight);
+        }
+    }
+
     /// <summary>The means so far; with several terms, their sum as <c>loss</c> too.</summary>
     public IReadOnlyDictionary<string, double> Means()
     {
@@ -164,6 +186,13 @@ internal sealed class LossMeans : IDisposable
         _unread.ForEach(term => term.Value.Dispose());
         _unread.Clear();
     }
+
+    private static readonly JsonSerializerOptions Format = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
+    private sealed record Part(string Name, double Sum, double Weight);
 
     private void ReadBack()
     {

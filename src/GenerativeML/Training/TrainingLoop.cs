@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json.Nodes;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -22,6 +25,12 @@ internal sealed class TrainingLoop : IDisposable
     private readonly ProgressReporter _reporter;
     private readonly CheckpointStore? _checkpoints;
     private readonly long _batchesPerEpoch, _steps, _phase; // batches, and steps of the run and of a phase
+    private readonly Exchange? _exchange; // with the other processes that train the same model; null where there are none
+    private readonly bool _shares; // whether each of them computes a part of a batch
+    private readonly float[] _notes = new float[FlatOptimizer.Notes]; // what is summed with gradients
+    private int _every; // steps between two checkpoints of the first process; zero for none
+    private string[] _terms = []; // whose losses are among them
+    private bool _othersCancel; // whether any process was cancelled
 
     private int _uncollected;
 
@@ -29,19 +38,28 @@ internal sealed class TrainingLoop : IDisposable
     private IReadOnlyDictionary<string, double> _reported = new Dictionary<string, double>();
     private long _finite; // the last step after which nothing was found that is not finite
 
-    private TrainingLoop(ITrainable family, TrainingData data, TrainingRun run, torch.Device device)
+    private TrainingLoop(ITrainable family, TrainingData data, TrainingRun run, torch.Device device, Exchange? exchange)
     {
         (_family, _state) = (family, family.State);
         _data = data;
-        _run = run;
+        _exchange = exchange;
+        _shares = exchange is not null && family.Updates.Count > 0;
+        _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
+        (int part, int parts) = _shares ? (exchange!.Rank, exchange.Size) : (0, 1);
+        data.Share = rows => new RowRange(0, rows, rows, family.RowsTogether).Part(part, parts);
         // First, because it may fail, and what follows holds tensors.
-        if (run.Options.Checkpoint is CheckpointOptions checkpoint)
+        if (run.Options.Checkpoint is CheckpointOptions checkpoint && exchange is null or { IsFirst: true })
+        {
             _checkpoints = new CheckpointStore(checkpoint, run.Identity, data);
+            _every = checkpoint.Every;
+        }
+        CompareProcesses();
         _batchesPerEpoch = data.BatchesPerEpoch(run.BatchSize);
         _steps = run.Steps ?? checked(_batchesPerEpoch * run.Epochs);
         _phase = StepContext.PhaseSteps(_steps, run.Phases.Count);
+        double scale = run.Options.Distributed?.RateScale(exchange?.Size ?? 1) ?? 1;
         _rate = new LearningRate(
-            run.LearningRate, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
+            run.LearningRate * scale, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
         _optimizers = [.. family.Updates.Select(
             u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
         _best = data.ValidationRows > 0 && family.WatchesValidation
@@ -61,8 +79,9 @@ internal sealed class TrainingLoop : IDisposable
         using IDisposable running = RunningComputations.Enter();
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable gradients = torch.set_grad_enabled(true);
+        Exchange? exchange = run.Options.Distributed?.Connect();
         using IDisposable threads = TorchThreads.For(
-            LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)));
+            LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)), exchange?.ProcessesHere ?? 1);
         if (TorchRuntime.VersionWarning is string warning)
             run.Context.Warning?.Invoke(warning);
         if (device.type == DeviceType.CPU && run.Context.Device.Kind == "cuda")
@@ -70,8 +89,16 @@ internal sealed class TrainingLoop : IDisposable
             run.Context.Warning?.Invoke(
                 $"Device {run.Context.Device} is not there: training goes on on the CPU, as FallbackToCpu allows.");
         }
-        using var loop = new TrainingLoop(family, data, run, device);
-        return loop.Run();
+        try
+        {
+            using var loop = new TrainingLoop(family, data, run, device, exchange);
+            return loop.Run();
+        }
+        catch (Exception e) when (exchange is not null && DistributedException.IsOwn(e))
+        {
+            exchange.Fail(e);
+            throw;
+        }
     }
 
     public void Dispose()
@@ -82,9 +109,14 @@ internal sealed class TrainingLoop : IDisposable
         _losses.Dispose();
     }
 
+    // Whether the run is to stop: where steps are shared, by what all processes know.
+    private bool IsCancelled =>
+        _shares ? _othersCancel : _run.Options.CancellationToken.IsCancellationRequested;
+
     private TrainingOutcome Run()
     {
         (long step, (double, int)? best) = _checkpoints?.Restore(Tensors()) ?? (0, null);
+        ShareState(ref step, ref best);
         if (best is { } known && _best is not null)
             _best.Best = known;
         _finite = step;
@@ -95,12 +127,15 @@ internal sealed class TrainingLoop : IDisposable
         {
             epoch = (int)(step / _batchesPerEpoch);
             long begun = step;
-            foreach (Batch batch in _data.Epoch(epoch, _run.BatchSize, step % _batchesPerEpoch, cancellation))
+            // One process alone must not stop reading.
+            CancellationToken reading = _shares ? CancellationToken.None : cancellation;
+            foreach (Batch batch in _data.Epoch(epoch, _run.BatchSize, step % _batchesPerEpoch, reading))
             {
-                if (cancellation.IsCancellationRequested)
+                if (IsCancelled)
                     break;
-                Step(batch, step++);
-                _reporter.Count(batch.Rows);
+                RowRange rows = batch.Range ?? _data.Share(batch.Rows);
+                Step(batch, rows, step++);
+                _reporter.Count(rows.Of);
                 if (EndsEpoch(step))
                     break; // the epoch's end is also what a checkpoint at this step stands for
                 SaveAndReport(step, epoch);
@@ -112,12 +147,13 @@ internal sealed class TrainingLoop : IDisposable
                 EndEpoch(step);
                 stopped = IsOver();
             }
-            if (cancellation.IsCancellationRequested)
+            if (IsCancelled)
             {
                 cancelled = true;
+                JoinRowStates();
                 Save(step);
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
-                    throw new OperationCanceledException(cancellation);
+                    throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(cancellation);
             }
             else if (!complete)
             {
@@ -131,6 +167,8 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
         _best?.Restore();
+        if (_exchange is not null)
+            Broadcast(_state); // what batch normalisation saw, and what other processors round, is not quite the same
         Report(step, epoch, last: true);
         CheckWeights(step);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
@@ -141,27 +179,121 @@ internal sealed class TrainingLoop : IDisposable
     // The last epoch of a run of so many steps may be a part of one.
     private bool EndsEpoch(long step) => step % _batchesPerEpoch == 0 || step == _steps;
 
-    private void Step(Batch batch, long step)
+    private void Step(Batch batch, RowRange rows, long step)
     {
         RunningComputations.StopIfExiting();
         using DisposeScope scope = torch.NewDisposeScope();
         StepContext context = Context(step, RandomPurpose.Training);
         if (_optimizers.Length == 0)
-            Accumulate(batch, 0, context, batch.Rows);
-        Batch[] parts = [.. batch.Split(_run.Parts)];
+            Accumulate(batch, 0, context, 1);
+        RowRange[] parts = [.. Enumerable.Range(0, _run.Parts).Select(i => rows.Part(i, _run.Parts)).Where(part => part.Count > 0)];
         for (int u = 0; u < _optimizers.Length; u++)
         {
             UpdateRule rule = _family.Updates[u];
             if ((step + 1) % rule.Every != 0)
                 continue;
             _optimizers[u].ClearGradients();
-            for (int i = 0; i < parts.Length; i++)
-                Accumulate(parts[i], u, i == 0 ? context : Context(step, RandomPurpose.Part, i), batch.Rows);
+            SeededRandom begun = _random.Copy();
+            foreach (RowRange part in parts)
+            {
+                // Each part's rows have the numbers that they have in the whole batch.
+                _random.GoTo(begun);
+                _random.Rows = part.Count < part.Of ? part : null;
+                Accumulate(batch.Part(part), u, context, part.Count / (double)part.Of);
+            }
+            _random.Rows = null;
+            if (_shares)
+                SumGradients(u);
             _optimizers[u].Step(RateAt(step) * rule.RateScale);
             using IDisposable noGradient = torch.no_grad();
             _family.AfterUpdate(u, context);
         }
         CollectNumbers();
+    }
+
+    // Gradients of all processes are summed, each of which counts by its share; with them go losses, and whether to stop.
+    private void SumGradients(int update)
+    {
+        _notes[0] = _run.Options.CancellationToken.IsCancellationRequested ? 1 : 0;
+        _optimizers[update].Sum(_exchange!, _notes);
+        _othersCancel |= _notes[0] > 0;
+        for (int i = 0; i < _terms.Length; i++)
+            _losses.Add(_terms[i], _notes[1 + i]);
+        Array.Clear(_notes);
+        _terms = [];
+    }
+
+    // What differs between the processes is said before any of them trains.
+    private void CompareProcesses()
+    {
+        if (_exchange is not { } exchange)
+            return;
+        JsonObject identity = RunIdentity.Of(_run.Identity, _data);
+        identity["version of GenerativeML"] = typeof(TrainingLoop).Assembly.GetName().Version?.ToString();
+        identity["version of TorchSharp"] = typeof(torch).Assembly.GetName().Version?.ToString();
+        string own = identity.ToJsonString();
+        string[] all =
+        [
+            .. exchange.Gather(Encoding.UTF8.GetBytes(own)).Select(Encoding.UTF8.GetString),
+        ];
+        string[] differences =
+        [
+            .. all.Skip(1).SelectMany((other, i) => RunIdentity.Differences(all[0], other)
+                .Select(part => $"{part.Name} is {part.Ours} in process 0 and {part.Theirs} in process {i + 1}")),
+        ];
+        if (differences.Length > 0)
+            throw new DistributedException(
+                $"The processes cannot train one model together: {string.Join("; ", differences)}.", isHeard: true); // by all
+        if (_shares && Math.Min(_data.TrainingRows, _run.BatchSize) < exchange.Size)
+            throw new DistributedException(
+                $"{exchange.Size} processes cannot share steps of {Math.Min(_data.TrainingRows, _run.BatchSize)} rows: there are "
+                + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
+                isHeard: true);
+    }
+
+    // All begin where the first one does: it alone may have a checkpoint.
+    private void ShareState(ref long step, ref (double, int)? best)
+    {
+        if (_exchange is not { } exchange)
+            return;
+        (double loss, int waited) = best ?? (double.NaN, 0);
+        double[] told = [step, loss, waited, _every];
+        exchange.Broadcast(MemoryMarshal.AsBytes(told.AsSpan()));
+        (step, _every) = ((long)told[0], (int)told[3]);
+        best = double.IsNaN(told[1]) ? null : (told[1], (int)told[2]);
+        Broadcast(Tensors());
+        byte[] cancelled = [(byte)(_run.Options.CancellationToken.IsCancellationRequested ? 1 : 0)];
+        _othersCancel = exchange.Gather(cancelled).Any(flag => flag[0] != 0);
+    }
+
+    private void Broadcast(IEnumerable<(string Name, torch.Tensor Value)> tensors)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        foreach ((_, torch.Tensor value) in tensors)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            torch.Tensor host = value.detach().cpu().contiguous();
+            _exchange!.Broadcast(host.bytes);
+            if (!_exchange.IsFirst)
+                value.copy_(host);
+        }
+    }
+
+    // What each process holds of its rows, the first one writes down for all.
+    private void JoinRowStates()
+    {
+        if (!_shares)
+            return;
+        using IDisposable noGradient = torch.no_grad();
+        foreach (torch.Tensor value in _family.RowStates)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            RowRange rows = _data.Share((int)value.shape[1]);
+            torch.Tensor joined = torch.zeros(value.shape, torch.ScalarType.Float32);
+            joined.narrow(1, rows.First, rows.Count).copy_(value.narrow(1, rows.First, rows.Count));
+            _exchange!.Sum(MemoryMarshal.Cast<byte, float>(joined.bytes));
+            value.copy_(joined);
+        }
     }
 
     private double RateAt(long step)
@@ -181,14 +313,22 @@ internal sealed class TrainingLoop : IDisposable
         * family.Updates.SelectMany(u => u.Parameters).Where(p => p.dim() > 1).Select(p => p.numel())
             .DefaultIfEmpty().Max();
 
-    private void Accumulate(Batch part, int update, StepContext context, int rows)
+    private void Accumulate(Batch part, int update, StepContext context, double share)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        context = context with { Share = part.Rows / (double)rows };
+        context = context with { Share = share };
         IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
         if (!_family.LossAddsGradients)
             AddGradients(terms, context.Share);
-        _losses.Add(terms, context.Share);
+        if (!_shares)
+        {
+            _losses.Add(terms, context.Share);
+            return;
+        }
+        using IDisposable noGradient = torch.no_grad();
+        _terms = [.. terms.Select(term => term.Name)];
+        for (int i = 0; i < terms.Count; i++)
+            _notes[1 + i] += (float)(terms[i].Value.item<float>() * share);
     }
 
     private static void AddGradients(IReadOnlyList<LossTerm> terms, double share)
@@ -204,23 +344,27 @@ internal sealed class TrainingLoop : IDisposable
         if (_best is null)
             return;
         using var means = new LossMeans();
+        int number = 0;
         foreach (Batch batch in _data.Validation(_run.BatchSize))
         {
             RunningComputations.StopIfExiting();
             using DisposeScope scope = torch.NewDisposeScope();
-            means.Add(_family.ValidationLoss(batch, Context(0, RandomPurpose.Validation)), batch.Weight);
+            if (!_shares || number++ % _exchange!.Size == _exchange.Rank)
+                means.Add(_family.ValidationLoss(batch, Context(0, RandomPurpose.Validation)), batch.Weight);
             foreach (torch.Tensor view in batch.Fields)
                 view.Dispose();
             CollectNumbers();
         }
+        if (_shares)
+            means.Merge(_exchange!);
         _validation = means.Read();
         _best.Take(_validation["loss"]);
     }
 
     // Every step has a random state of its own, so that a resumed run draws what it would have drawn.
-    private StepContext Context(long step, RandomPurpose purpose, int part = 0)
+    private StepContext Context(long step, RandomPurpose purpose)
     {
-        ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step * _run.Parts + part);
+        ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step);
         _random.Seed(seed);
         return new StepContext(step, _steps, _random, seed);
     }
@@ -228,6 +372,8 @@ internal sealed class TrainingLoop : IDisposable
     // What is due after a step.
     private void SaveAndReport(long step, int epoch)
     {
+        if (_every > 0 && step % _every == 0)
+            JoinRowStates();
         if (_checkpoints?.IsDue(step) == true)
             Save(step);
         if (_reporter.IsDue)

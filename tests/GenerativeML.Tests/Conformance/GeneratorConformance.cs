@@ -71,6 +71,21 @@ public sealed class GeneratorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void Parts_are_together_exactly_the_whole(GeneratorCase family)
+    {
+        using var model = new Generator(family, _ml);
+        IDataView whole = model.Rows(Rows);
+        string[] expected = ViewRows.Read(whole);
+        foreach (int parts in new[] { 3, 7, 64 })
+        {
+            string[][] read = [.. Enumerable.Range(0, parts).Select(i => ViewRows.Read(whole.Part(i, parts)))];
+            CollectionAssert.AreEqual(expected, read.SelectMany(part => part).ToArray());
+            Assert.IsTrue(read.All(part => part.Length == Rows / parts || part.Length == Rows / parts + 1));
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void An_ONNX_file_generates_what_Generate_gives(GeneratorCase family)
     {
         using var model = new Generator(family, _ml);

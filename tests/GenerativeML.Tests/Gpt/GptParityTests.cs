@@ -105,8 +105,10 @@ public class GptParityTests
     {
         var random = new SeededRandom(torch.CPU);
         double loss = 0;
-        foreach (Batch part in new Batch([Tokens()], 3).Split(parts))
+        var whole = new Batch([Tokens()], 3);
+        for (int i = 0; i < parts; i++)
         {
+            Batch part = whole.Part(new RowRange(0, 3, 3).Part(i, parts));
             StepContext context = new(0, 1, random) { Share = part.Rows / 3.0 };
             loss += TinyGpt.Backward(network, module, part, context).Value.item<float>() * context.Share;
         }

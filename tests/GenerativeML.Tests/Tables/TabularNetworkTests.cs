@@ -253,7 +253,7 @@ public sealed class TabularNetworkTests
         HostWeights weights = layers.ToHost(network.Declared().Tensors);
         network.Initialize(weights, 2);
         layers.LoadStateDict(weights);
-        return (network, layers, HostTensors.ToBatch(block, rows, torch.CPU));
+        return (network, layers, HostTensors.ToBatch(block, new RowRange(0, rows, rows), torch.CPU));
     }
 
     /// <summary>One whose weights all matter.</summary>

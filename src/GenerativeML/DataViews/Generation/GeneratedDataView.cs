@@ -30,8 +30,10 @@ internal interface IGeneratedBlock
     Delegate Getter(int column, IBatchPosition at);
 }
 
-/// <summary>Rows that exist only while somebody reads them: made block by block, always the same.</summary>
-internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDataView
+/// <summary>
+/// Rows that exist only while somebody reads them: made block by block, always the same; some of so many, or all.
+/// </summary>
+internal sealed class GeneratedDataView(IGeneratedRows source, long rows, long first = 0) : IDataView
 {
     private readonly long _rows = rows >= 0 ? rows : throw new ArgumentOutOfRangeException(
         nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
@@ -42,6 +44,21 @@ internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDat
 
     public long? GetRowCount() => _rows;
 
+    /// <summary>One of so many parts of these rows: in whole blocks, unless there are fewer than parts.</summary>
+    public GeneratedDataView Part(DataPart part)
+    {
+        long unit = (first + _rows) / source.BlockRows - (first / source.BlockRows) >= part.Count ? source.BlockRows : 1;
+        long start = Start(part.Index);
+        return new GeneratedDataView(source, Start(part.Index + 1) - start, start);
+
+        long Start(int number)
+        {
+            if (number == 0 || number == part.Count)
+                return first + (number == 0 ? 0 : _rows);
+            return (first + (long)((Int128)_rows * number / part.Count)) / unit * unit;
+        }
+    }
+
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
         GetRowCursorSet(columnsNeeded, 1, rand)[0];
 
@@ -50,7 +67,7 @@ internal sealed class GeneratedDataView(IGeneratedRows source, long rows) : IDat
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(n);
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
-        var order = new GeneratedOrder(_rows, source.BlockRows, rand);
+        var order = new GeneratedOrder(_rows, source.BlockRows, rand, first);
         int cursors = (int)Math.Clamp(order.Blocks, 1, n);
         return [.. Enumerable.Range(0, cursors).Select(k => new GeneratedCursor(source, order, active, k, cursors))];
     }
@@ -77,7 +94,7 @@ internal sealed class GeneratedCursor(
             if (_computed != _block || row >= _ready)
             {
                 _computed = -1; // a failed computation must not leave half a block behind
-                _ready = _values!.Compute(_block, row, _rows.Length);
+                _ready = _values!.Compute(_block, row, order.LastRow(_block) + 1);
                 _computed = _block;
             }
             return row;
@@ -107,21 +124,20 @@ internal sealed class GeneratedCursor(
 }
 
 /// <summary>The order of blocks and of the rows in each: their own, or shuffled without being held.</summary>
-internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
+internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle, long first = 0)
 {
     private const int Rounds = 4;
 
     private readonly int? _seed = shuffle?.Next();
+    private readonly long _firstBlock = first / blockRows;
 
     /// <summary>The number of blocks.</summary>
-    public long Blocks { get; } = rows / blockRows + (rows % blockRows > 0 ? 1 : 0);
+    public long Blocks { get; } = rows == 0 ? 0 : (first + rows - 1) / blockRows - first / blockRows + 1;
 
     /// <summary>The block that is read in place <paramref name="place"/>.</summary>
     public long Block(long place)
     {
-        if (_seed is not int seed)
-            return place;
-        return (long)Permuted((ulong)place, (ulong)Blocks, seed);
+        return _firstBlock + (_seed is int seed ? (long)Permuted((ulong)place, (ulong)Blocks, seed) : place);
     }
 
     /// <summary>The number at a place where the first so many are permuted.</summary>
@@ -138,11 +154,15 @@ internal sealed class GeneratedOrder(long rows, int blockRows, Random? shuffle)
     /// <summary>The rows of a block in the order in which they are read.</summary>
     public int[] Rows(long block)
     {
-        int[] order = [.. Enumerable.Range(0, (int)Math.Min(blockRows, rows - block * blockRows))];
+        int begin = (int)Math.Max(0, first - block * blockRows);
+        int[] order = [.. Enumerable.Range(begin, LastRow(block) + 1 - begin)];
         if (_seed is int seed)
             new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Order, block)).Shuffle(order.AsSpan());
         return order;
     }
+
+    /// <summary>The last row of a block that is read.</summary>
+    public int LastRow(long block) => (int)Math.Min(blockRows, first + rows - block * blockRows) - 1;
 
     private static ulong Permute(ulong block, int halfBits, int seed)
     {

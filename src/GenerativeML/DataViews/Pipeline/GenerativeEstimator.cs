@@ -44,14 +44,31 @@ public abstract class GenerativeEstimator<TTransformer> : IEstimator<TTransforme
     {
         ArgumentNullException.ThrowIfNull(input);
         using IChannel channel = _host.Start("Training");
-        return Train(input, nameof(input), new TrainingContext
+        Exchange? exchange = _options.Distributed?.Connect(); // before any work: it may be that it cannot
+        if (_options.Distributed is null && DataPart.Launched is { Count: > 1 } started)
         {
-            Seed = _options.Seed ?? HostDefaults.Seed(_host),
-            Device = _options.Device ?? HostDefaults.Device(_host),
-            FallbackToCpu = _options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(_host),
-            Progress = new LoggedProgress(channel, _options.Progress),
-            Warning = message => channel.Warning(MessageSensitivity.Schema, message),
-        });
+            channel.Warning(
+                MessageSensitivity.None,
+                $"This is one of {started.Count} processes that were started together, and each trains a model of its own: set the "
+                + $"option {nameof(TrainingOptions.Distributed)} to train one.");
+        }
+        bool isFirst = exchange is null or { IsFirst: true };
+        try
+        {
+            return Train(input, nameof(input), new TrainingContext
+            {
+                Seed = _options.Seed ?? HostDefaults.Seed(_host),
+                Device = HostDefaults.OfProcess(_options.Device ?? HostDefaults.Device(_host), exchange),
+                FallbackToCpu = _options.FallbackToCpu ?? MLNetInternals.FallbackToCpuOf(_host),
+                Progress = isFirst ? new LoggedProgress(channel, _options.Progress) : null,
+                Warning = isFirst ? message => channel.Warning(MessageSensitivity.Schema, message) : null,
+            });
+        }
+        catch (Exception e) when (exchange is not null && DistributedException.IsOwn(e))
+        {
+            exchange.Fail(e); // or the others would wait for this one
+            throw;
+        }
     }
 
     /// <summary>Says which columns the fitted transformer will add, before there is any data.</summary>
@@ -73,6 +90,17 @@ internal static class HostDefaults
     /// <summary>The CUDA device that <c>MLContext.GpuDeviceId</c> names, or the CPU where it names none.</summary>
     public static ComputeDevice Device(IHostEnvironment environment) =>
         MLNetInternals.SettingOf(environment, "GpuDeviceId") is int id ? ComputeDevice.Cuda(id) : ComputeDevice.Cpu;
+
+    /// <summary>
+    /// The device of one of several processes that train together: those of one machine have a CUDA device each, unless each
+    /// sees its own alone.
+    /// </summary>
+    public static ComputeDevice OfProcess(ComputeDevice device, Exchange? exchange)
+    {
+        if (exchange is null || device == ComputeDevice.Cpu || DataPart.Here is not { } here || TorchRuntime.CudaDevices < 2)
+            return device;
+        return ComputeDevice.Cuda((Math.Max(0, device.Index) + here.Index) % TorchRuntime.CudaDevices);
+    }
 
     /// <summary>
     /// The same, where options do not choose, for a model that is loaded, which computes later: whether the device is

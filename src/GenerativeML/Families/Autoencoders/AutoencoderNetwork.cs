@@ -70,6 +70,8 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
             weights["feature_mask"][j] = scaler.IsConstant(j) ? 0 : 1;
     }
 
+    public override int RowAxis => _members > 1 ? 1 : 0;
+
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         SeededRandom random = step.Step.Random;
@@ -79,20 +81,20 @@ internal sealed class AutoencoderNetwork : VectorNetwork, IScorer, IReconstructo
         TorchTensor? level = null, deviation = null;
         if (_hasLevels)
         {
-            level = random.Uniform(perRow, Math.Log(_lowest), Math.Log(_highest));
+            level = random.Uniform(perRow, Math.Log(_lowest), Math.Log(_highest), rowAxis: 1);
             deviation = level.Value.Apply(Function.Exp);
-            input = clean + (TorchTensor)random.Normal(perFeature) * deviation.Value;
+            input = clean + (TorchTensor)random.Normal(perFeature, rowAxis: 1) * deviation.Value;
         }
         else if (_highest > 0)
         {
-            input = clean + (TorchTensor)random.Normal(perFeature, _highest);
+            input = clean + (TorchTensor)random.Normal(perFeature, _highest, rowAxis: 1);
         }
         var inputs = new List<TorchTensor> { input };
         if (_masks)
         {
             // Half of the rows hide up to so many of their features.
-            TorchTensor share = random.Uniform(perRow, 0, _options.InputMasking!.Value).mul_(random.Bernoulli(perRow, 0.5));
-            TorchTensor hidden = random.Uniform(perFeature, 0, 1).lt(share.Value).to(torch.ScalarType.Float32);
+            TorchTensor share = random.Uniform(perRow, 0, _options.InputMasking!.Value, rowAxis: 1).mul_(random.Bernoulli(perRow, 0.5, rowAxis: 1));
+            TorchTensor hidden = random.Uniform(perFeature, 0, 1, rowAxis: 1).lt(share.Value).to(torch.ScalarType.Float32);
             inputs = [input - input * hidden, hidden];
         }
         if (level is { } known)

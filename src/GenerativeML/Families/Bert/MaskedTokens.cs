@@ -89,7 +89,7 @@ internal sealed class MaskedTokens : TrainingData
             throw new InvalidOperationException(
                 corpus.Count == 0 ? "There is no text to train on: the input is empty."
                     : $"All {corpus.Count} tokens of the text are held back for validation. Lower ValidationFraction.");
-        Fingerprints = options.Checkpoint is null ? [] : [corpus.Fingerprint()];
+        Fingerprints = !options.IsDataKnown ? [] : [corpus.Fingerprint()];
     }
 
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation) =>

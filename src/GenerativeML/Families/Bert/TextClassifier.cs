@@ -152,7 +152,7 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
         TextClassifierOptions options = _options.Resolve(_encoder.Network.Width);
         BertNetwork encoder = TextClassifierNetwork.EncoderOf(_encoder.Network.Options, options);
         (TokenCorpus corpus, List<int> labels) = Read(input, fields);
-        if (options.Checkpoint is not null)
+        if (options.IsDataKnown)
             context = context with { Vocabulary = Fingerprint(labels) };
         var network = new TextClassifierNetwork(encoder, options, fields[1].Width);
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
@@ -408,7 +408,7 @@ internal sealed class LabelledTexts : TrainingData
         ILookup<bool, int> parts = Enumerable.Range(0, labels.Count).ToLookup(row => held.Contains(row));
         (_trained, _held) = ([.. parts[false]], [.. parts[true]]);
         (TrainingRows, ValidationRows) = (_trained.Length, _held.Length);
-        Fingerprints = options.Checkpoint is null ? [] : [corpus.Fingerprint()];
+        Fingerprints = !options.IsDataKnown ? [] : [corpus.Fingerprint()];
     }
 
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)

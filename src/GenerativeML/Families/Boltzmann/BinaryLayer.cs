@@ -134,12 +134,12 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
     }
 
     /// <summary>The same while training, without gradients.</summary>
-    public TorchTensor Gibbs(Scope<TorchTensor> w, TorchTensor rows, int steps, SeededRandom random)
+    public TorchTensor Gibbs(Scope<TorchTensor> w, TorchTensor rows, int steps, SeededRandom random, int rowAxis = 0)
     {
         for (int i = 0; i < steps; i++)
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            rows = Step(w, rows, Field, HiddenLogits(w, rows), random).Value.MoveToOuterDisposeScope();
+            rows = Step(w, rows, Field, HiddenLogits(w, rows), random, rowAxis).Value.MoveToOuterDisposeScope();
         }
         return rows;
 
@@ -209,13 +209,14 @@ internal sealed class BinaryLayer(string name, int visible, int hidden, VisibleU
 
     // A step of Gibbs sampling, by the logits of the hidden units and what these say of the visible ones.
     private TorchTensor Step(
-        Scope<TorchTensor> w, TorchTensor rows, Func<TorchTensor, TorchTensor> field, TorchTensor logits, SeededRandom random)
+        Scope<TorchTensor> w, TorchTensor rows, Func<TorchTensor, TorchTensor> field, TorchTensor logits, SeededRandom random,
+        int rowAxis = 0)
     {
         long[] shape = rows.Value.shape;
-        TorchTensor units = Ones<TorchTensor>(logits.Apply(Function.Sigmoid), random.Uniform([shape[0], hidden], 0, 1));
+        TorchTensor units = Ones<TorchTensor>(logits.Apply(Function.Sigmoid), random.Uniform([shape[0], hidden], 0, 1, rowAxis));
         return Drawn(
-            w, field(units), _hasGaussian ? random.Normal(shape) : default(TorchTensor?),
-            _hasBinary ? random.Uniform(shape, 0, 1) : default(TorchTensor?));
+            w, field(units), _hasGaussian ? random.Normal(shape, rowAxis: rowAxis) : default(TorchTensor?),
+            _hasBinary ? random.Uniform(shape, 0, 1, rowAxis) : default(TorchTensor?));
     }
 
     // Rows by logits or means, (B, V).

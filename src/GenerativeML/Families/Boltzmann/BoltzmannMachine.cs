@@ -161,7 +161,7 @@ internal sealed class BoltzmannMachineNetwork(BoltzmannMachineOptions options, V
                 begun = Sweep(w, TorchTensor.Concat(1, data, hidden), random, from: _visible);
             }
             for (int i = 0; i < options.GibbsSteps; i++)
-                begun = Sweep(w, begun, random);
+                begun = Sweep(w, begun, random, rowAxis: options.PersistentChains ? SeededRandom.ForAll : 0);
             long kept = Math.Min(begun.Value.shape[0], chains.shape[0]);
             chains.narrow(0, 0, kept).copy_(begun.Value.narrow(0, 0, kept));
             rows = begun.Slice(1, 0, _visible);
@@ -292,13 +292,13 @@ internal sealed class BoltzmannMachineNetwork(BoltzmannMachineOptions options, V
 
     // A step of Gibbs sampling of one unit after the other, at an inverse temperature beside biases.
     private TorchTensor Sweep(
-        Scope<TorchTensor> w, TorchTensor units, SeededRandom random, float beta = 1, TorchTensor? start = null, int from = 0)
+        Scope<TorchTensor> w, TorchTensor units, SeededRandom random, float beta = 1, TorchTensor? start = null, int from = 0, int rowAxis = 0)
     {
         using DisposeScope scope = torch.NewDisposeScope();
         TorchTensor couplings = Couplings(w) * beta, bias = w["units.bias"] * beta;
         if (start is { } independent)
             bias += independent * (1 - beta);
-        TorchTensor numbers = random.Uniform(units.Value.shape, 0, 1);
+        TorchTensor numbers = random.Uniform(units.Value.shape, 0, 1, rowAxis);
         TorchTensor drawn = units.Value.clone();
         for (int i = from; i < _units; i++)
         {

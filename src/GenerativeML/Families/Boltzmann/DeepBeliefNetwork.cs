@@ -177,7 +177,8 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
             for (int i = 0; i < k; i++)
                 data = Up(w, i, _layers[i].Draw(w, data, step.Step.Random));
             data = layer.Draw(w, data, step.Step.Random);
-            model = layer.Gibbs(w, _options.PersistentChains ? chains : data, _options.GibbsSteps, step.Step.Random);
+            model = layer.Gibbs(w, _options.PersistentChains ? chains : data, _options.GibbsSteps, step.Step.Random,
+                _options.PersistentChains ? SeededRandom.ForAll : 0);
             long kept = Math.Min(model.Value.shape[0], chains.shape[0]);
             chains.narrow(0, 0, kept).copy_(model.Value.narrow(0, 0, kept));
         }

@@ -209,7 +209,9 @@ internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachi
         using (torch.no_grad())
         {
             data = Layer.Draw(w, step.Rows, step.Step.Random);
-            model = Layer.Gibbs(w, options.PersistentChains ? chains : data, options.GibbsSteps, step.Step.Random);
+            model = Layer.Gibbs(
+                w, options.PersistentChains ? chains : data, options.GibbsSteps, step.Step.Random,
+                options.PersistentChains ? SeededRandom.ForAll : 0);
             long kept = Math.Min(model.shape[0], chains.shape[0]);
             chains.narrow(0, 0, kept).copy_(model.narrow(0, 0, kept));
         }

@@ -79,6 +79,8 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
     public override bool RequiresTorch(VectorOutputs wanted) => wanted.HasFlag(VectorOutputs.Reconstruction)
         || wanted.HasFlag(VectorOutputs.Score) && options.Score == GanScore.LatentSearch;
 
+    public override int RowsTogether => options.Pack;
+
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
         new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: options.Adam),

@@ -100,6 +100,8 @@ internal sealed class RecurrentNetwork : LanguageNetwork
         }
     }
 
+    public override IReadOnlyList<string> RowStates => [State];
+
     // Each gate has a matrix of its own, whatever keeps them in one.
     protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
         from layer in Enumerable.Range(0, Options.Layers)
@@ -128,6 +130,8 @@ internal sealed class RecurrentNetwork : LanguageNetwork
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor kept = w[State];
+        if (step.Random.Rows is { } rows)
+            kept = kept.narrow(1, rows.First, rows.Count);
         var states = new RecurrentStates(Parts);
         states.Begin(kept.mul(batch[1]));
         torch.Tensor hidden = Hidden(w, batch[0], states);

@@ -77,7 +77,7 @@ public sealed class SequenceToSequenceTrainer : GenerativeEstimator<SequenceToSe
             MaxSourceTokens = options.MaxSourceTokens ?? pairs.Max(p => p.Source.Length),
             MaxTargetTokens = options.MaxTargetTokens ?? pairs.Max(p => p.Target.Length),
         };
-        if (_options.Checkpoint is not null)
+        if (_options.IsDataKnown)
         {
             var vocabulary = new Fingerprint(); // of the texts themselves: another alphabet can have the same tokens
             foreach ((string source, string target, long _) in columns.Texts())

@@ -134,6 +134,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         }
     }
 
+    public override int RowsTogether => options.PackSize;
+
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
         new UpdateRule("discriminator", layers.Parameters("discriminator."), Adam: s_adam),

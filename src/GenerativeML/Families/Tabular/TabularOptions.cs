@@ -210,7 +210,7 @@ public abstract class TabularEstimator : GenerativeEstimator<TabularTransformer>
         if (_options.TrainsInTorch)
             TorchRuntime.Resolve(context.Device, context.FallbackToCpu); // a missing device is no reason to read all rows
         var table = new TrainingTable(input, binding, _options, context.Warning);
-        if (_options.Checkpoint is not null)
+        if (_options.IsDataKnown)
         {
             var vocabulary = new Fingerprint();
             vocabulary.Add(JsonSerializer.Serialize(table.Schema, ModelJson.Options));

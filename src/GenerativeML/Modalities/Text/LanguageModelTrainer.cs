@@ -64,7 +64,7 @@ public abstract class LanguageModelTrainer<TTransformer> : TextModelTrainer<TTra
     // What writes samples of text between steps; null where none are asked for.
     private Action<long, Func<TrainedLanguageModel>>? Sampling(TokenCodec codec, int seed)
     {
-        if (_options is not { SampleEvery: int every, Samples: { } samples })
+        if (_options is not { SampleEvery: int every, Samples: { } samples } || _options.Distributed?.Connect() is { IsFirst: false })
             return null;
         GenerationOptions generation = _options.Generation with { Seed = _options.Generation.Seed ?? seed };
         generation.CheckTokens(codec.VocabularySize);

@@ -46,7 +46,7 @@ public abstract class TextModelTrainer<TTransformer> : GenerativeEstimator<TTran
         TokenCorpus corpus = column.Read(
             codec, _options.JoinRows ? _options.RowSeparator : null, _options.CacheBudgetBytes,
             new ValidationRows(HeldShare(rows), context.Seed, MaxHeldRows), held);
-        if (_options.Checkpoint is not null)
+        if (_options.IsDataKnown)
         {
             var vocabulary = new Fingerprint(); // of the text itself: another alphabet can have the same tokens
             foreach (string text in column.Texts())

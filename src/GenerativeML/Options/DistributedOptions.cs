@@ -1,0 +1,69 @@
+namespace GenerativeML;
+
+/// <summary>
+/// How several processes train one model together: each computes the gradients of its share of every batch's rows, and
+/// all take the sum.
+/// </summary>
+/// <remarks>
+/// <para>
+/// All processes call the same Fit with the same options and the same data; what differs is named before training.
+/// <see cref="TrainingOptions.BatchSize"/> is that of the whole batch, and a row has the same random numbers in whichever
+/// process it is, so that the model is that of one process but for rounding. Only the first process reports progress and
+/// writes checkpoints; all return the same model. A checkpoint goes on with any number of processes.
+/// </para>
+/// <para>
+/// What a loss compares between the rows of a batch, it compares between those of one process: batch normalisation, packs
+/// of a GAN, minibatch statistics. Models that are fitted without gradients are fitted by each process alike.
+/// </para>
+/// </remarks>
+public sealed record DistributedOptions
+{
+    private readonly Func<TimeSpan, Exchange?> _connect;
+
+    internal DistributedOptions(Func<TimeSpan, Exchange?> connect) => _connect = connect;
+
+    /// <summary>
+    /// The processes that an MPI launcher started, as <c>mpirun -np 8 dotnet app.dll</c> does; one alone where none did.
+    /// It takes an MPI library: MPICH or one with its binary interface (Intel MPI, MVAPICH, Cray, MS-MPI), or Open MPI.
+    /// </summary>
+    public static DistributedOptions Mpi { get; } = new(MpiExchange.Connect);
+
+    /// <summary>How the learning rate grows with the number of processes. Default: not at all.</summary>
+    public LearningRateScaling LearningRateScaling { get; init; }
+
+    /// <summary>
+    /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
+    /// the first process does alone, such as writing a checkpoint. Default 5 minutes.
+    /// </summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The processes that train together; null where this one is alone.</summary>
+    /// <exception cref="InvalidOperationException">There is no library to speak by, or one of another kind.</exception>
+    internal Exchange? Connect() => _connect(Timeout) is { Size: > 1 } several ? several : null;
+
+    internal double RateScale(int processes) => LearningRateScaling switch
+    {
+        LearningRateScaling.Linear => processes,
+        LearningRateScaling.SquareRoot => Math.Sqrt(processes),
+        _ => 1,
+    };
+
+    internal void Validate()
+    {
+        OptionChecks.Defined(LearningRateScaling, "Distributed.LearningRateScaling");
+        OptionChecks.PositiveFinite(Timeout.TotalSeconds, "Distributed.Timeout");
+    }
+}
+
+/// <summary>How the learning rate grows with the number of processes that train together.</summary>
+public enum LearningRateScaling
+{
+    /// <summary>Not at all: the batch is the same, however many share it. The default.</summary>
+    None,
+
+    /// <summary>By their number (Goyal 2017), for a batch size that was made as much larger.</summary>
+    Linear,
+
+    /// <summary>By the square root of their number, which suits Adam better (Malladi 2022), for such a batch size.</summary>
+    SquareRoot,
+}

@@ -1,0 +1,113 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
+namespace GenerativeML;
+
+/// <summary>
+/// The processes that train one model together, in a ring: each sends to the next and hears from the one before. All else
+/// is made of that, so that what is added up is added in the same order on any network.
+/// </summary>
+internal abstract class Exchange
+{
+    private float[] _received = [];
+
+    /// <summary>The number of this process, from zero; the first logs, saves and writes checkpoints.</summary>
+    public abstract int Rank { get; }
+
+    /// <summary>The number of processes.</summary>
+    public abstract int Size { get; }
+
+    /// <summary>The number of processes on this machine, which share its processors.</summary>
+    public virtual int ProcessesHere => 1;
+
+    /// <summary>Bytes that this process has sent to the next.</summary>
+    public long BytesSent { get; private set; }
+
+    /// <summary>Whether this process is the first.</summary>
+    public bool IsFirst => Rank == 0;
+
+    /// <summary>Ends the run on all other processes after this one could not go on, unless that was said before.</summary>
+    public void Fail(Exception error) =>
+        Fail(error is DistributedException ? error.Message : $"Process {Rank} has failed: {error.Message}");
+
+    /// <summary>
+    /// Adds up the values of all processes, in place: the same bits on all. In a ring (Patarasuk and Yuan 2009): each part
+    /// of the values goes round once to be added up and once more to be known, so that each process sends
+    /// 2(n − 1)/n times their size.
+    /// </summary>
+    public void Sum(Span<float> values)
+    {
+        int n = Size, length = values.Length;
+        int most = (length + n - 1) / n;
+        if (_received.Length < most)
+            _received = new float[most];
+        for (int s = 0; s < n - 1; s++)
+        {
+            Span<float> mine = Part(values, Rank - s), next = Part(values, Rank - s - 1);
+            Span<float> received = _received.AsSpan(0, next.Length);
+            Turn(MemoryMarshal.AsBytes(mine), MemoryMarshal.AsBytes(received));
+            TensorPrimitives.Add(received, next, next);
+        }
+        for (int s = 0; s < n - 1; s++)
+            Turn(MemoryMarshal.AsBytes(Part(values, Rank + 1 - s)), MemoryMarshal.AsBytes(Part(values, Rank - s)));
+
+        Span<float> Part(Span<float> all, int number)
+        {
+            number = ((number % n) + n) % n;
+            int start = (int)((long)all.Length * number / n), end = (int)((long)all.Length * (number + 1) / n);
+            return all[start..end];
+        }
+    }
+
+    /// <summary>Gives all processes what the first one has.</summary>
+    public void Broadcast(Span<byte> bytes)
+    {
+        if (!IsFirst)
+            Turn([], bytes);
+        if (Rank < Size - 1)
+            Turn(bytes, []);
+    }
+
+    /// <summary>What each process says, in their order.</summary>
+    public byte[][] Gather(byte[] own)
+    {
+        var all = new byte[Size][];
+        all[Rank] = own;
+        for (int s = 0; s < Size - 1; s++)
+        {
+            byte[] sent = all[(Rank - s + Size) % Size], length = new byte[sizeof(int)];
+            Turn(BitConverter.GetBytes(sent.Length), length);
+            byte[] received = new byte[BitConverter.ToInt32(length)];
+            Turn(sent, received);
+            all[(Rank - s - 1 + Size) % Size] = received;
+        }
+        return all;
+    }
+
+    /// <summary>Says to all other processes why this one cannot go on; later exchanges fail.</summary>
+    protected abstract void Fail(string reason);
+
+    /// <summary>Sends bytes to the next process while those of the one before come in; either may be none.</summary>
+    /// <exception cref="DistributedException">A process has failed, or is not heard of.</exception>
+    protected abstract void Transfer(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious);
+
+    private void Turn(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious)
+    {
+        Transfer(toNext, fromPrevious);
+        BytesSent += toNext.Length;
+    }
+}
+
+/// <summary>The processes that trained together cannot go on.</summary>
+internal sealed class DistributedException(string message, bool isHeard = false) : InvalidOperationException(message)
+{
+    /// <summary>Whether another process said so, which told all others, too.</summary>
+    public bool IsHeard => isHeard;
+
+    /// <summary>Whether the other processes cannot know of an error yet.</summary>
+    public static bool IsOwn(Exception error) => error is not (DistributedException { IsHeard: true } or CancelledTogetherException);
+}
+
+/// <summary>All processes stop since one of them was cancelled.</summary>
+internal sealed class CancelledTogetherException(CancellationToken token)
+    : OperationCanceledException("Training on several processes was cancelled.", token);

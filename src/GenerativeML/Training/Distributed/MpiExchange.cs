@@ -1,0 +1,279 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace GenerativeML;
+
+/// <summary>Processes that an MPI launcher started; they speak by the MPI library that is there.</summary>
+internal sealed unsafe class MpiExchange : Exchange
+{
+    private const int DataTag = 1, FailureTag = 2, MaxReason = 1024, SpinsToCheck = 256, Serialized = 2;
+
+    private static readonly Lock s_gate = new();
+    private static MpiExchange? s_world;
+
+    private readonly MpiLibrary _mpi;
+    private readonly nint _communicator;
+    private readonly byte* _failure = (byte*)NativeMemory.AllocZeroed(MaxReason); // while it is waited for, all the time
+    private nint _failureRequest;
+    private string? _ended; // why there is no more to be exchanged
+
+    private MpiExchange(MpiLibrary mpi, int expected)
+    {
+        _mpi = mpi;
+        int initialized, provided, rank, size;
+        Check(mpi.Initialized(&initialized));
+        if (initialized == 0)
+        {
+            Check(mpi.InitThread(null, null, Serialized, &provided));
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => Finish();
+        }
+        nint communicator = 0;
+        Check(mpi.CommDup(mpi.World, &communicator)); // what the program itself sends stays apart
+        _communicator = communicator;
+        Check(mpi.SetErrorHandler(communicator, mpi.ErrorsReturn));
+        Check(mpi.CommRank(communicator, &rank));
+        Check(mpi.CommSize(communicator, &size));
+        (Rank, Size) = (rank, size);
+        if (size != expected)
+        {
+            throw new InvalidOperationException(
+                $"The launcher started {expected} processes, and the MPI library {mpi.Path} knows of {size}: it is of another "
+                + "kind than the launcher. Start the program by the mpirun of this library, or name the launcher's in "
+                + $"the environment variable {MpiLibrary.Variable}.");
+        }
+        ListenForFailure();
+    }
+
+    public override int Rank { get; }
+
+    public override int Size { get; }
+
+    public override int ProcessesHere => Math.Max(1, DataPart.Here?.Count ?? 1);
+
+    /// <summary>How long another process may be waited for.</summary>
+    public TimeSpan Timeout { get; set; }
+
+    /// <summary>The processes that this one was started with; null where it was started alone.</summary>
+    /// <exception cref="InvalidOperationException">There is no MPI library, or one of another kind.</exception>
+    public static MpiExchange? Connect(TimeSpan timeout)
+    {
+        if (DataPart.Launched is not { Count: > 1 } started)
+            return null;
+        lock (s_gate)
+        {
+            s_world ??= new MpiExchange(MpiLibrary.Find(), started.Count);
+            s_world.Timeout = timeout;
+            return s_world;
+        }
+    }
+
+    protected override void Fail(string reason)
+    {
+        if (_ended is not null)
+            return;
+        _ended = reason;
+        byte[] message = Encoding.UTF8.GetBytes(reason);
+        fixed (byte* bytes = message)
+        {
+            int length = Math.Min(message.Length, MaxReason - 1);
+            nint* requests = stackalloc nint[Size];
+            for (int other = 0; other < Size; other++)
+            {
+                requests[other] = 0;
+                if (other != Rank)
+                    _mpi.Send(bytes, length, _mpi.Byte, other, FailureTag, _communicator, &requests[other]);
+            }
+            // Those that are there take it at once, and those that are not never.
+            long until = Environment.TickCount64 + 1000;
+            for (int other = 0; other < Size; other++)
+            {
+                int done = other == Rank ? 1 : 0;
+                while (done == 0 && Environment.TickCount64 < until && _mpi.Test(&requests[other], &done, _mpi.IgnoreStatus) == 0)
+                    Thread.Yield();
+            }
+        }
+    }
+
+    protected override void Transfer(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious)
+    {
+        if (_ended is string before)
+            throw new DistributedException($"Training on several processes has ended before: {before}", isHeard: true);
+        nint sending = 0, receiving = 0;
+        fixed (byte* sent = toNext, received = fromPrevious)
+        {
+            int isSent = toNext.IsEmpty ? 1 : 0, isReceived = fromPrevious.IsEmpty ? 1 : 0;
+            if (isReceived == 0)
+                Lost(_mpi.Receive(received, fromPrevious.Length, _mpi.Byte, (Rank + Size - 1) % Size, DataTag, _communicator, &receiving));
+            if (isSent == 0)
+                Lost(_mpi.Send(sent, toNext.Length, _mpi.Byte, (Rank + 1) % Size, DataTag, _communicator, &sending));
+            long until = Environment.TickCount64 + (long)Timeout.TotalMilliseconds;
+            for (int spins = 1; ; spins++)
+            {
+                if (isReceived == 0)
+                    Lost(_mpi.Test(&receiving, &isReceived, _mpi.IgnoreStatus));
+                if (isSent == 0)
+                    Lost(_mpi.Test(&sending, &isSent, _mpi.IgnoreStatus));
+                if (isSent != 0 && isReceived != 0)
+                    return;
+                if (spins % SpinsToCheck != 0)
+                    continue;
+                string? failure = HearFailure();
+                if (failure is null && Environment.TickCount64 <= until)
+                {
+                    Thread.Yield(); // the one that is waited for may need this processor
+                    continue;
+                }
+                // What comes later must not be written where there is something else by then.
+                if (isReceived == 0 && _mpi.Cancel(&receiving) == 0)
+                    _mpi.Wait(&receiving, _mpi.IgnoreStatus);
+                if (failure is null)
+                {
+                    int other = isReceived == 0 ? (Rank + Size - 1) % Size : (Rank + 1) % Size;
+                    throw new DistributedException(string.Create(CultureInfo.InvariantCulture,
+                        $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, or cannot be reached."));
+                }
+                throw new DistributedException(failure, isHeard: true);
+            }
+        }
+    }
+
+    private static void Check(int error)
+    {
+        if (error != 0)
+            throw new InvalidOperationException($"MPI could not be started: its error is {error}.");
+    }
+
+    private static void Lost(int error)
+    {
+        if (error != 0)
+            throw new DistributedException($"The connection to another process is lost: MPI's error is {error}.");
+    }
+
+    private void ListenForFailure()
+    {
+        nint request = 0;
+        Lost(_mpi.Receive(_failure, MaxReason - 1, _mpi.Byte, _mpi.AnySource, FailureTag, _communicator, &request));
+        _failureRequest = request;
+    }
+
+    private string? HearFailure()
+    {
+        int heard = 0;
+        nint request = _failureRequest;
+        int error = _mpi.Test(&request, &heard, _mpi.IgnoreStatus);
+        _failureRequest = request;
+        return error != 0 || heard == 0 ? null : _ended = Marshal.PtrToStringUTF8((nint)_failure) ?? "";
+    }
+
+    // After a failure the others may be gone, and it would wait for them.
+    private void Finish()
+    {
+        if (_ended is null && Environment.ExitCode != 0)
+            Fail($"Process {Rank} has ended with exit code {Environment.ExitCode}.");
+        if (_ended is not null)
+            return;
+        nint request = _failureRequest;
+        _mpi.Cancel(&request);
+        _mpi.FreeRequest(&request);
+        _mpi.Finalize();
+    }
+}
+
+/// <summary>
+/// The calls that are needed of an MPI library, bound to what is there: MPICH and those of its kind, whose handles are
+/// numbers, or Open MPI, whose handles are addresses.
+/// </summary>
+internal sealed unsafe class MpiLibrary
+{
+    /// <summary>The environment variable that names the library's file.</summary>
+    public const string Variable = "GENERATIVEML_MPI";
+
+    private MpiLibrary(nint library, string path)
+    {
+        Path = path;
+        InitThread = (delegate* unmanaged<int*, byte***, int, int*, int>)Export("MPI_Init_thread");
+        Initialized = (delegate* unmanaged<int*, int>)Export("MPI_Initialized");
+        Finalize = (delegate* unmanaged<int>)Export("MPI_Finalize");
+        CommDup = (delegate* unmanaged<nint, nint*, int>)Export("MPI_Comm_dup");
+        CommRank = (delegate* unmanaged<nint, int*, int>)Export("MPI_Comm_rank");
+        CommSize = (delegate* unmanaged<nint, int*, int>)Export("MPI_Comm_size");
+        SetErrorHandler = (delegate* unmanaged<nint, nint, int>)Export("MPI_Comm_set_errhandler");
+        Send = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Isend");
+        Receive = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Irecv");
+        Test = (delegate* unmanaged<nint*, int*, nint, int>)Export("MPI_Test");
+        Wait = (delegate* unmanaged<nint*, nint, int>)Export("MPI_Wait");
+        Cancel = (delegate* unmanaged<nint*, int>)Export("MPI_Cancel");
+        FreeRequest = (delegate* unmanaged<nint*, int>)Export("MPI_Request_free");
+        bool isOpenMpi = NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out nint world);
+        World = isOpenMpi ? world : 0x44000000;
+        Byte = isOpenMpi ? Export("ompi_mpi_byte") : 0x4c00010d;
+        ErrorsReturn = isOpenMpi ? Export("ompi_mpi_errors_return") : 0x54000001;
+        IgnoreStatus = isOpenMpi ? 0 : 1;
+        AnySource = isOpenMpi ? -1 : -2;
+
+        nint Export(string name) => NativeLibrary.TryGetExport(library, name, out nint address)
+            ? address
+            : throw new InvalidOperationException($"The library {path} is no MPI library that is known here: it has no '{name}'.");
+    }
+
+    /// <summary>The library's file.</summary>
+    public string Path { get; }
+
+    public nint World { get; }
+
+    public nint Byte { get; }
+
+    public nint ErrorsReturn { get; }
+
+    public nint IgnoreStatus { get; }
+
+    public int AnySource { get; }
+
+    public delegate* unmanaged<int*, byte***, int, int*, int> InitThread { get; }
+
+    public delegate* unmanaged<int*, int> Initialized { get; }
+
+    public delegate* unmanaged<int> Finalize { get; }
+
+    public delegate* unmanaged<nint, nint*, int> CommDup { get; }
+
+    public delegate* unmanaged<nint, int*, int> CommRank { get; }
+
+    public delegate* unmanaged<nint, int*, int> CommSize { get; }
+
+    public delegate* unmanaged<nint, nint, int> SetErrorHandler { get; }
+
+    public delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int> Send { get; }
+
+    public delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int> Receive { get; }
+
+    public delegate* unmanaged<nint*, int*, nint, int> Test { get; }
+
+    public delegate* unmanaged<nint*, nint, int> Wait { get; }
+
+    public delegate* unmanaged<nint*, int> Cancel { get; }
+
+    public delegate* unmanaged<nint*, int> FreeRequest { get; }
+
+    /// <summary>The library of the launcher that started this process.</summary>
+    /// <exception cref="InvalidOperationException">There is none; the message says what to install.</exception>
+    public static MpiLibrary Find()
+    {
+        bool isOpenMpi = Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE") is not null;
+        string? named = Environment.GetEnvironmentVariable(Variable);
+        string[] names = !string.IsNullOrEmpty(named) ? [named]
+            : isOpenMpi ? ["libmpi.so.40", "libmpi.so", "libmpi.dylib"]
+            : OperatingSystem.IsWindows() ? ["msmpi.dll"]
+            : ["libmpich.so.12", "libmpi.so.12", "libmpich.so", "libmpi.12.dylib"];
+        foreach (string name in names)
+        {
+            if (NativeLibrary.TryLoad(name, out nint library))
+                return new MpiLibrary(library, name);
+        }
+        throw new InvalidOperationException(
+            $"Training on several processes needs an MPI library; {string.Join(", ", names)} {(names.Length == 1 ? "is" : "are")} not there. "
+            + (isOpenMpi ? "Install Open MPI (apt-get install libopenmpi3)" : "Install MPICH (apt-get install mpich, dnf install mpich)")
+            + $", or name the file in the environment variable {Variable}.");
+    }
+}

@@ -1,0 +1,292 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+
+namespace GenerativeML.Tests;
+
+/// <summary>Several processes, here threads, train the model that one trains.</summary>
+[TestClass]
+public sealed class DistributedTrainingTests : IDisposable
+{
+    private const int Steps = 200, Rows = 240, Batch = 24; // of others than language models
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    // Two blobs with some structure, so that there is something to learn.
+    private static readonly ArrayRows s_rows = new(Rows, 6, (i, j) =>
+        MathF.Sin(i * 0.7f * (j % 3 + 1)) + (i % 2 == 0 ? 1 : -1) + 0.1f * MathF.Cos(i * (j + 2)));
+
+    public static IEnumerable<object[]> Families =>
+    [
+        ["autoencoder"], ["denoising"], ["vae"], ["wgan-gp"], ["packed gan"], ["diffusion"], ["gpt"], ["recurrent"], ["rbm"],
+    ];
+
+    private static HostWeights Train(
+        string family, DistributedOptions? distributed, CheckpointOptions? checkpoint = null, int steps = Steps,
+        IRowSource? rows = null, long budget = 1 << 30, double validation = 0, int batch = Batch,
+        int parts = 1, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default, int? seed = null)
+    {
+        var context = new TrainingContext { Seed = seed ?? 3, Progress = progress, ReportInterval = TimeSpan.Zero, Device = ComputeDevice.Cpu, FallbackToCpu = false };
+        if (family == "gpt")
+        {
+            // A key's bias changes nothing: its gradient is rounding alone, which Adam makes as large as any.
+            return TinyGpt.Fit(TinyGpt.Corpus(500), TinyGpt.Options(steps, biases: false) with
+            {
+                Optimizer = LanguageModelOptimizer.AdamW, BatchSize = 8, Dropout = 0.1, GradientAccumulation = parts, Distributed = distributed, Checkpoint = checkpoint, ValidationFraction = validation,
+            }, context).Weights;
+        }
+        if (family == "recurrent")
+        {
+            var options = new RecurrentLanguageModelOptions
+            {
+                VocabularySize = 11, Layers = 1, Width = 8, WindowLength = 8, BatchSize = 8, Steps = steps, Dropout = 0.1,
+                Distributed = distributed, Checkpoint = checkpoint,
+            };
+            return RecurrentLanguageModelTrainer.Train(
+                TinyGpt.Corpus(500), (RecurrentLanguageModelOptions)options.Resolve(new TokenCodec(new ByteTokenizer(), 11, null), 0), context).Weights;
+        }
+        (VectorFamily of, VectorOptions made) = family switch
+        {
+            "autoencoder" => (AutoencoderTrainer.Family, (VectorOptions)new AutoencoderOptions { EnsembleSize = 1, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2 }),
+            "denoising" => (AutoencoderTrainer.Family, new AutoencoderOptions
+            {
+                EnsembleSize = 2, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
+            }),
+            "vae" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 2 }),
+            "wgan-gp" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8] }),
+            "packed gan" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8], PackSize = 3 }),
+            "rbm" => (RestrictedBoltzmannMachineTrainer.Family, new RestrictedBoltzmannMachineOptions { HiddenUnits = 6 }),
+            _ => (DiffusionTrainer.Family, new DiffusionOptions { HiddenWidth = 8, Blocks = 1, ReferenceRows = 0 }),
+        };
+        using TrainedVector model = VectorFit.Fit(rows ?? s_rows, of, made with
+        {
+            Epochs = (steps + Rows / Batch - 1) / (Rows / Batch), BatchSize = batch, Distributed = distributed, Checkpoint = checkpoint,
+            CacheBudgetBytes = budget, ValidationFraction = validation,
+            CancellationToken = cancellation,
+        }, context).Model;
+        return model.Weights;
+    }
+
+    // Of the tensor where it is largest, in shares of the tensor's own size.
+    private static (double Distance, string Tensor) Distance(HostWeights expected, HostWeights actual) =>
+        expected.Specs.Select(spec =>
+        {
+            double size = Math.Sqrt(expected[spec.Name].Sum(v => (double)v * v));
+            double apart = Math.Sqrt(expected[spec.Name].Zip(actual[spec.Name]).Sum(pair => Math.Pow(pair.First - pair.Second, 2)));
+            return (apart == 0 ? 0 : apart / size, spec.Name);
+        }).Max();
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void Processes_that_share_the_rows_end_with_the_weights_of_one(string family)
+    {
+        HostWeights one = Train(family, null);
+        foreach (int processes in new[] { 2, 4 })
+        {
+            HostWeights[] several = ThreadRing.Run(processes, (distributed, _) => Train(family, distributed));
+            foreach (HostWeights other in several[1..])
+                TinyGpt.AssertSame(several[0], other);
+            (double distance, string tensor) = Distance(one, several[0]);
+            Console.WriteLine($"{family}, {processes} processes: {distance:g3} in {tensor}");
+            Assert.IsLessThan(1e-4, distance);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(24, 1 << 30, DisplayName = "kept")]
+    [DataRow(24, 1000, DisplayName = "streamed")]
+    [DataRow(7, 1 << 30, DisplayName = "shares of different size")]
+    [DataRow(3, 1 << 30, DisplayName = "one row each")]
+    public void However_rows_are_read_and_divided_the_weights_are_those_of_one(int batch, int budget)
+    {
+        HostWeights Fit(DistributedOptions? distributed) => Train(
+            "denoising", distributed, steps: 40, budget: budget, batch: batch, validation: 0.2);
+        HostWeights one = Fit(null);
+        HostWeights[] several = ThreadRing.Run(3, (distributed, _) => Fit(distributed));
+        Assert.IsLessThan(1e-5, Distance(one, several[0]).Distance);
+        TinyGpt.AssertSame(several[0], several[2]);
+    }
+
+    [TestMethod]
+    public void Parts_of_a_step_are_shared_as_well_with_the_random_numbers_of_the_whole()
+    {
+        HostWeights one = Train("gpt", null, steps: 10);
+        HostWeights inParts = Train("gpt", null, steps: 10, parts: 3);
+        Assert.IsLessThan(1e-4, Distance(one, inParts).Distance); // with dropout
+        HostWeights[] several = ThreadRing.Run(2, (distributed, _) => Train("gpt", distributed, steps: 10, parts: 2));
+        Assert.IsLessThan(1e-4, Distance(one, several[0]).Distance);
+    }
+
+    [TestMethod]
+    public void Losses_and_validation_are_those_of_all_rows_and_the_first_process_alone_reports()
+    {
+        TrainingProgress[] Reports(DistributedOptions? distributed)
+        {
+            var reports = new Collect();
+            Train("vae", distributed, steps: 20, validation: 0.3, progress: reports);
+            return [.. reports];
+        }
+
+        TrainingProgress one = Reports(null)[^1];
+        TrainingProgress[][] several = ThreadRing.Run(3, (distributed, _) => Reports(distributed));
+        Assert.IsEmpty(several[1]);
+        Assert.IsEmpty(several[2]);
+        TrainingProgress last = several[0][^1];
+        CollectionAssert.AreEqual(one.Losses.Keys.ToArray(), last.Losses.Keys.ToArray());
+        foreach (string name in one.Losses.Keys)
+            Assert.AreEqual(one.Validation[name], last.Validation[name], 1e-4 * Math.Abs(one.Validation[name]), name);
+        Assert.AreEqual(one.Step, last.Step);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(3)]
+    public void A_run_that_one_process_ends_is_resumed_by_any_number_of_them(int processes)
+    {
+        HostWeights whole = Train("denoising", null, steps: 60, validation: 0.2);
+        CheckpointOptions checkpoint = new(_folder) { Every = 7 };
+        (HostWeights?, Exception? Error)[] cancelled = ThreadRing.Try(2, (distributed, rank) =>
+        {
+            using var stop = new CancellationTokenSource();
+            // The second process reports nothing: it is cancelled by the clock of the first.
+            var steps = new Listen(p => { if (p.Step >= 25) stop.Cancel(); });
+            return Train(
+                "denoising", distributed, checkpoint, steps: 60, validation: 0.2, progress: steps, cancellation: stop.Token);
+        });
+        Assert.IsTrue(cancelled.All(end => end.Error is OperationCanceledException));
+        Assert.IsTrue(Directory.GetFiles(_folder).Length > 0);
+        HostWeights[] resumed = ThreadRing.Run(
+            processes, (distributed, _) => Train("denoising", distributed, checkpoint, steps: 60, validation: 0.2));
+        Assert.IsLessThan(1e-5, Distance(whole, resumed[0]).Distance);
+    }
+
+    [TestMethod]
+    public void What_readers_of_a_text_remember_is_in_the_checkpoint_whoever_reads()
+    {
+        HostWeights whole = Train("recurrent", null, steps: 30);
+        CheckpointOptions checkpoint = new(_folder) { Every = 10 };
+        ThreadRing.Run(2, (distributed, _) => Train("recurrent", distributed, checkpoint, steps: 30));
+        string[] files = [.. Directory.GetFiles(_folder).Order()];
+        File.Delete(files[^1]);
+        HostWeights[] resumed = ThreadRing.Run(4, (distributed, _) => Train("recurrent", distributed, checkpoint, steps: 30));
+        Assert.IsLessThan(1e-4, Distance(whole, resumed[0]).Distance);
+    }
+
+    [TestMethod]
+    public void What_differs_between_processes_is_named_before_training()
+    {
+        Exception?[] options = [.. ThreadRing.Try(3, (distributed, rank) =>
+            Train("vae", distributed, batch: rank == 2 ? 12 : 24)).Select(end => end.Error)];
+        foreach (Exception? error in options)
+        {
+            Assert.IsInstanceOfType<InvalidOperationException>(error);
+            Assert.Contains("BatchSize is 24 in process 0 and 12 in process 2", error.Message);
+        }
+        Exception?[] data = [.. ThreadRing.Try(2, (distributed, rank) => Train(
+            "vae", distributed, rows: new ArrayRows(50, 2, (i, j) => i == 49 && rank == 1 ? 5 : i % (j + 3)))).Select(end => end.Error)];
+        Assert.Contains("fingerprint of the rows of x is", data[0]!.Message);
+        Exception?[] seeds = [.. ThreadRing.Try(2, (distributed, rank) => Train("vae", distributed, seed: rank)).Select(end => end.Error)];
+        Assert.Contains("seed is 0 in process 0 and 1 in process 1", seeds[1]!.Message);
+    }
+
+    [TestMethod]
+    public void More_processes_than_rows_of_a_step_are_refused()
+    {
+        Exception?[] errors = [.. ThreadRing.Try(4, (distributed, _) => Train("vae", distributed, batch: 3)).Select(end => end.Error)];
+        foreach (Exception? error in errors)
+            Assert.Contains("4 processes cannot share steps of 3 rows", error!.Message);
+    }
+
+    [TestMethod]
+    public void A_process_that_fails_ends_the_others_with_its_reason()
+    {
+        (float, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>
+        {
+            using var family = new LinearFamily { OnStep = step => { if (step == 7 && rank == 1) throw new IOException("the disk is gone"); } };
+            var options = new TestOptions { Distributed = distributed };
+            using TrainingData data = TrainingData.Prepare(s_rows, options, 1, torch.CPU, []);
+            TrainingLoop.Run(family, data, new()
+            {
+                Options = options,
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false },
+                BatchSize = 24, Epochs = 5, LearningRate = 0.1, WeightDecay = 0, Identity = "{}",
+            }, torch.CPU);
+            return family.Weight;
+        });
+        Assert.IsInstanceOfType<IOException>(ends[1].Error);
+        Assert.Contains("Process 1 has failed: the disk is gone", ends[0].Error!.Message);
+        Assert.Contains("Process 1 has failed: the disk is gone", ends[2].Error!.Message);
+    }
+
+    [TestMethod]
+    public void A_process_that_cannot_begin_ends_the_others_too()
+    {
+        (bool, Exception? Error)[] ends = ThreadRing.Try(2, (distributed, rank) =>
+        {
+            var ml = new MLContext(seed: 1);
+            using VectorGenerator model = ml.Generative.Vae(new VaeOptions { Epochs = 1, Distributed = distributed }).Fit(
+                ml.Data.LoadFromEnumerable(Enumerable.Range(0, 30).Select(i => new Pair
+                {
+                    Features = [i, i == 20 && rank == 1 ? float.NaN : i % 7],
+                })));
+            return true;
+        });
+        Assert.IsInstanceOfType<InvalidOperationException>(ends[1].Error);
+        Assert.AreEqual($"Process 1 has failed: {ends[1].Error!.Message}", ends[0].Error!.Message);
+    }
+
+    [TestMethod]
+    public void A_process_that_hangs_is_named_when_the_time_is_over()
+    {
+        using var over = new ManualResetEventSlim();
+        (HostWeights?, Exception? Error)[] ends = ThreadRing.Try(
+            3, (distributed, rank) =>
+            {
+                try
+                {
+                    return Train("vae", distributed, rows: rank == 1
+                        ? new ArrayRows(Rows, 6, (i, j) => over.Wait(30_000) ? i % (j + 3) : 0)
+                        : new ArrayRows(Rows, 6, (i, j) => i % (j + 3)));
+                }
+                finally
+                {
+                    over.Set();
+                }
+            }, TimeSpan.FromSeconds(1));
+        Assert.IsTrue(ends.All(end => end.Error is InvalidOperationException));
+        Assert.IsTrue(ends.Any(end => end.Error!.Message.Contains("has waited for process 1", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void The_rate_grows_with_the_processes_if_that_is_asked_for()
+    {
+        double Rate(LearningRateScaling scaling) => ThreadRing.Run(4, (distributed, _) =>
+        {
+            var reports = new Collect();
+            Train("vae", distributed with { LearningRateScaling = scaling }, steps: 10, progress: reports);
+            return reports.LastOrDefault()?.LearningRate ?? 0;
+        })[0];
+        double plain = Rate(LearningRateScaling.None);
+        Assert.AreEqual(4, Rate(LearningRateScaling.Linear) / plain, 1e-9);
+        Assert.AreEqual(2, Rate(LearningRateScaling.SquareRoot) / plain, 1e-9);
+    }
+
+    private sealed class Collect : List<TrainingProgress>, IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => Add(value);
+    }
+
+    private sealed class Listen(Action<TrainingProgress> report) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => report(value);
+    }
+
+    private sealed class Pair
+    {
+        [VectorType(2)]
+        public float[] Features { get; set; } = [];
+    }
+}

@@ -1,0 +1,141 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace GenerativeML.Tests;
+
+/// <summary>Processes that a real launcher starts; skipped where there is none.</summary>
+[TestClass]
+public sealed class MpiTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [TestMethod]
+    [DataRow("mpirun.mpich")]
+    [DataRow("mpirun.openmpi")]
+    public void Two_processes_train_what_one_trains(string launcher)
+    {
+        string alone = Path.Combine(_folder, "alone"), together = Path.Combine(_folder, "together");
+        (int code, string[] _, string errors) = WorkerProcess.Run([("OMP_NUM_THREADS", "1")], "ranks", "", alone, "3", "60");
+        Assert.AreEqual(0, code, errors);
+        using Launched run = Launch(launcher, 2, [], "", together, "3", "60");
+        Assert.AreEqual(0, run.Wait(), run.ToString());
+        Assert.IsLessThan(1e-4, Distance(alone, together));
+        Assert.HasCount(2, run.Lines.Where(line => line.Contains("sent", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("KILL", 2)]
+    [DataRow("STOP", 3)]
+    public void A_process_that_is_killed_or_hangs_ends_the_run_and_others_go_on_from_the_checkpoint(string signal, int processes)
+    {
+        string alone = Path.Combine(_folder, "alone"), together = Path.Combine(_folder, "together");
+        string checkpoints = Path.Combine(_folder, "checkpoints");
+        using (Launched run = Launch("mpirun.mpich", 2, [], checkpoints, together, "20", "4"))
+        {
+            string begun = run.Expect(line => line.StartsWith("rank 1 of 2 is process ", StringComparison.Ordinal));
+            run.Expect(line => line.StartsWith("step ", StringComparison.Ordinal) && int.Parse(line[5..], CultureInfo.InvariantCulture) >= 20);
+            using (Process kill = Process.Start("kill", [$"-{signal}", begun.Split(' ')[^1]]))
+                kill.WaitForExit();
+            // The launcher ends what is left of a run of which a process has died; one that hangs, the others notice.
+            if (signal == "STOP")
+                run.Expect(line => line.StartsWith("rank 0 ended: Process 0 has waited 4 s for process 1", StringComparison.Ordinal));
+            Assert.AreNotEqual(0, run.Wait());
+        }
+        Assert.IsFalse(File.Exists(together));
+        Assert.IsNotEmpty(Directory.GetFiles(checkpoints));
+        using (Launched run = Launch("mpirun.mpich", processes, [], checkpoints, together, "20", "60"))
+        {
+            Assert.AreEqual(0, run.Wait(), run.ToString());
+            Assert.IsFalse(run.Lines.Contains("step 10"), "it began anew");
+        }
+        Assert.AreEqual(0, WorkerProcess.Run([("OMP_NUM_THREADS", "1")], "ranks", "", alone, "20", "60").Code);
+        Assert.IsLessThan(1e-4, Distance(alone, together));
+    }
+
+    private static double Distance(string expected, string actual)
+    {
+        // Of a safetensors file all tensors, which follow its header.
+        static float[] Numbers(string path)
+        {
+            byte[] file = File.ReadAllBytes(path);
+            return MemoryMarshal.Cast<byte, float>(file.AsSpan(sizeof(long) + (int)BitConverter.ToInt64(file))).ToArray();
+        }
+
+        float[] first = Numbers(expected), second = Numbers(actual);
+        return Math.Sqrt(first.Zip(second).Sum(p => Math.Pow(p.First - p.Second, 2)) / first.Sum(v => (double)v * v));
+    }
+
+    private static Launched Launch(string launcher, int processes, string[] options, params string[] arguments)
+    {
+        if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, launcher))))
+            Assert.Inconclusive($"{launcher} is not there: apt-get install mpich openmpi-bin.");
+        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+        string worker = Path.Combine(AppContext.BaseDirectory, "GenerativeML.TestWorker.dll");
+        string[] own = launcher.EndsWith("openmpi", StringComparison.Ordinal) ? ["--allow-run-as-root", "--oversubscribe"] : [];
+        return new Launched(launcher, [.. own, .. options, "-np", $"{processes}", host, worker, "ranks", .. arguments]);
+    }
+
+    /// <summary>A launcher and what its processes say.</summary>
+    private sealed class Launched : IDisposable
+    {
+        private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+
+        private readonly Process _process;
+        private readonly BlockingCollection<string> _said = [];
+        private readonly ConcurrentQueue<string> _lines = new();
+
+        public Launched(string launcher, string[] arguments)
+        {
+            var start = new ProcessStartInfo(launcher, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            start.Environment["OMP_NUM_THREADS"] = "1";
+            _process = new Process { StartInfo = start };
+            _process.OutputDataReceived += (_, said) => Hear(said.Data);
+            _process.ErrorDataReceived += (_, said) => Hear(said.Data);
+            _process.Start();
+            _process.BeginOutputReadLine();
+            _process.BeginErrorReadLine();
+        }
+
+        public IReadOnlyCollection<string> Lines => _lines;
+
+        public string Expect(Func<string, bool> wanted)
+        {
+            while (_said.TryTake(out string? line, s_patience))
+            {
+                if (wanted(line))
+                    return line;
+            }
+            throw new AssertFailedException($"It was not said: {this}");
+        }
+
+        public int Wait()
+        {
+            Assert.IsTrue(_process.WaitForExit(s_patience), $"it does not end: {this}");
+            _process.WaitForExit(); // until all is read
+            return _process.ExitCode;
+        }
+
+        public override string ToString() => string.Join('\n', _lines);
+
+        public void Dispose()
+        {
+            if (!_process.HasExited)
+                _process.Kill(entireProcessTree: true);
+            _process.Dispose();
+            _said.Dispose();
+        }
+
+        private void Hear(string? line)
+        {
+            if (line is null)
+                return;
+            _lines.Enqueue(line);
+            if (!_said.IsAddingCompleted)
+                _said.Add(line);
+        }
+    }
+}

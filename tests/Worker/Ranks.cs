@@ -1,0 +1,56 @@
+using System.Globalization;
+using GenerativeML.Tests;
+
+namespace GenerativeML.TestWorker;
+
+/// <summary>One of the processes that train a model together.</summary>
+internal static class Ranks
+{
+    public static void Run(string folder, string result, int epochs, double seconds)
+    {
+        DistributedOptions distributed = DistributedOptions.Mpi with { Timeout = TimeSpan.FromSeconds(seconds) };
+        Exchange? exchange = distributed.Connect();
+        int rank = exchange?.Rank ?? 0;
+        var rows = new ArrayRows(400, 8, (i, j) => MathF.Sin(i * 0.3f * (j + 1)) + (i % 2));
+        VectorOptions options = new VaeOptions
+        {
+            Epochs = epochs,
+            BatchSize = 20,
+            HiddenLayers = [16],
+            Distributed = distributed,
+            Checkpoint = folder.Length == 0 ? null : new CheckpointOptions(folder) { Every = 10, Keep = 2 },
+        };
+        var context = new TrainingContext
+        {
+            Seed = 4,
+            Device = ComputeDevice.Cpu,
+            FallbackToCpu = false,
+            ReportInterval = TimeSpan.Zero,
+            Progress = new Steps(),
+        };
+        Console.WriteLine($"rank {rank} of {exchange?.Size ?? 1} is process {Environment.ProcessId}");
+        try
+        {
+            using TrainedVector model = VectorFit.Fit(rows, VaeTrainer.Family, options, context).Model;
+            long steps = epochs * 20L;
+            Console.WriteLine($"rank {rank} sent {exchange?.BytesSent ?? 0} bytes in {steps} steps");
+            if (rank == 0)
+                AtomicFile.Write(result, model.Save);
+        }
+        catch (InvalidOperationException e)
+        {
+            Console.WriteLine($"rank {rank} ended: {e.Message}");
+            Console.Out.Flush();
+            Environment.Exit(3);
+        }
+    }
+
+    private sealed class Steps : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value)
+        {
+            if (value.Step % 10 == 0)
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step {value.Step}"));
+        }
+    }
+}
