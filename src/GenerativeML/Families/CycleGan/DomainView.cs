@@ -35,7 +35,7 @@ internal sealed class DomainView : IDataView
             if (keys.Length > 1)
             {
                 throw new ArgumentOutOfRangeException(
-                    "second", $"The keys of column '{names[c]}' stand for other values in the second view than in the first: map both by the same transformer.");
+                    nameof(views), $"The keys of column '{names[c]}' stand for other values in the second view than in the first: map both by the same transformer.");
             }
             builder.AddColumn(names[c], one.Type, one.Annotations);
         }
