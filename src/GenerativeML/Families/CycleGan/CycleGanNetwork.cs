@@ -357,7 +357,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             places.view(rows, 2, 3).to(images.dtype), [rows, _shape.Channels, _shape.Height, _shape.Width]);
         // What comes in is zero there: black, of images that begin at zero.
         torch.Tensor moved = torch.nn.functional.grid_sample(
-            images.reshape(rows, _shape.Channels, _shape.Height, _shape.Width).Plus(1.0), grid).Plus(-1.0);
+            images.reshape(rows, _shape.Channels, _shape.Height, _shape.Width).Plus(1.0), grid, align_corners: false).Plus(-1.0);
         torch.Tensor deviation = random.Uniform([rows, 1, 1, 1], 0, Noise);
         return moved.Plus(random.Normal(moved.shape).mul(deviation).to(images.dtype));
     }
