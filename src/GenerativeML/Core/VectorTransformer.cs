@@ -56,7 +56,8 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
         var rows = new DataViewRowSource(
             input, [_options.FeatureColumnName], _options.NonFiniteValues, parameter, _options.Columns.Conditions,
             _options.Images, _options.Columns.Class, _options.MarksMissing, _options.Captions is not null,
-            _options.CancellationToken);
+            // Of several processes, one alone must not stop reading: they stop together, after a step.
+            _options.Distributed is null ? _options.CancellationToken : default);
         var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
         rows.FindCategories();
         if (_options.Captions is { } reading)

@@ -36,6 +36,7 @@ public static class DataPartExtensions
 /// <summary>Some of a view's rows, by their numbers.</summary>
 internal sealed class PartDataView(IDataView whole, DataPart part) : IDataView
 {
+    private readonly Lock _gate = new();
     private (long First, long End)? _rows;
 
     public bool CanShuffle => false;
@@ -49,7 +50,10 @@ internal sealed class PartDataView(IDataView whole, DataPart part) : IDataView
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = ActiveColumns.Of(Schema, columnsNeeded);
-        (long first, long end) = _rows ??= Range(whole.GetRowCount() ?? Count());
+        (long first, long end) range;
+        lock (_gate)
+            range = _rows ??= Range(whole.GetRowCount() ?? Count());
+        (long first, long end) = range;
         return new Cursor(whole.GetRowCursor(Schema.Where(c => active[c.Index])), active, first, end);
     }
 

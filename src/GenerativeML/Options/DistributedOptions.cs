@@ -13,7 +13,9 @@ namespace GenerativeML;
 /// </para>
 /// <para>
 /// What a loss compares between the rows of a batch, it compares between those of one process: batch normalisation, packs
-/// of a GAN, minibatch statistics. Models that are fitted without gradients are fitted by each process alike.
+/// of a GAN, minibatch statistics, free bits, and means over tokens or samples rather than rows (sequence to sequence,
+/// WaveNet): there the model is another one, as good. Masked language models, Sketch-RNN and SPIRAL are refused. Models that
+/// are fitted without gradients are fitted by each process alike. A GAN's report is of the rows of its own process.
 /// </para>
 /// </remarks>
 public sealed record DistributedOptions
@@ -33,7 +35,8 @@ public sealed record DistributedOptions
 
     /// <summary>
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
-    /// the first process does alone, such as writing a checkpoint. Default 5 minutes.
+    /// the first process does alone, such as writing a checkpoint; it does not count while processes start. After a failure the
+    /// program cannot train on several processes again, and has to be started anew. Default 5 minutes.
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 

@@ -78,7 +78,14 @@ internal static partial class TorchRuntime
     }
 
     /// <summary>The number of CUDA devices that this process sees.</summary>
-    public static int CudaDevices => torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+    public static int CudaDevices
+    {
+        get
+        {
+            EnsureLoaded();
+            return torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+        }
+    }
 
     /// <summary>The CUDA device for a choice; null for the CPU, where trained models compute without torch.</summary>
     public static torch.Device? FindCuda(ComputeDevice device, bool fallbackToCpu)

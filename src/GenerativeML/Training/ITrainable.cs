@@ -17,6 +17,9 @@ internal interface ITrainable
     /// <summary>Rows of a batch that a loss looks at together: those of a group stay in one part of it.</summary>
     int RowsTogether => 1;
 
+    /// <summary>Whether some of a batch's rows can be computed by one process, and the others by others.</summary>
+    bool CanShareRows => true;
+
     /// <summary>
     /// Tensors of the state that hold something of each row of a batch from one step to the next, (…, B, …), by the second
     /// axis.

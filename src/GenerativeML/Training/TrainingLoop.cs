@@ -44,6 +44,8 @@ internal sealed class TrainingLoop : IDisposable
         _data = data;
         _exchange = exchange;
         _shares = exchange is not null && family.Updates.Count > 0;
+        if (_shares && !family.CanShareRows)
+            throw new DistributedException("Option Distributed is set, and steps of this family are no sums over rows that several processes could share: train it by one.", isHeard: true); // by all
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
         (int part, int parts) = _shares ? (exchange!.Rank, exchange.Size) : (0, 1);
         data.Share = rows => new RowRange(0, rows, rows, family.RowsTogether).Part(part, parts);
@@ -89,6 +91,7 @@ internal sealed class TrainingLoop : IDisposable
             run.Context.Warning?.Invoke(
                 $"Device {run.Context.Device} is not there: training goes on on the CPU, as FallbackToCpu allows.");
         }
+        exchange?.Enter();
         try
         {
             using var loop = new TrainingLoop(family, data, run, device, exchange);
@@ -98,6 +101,10 @@ internal sealed class TrainingLoop : IDisposable
         {
             exchange.Fail(e);
             throw;
+        }
+        finally
+        {
+            exchange?.Leave();
         }
     }
 
@@ -229,6 +236,8 @@ internal sealed class TrainingLoop : IDisposable
         if (_exchange is not { } exchange)
             return;
         JsonObject identity = RunIdentity.Of(_run.Identity, _data);
+        identity["Distributed.LearningRateScaling"] = $"{_run.Options.Distributed?.LearningRateScaling}";
+        identity["CancellationBehavior"] = $"{_run.Options.CancellationBehavior}";
         identity["version of GenerativeML"] = typeof(TrainingLoop).Assembly.GetName().Version?.ToString();
         identity["version of TorchSharp"] = typeof(torch).Assembly.GetName().Version?.ToString();
         string own = identity.ToJsonString();
@@ -244,9 +253,11 @@ internal sealed class TrainingLoop : IDisposable
         if (differences.Length > 0)
             throw new DistributedException(
                 $"The processes cannot train one model together: {string.Join("; ", differences)}.", isHeard: true); // by all
-        if (_shares && Math.Min(_data.TrainingRows, _run.BatchSize) < exchange.Size)
+        // Batches of an epoch are as large as each other, but for one row.
+        long least = Math.Min(_run.BatchSize, _data.TrainingRows / Math.Max(1, _data.BatchesPerEpoch(_run.BatchSize))) / _family.RowsTogether;
+        if (_shares && least < exchange.Size)
             throw new DistributedException(
-                $"{exchange.Size} processes cannot share steps of {Math.Min(_data.TrainingRows, _run.BatchSize)} rows: there are "
+                $"{exchange.Size} processes cannot share steps of {least}{(_family.RowsTogether > 1 ? $" times {_family.RowsTogether}" : "")} rows: there are "
                 + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
                 isHeard: true);
     }

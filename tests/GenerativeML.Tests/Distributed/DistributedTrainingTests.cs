@@ -26,7 +26,7 @@ public sealed class DistributedTrainingTests : IDisposable
     private static HostWeights Train(
         string family, DistributedOptions? distributed, CheckpointOptions? checkpoint = null, int steps = Steps,
         IRowSource? rows = null, long budget = 1 << 30, double validation = 0, int batch = Batch,
-        int parts = 1, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default, int? seed = null)
+        int parts = 1, IProgress<TrainingProgress>? progress = null, int? seed = null, CancellationToken cancellation = default)
     {
         var context = new TrainingContext { Seed = seed ?? 3, Progress = progress, ReportInterval = TimeSpan.Zero, Device = ComputeDevice.Cpu, FallbackToCpu = false };
         if (family == "gpt")

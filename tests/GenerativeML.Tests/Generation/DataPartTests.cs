@@ -11,7 +11,8 @@ public class DataPartTests
     private static readonly string[] s_variables =
     [
         "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_ID",
-        "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_PROCID", "SLURM_NTASKS", "JOB_COMPLETION_INDEX",
+        "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID",
+        "SLURM_NODEID", "SLURM_STEP_TASKS_PER_NODE", "JOB_COMPLETION_INDEX",
     ];
 
     private readonly MLContext _ml = new(seed: 1);
@@ -90,7 +91,13 @@ public class DataPartTests
         Assert.AreEqual(
             new DataPart(2, 5), From(
                 null, ("SLURM_ARRAY_TASK_ID", "14"), ("SLURM_ARRAY_TASK_COUNT", "5"), ("SLURM_ARRAY_TASK_MIN", "10"), ("SLURM_ARRAY_TASK_STEP", "2")));
-        Assert.AreEqual(new DataPart(1, 3), From(null, ("SLURM_PROCID", "1"), ("SLURM_NTASKS", "3")));
+        Assert.AreEqual(new DataPart(1, 3), From(null, ("SLURM_PROCID", "1"), ("SLURM_STEP_NUM_TASKS", "3")));
+        Assert.AreEqual(new DataPart(0, 1), From(null, ("SLURM_PROCID", "0"), ("SLURM_NTASKS", "8")), "a batch script by itself");
+        Assert.AreEqual(new DataPart(1, 4), From(null, ("RANK", "1"), ("SLURM_PROCID", "1"), ("SLURM_STEP_NUM_TASKS", "4")), "a rank of nothing");
+        Assert.Contains("by the count given", Assert.ThrowsExactly<InvalidOperationException>(() => From(3, ("RANK", "1"), ("WORLD_SIZE", "2"))).Message);
+        (string, string)[] nodes = [("SLURM_LOCALID", "1"), ("SLURM_STEP_TASKS_PER_NODE", "4(x2),3")];
+        Assert.AreEqual(new DataPart(1, 4), By([.. nodes, ("SLURM_NODEID", "1")], () => DataPart.Here));
+        Assert.AreEqual(new DataPart(1, 3), By([.. nodes, ("SLURM_NODEID", "2")], () => DataPart.Here));
         Assert.AreEqual(new DataPart(6, 7), From(7, ("JOB_COMPLETION_INDEX", "6")));
         Assert.AreEqual(new DataPart(0, 1), From(null));
         Assert.Contains("give the count", Assert.ThrowsExactly<InvalidOperationException>(() => From(null, ("JOB_COMPLETION_INDEX", "6"))).Message);
@@ -101,14 +108,17 @@ public class DataPartTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new DataPart(0, 0));
     }
 
-    private static DataPart From(int? count, params (string Name, string Value)[] environment)
+    private static DataPart From(int? count, params (string Name, string Value)[] environment) =>
+        By(environment, () => DataPart.FromEnvironment(count))!.Value;
+
+    private static DataPart? By((string Name, string Value)[] environment, Func<DataPart?> read)
     {
         string?[] before = [.. s_variables.Select(Environment.GetEnvironmentVariable)];
         try
         {
             foreach (string name in s_variables)
                 Environment.SetEnvironmentVariable(name, environment.FirstOrDefault(e => e.Name == name).Value);
-            return DataPart.FromEnvironment(count);
+            return read();
         }
         finally
         {

@@ -45,6 +45,9 @@ internal sealed class BertNetwork : TokenNetwork
 
     public override int Width => Options.Width;
 
+    // A batch says which tokens are hidden among all of its rows.
+    public override bool CanShareRows => false;
+
     public override int PositionsPerRow => Options.ContextLength;
 
     // What each block keeps of a token, and the attention's shares.

@@ -26,6 +26,9 @@ internal sealed class SketchRnnNetwork : Network
 
     public IReadOnlyList<TensorSpec> Tensors { get; }
 
+    // A batch says where drawings end among all of its rows.
+    public override bool CanShareRows => false;
+
     public override int PositionsPerRow => Options.MaxPoints ?? 1;
 
     // States, gates and their gradients at each point.

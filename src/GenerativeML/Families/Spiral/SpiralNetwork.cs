@@ -62,6 +62,9 @@ internal sealed class SpiralNetwork : Network
     /// <summary>Numbers of what the three passes give: end; features; dense features; control point; pressure; width.</summary>
     public int[] ResultWidths { get; }
 
+    // What is painted freely, and what advantages are measured by, are of a whole batch.
+    public override bool CanShareRows => false;
+
     public override int PositionsPerRow => Options.Strokes * Pixels;
 
     // What is seen and the layers at each step, with gradients.
@@ -195,7 +198,12 @@ internal sealed class SpiralNetwork : Network
     }
 
     /// <summary>How many of so many paintings are free: the first ones.</summary>
-    private int Free(int rows) => (int)Math.Round((1 - Options.ReconstructionShare) * rows);
+    private int Free(int rows)
+    {
+        int free = (int)Math.Round((1 - Options.ReconstructionShare) * rows);
+        // Where both are wanted, there is one of each.
+        return Options.Reconstructs && Options.Generates && rows > 1 ? Math.Clamp(free, 1, rows - 1) : free;
+    }
 
     private SpiralEpisodes Play(Scope<TorchTensor> w, Batch batch, StepContext step)
     {

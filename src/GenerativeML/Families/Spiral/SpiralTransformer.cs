@@ -62,11 +62,18 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
         CheckGenerates();
-        if (rows < 0)
-            throw new ArgumentOutOfRangeException(nameof(rows), rows, $"The number of rows is {rows}; zero or more is expected.");
         if (where?.Columns.Length > 0)
             throw new ArgumentException($"The condition {where} cannot be met: a SPIRAL agent has no conditions; Paint takes an image.", nameof(where));
-        return new GeneratedDataView(new GeneratedPaintings(Model, GeneratedSchema, seed, Temperature), rows);
+        double temperature = Temperature;
+        return new GeneratedDataView(
+            new GeneratedItems<(StrokePainting Painting, float[] Pixels)>(
+                GeneratedSchema, Model.BatchSize, seed, random => Model.Make(random, temperature), (column, made) => GeneratedSchema[column].Type switch
+                {
+                    TextDataViewType => ItemGetters.Text(() => made().Painting.ToString()),
+                    VectorDataViewType => ItemGetters.Vector(() => made().Pixels),
+                    _ => (ValueGetter<MLImage>)((ref MLImage value) => value = ImagePixels.ToImage(made().Pixels, Shape)!),
+                }),
+            rows);
     }
 
     /// <summary>Paints freely: the first row that <see cref="Generate"/> makes.</summary>
@@ -75,7 +82,7 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
     public StrokePainting Paint(int seed = 0)
     {
         CheckGenerates();
-        return Model.PaintFreely([Random(seed, 0)], Temperature)[0].Painting;
+        return Model.PaintFreely([RowRandom.Of(seed, 0)], Temperature)[0].Painting;
     }
 
     /// <summary>Paints an image, by the likeliest strokes.</summary>
@@ -125,24 +132,14 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override void WriteWeights(Stream stream) => Model.Weights.Save(stream);
 
-    /// <summary>What row number so many, of all that are painted by a seed, takes its random numbers from.</summary>
-    internal static SplitMix64 Random(int seed, long row) => new(SplitMix64.Derive(seed, RandomPurpose.Generation, row));
-
     private static SpiralTransformer Load(IHostEnvironment environment, JsonElement json, Stream weights)
     {
         SavedSpiral saved = ModelJson.Read<SavedSpiral>(json);
         SpiralInput input = saved.Input;
-        try
-        {
-            saved.Options.Validate();
-            SpiralOptions.CheckShape(
-                input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images."),
-                what => new FormatException($"The saved model's images are {what}."));
-        }
-        catch (ArgumentException invalid)
-        {
-            throw new FormatException($"The saved model's options are wrong: {invalid.Message}");
-        }
+        ModelJson.Check(saved.Options.Validate);
+        SpiralOptions.CheckShape(
+            input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images."),
+            what => new FormatException($"The saved model's images are {what}."));
         if (saved.Options.BrushWidths is null || !float.IsFinite(input.Low) || !float.IsFinite(input.High) || !float.IsFinite(input.Energy))
             throw new FormatException("The saved model leaves open what training decides.");
         var network = new SpiralNetwork(saved.Options, input);
@@ -194,6 +191,15 @@ internal sealed class SpiralModel(
 
     private SpiralOptions Options => network.Options;
 
+    /// <summary>Free paintings, and their pixels in the units of the data.</summary>
+    public (StrokePainting Painting, float[] Pixels)[] Make(SplitMix64[] random, double temperature)
+    {
+        (StrokePainting Painting, float[] Pixels)[] made = PaintFreely(random, temperature);
+        foreach ((_, float[] pixels) in made)
+            network.Input.FromInk(pixels);
+        return made;
+    }
+
     /// <summary>Paintings of so many images, as ink, (rows × H·W), by the likeliest strokes, and their canvases.</summary>
     public (StrokePainting Painting, float[] Ink)[] PaintGiven(ReadOnlyMemory<float> ink, int rows) =>
         Paint(ink, [.. Enumerable.Repeat(true, rows)], new SplitMix64[rows], temperature: null);
@@ -239,49 +245,5 @@ internal sealed class SpiralModel(
 
         void Compute(SpiralPass pass, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs) =>
             _inference.Run(pass.ToString(), () => network.PassOf(pass), rows, inputs, outputs);
-    }
-}
-
-/// <summary>Free paintings and their strokes.</summary>
-internal sealed class GeneratedPaintings(SpiralModel model, DataViewSchema schema, int seed, double temperature) : IGeneratedRows
-{
-    public DataViewSchema Schema => schema;
-
-    public int BlockRows => model.BatchSize;
-
-    public IGeneratedBlock Open() => new Block(model, schema, seed, temperature);
-
-    private sealed class Block(SpiralModel model, DataViewSchema schema, int seed, double temperature) : IGeneratedBlock
-    {
-        private (StrokePainting Painting, float[] Pixels)[] _rows = [];
-
-        public int Compute(long number, int row, int wanted)
-        {
-            long first = number * model.BatchSize;
-            _rows = model.PaintFreely([.. Enumerable.Range(0, wanted).Select(i => SpiralTransformer.Random(seed, first + i))], temperature);
-            foreach ((_, float[] pixels) in _rows)
-                model.Network.Input.FromInk(pixels);
-            return wanted;
-        }
-
-        // Asking where the row is makes the paintings.
-        public Delegate Getter(int column, IBatchPosition at) => schema[column].Type switch
-        {
-            TextDataViewType => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-            {
-                int row = at.Row;
-                value = _rows[row].Painting.ToString().AsMemory();
-            }),
-            VectorDataViewType => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
-            {
-                int row = at.Row;
-                VBuffer<float>.Copy(_rows[row].Pixels, 0, ref value, model.Network.Pixels);
-            }),
-            _ => (ValueGetter<MLImage>)((ref MLImage value) =>
-            {
-                int row = at.Row;
-                value = ImagePixels.ToImage(_rows[row].Pixels, model.Network.Input.Image.Shape!)!;
-            }),
-        };
     }
 }

@@ -10,6 +10,7 @@ namespace GenerativeML;
 internal abstract class Exchange
 {
     private float[] _received = [];
+    private int _runs;
 
     /// <summary>The number of this process, from zero; the first logs, saves and writes checkpoints.</summary>
     public abstract int Rank { get; }
@@ -25,6 +26,17 @@ internal abstract class Exchange
 
     /// <summary>Whether this process is the first.</summary>
     public bool IsFirst => Rank == 0;
+
+    /// <summary>Begins a run. What two at once said would be taken for one another's.</summary>
+    /// <exception cref="InvalidOperationException">There is a run on another thread.</exception>
+    public void Enter()
+    {
+        if (Interlocked.Exchange(ref _runs, 1) != 0)
+            throw new InvalidOperationException("Several processes train one model at a time, and another Fit with option Distributed is running in this one.");
+    }
+
+    /// <summary>Ends a run.</summary>
+    public void Leave() => _runs = 0;
 
     /// <summary>Ends the run on all other processes after this one could not go on, unless that was said before.</summary>
     public void Fail(Exception error) =>

@@ -59,7 +59,13 @@ internal sealed unsafe class MpiExchange : Exchange
     public static MpiExchange? Connect(TimeSpan timeout)
     {
         if (DataPart.Launched is not { Count: > 1 } started)
+        {
+            if (DataPart.LaunchedUnheard is string variable)
+                throw new InvalidOperationException(
+                    $"Option Distributed is set, and the environment variable {variable} says that several processes were started, but not by a "
+                    + "launcher that is known here, so that each would train a model of its own. Start them by mpirun, or by srun --mpi=pmi2.");
             return null;
+        }
         lock (s_gate)
         {
             s_world ??= new MpiExchange(MpiLibrary.Find(), started.Count);
