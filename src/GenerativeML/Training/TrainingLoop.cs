@@ -253,11 +253,9 @@ internal sealed class TrainingLoop : IDisposable
         if (differences.Length > 0)
             throw new DistributedException(
                 $"The processes cannot train one model together: {string.Join("; ", differences)}.", isHeard: true); // by all
-        // Batches of an epoch are as large as each other, but for one row.
-        long least = Math.Min(_run.BatchSize, _data.TrainingRows / Math.Max(1, _data.BatchesPerEpoch(_run.BatchSize))) / _family.RowsTogether;
-        if (_shares && least < exchange.Size)
+        if (_shares && Math.Min(_data.TrainingRows, _run.BatchSize) < exchange.Size)
             throw new DistributedException(
-                $"{exchange.Size} processes cannot share steps of {least}{(_family.RowsTogether > 1 ? $" times {_family.RowsTogether}" : "")} rows: there are "
+                $"{exchange.Size} processes cannot share steps of {Math.Min(_data.TrainingRows, _run.BatchSize)} rows: there are "
                 + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
                 isHeard: true);
     }

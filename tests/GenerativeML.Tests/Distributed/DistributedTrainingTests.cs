@@ -201,6 +201,40 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
+    public void What_options_of_one_process_alone_would_change_is_named()
+    {
+        Exception?[] errors = [.. ThreadRing.Try(2, (distributed, rank) => Train(
+            "vae", rank == 1 ? distributed with { LearningRateScaling = LearningRateScaling.Linear } : distributed)).Select(end => end.Error)];
+        foreach (Exception? error in errors)
+            Assert.Contains("LearningRateScaling is \"None\" in process 0 and \"Linear\" in process 1", error!.Message);
+    }
+
+    [TestMethod]
+    public void Families_whose_steps_are_no_sums_over_rows_are_refused()
+    {
+        var ml = new MLContext(1);
+        IDataView texts = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new { Text = $"line {i} of twenty" }));
+        IDataView drawings = ml.Data.LoadFromEnumerable(Enumerable.Range(1, 20).Select(i => new { Drawing = $"0,{i},0 5,5,0 {i},1,1" }));
+        IDataView images = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new Pixels { Image = [.. Enumerable.Range(0, 16).Select(j => (i + j) % 2f)] }));
+        foreach (Func<DistributedOptions, ITransformer> fit in (Func<DistributedOptions, ITransformer>[])
+        [
+            distributed => ml.Generative.MaskedLanguageModel(new MaskedLanguageModelOptions { Distributed = distributed, Epochs = 1 }).Fit(texts),
+            distributed => ml.Generative.SketchRnn(new SketchRnnOptions { Distributed = distributed, Steps = 2 }).Fit(drawings),
+            distributed => ml.Generative.Spiral(new SpiralOptions { Distributed = distributed, Steps = 2 }).Fit(images),
+        ])
+        {
+            foreach ((ITransformer? made, Exception? error) in ThreadRing.Try(2, (distributed, _) => fit(distributed)))
+                Assert.Contains("train it by one", error?.Message ?? made!.GetType().Name);
+        }
+    }
+
+    private sealed class Pixels
+    {
+        [VectorType(16)]
+        public float[] Image { get; set; } = [];
+    }
+
+    [TestMethod]
     public void A_process_that_fails_ends_the_others_with_its_reason()
     {
         (float, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>

@@ -209,7 +209,7 @@ public sealed record SpiralOptions : TrainingOptions
         {
             OptionChecks.Within(BrushWidths.Count, 1, 16, "BrushWidths.Count");
             foreach (double width in BrushWidths)
-                OptionChecks.AboveZero<double>(width, 64, nameof(BrushWidths));
+                OptionChecks.AboveZero((float)width, 64f, nameof(BrushWidths));
         }
         OptionChecks.Within<double>(ReconstructionShare, 0, 1);
         OptionChecks.Within<double>(RewardBlend, 0, 1);

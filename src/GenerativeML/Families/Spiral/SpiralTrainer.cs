@@ -71,6 +71,13 @@ public sealed class SpiralTrainer : GenerativeEstimator<SpiralTransformer>
         var network = new SpiralNetwork(options, read);
         using TrainingData data = observed.ToData(device, (_, values) => read.ToInk(values));
         options = options with { BatchSize = (int)Math.Min(options.BatchSize!.Value, data.TrainingRows) };
+        long seen = (long)options.Strokes * options.BatchSize.Value * SpiralEpisodes.SeenPlanes * network.Pixels;
+        if (seen > Array.MaxLength)
+        {
+            throw new InvalidOperationException(
+                $"{options.BatchSize} paintings of {options.Strokes} strokes on {network.Pixels} pixels are more than a step can hold: "
+                + $"lower option {nameof(options.BatchSize)}, {nameof(options.Strokes)} or {nameof(options.ImageShape)}.");
+        }
         TrainingRun run = TrainingRun.OfSteps(
             data, options, context, options.Steps, ("family", SpiralTransformer.SavedFamily.Name), ("input", read));
         HostWeights weights = NetworkFit.Run(network, network.Tensors, _ => { }, data, run, device);
