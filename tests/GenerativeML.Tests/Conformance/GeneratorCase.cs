@@ -110,12 +110,29 @@ internal static class Generators
             t.On(new DeepBeliefNetworkOptions { HiddenLayers = [6, 5], SampleSteps = 3 })), "Features"),
         Vectors("rbm", (ml, t) => ml.Generative.RestrictedBoltzmannMachine(
             t.On(new RestrictedBoltzmannMachineOptions { HiddenUnits = 5, SampleSteps = 3 })), "Features"),
+        Others("sketch rnn", "Drawing", (ml, t) => ml.Generative.SketchRnn(t.On(new SketchRnnOptions
+        {
+            EncoderWidth = 6, DecoderWidth = 8, LatentDimension = 3, Mixtures = 2, BatchSize = 16, KlTolerance = 0,
+        }))),
+        Others("coconet", "Music", (ml, t) => ml.Generative.Coconet(t.On(new CoconetOptions
+        {
+            Window = 4, Width = 4, Blocks = 1, BatchSize = 16, GibbsSteps = 2,
+        }))),
+        Others("spiral", "Features", (ml, t) => ml.Generative.Spiral(t.On(new SpiralOptions
+        {
+            ImageColumnName = "Features", PaintingColumnName = null, StrokesColumnName = null, Strokes = 3, Channels = 4, HiddenWidth = 8,
+            DiscriminatorChannels = 2, BatchSize = 32,
+        }))),
     ];
 
     private static GeneratorCase Vectors(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make, params string[] columns) => new(
         name, make, LabelledVectors.Rows, columns.Length > 0 ? columns : ["Kind", "Features", "Large"],
         (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
+
+    private static GeneratorCase Others(
+        string name, string column, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
+        name, make, rows => ConformanceData.Table(rows), [column], (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
 
     private static GeneratorCase Table(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(

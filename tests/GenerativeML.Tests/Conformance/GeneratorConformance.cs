@@ -80,7 +80,8 @@ public sealed class GeneratorConformance
         {
             string[][] read = [.. Enumerable.Range(0, parts).Select(i => ViewRows.Read(whole.Part(i, parts)))];
             CollectionAssert.AreEqual(expected, read.SelectMany(part => part).ToArray());
-            Assert.IsTrue(read.All(part => part.Length == Rows / parts || part.Length == Rows / parts + 1));
+            // Blocks of sixteen rows that are made together are not divided where there are enough.
+            Assert.IsLessThanOrEqualTo(16, read.Max(part => part.Length) - read.Min(part => part.Length));
         }
     }
 
@@ -94,6 +95,11 @@ public sealed class GeneratorConformance
         {
             StringAssert.Contains(
                 Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx")).Message, "tables");
+            return;
+        }
+        if (transformer is SketchRnnTransformer or CoconetTransformer or SpiralTransformer)
+        {
+            Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx", OnnxContent.Generate));
             return;
         }
         if (transformer is DiffusionTransformer)

@@ -38,6 +38,18 @@ public sealed class WaveNetTests
     }
 
     [TestMethod]
+    public void Embeddings_begin_on_a_line_in_the_order_of_the_levels()
+    {
+        var network = new WaveNetNetwork(new WaveNetOptions { QuantizationLevels = 5, ResidualChannels = 2 }.Resolve(1), 0);
+        var weights = new HostWeights([.. network.Tensors]);
+        float[] drawn = [2, -1, 10, 20, 0, 0, -10, 30, 4, 4]; // of which the first level's say where the line leads
+        drawn.CopyTo(weights["samples.weight"], 0);
+        network.Initialize(weights);
+        for (int i = 0; i < drawn.Length; i++)
+            Assert.AreEqual((i / 2 / 2.0 - 1) * drawn[i % 2] + 0.03 * drawn[i], weights["samples.weight"][i], 1e-6);
+    }
+
+    [TestMethod]
     public void A_layer_is_the_papers_gate_by_hand()
     {
         // One layer of one channel: z = tanh(a·before + b·now)·σ(c·before + d·now), whose share that is handed past is z.
