@@ -147,7 +147,7 @@ public sealed record CycleGanOptions : VectorOptions
             BatchSize = BatchSize ?? 32,
             LearningRate = LearningRate ?? 5e-4,
             WeightDecay = WeightDecay ?? 0,
-            Epochs = Epochs ?? rows.EpochsFor(presented: 80_000, least: 1, most: 2000),
+            Epochs = Epochs ?? rows.EpochsFor(presented: 120_000, least: 1, most: 2000),
         };
         CycleGanNetwork.Check(resolved, shape);
         return resolved;

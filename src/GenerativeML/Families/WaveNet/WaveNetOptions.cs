@@ -16,7 +16,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record WaveNetOptions : TrainingOptions
 {
-    private const int DefaultBatchSize = 4, DefaultSteps = 2000, MaxReceptiveField = 1 << 16;
+    private const int DefaultBatchSize = 4, DefaultSteps = 3000, MaxReceptiveField = 1 << 16;
 
     /// <summary>Options with the default of networks of many layers: gradients are clipped at 1.</summary>
     public WaveNetOptions() => GradientClipNorm = 1;
@@ -90,7 +90,7 @@ public sealed record WaveNetOptions : TrainingOptions
 
     /// <summary>
     /// Optimizer steps. Default: as many as <see cref="TrainingOptions.Epochs"/> asks for; where that is not set either,
-    /// 2000. Not both.
+    /// 3000. Not both.
     /// </summary>
     public int? Steps { get; init; }
 
