@@ -421,6 +421,33 @@ public sealed class GanArchitectureTests
         Assert.AreNotEqual(unmixed, mixed, 1e-6, "mixed");
     }
 
+    [TestMethod]
+    public void R1_of_some_steps_counts_for_those_between()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        AdversarialNetwork every = Of(1), lazy = Of(4);
+        var weights = new HostWeights(every.Tensors());
+        Rich((ImageGanNetwork)every, weights, 0);
+        Dictionary<string, torch.Tensor> tensors = weights.ToTensors(torch.CPU);
+        torch.Tensor rows = new SeededRandom(torch.CPU, 2).Normal([6, 16]);
+        double one = R1(every, 0);
+        Assert.IsGreaterThan(0, one);
+        Assert.AreEqual(one, R1(every, 3), 0);
+        double[] expected = [4 * one, 0, 0, 0, 4 * one];
+        for (int step = 0; step < expected.Length; step++)
+            Assert.AreEqual(expected[step], R1(lazy, step), 1e-5 * one, $"step {step}");
+
+        AdversarialNetwork Of(int interval) => Network(new() { R1Weight = 0.5, R1Interval = interval }, 0, new(1, 4, 4), [3]);
+
+        double R1(AdversarialNetwork network, long step)
+        {
+            var ops = new TorchOps(tensors) { Random = new SeededRandom(torch.CPU, 4) };
+            var context = new StepContext(step, 100, ops.Random!);
+            return network.Loss(new VectorStep(ops.Root, rows, null, AdversarialNetwork.DiscriminatorUpdate, context))
+                .Single(term => term.Name == "r1").Value.item<float>();
+        }
+    }
+
     public static IEnumerable<object[]> BadOptions =>
     [
         [new ImageGanOptions { AttentionResolutions = [8] }, "AttentionResolutions", "Residual"],

@@ -137,7 +137,7 @@ internal sealed unsafe class MpiExchange : Exchange
                 {
                     int other = isReceived == 0 ? (Rank + Size - 1) % Size : (Rank + 1) % Size;
                     throw new DistributedException(string.Create(CultureInfo.InvariantCulture,
-                        $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, or cannot be reached."));
+                        $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, cannot be reached, or waits for another itself."));
                 }
                 throw new DistributedException(failure, isHeard: true);
             }
