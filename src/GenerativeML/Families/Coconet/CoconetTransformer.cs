@@ -60,8 +60,7 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>Pieces are as long as a window: option <see cref="CoconetOptions.Window"/>. There are no conditions.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (where?.Columns.Length > 0)
-            throw new ArgumentException($"The condition {where} cannot be met: a Coconet has no conditions; Infill takes known notes.", nameof(where));
+        RowCondition.RequireNone(where, "a Coconet has no conditions; Infill takes known notes");
         double temperature = Temperature;
         return new GeneratedDataView(
             new GeneratedItems<string>(

@@ -72,8 +72,7 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     /// </remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (where?.Columns.Length > 0)
-            throw new ArgumentException($"The condition {where} cannot be met: a hidden Markov model has no conditions.", nameof(where));
+        RowCondition.RequireNone(where, "a hidden Markov model has no conditions");
         return new GeneratedDataView(new GeneratedSteps(_rows, GeneratedSchema, seed), rows);
     }
 

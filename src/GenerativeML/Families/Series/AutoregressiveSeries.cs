@@ -370,8 +370,7 @@ public sealed class AutoregressiveSeriesTransformer : SeriesTransformer, IDataGe
     /// </remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (where?.Columns.Length > 0)
-            throw new ArgumentException($"The condition {where} cannot be met: a model of series has no conditions.", nameof(where));
+        RowCondition.RequireNone(where, "a model of series has no conditions");
         return new GeneratedDataView(new GeneratedSeries(State, GeneratedSchema, seed), rows);
     }
 

@@ -58,8 +58,7 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>Latent vectors are drawn from the standard normal distribution. There are no conditions.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
-        if (where?.Columns.Length > 0)
-            throw new ArgumentException($"The condition {where} cannot be met: a Sketch-RNN has no conditions.", nameof(where));
+        RowCondition.RequireNone(where, "a Sketch-RNN has no conditions");
         double temperature = Temperature;
         return new GeneratedDataView(
             new GeneratedItems<string>(

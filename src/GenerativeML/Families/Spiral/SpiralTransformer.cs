@@ -62,8 +62,7 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
         CheckGenerates();
-        if (where?.Columns.Length > 0)
-            throw new ArgumentException($"The condition {where} cannot be met: a SPIRAL agent has no conditions; Paint takes an image.", nameof(where));
+        RowCondition.RequireNone(where, "a SPIRAL agent has no conditions; Paint takes an image");
         double temperature = Temperature;
         return new GeneratedDataView(
             new GeneratedItems<(StrokePainting Painting, float[] Pixels)>(

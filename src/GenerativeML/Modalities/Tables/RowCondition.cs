@@ -22,6 +22,14 @@ public sealed class RowCondition
     /// <summary>The conditions, in the order in which they were added.</summary>
     internal ImmutableArray<ColumnCondition> Columns { get; private init; } = [];
 
+    /// <summary>Refuses a condition of a family that has none, and says why.</summary>
+    /// <exception cref="ArgumentException">There is a condition.</exception>
+    internal static void RequireNone(RowCondition? where, string why)
+    {
+        if (where?.Columns.Length > 0)
+            throw new ArgumentException($"The condition {where} cannot be met: {why}.", nameof(where));
+    }
+
     /// <summary>The column holds this text, or key of this text.</summary>
     public RowCondition Equal(string columnName, string value) => OneOf(columnName, value);
 
