@@ -23,17 +23,19 @@ internal static class LogBenchmark
         Option<FileInfo> data = new("--data") { Description = "A CSV file with the columns Label and Content.", Required = true };
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 3 };
         Option<int> steps = new("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 500 };
-        Option<int> context = new("--context") { Description = "Characters that are looked at together.", DefaultValueFactory = _ => 128 };
+        Option<int> words = new("--words") { Description = "Learns so many tokens, words and bytes; 0: characters.", DefaultValueFactory = _ => 4096 };
+        Option<int> context = new("--context") { Description = "Tokens that are looked at together.", DefaultValueFactory = _ => 128 };
         Option<string> models = new("--models") { Description = "gpt, masked, or both with a comma between.", DefaultValueFactory = _ => "gpt,masked" };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new("logs", "How models of text rank the alerts of a log.") { data, seeds, steps, context, models, json };
+        Command command = new("logs", "How models of text rank the alerts of a log.") { data, seeds, steps, words, context, models, json };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
-            parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)), parsed.GetValue(steps), parsed.GetValue(context),
+            parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)), parsed.GetValue(steps),
+            parsed.GetValue(words) is > 0 and int most ? most : null, parsed.GetValue(context),
             parsed.GetValue(models)!, parsed.GetValue(json))));
         return command;
     }
 
-    private static int Run(FileInfo file, int seeds, int steps, int context, string models, FileInfo? json)
+    private static int Run(FileInfo file, int seeds, int steps, int? words, int context, string models, FileInfo? json)
     {
         if (!file.Exists)
         {
@@ -61,14 +63,15 @@ internal static class LogBenchmark
             {
                 Add("gpt", () => Scores(ml.Generative.Gpt(new()
                 {
-                    ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score", GeneratedTextColumnName = null,
+                    WordVocabulary = words, ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score",
+                    GeneratedTextColumnName = null,
                 })));
             }
             if (models.Contains("masked", StringComparison.Ordinal))
             {
                 Add("masked", () => Scores(ml.Generative.MaskedLanguageModel(new()
                 {
-                    ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score",
+                    WordVocabulary = words, ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score",
                 })));
             }
 

@@ -332,12 +332,17 @@ public sealed class MaskedLanguageModelTests
         foreach (MaskedLanguageModelTransformer model in new[] { pieces, loaded })
             Assert.AreEqual("mat", model.FillMask("the cat sat on the [MASK].")[0][0].Token);
 
-        using MaskedLanguageModelTransformer pairs = _ml.Generative.MaskedLanguageModel(
-            Small() with { BytePairVocabulary = 270, Steps = 3 }).Fit(Texts(texts));
-        saved.SetLength(0);
-        _ml.Model.Save(pairs, null, saved);
-        using var again = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
-        Assert.AreEqual(pairs.PseudoLogLikelihood("The cat"), again.PseudoLogLikelihood("The cat"));
+        foreach (MaskedLanguageModelOptions learned in new[]
+        {
+            Small() with { BytePairVocabulary = 270, Steps = 3 }, Small() with { WordVocabulary = 270, WholeWords = true, Steps = 3 },
+        })
+        {
+            using MaskedLanguageModelTransformer model = _ml.Generative.MaskedLanguageModel(learned).Fit(Texts(texts));
+            saved.SetLength(0);
+            _ml.Model.Save(model, null, saved);
+            using var again = (MaskedLanguageModelTransformer)_ml.Model.Load(saved, out _);
+            Assert.AreEqual(model.PseudoLogLikelihood("The cat"), again.PseudoLogLikelihood("The cat"));
+        }
     }
 
     [TestMethod]

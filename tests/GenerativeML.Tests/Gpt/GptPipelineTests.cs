@@ -74,10 +74,17 @@ public sealed class GptPipelineTests
     }
 
     [TestMethod]
-    public async Task A_text_is_the_same_in_whole_in_pieces_in_a_column_and_after_loading()
+    [DataRow(typeof(BytePairTokenizer))]
+    [DataRow(typeof(WordTokenizer))]
+    public async Task A_text_is_the_same_in_whole_in_pieces_in_a_column_and_after_loading(Type tokenizer)
     {
         GenerationOptions seeded = new() { MaxNewTokens = 30, Seed = 4 };
-        using GptTransformer gpt = Fit(Rows(Log(50)), new() { BytePairVocabulary = 300, Generation = seeded });
+        using GptTransformer gpt = Fit(Rows(Log(50)), new()
+        {
+            BytePairVocabulary = tokenizer == typeof(BytePairTokenizer) ? 300 : null,
+            WordVocabulary = tokenizer == typeof(WordTokenizer) ? 300 : null,
+            Generation = seeded,
+        });
         string expected = gpt.Generate("port", seeded).Text;
         Assert.AreNotEqual("", expected);
         Assert.AreEqual(expected, string.Concat(gpt.Stream("port", seeded)));
@@ -93,7 +100,7 @@ public sealed class GptPipelineTests
         _ml.Model.Save(gpt, null, stream);
         stream.Position = 0;
         using var loaded = (GptTransformer)new MLContext().Model.Load(stream, out _);
-        Assert.IsInstanceOfType<BytePairTokenizer>(loaded.Tokenizer);
+        Assert.AreEqual(tokenizer, loaded.Tokenizer.GetType());
         Assert.AreEqual(expected, loaded.Generate("port", seeded).Text);
         CollectionAssert.AreEqual(
             new[] { expected }, loaded.Transform(Rows("port")).GetColumn<string>("GeneratedText").ToArray());
@@ -198,6 +205,8 @@ public sealed class GptPipelineTests
     {
         Refused("BytePairVocabulary", new() { BytePairVocabulary = 300, Tokenizer = new ByteTokenizer() });
         Refused("BytePairVocabulary", new() { BytePairVocabulary = 256 });
+        Refused("WordVocabulary", new() { BytePairVocabulary = 300, WordVocabulary = 300 });
+        Refused("WordVocabulary", new() { WordVocabulary = 256 });
         Refused("VocabularySize", new() { VocabularySize = 300 });
         Refused("EndOfTextId", new() { EndOfTextId = 3 });
         Refused("SampleEvery", new() { SampleEvery = 3 });

@@ -18,6 +18,8 @@ public sealed class TokenizerTests
         [new CharacterTokenizer("abc", UnknownCharacters.Bytes, endOfText: true)],
         [new ByteTokenizer()],
         [new ByteTokenizer(endOfText: true)],
+        [new WordTokenizer(["a", " a", "e\u0301", " 日本"], endOfText: true)],
+        [WordTokenizer.Train([Odd, Odd], endOfText: false)],
         [BytePairTokenizer.Train([Odd, "aaaa bbbb aaaa bbbb"], new() { VocabularySize = 270 })],
     ];
 
@@ -97,6 +99,37 @@ public sealed class TokenizerTests
         IReadOnlyList<EncodedToken> tokens = tokenizer.EncodeToTokens("😀o", out _);
         CollectionAssert.AreEqual(
             new EncodedToken[] { new(5, "😀", 0..2), new(4, "o", 2..3) }, tokens.ToArray());
+    }
+
+    [TestMethod]
+    public void Words_are_one_token_with_the_space_before_them_and_all_else_is_bytes()
+    {
+        string[] lines = ["core.42 of cores, core 7", "no core of 3cores", "the of"];
+        WordTokenizer tokenizer = WordTokenizer.Train(lines);
+        // " of" is there three times, " core" twice, and "core", " cores", "cores", "no" and "the" once.
+        CollectionAssert.AreEqual(new[] { " of", " core" }, tokenizer.Words.ToArray());
+        Assert.AreEqual((259, 258), (tokenizer.VocabularySize, tokenizer.EndOfTextId!.Value));
+        Assert.AreEqual(
+            "[c][o][r][e][.][4][2]< of>[ ][c][o][r][e][s][,]< core>[ ][7]", Shown(lines[0]));
+        // What begins as a word does and goes on is another word; marks go on, too.
+        Assert.AreEqual("[ ][o][f][x][ ][o][f][C3][A9]", Shown(" ofx ofé"));
+        Assert.AreEqual("[ ][c][o][r][e][CC][81]", Shown(" core\u0301"));
+        Assert.AreEqual("[ ]< of>[\t][o][f]", Shown("  of\tof"));
+
+        IReadOnlyList<EncodedToken> tokens = tokenizer.EncodeToTokens("é of", out _);
+        CollectionAssert.AreEqual(
+            new EncodedToken[] { new(0xC3, "é", 0..1), new(0xA9, "é", 0..1), new(256, " of", 1..4) }, tokens.ToArray());
+        CollectionAssert.AreEqual(
+            new[] { " b", " a" }, WordTokenizer.Train(["c b b a a b"], 258, minFrequency: 1, endOfText: false).Words.ToArray());
+
+        foreach (string wrong in new[] { "", "a b", "4", "a4", "a ", " " })
+            Assert.ThrowsExactly<ArgumentException>(() => new WordTokenizer([wrong]));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new WordTokenizer(["a", "b", "a"])).Message, "'a' is there twice");
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => WordTokenizer.Train(["a"], 256));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => WordTokenizer.Train(["a"], minFrequency: 0));
+
+        string Shown(string text) => string.Concat(tokenizer.EncodeToIds(text).Select(id =>
+            id >= 256 ? $"<{tokenizer.Decode([id])}>" : id < 128 ? $"[{(char)id}]" : $"[{id:X2}]"));
     }
 
     [TestMethod]

@@ -173,10 +173,11 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
         if (!(MaskShare > 0 && MaskShare < 1))
             throw new ArgumentOutOfRangeException(
                 nameof(MaskShare), MaskShare, $"Option MaskShare must be above 0 and below 1, but is {MaskShare}.");
-        if (WordPieces is { } pieces && (BytePairVocabulary is not null || (Tokenizer ?? pieces.Tokenizer) != pieces.Tokenizer))
+        if (WordPieces is { } pieces
+            && (BytePairVocabulary is not null || WordVocabulary is not null || (Tokenizer ?? pieces.Tokenizer) != pieces.Tokenizer))
             throw new ArgumentException(
-                $"Option {nameof(WordPieces)} is a tokenizer: options {nameof(Tokenizer)} and {nameof(BytePairVocabulary)} "
-                + "cannot be set beside it.");
+                $"Option {nameof(WordPieces)} is a tokenizer: options {nameof(Tokenizer)}, {nameof(BytePairVocabulary)} and "
+                + $"{nameof(WordVocabulary)} cannot be set beside it.");
         RequireFile(InitialWeights, nameof(InitialWeights));
     }
 }

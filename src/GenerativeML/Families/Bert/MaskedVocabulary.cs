@@ -112,8 +112,8 @@ internal sealed record SavedMaskedVocabulary
         { Codec.Tokenizer: GptTokenizer own } => new() { Tokenizer = own.ToSaved() },
         _ => throw new InvalidOperationException(
             $"The model's tokenizer is a {vocabulary.Codec.Tokenizer.GetType().Name}, which cannot be saved inside a model. "
-            + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can, and option "
-            + $"{nameof(MaskedLanguageModelOptions.WordPieces)}."),
+            + $"A {nameof(BytePairTokenizer)}, {nameof(WordTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can, "
+            + $"and option {nameof(MaskedLanguageModelOptions.WordPieces)}."),
     };
 
     /// <summary>The vocabulary, and options that name it.</summary>
@@ -132,6 +132,7 @@ internal sealed record SavedMaskedVocabulary
         {
             Tokenizer = codec.Tokenizer,
             BytePairVocabulary = null,
+            WordVocabulary = null,
             VocabularySize = codec.VocabularySize,
             WordPieces = pieces,
             InitialWeights = null,

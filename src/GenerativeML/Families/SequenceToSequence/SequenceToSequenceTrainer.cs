@@ -105,6 +105,6 @@ public sealed class SequenceToSequenceTrainer : GenerativeEstimator<SequenceToSe
         };
 
         GptTokenizer Learn(IEnumerable<string> texts) => LearnedTokenizer.Of(
-            texts, _options.BytePairVocabulary, _options.UnknownCharacters, endOfText: true, _options.CancellationToken);
+            texts, _options.BytePairVocabulary, words: null, _options.UnknownCharacters, endOfText: true, _options.CancellationToken);
     }
 }

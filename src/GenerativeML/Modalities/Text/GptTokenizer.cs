@@ -81,28 +81,29 @@ public abstract class GptTokenizer : Tokenizer
         $"Token {id} is none of this tokenizer's, which are 0 to {VocabularySize - 1}.";
 }
 
-/// <summary>A tokenizer that encodes each Unicode character for itself.</summary>
+/// <summary>A tokenizer that encodes each Unicode character for itself, but for words that it knows as a whole.</summary>
 public abstract class ScalarTokenizer : GptTokenizer
 {
     private readonly Dictionary<Rune, int> _ids;
     private readonly UnknownCharacters _unknown;
 
-    // Characters, then what unknown ones need, then the end of a text.
-    private protected ScalarTokenizer(Rune[] characters, UnknownCharacters unknown, bool endOfText)
+    // Characters, then what unknown ones need, then words, then the end of a text.
+    private protected ScalarTokenizer(Rune[] characters, UnknownCharacters unknown, IReadOnlyList<string> words, bool endOfText)
         : this(
             unknown == UnknownCharacters.Replace ? [.. characters.Append(Rune.ReplacementChar).Distinct()] : characters,
-            unknown, unknown == UnknownCharacters.Bytes ? 256 : 0, endOfText)
+            unknown, unknown == UnknownCharacters.Bytes ? 256 : 0, words, endOfText)
     {
     }
 
-    private ScalarTokenizer(Rune[] characters, UnknownCharacters unknown, int bytes, bool endOfText)
+    private ScalarTokenizer(Rune[] characters, UnknownCharacters unknown, int bytes, IReadOnlyList<string> words, bool endOfText)
         : base(
             [
                 .. characters.Select(rune => Encoding.UTF8.GetBytes(rune.ToString())),
                 .. Enumerable.Range(0, bytes).Select(b => (byte[])[(byte)b]),
+                .. words.Select(Encoding.UTF8.GetBytes),
                 .. endOfText ? [[]] : (byte[][])[],
             ],
-            endOfText ? characters.Length + bytes : null)
+            endOfText ? characters.Length + bytes + words.Count : null)
     {
         _ids = characters.Select((rune, id) => KeyValuePair.Create(rune, id)).ToDictionary();
         _unknown = unknown;
@@ -147,6 +148,11 @@ public abstract class ScalarTokenizer : GptTokenizer
         count = length = 0;
         if (at >= text.Length)
             return false;
+        if (Word(text, at, out ids[0], out length))
+        {
+            count = 1;
+            return room > 0;
+        }
         Rune.DecodeFromUtf16(text[at..], out Rune rune, out length);
         count = 1;
         if (!_ids.TryGetValue(rune, out ids[0]))
@@ -171,6 +177,13 @@ public abstract class ScalarTokenizer : GptTokenizer
             }
         }
         return count <= room;
+    }
+
+    /// <summary>The known word that begins there, its token and length; false: there is none.</summary>
+    private protected virtual bool Word(ReadOnlySpan<char> text, int at, out int id, out int length)
+    {
+        id = length = 0;
+        return false;
     }
 }
 
@@ -198,7 +211,7 @@ public sealed class CharacterTokenizer : ScalarTokenizer
     }
 
     private CharacterTokenizer(Rune[] sorted, UnknownCharacters unknown, bool endOfText)
-        : base(sorted, unknown, endOfText) => (Characters, Unknown) = (string.Concat(sorted), unknown);
+        : base(sorted, unknown, [], endOfText) => (Characters, Unknown) = (string.Concat(sorted), unknown);
 
     /// <summary>The characters that it knows, in the order of their tokens.</summary>
     public string Characters { get; }
@@ -246,7 +259,7 @@ public sealed class ByteTokenizer : ScalarTokenizer
     /// Whether there is a token, number 256, that stands between documents. Default: no.
     /// </param>
     public ByteTokenizer(bool endOfText = false)
-        : base([], UnknownCharacters.Bytes, endOfText)
+        : base([], UnknownCharacters.Bytes, [], endOfText)
     {
     }
 
@@ -260,6 +273,7 @@ internal enum TokenizerKind
     Characters,
     Bytes,
     BytePairs,
+    Words,
 }
 
 /// <summary>What <c>options.json</c> holds of a tokenizer.</summary>
@@ -267,14 +281,14 @@ internal sealed record SavedTokenizer
 {
     public required TokenizerKind Kind { get; init; }
 
-    /// <summary>Whether characters or bytes have a token for the end of a text.</summary>
+    /// <summary>Whether characters, bytes or words have a token for the end of a text.</summary>
     public bool EndOfText { get; init; }
 
     public string? Characters { get; init; }
 
     public UnknownCharacters? Unknown { get; init; }
 
-    /// <summary>A byte-pair vocabulary in the order of its numbers, as GPT-2 writes it.</summary>
+    /// <summary>A byte-pair vocabulary in the order of its numbers, as GPT-2 writes it; or words.</summary>
     public IReadOnlyList<string>? Tokens { get; init; }
 
     public IReadOnlyList<string>? Merges { get; init; }
@@ -292,6 +306,7 @@ internal sealed record SavedTokenizer
                     new CharacterTokenizer(characters, unknown, EndOfText),
                 { Kind: TokenizerKind.BytePairs, Tokens: { } tokens, Merges: { } merges } =>
                     new BytePairTokenizer([.. tokens], [.. merges]),
+                { Kind: TokenizerKind.Words, Tokens: { } words } => new WordTokenizer(words, EndOfText),
                 _ => throw new FormatException("The saved tokenizer lacks its vocabulary."),
             };
         }

@@ -176,7 +176,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
         if (Tokenizer is not GptTokenizer tokenizer)
             throw new InvalidOperationException(
                 $"The model's tokenizer is a {Tokenizer.GetType().Name}, which cannot be saved inside a model. "
-                + $"A {nameof(BytePairTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
+                + $"A {nameof(BytePairTokenizer)}, {nameof(WordTokenizer)}, {nameof(CharacterTokenizer)} or {nameof(ByteTokenizer)} can.");
         LanguageModelOptions options = Model.Network.Options;
         JsonSerializer.Serialize(
             writer,
@@ -209,6 +209,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
             {
                 Tokenizer = tokenizer,
                 BytePairVocabulary = null,
+                WordVocabulary = null,
                 VocabularySize = codec.VocabularySize,
                 Generation = saved.Generation,
             });

@@ -6,12 +6,15 @@ namespace GenerativeML;
 internal static class LearnedTokenizer
 {
     /// <summary>
-    /// At most so many byte pairs where their number is given, otherwise the texts' characters; with a token for a text's
-    /// end where that is wanted.
+    /// At most so many byte pairs, or words, where their number is given, otherwise the texts' characters; with a token for a
+    /// text's end where that is wanted.
     /// </summary>
     public static GptTokenizer Of(
-        IEnumerable<string> texts, int? bytePairs, UnknownCharacters unknown, bool endOfText, CancellationToken cancellation)
+        IEnumerable<string> texts, int? bytePairs, int? words, UnknownCharacters unknown, bool endOfText,
+        CancellationToken cancellation)
     {
+        if (words is int most)
+            return WordTokenizer.Train(texts, most, endOfText: endOfText, cancellationToken: cancellation);
         if (bytePairs is int size)
         {
             return BytePairTokenizer.Train(texts, new()

@@ -87,6 +87,13 @@ public abstract record TextModelOptions : TrainingOptions
     public int? BytePairVocabulary { get; init; }
 
     /// <summary>
+    /// Learns a <see cref="WordTokenizer"/> of at most so many tokens from the training text, in place of characters: of its
+    /// words, as far as they are there twice, and of bytes. For lines that say the same with other numbers, such as a log's.
+    /// From 257 to 1,000,000. Default: none is learned.
+    /// </summary>
+    public int? WordVocabulary { get; init; }
+
+    /// <summary>
     /// What is done with characters that the training text did not have, where its characters are the tokens. Default:
     /// they are replaced by U+FFFD.
     /// </summary>
@@ -141,6 +148,7 @@ public abstract record TextModelOptions : TrainingOptions
         VocabularySize = codec.VocabularySize,
         Tokenizer = codec.Tokenizer,
         BytePairVocabulary = null,
+        WordVocabulary = null,
         Seed = seed,
         BatchSize = BatchSize ?? batchSize,
         Steps = Steps ?? (Epochs is null ? steps : null),
@@ -179,11 +187,12 @@ public abstract record TextModelOptions : TrainingOptions
         OptionChecks.Defined(UnknownCharacters);
         OptionChecks.AboveZero<double>(Contamination, 0.5);
         OptionChecks.Within(BytePairVocabulary ?? 257, 257, 1_000_000, nameof(BytePairVocabulary));
+        OptionChecks.Within(WordVocabulary ?? 257, 257, 1_000_000, nameof(WordVocabulary));
         OptionChecks.Within(VocabularySize ?? 1, 1, MaxVocabulary, nameof(VocabularySize));
-        if (BytePairVocabulary is not null && Tokenizer is not null)
+        if (new object?[] { BytePairVocabulary, WordVocabulary, Tokenizer }.Count(option => option is not null) > 1)
             throw new ArgumentException(
-                $"Option {nameof(BytePairVocabulary)} learns a tokenizer and option {nameof(Tokenizer)} gives one: "
-                + "set one of them.");
+                $"Options {nameof(BytePairVocabulary)} and {nameof(WordVocabulary)} each learn a tokenizer, and option "
+                + $"{nameof(Tokenizer)} gives one: set one of them.");
         if (!HasTokenizer && VocabularySize is not null)
             throw NoTokenizer(nameof(VocabularySize));
         OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));

@@ -71,5 +71,5 @@ public abstract class TextModelTrainer<TTransformer> : GenerativeEstimator<TTran
     /// <summary>The tokenizer that options give, or one that is learned; whether it has a token between documents.</summary>
     private protected Tokenizer Tokenizer(TextColumn column, bool ends) => _options.Tokenizer ?? LearnedTokenizer.Of(
         _options.BytePairVocabulary is null && _options.JoinRows ? column.Texts().Append(_options.RowSeparator) : column.Texts(),
-        _options.BytePairVocabulary, _options.UnknownCharacters, endOfText: ends, _options.CancellationToken);
+        _options.BytePairVocabulary, _options.WordVocabulary, _options.UnknownCharacters, endOfText: ends, _options.CancellationToken);
 }
