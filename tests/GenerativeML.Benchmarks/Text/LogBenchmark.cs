@@ -71,7 +71,8 @@ internal static class LogBenchmark
             {
                 Add("masked", () => Scores(ml.Generative.MaskedLanguageModel(new()
                 {
-                    WordVocabulary = words, ContextLength = context, Steps = steps, Dropout = Dropout, ScoreColumnName = "Score",
+                    WordVocabulary = words, WholeWords = words is not null, ContextLength = context, Steps = steps, Dropout = Dropout,
+                    ScoreColumnName = "Score",
                 })));
             }
 

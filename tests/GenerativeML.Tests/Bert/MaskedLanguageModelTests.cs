@@ -198,6 +198,21 @@ public sealed class MaskedLanguageModelTests
     }
 
     [TestMethod]
+    public void A_score_of_whole_words_hides_what_follows_of_the_word()
+    {
+        using MaskedLanguageModelTransformer model = _ml.Generative.MaskedLanguageModel(
+            Small() with { WholeWords = true, Steps = 20 }).Fit(Texts("abc de, f", "cb ad, a", "de fab"));
+        // Of each character what is hidden with it, by hand.
+        (string Hidden, char Token)[] masked =
+        [
+            ("### de", 'a'), ("a## de", 'b'), ("ab# de", 'c'), ("abc#de", ' '), ("abc ##", 'd'), ("abc d#", 'e'),
+        ];
+        double sum = masked.Sum(m => Math.Log(model.FillMask(m.Hidden.Replace("#", MaskedLanguageModelTransformer.MaskToken, StringComparison.Ordinal), 1000)[0]
+            .Single(f => f.Token == m.Token.ToString()).Probability));
+        Assert.AreEqual(sum, model.PseudoLogLikelihood("abc de"), 1e-4 * Math.Abs(sum));
+    }
+
+    [TestMethod]
     public void Rows_are_alike_alone_in_company_and_loaded_by_either_engine()
     {
         MaskedLanguageModelTransformer model = s_pattern.Value;

@@ -197,7 +197,8 @@ public sealed class MaskedLanguageModelTransformer : GenerativeTransformer, IAno
 
     /// <summary>
     /// A text's pseudo-log-likelihood (Salazar 2020): the sum over its tokens of the logarithm of the probability that each
-    /// has where it alone is hidden. The column <c>Score</c> is its negative, divided by the number of tokens.
+    /// has where it alone is hidden; with <see cref="MaskedLanguageModelOptions.WholeWords"/>, where what follows of its word is
+    /// hidden, too. The column <c>Score</c> is its negative, divided by the number of tokens.
     /// </summary>
     /// <param name="text">The text; zero for one without tokens.</param>
     /// <exception cref="InvalidOperationException">The text has characters that the vocabulary cannot express.</exception>

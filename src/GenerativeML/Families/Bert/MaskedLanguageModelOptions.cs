@@ -101,7 +101,7 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
 
     /// <summary>
     /// Whether all tokens of a word are hidden together: letters and digits that stand side by side, or the parts of a word
-    /// in word pieces. Default: no.
+    /// in word pieces. A score then hides, with each token, what follows it of its word. Default: no.
     /// </summary>
     public bool WholeWords { get; init; }
 

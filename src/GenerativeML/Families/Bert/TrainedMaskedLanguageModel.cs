@@ -51,7 +51,8 @@ internal sealed class TrainedMaskedLanguageModel(
 
     /// <summary>
     /// The pseudo-log-likelihood's terms (Salazar 2020, arXiv:1910.14659): of each token of a text the logarithm of its
-    /// probability where it alone is hidden.
+    /// probability where it alone is hidden; of a model of whole words, where the rest of its word behind it is hidden, too
+    /// (Kauf and Ivanova 2023, arXiv:2305.10588): what a long rare word begins with would otherwise be told by its end.
     /// </summary>
     public float[] PseudoLogLikelihoods(ReadOnlySpan<int> text)
     {
@@ -69,6 +70,8 @@ internal sealed class TrainedMaskedLanguageModel(
                 Write(text.Slice(first, window), tokens.AsSpan(row * length, length));
                 results[row] = row * length + 1 + place - first;
                 tokens[results[row]] = vocabulary.Mask;
+                for (int i = place + 1; network.Options.WholeWords && i < first + window && vocabulary.GoesOn(text[i - 1], text[i]); i++)
+                    tokens[results[row] + i - place] = vocabulary.Mask;
             }
             float[] logits = new float[rows * vocabulary.Size];
             _runner.Model.Run(tokens, rows, results, (default, []), (logits, [rows, vocabulary.Size]));
