@@ -26,19 +26,23 @@ internal static class BertBenchmark
         Option<FileInfo> data = new("--data") { Description = "Plays in UTF-8: a speaker, a colon, a speech, an empty line.", Required = true };
         Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 1 };
         Option<string?> options = new("--options") { Description = "Changes of the trainer's options, as JSON." };
+        Option<int> words = new("--words")
+        {
+            Description = "Trains a model of so many tokens, words and bytes, too, for embeddings; 0: none.", DefaultValueFactory = _ => 4096,
+        };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("bert", "Masked accuracy and embeddings of a masked character model of plays.")
         {
-            data, seeds, options, json,
+            data, seeds, options, words, json,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)),
-            ChosenOptions.Read<MaskedLanguageModelOptions>(parsed.GetValue(options)), parsed.GetValue(json), cancellation)));
+            ChosenOptions.Read<MaskedLanguageModelOptions>(parsed.GetValue(options)), parsed.GetValue(words), parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int seeds, MaskedLanguageModelOptions chosen, FileInfo? json, CancellationToken cancellation)
+        FileInfo file, int seeds, MaskedLanguageModelOptions chosen, int words, FileInfo? json, CancellationToken cancellation)
     {
         if (!file.Exists)
         {
@@ -71,7 +75,7 @@ internal static class BertBenchmark
         double majority = test.Count(s => s.Speaker == train.GroupBy(t => t.Speaker).MaxBy(g => g.Count())!.Key) / (double)test.Length;
         double bag = Judge(new MLContext(0), null, train, test, seen);
         Console.WriteLine($"counts of neighbours: masked accuracy {neighbours:P2}; speakers by counts of characters {bag:P2}, the most frequent one {majority:P2}");
-        var runs = new List<(double Accuracy, double Speaker, double Seconds)>();
+        var runs = new List<(double Accuracy, double Speaker, double WordSpeaker, double Seconds)>();
         for (int seed = 0; seed < seeds; seed++)
         {
             var ml = new MLContext(seed);
@@ -84,9 +88,18 @@ internal static class BertBenchmark
                 .. model.FillMask(string.Concat(masked.Select(c => c is char known ? known.ToString() : MaskedLanguageModelTransformer.MaskToken)), 1)
                     .Select(best => best[0].Token[0]),
             ]);
-            runs.Add((accuracy, Judge(ml, model, train, test, seen), seconds));
+            double speaker = Judge(ml, model, train, test, seen), wordSpeaker = double.NaN;
+            if (words > 0)
+            {
+                using MaskedLanguageModelTransformer ofWords = ml.Generative.MaskedLanguageModel(options with
+                {
+                    Tokenizer = null, WordVocabulary = words, WholeWords = true,
+                }).Fit(ml.Data.LoadFromEnumerable([new Speech { Text = seen }]));
+                wordSpeaker = Judge(ml, ofWords, train, test, seen);
+            }
+            runs.Add((accuracy, speaker, wordSpeaker, seconds));
             Console.WriteLine(
-                $"seed {seed}: masked accuracy {accuracy:P2}, speakers by embeddings {runs[^1].Speaker:P2}, {seconds:F0} s of "
+                $"seed {seed}: masked accuracy {accuracy:P2}, speakers by embeddings {speaker:P2}, of words {wordSpeaker:P2}, {seconds:F0} s of "
                 + $"training, {clock.Elapsed.TotalSeconds:F0} s in all");
         }
         if (json is not null)
@@ -97,6 +110,7 @@ internal static class BertBenchmark
                 masked_accuracy = runs.Average(r => r.Accuracy),
                 neighbours_masked_accuracy = neighbours,
                 speaker_accuracy = runs.Average(r => r.Speaker),
+                word_speaker_accuracy = words > 0 ? runs.Average(r => r.WordSpeaker) : (double?)null,
                 bag_speaker_accuracy = bag,
                 majority_speaker_accuracy = majority,
                 train_seconds = runs.Average(r => r.Seconds),
