@@ -119,7 +119,7 @@ internal static class CoconetBenchmark
 
     // Chords name each pitch once, and no voices: four of them are soprano, alto, tenor and bass; of fewer, a voice takes
     // that which is nearest to its last, the outer ones the outer pitches; of more, the inner ones are left out.
-    private static VoiceGrid Voiced(int[][] chords, int repeat)
+    public static VoiceGrid Voiced(int[][] chords, int repeat)
     {
         int[] last = [72, 67, 60, 50];
         return new(chords.SelectMany(chord =>
