@@ -114,11 +114,11 @@ public sealed class CoconetTests
     [TestMethod]
     public void The_metre_of_a_window_counts_from_the_first_step_of_the_piece()
     {
-        // A window of three steps from the fifth of a piece of six, four steps a beat: the first of one, and the second.
+        // A window of three steps from the sixth of a piece of seven, four steps a beat: the second of one, and the third.
         var network = new CoconetNetwork(s_small with { Window = 3, MetreSteps = 4 }, new(1, 60, 61));
         float[] inside = new float[12];
-        network.Place(inside, start: 4, steps: 2);
-        Assert.AreSequenceEqual(new float[] { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0 }, inside);
+        network.Place(inside, start: 5, steps: 2);
+        Assert.AreSequenceEqual(new float[] { 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0 }, inside);
         Assert.AreEqual(4, new CoconetOptions().Resolve(1).MetreSteps);
         foreach (int wrong in (int[])[0, -4, 1025])
             StringAssert.Contains(Assert.Throws<ArgumentOutOfRangeException>(
