@@ -251,7 +251,8 @@ public sealed class WaveNetTests
         using var file = new MemoryStream();
         s_ml.Model.Save(model, null, file);
         using var loaded = (WaveNetTransformer)s_ml.Model.Load(file, out _);
-        Assert.AreSequenceEqual(model.Resynthesize(given, seed: 2).Samples.ToArray(), loaded.Resynthesize(given, seed: 2).Samples.ToArray());
+        SoundClip few = Tone(450, 0.02);
+        Assert.AreSequenceEqual(model.Resynthesize(few, seed: 2).Samples.ToArray(), loaded.Resynthesize(few, seed: 2).Samples.ToArray());
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Generate(5L)).Message, "Resynthesize");
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Generate(5, condition: null)).Message, "Resynthesize");
 
