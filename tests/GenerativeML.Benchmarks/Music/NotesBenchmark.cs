@@ -51,7 +51,7 @@ internal static class NotesBenchmark
             + $"{asked.Sum(text => trigrams.Score(text) * text.Length) / events:F3} nats an event");
         var ml = new MLContext(seed);
         TimeSpan before = Process.GetCurrentProcess().TotalProcessorTime;
-        GptOptions options = ChosenOptions.Read<GptOptions>(chosen ?? """{"ContextLength":256,"Steps":300}""");
+        GptOptions options = ChosenOptions.Read<GptOptions>(chosen ?? """{"ContextLength":256,"Steps":600}""");
         using GptTransformer model = ml.Generative.Gpt(options with
         {
             ScoreColumnName = "Score", GeneratedTextColumnName = null, CancellationToken = cancellation,

@@ -152,7 +152,7 @@ internal sealed class WaveNetNetwork : Network
     private T? Condition<T>(Scope<T> w, T condition)
         where T : struct, ITensor<T> => Conditions > 0 ? w["conditions.weight"].Embed(condition.Squeeze(1)) : null;
 
-    private T? Heard<T>(Scope<T> w, T? frames)
+    private static T? Heard<T>(Scope<T> w, T? frames)
         where T : struct, ITensor<T> => frames is { } given ? w.Linear("spectrogram", given).Apply(Function.Relu) : null;
 
     /// <summary>

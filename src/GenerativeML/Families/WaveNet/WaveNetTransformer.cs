@@ -114,7 +114,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         ushort[] begun = beginning is null ? [] : WaveNetTrainer.Encode(beginning, Model.Network.Options);
         if (samples > int.MaxValue - begun.Length)
             throw new ArgumentOutOfRangeException(nameof(samples), samples, "The beginning and the samples are more than an array has room for.");
-        float[] made = Model.Generate([number], [random], begun, samples, Temperature, cancellationToken)[0];
+        float[] made = Model.Generate([number], [random], begun, samples, Temperature, cancellation: cancellationToken)[0];
         return new SoundClip(made, SampleRate);
     }
 
@@ -137,7 +137,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
         int drawn = Model.Draw(ref random), number = condition is null ? drawn : Model.NumberOf(condition);
         ushort[] given = WaveNetTrainer.Encode(sound, Model.Network.Options);
         float[] spectrogram = Model.Network.Spectrogram(given);
-        return new SoundClip(Model.Generate([number], [random], [], given.Length, Temperature, cancellationToken, spectrogram)[0], SampleRate);
+        return new SoundClip(Model.Generate([number], [random], [], given.Length, Temperature, spectrogram, cancellationToken)[0], SampleRate);
     }
 
     /// <summary>The mean of −log p over a sound's samples, in nats; NaN of a sound without samples.</summary>
@@ -293,8 +293,8 @@ internal sealed class WaveNetModel(
     /// a spectrogram where the network does: the samples of both.
     /// </summary>
     public float[][] Generate(
-        int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, double temperature, CancellationToken cancellation = default,
-        float[]? spectrogram = null)
+        int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, double temperature, float[]? spectrogram = null,
+        CancellationToken cancellation = default)
     {
         int rows = of.Length, levels = network.Options.QuantizationLevels, channels = network.Options.ResidualChannels;
         var state = new Memory(network, rows);
