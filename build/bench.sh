@@ -17,6 +17,7 @@
 #   build/bench.sh bert --data ../shared/data/text/tinyshakespeare.txt --json bert.json
 #   build/bench.sh logs --data ../shared/data/logs/BGL_2k.log_structured.csv --json logs.json
 #   build/bench.sh coconet --data ../shared/data/music/jsb-chorales-quarter.json --midi harmonised
+#   build/bench.sh notes --data ../shared/data/music/jsb-chorales-quarter.json --midi continued
 #   build/bench.sh sound --data ../shared/data/audio/fsdd --peer --wav sounds
 #   build/bench.sh series --data ../shared/data/timeseries --json series.json
 #   build/bench.sh music --data ../shared/data/music

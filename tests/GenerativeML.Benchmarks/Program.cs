@@ -26,6 +26,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     SketchBenchmark.Command(),
     SpiralBenchmark.Command(),
     CoconetBenchmark.Command(),
+    NotesBenchmark.Command(),
     SoundBenchmark.Command(),
     PlaneBenchmark.Command(),
     FlowBenchmark.Command(),

@@ -500,7 +500,8 @@ public sealed class GenerativeCatalog
     public SequenceToSequenceTrainer SequenceToSequence(SequenceToSequenceOptions options) => new(_environment, options);
 
     /// <summary>
-    /// A WaveNet (van den Oord 2016) of sound: makes sound sample by sample, goes on with given sound, and scores it.
+    /// A WaveNet (van den Oord 2016) of sound: makes sound sample by sample, goes on with given sound, makes it anew
+    /// from its spectrogram, and scores it.
     /// </summary>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>

@@ -26,17 +26,18 @@ internal static class CoconetBenchmark
         {
             Description = "Steps of each chord: 4 makes sixteenths of quarters, most of whose notes only go on.", DefaultValueFactory = _ => 1,
         };
+        Option<string> part = new("--part") { Description = "The part to score: test, or valid to choose options by.", DefaultValueFactory = _ => "test" };
         Option<DirectoryInfo?> midi = new("--midi") { Description = "A folder for test sopranos harmonised by the model, and for pieces of its own." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
-        Command command = new("coconet", "Nats of hidden notes of chorales.") { data, seeds, options, repeat, midi, json };
+        Command command = new("coconet", "Nats of hidden notes of chorales.") { data, seeds, options, repeat, part, midi, json };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)), ChosenOptions.Read<CoconetOptions>(parsed.GetValue(options)),
-            Math.Clamp(parsed.GetValue(repeat), 1, 16), parsed.GetValue(midi), parsed.GetValue(json), cancellation)));
+            Math.Clamp(parsed.GetValue(repeat), 1, 16), parsed.GetValue(part)!, parsed.GetValue(midi), parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int seeds, CoconetOptions chosen, int repeat, DirectoryInfo? midi, FileInfo? json, CancellationToken cancellation)
+        FileInfo file, int seeds, CoconetOptions chosen, int repeat, string part, DirectoryInfo? midi, FileInfo? json, CancellationToken cancellation)
     {
         if (!file.Exists)
         {
@@ -44,7 +45,7 @@ internal static class CoconetBenchmark
             return 2;
         }
         Dictionary<string, int[][][]> parts = JsonSerializer.Deserialize<Dictionary<string, int[][][]>>(File.ReadAllText(file.FullName))!;
-        VoiceGrid[] train = [.. parts["train"].Select(piece => Voiced(piece, repeat))], test = [.. parts["test"].Select(piece => Voiced(piece, repeat))];
+        VoiceGrid[] train = [.. parts["train"].Select(piece => Voiced(piece, repeat))], test = [.. parts[part].Select(piece => Voiced(piece, repeat))];
         Console.WriteLine($"{file.Name}: {train.Length} chorales to train on, {test.Length} to test; a note by its voice's pitches alone: {Unigram(train, test):F3} nats");
         var losses = new List<double>();
         for (int seed = 0; seed < seeds; seed++)
@@ -118,7 +119,7 @@ internal static class CoconetBenchmark
 
     // Chords name each pitch once, and no voices: four of them are soprano, alto, tenor and bass; of fewer, a voice takes
     // that which is nearest to its last, the outer ones the outer pitches; of more, the inner ones are left out.
-    private static VoiceGrid Voiced(int[][] chords, int repeat)
+    public static VoiceGrid Voiced(int[][] chords, int repeat)
     {
         int[] last = [72, 67, 60, 50];
         return new(chords.SelectMany(chord =>

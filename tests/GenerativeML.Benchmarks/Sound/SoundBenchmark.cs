@@ -60,9 +60,21 @@ internal static class SoundBenchmark
                 nats += model.Model.Score(asked[i], peer ? 0 : model.Model.NumberOf(test[i].Word)) * asked[i].Length;
             losses.Add(nats / asked.Sum(s => (double)s.Length));
             var clock = Stopwatch.StartNew();
-            SoundClip made = model.Generate(Made, condition: null, seed, cancellationToken: cancellation);
-            speeds.Add(Made / clock.Elapsed.TotalSeconds);
+            // Of a model that follows spectrograms, the first of the test anew.
+            SoundClip given = SoundClip.ReadWav(test[0].Path), made = options.SpectrogramBands > 0
+                ? model.Resynthesize(given, peer ? null : test[0].Word, seed, cancellation) : model.Generate(Made, null, seed, cancellationToken: cancellation);
+            speeds.Add(made.Samples.Length / clock.Elapsed.TotalSeconds);
             Console.WriteLine($"seed {seed}: {losses[^1]:F4} nats a sample after {spent.TotalMinutes:F1} CPU minutes, {speeds[^1]:F0} samples made a second");
+            if (options.SpectrogramBands > 0)
+            {
+                var spectrogram = new MelSpectrogram(options.SpectrogramBands, options.SpectrogramHop, options.SampleRate);
+                SoundRow[] some = [.. test.Where(r => r.Index == 0)]; // one of each word
+                float[][] near = [.. some.Select(r => Frames(model.Resynthesize(SoundClip.ReadWav(r.Path), peer ? null : r.Word, seed, cancellation)))];
+                float[][] real = [.. some.Select(r => Frames(SoundClip.ReadWav(r.Path)))];
+                Console.WriteLine(
+                    $"seed {seed}: {some.Length} sounds anew are {Decibel(near, real):F1} dB from their own spectrograms, and {Decibel(near, [.. real.Skip(1), real[0]]):F1} dB from another's");
+                float[] Frames(SoundClip sound) => spectrogram.Frames(sound.Samples);
+            }
             if (seed == 0 && wav is not null)
                 Write(wav, model, made);
             if (!peer)
@@ -92,9 +104,15 @@ internal static class SoundBenchmark
     {
         folder.Create();
         made.SaveWav(Path.Combine(folder.FullName, "any.wav"));
+        if (model.Model.Network.FrameWidth > 0)
+            return;
         foreach (string word in model.Conditions)
             model.Generate(Made / 2, word, seed: 1).SaveWav(Path.Combine(folder.FullName, $"{word}.wav"));
     }
+
+    // The mean difference of what both have, on the scale of spectrograms, of which 1 is 100 dB.
+    private static double Decibel(float[][] some, float[][] others) =>
+        100 * some.Zip(others).Average(pair => pair.First.Zip(pair.Second, (x, y) => Math.Abs(x - y)).Average());
 
     private static TimeSpan Processor() => Process.GetCurrentProcess().TotalProcessorTime;
 

@@ -181,6 +181,11 @@ public sealed partial class EstimatorConformance
         {
             Layers = 2, Cycles = 1, ResidualChannels = 4, SkipChannels = 4, QuantizationLevels = 8, WindowLength = 32, BatchSize = 8,
         })), input: "Path")],
+        [Case("wavenet of a spectrogram", (ml, t) => ml.Generative.WaveNet(t.On(new WaveNetOptions
+        {
+            Layers = 2, Cycles = 1, ResidualChannels = 4, SkipChannels = 4, QuantizationLevels = 8, WindowLength = 32, BatchSize = 8,
+            SpectrogramBands = 2, SpectrogramHop = 8,
+        })), input: "Path")],
     ];
 
     private static HiddenMarkovOptions HiddenMarkov(TurnedOptions t) => new()

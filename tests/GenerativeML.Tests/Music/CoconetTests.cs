@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchSharp;
@@ -100,13 +102,82 @@ public sealed class CoconetTests
             float[] hidden = new float[16];
             foreach (int note in order[..(1 + random.Next(16))])
                 hidden[note % 2 * 8 + note / 2] = 1;
-            var batch = new Batch([torch.tensor(notes).view(1, 16), torch.ones(1, 8), torch.tensor(hidden).view(1, 16)], 1);
+            var batch = new Batch([torch.tensor(notes).view(1, 16), torch.eye(4).repeat(2, 1).view(1, 32), torch.tensor(hidden).view(1, 16)], 1);
             sum += inner.Network.Loss(w, batch, 0, default)[0].Value.item<float>();
         }
         Assert.AreEqual(sum / 3, model.Score(piece), 1e-4);
         Assert.IsTrue(double.IsNaN(model.Score(piece.Only())));
         foreach (torch.Tensor weight in weights.Values)
             weight.Dispose();
+    }
+
+    [TestMethod]
+    public void The_metre_of_a_window_counts_from_the_first_step_of_the_piece()
+    {
+        // A window of three steps from the sixth of a piece of seven, four steps a beat: the second of one, and the third.
+        var network = new CoconetNetwork(s_small with { Window = 3, MetreSteps = 4 }, new(1, 60, 61));
+        float[] inside = new float[12];
+        network.Place(inside, start: 5, steps: 2);
+        Assert.AreSequenceEqual(new float[] { 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0 }, inside);
+        Assert.AreEqual(4, new CoconetOptions().Resolve(1).MetreSteps);
+        foreach (int wrong in (int[])[0, -4, 1025])
+            StringAssert.Contains(Assert.Throws<ArgumentOutOfRangeException>(
+                () => s_ml.Generative.Coconet(s_small with { MetreSteps = wrong })).Message, "MetreSteps");
+    }
+
+    [TestMethod]
+    public void Where_notes_change_on_the_beat_alone_a_hidden_one_is_its_own_beats()
+    {
+        // Windows of six steps begin anywhere in a beat of four, in training and in scoring.
+        var random = new SplitMix64(5);
+        string[] beats = [.. Enumerable.Range(0, 60).Select(_ => string.Join(' ', Enumerable.Range(0, 6).SelectMany(_ => Enumerable.Repeat(Pitch(), 4))))];
+        using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Window = 6, MetreSteps = 4, Steps = 300, LearningRate = 1e-2 }).Fit(Rows(beats));
+        model.Temperature = 0.1;
+        using CoconetTransformer loaded = Loaded(Saved(model));
+        Check(model);
+        Check(loaded);
+
+        int Pitch() => 60 + random.Next(5);
+
+        // Of the three steps around a hidden one two are known, and all else is not: the beat alone tells which it is like.
+        static void Check(CoconetTransformer asked)
+        {
+            for (int step = 3; step < 20; step++)
+            {
+                if (step % 4 is not (0 or 3))
+                    continue;
+                int[] notes = [.. Enumerable.Repeat(VoiceGrid.Unknown, 24)];
+                (notes[step - 1], notes[step + 1]) = (60, 64);
+                Assert.AreEqual(step % 4 == 0 ? 64 : 60, asked.Infill(new(notes.Select(n => new[] { n })))[step, 0], $"step {step}");
+            }
+        }
+    }
+
+    [TestMethod]
+    public void A_model_saved_before_there_was_a_metre_loads_without_one()
+    {
+        using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { MetreSteps = 1, Steps = 3 }).Fit(Rows([Piece(1), Piece(2)]));
+        byte[] file = Saved(model);
+        using (var content = new MemoryStream())
+        {
+            content.Write(file);
+            using (var archive = new ZipArchive(content, ZipArchiveMode.Update, leaveOpen: true))
+            {
+                ZipArchiveEntry entry = archive.Entries.Single(e => e.FullName.EndsWith("options.json", StringComparison.Ordinal));
+                string text, path = entry.FullName;
+                using (var reader = new StreamReader(entry.Open()))
+                    text = reader.ReadToEnd();
+                string old = Regex.Replace(text, "\"metreSteps\": 1,", "");
+                Assert.AreNotEqual(text, old);
+                entry.Delete();
+                using var writer = new StreamWriter(archive.CreateEntry(path).Open());
+                writer.Write(old);
+            }
+            file = content.ToArray();
+        }
+        using CoconetTransformer loaded = Loaded(file);
+        Assert.IsNull(loaded.Model.Network.Options.MetreSteps);
+        Assert.AreEqual(model.Score(VoiceGrid.Parse(Piece(5))), loaded.Score(VoiceGrid.Parse(Piece(5))));
     }
 
     [TestMethod]
@@ -151,6 +222,19 @@ public sealed class CoconetTests
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(tooLong)).Message, "100001 steps");
         Exception bad = Assert.Throws<InvalidOperationException>(() => model.Transform(Rows([Piece(1), "30,?"])).GetColumn<string>("Infilled").ToArray());
         StringAssert.Contains(bad.Message, "Row 1");
+    }
+
+    private static byte[] Saved(CoconetTransformer model)
+    {
+        using var file = new MemoryStream();
+        s_ml.Model.Save(model, null, file);
+        return file.ToArray();
+    }
+
+    private static CoconetTransformer Loaded(byte[] file)
+    {
+        using var stream = new MemoryStream(file);
+        return (CoconetTransformer)s_ml.Model.Load(stream, out _);
     }
 
     private static IDataView Rows(IEnumerable<string> pieces) => s_ml.Data.LoadFromEnumerable(pieces.Select(piece => new Row { Music = piece }));

@@ -28,7 +28,7 @@ public sealed class WaveNetTests
         torch.Tensor rows = weights["samples.weight"].detach()[torch.arange(steps) % 16].clone().requires_grad_(true);
         weights["samples.weight"] = rows;
         torch.Tensor logits = network.Logits<TorchTensor>(
-            new TorchOps(weights).Root, torch.arange(steps).view(1, -1), torch.zeros(1, 1, torch.ScalarType.Int64), steps);
+            new TorchOps(weights).Root, torch.arange(steps).view(1, -1), torch.zeros(1, 1, torch.ScalarType.Int64), null, steps);
         foreach (int t in (int[])[0, 7, 20])
         {
             torch.Tensor seen = torch.autograd.grad([logits[0, t].sum()], [rows], retain_graph: true)[0].abs().sum(-1L);
@@ -70,7 +70,7 @@ public sealed class WaveNetTests
             Set("logits.bias", 0, 0);
         }
         torch.Tensor logits = network.Logits<TorchTensor>(
-            new TorchOps(layers.Tensors).Root, torch.tensor(new long[] { 1, 0 }).view(1, 2), torch.zeros(1, 1, torch.ScalarType.Int64), 2);
+            new TorchOps(layers.Tensors).Root, torch.tensor(new long[] { 1, 0 }).view(1, 2), torch.zeros(1, 1, torch.ScalarType.Int64), null, 2);
         double Skip(double before, double now) => Math.Max(0, 0.5 + Math.Tanh(0.5 * before + 0.25 * now + 0.1) / (1 + Math.Exp(before - 0.75 * now - 0.2)));
         Assert.AreEqual(Skip(0, 2), logits[0, 0, 0].item<float>(), 1e-6);
         Assert.AreEqual(Skip(2, -1), logits[0, 1, 0].item<float>(), 1e-6);
@@ -89,7 +89,7 @@ public sealed class WaveNetTests
         int[] codes = SoundClip.ToMuLaw(made, 16);
         long[] before = [8, .. codes[..^1].Select(c => (long)c)];
         torch.Tensor logits = inner.Network.Logits<TorchTensor>(
-            new TorchOps(weights).Root, torch.tensor(before).view(1, -1), torch.ones(1, 1, torch.ScalarType.Int64), 200);
+            new TorchOps(weights).Root, torch.tensor(before).view(1, -1), torch.ones(1, 1, torch.ScalarType.Int64), null, 200);
         var random = new SplitMix64(9);
         float[] all = logits.data<float>().ToArray();
         double[] shares = new double[16];
@@ -134,6 +134,163 @@ public sealed class WaveNetTests
         Assert.IsNull(loaded.Folder);
         Assert.AreSequenceEqual(model.Conditions, loaded.Conditions);
         Assert.AreSequenceEqual(model.Generate(50, "high", seed: 2).Samples.ToArray(), loaded.Generate(50, "high", seed: 2).Samples.ToArray());
+    }
+
+    [TestMethod]
+    public void A_spectrogram_has_a_sines_amplitude_in_the_triangles_around_it()
+    {
+        // One triangle from 0 to 4000 Hz, whose peak is half way on the mel scale. A sine of 1000 Hz is on a bin of windows of
+        // 512; a Hann window leaves half its amplitude in the bins to either side.
+        double peak = 700 * (Math.Pow(10, Math.Log10(1 + 4000 / 700.0) / 2) - 1), bin = 8000 / 512.0, amplitude = 0.6;
+        double power = amplitude * amplitude * (1000 + (1000 - bin) / 4 + (1000 + bin) / 4) / peak;
+        float[] tone = [.. new float[2000], .. Tone(1000, 0.5).Samples], frames = new MelSpectrogram(1, 128, 8000).Frames(tone);
+        Assert.HasCount((6000 + 127) / 128, frames);
+        Assert.AreEqual(1 + Math.Log10(Math.Sqrt(power)) / 5, frames[30], 1e-3);
+        // The window of frame 13 ends with 13 · 128 + 64 + 256, before the tone begins; that of the next does not.
+        Assert.IsTrue(frames[..14].All(f => f == 0));
+        Assert.IsGreaterThan(0, frames[14]);
+        // Of several, those that hold the bins have it, and what else there is is the window's own, 60 dB less.
+        float[] bands = new MelSpectrogram(8, 128, 8000).Frames(tone);
+        double Corner(int i) => 700 * (Math.Pow(10, Math.Log10(1 + 4000 / 700.0) * i / 9) - 1);
+        for (int band = 0; band < 8; band++)
+        {
+            double Weight(double f) => Math.Max(0, Math.Min((f - Corner(band)) / (Corner(band + 1) - Corner(band)), (Corner(band + 2) - f) / (Corner(band + 2) - Corner(band + 1))));
+            double expected = amplitude * Math.Sqrt(Weight(1000) + (Weight(1000 - bin) + Weight(1000 + bin)) / 4);
+            if (expected > 0)
+                Assert.AreEqual(1 + Math.Log10(expected) / 5, bands[30 * 8 + band], 1e-3);
+            else
+                Assert.IsLessThan(1 + Math.Log10(amplitude / 1000) / 5, bands[30 * 8 + band]);
+        }
+    }
+
+    [TestMethod]
+    public void A_sample_is_told_of_its_frame_and_of_those_within_its_receptive_field()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        var network = new WaveNetNetwork(s_small with { SpectrogramBands = 2, SpectrogramHop = 8, Cycles = 1 }, 0);
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 5);
+        const int steps = 40;
+        var weights = layers.Tensors.ToDictionary(t => t.Key, t => t.Value);
+        torch.Tensor rows = weights["samples.weight"].detach()[torch.arange(steps) % 16].clone().requires_grad_(true);
+        weights["samples.weight"] = rows;
+        weights["spectrogram.bias"] = torch.ones(4); // so that no unit is closed
+        weights["spectrogram.weight"] = weights["spectrogram.weight"] * 0.1f;
+        torch.Tensor frames = torch.rand(1, 30, generator: new torch.Generator(1)).requires_grad_(true);
+        torch.Tensor logits = network.Logits<TorchTensor>(
+            new TorchOps(weights).Root, torch.arange(steps).view(1, -1), torch.zeros(1, 1, torch.ScalarType.Int64), (TorchTensor)frames, steps);
+        foreach (int t in (int[])[0, 7, 8, 20, 39])
+        {
+            IList<torch.Tensor> seen = torch.autograd.grad([logits[0, t].sum()], [rows, frames], retain_graph: true);
+            for (int i = 0; i < steps; i++)
+                Assert.AreEqual(i <= t && i > t - network.ReceptiveField, seen[0][i].abs().sum().item<float>() > 0, $"logits {t} of the sample before {i}");
+            for (int frame = 0; frame < 5; frame++)
+                Assert.AreEqual(
+                    frame <= t / 8 && frame >= (t - network.ReceptiveField + 1) / 8, seen[1].view(5, 6)[frame].abs().sum().item<float>() > 0, $"logits {t} of frame {frame}");
+        }
+    }
+
+    [TestMethod]
+    public void A_model_follows_a_spectrogram_and_computes_step_by_step_what_it_computes_at_once()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        WaveNetTransformer model;
+        try
+        {
+            (string, string)[] rows = [.. Enumerable.Range(0, 16).Select(i => ($"{i}.wav", "x"))];
+            for (int i = 0; i < rows.Length; i++)
+                Tone(250 + 75 * i, 0.1 + 0.01 * i, i).SaveWav(Path.Combine(folder, rows[i].Item1));
+            model = s_ml.Generative.WaveNet(s_small with
+            {
+                Folder = folder, Steps = 200, ResidualChannels = 12, SkipChannels = 16, LearningRate = 1e-2, BatchSize = 16,
+                SpectrogramBands = 8, SpectrogramHop = 20, WindowLength = 75, Temperature = 0.3,
+            }).Fit(Rows(rows));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        using WaveNetTransformer trained = model;
+        Assert.AreEqual(60, model.Model.Network.Options.WindowLength); // whole frames
+        // What is made is like the tone that it was made for, and less like others.
+        int[] pitches = [310, 620, 1240];
+        float[][] spectra = [.. pitches.Select(pitch => Spectrum(Tone(pitch, 0.2, 2)))];
+        foreach (int pitch in pitches)
+        {
+            float[] heard = Spectrum(model.Resynthesize(Tone(pitch, 0.2, 2)));
+            double[] far = [.. spectra.Select(spectrum => spectrum.Zip(heard, (x, y) => Math.Abs(x - y)).Average())];
+            Assert.AreEqual(Array.IndexOf(pitches, pitch), Array.IndexOf(far, far.Min()), string.Join(' ', far));
+        }
+
+        // What torch says of all samples at once; sounds end within a frame, and are longer than what is scored at once.
+        using DisposeScope scope = torch.NewDisposeScope();
+        WaveNetModel inner = model.Model;
+        Dictionary<string, torch.Tensor> weights = inner.Weights.ToTensors(torch.CPU);
+        SoundClip given = Tone(450, 2503 / 8000.0), made = model.Resynthesize(given, seed: 5);
+        int[] codes = SoundClip.ToMuLaw(made.Samples, 16);
+        Assert.HasCount(2503, codes);
+        SplitMix64 random = RowRandom.Of(5, 0);
+        random.NextDouble(); // which condition, of none
+        float[] all = Logits(codes, given);
+        double[] shares = new double[16];
+        for (int t = 0; t < codes.Length; t++)
+        {
+            MixtureDensity.Weights(all.AsSpan(t * 16, 16), 0.3, shares);
+            Assert.AreEqual(SplitMix64.Choose(shares, random.NextDouble()), codes[t], $"sample {t}");
+        }
+        float[] own = Logits(codes, made);
+        double nats = 0;
+        for (int t = 0; t < codes.Length; t++)
+        {
+            MixtureDensity.Weights(own.AsSpan(t * 16, 16), 1, shares);
+            nats -= Math.Log(shares[codes[t]]);
+        }
+        Assert.AreEqual(nats / codes.Length, model.Score(made), 1e-4);
+        foreach (torch.Tensor weight in weights.Values)
+            weight.Dispose();
+
+        using var file = new MemoryStream();
+        s_ml.Model.Save(model, null, file);
+        using var loaded = (WaveNetTransformer)s_ml.Model.Load(file, out _);
+        SoundClip few = Tone(450, 0.02);
+        Assert.AreSequenceEqual(model.Resynthesize(few, seed: 2).Samples.ToArray(), loaded.Resynthesize(few, seed: 2).Samples.ToArray());
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Generate(5L)).Message, "Resynthesize");
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Generate(5, condition: null)).Message, "Resynthesize");
+
+        float[] Spectrum(SoundClip sound) => model.Model.Network.Spectrogram(WaveNetTrainer.Encode(sound, model.Model.Network.Options));
+
+        // Frames side by side with their neighbours, by hand.
+        float[] Logits(int[] codes, SoundClip like)
+        {
+            ushort[] read = [.. SoundClip.ToMuLaw(like.Samples, 16).Select(c => (ushort)c)];
+            float[] spectrogram = inner.Network.Spectrogram(read);
+            int count = spectrogram.Length / 8, steps = count * 20;
+            torch.Tensor frames = torch.zeros(1, count, 24);
+            for (int frame = 0; frame < count; frame++)
+            {
+                for (int other = -1; other <= 1; other++)
+                {
+                    if (frame + other >= 0 && frame + other < count)
+                        frames[0, frame].narrow(0, 8 * (other + 1), 8).copy_(torch.tensor(spectrogram.AsSpan((frame + other) * 8, 8).ToArray()));
+                }
+            }
+            long[] before = [8, .. codes[..^1].Select(c => (long)c), .. new long[steps - codes.Length]];
+            return inner.Network.Logits<TorchTensor>(
+                new TorchOps(weights).Root, torch.tensor(before).view(1, -1), torch.zeros(1, 1, torch.ScalarType.Int64), (TorchTensor)frames.view(1, -1), steps)
+                .Value.data<float>().ToArray();
+        }
+    }
+
+    [TestMethod]
+    public void Options_of_spectrograms_are_checked_and_models_without_follow_none()
+    {
+        string Fails(WaveNetOptions options) => Assert.Throws<ArgumentOutOfRangeException>(() => s_ml.Generative.WaveNet(options)).Message;
+        StringAssert.Contains(Fails(s_small with { SpectrogramBands = -1 }), "SpectrogramBands");
+        StringAssert.Contains(Fails(s_small with { SpectrogramBands = 513 }), "SpectrogramBands");
+        StringAssert.Contains(Fails(s_small with { SpectrogramHop = 7 }), "SpectrogramHop");
+        StringAssert.Contains(Fails(s_small with { SpectrogramHop = int.MaxValue }), "SpectrogramHop");
+        StringAssert.Contains(Fails(s_small with { SpectrogramBands = 100, SpectrogramHop = 8 }), "100 bands");
+        using WaveNetTransformer model = Trained(steps: 1);
+        StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Resynthesize(Tone(300, 0.1), "low")).Message, "SpectrogramBands");
     }
 
     [TestMethod]

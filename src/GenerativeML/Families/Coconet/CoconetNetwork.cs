@@ -27,6 +27,9 @@ internal sealed class CoconetNetwork : Network
     /// <summary>Notes of a window.</summary>
     public int Notes => Range.Voices * Options.Window;
 
+    /// <summary>Steps of the metre. Models that were saved before there was one have none, which is as one step.</summary>
+    public int Metre => Options.MetreSteps ?? 1;
+
     public override int PositionsPerRow => Options.Window;
 
     // Taps, two layers and their sum of each block, with gradients; pictures of notes and logits.
@@ -34,14 +37,15 @@ internal sealed class CoconetNetwork : Network
 
     public override void Declare(Layers layers)
     {
-        layers.Linear("first", Range.Voices * (Range.Classes + 1) + 1, Options.Width);
+        layers.Linear("first", Range.Voices * (Range.Classes + 1) + Metre, Options.Width);
         DilatedConvolution.DeclareStack(layers, "blocks", Options.Width, Options.Width, Options.Blocks, Kernel);
         layers.Linear("last", Options.Width, Range.Voices * Range.Classes);
     }
 
     /// <summary>
-    /// The classes of known notes, one of C is one, (B, V·W·C), zeros for others; which are known, (B, V·W); and where the
-    /// window is within the piece, (B, W) → logits of each note's class, (B, V·W·C).
+    /// The classes of known notes, one of C is one, (B, V·W·C), zeros for others; which are known, (B, V·W); and of each step
+    /// within the piece where it is in the metre, one of M is one, zeros for others, (B, W·M) → logits of each note's class,
+    /// (B, V·W·C).
     /// </summary>
     public T Logits<T>(Scope<T> w, T notes, T known, T inside)
         where T : struct, ITensor<T>
@@ -49,18 +53,26 @@ internal sealed class CoconetNetwork : Network
         int voices = Range.Voices, window = Options.Window, classes = Range.Classes;
         // Of each step all voices side by side.
         T played = notes.Reshape(-1, voices, window, classes).Transpose(0, 2, 1, 3).Reshape(-1, window, (long)voices * classes);
-        T x = T.Concat(2, played, known.Reshape(-1, voices, window).Transpose(0, 2, 1), inside.Reshape(-1, window, 1));
+        T x = T.Concat(2, played, known.Reshape(-1, voices, window).Transpose(0, 2, 1), inside.Reshape(-1, window, Metre));
         x = w.Linear("first", x);
         x = DilatedConvolution.RunStack(w, "blocks", x, window, Options.Blocks, Kernel, causal: false, Options.Dropout);
         T logits = w.Linear("last", w.Dropout(x, Options.Dropout)).Reshape(-1, window, voices, classes);
         return logits.Transpose(0, 2, 1, 3).Reshape(-1, (long)voices * window * classes);
     }
 
+    /// <summary>Says of a window's steps, as many as are within the piece, where they are in the metre, (W·M).</summary>
+    public void Place(Span<float> inside, int start, int steps)
+    {
+        for (int step = 0; step < steps; step++)
+            inside[step * Metre + (start + step) % Metre] = 1;
+    }
+
     /// <summary>The mean of −log p over the hidden notes of each window, and over windows.</summary>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor notes, torch.Tensor inside, torch.Tensor hidden) = (batch[0], batch[1], batch[2]);
-        torch.Tensor known = inside.repeat(1, Range.Voices).Minus(hidden); // within the piece, what is not hidden
+        // Within the piece, what is not hidden.
+        torch.Tensor known = inside.view(batch.Rows, Options.Window, Metre).sum(-1L).repeat(1, Range.Voices).Minus(hidden);
         torch.Tensor each = torch.zeros([batch.Rows, Notes, Range.Classes], device: notes.device)
             .scatter_(-1, notes.unsqueeze(-1), known.unsqueeze(-1));
         torch.Tensor logits = Logits<TorchTensor>(w, each, known, inside).Value.to(torch.ScalarType.Float32).reshape(-1, Notes, Range.Classes);
@@ -68,7 +80,7 @@ internal sealed class CoconetNetwork : Network
         return [new("loss", logs.mul(hidden).sum(1L).div(hidden.sum(1L)).mean().neg())];
     }
 
-    /// <summary>Known notes, which are known, and where there is music → logits.</summary>
+    /// <summary>Known notes, which are known, and where in the metre there is music → logits.</summary>
     internal sealed class LogitsPass(CoconetNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

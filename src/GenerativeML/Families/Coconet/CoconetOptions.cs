@@ -14,7 +14,7 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record CoconetOptions : TrainingOptions
 {
-    private const int DefaultBatchSize = 16, DefaultSteps = 3000;
+    private const int DefaultBatchSize = 16, DefaultSteps = 3000, DefaultMetreSteps = 4;
 
     /// <summary>Options with the defaults of convolutions: gradients are clipped at 1.</summary>
     public CoconetOptions() => GradientClipNorm = 1;
@@ -45,6 +45,13 @@ public sealed record CoconetOptions : TrainingOptions
     /// by window, of which each two overlap by half. From 2 to 1024. Default 32.
     /// </summary>
     public int Window { get; init; } = 32;
+
+    /// <summary>
+    /// Steps of a beat or of a bar, after which the metre begins anew: the network is told where in it a step is, counted from
+    /// the first step of the piece, so that music with an upbeat needs rests before it where bars are to begin alike. With 1
+    /// it is told nothing. From 1 to 1024. Default 4, the beat of sixteenths and the bar of quarters.
+    /// </summary>
+    public int? MetreSteps { get; init; }
 
     /// <summary>Features of a step in the network. From 1 to 8192. Default 256.</summary>
     public int Width { get; init; } = 256;
@@ -87,6 +94,7 @@ public sealed record CoconetOptions : TrainingOptions
     {
         Seed = seed,
         BatchSize = BatchSize ?? DefaultBatchSize,
+        MetreSteps = MetreSteps ?? DefaultMetreSteps,
         Steps = Steps ?? (Epochs is null ? DefaultSteps : null),
         LearningRate = LearningRate ?? 3e-3,
         WeightDecay = WeightDecay ?? 0.01,
@@ -110,6 +118,7 @@ public sealed record CoconetOptions : TrainingOptions
         ColumnNames.Check([MusicColumnName], [ScoreColumnName, InfilledColumnName]);
         OptionChecks.Within(ScoreMasks, 1, 1000);
         OptionChecks.Within(Window, 2, 1024);
+        OptionChecks.Within(MetreSteps, 1, 1024);
         OptionChecks.Within(Width, 1, 8192);
         OptionChecks.Within(Blocks, 1, 10);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);

@@ -91,8 +91,8 @@ public sealed class CoconetTrainer : GenerativeEstimator<CoconetTransformer>
 }
 
 /// <summary>
-/// Windows of pieces: the classes of notes, voice by voice, (B, V·W); one for each step within the piece, else zero,
-/// (B, W); and one for each note that is hidden, (B, V·W). An epoch is as many windows as hold the pieces' steps.
+/// Windows of pieces: the classes of notes, voice by voice, (B, V·W); of each step within the piece where it is in
+/// the metre, one of M is one, zeros for others, (B, W·M); and one for each note that is hidden, (B, V·W). An epoch is as many windows as hold the pieces' steps.
 /// </summary>
 internal sealed class MusicWindows : TrainingData
 {
@@ -149,16 +149,16 @@ internal sealed class MusicWindows : TrainingData
 
     private Batch Make(VoiceGrid[] pieces, int transposition, ref SplitMix64 random)
     {
-        int window = _network.Options.Window, notes = _network.Notes;
+        int window = _network.Options.Window, notes = _network.Notes, metre = _network.Metre;
         long[] classes = new long[pieces.Length * notes];
-        float[] inside = new float[pieces.Length * window], hidden = new float[pieces.Length * notes];
+        float[] inside = new float[pieces.Length * window * metre], hidden = new float[pieces.Length * notes];
         for (int row = 0; row < pieces.Length; row++)
         {
             VoiceGrid piece = pieces[row];
             int start = random.Next(Math.Max(1, piece.Steps - window + 1)), count = Math.Min(window, piece.Steps - start);
             int[] all = [.. Enumerable.Range(0, count * piece.Voices).Select(i => piece[start + i / piece.Voices, i % piece.Voices])];
             int up = Transposed(all, transposition, ref random);
-            inside.AsSpan(row * window, count).Fill(1);
+            _network.Place(inside.AsSpan(row * window * metre, window * metre), start, count);
             int[] places = new int[all.Length];
             for (int i = 0; i < all.Length; i++)
             {
@@ -172,7 +172,7 @@ internal sealed class MusicWindows : TrainingData
         return new(
             InOwnScope(() =>
             [
-                HostTensors.Index(classes, Device).view(pieces.Length, notes), HostTensors.FromRows(inside, pieces.Length, window, Device),
+                HostTensors.Index(classes, Device).view(pieces.Length, notes), HostTensors.FromRows(inside, pieces.Length, window * metre, Device),
                 HostTensors.FromRows(hidden, pieces.Length, notes, Device),
             ]),
             pieces.Length);

@@ -264,13 +264,13 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
 
     private void Compute(SeenWindow[] windows)
     {
-        int window = Options.Window, voices = Range.Voices, classes = Range.Classes, notes = network.Notes, rows = windows.Length;
-        float[] seen = new float[rows * notes * classes], known = new float[rows * notes], inside = new float[rows * window];
+        int window = Options.Window, voices = Range.Voices, classes = Range.Classes, notes = network.Notes, metre = network.Metre, rows = windows.Length;
+        float[] seen = new float[rows * notes * classes], known = new float[rows * notes], inside = new float[rows * window * metre];
         for (int row = 0; row < rows; row++)
         {
             (VoiceGrid piece, int start) = (windows[row].Piece, windows[row].Start);
             int count = Math.Min(window, piece.Steps - start);
-            inside.AsSpan(row * window, count).Fill(1);
+            network.Place(inside.AsSpan(row * window * metre, window * metre), start, count);
             for (int i = 0; i < count * voices; i++)
             {
                 (int step, int voice) = (i / voices, i % voices);

@@ -38,6 +38,20 @@ public sealed record WaveNetOptions : TrainingOptions
     public string? ConditionColumnName { get; init; }
 
     /// <summary>
+    /// Bands of a spectrogram that the network is told beside the samples before: how loud each frame is, and the one before
+    /// and the next, in so many triangles on the mel scale. Such a model does not make sound of its own; it makes sound for a
+    /// spectrogram, that of another sound: <see cref="WaveNetTransformer.Resynthesize"/>. From 0, without one, to 512.
+    /// Default 0; 40 are usual for speech at 8,000 Hz.
+    /// </summary>
+    public int SpectrogramBands { get; init; }
+
+    /// <summary>
+    /// Samples of a frame of the spectrogram; windows are of the power of two that is four or more of them, and training
+    /// windows are cut to whole frames. From 8 to 8192. Default 128.
+    /// </summary>
+    public int SpectrogramHop { get; init; } = 128;
+
+    /// <summary>
     /// The column for the score: the mean of −log p over a sound's samples, each given those before it, in nats. The higher,
     /// the stranger. Default <c>Score</c>; null: none is added.
     /// </summary>
@@ -106,6 +120,7 @@ public sealed record WaveNetOptions : TrainingOptions
         Steps = Steps ?? (Epochs is null ? DefaultSteps : null),
         LearningRate = LearningRate ?? 2e-3,
         WeightDecay = WeightDecay ?? 0.01,
+        WindowLength = SpectrogramBands > 0 ? Math.Max(1, WindowLength / SpectrogramHop) * SpectrogramHop : WindowLength,
     };
 
     /// <summary>The added columns.</summary>
@@ -133,6 +148,10 @@ public sealed record WaveNetOptions : TrainingOptions
         OptionChecks.Within(SkipChannels, 1, 4096);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Within(WindowLength, 2, 10_000_000);
+        OptionChecks.Within(SpectrogramBands, 0, 512);
+        OptionChecks.Within(SpectrogramHop, 8, 8192);
+        if (SpectrogramBands > 0)
+            _ = new MelSpectrogram(SpectrogramBands, SpectrogramHop, SampleRate);
         OptionChecks.AboveZero<double>(Temperature, 10);
         OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
         if (Steps is not null && Epochs is not null)

@@ -111,7 +111,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
                     conditions.Add(condition);
                 }
                 sounds.Add(new(samples, numbers.GetValueOrDefault(condition)));
-                bytes += sizeof(ushort) * (long)samples.Length + 64;
+                bytes += sizeof(ushort) * (long)samples.Length + 64 + sizeof(float) * (long)_options.SpectrogramBands * samples.Length / _options.SpectrogramHop;
             }
             if (bytes > _options.CacheBudgetBytes && sounds.Count > 1)
                 throw new InvalidOperationException(
@@ -130,13 +130,14 @@ internal sealed record Sound(ushort[] Samples, int Condition);
 /// <summary>
 /// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that
 /// counts, else zero, (B, T): not those behind a sound's end, nor in the middle of a sound those that see too little of
-/// what was before. An epoch is as many windows as hold all samples.
+/// what was before; and where spectrograms are followed their frames, (B, F·3·bands). An epoch is as many windows as hold all samples.
 /// </summary>
 internal sealed class SoundWindows : TrainingData
 {
     private readonly WaveNetNetwork _network;
     private readonly Sound[] _trained, _held;
     private readonly long[] _ends; // samples up to and with each sound
+    private readonly Dictionary<Sound, float[]> _spectrograms;
 
     public SoundWindows(IReadOnlyList<Sound> sounds, WaveNetNetwork network, torch.Device device)
         : base([new RowField(network.Options.PathColumnName, FieldKind.Int64, network.Options.WindowLength + 1)], device, network.Options.Seed!.Value, null)
@@ -145,6 +146,7 @@ internal sealed class SoundWindows : TrainingData
         var held = new ValidationRows(network.Options.ValidationFraction, Seed, sounds.Count - 1);
         ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound, IsHeld: held.Contains(i))).ToLookup(s => s.IsHeld, s => s.sound);
         (_trained, _held) = ([.. parts[false]], [.. parts[true]]);
+        _spectrograms = sounds.Distinct().ToDictionary(sound => sound, sound => network.Spectrogram(sound.Samples));
         _ends = new long[_trained.Length];
         for (int i = 0; i < _ends.Length; i++)
             _ends[i] = (i > 0 ? _ends[i - 1] : 0) + _trained[i].Samples.Length;
@@ -187,14 +189,16 @@ internal sealed class SoundWindows : TrainingData
         int found = Array.BinarySearch(_ends, (long)(random.NextDouble() * _ends[^1]) + 1);
         Sound sound = _trained[found < 0 ? ~found : found];
         int window = _network.Options.WindowLength, start = random.Next(Math.Max(1, sound.Samples.Length - window / 2 + 1) + window / 2) - window / 2;
-        return (sound, Math.Clamp(start, 0, Math.Max(0, sound.Samples.Length - window)));
+        start = Math.Clamp(start, 0, Math.Max(0, sound.Samples.Length - window));
+        return (sound, start - start % _network.Frame);
     }
 
     private Batch Make((Sound Sound, int Start)[] windows)
     {
         int window = _network.Options.WindowLength, context = Math.Min(_network.ReceptiveField, window / 2);
         long[] samples = new long[windows.Length * (window + 1)];
-        float[] counts = new float[windows.Length * window];
+        int told = window / _network.Frame * _network.FrameWidth;
+        float[] counts = new float[windows.Length * window], frames = new float[windows.Length * told];
         Array.Fill(samples, _network.Silence);
         for (int row = 0; row < windows.Length; row++)
         {
@@ -202,6 +206,7 @@ internal sealed class SoundWindows : TrainingData
             int count = Math.Min(window, sound.Samples.Length - start), unseen = start == 0 ? 0 : context;
             for (int i = start == 0 ? 0 : -1; i < count; i++)
                 samples[row * (window + 1) + 1 + i] = sound.Samples[start + i];
+            _network.Place(frames.AsSpan(row * told, told), _spectrograms[sound], start / _network.Frame);
             if (count > unseen)
                 counts.AsSpan(row * window + unseen, count - unseen).Fill(1);
         }
@@ -211,6 +216,7 @@ internal sealed class SoundWindows : TrainingData
                 HostTensors.Index(samples, Device).view(windows.Length, window + 1),
                 HostTensors.Index([.. windows.Select(w => (long)w.Sound.Condition)], Device).view(windows.Length, 1),
                 HostTensors.FromRows(counts, windows.Length, window, Device),
+                .. told > 0 ? [HostTensors.FromRows(frames, windows.Length, told, Device)] : Array.Empty<torch.Tensor>(),
             ]),
             windows.Length, Math.Max(1, counts.Sum()));
     }

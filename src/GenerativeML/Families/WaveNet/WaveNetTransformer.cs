@@ -75,6 +75,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     /// <remarks>A condition may set the column that says what a sound is of; otherwise it is as often what it was in training.</remarks>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
+        RequireNoSpectrogram();
         int? condition = null;
         if (where?.Columns.Length > 0)
         {
@@ -102,17 +103,41 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     /// <param name="beginning">Sound to go on with, which the result begins with. Default: silence before.</param>
     /// <param name="cancellationToken">Looked at before each sample.</param>
     /// <exception cref="ArgumentException">There is no such condition, or no sample is asked for.</exception>
+    /// <exception cref="InvalidOperationException">The model follows spectrograms.</exception>
     public SoundClip Generate(
         int samples, string? condition, int seed = 0, SoundClip? beginning = null, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
+        RequireNoSpectrogram();
         SplitMix64 random = RowRandom.Of(seed, 0);
         int drawn = Model.Draw(ref random), number = condition is null ? drawn : Model.NumberOf(condition);
         ushort[] begun = beginning is null ? [] : WaveNetTrainer.Encode(beginning, Model.Network.Options);
         if (samples > int.MaxValue - begun.Length)
             throw new ArgumentOutOfRangeException(nameof(samples), samples, "The beginning and the samples are more than an array has room for.");
-        float[] made = Model.Generate([number], [random], begun, samples, Temperature, cancellationToken)[0];
+        float[] made = Model.Generate([number], [random], begun, samples, Temperature, cancellation: cancellationToken)[0];
         return new SoundClip(made, SampleRate);
+    }
+
+    /// <summary>
+    /// Makes a sound anew from nothing but its spectrogram, and as long as it: of a model that was trained with
+    /// <see cref="WaveNetOptions.SpectrogramBands"/>.
+    /// </summary>
+    /// <param name="sound">The sound; of another rate, it is brought to <see cref="SampleRate"/>.</param>
+    /// <param name="condition">What it is to be of, one of <see cref="Conditions"/>. Default: as often as in training.</param>
+    /// <param name="seed">Other seeds give other sounds.</param>
+    /// <param name="cancellationToken">Looked at before each sample.</param>
+    /// <exception cref="ArgumentException">There is no such condition.</exception>
+    /// <exception cref="InvalidOperationException">The model follows no spectrograms.</exception>
+    public SoundClip Resynthesize(SoundClip sound, string? condition = null, int seed = 0, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(sound);
+        if (Model.Network.FrameWidth == 0)
+            throw new InvalidOperationException("The model was trained without a spectrogram (option SpectrogramBands), and cannot follow one.");
+        SplitMix64 random = RowRandom.Of(seed, 0);
+        int drawn = Model.Draw(ref random), number = condition is null ? drawn : Model.NumberOf(condition);
+        ushort[] given = WaveNetTrainer.Encode(sound, Model.Network.Options);
+        float[] spectrogram = Model.Network.Spectrogram(given);
+        return new SoundClip(Model.Generate([number], [random], [], given.Length, Temperature, spectrogram, cancellationToken)[0], SampleRate);
     }
 
     /// <summary>The mean of −log p over a sound's samples, in nats; NaN of a sound without samples.</summary>
@@ -123,6 +148,12 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     {
         ArgumentNullException.ThrowIfNull(sound);
         return Model.Score(WaveNetTrainer.Encode(sound, Model.Network.Options), Conditions.Count == 0 && condition is null ? 0 : Model.NumberOf(condition ?? ""));
+    }
+
+    private void RequireNoSpectrogram()
+    {
+        if (Model.Network.FrameWidth > 0)
+            throw new InvalidOperationException("The model makes sound for a spectrogram (option SpectrogramBands), and none of its own: Resynthesize.");
     }
 
     private protected override string Family => SavedFamily.Name;
@@ -210,23 +241,27 @@ internal sealed class WaveNetModel(
         // Short sounds take short windows, which a graph each is made for.
         int length = samples.Length, scored = Array.Find(s_scoredSamples, size => size >= length);
         scored = scored == 0 ? s_scoredSamples[^1] : scored;
-        int context = network.ReceptiveField - 1, steps = scored + context, windows = (length + scored - 1) / scored;
+        int context = network.ReceptiveField - 1, frame = network.Frame, windows = (length + scored - 1) / scored;
+        int steps = (scored + context + 2 * (frame - 1)) / frame * frame, told = steps / frame * network.FrameWidth;
+        float[] spectrogram = network.Spectrogram(samples);
         long numbers = (long)steps * (3L * network.Options.QuantizationLevels + 8L * network.Options.ResidualChannels);
         int together = (int)Math.Clamp(MaxNumbers / numbers, 1, RowsAtOnce);
         double nats = 0;
         for (int first = 0; first < windows; first += together)
         {
             int rows = Math.Min(together, windows - first);
-            float[] seen = new float[rows * (steps + 1)], logs = new float[rows * steps], classes = new float[rows];
+            float[] seen = new float[rows * (steps + 1)], logs = new float[rows * steps], classes = new float[rows], frames = new float[rows * told];
             Array.Fill(seen, network.Silence);
             Array.Fill(classes, condition);
             for (int row = 0; row < rows; row++)
             {
                 int start = Start(first + row);
+                network.Place(frames.AsSpan(row * told, told), spectrogram, start / frame);
                 for (int i = start == 0 ? 1 : 0; i <= steps && start - 1 + i < length; i++)
                     seen[row * (steps + 1) + i] = samples[start - 1 + i];
             }
-            _inference.Run($"log {steps}", () => new WaveNetNetwork.LogPass(network, steps), rows, [seen, classes], [logs]);
+            _inference.Run(
+                $"log {steps}", () => new WaveNetNetwork.LogPass(network, steps), rows, told > 0 ? [seen, classes, frames] : [seen, classes], [logs]);
             for (int row = 0; row < rows; row++)
             {
                 for (int at = (first + row) * scored; at < Math.Min((first + row + 1) * scored, length); at++)
@@ -235,8 +270,9 @@ internal sealed class WaveNetModel(
         }
         return nats / length;
 
-        // Where a window begins: far enough before what it scores, but not before the sound, where nothing is, as in training.
-        int Start(int window) => Math.Max(0, window * scored - context);
+        // Where a window begins: with a frame, and far enough before what it scores, but not before the sound, where nothing
+        // is, as in training.
+        int Start(int window) => Math.Max(0, window * scored - context) / frame * frame;
     }
 
     /// <summary>Makes sounds of a condition, or of those that training had, as often as they were there.</summary>
@@ -253,16 +289,18 @@ internal sealed class WaveNetModel(
     }
 
     /// <summary>
-    /// Makes sounds side by side, each of a condition and by random numbers of its own, behind a beginning: the samples of
-    /// both.
+    /// Makes sounds side by side, each of a condition and by random numbers of its own, behind a beginning, all of which follow
+    /// a spectrogram where the network does: the samples of both.
     /// </summary>
     public float[][] Generate(
-        int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, double temperature, CancellationToken cancellation = default)
+        int[] of, SplitMix64[] random, ReadOnlySpan<ushort> beginning, int samples, double temperature, float[]? spectrogram = null,
+        CancellationToken cancellation = default)
     {
         int rows = of.Length, levels = network.Options.QuantizationLevels, channels = network.Options.ResidualChannels;
         var state = new Memory(network, rows);
         float[] before = new float[rows], classes = [.. of.Select(c => (float)c)], logits = new float[rows * levels];
-        float[] into = new float[rows * network.Dilations.Count * channels];
+        float[] into = new float[rows * network.Dilations.Count * channels], frames = new float[rows * network.FrameWidth];
+        ReadOnlyMemory<float>[] inputs = frames.Length > 0 ? [before, classes, state.Past, frames] : [before, classes, state.Past];
         double[] weights = new double[levels];
         int all = beginning.Length + samples;
         float[][] made = [.. of.Select(_ => new float[all])];
@@ -270,8 +308,13 @@ internal sealed class WaveNetModel(
         for (int t = 0; t < all; t++)
         {
             cancellation.ThrowIfCancellationRequested();
-            _inference.Run(
-                "step", () => new WaveNetNetwork.StepPass(network), rows, [before, classes, state.Past], [logits, into]);
+            for (int row = 0; row < rows && frames.Length > 0 && t % network.Frame == 0; row++)
+            {
+                Span<float> frame = frames.AsSpan(row * network.FrameWidth, network.FrameWidth);
+                frame.Clear();
+                network.Place(frame, spectrogram, t / network.Frame);
+            }
+            _inference.Run("step", () => new WaveNetNetwork.StepPass(network), rows, inputs, [logits, into]);
             state.Add(into);
             for (int row = 0; row < rows; row++)
             {

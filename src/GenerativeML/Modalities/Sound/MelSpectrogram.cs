@@ -1,0 +1,80 @@
+using NAudio.Dsp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// How loud sound is at which pitch, frame by frame: Hann windows of about four frames, whose amplitudes are taken together in
+/// triangles that are even on the mel scale, 2595·log₁₀(1 + f / 700), from 0 to half the rate. A sine of amplitude 1 has
+/// about 1, and 0 is 100 dB less or silence. Immutable, but for one thread at a time.
+/// </summary>
+internal sealed class MelSpectrogram
+{
+    private const double Least = 1e-5; // 100 dB below a sine of amplitude 1
+
+    private readonly int _bands, _hop;
+    private readonly FftProcessor _fft;
+    private readonly Complex[] _spectrum;
+    private readonly float[] _window;
+    private readonly double _unit; // what makes amplitudes of sines of what the transform gives
+    private readonly (int First, double[] Weights)[] _triangles;
+
+    /// <param name="bands">Numbers of a frame.</param>
+    /// <param name="hop">Samples of a frame.</param>
+    /// <param name="sampleRate">Samples in a second.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are more bands than windows of this length tell apart.</exception>
+    public MelSpectrogram(int bands, int hop, int sampleRate)
+    {
+        int size = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)(4 * hop));
+        (_bands, _hop, _fft, _window) = (bands, hop, new FftProcessor(size, FftWindowType.Hann), new float[size]);
+        _spectrum = new Complex[_fft.SpectrumLength];
+        double top = Mel(sampleRate / 2.0);
+        _triangles = [.. Enumerable.Range(0, bands).Select(Triangle)];
+        // A sine on a bin has half its amplitude there, times the mean of the window, a half, in whatever unit the transform has.
+        Array.Fill(_window, 1);
+        _fft.RealForward(_window, _spectrum);
+        _unit = 2 / (double)_spectrum[0].X;
+
+        (int, double[]) Triangle(int band)
+        {
+            double from = Bin(band), peak = Bin(band + 1), to = Bin(band + 2);
+            int first = (int)Math.Floor(from) + 1, last = (int)Math.Ceiling(to) - 1;
+            if (last < first)
+                throw new ArgumentOutOfRangeException(nameof(bands), bands, FormattableString.Invariant(
+                    $"Spectrograms of {bands} bands take longer frames than of {hop} samples: a band has nothing in windows of {size}."));
+            return (first, [.. Enumerable.Range(first, last - first + 1).Select(i => i < peak ? (i - from) / (peak - from) : (to - i) / (to - peak))]);
+        }
+
+        // Where a corner of a triangle is, in bins.
+        double Bin(int corner) => 700 * (Math.Pow(10, top * corner / (bands + 1) / 2595) - 1) * size / sampleRate;
+
+        static double Mel(double frequency) => 2595 * Math.Log10(1 + frequency / 700);
+    }
+
+    /// <summary>
+    /// The frames of samples, (⌈samples / hop⌉ · bands): each of the window around its own samples' middle, outside of which
+    /// there is silence.
+    /// </summary>
+    public float[] Frames(ReadOnlySpan<float> samples)
+    {
+        float[] frames = new float[(samples.Length + _hop - 1) / _hop * _bands];
+        for (int frame = 0; frame * _bands < frames.Length; frame++)
+        {
+            int start = frame * _hop + (_hop - _window.Length) / 2, from = Math.Max(0, start), to = Math.Min(samples.Length, start + _window.Length);
+            Array.Clear(_window);
+            samples[from..to].CopyTo(_window.AsSpan(from - start));
+            _fft.RealForward(_window, _spectrum);
+            for (int band = 0; band < _bands; band++)
+            {
+                (int first, double[] weights) = _triangles[band];
+                double power = 0;
+                for (int i = 0; i < weights.Length; i++)
+                {
+                    Complex at = _spectrum[first + i];
+                    power += weights[i] * ((double)at.X * at.X + (double)at.Y * at.Y);
+                }
+                frames[frame * _bands + band] = (float)(1 - Math.Log10(Math.Max(Least, _unit * Math.Sqrt(power))) / Math.Log10(Least));
+            }
+        }
+        return frames;
+    }
+}
