@@ -12,7 +12,7 @@ internal static class VectorOnnx
 
     /// <summary>The columns that a transformer adds.</summary>
     /// <exception cref="NotSupportedException">It adds none, or one that takes gradients.</exception>
-    public static OnnxExport Transform(VectorModelState state, float threshold)
+    public static OnnxExport Transform(VectorModelState state, float threshold, int opset = OnnxFile.Opset)
     {
         VectorNetwork network = state.Model.Network;
         VectorColumns columns = state.Options.Columns;
@@ -40,7 +40,8 @@ internal static class VectorOnnx
             [
                 .. state.Fields.Select(f => f.Name), .. values.Select(v => v.Name ?? ""), columns.PredictedLabel ?? "",
                 columns.PValue ?? "",
-            ]);
+            ])
+        { Opset = opset };
         (OnnxTensor[] fields, OnnxTensor unknown) = Read(graph, state, first: 0);
         Scope<OnnxTensor> weights = graph.Root;
         OnnxTensor z = Scaler.OfFeatures(weights).Apply(fields[0]);
@@ -80,9 +81,12 @@ internal static class VectorOnnx
             graph.Describe("threshold", threshold.ToString("R", CultureInfo.InvariantCulture));
         return graph;
 
-        // A column may be replaced; values of a graph may not.
-        string Free(string name) => state.Fields.Any(f => f.Name == name) ? Free(name + ".output") : name;
+        string Free(string name) => OutputName(name, state.Fields.Select(f => f.Name));
     }
+
+    /// <summary>What an output is called whose column may be one of the inputs: values of a graph are not replaced.</summary>
+    public static string OutputName(string column, IEnumerable<string> inputs) =>
+        inputs.Contains(column) ? OutputName(column + ".output", inputs) : column;
 
     /// <summary>Rows of random numbers, and of conditions where there are any.</summary>
     /// <exception cref="NotSupportedException">The model generates nothing, or in steps.</exception>
@@ -155,10 +159,10 @@ internal static class VectorOnnx
     }
 
     /// <summary>Rows with missing values → the same, with what they are expected to be.</summary>
-    public static OnnxExport Impute(VectorModelState state)
+    public static OnnxExport Impute(VectorModelState state, int opset = OnnxFile.Opset)
     {
         string name = state.Fields[0].Name;
-        var graph = new OnnxExport(state.Model.Weights, state.Fields.Select(f => f.Name));
+        var graph = new OnnxExport(state.Model.Weights, state.Fields.Select(f => f.Name)) { Opset = opset };
         bool conditional = state.Fields.Count > 1;
         int width = state.Fields[0].Width;
         OnnxTensor rows = graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
@@ -175,7 +179,7 @@ internal static class VectorOnnx
             .Run(graph.Root, [.. inputs])[0];
         OnnxTensor made = Scaler.OfFeatures(graph.Root).Undo(expected);
         OnnxTensor filled = graph.Node("Where", rows.Shape, [graph.Node("IsNaN", rows.Shape, [rows * 0f]), made, rows]);
-        graph.Output(name + ".output", filled, OnnxType.Float, Rows);
+        graph.Output(OutputName(name, state.Fields.Select(f => f.Name)), filled, OnnxType.Float, Rows);
         Describe(graph, state, "transform");
         return graph;
 

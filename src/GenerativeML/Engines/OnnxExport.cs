@@ -127,6 +127,34 @@ internal sealed class OnnxExport : OnnxGraph
         return seen.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, 0, heads * width);
     }
 
+    /// <summary>A node, or of an earlier opset what stands for it there.</summary>
+    public override OnnxTensor[] Nodes(
+        string op, long[][] shapes, OnnxTensor?[] inputs, params (string, object)[] attributes)
+    {
+        if (Opset >= OnnxFile.Opset || inputs is not [{ } x, ..])
+            return base.Nodes(op, shapes, inputs, attributes);
+        switch (op)
+        {
+            case "Squeeze" or "Unsqueeze" or "ReduceMin" or "ReduceMax" when inputs is [_, { } axes]:
+                return base.Nodes(
+                    op, shapes, [x], [("axes", Array.ConvertAll((long[])ValuesOf(axes), axis => (int)axis)), .. attributes]);
+            case "Shape" when attributes is [(_, int start), (_, int end)]:
+                return [base.Nodes(op, [[x.Rank]], [x])[0].Slice(0, start, end - start)];
+            case "Resize":
+                return base.Nodes(op, shapes, [x, Constant<float>("none", OnnxType.Float, [0], []), .. inputs[2..]], attributes);
+            case "Gelu" when attributes.Length == 0:
+                return [x * 0.5f * (Node("Erf", x.Shape, [x * MathF.Sqrt(0.5f)]) + 1)];
+            case "Gelu":
+                return [x * 0.5f * (((x + x * x * x * 0.044715f) * MathF.Sqrt(2 / MathF.PI)).Apply(Function.Tanh) + 1)];
+            case "LayerNormalization" when inputs is [_, { } gain, ..] && attributes is [_, (_, float epsilon)]:
+                OnnxTensor centred = x - x.Reduce(Reduction.Mean, -1);
+                OnnxTensor normal = centred / ((centred * centred).Reduce(Reduction.Mean, -1) + epsilon).Apply(Function.Sqrt) * gain;
+                return [inputs is [_, _, { } bias] ? normal + bias : normal];
+            default:
+                return base.Nodes(op, shapes, inputs, attributes);
+        }
+    }
+
     protected override OnnxTensor? Past(string layer, string part, int width) => CarriesStates
         ? Input($"past.{layer}{part}", OnnxType.Float, [-1, width], ["batch", ""])
         : null;

@@ -48,6 +48,14 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     internal virtual OnnxExport ToOnnx(OnnxContent? content) =>
         throw new NotSupportedException($"Models of the family '{Family}' cannot be written as ONNX graphs.");
 
+    /// <summary>
+    /// What the model adds to rows as a graph of another version of ONNX's operators, whose inputs are named as columns,
+    /// and whose outputs are as <see cref="VectorOnnx.OutputName"/> says.
+    /// </summary>
+    /// <exception cref="NotSupportedException">A graph cannot do that.</exception>
+    internal virtual OnnxExport ToOnnxStep(int opset) =>
+        throw new NotSupportedException($"Models of the family '{Family}' do not map vectors of numbers to such.");
+
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => MapsRows;
 
@@ -72,7 +80,7 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(input);
         var mapper = new BatchRowMapper(input.Schema, _model);
-        return MLNetInternals.RefusingOnnx(View(mapper, input), input);
+        return MLNetInternals.AsStep(View(mapper, input), input, conversion => conversion.Add(this, mapper));
     }
 
     /// <inheritdoc/>
