@@ -33,6 +33,33 @@ public enum OnnxContent
     /// caller's; the file says the levels of noise that the model would take.
     /// </summary>
     Denoise,
+
+    /// <summary>Of a model of series: what it says of the steps of windows.</summary>
+    Windows,
+
+    /// <summary>Of a model that makes things step by step: what the next step may be, after those before it.</summary>
+    Step,
+
+    /// <summary>What a Sketch-RNN begins its steps with, of latent vectors.</summary>
+    Begin,
+}
+
+/// <summary>A pass over rows as a file: names of what goes in, with their widths, and of what comes out.</summary>
+internal sealed record OnnxPass(
+    HostWeights Weights, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs, params (string Key, string Value)[] Said)
+{
+    /// <summary>Writes it, with what the file says of itself.</summary>
+    public OnnxExport ToGraph(string family, OnnxContent content)
+    {
+        var graph = new OnnxExport(Weights, [.. Inputs.Select(input => input.Name), .. Outputs]);
+        OnnxTensor[] results = Pass.Run(
+            graph.Root, [.. Inputs.Select(input => graph.Input(input.Name, OnnxType.Float, [-1, input.Width], ["rows"]))]);
+        for (int i = 0; i < results.Length; i++)
+            graph.Output(Outputs[i], results[i], OnnxType.Float, "rows");
+        foreach ((string key, string value) in (ReadOnlySpan<(string, string)>)[("family", family), ("content", content.ToString().ToLowerInvariant()), .. Said])
+            graph.Describe(key, value);
+        return graph;
+    }
 }
 
 /// <summary>

@@ -160,6 +160,18 @@ internal sealed class WaveNetNetwork : Network
         }
     }
 
+    /// <summary>The samples before each of a window, and classes → logits of each, (B, window·levels).</summary>
+    internal sealed class LogitsPass(WaveNetNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            int steps = network.Options.WindowLength;
+            T logits = network.Logits(w, inputs[0].ToIndices(), inputs[1].ToIndices(), steps);
+            return [logits.Reshape(-1, (long)steps * network.Options.QuantizationLevels)];
+        }
+    }
+
     /// <summary>The sample before, classes and what came into layers → logits and what comes into them.</summary>
     internal sealed class StepPass(WaveNetNetwork network) : IForwardPass
     {

@@ -127,6 +127,21 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override string Family => SavedFamily.Name;
 
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        (WaveNetNetwork network, WaveNetOptions options) = (Model.Network, Model.Network.Options);
+        int state = network.Dilations.Count * options.ResidualChannels;
+        (string, string) dilations = ("dilations", string.Join(' ', network.Dilations));
+        return content switch
+        {
+            OnnxContent.Logits => new(
+                Model.Weights, new WaveNetNetwork.LogitsPass(network), [("before", options.WindowLength), ("condition", 1)], ["logits"]),
+            OnnxContent.Step => new(
+                Model.Weights, new WaveNetNetwork.StepPass(network), [("before", 1), ("condition", 1), ("past", state)], ["logits", "into"], dilations),
+            _ => null,
+        };
+    }
+
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer, new SavedWaveNet(Model.Network.Options with { Temperature = Temperature }, Model.Conditions, Model.Shares), ModelJson.Options);
 
