@@ -1,7 +1,7 @@
+using GenerativeML.TestData;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace GenerativeML.Tests.Conformance;
 
@@ -36,43 +36,13 @@ internal static class OnnxFiles
     /// </summary>
     public static Dictionary<string, float[]> Run(string path, int rows, Func<string, int, float[]> input)
     {
-        using var session = new InferenceSession(path);
         Assert.AreEqual("", Foreign(path), "operations that are not ONNX's own");
-        OrtValue[] values =
-        [
-            .. session.InputNames.Select(name => Tensor(
-                session.InputMetadata[name].ElementDataType, [rows, .. session.InputMetadata[name].Dimensions.Skip(1).Select(n => (long)n)],
-                input(name, session.InputMetadata[name].Dimensions.Skip(1).Aggregate(1, (product, n) => product * n)))),
-        ];
-        using var options = new RunOptions();
-        using IDisposableReadOnlyCollection<OrtValue> results =
-            session.Run(options, session.InputNames, values, session.OutputNames);
-        var outputs = new Dictionary<string, float[]>();
-        for (int i = 0; i < results.Count; i++)
-        {
-            if (session.OutputNames[i].StartsWith("mlnet.", StringComparison.Ordinal))
-                continue; // where ML.NET puts names of slots
-            Assert.AreEqual(rows, results[i].GetTensorTypeAndShape().Shape[0]);
-            outputs[session.OutputNames[i]] = results[i].GetTensorTypeAndShape().ElementDataType switch
-            {
-                TensorElementType.Bool => [.. results[i].GetTensorDataAsSpan<bool>().ToArray().Select(b => b ? 1f : 0f)],
-                TensorElementType.UInt8 => [.. results[i].GetTensorDataAsSpan<byte>().ToArray().Select(key => (float)key)],
-                TensorElementType.UInt32 => [.. results[i].GetTensorDataAsSpan<uint>().ToArray().Select(key => (float)key)],
-                TensorElementType.Int64 => [.. results[i].GetTensorDataAsSpan<long>().ToArray().Select(key => (float)key)],
-                _ => results[i].GetTensorDataAsSpan<float>().ToArray(),
-            };
-        }
-        Array.ForEach(values, v => v.Dispose());
+        Dictionary<string, float[]> outputs = OnnxRun.Run(path, (name, metadata) => OnnxRun.Tensor(
+            metadata.ElementDataType, [rows, .. metadata.Dimensions.Skip(1).Select(n => (long)n)],
+            input(name, metadata.Dimensions.Skip(1).Aggregate(1, (product, n) => product * n))));
+        Assert.IsTrue(outputs.Values.All(output => output.Length % rows == 0));
         return outputs;
     }
-
-    private static OrtValue Tensor(TensorElementType type, long[] shape, float[] values) => type switch
-    {
-        TensorElementType.Bool => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(values, v => v != 0), shape),
-        TensorElementType.UInt8 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(values, v => (byte)v), shape),
-        TensorElementType.UInt32 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(values, v => (uint)v), shape),
-        _ => OrtValue.CreateTensorValueFromMemory(values, shape),
-    };
 
     /// <summary>
     /// A chain converted by ML.NET gives its columns in ONNX Runtime, all rows at once, and in ML.NET's transformer of ONNX
@@ -86,7 +56,7 @@ internal static class OnnxFiles
             var ml = new MLContext();
             using (FileStream file = File.Create(path))
                 ml.Model.ConvertToOnnx(chain, data, file);
-            Assert.AreEqual(12, Opset(path));
+            Assert.AreEqual(12, OnnxRun.Opset(path));
             int rows = (int)data.GetRowCount()!.Value;
             Dictionary<string, float[]> outputs = Run(path, rows, (name, _) => Column(data, name));
             IDataView expected = chain.Transform(data);
@@ -135,18 +105,7 @@ internal static class OnnxFiles
     }
 
     /// <summary>A column's numbers, row after row.</summary>
-    public static float[] Column(IDataView view, string name) => view.Schema[name].Type switch
-    {
-        VectorDataViewType { ItemType.RawType: var item } when item == typeof(bool) =>
-            [.. view.GetColumn<bool[]>(name).SelectMany(row => row).Select(b => b ? 1f : 0f)],
-        VectorDataViewType { ItemType.RawType: var item } when item == typeof(uint) =>
-            [.. view.GetColumn<uint[]>(name).SelectMany(row => row).Select(key => (float)key)],
-        VectorDataViewType => [.. view.GetColumn<float[]>(name).SelectMany(row => row)],
-        BooleanDataViewType => [.. view.GetColumn<bool>(name).Select(b => b ? 1f : 0f)],
-        KeyDataViewType { RawType: var item } when item == typeof(byte) => [.. view.GetColumn<byte>(name).Select(key => (float)key)],
-        KeyDataViewType => [.. view.GetColumn<uint>(name).Select(key => (float)key)],
-        _ => [.. view.GetColumn<float>(name)],
-    };
+    public static float[] Column(IDataView view, string name) => OnnxRun.Column(view, name);
 
     /// <summary>Equal to 1e-5 of their size, and of the usual size of their column; NaN where NaN is.</summary>
     public static void AssertClose(float[] expected, float[] actual, string column)
@@ -158,55 +117,6 @@ internal static class OnnxFiles
             bool close = expected[i].Equals(actual[i])
                 || Math.Abs(expected[i] - actual[i]) <= 1e-5f * (Math.Abs(expected[i]) + usual);
             Assert.IsTrue(close, $"{column}[{i}] is {actual[i]}, not {expected[i]}");
-        }
-    }
-
-    /// <summary>The version of ONNX's operators that a file names: field 8 of the model, whose domain is empty, field 2 of that.</summary>
-    public static long Opset(string path)
-    {
-        ReadOnlySpan<byte> file = File.ReadAllBytes(path);
-        long? opset = null;
-        while (file.Length > 0)
-        {
-            long field = Next(ref file, out ReadOnlySpan<byte> value);
-            if (field != 8)
-                continue;
-            bool own = true;
-            long version = 0;
-            while (value.Length > 0)
-            {
-                long inner = Next(ref value, out ReadOnlySpan<byte> content);
-                own &= inner != 1 || content.Length == 0;
-                version = inner == 2 ? content[0] : version;
-            }
-            if (own)
-                opset = opset is null ? version : throw new FormatException("two opsets");
-        }
-        return opset!.Value;
-    }
-
-    // A field of a message of Protocol Buffers: its number, and its bytes, or those of its number.
-    private static long Next(ref ReadOnlySpan<byte> message, out ReadOnlySpan<byte> value)
-    {
-        long tag = Varint(ref message);
-        ReadOnlySpan<byte> rest = message;
-        int number = (int)Varint(ref message);
-        bool isNumber = (tag & 7) == 0;
-        value = isNumber ? rest[..^message.Length] : message[..number];
-        message = isNumber ? message : message[number..];
-        return tag >> 3;
-    }
-
-    private static long Varint(ref ReadOnlySpan<byte> message)
-    {
-        long value = 0;
-        for (int shift = 0; ; shift += 7)
-        {
-            byte next = message[0];
-            message = message[1..];
-            value |= (long)(next & 127) << shift;
-            if (next < 128)
-                return value;
         }
     }
 

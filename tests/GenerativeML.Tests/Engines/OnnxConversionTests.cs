@@ -1,3 +1,4 @@
+using GenerativeML.TestData;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
@@ -117,6 +118,44 @@ public sealed class OnnxConversionTests
         ITransformer chain = _ml.Generative.GaussianMixture(new() { FeatureColumnName = "A", Components = 2, Epochs = 2 })
             .Append(_ml.Transforms.Concatenate("All", "A", "B")).Fit(data);
         OnnxFiles.AssertConverted(chain, data, "A", "All");
+    }
+
+    [TestMethod]
+    public void Operators_that_opset_12_lacks_are_written_by_others()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"genml-{Guid.NewGuid():N}.onnx");
+        float[] rows = [.. Enumerable.Range(0, 5 * 8).Select(i => MathF.Sin(i * 1.7f) * (1 + i % 5))];
+        Dictionary<string, float[]> Run(int opset)
+        {
+            var graph = new OnnxExport(HostWeights.Of([])) { Opset = opset };
+            OnnxTensor x = graph.Input("x", OnnxType.Float, [-1, 8], ["rows"]);
+            OnnxTensor gain = graph.Constant("gain", OnnxType.Float, [8], rows[..8]), bias = graph.Constant("bias", OnnxType.Float, [8], rows[8..16]);
+            OnnxTensor image = x.Reshape(-1, 2, 2, 2);
+            (string Name, OnnxTensor Value)[] outputs =
+            [
+                ("gelu", x.Apply(Function.Gelu)), ("gelu tanh", x.Apply(Function.GeluTanh)), ("norm", x.LayerNorm(gain, bias)),
+                ("norm without bias", x.LayerNorm(gain, null, 0.5f)), ("group norm", image.GroupNorm(2)), ("doubled", image.Doubled()),
+                ("halved", image.Halved()), ("least", x.Reduce(Reduction.Min, 1)), ("most", image.Reduce(Reduction.Max, -2)),
+                ("shaped", x.Unsqueeze(1).Squeeze(1).ReshapeAs(x)), ("log", image.Apply(Function.Abs).Apply(Function.Log)),
+                ("softmax", image.Softmax()), ("smallest", x.Smallest(1).Values), ("sums", x.CumulativeSum(1)),
+            ];
+            foreach ((string name, OnnxTensor value) in outputs)
+                graph.Output(name, value.Reshape(0, -1), OnnxType.Float, "rows");
+            graph.Save(path);
+            Assert.AreEqual(opset, OnnxRun.Opset(path));
+            return OnnxFiles.Run(path, 5, (_, _) => rows);
+        }
+        try
+        {
+            Dictionary<string, float[]> expected = Run(OnnxFile.Opset), actual = Run(12);
+            foreach ((string name, float[] values) in expected)
+                OnnxFiles.AssertClose(values, actual[name], name);
+            Assert.AreEqual(0.5f * (1 + MathF.Tanh(MathF.Sqrt(2 / MathF.PI) * (rows[1] + 0.044715f * rows[1] * rows[1] * rows[1]))) * rows[1], actual["gelu tanh"][1], 1e-6f);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     private static string Refused(Action convert)
