@@ -15,7 +15,8 @@ public enum OnnxContent
 
     /// <summary>
     /// A language model's logits of the token that follows each token of whole sequences, or of whole targets given their
-    /// sources; a masked one's of the token that stands there; and those of a text classifier's classes.
+    /// sources; a masked one's of the token that stands there; those of a text classifier's classes; of a WaveNet those of each
+    /// sample of a window, and of a Coconet those of each note's pitch.
     /// </summary>
     Logits,
 
@@ -25,7 +26,10 @@ public enum OnnxContent
     /// </summary>
     LogitsWithCache,
 
-    /// <summary>What a model of texts made of texts keeps of sources, for <see cref="LogitsWithCache"/>.</summary>
+    /// <summary>
+    /// What a model of texts made of texts keeps of sources, for <see cref="LogitsWithCache"/>; the latent distributions of a
+    /// Sketch-RNN's drawings.
+    /// </summary>
     Encode,
 
     /// <summary>
@@ -37,7 +41,10 @@ public enum OnnxContent
     /// <summary>Of a model of series: what it says of the steps of windows.</summary>
     Windows,
 
-    /// <summary>Of a model that makes things step by step: what the next step may be, after those before it.</summary>
+    /// <summary>
+    /// Of a model that makes things step by step what the next step may be, after those before it: a Sketch-RNN's point, a
+    /// WaveNet's sample, the stroke of a SPIRAL agent. To draw the step, and to call again, is the caller's.
+    /// </summary>
     Step,
 
     /// <summary>What a Sketch-RNN begins its steps with, of latent vectors.</summary>

@@ -90,6 +90,12 @@ public sealed class OnnxConversionTests
         IDataView filtered = _ml.Data.SkipRows(data, 10);
         _ml.Model.ConvertToOnnx(chain, filtered, new MemoryStream());
 
+        // And one after a model that puts its column in the place of the input's: the file would leave both out.
+        ITransformer imputed = _ml.Generative.Impute(new() { FeatureColumnName = "A", Epochs = 1, HiddenWidth = 4 }).Fit(data).Append(custom);
+        StringAssert.Contains(Refused(() => _ml.Model.ConvertToOnnx(imputed, data, stream)), "a step after it");
+        StringAssert.Contains(Refused(() => _ml.Model.ConvertToOnnx(chain, _ml.Data.TakeRows(imputed.Transform(data), 5), stream)), "a step after it");
+        OnnxFiles.AssertConverted(chain.Append(detector.Fit(data)), data, "Score");
+
         // What maps no vectors, and what takes gradients.
         IDataView table = ConformanceData.Table(60);
         ITransformer gpt = _ml.Generative.RecurrentLanguageModel(new()

@@ -1,5 +1,6 @@
 extern alias LoadableClassStub;
 
+using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using GenerativeML;
@@ -144,6 +145,7 @@ namespace GenerativeML
     {
         private IDataView? _view, _source;
         private Action<OnnxConversion>? _save;
+        private bool _asked;
 
         public void Initialize(IDataView view, IDataView source, Action<OnnxConversion> save) =>
             (_view, _source, _save) = (view, source, save);
@@ -152,11 +154,16 @@ namespace GenerativeML
         {
             switch (targetMethod!.Name)
             {
+                // Behind a step that it cannot write, ML.NET's conversion asks no other whether it can, and leaves all of them out: the
+                // file would read what this one was to replace.
                 case "get_Source":
+                    if (!_asked && new StackTrace().GetFrames().Any(frame => frame.GetMethod()?.Name == "GetPipe"))
+                        throw OnnxConversion.Refusal("a step after it is none that ConvertToOnnx writes");
+                    _asked = false;
                     return _source;
-                // Of a step that says no, ML.NET's conversion says nothing, and may write another file than was asked for.
+                // Of a step that says no, it says nothing either: who cannot be written says so when it is to be.
                 case "CanSaveOnnx":
-                    return true;
+                    return _asked = true;
                 case "SaveAsOnnx":
                     _save!(new(args![0]!, _source!));
                     return null;

@@ -36,6 +36,11 @@ internal sealed class OnnxConversion(object context, IDataView source)
         Add(graph, mapper);
     }
 
+    /// <summary>The error for what cannot be written.</summary>
+    public static NotSupportedException Refusal(string reason) => new(
+        $"ConvertToOnnx cannot write this model's network: {reason}. model.SaveOnnx(path) writes what it can by itself; what comes before it in a "
+        + "chain, such as Concatenate, ConvertToOnnx writes.");
+
     private void Add(OnnxExport graph, BatchRowMapper mapper)
     {
         Dictionary<string, string> variables = [];
@@ -83,7 +88,7 @@ internal sealed class OnnxConversion(object context, IDataView source)
     {
         for (IDataView? step = source; MLNetInternals.SourceOf(step) is { } before; step = before)
         {
-            if (MLNetInternals.CanConvert(step, context))
+            if (step is OnnxStep || MLNetInternals.CanConvert(step, context))
                 continue;
             IDataView first = before;
             while (MLNetInternals.SourceOf(first) is { } earlier)
@@ -154,8 +159,4 @@ internal sealed class OnnxConversion(object context, IDataView source)
 
     private static object? CallOf(object target, string method, params object[] arguments) =>
         (MLNetInternals.Find(target, method, arguments) ?? throw Refusal($"this version of ML.NET has no {method}"))();
-
-    private static NotSupportedException Refusal(string reason) => new(
-        $"ConvertToOnnx cannot write this model's network: {reason}. model.SaveOnnx(path) writes what it can by itself; what comes before it in a "
-        + "chain, such as Concatenate, ConvertToOnnx writes.");
 }
