@@ -39,5 +39,6 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ServiceBenchmark.HostCommand(),
     SeriesBenchmark.Command(),
     MusicBenchmark.Command(),
+    OnnxBenchmark.Command(),
 };
 return root.Parse(args).Invoke();

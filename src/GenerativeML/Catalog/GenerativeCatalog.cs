@@ -606,7 +606,7 @@ public static class GenerativeModelExtensions
     /// <summary>
     /// Writes a model of this package as an ONNX file, which any ONNX Runtime of version 1.17 or later computes, and
     /// other programs: operations of ONNX's own, opset 20, any number of rows. Of a chain it is the last model of this
-    /// package that is in it, without what comes before and after.
+    /// package that is in it, without what comes before and after; <c>ml.Model.ConvertToOnnx</c> writes whole chains.
     /// </summary>
     /// <remarks>
     /// <para>
@@ -652,12 +652,45 @@ public static class GenerativeModelExtensions
     /// the last, to zero, they are what is clean. Metadata say the levels, the last of which is zero, the sampler and the
     /// guidance that the model would take.
     /// </para>
+    /// <para>
+    /// <see cref="OnnxContent.Windows"/> of a model of series takes windows of steps under the column's name, (windows, steps ·
+    /// features), in units of the data, NaN for a step that is unknown or not there, and gives <c>score</c>, (windows, steps), NaN
+    /// for these, and of an autoregressive model <c>parameters</c>, those of each step's density given the steps before it, of an
+    /// autoencoder <c>expected</c>, in units of the data. <c>Transform</c> lets windows of the former begin with the series and half a
+    /// window after each other, and takes from each but the first the later half; those of the latter end at each step, whose score
+    /// is that of the window that it ends, or the mean over all that it is in.
+    /// </para>
+    /// <para>
+    /// A Sketch-RNN's <see cref="OnnxContent.Encode"/> takes <c>points</c>, (drawings, most points · 5), in stroke-5 with offsets divided
+    /// by the <c>scale</c> that metadata say, and <c>count</c>, how many they are, (drawings, 1), and gives <c>mu</c> and <c>log_var</c>.
+    /// <see cref="OnnxContent.Begin"/> makes <c>present.hidden</c> and <c>present.memory</c> of a <c>latent</c> vector, and
+    /// <see cref="OnnxContent.Step"/> takes a <c>point</c>, at first (0, 0, 1, 0, 0), <c>latent</c>, <c>past.hidden</c> and
+    /// <c>past.memory</c>, and gives those for the next step and <c>parameters</c> of the next point: of M <c>mixtures</c> M logits, M · 2
+    /// means, M · 2 numbers whose softplus is a deviation, after 0.001 is added, and M numbers a, a · (x − μ)/σ being added to the
+    /// second offset's (y − μ)/σ before it is standard normal; and three logits of the pen, down, lifted, ended.
+    /// </para>
+    /// <para>
+    /// A WaveNet's <see cref="OnnxContent.Logits"/> takes the levels of the samples <c>before</c> each of a window, (rows, window), and the
+    /// number of the sounds' <c>condition</c>, (rows, 1), zero where there are none, and gives <c>logits</c>, (rows, window · levels); its
+    /// <see cref="OnnxContent.Step"/> takes one sample <c>before</c> and <c>past</c>, what came into each layer as many steps ago as
+    /// metadata's <c>dilations</c> say, zeros before the first, and gives <c>logits</c> and what came <c>into</c> the layers now. A Coconet's
+    /// <see cref="OnnxContent.Logits"/> takes <c>notes</c>, (windows, voices · steps · classes), one for the class of a note that is known,
+    /// <c>known</c>, (windows, voices · steps), and <c>inside</c>, (windows, steps · metre), of each step of the
+    /// piece one at its place in the metre, and gives <c>logits</c> like <c>notes</c>.
+    /// </para>
+    /// <para>
+    /// A SPIRAL agent's <see cref="OnnxContent.Step"/> takes, pixel by pixel, <c>seen</c>: the canvas and the image as ink, one at the brush,
+    /// the way from it across and down in shares of half a side, ones if an image is given, and the share of strokes that are made;
+    /// <c>bend</c>: one at the stroke's end, and the way from the chord's middle; <c>end</c>, as in <c>bend</c>; and <c>path</c>, the
+    /// stroke's ink in shares of it all. It gives <c>end_logits</c>, <c>control_logits</c>, <c>pressure_logits</c> and <c>width_logits</c>,
+    /// each right once what it depends on is given: <c>bend</c> has to know the end, and <c>path</c> the control point.
+    /// </para>
     /// <para>Weights of more than 256 MB are in a second file, which has the same name with <c>.data</c> behind.</para>
     /// </remarks>
     /// <param name="model">A transformer, or a chain of them, fitted or loaded.</param>
     /// <param name="path">The file; it appears under this name when it is complete.</param>
     /// <param name="content">
-    /// What it computes. Default: <see cref="OnnxContent.Transform"/>, or of a GPT <see cref="OnnxContent.Logits"/>.
+    /// What it computes. Default: <see cref="OnnxContent.Transform"/>; for families that have none, the first that they have.
     /// </param>
     /// <exception cref="InvalidOperationException">Nothing in the model is of this package.</exception>
     /// <exception cref="NotSupportedException">

@@ -12,7 +12,7 @@ internal static class VectorOnnx
 
     /// <summary>The columns that a transformer adds.</summary>
     /// <exception cref="NotSupportedException">It adds none, or one that takes gradients.</exception>
-    public static OnnxExport Transform(VectorModelState state, float threshold)
+    public static OnnxExport Transform(VectorModelState state, float threshold, int opset = OnnxFile.Opset)
     {
         VectorNetwork network = state.Model.Network;
         VectorColumns columns = state.Options.Columns;
@@ -40,10 +40,11 @@ internal static class VectorOnnx
             [
                 .. state.Fields.Select(f => f.Name), .. values.Select(v => v.Name ?? ""), columns.PredictedLabel ?? "",
                 columns.PValue ?? "",
-            ]);
+            ])
+        { Opset = opset };
         (OnnxTensor[] fields, OnnxTensor unknown) = Read(graph, state, first: 0);
         Scope<OnnxTensor> weights = graph.Root;
-        OnnxTensor z = Scaler.OfFeatures(weights).Apply(fields[0]);
+        OnnxTensor z = ScalerPart<OnnxTensor>.OfFeatures(weights).Apply(fields[0]);
         OnnxTensor[] results = new TrainedVector.RowPass(network, wanted, fields.Length > 1).Run(
             weights, fields.Length > 1 ? [z, ScaledConditions(weights, fields[1..])] : [z]);
         for (int i = 0; i < values.Length; i++)
@@ -51,7 +52,7 @@ internal static class VectorOnnx
             (string? name, VectorOutputs flag) = values[i];
             OnnxTensor result = results[i];
             if (flag is VectorOutputs.Reconstruction or VectorOutputs.Translation)
-                result = Scaler.OfFeatures(weights).Undo(result);
+                result = ScalerPart<OnnxTensor>.OfFeatures(weights).Undo(result);
             if (flag is VectorOutputs.Score or VectorOutputs.FeatureScore)
                 result = InUnitsOfTheData(weights, state.Model, fields[0], z, result, flag == VectorOutputs.Score);
             result += unknown;
@@ -80,9 +81,12 @@ internal static class VectorOnnx
             graph.Describe("threshold", threshold.ToString("R", CultureInfo.InvariantCulture));
         return graph;
 
-        // A column may be replaced; values of a graph may not.
-        string Free(string name) => state.Fields.Any(f => f.Name == name) ? Free(name + ".output") : name;
+        string Free(string name) => OutputName(name, state.Fields.Select(f => f.Name));
     }
+
+    /// <summary>What an output is called whose column may be one of the inputs: values of a graph are not replaced.</summary>
+    public static string OutputName(string column, IEnumerable<string> inputs) =>
+        inputs.Contains(column) ? OutputName(column + ".output", inputs) : column;
 
     /// <summary>Rows of random numbers, and of conditions where there are any.</summary>
     /// <exception cref="NotSupportedException">The model generates nothing, or in steps.</exception>
@@ -111,7 +115,7 @@ internal static class VectorOnnx
         if (conditional)
             inputs.Add(ScaledConditions(graph.Root, conditions));
         OnnxTensor made = new TrainedVector.SamplePass(sampler, conditional).Run(graph.Root, [.. inputs])[0];
-        OnnxTensor rows = Scaler.OfFeatures(graph.Root).Undo(made);
+        OnnxTensor rows = ScalerPart<OnnxTensor>.OfFeatures(graph.Root).Undo(made);
         if (sampler.WholeNumbers is (string lowest, string highest))
             rows = Round(rows, graph.Root[lowest], graph.Root[highest]);
         graph.Output(names[0], conditional ? rows + unknown!.Value : rows, OnnxType.Float, Rows);
@@ -143,7 +147,7 @@ internal static class VectorOnnx
         OnnxTensor clean = new DenoisingNetwork.DenoisePass(network, conditional).Run(graph.Root, [.. inputs])[0];
         clean = unknown is { } missing ? clean + missing : clean;
         graph.Output(Free(state, "clean"), clean, OnnxType.Float, Rows);
-        graph.Output(names[0], Scaler.OfFeatures(graph.Root).Undo(clean), OnnxType.Float, Rows);
+        graph.Output(names[0], ScalerPart<OnnxTensor>.OfFeatures(graph.Root).Undo(clean), OnnxType.Float, Rows);
         Describe(graph, state, "denoise");
         DiffusionSampling sampling = options.Sampling;
         graph.Describe("schedule", $"{options.NoiseSchedule}");
@@ -155,14 +159,14 @@ internal static class VectorOnnx
     }
 
     /// <summary>Rows with missing values → the same, with what they are expected to be.</summary>
-    public static OnnxExport Impute(VectorModelState state)
+    public static OnnxExport Impute(VectorModelState state, int opset = OnnxFile.Opset)
     {
         string name = state.Fields[0].Name;
-        var graph = new OnnxExport(state.Model.Weights, state.Fields.Select(f => f.Name));
+        var graph = new OnnxExport(state.Model.Weights, state.Fields.Select(f => f.Name)) { Opset = opset };
         bool conditional = state.Fields.Count > 1;
         int width = state.Fields[0].Width;
         OnnxTensor rows = graph.Input(name, OnnxType.Float, [-1, width], [Rows]);
-        (OnnxTensor z, OnnxTensor isGiven) = Known(Scaler.OfFeatures(graph.Root).Apply(rows), rows * 0f);
+        (OnnxTensor z, OnnxTensor isGiven) = Known(ScalerPart<OnnxTensor>.OfFeatures(graph.Root).Apply(rows), rows * 0f);
         List<OnnxTensor> inputs = [z, isGiven];
         if (conditional)
         {
@@ -173,9 +177,9 @@ internal static class VectorOnnx
         }
         OnnxTensor expected = new DenoisingNetwork.ExpectPass((DenoisingNetwork)state.Model.Network, conditional)
             .Run(graph.Root, [.. inputs])[0];
-        OnnxTensor made = Scaler.OfFeatures(graph.Root).Undo(expected);
+        OnnxTensor made = ScalerPart<OnnxTensor>.OfFeatures(graph.Root).Undo(expected);
         OnnxTensor filled = graph.Node("Where", rows.Shape, [graph.Node("IsNaN", rows.Shape, [rows * 0f]), made, rows]);
-        graph.Output(name + ".output", filled, OnnxType.Float, Rows);
+        graph.Output(OutputName(name, state.Fields.Select(f => f.Name)), filled, OnnxType.Float, Rows);
         Describe(graph, state, "transform");
         return graph;
 
@@ -250,13 +254,13 @@ internal static class VectorOnnx
     }
 
     private static OnnxTensor ScaledConditions(Scope<OnnxTensor> w, OnnxTensor[] conditions) =>
-        Scaler.OfConditions(w).Apply(conditions.Length == 1 ? conditions[0] : OnnxTensor.Concat(1, conditions));
+        ScalerPart<OnnxTensor>.OfConditions(w).Apply(conditions.Length == 1 ? conditions[0] : OnnxTensor.Concat(1, conditions));
 
     // What TrainedVector adds to scores: likelihoods are those of rows as they come, and constants count that changed.
     private static OnnxTensor InUnitsOfTheData(
         Scope<OnnxTensor> w, TrainedVector model, OnnxTensor rows, OnnxTensor z, OnnxTensor score, bool sum)
     {
-        Scaler scaler = Scaler.OfFeatures(w);
+        ScalerPart<OnnxTensor> scaler = ScalerPart<OnnxTensor>.OfFeatures(w);
         if (model.Network is IScorer { IsLogLikelihood: true })
             score -= Sum(scaler.LogDerivative(z));
         if (model.Features.Constants.Length == 0)
@@ -301,47 +305,5 @@ internal static class VectorOnnx
                 ? "a key's number, counted from 1; 0 is a missing one"
                 : column.Type.Item == "Boolean" ? "1 for true, 0 for false" : "a number");
         }
-    }
-
-    /// <summary><see cref="VectorScaler"/> as a part of a graph.</summary>
-    private readonly record struct Scaler(OnnxTensor Mean, OnnxTensor Scale, OnnxTensor Limit)
-    {
-        public static Scaler OfFeatures(Scope<OnnxTensor> w)
-        {
-            (string mean, string scale, string limit) = VectorNetwork.FeatureScalerNames;
-            return new(w[mean], w[scale], w[limit]);
-        }
-
-        public static Scaler OfConditions(Scope<OnnxTensor> w)
-        {
-            (string mean, string scale) = VectorNetwork.ConditionScalerNames;
-            return new(w[mean], w[scale], w.Constant(VectorScaler.Linear));
-        }
-
-        private OnnxTensor No => Mean.Graph.Constant(0);
-
-        public OnnxTensor Apply(OnnxTensor rows)
-        {
-            // A constant feature's difference is multiplied by zero: it has to be finite.
-            OnnxTensor z = (rows - Mean).Clamp(float.MinValue, float.MaxValue) * Scale;
-            OnnxTensor size = z.Apply(Function.Abs).Clamp(0, VectorScaler.Largest);
-            OnnxTensor beyond = OnnxTensor.Max(size - Limit, No);
-            return Signed(z, size - beyond + (beyond + 1).Apply(Function.Log));
-        }
-
-        public OnnxTensor Undo(OnnxTensor z)
-        {
-            OnnxTensor size = z.Apply(Function.Abs), beyond = OnnxTensor.Max(size - Limit, No);
-            OnnxTensor far = beyond.Clamp(0, VectorScaler.LargestBeyond).Apply(Function.Exp) - 1;
-            return OnnxTensor.IfLess(No, Scale, Signed(z, size - beyond + far) / Scale, No) + Mean;
-        }
-
-        public OnnxTensor LogDerivative(OnnxTensor z)
-        {
-            OnnxTensor beyond = (z.Apply(Function.Abs) - Limit).Clamp(0, VectorScaler.LargestBeyond);
-            return OnnxTensor.IfLess(No, Scale, Scale.Apply(Function.Log) - beyond, No);
-        }
-
-        private OnnxTensor Signed(OnnxTensor sign, OnnxTensor size) => OnnxTensor.IfLess(sign, No, -size, size);
     }
 }

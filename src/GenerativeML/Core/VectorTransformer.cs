@@ -123,6 +123,8 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
         _ => throw new NotSupportedException($"A model of vectors has no {content}: that is for GPTs and other models of texts."),
     };
 
+    internal override OnnxExport ToOnnxStep(int opset) => VectorOnnx.Transform(State, Threshold, opset);
+
     /// <summary>
     /// Writes the networks' weights as a safetensors file, named and shaped as PyTorch's own layers have them: the
     /// <c>weight</c> of a dense layer is (outputs, inputs).

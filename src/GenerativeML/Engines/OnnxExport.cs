@@ -15,7 +15,8 @@ public enum OnnxContent
 
     /// <summary>
     /// A language model's logits of the token that follows each token of whole sequences, or of whole targets given their
-    /// sources; a masked one's of the token that stands there; and those of a text classifier's classes.
+    /// sources; a masked one's of the token that stands there; those of a text classifier's classes; of a WaveNet those of each
+    /// sample of a window, and of a Coconet those of each note's pitch.
     /// </summary>
     Logits,
 
@@ -25,7 +26,10 @@ public enum OnnxContent
     /// </summary>
     LogitsWithCache,
 
-    /// <summary>What a model of texts made of texts keeps of sources, for <see cref="LogitsWithCache"/>.</summary>
+    /// <summary>
+    /// What a model of texts made of texts keeps of sources, for <see cref="LogitsWithCache"/>; the latent distributions of a
+    /// Sketch-RNN's drawings.
+    /// </summary>
     Encode,
 
     /// <summary>
@@ -33,6 +37,36 @@ public enum OnnxContent
     /// caller's; the file says the levels of noise that the model would take.
     /// </summary>
     Denoise,
+
+    /// <summary>Of a model of series: what it says of the steps of windows.</summary>
+    Windows,
+
+    /// <summary>
+    /// Of a model that makes things step by step what the next step may be, after those before it: a Sketch-RNN's point, a
+    /// WaveNet's sample, the stroke of a SPIRAL agent. To draw the step, and to call again, is the caller's.
+    /// </summary>
+    Step,
+
+    /// <summary>What a Sketch-RNN begins its steps with, of latent vectors.</summary>
+    Begin,
+}
+
+/// <summary>A pass over rows as a file: names of what goes in, with their widths, and of what comes out.</summary>
+internal sealed record OnnxPass(
+    HostWeights Weights, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs, params (string Key, string Value)[] Said)
+{
+    /// <summary>Writes it, with what the file says of itself.</summary>
+    public OnnxExport ToGraph(string family, OnnxContent content)
+    {
+        var graph = new OnnxExport(Weights, [.. Inputs.Select(input => input.Name), .. Outputs]);
+        OnnxTensor[] results = Pass.Run(
+            graph.Root, [.. Inputs.Select(input => graph.Input(input.Name, OnnxType.Float, [-1, input.Width], ["rows"]))]);
+        for (int i = 0; i < results.Length; i++)
+            graph.Output(Outputs[i], results[i], OnnxType.Float, "rows");
+        foreach ((string key, string value) in (ReadOnlySpan<(string, string)>)[("family", family), ("content", content.ToString().ToLowerInvariant()), .. Said])
+            graph.Describe(key, value);
+        return graph;
+    }
 }
 
 /// <summary>
@@ -125,6 +159,34 @@ internal sealed class OnnxExport : OnnxGraph
         if (Counts is { } counts)
             seen = OnnxTensor.IfLess(counts.Unsqueeze(1).Unsqueeze(1), Constant(0.5f), unseen, seen);
         return seen.Softmax().MatMul(value).Transpose(0, 2, 1, 3).Reshape(0, 0, heads * width);
+    }
+
+    /// <summary>A node, or of an earlier opset what stands for it there.</summary>
+    public override OnnxTensor[] Nodes(
+        string op, long[][] shapes, OnnxTensor?[] inputs, params (string, object)[] attributes)
+    {
+        if (Opset >= OnnxFile.Opset || inputs is not [{ } x, ..])
+            return base.Nodes(op, shapes, inputs, attributes);
+        switch (op)
+        {
+            case "Squeeze" or "Unsqueeze" or "ReduceMin" or "ReduceMax" when inputs is [_, { } axes]:
+                return base.Nodes(
+                    op, shapes, [x], [("axes", Array.ConvertAll((long[])ValuesOf(axes), axis => (int)axis)), .. attributes]);
+            case "Shape" when attributes is [(_, int start), (_, int end)]:
+                return [base.Nodes(op, [[x.Rank]], [x])[0].Slice(0, start, end - start)];
+            case "Resize":
+                return base.Nodes(op, shapes, [x, Constant<float>("none", OnnxType.Float, [0], []), .. inputs[2..]], attributes);
+            case "Gelu" when attributes.Length == 0:
+                return [x * 0.5f * (Node("Erf", x.Shape, [x * MathF.Sqrt(0.5f)]) + 1)];
+            case "Gelu":
+                return [x * 0.5f * (((x + x * x * x * 0.044715f) * MathF.Sqrt(2 / MathF.PI)).Apply(Function.Tanh) + 1)];
+            case "LayerNormalization" when inputs is [_, { } gain, ..] && attributes is [_, (_, float epsilon)]:
+                OnnxTensor centred = x - x.Reduce(Reduction.Mean, -1);
+                OnnxTensor normal = centred / ((centred * centred).Reduce(Reduction.Mean, -1) + epsilon).Apply(Function.Sqrt) * gain;
+                return [inputs is [_, _, { } bias] ? normal + bias : normal];
+            default:
+                return base.Nodes(op, shapes, inputs, attributes);
+        }
     }
 
     protected override OnnxTensor? Past(string layer, string part, int width) => CarriesStates

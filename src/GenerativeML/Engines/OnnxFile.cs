@@ -42,12 +42,16 @@ internal enum OnnxType
     Int32 = 6,
     Int64 = 7,
     Boolean = 9,
+    UInt32 = 12,
 }
 
 /// <summary>The messages of onnx.proto that networks need. Field numbers are those of that file.</summary>
 internal static class OnnxFile
 {
-    private const int FormatVersion = 10, Opset = 20;
+    /// <summary>The version of ONNX's operators that files are written for, where no other is asked for.</summary>
+    public const int Opset = 20;
+
+    private const int FormatVersion = 10;
 
     /// <summary>An operation.</summary>
     public static ProtobufMessage Node(
@@ -61,9 +65,9 @@ internal static class OnnxFile
     }
 
     /// <summary>A constant, with its values.</summary>
-    public static ProtobufMessage Tensor<T>(
-        string name, OnnxType type, ReadOnlySpan<long> shape, ReadOnlySpan<T> values)
-        where T : unmanaged => Header(name, type, shape).Add(9, MemoryMarshal.AsBytes(values));
+    public static ProtobufMessage Tensor(string name, OnnxType type, ReadOnlySpan<long> shape, Array values) =>
+        Header(name, type, shape).Add(9, MemoryMarshal.CreateReadOnlySpan(
+            ref MemoryMarshal.GetArrayDataReference(values), Buffer.ByteLength(values)));
 
     /// <summary>A constant whose values are in another file: <c>location</c>, and where in it.</summary>
     public static ProtobufMessage ExternalTensor(
@@ -82,14 +86,14 @@ internal static class OnnxFile
 
     /// <summary>A whole file, with the operations of ONNX, and on request those that ONNX Runtime adds.</summary>
     public static ProtobufMessage Model(
-        IEnumerable<ProtobufMessage> nodes, IEnumerable<ProtobufMessage> constants,
+        int opset, IEnumerable<ProtobufMessage> nodes, IEnumerable<ProtobufMessage> constants,
         IEnumerable<ProtobufMessage> inputs, IEnumerable<ProtobufMessage> outputs, bool contributed,
         params (string Key, string Value)[] metadata)
     {
         ProtobufMessage graph = new ProtobufMessage()
             .Add(1, nodes).Add(2, "network").Add(5, constants).Add(11, inputs).Add(12, outputs);
         ProtobufMessage model = new ProtobufMessage().Add(1, FormatVersion).Add(2, "GenerativeML").Add(7, graph)
-            .Add(8, new ProtobufMessage().Add(2, Opset));
+            .Add(8, new ProtobufMessage().Add(2, opset));
         if (contributed)
             model.Add(8, new ProtobufMessage().Add(1, OnnxGraph.Contributed).Add(2, 1));
         return model.Add(14, Entries(metadata));

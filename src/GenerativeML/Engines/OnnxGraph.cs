@@ -244,17 +244,22 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
     /// <summary>The domain of the operations that ONNX Runtime has and ONNX has not.</summary>
     public const string Contributed = "com.microsoft";
 
-    private readonly List<(ProtobufMessage Node, string[] Inputs, string[] Outputs)> _nodes = [];
-    private readonly List<ProtobufMessage> _inputs = [], _outputs = [];
-    private readonly HashSet<string> _outputNames = [];
-    private readonly Dictionary<string, (OnnxTensor Tensor, Func<Places, ProtobufMessage>? Constant)> _named = [];
+    private readonly List<OnnxNode> _nodes = [];
+    private readonly List<OnnxValue> _inputs = [], _outputs = [];
+    private readonly Dictionary<string, (OnnxTensor Tensor, OnnxConstant? Constant)> _named = [];
     private bool _contributed;
 
-    /// <summary>Where the values of a weight are that is not in the file; null for one that is.</summary>
-    private delegate (string Key, string Value)[]? Places(TensorSpec weight);
+    /// <summary>The version of ONNX's operators that nodes are written for.</summary>
+    public int Opset { get; init; } = OnnxFile.Opset;
 
     /// <summary>What names begin with that are not those of inputs or outputs.</summary>
     protected string Prefix { get; init; } = "";
+
+    /// <summary>What goes in and comes out, in the order in which it was declared.</summary>
+    public IReadOnlyList<OnnxValue> Inputs => _inputs;
+
+    /// <inheritdoc cref="Inputs"/>
+    public IReadOnlyList<OnnxValue> Outputs => _outputs;
 
     /// <summary>The most numbers of a row, or of another size that is not known yet, that any value has.</summary>
     public long LargestRow { get; private set; }
@@ -267,12 +272,10 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
     public override OnnxTensor Weight(string name)
     {
         string key = Prefix + name;
-        if (_named.TryGetValue(key, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known))
+        if (_named.TryGetValue(key, out (OnnxTensor Tensor, OnnxConstant?) known))
             return known.Tensor;
         TensorSpec spec = weights.Find(name) ?? throw new KeyNotFoundException($"There is no weight '{name}'.");
-        return Add(key, spec.Shape.ToArray(), places => places(spec) is { } place
-            ? OnnxFile.ExternalTensor(key, OnnxType.Float, spec.Shape, place)
-            : OnnxFile.Tensor<float>(key, OnnxType.Float, spec.Shape, weights[name]));
+        return Add(new(key, OnnxType.Float, spec.Shape.ToArray(), weights[name], spec));
     }
 
     public override OnnxTensor Constant(float value) => Constant<float>(
@@ -288,9 +291,9 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
         where T : unmanaged
     {
         string name = $"{Prefix}{type} {text}";
-        return _named.TryGetValue(name, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known)
+        return _named.TryGetValue(name, out (OnnxTensor Tensor, OnnxConstant?) known)
             ? known.Tensor
-            : Add(name, shape, _ => OnnxFile.Tensor<T>(name, type, shape, values));
+            : Add(new(name, type, shape, values));
     }
 
     public OnnxTensor Ones(params long[] shape) => Constant(
@@ -303,33 +306,31 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
     /// <summary>Declares an input; sizes that are not known have these names.</summary>
     public OnnxTensor Input(string name, OnnxType type, long[] shape, string[] sizeNames)
     {
-        _inputs.Add(OnnxFile.Value(name, type, shape, sizeNames));
-        return Add(name, shape, null);
+        _inputs.Add(new(name, type, shape, sizeNames));
+        return Add(new OnnxTensor(this, name, shape));
     }
 
     public string Output(OnnxTensor value)
     {
         // An output is what a node gives, and only once.
-        if (_named.ContainsKey(value.Name) || _outputNames.Contains(value.Name))
+        if (_named.ContainsKey(value.Name) || _outputs.Any(output => output.Name == value.Name))
             value = Node("Identity", value.Shape, [value]);
-        _outputs.Add(OnnxFile.Value(value.Name, OnnxType.Float, value.Shape));
-        _outputNames.Add(value.Name);
+        _outputs.Add(new(value.Name, OnnxType.Float, value.Shape, []));
         return value.Name;
     }
 
     /// <summary>Declares an output under a name of its own.</summary>
     public void Output(string name, OnnxTensor value, OnnxType type, params string[] sizeNames)
     {
-        _nodes.Add((OnnxFile.Node("Identity", "", [value.Name], [name], []), [value.Name], [name]));
-        _outputs.Add(OnnxFile.Value(name, type, value.Shape, sizeNames));
-        _outputNames.Add(name);
+        _nodes.Add(new("Identity", "", [value.Name], [name], []));
+        _outputs.Add(new(name, type, value.Shape, sizeNames));
     }
 
     public OnnxTensor Node(string op, long[] shape, OnnxTensor?[] inputs, params (string, object)[] attributes) =>
         Nodes(op, [shape], inputs, attributes)[0];
 
     /// <summary>Adds a node of several results.</summary>
-    public OnnxTensor[] Nodes(
+    public virtual OnnxTensor[] Nodes(
         string op, long[][] shapes, OnnxTensor?[] inputs, params (string, object)[] attributes)
     {
         string domain = op == "GroupQueryAttention" ? Contributed : "";
@@ -340,7 +341,7 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
         string[] to = [.. outputs.Select(o => o.Name)];
         foreach (long[] shape in shapes.Where(shape => shape.Contains(-1)))
             LargestRow = Math.Max(LargestRow, shape.Aggregate(1L, (product, n) => product * Math.Max(n, 1)));
-        _nodes.Add((OnnxFile.Node(op, domain, from, to, attributes), from, to));
+        _nodes.Add(new(op, domain, from, to, attributes));
         return outputs;
     }
 
@@ -442,17 +443,8 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
     public (byte[] File, IReadOnlyList<string> External) ToFile(
         long largest, string? dataFile = null, params (string Key, string Value)[] metadata)
     {
-        // What no output needs is left out: ONNX Runtime would compute it.
-        HashSet<string> needed = [.. _outputNames];
-        List<ProtobufMessage> nodes = [];
-        foreach ((ProtobufMessage node, string[] inputs, string[] outputs) in Enumerable.Reverse(_nodes))
-        {
-            if (!outputs.Any(needed.Contains))
-                continue;
-            needed.UnionWith(inputs);
-            nodes.Insert(0, node);
-        }
-        TensorSpec[] used = [.. weights.Specs.Where(spec => spec.Length > 0 && needed.Contains(Prefix + spec.Name))];
+        (List<OnnxNode> nodes, List<OnnxConstant> constants) = Needed();
+        TensorSpec[] used = [.. constants.Select(c => c.Weight).OfType<TensorSpec>().Where(spec => spec.Length > 0)];
         bool external = used.Sum(spec => spec.Length) > largest;
         Dictionary<TensorSpec, (string, string)[]> places = [];
         long offset = 0;
@@ -463,27 +455,66 @@ internal class OnnxGraph(HostWeights weights, bool cached = false) : Ops<OnnxTen
                 : [("location", dataFile), ("offset", Text(offset)), ("length", Text(spec.Length))]);
             offset += spec.Length;
         }
-        IEnumerable<ProtobufMessage> constants = _named
-            .Where(c => needed.Contains(c.Key) && c.Value.Constant is not null)
-            .Select(c => c.Value.Constant!(spec => places.GetValueOrDefault(spec)));
-        ProtobufMessage model = OnnxFile.Model(nodes, constants, _inputs, _outputs, _contributed, metadata);
+        ProtobufMessage model = OnnxFile.Model(
+            Opset, nodes.Select(node => node.ToMessage()),
+            constants.Select(c => c.Weight is { } spec && places.TryGetValue(spec, out (string, string)[]? place)
+                ? OnnxFile.ExternalTensor(c.Name, c.Type, c.Shape, place)
+                : OnnxFile.Tensor(c.Name, c.Type, c.Shape, c.Values)),
+            _inputs.Select(input => input.ToMessage()), _outputs.Select(output => output.ToMessage()), _contributed, metadata);
         return (model.Bytes.ToArray(), [.. places.Keys.Select(spec => spec.Name)]);
 
         static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
     }
 
+    /// <summary>
+    /// The nodes and constants that outputs need, in order: what no output needs is left out, since ONNX Runtime would
+    /// compute it.
+    /// </summary>
+    public (List<OnnxNode> Nodes, List<OnnxConstant> Constants) Needed()
+    {
+        HashSet<string> needed = [.. _outputs.Select(output => output.Name)];
+        List<OnnxNode> nodes = [];
+        foreach (OnnxNode node in Enumerable.Reverse(_nodes).Where(node => node.Outputs.Any(needed.Contains)))
+        {
+            needed.UnionWith(node.Inputs);
+            nodes.Add(node);
+        }
+        nodes.Reverse();
+        return (nodes, [.. _named.Values.Select(n => n.Constant).OfType<OnnxConstant>().Where(c => needed.Contains(c.Name))]);
+    }
+
+    /// <summary>The elements of a constant.</summary>
+    protected Array ValuesOf(OnnxTensor constant) => _named[constant.Name].Constant!.Values;
+
     private OnnxTensor Shared(string name, OnnxType type, params long[] shape) =>
-        _named.TryGetValue(name, out (OnnxTensor Tensor, Func<Places, ProtobufMessage>?) known)
+        _named.TryGetValue(name, out (OnnxTensor Tensor, OnnxConstant?) known)
             ? known.Tensor
             : Input(name, type, shape);
 
-    private OnnxTensor Add(string name, long[] shape, Func<Places, ProtobufMessage>? constant)
+    private OnnxTensor Add(OnnxConstant constant) => Add(new(this, constant.Name, constant.Shape), constant);
+
+    private OnnxTensor Add(OnnxTensor tensor, OnnxConstant? constant = null)
     {
-        OnnxTensor tensor = new(this, name, shape);
-        _named.Add(name, (tensor, constant));
+        _named.Add(tensor.Name, (tensor, constant));
         return tensor;
     }
 }
+
+/// <summary>What goes in or comes out.</summary>
+internal sealed record OnnxValue(string Name, OnnxType Type, long[] Shape, string[] SizeNames)
+{
+    public ProtobufMessage ToMessage() => OnnxFile.Value(Name, Type, Shape, SizeNames);
+}
+
+/// <summary>An operation, with the names of what it takes and gives.</summary>
+internal sealed record OnnxNode(
+    string Op, string Domain, string[] Inputs, string[] Outputs, (string Name, object Value)[] Attributes)
+{
+    public ProtobufMessage ToMessage() => OnnxFile.Node(Op, Domain, Inputs, Outputs, Attributes);
+}
+
+/// <summary>A constant with its elements, of a weight also what that is.</summary>
+internal sealed record OnnxConstant(string Name, OnnxType Type, long[] Shape, Array Values, TensorSpec? Weight = null);
 
 /// <summary>
 /// An input and an output by which a session keeps something: of each token (B, heads, tokens, width), or of a sequence

@@ -102,6 +102,16 @@ internal static class ConformanceData
             return values;
         });
 
+    /// <summary>Its numbers alone.</summary>
+    public static TableView Vectors(int rows, Action<int, float[]> spoil) => new TableView(rows)
+        .Add("Domain", BooleanDataViewType.Instance, row => row % 2 == 1)
+        .AddVector("Features", Width, row =>
+        {
+            float[] values = Features(row, Width);
+            spoil(row, values);
+            return values;
+        });
+
     /// <summary>The same rows as objects, for a prediction engine.</summary>
     public static ConformanceRow[] Objects(int rows) =>
         [.. Enumerable.Range(0, rows).Select(r => new ConformanceRow

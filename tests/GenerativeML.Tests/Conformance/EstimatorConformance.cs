@@ -418,16 +418,17 @@ public sealed partial class EstimatorConformance
     {
         ITransformer trained = Trained(family);
         // Far values, too, that the scaler treats by their logarithm, and missing ones.
-        TableView data = ConformanceData.Table(1000, spoil: (row, v) => v[row % 4] = row switch
+        void Spoil(int row, float[] v) => v[row % 4] = row switch
         {
             < 900 => v[row % 4], 920 => float.NaN, 940 => float.PositiveInfinity, _ => v[row % 4] * row * row,
-        });
+        };
+        TableView data = ConformanceData.Table(1000, spoil: Spoil);
         bool isSeries = family.Name is "sequence autoencoder" or "autoregressive series"; // how many steps one has, a graph does not know
         bool isPainted = family.Name == "spiral"; // what strokes cover, a graph does not know
         if (family.IsPlain || isSeries || isPainted || family.Name == "gan with latent search")
         {
             StringAssert.Contains(
-                Assert.Throws<NotSupportedException>(() => trained.SaveOnnx("none.onnx")).Message,
+                Assert.Throws<NotSupportedException>(() => trained.SaveOnnx("none.onnx", OnnxContent.Transform)).Message,
                 family.IsPlain || isSeries || isPainted ? "ONNX" : "'Score'");
             return;
         }
@@ -443,6 +444,15 @@ public sealed partial class EstimatorConformance
         }
         if (added.Contains("PredictedLabel"))
             OnnxFiles.AssertAppliedByMLNet(trained, data, view);
+
+        // As a step among ML.NET's, of an earlier version of ONNX's operators.
+        ITransformer step = _ml.Transforms.CopyColumns("Copy", "Features").Fit(data);
+        string[] told = [.. added.Where(column => column != "Features")];
+        TableView vectors = ConformanceData.Vectors(1000, Spoil);
+        ITransformer chain = step.Append(trained);
+        foreach (string column in told)
+            chain = chain.Append(_ml.Transforms.CopyColumns(column + " copy", column).Fit(chain.Transform(vectors)));
+        OnnxFiles.AssertConverted(chain, vectors, added.Concat(told.Select(column => column + " copy")));
     }
 
     private static int IdOf(string row) => int.Parse(row[..row.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture);

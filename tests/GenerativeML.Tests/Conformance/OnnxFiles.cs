@@ -1,7 +1,7 @@
+using GenerativeML.TestData;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace GenerativeML.Tests.Conformance;
 
@@ -36,29 +36,44 @@ internal static class OnnxFiles
     /// </summary>
     public static Dictionary<string, float[]> Run(string path, int rows, Func<string, int, float[]> input)
     {
-        using var session = new InferenceSession(path);
         Assert.AreEqual("", Foreign(path), "operations that are not ONNX's own");
-        OrtValue[] values =
-        [
-            .. session.InputNames.Select(name => (name, width: session.InputMetadata[name].Dimensions[1]))
-                .Select(i => OrtValue.CreateTensorValueFromMemory(input(i.name, i.width), [rows, i.width])),
-        ];
-        using var options = new RunOptions();
-        using IDisposableReadOnlyCollection<OrtValue> results =
-            session.Run(options, session.InputNames, values, session.OutputNames);
-        var outputs = new Dictionary<string, float[]>();
-        for (int i = 0; i < results.Count; i++)
-        {
-            Assert.AreEqual(rows, results[i].GetTensorTypeAndShape().Shape[0]);
-            outputs[session.OutputNames[i]] = results[i].GetTensorTypeAndShape().ElementDataType switch
-            {
-                TensorElementType.Bool => [.. results[i].GetTensorDataAsSpan<bool>().ToArray().Select(b => b ? 1f : 0f)],
-                TensorElementType.Int64 => [.. results[i].GetTensorDataAsSpan<long>().ToArray().Select(key => (float)key)],
-                _ => results[i].GetTensorDataAsSpan<float>().ToArray(),
-            };
-        }
-        Array.ForEach(values, v => v.Dispose());
+        Dictionary<string, float[]> outputs = OnnxRun.Run(path, (name, metadata) => OnnxRun.Tensor(
+            metadata.ElementDataType, [rows, .. metadata.Dimensions.Skip(1).Select(n => (long)n)],
+            input(name, metadata.Dimensions.Skip(1).Aggregate(1, (product, n) => product * n))));
+        Assert.IsTrue(outputs.Values.All(output => output.Length % rows == 0));
         return outputs;
+    }
+
+    /// <summary>
+    /// A chain converted by ML.NET gives its columns in ONNX Runtime, all rows at once, and in ML.NET's transformer of ONNX
+    /// files, row by row.
+    /// </summary>
+    public static void AssertConverted(ITransformer chain, IDataView data, params IEnumerable<string> columns)
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"genml-{Guid.NewGuid():N}.onnx");
+        try
+        {
+            var ml = new MLContext();
+            using (FileStream file = File.Create(path))
+                ml.Model.ConvertToOnnx(chain, data, file);
+            Assert.AreEqual(12, OnnxRun.Opset(path));
+            int rows = (int)data.GetRowCount()!.Value;
+            Dictionary<string, float[]> outputs = Run(path, rows, (name, _) => Column(data, name));
+            IDataView expected = chain.Transform(data);
+            string[] all = [.. columns];
+            using var applied = (IDisposable)ml.Transforms.ApplyOnnxModel(
+                [.. all.Select(column => column + ".output")], [.. data.Schema.Select(c => c.Name)], path).Fit(data);
+            IDataView theirs = ((ITransformer)applied).Transform(data);
+            foreach (string column in all)
+            {
+                AssertClose(Column(expected, column), outputs[column + ".output"], column);
+                AssertClose(Column(expected, column), Column(theirs, column), column + " by ML.NET");
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     /// <summary>
@@ -90,13 +105,7 @@ internal static class OnnxFiles
     }
 
     /// <summary>A column's numbers, row after row.</summary>
-    public static float[] Column(IDataView view, string name) => view.Schema[name].Type switch
-    {
-        VectorDataViewType => [.. view.GetColumn<float[]>(name).SelectMany(row => row)],
-        BooleanDataViewType => [.. view.GetColumn<bool>(name).Select(b => b ? 1f : 0f)],
-        KeyDataViewType => [.. view.GetColumn<uint>(name).Select(key => (float)key)],
-        _ => [.. view.GetColumn<float>(name)],
-    };
+    public static float[] Column(IDataView view, string name) => OnnxRun.Column(view, name);
 
     /// <summary>Equal to 1e-5 of their size, and of the usual size of their column; NaN where NaN is.</summary>
     public static void AssertClose(float[] expected, float[] actual, string column)

@@ -1,5 +1,6 @@
 extern alias LoadableClassStub;
 
+using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using GenerativeML;
@@ -83,18 +84,39 @@ namespace GenerativeML
             Property(environment, "IHostEnvironmentInternal", name);
 
         /// <summary>
-        /// A view as a step that ML.NET's own conversion to ONNX sees, and is refused by: of an unknown view it would
-        /// make inputs of the file, the model's columns among them, and say nothing.
+        /// A view as a step that ML.NET's own conversion to ONNX sees: of an unknown view it would make inputs of the file,
+        /// the model's columns among them, and say nothing.
         /// </summary>
-        public static IDataView RefusingOnnx(IDataView view, IDataView source)
+        /// <param name="view">The view.</param>
+        /// <param name="source">The view that it was made of.</param>
+        /// <param name="save">Writes what the step does.</param>
+        public static IDataView AsStep(IDataView view, IDataView source, Action<OnnxConversion> save)
         {
             Type? step = typeof(MLContext).Assembly.GetType("Microsoft.ML.Model.OnnxConverter.ITransformCanSaveOnnx");
             if (step is null)
                 return view;
-            object proxy = DispatchProxy.Create(step, typeof(OnnxRefusal));
-            ((OnnxRefusal)proxy).Initialize(view, source);
+            object proxy = DispatchProxy.Create(step, typeof(OnnxStep));
+            ((OnnxStep)proxy).Initialize(view, source, save);
             return (IDataView)proxy;
         }
+
+        /// <summary>The view that a step of ML.NET was made of; null for one that is no step.</summary>
+        public static IDataView? SourceOf(IDataView view) => (IDataView?)Property(view, "IDataTransform", "Source");
+
+        /// <summary>Whether ML.NET's conversion to ONNX can write a step.</summary>
+        public static bool CanConvert(IDataView step, object conversion) =>
+            step.GetType().GetInterface("ITransformCanSaveOnnx") is not null
+            && step.GetType().GetInterface("ICanSaveOnnx")!.GetMethod("CanSaveOnnx") is { } method
+            && (bool)method.Invoke(step, BindingFlags.DoNotWrapExceptions, null, [conversion], null)!;
+
+        /// <summary>Calls a method that is not public; null where there is none that takes these arguments.</summary>
+        public static Func<object?>? Find(object target, string name, params object[] arguments) =>
+            target.GetType().GetMethod(name, Members, [.. arguments.Select(a => a.GetType())]) is { } method
+                ? () => method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null)
+                : null;
+
+        /// <summary>The value of a field that is not public; null where there is none.</summary>
+        public static object? Field(object target, string name) => target.GetType().GetField(name, Members)?.GetValue(target);
 
         private static object NewVersionInfo(params object?[] arguments)
         {
@@ -108,12 +130,8 @@ namespace GenerativeML
             target.GetType().GetInterface(interfaceName)?.GetProperty(property)?.GetValue(target);
 
         // Exceptions travel as they are, not wrapped: FormatException stays FormatException.
-        private static object? Call(object target, string name, params object[] arguments)
-        {
-            MethodInfo method = target.GetType().GetMethod(name, Members, [.. arguments.Select(a => a.GetType())])
-                ?? throw Missing($"{target.GetType().Name}.{name}");
-            return method.Invoke(target, BindingFlags.DoNotWrapExceptions, null, arguments, null);
-        }
+        private static object? Call(object target, string name, params object[] arguments) =>
+            (Find(target, name, arguments) ?? throw Missing($"{target.GetType().Name}.{name}"))();
 
         private static NotSupportedException Missing(string member)
         {
@@ -122,21 +140,38 @@ namespace GenerativeML
         }
     }
 
-    /// <summary>What <see cref="MLNetInternals.RefusingOnnx"/> makes: the view, but for what is asked of steps.</summary>
-    internal class OnnxRefusal : DispatchProxy
+    /// <summary>What <see cref="MLNetInternals.AsStep"/> makes: the view, but for what is asked of steps.</summary>
+    internal class OnnxStep : DispatchProxy
     {
         private IDataView? _view, _source;
+        private Action<OnnxConversion>? _save;
+        private bool _asked;
 
-        public void Initialize(IDataView view, IDataView source) => (_view, _source) = (view, source);
+        public void Initialize(IDataView view, IDataView source, Action<OnnxConversion> save) =>
+            (_view, _source, _save) = (view, source, save);
 
-        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => targetMethod!.Name switch
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
         {
-            "get_Source" => _source,
-            _ when targetMethod.DeclaringType == typeof(IDataView) =>
-                targetMethod.Invoke(_view, BindingFlags.DoNotWrapExceptions, null, args, null),
-            _ => throw new NotSupportedException(
-                "ConvertToOnnx cannot write this model's network. model.SaveOnnx(path) writes it; what comes before it in "
-                + "a chain, such as Concatenate, ConvertToOnnx writes by itself."),
-        };
+            switch (targetMethod!.Name)
+            {
+                // Behind a step that it cannot write, ML.NET's conversion asks no other whether it can, and leaves all of them out: the
+                // file would read what this one was to replace.
+                case "get_Source":
+                    if (!_asked && new StackTrace().GetFrames().Any(frame => frame.GetMethod()?.Name == "GetPipe"))
+                        throw OnnxConversion.Refusal("a step after it is none that ConvertToOnnx writes");
+                    _asked = false;
+                    return _source;
+                // Of a step that says no, it says nothing either: who cannot be written says so when it is to be.
+                case "CanSaveOnnx":
+                    return _asked = true;
+                case "SaveAsOnnx":
+                    _save!(new(args![0]!, _source!));
+                    return null;
+                default:
+                    return targetMethod.DeclaringType == typeof(IDataView)
+                        ? targetMethod.Invoke(_view, BindingFlags.DoNotWrapExceptions, null, args, null)
+                        : throw new NotSupportedException("A view of a model is not saved: ml.Model.Save saves the model.");
+            }
+        }
     }
 }

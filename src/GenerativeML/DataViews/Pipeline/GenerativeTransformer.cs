@@ -45,8 +45,25 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
 
     /// <summary>The graph of one of the things that the model can do; of the first where none is named.</summary>
     /// <exception cref="NotSupportedException">The model cannot do that, or a graph cannot.</exception>
-    internal virtual OnnxExport ToOnnx(OnnxContent? content) =>
-        throw new NotSupportedException($"Models of the family '{Family}' cannot be written as ONNX graphs.");
+    internal virtual OnnxExport ToOnnx(OnnxContent? content)
+    {
+        OnnxContent[] able = [.. Enum.GetValues<OnnxContent>().Where(c => PassOf(c) is not null)];
+        OnnxContent wanted = content ?? able.FirstOrDefault();
+        return PassOf(wanted)?.ToGraph(Family, wanted) ?? throw new NotSupportedException(able.Length == 0
+            ? $"Models of the family '{Family}' cannot be written as ONNX graphs."
+            : $"A model of the family '{Family}' has no {wanted}: as ONNX graphs it has {string.Join(", ", able)}.");
+    }
+
+    /// <summary>One of the things that the model can do, where that is a pass over rows; else null.</summary>
+    internal virtual OnnxPass? PassOf(OnnxContent content) => null;
+
+    /// <summary>
+    /// What the model adds to rows as a graph of another version of ONNX's operators, whose inputs are named as columns,
+    /// and whose outputs are as <see cref="VectorOnnx.OutputName"/> says.
+    /// </summary>
+    /// <exception cref="NotSupportedException">A graph cannot do that.</exception>
+    internal virtual OnnxExport ToOnnxStep(int opset) =>
+        throw new NotSupportedException($"Models of the family '{Family}' do not map vectors of numbers to such.");
 
     /// <inheritdoc/>
     bool ITransformer.IsRowToRowMapper => MapsRows;
@@ -72,7 +89,7 @@ public abstract class GenerativeTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(input);
         var mapper = new BatchRowMapper(input.Schema, _model);
-        return MLNetInternals.RefusingOnnx(View(mapper, input), input);
+        return MLNetInternals.AsStep(View(mapper, input), input, conversion => conversion.Add(this, mapper));
     }
 
     /// <inheritdoc/>

@@ -91,6 +91,13 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override string Family => SavedFamily.Name;
 
+    internal override OnnxPass? PassOf(OnnxContent content) => content != OnnxContent.Logits ? null : new(
+        Model.Weights, new CoconetNetwork.LogitsPass(Model.Network),
+        [
+            ("notes", Model.Network.Notes * Model.Network.Range.Classes), ("known", Model.Network.Notes), ("inside", Model.Network.Options.Window * Model.Network.Metre),
+        ],
+        ["logits"]);
+
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer, new SavedCoconet(Model.Network.Options with { Temperature = Temperature }, Model.Network.Range), ModelJson.Options);
 

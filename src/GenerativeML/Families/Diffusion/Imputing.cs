@@ -67,6 +67,8 @@ public sealed class ImputingTransformer : GenerativeTransformer
         ? VectorOnnx.Impute(_state)
         : throw new NotSupportedException($"What fills in missing values has no {content}.");
 
+    internal override OnnxExport ToOnnxStep(int opset) => VectorOnnx.Impute(_state, opset);
+
     private protected override string Family => SavedFamily.Name;
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => _state.Write(writer, _state.Threshold);

@@ -33,9 +33,12 @@ public sealed class SequenceToSequenceTransformer : GenerativeTransformer
     public int MaxTargetTokens => Options.MaxTargetTokens!.Value;
 
     /// <summary>The number of weights.</summary>
-    public long ParameterCount => _model.Trained.Network.ParameterCount;
+    public long ParameterCount => Trained.Network.ParameterCount;
 
-    private SequenceToSequenceOptions Options => _model.Trained.Network.Options;
+    /// <summary>What computes.</summary>
+    internal TrainedSequenceToSequence Trained => _model.Trained;
+
+    private SequenceToSequenceOptions Options => Trained.Network.Options;
 
     /// <summary>Makes a text of another.</summary>
     /// <param name="source">The text that is given; not empty.</param>

@@ -149,6 +149,22 @@ internal sealed class AutoregressiveSeriesNetwork(AutoregressiveSeriesOptions op
         where T : struct, ITensor<T> =>
         Density.LogDensity(parameters.Reshape(-1, Density.Width), steps.Reshape(-1, StepWidth)).Reshape(-1, Window);
 
+    public override (IForwardPass Pass, string Said) Windows() => (new WindowPass(this), "parameters");
+
+    // Windows in the units of the data → −log p of steps, in these units, and the parameters of their densities.
+    private sealed class WindowPass(AutoregressiveSeriesNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            (T steps, T observed, T unknown) = network.Read(w, inputs[0]);
+            T parameters = network.Parameters(w, steps, observed);
+            T shifts = ScalerPart<T>.OfFeatures(w).LogDerivative(steps.Reshape(-1, network.Window, network.StepWidth));
+            T score = -network.LogDensity(parameters, steps) - shifts.Reduce(Reduction.Sum, 2).Reshape(-1, network.Window);
+            return [score + unknown, parameters.Reshape(-1, (long)network.Window * network.Density.Width)];
+        }
+    }
+
     private sealed class Pass(AutoregressiveSeriesNetwork network, bool expected) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

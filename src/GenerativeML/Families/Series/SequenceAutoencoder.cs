@@ -127,6 +127,21 @@ internal sealed class SequenceAutoencoderNetwork(SequenceAutoencoderOptions opti
         return (error * observed, made);
     }
 
+    public override (IForwardPass Pass, string Said) Windows() => (new WindowPass(this), "expected");
+
+    // Windows in the units of the data → errors of steps, and what is made of them, in these units.
+    private sealed class WindowPass(SequenceAutoencoderNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            (T steps, T observed, T unknown) = network.Read(w, inputs[0]);
+            (T errors, T made) = network.Errors(w, steps, observed);
+            T expected = ScalerPart<T>.OfFeatures(w).Undo(made.Reshape(-1, network.Window, network.StepWidth));
+            return [errors + unknown, expected.Reshape(-1, (long)network.Window * network.StepWidth)];
+        }
+    }
+
     private sealed class Pass(SequenceAutoencoderNetwork network, bool expected) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics.Tensors;
 using System.Text.Json;
 using Microsoft.ML;
@@ -46,6 +47,26 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
             OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
             Model.Temperature = value;
         }
+    }
+
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        (SketchRnnNetwork network, int latent, int width) = (Model.Network, LatentDimension, Model.Options.DecoderWidth);
+        const int point = StrokeDrawing.Stroke5;
+        (string, string) scale = ("scale", Model.Options.Scale!.Value.ToString("R", CultureInfo.InvariantCulture));
+        return content switch
+        {
+            OnnxContent.Encode => new(
+                Model.Weights, new SketchRnnNetwork.EncodePass(network), [("points", Model.Options.MaxPoints!.Value * point), ("count", 1)],
+                ["mu", "log_var"], scale),
+            OnnxContent.Begin => new(
+                Model.Weights, new SketchRnnNetwork.InitialPass(width), [("latent", latent)], ["present.hidden", "present.memory"]),
+            OnnxContent.Step => new(
+                Model.Weights, new SketchRnnNetwork.DrawPass(network),
+                [("point", point), ("latent", latent), ("past.hidden", width), ("past.memory", width)],
+                ["parameters", "present.hidden", "present.memory"], scale, ("mixtures", $"{Model.Options.Mixtures}")),
+            _ => null,
+        };
     }
 
     /// <summary>Features of a latent vector.</summary>

@@ -349,6 +349,21 @@ internal sealed class SpiralNetwork : Network
         return host;
     }
 
+    /// <summary>
+    /// All of a stroke at once, given what is seen of its parts: (B, planes·H·W) twice, end and way, (B, H·W) each → logits of end,
+    /// control point, pressure and width.
+    /// </summary>
+    internal sealed class StepPass(SpiralNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            (T end, T features, T dense) = network.Look(w, inputs[0]);
+            (T pressure, T width) = network.Press(w, features, dense, inputs[2], inputs[3]);
+            return [end, network.Bend(w, features, dense, inputs[1]), pressure, width];
+        }
+    }
+
     private sealed class Pass(SpiralNetwork network, SpiralPass pass) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics.Tensors;
 using System.Text.Json;
 using Microsoft.ML;
@@ -122,6 +123,19 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
     }
 
     private protected override string Family => SavedFamily.Name;
+
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        SpiralNetwork network = Model.Network;
+        return content != OnnxContent.Step ? null : new(
+            Model.Weights, new SpiralNetwork.StepPass(network),
+            [
+                ("seen", SpiralEpisodes.SeenPlanes * network.Pixels), ("bend", SpiralEpisodes.BendPlanes * network.Pixels), ("end", network.Pixels),
+                ("path", network.Pixels),
+            ],
+            ["end_logits", "control_logits", "pressure_logits", "width_logits"], ("strokes", $"{network.Options.Strokes}"),
+            ("widths", string.Join(' ', network.Widths.Select(width => width.ToString("R", CultureInfo.InvariantCulture)))));
+    }
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,

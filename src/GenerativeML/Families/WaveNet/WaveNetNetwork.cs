@@ -209,6 +209,17 @@ internal sealed class WaveNetNetwork : Network
         }
     }
 
+    /// <summary>The samples before each of a window, classes, and frames if any → logits of each, (B, window·levels).</summary>
+    internal sealed class LogitsPass(WaveNetNetwork network, int steps) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T logits = network.Logits(w, inputs[0].ToIndices(), inputs[1].ToIndices(), inputs.Length > 2 ? inputs[2] : null, steps);
+            return [logits.Reshape(-1, (long)steps * network.Options.QuantizationLevels)];
+        }
+    }
+
     /// <summary>The sample before, classes, what came into layers, and the frame if any → logits and what comes into them.</summary>
     internal sealed class StepPass(WaveNetNetwork network) : IForwardPass
     {

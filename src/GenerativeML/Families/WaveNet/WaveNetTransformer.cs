@@ -158,6 +158,26 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
 
     private protected override string Family => SavedFamily.Name;
 
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        (WaveNetNetwork network, WaveNetOptions options) = (Model.Network, Model.Network.Options);
+        int state = network.Dilations.Count * options.ResidualChannels, frame = network.FrameWidth;
+        int steps = options.WindowLength; // whole frames
+        (string, string) dilations = ("dilations", string.Join(' ', network.Dilations));
+        return content switch
+        {
+            OnnxContent.Logits => new(
+                Model.Weights, new WaveNetNetwork.LogitsPass(network, steps),
+                [("before", steps), ("condition", 1), .. Heard(steps / network.Frame * frame)], ["logits"]),
+            OnnxContent.Step => new(
+                Model.Weights, new WaveNetNetwork.StepPass(network),
+                [("before", 1), ("condition", 1), ("past", state), .. Heard(frame)], ["logits", "into"], dilations),
+            _ => null,
+        };
+
+        static (string, int)[] Heard(int width) => width > 0 ? [("spectrogram", width)] : [];
+    }
+
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer, new SavedWaveNet(Model.Network.Options with { Temperature = Temperature }, Model.Conditions, Model.Shares), ModelJson.Options);
 

@@ -31,6 +31,12 @@ internal abstract class SeriesNetwork(SeriesOptions options, SeriesInput input) 
     /// <summary>Where the training windows of a series of so many steps begin.</summary>
     public abstract IEnumerable<int> Starts(int length);
 
+    /// <summary>
+    /// A pass over windows in the units of the data, (B, W·C), NaN where steps were not observed: the scores of steps, (B, W),
+    /// NaN there, and what else there is to be said of them.
+    /// </summary>
+    public abstract (IForwardPass Pass, string Said) Windows();
+
     /// <summary>Scores the steps of a series.</summary>
     public abstract SeriesResult Compute(TrainedSeries model, SeriesSteps steps, bool expected);
 
@@ -64,6 +70,22 @@ internal abstract class SeriesNetwork(SeriesOptions options, SeriesInput input) 
         for (int layer = 0; layer < LayerCount; layer++)
             x = w.Dropout(cells.Recurrent(RecurrentCell.Lstm, layer, x), options.Dropout);
         return x;
+    }
+
+    /// <summary>
+    /// Windows in the units of the data, (B, W·C) → standardised, (B, W·C), and which steps were observed, (B, W); and zeros for
+    /// these, NaN for others, (B, W).
+    /// </summary>
+    protected (T Steps, T Observed, T Unknown) Read<T>(Scope<T> w, T windows)
+        where T : struct, ITensor<T>
+    {
+        ScalerPart<T> scaler = ScalerPart<T>.OfFeatures(w);
+        T raw = windows.Reshape(-1, Window, StepWidth);
+        T finite = T.OneIfLess(raw.Apply(Function.Abs), w.Constant(float.PositiveInfinity)).Reduce(Reduction.Min, 2);
+        // As SeriesSteps has it: all features of a step that was not observed are their means, zeros.
+        T steps = T.IfLess(scaler.No, finite, scaler.Apply(raw), scaler.No);
+        return (
+            steps.Reshape(-1, (long)Window * StepWidth), finite.Reshape(-1, Window), (raw * 0f).Reduce(Reduction.Sum, 2).Reshape(-1, Window));
     }
 
     /// <summary>Steps with a feature that says which were observed: (B, W·C) and (B, W) → (B, W, C + 1).</summary>
@@ -452,6 +474,19 @@ public class SeriesTransformer : GenerativeTransformer, IAnomalyDetector
         MapsRows ? base.View(mapper, input) : new SequenceDataView(mapper, _rows, input);
 
     private protected override string Family => State.Family.Name;
+
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        if (content != OnnxContent.Windows)
+            return null;
+        SeriesNetwork network = State.Model.Network;
+        (IForwardPass pass, string said) = network.Windows();
+        string column = State.Input.Column.Name;
+        return new(
+            State.Model.Weights, pass, [(column, network.Window * network.StepWidth)],
+            [VectorOnnx.OutputName("score", [column]), VectorOnnx.OutputName(said, [column])],
+            ("window", FormattableString.Invariant($"{network.Window} steps of {network.StepWidth}")));
+    }
 
     private protected override void WriteOptions(Utf8JsonWriter writer) => State.Write(writer, Threshold);
 
