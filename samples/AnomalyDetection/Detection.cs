@@ -29,7 +29,7 @@ internal sealed class ScoredRow
 internal sealed record Outcome(float Score, bool Flagged, string? Label)
 {
     /// <summary>Whether the file calls the row an anomaly.</summary>
-    public bool IsAnomaly { get; } = Label is not null && CsvFile.IsAnomaly(Label);
+    public bool IsAnomaly { get; } = Label is not null && Readings.IsAnomaly(Label);
 }
 
 /// <summary>One of the strangest rows; the first after the file's header has number 1.</summary>

@@ -5,7 +5,7 @@ namespace AnomalyDetection;
 
 /// <summary>One page that needs no other file: what was found, in figures, two drawings and a table.</summary>
 internal sealed class HtmlReport(
-    string name, CsvFile file, List<Outcome> outcomes, AnomalyDetectionMetrics? metrics, double threshold,
+    string name, Readings file, List<Outcome> outcomes, AnomalyDetectionMetrics? metrics, double threshold,
     List<StrangeRow> strangest)
 {
     private const string Style = """
@@ -95,7 +95,7 @@ internal sealed class HtmlReport(
         $"""<span class="bar" style="width:{Math.Clamp(100 * share, 1, 100):F0}%"></span>""";
 
     private static string Tag(string label) =>
-        $"""<span class="tag{(CsvFile.IsAnomaly(label) ? " hit" : "")}">{Text(label)}</span>""";
+        $"""<span class="tag{(Readings.IsAnomaly(label) ? " hit" : "")}">{Text(label)}</span>""";
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
 }

@@ -8,13 +8,15 @@ namespace AnomalyDetection;
 internal static class Report
 {
     /// <summary>What was found in the file.</summary>
-    public static void Data(string path, CsvFile file)
+    public static void Data(Readings file)
     {
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 120;
         string leftOut = file.LeftOut.Length == 0 ? "" : $"; left out: {string.Join(", ", file.LeftOut)}";
-        AnsiConsole.MarkupLineInterpolated(
-            $"[bold]{Path.GetFileName(path)}[/]: {file.RowCount} rows, {file.Features.Length} features{leftOut}");
+        string rows = file.RowCount is long count ? $"{count}" : "over a million";
+        AnsiConsole.MarkupLineInterpolated($"[bold]{file.Name}[/]: {rows} rows, {file.Features.Length} features{leftOut}");
+        foreach (string note in file.Notes)
+            AnsiConsole.MarkupLineInterpolated($"[yellow]{note}[/]");
     }
 
     /// <summary>A bar while <paramref name="train"/> runs.</summary>

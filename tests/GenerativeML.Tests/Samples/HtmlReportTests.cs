@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using AnomalyDetection;
+using DataFiles;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -17,7 +18,7 @@ public sealed class HtmlReportTests : IDisposable
     {
         string path = Path.Combine(_folder, "table.csv");
         File.WriteAllLines(path, ["a,b,label", .. Enumerable.Range(0, 60).Select(i => $"{i},{i % 7},{(i % 10 == 0 ? 1 : 0)}")]);
-        var file = new CsvFile(path, "label", []);
+        var file = new Readings(TableFile.Open(path, new() { AsText = ["label"] }), "label", []);
         List<Outcome> outcomes = [.. Enumerable.Range(0, 60).Select(i =>
             new Outcome(1 + i % 10, i % 10 == 9, labelled ? (i % 10 == 9 ? "1" : "0") : null))];
         AnomalyDetectionMetrics? metrics = labelled ? Detection.Grade(new MLContext(1), outcomes) : null;
