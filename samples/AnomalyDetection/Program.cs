@@ -85,32 +85,37 @@ int TrainAndShow(ParseResult asked)
             Contamination = asked.GetValue(contamination),
             Epochs = asked.GetValue(epochs),
             Seed = number,
-            FeatureScoreColumnName = nameof(ScoredRow.FeatureScore),
+            FeatureScoreColumnName = "FeatureScore",
+            LatentColumnName = "Latent",
             NonFiniteValues = NonFiniteValues.Replace, // for readings that are missing
             Progress = progress,
         }))
         .Fit(halves.TrainSet));
 
     // Grade it on the rows that it has not seen; look for the strangest among all.
-    List<Outcome> outcomes = Detection.Outcomes(ml, detector.Transform(halves.TestSet));
-    AnomalyDetectionMetrics? metrics = Detection.Grade(ml, outcomes);
-    List<ScoredRow> scored = Detection.Rows(ml, detector.Transform(table));
-    List<StrangeRow> strangest = Detection.Strangest(scored, file.Features, count: 10);
-    float threshold = detector.LastTransformer.Threshold;
-    Report.Metrics(outcomes, metrics, threshold);
-    Report.Strangest(strangest);
+    DetectionReportOptions options = new()
+    {
+        LabelColumnName = file.IsLabelled ? Readings.Label : null, FeatureScoreColumnName = "FeatureScore", FeatureColumnName = "Readings",
+        LatentColumnName = "Latent", Threshold = detector.LastTransformer.Threshold,
+    };
+    DetectionReport report = DetectionReport.Create(detector.Transform(halves.TestSet), options) with
+    {
+        Strangest = DetectionReport.Create(detector.Transform(table), options).Strangest,
+    };
+    Report.Figures(report);
+    Report.Strangest(report);
 
     (string saved, string page) = (Path.Combine(target, "detector.zip"), Path.Combine(target, "report.html"));
     ml.Model.Save(detector, table.Schema, saved);
-    File.WriteAllText(
-        page, new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest).Write());
+    report.SaveHtml(page, $"Strange rows of {file.Name}");
     Console.WriteLine($"model:   {saved}\npicture: {page}");
 
-    // A second process loads the model alone, and must find the same scores.
+    // A second process loads the model alone, and must find the same scores of the first rows.
+    IDataView some = ml.Data.TakeRows(table, 100_000);
     (string view, string found) = (Path.Combine(target, "rows.idv"), Path.Combine(target, "scores.txt"));
     using (FileStream stream = File.Create(view))
-        ml.Data.SaveAsBinary(table, stream);
-    File.WriteAllLines(found, scored.Select(row => row.Score.ToString("R")));
+        ml.Data.SaveAsBinary(some, stream);
+    File.WriteAllLines(found, detector.Transform(some).GetColumn<float>("Score").Select(score => score.ToString("R")));
     string program = Environment.ProcessPath!;
     string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(Readings).Assembly.Location] : [];
     using Process second = Process.Start(program, [.. self, "score-again", saved, view, found]);

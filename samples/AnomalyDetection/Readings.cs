@@ -8,7 +8,8 @@ namespace AnomalyDetection;
 /// <summary>What a detector looks at in a table: its numbers and Booleans; and the label, where there is one.</summary>
 internal sealed class Readings
 {
-    private static readonly string[] s_meansNormal = ["", "0", "none", "normal", "false", "no", "ok"];
+    /// <summary>What the label is called, wherever it comes from.</summary>
+    public const string Label = "Label";
 
     private readonly TableFile _file;
     private readonly string? _label;
@@ -41,15 +42,14 @@ internal sealed class Readings
     /// <summary>The columns that the detector sees, in the file's order.</summary>
     public string[] Features { get; }
 
+    /// <summary>Whether there is a label.</summary>
+    public bool IsLabelled => _label is not null;
+
     /// <summary>The columns that are neither a feature nor the label.</summary>
     public string[] LeftOut { get; }
 
     /// <summary>What a reader should know of the file.</summary>
     public IReadOnlyList<string> Notes => _file.Notes;
-
-    /// <summary>Whether a label makes a row an anomaly: anything but zero, nothing, "none", "normal", "no"…</summary>
-    public static bool IsAnomaly(string label) =>
-        !s_meansNormal.Contains(label.ToLowerInvariant()) && !(ColumnInference.TryNumber(label, '.', out double number) && number == 0);
 
     /// <summary>A Single column for each feature, and the label as text, if there is one.</summary>
     public IDataView Load(MLContext ml)
@@ -57,9 +57,9 @@ internal sealed class Readings
         IEstimator<ITransformer> columns = ml.Transforms.Conversion.ConvertType(
             [.. Features.Select(name => new InputOutputColumnPair(name))], DataKind.Single);
         if (_label is not null)
-            columns = columns.Append(ml.Transforms.CopyColumns(nameof(ScoredRow.Label), _label));
+            columns = columns.Append(ml.Transforms.CopyColumns(Label, _label));
         return columns
-            .Append(ml.Transforms.SelectColumns([.. Features, .. _label is null ? Array.Empty<string>() : [nameof(ScoredRow.Label)]]))
+            .Append(ml.Transforms.SelectColumns([.. Features, .. _label is null ? Array.Empty<string>() : [Label]]))
             .Fit(_file).Transform(_file);
     }
 }

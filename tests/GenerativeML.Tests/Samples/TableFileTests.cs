@@ -224,6 +224,8 @@ public sealed class TableFileTests
     [DataRow("a,b\n", "no rows")]
     [DataRow("a,b\n1,2,3\n", "line 2: 3 values, and 2")]
     [DataRow("a,b\n1,2\n\n3\n", "line 4: 1 values, and 2")]
+    [DataRow("# logged\n#\na,b\n1,2\n3\n", "line 5: 1 values, and 2")]
+    [DataRow("sep=;\na;b\n1;\"x\ny\";2\n", "line 3 to 4: 3 values, and 2")]
     [DataRow("a,a\n1,2\n", "two columns of the name 'a'")]
     [DataRow("a,b\n1,\"x\n2,y\n3,z\n", "line 2: a quote is opened and never closed")]
     [DataRow("a,b\n1,x\n2,\"y", "line 3: a quote is opened and never closed")]
