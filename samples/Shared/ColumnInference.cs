@@ -139,7 +139,7 @@ internal sealed class ColumnInference
         {
             // "1,234" has two readings: that of the file's other columns, otherwise the one that the separator leaves.
             char sign = DecimalSign ?? (_differ ? decimalSign ?? (_hasComma && separator != ',' ? ',' : '.') : '.');
-            if (_differ && DecimalSign is null)
+            if (_differ && (DecimalSign ?? decimalSign) is null && (_hasComma || separator != ','))
                 notes.Add($"Column '{name}' has numbers of two readings; '{sign}' was taken for the decimal sign.");
             return text with { Type = (sign == '.' ? _point : _comma).Type(Missing > 0, isWhole), DecimalSign = sign };
         }

@@ -83,7 +83,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         roc.Series.Add(area);
         roc.Annotations.Add(new LineAnnotation { Slope = 1, Color = Charts.Faint, LineStyle = LineStyle.Dot });
 
-        PlotModel precision = Charts.Model(Share(), "found, share of the anomalies (recall)", Share(), "anomalies among what is flagged (precision)");
+        PlotModel precision = Charts.Model(Share(), "recall, share of the anomalies that is found", Share(), "precision, anomalies among the flagged");
         var line = new LineSeries { Color = Charts.Made, StrokeThickness = 2.2 };
         line.Points.AddRange(report.Curve.Where(p => p.Recall > 0).Select(p => new DataPoint(p.Recall, p.Precision)));
         precision.Series.Add(line);
@@ -100,9 +100,9 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         return Invariant($"""
             <div class="pair">
             <div><h2>Anomalies found against false alarms</h2><div class="card">{Charts.Svg(roc, "roc", "ROC curve", 540, 400)}
-            <div class="faint">Area {report.Auroc:F4}{error}; by chance 0.5, dotted.</div></div></div>
+            <div class="faint">Area {report.Auroc:F4}{error}; by chance 0.5, the thin line.</div></div></div>
             <div><h2>Precision against recall</h2><div class="card">{Charts.Svg(precision, "precision", "Precision-recall curve", 540, 400)}
-            <div class="faint">Average precision {report.AveragePrecision:F4}; by chance {chance:G3}, dotted.</div></div></div>
+            <div class="faint">Average precision {report.AveragePrecision:F4}; by chance {chance:G3}, the thin line.</div></div></div>
             </div>
             """);
 
