@@ -11,7 +11,7 @@ namespace GenerativeML;
 internal sealed class DetectionPage(DetectionReport report, string title)
 {
     private const string Style = """
-        .pair { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; }
+        .pair { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; } .pair svg { max-width: 640px; margin: 0 auto; }
         @media screen and (max-width: 900px) { .pair { grid-template-columns: 1fr; } }
         .tag { border-radius: 99px; padding: 1px 9px; border: 1px solid var(--made); color: var(--made); }
         .bar { display: block; height: 4px; border-radius: 2px; background: var(--made); margin-top: 3px; }
@@ -77,7 +77,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
     {
         double chance = (double)report.AnomalousRows / (report.NormalRows + report.AnomalousRows);
         PlotModel roc = Charts.Model(Share(), "false alarms, share of the normal rows", Share(), "found, share of the anomalies");
-        var area = new AreaSeries { Color = Charts.Made, StrokeThickness = 2.2, Fill = OxyColor.FromAColor(30, Charts.Made) };
+        var area = new AreaSeries { Color = Charts.Made, Color2 = OxyColors.Transparent, StrokeThickness = 2.2, Fill = OxyColor.FromAColor(30, Charts.Made) };
         area.Points.AddRange([new(0, 0), .. report.Curve.Select(p => new DataPoint(p.FalseAlarmRate, p.Recall))]);
         area.Points2.AddRange([new(0, 0), new(1, 0)]);
         roc.Series.Add(area);

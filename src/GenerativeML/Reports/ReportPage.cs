@@ -40,7 +40,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
                background: linear-gradient(to right, rgb(45,100,200), transparent, rgb(196,60,40)); }
         .list { width: 100%; border-collapse: collapse; }
         .list td, .list th { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); }
-        @media print { body { padding: 0; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+        @media print { :root { --page: #ffffff; } body { padding: 0; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
           h2 { break-after: avoid; } .card, tr { break-inside: avoid; } }
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
         """;
