@@ -182,7 +182,7 @@ internal sealed class ColumnInference
                 ((float)value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
         }
 
-        public PrimitiveDataViewType Type(bool hasGaps, bool isWhole) =>
+        public NumberDataViewType Type(bool hasGaps, bool isWhole) =>
             !isWhole ? NumberDataViewType.Double
             : _are32 && !hasGaps ? NumberDataViewType.Int32
             : _are64 && !hasGaps ? NumberDataViewType.Int64

@@ -135,7 +135,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
                 Palette = OxyPalette.Interpolate(64, Charts.Lines[0], Charts.Lines[1]), Position = AxisPosition.None, Minimum = 0, Maximum = 1,
             });
             model.Series.Add(Points(
-                report.LatentMap, OxyColors.Automatic, point => (double)~Math.Min(~0, Array.BinarySearch(scores, point.Score)) / scores.Length));
+                report.LatentMap, OxyColors.Automatic, point => (double)Array.BinarySearch(scores, point.Score) / scores.Length));
             key = "The redder, the higher the score's rank.";
         }
         return Invariant($"""

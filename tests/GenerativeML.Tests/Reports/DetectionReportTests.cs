@@ -264,6 +264,8 @@ public sealed class DetectionReportTests
         Assert.AreEqual(labelled, page.Contains("&lt;wear&gt;", StringComparison.Ordinal));
         MatchCollection drawings = Regex.Matches(page, "<svg.*?</svg>", RegexOptions.Singleline);
         Assert.HasCount(labelled ? 4 : 2, drawings); // histogram, both curves, map
+        int colours = Regex.Matches(drawings[^1].Value, "<ellipse[^>]*fill:([^;\"]*)").Select(point => point.Groups[1].Value).Distinct().Count();
+        Assert.IsTrue(labelled ? colours == 2 : colours > 20, $"the map has {colours} colours");
         HashSet<string> names = [];
         foreach (Match drawing in drawings)
         {
