@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using AnomalyDetection;
+using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -12,7 +13,7 @@ using Microsoft.ML.Data;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<FileInfo?> data = new("--data")
 {
-    Description = "A CSV file with a header (comma, semicolon or tab). Default: a simulated pump.",
+    Description = "A table: delimited text, with a header or without, or Parquet. Default: a simulated pump.",
 };
 Option<string?> label = new("--label")
 {
@@ -21,6 +22,10 @@ Option<string?> label = new("--label")
 Option<string[]> ignored = new("--ignore")
 {
     Description = "Columns to leave out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
+};
+Option<string[]> text = new("--text")
+{
+    Description = "Columns that are text whatever they hold.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
 };
 Option<double> contamination = new("--contamination")
 {
@@ -37,7 +42,7 @@ Option<DirectoryInfo> folder = new("--out")
 };
 RootCommand root = new("Finds the strange rows of a table with an autoencoder, and says what made them strange.")
 {
-    data, label, ignored, contamination, epochs, seed, folder,
+    data, label, ignored, text, contamination, epochs, seed, folder,
 };
 root.SetAction(TrainAndShow);
 Argument<string> model = new("model"), rows = new("rows"), scores = new("scores");
@@ -64,8 +69,10 @@ int TrainAndShow(ParseResult asked)
         (path, labelColumn) = (Path.Combine(target, "pump.csv"), PumpSimulation.Label);
         new PumpSimulation(number).Write(path);
     }
-    CsvFile file = new(path, labelColumn, asked.GetValue(ignored)!);
-    Report.Data(path, file);
+    Readings file = new(
+        TableFile.Open(path, new() { AsText = [.. asked.GetValue(text)!, .. labelColumn is null ? Array.Empty<string>() : [labelColumn]] }),
+        labelColumn, asked.GetValue(ignored)!);
+    Report.Data(file);
 
     // Load, split, and train a pipeline.
     MLContext ml = new(number);
@@ -78,34 +85,39 @@ int TrainAndShow(ParseResult asked)
             Contamination = asked.GetValue(contamination),
             Epochs = asked.GetValue(epochs),
             Seed = number,
-            FeatureScoreColumnName = nameof(ScoredRow.FeatureScore),
+            FeatureScoreColumnName = "FeatureScore",
+            LatentColumnName = "Latent",
             NonFiniteValues = NonFiniteValues.Replace, // for readings that are missing
             Progress = progress,
         }))
         .Fit(halves.TrainSet));
 
     // Grade it on the rows that it has not seen; look for the strangest among all.
-    List<Outcome> outcomes = Detection.Outcomes(ml, detector.Transform(halves.TestSet));
-    AnomalyDetectionMetrics? metrics = Detection.Grade(ml, outcomes);
-    List<ScoredRow> scored = Detection.Rows(ml, detector.Transform(table));
-    List<StrangeRow> strangest = Detection.Strangest(scored, file.Features, count: 10);
-    float threshold = detector.LastTransformer.Threshold;
-    Report.Metrics(outcomes, metrics, threshold);
-    Report.Strangest(strangest);
+    DetectionReportOptions options = new()
+    {
+        LabelColumnName = file.IsLabelled ? Readings.Label : null, FeatureScoreColumnName = "FeatureScore", FeatureColumnName = "Readings",
+        LatentColumnName = "Latent", Threshold = detector.LastTransformer.Threshold,
+    };
+    DetectionReport report = DetectionReport.Create(detector.Transform(halves.TestSet), options) with
+    {
+        Strangest = DetectionReport.Create(detector.Transform(table), options).Strangest,
+    };
+    Report.Figures(report);
+    Report.Strangest(report);
 
     (string saved, string page) = (Path.Combine(target, "detector.zip"), Path.Combine(target, "report.html"));
     ml.Model.Save(detector, table.Schema, saved);
-    File.WriteAllText(
-        page, new HtmlReport(Path.GetFileName(path), file, outcomes, metrics, threshold, strangest).Write());
+    report.SaveHtml(page, $"Strange rows of {file.Name}");
     Console.WriteLine($"model:   {saved}\npicture: {page}");
 
-    // A second process loads the model alone, and must find the same scores.
+    // A second process loads the model alone, and must find the same scores of the first rows.
+    IDataView some = ml.Data.TakeRows(table, 100_000);
     (string view, string found) = (Path.Combine(target, "rows.idv"), Path.Combine(target, "scores.txt"));
     using (FileStream stream = File.Create(view))
-        ml.Data.SaveAsBinary(table, stream);
-    File.WriteAllLines(found, scored.Select(row => row.Score.ToString("R")));
+        ml.Data.SaveAsBinary(some, stream);
+    File.WriteAllLines(found, detector.Transform(some).GetColumn<float>("Score").Select(score => score.ToString("R")));
     string program = Environment.ProcessPath!;
-    string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(CsvFile).Assembly.Location] : [];
+    string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(Readings).Assembly.Location] : [];
     using Process second = Process.Start(program, [.. self, "score-again", saved, view, found]);
     second.WaitForExit();
     return second.ExitCode;

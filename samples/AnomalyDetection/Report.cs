@@ -1,5 +1,4 @@
 using GenerativeML;
-using Microsoft.ML.Data;
 using Spectre.Console;
 
 namespace AnomalyDetection;
@@ -8,13 +7,15 @@ namespace AnomalyDetection;
 internal static class Report
 {
     /// <summary>What was found in the file.</summary>
-    public static void Data(string path, CsvFile file)
+    public static void Data(Readings file)
     {
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 120;
         string leftOut = file.LeftOut.Length == 0 ? "" : $"; left out: {string.Join(", ", file.LeftOut)}";
-        AnsiConsole.MarkupLineInterpolated(
-            $"[bold]{Path.GetFileName(path)}[/]: {file.RowCount} rows, {file.Features.Length} features{leftOut}");
+        string rows = file.RowCount is long count ? $"{count}" : "over a million";
+        AnsiConsole.MarkupLineInterpolated($"[bold]{file.Name}[/]: {rows} rows, {file.Features.Length} features{leftOut}");
+        foreach (string note in file.Notes)
+            AnsiConsole.MarkupLineInterpolated($"[yellow]{note}[/]");
     }
 
     /// <summary>A bar while <paramref name="train"/> runs.</summary>
@@ -24,36 +25,22 @@ internal static class Report
         .Start(context => train(new Bar(context.AddTask("training"))));
 
     /// <summary>How well the held-out rows were judged; without labels, only how many were flagged.</summary>
-    public static void Metrics(List<Outcome> outcomes, AnomalyDetectionMetrics? metrics, double threshold)
+    public static void Figures(DetectionReport report)
     {
-        Grades grades = new(outcomes);
-        Table table = new Table().Border(TableBorder.Simple).HideHeaders()
-            .AddColumn("").AddColumn(new TableColumn("").RightAligned());
-        table.AddRow("rows held out of training", $"{outcomes.Count}");
-        table.AddRow($"flagged, above the threshold of {threshold:G4}", $"{grades.Flagged}");
-        if (metrics is not null)
-        {
-            table.AddRow("anomalies among them, by the labels", $"{grades.Anomalies}");
-            table.AddRow("[bold]AUROC[/]", $"[bold]{metrics.AreaUnderRocCurve:F4}[/]");
-            table.AddRow("detection rate at 10 false alarms", $"{metrics.DetectionRateAtFalsePositiveCount:P1}");
-            table.AddRow("precision and recall of the flag", $"{grades.Precision:P1}, {grades.Recall:P1}");
-            table.AddRow("F1 of the flag", $"{grades.F1:F3}");
-            foreach ((string kind, int found, int all) in grades.Kinds)
-                table.AddRow(Markup.Escape($"  flagged of {kind}"), $"{found} of {all}");
-        }
-        AnsiConsole.Write(table);
+        Console.WriteLine($"\nOf the rows held out of training:\n{report}");
+        foreach (AnomalyKind kind in report.Kinds.Take(12))
+            Console.WriteLine($"  flagged of {kind.Name}: {kind.Flagged} of {kind.Rows}");
     }
 
     /// <summary>The strangest rows, and what made them strange.</summary>
-    public static void Strangest(List<StrangeRow> rows)
+    public static void Strangest(DetectionReport report)
     {
         Table table = new Table().Border(TableBorder.Simple).Title("The strangest rows, and why")
             .AddColumn(new TableColumn("row").RightAligned()).AddColumn(new TableColumn("score").RightAligned())
             .AddColumn("label").AddColumn("what made it strange: value (usual value), share of the score");
-        foreach (StrangeRow row in rows)
+        foreach (StrangeRow row in report.Strangest)
         {
-            string reasons = string.Join(
-                "\n", row.Reasons.Select(r => $"{r.Feature} {r.Shown} ({r.Usual:G4}), {r.Share:P0}"));
+            string reasons = string.Join("\n", row.Reasons.Select(r => $"{r.Feature} {r.Value:G4} ({r.Usual:G4}), {r.Share:P0}"));
             table.AddRow($"{row.Row}", $"{row.Score:G4}", Markup.Escape(row.Label ?? ""), Markup.Escape(reasons));
         }
         AnsiConsole.Write(table);

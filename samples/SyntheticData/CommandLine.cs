@@ -5,25 +5,33 @@ namespace SyntheticData;
 /// <summary>What the user asks for.</summary>
 /// <param name="Data">The table; null for one that the sample makes.</param>
 /// <param name="Label">The column that classifiers predict; null for none.</param>
+/// <param name="Text">Columns that are text whatever they hold.</param>
 /// <param name="Rows">Synthetic rows to write; null for as many as there are real ones.</param>
 /// <param name="Method">What generates: gan or vae.</param>
 /// <param name="Epochs">Passes over the training rows; null for as many as the trainer sees fit.</param>
 /// <param name="Seed">Decides the split, the training and the rows.</param>
 /// <param name="Folder">Where the synthetic table, the report and the model go.</param>
 internal sealed record Settings(
-    string? Data, string? Label, long? Rows, string Method, int? Epochs, int Seed, string Folder);
+    string? Data, string? Label, string[] Text, long? Rows, string Method, int? Epochs, int Seed, string Folder);
 
 /// <summary>The sample's options.</summary>
 internal static class CommandLine
 {
     private static readonly Option<FileInfo?> Data = new("--data")
     {
-        Description = "A delimited text file, with a header or without. Default: loans that the sample makes up.",
+        Description = "A table: delimited text, with a header or without, or Parquet. Default: loans that the sample makes up.",
     };
 
     private static readonly Option<string?> Label = new("--label")
     {
         Description = "The column that classifiers predict, by name or by number from zero.",
+    };
+
+    private static readonly Option<string[]> Text = new("--text")
+    {
+        Description = "Columns that are text whatever they hold, such as post codes.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [],
     };
 
     private static readonly Option<long?> Rows = new("--rows")
@@ -60,12 +68,13 @@ internal static class CommandLine
     {
         RootCommand root = new("Learns a table, writes a synthetic one of any size, and says whether it is any good.")
         {
-            Data, Label, Rows, Method, Epochs, Seed, Out,
+            Data, Label, Text, Rows, Method, Epochs, Seed, Out,
         };
         Method.AcceptOnlyFromAmong("gan", "vae");
         root.SetAction(parsed => generate(new Settings(
             parsed.GetValue(Data)?.FullName,
             parsed.GetValue(Label),
+            parsed.GetValue(Text)!,
             parsed.GetValue(Rows),
             parsed.GetValue(Method)!,
             parsed.GetValue(Epochs),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
 using SyntheticData;
@@ -19,23 +20,21 @@ static int LearnAndGenerate(Settings settings)
         (path, label) = (Path.Combine(settings.Folder, "loans.csv"), Loans.Label);
         Loans.Write(path, rows: 4000, settings.Seed);
     }
-    CsvTable table = CsvTable.Read(path);
-    int labelColumn = label is null ? -1 : table.ColumnOf(label);
-    label = label is null ? null : table.Names[labelColumn];
-    Report.Data(path, table);
+    TableFile table = TableFile.Open(path, new() { AsText = label is null ? settings.Text : [.. settings.Text, label] });
+    label = label is null ? null : table.Names[table.ColumnOf(label)];
+    Report.Data(table);
 
     // Rows that the generator never sees test what its own are worth.
     MLContext ml = new(settings.Seed);
-    DataOperationsCatalog.TrainTestData parts = ml.Data.TrainTestSplit(
-        table.Load(ml, path, asText: labelColumn), testFraction: 0.2, seed: settings.Seed);
-    IDataView real = ml.Data.Cache(parts.TrainSet);
+    DataOperationsCatalog.TrainTestData parts = ml.Data.TrainTestSplit(table, testFraction: 0.2, seed: settings.Seed);
+    IDataView real = table.RowCount is null ? parts.TrainSet : ml.Data.Cache(parts.TrainSet);
 
     using TabularTransformer generator = Report.Training(progress => Trainer(ml, settings, label, progress).Fit(real));
 
     // Nothing is made before it is read: any number of rows can be written.
-    long rows = settings.Rows ?? table.Rows.Length;
+    long rows = settings.Rows ?? table.RowCount ?? 1_000_000;
     string synthetic = Path.Combine(settings.Folder, "synthetic.csv");
-    table.Save(ml, generator.Generate(rows, settings.Seed), synthetic);
+    table.Save(generator.Generate(rows, settings.Seed), synthetic);
 
     SyntheticDataReport report = SyntheticDataReport.Compare(
         real,

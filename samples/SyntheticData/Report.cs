@@ -1,3 +1,4 @@
+using DataFiles;
 using GenerativeML;
 using Spectre.Console;
 
@@ -17,13 +18,14 @@ internal static class Report
     }
 
     /// <summary>What was found in the file.</summary>
-    public static void Data(string path, CsvTable table)
+    public static void Data(TableFile table)
     {
-        int numbers = Enumerable.Range(0, table.Names.Length).Count(table.IsNumeric);
-        int texts = table.Names.Length - numbers;
-        string name = Path.GetFileName(path);
+        int numbers = table.Columns.Count(column => column.IsNumeric);
+        string name = Path.GetFileName(table.Path), rows = table.RowCount is long count ? $"{count}" : "over a million";
         AnsiConsole.MarkupLineInterpolated(
-            $"[bold]{name}[/]: {table.Rows.Length} rows; {numbers} columns of numbers, {texts} of text");
+            $"[bold]{name}[/]: {rows} rows; {numbers} columns of numbers, {table.Columns.Count - numbers} of others");
+        foreach (string note in table.Notes)
+            AnsiConsole.MarkupLineInterpolated($"[yellow]{note}[/]");
     }
 
     /// <summary>A bar while <paramref name="train"/> runs.</summary>

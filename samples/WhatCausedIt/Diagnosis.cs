@@ -1,7 +1,8 @@
+using System.Globalization;
+using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SyntheticData;
 
 namespace WhatCausedIt;
 
@@ -11,16 +12,22 @@ internal sealed record Belief(string Column, string State, double Before, double
 /// <summary>What a network says of a table, and a hidden Markov model of readings.</summary>
 internal static class Diagnosis
 {
-    /// <summary>Evidence as a condition: numbers are compared as numbers, in the columns that hold them.</summary>
-    /// <exception cref="InvalidDataException">There is no such column, or no number where one is expected.</exception>
-    public static RowCondition Condition(CsvTable table, IReadOnlyDictionary<string, string> evidence)
+    /// <summary>Evidence as a condition, of the kind of its column.</summary>
+    /// <exception cref="InvalidDataException">There is no such column, or the value is not of its kind.</exception>
+    public static RowCondition Condition(TableFile table, IReadOnlyDictionary<string, string> evidence)
     {
         var where = new RowCondition();
-        foreach ((string column, string value) in evidence)
+        foreach ((string name, string value) in evidence)
         {
-            where = !table.IsNumeric(table.ColumnOf(column)) ? where.Equal(column, value)
-                : double.TryParse(value, out double number) ? where.Equal(column, number)
-                : throw new InvalidDataException($"Column '{column}' holds numbers, and '{value}' is none.");
+            FileColumn column = table.Columns[table.ColumnOf(name)];
+            where = column.Type switch
+            {
+                TextDataViewType => where.Equal(column.Name, value),
+                BooleanDataViewType when bool.TryParse(value, out bool truth) => where.Equal(column.Name, truth),
+                DateTimeDataViewType when DateTime.TryParse(value, CultureInfo.InvariantCulture, out DateTime time) => where.Equal(column.Name, time),
+                NumberDataViewType when double.TryParse(value, CultureInfo.InvariantCulture, out double number) => where.Equal(column.Name, number),
+                _ => throw new InvalidDataException($"Column '{column.Name}' holds {column.Type}, and '{value}' is none."),
+            };
         }
         return where;
     }

@@ -1,16 +1,16 @@
 using System.CommandLine;
 using System.Globalization;
+using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
 using Spectre.Console;
-using SyntheticData;
 using WhatCausedIt;
 
 // Evidence in, causes out: a Bayesian network, learned from inspections of a pump, says what caused what was seen, and a
 // hidden Markov model in which phase the pump was while it was read. Nobody told them; the simulation knows.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-Option<FileInfo?> data = new("--data") { Description = "A table of yours, a CSV file. Default: a simulated pump's inspections." };
+Option<FileInfo?> data = new("--data") { Description = "A table of yours: delimited text or Parquet. Default: a simulated pump's inspections." };
 Option<string[]> evidence = new("--evidence")
 {
     Description = "What is known: Column=value, as often as needed. Default for the pump: Vibration=high Flow=low.",
@@ -54,9 +54,11 @@ void Diagnose(ParseResult asked)
 
 static void Causes(MLContext ml, string path, Dictionary<string, string> known, bool simulated, string target)
 {
-    CsvTable table = CsvTable.Read(path);
+    TableFile table = TableFile.Open(path);
+    foreach (string note in table.Notes)
+        Console.WriteLine(note);
     RowCondition where = Diagnosis.Condition(table, known);
-    using BayesianNetworkTransformer network = ml.Generative.BayesianNetwork().Fit(table.Load(ml, path));
+    using BayesianNetworkTransformer network = ml.Generative.BayesianNetwork().Fit(table);
     List<Belief> beliefs = Diagnosis.Beliefs(network, where, known.Keys);
     double[] truth = simulated ? [.. beliefs.Select(b => Pump.Posterior(b.Column, known)[b.State])] : [];
     Table shown = Titled($"What follows from {string.Join(", ", known.Select(e => $"{e.Key} = {e.Value}"))}")

@@ -16,33 +16,17 @@ internal sealed class GeneratedTextPage(
     private static readonly (int Rank, string Class)[] s_colours = [(10, "a"), (100, "b"), (1000, "c"), (int.MaxValue, "d")];
 
     /// <summary>The whole page.</summary>
-    public string Write() => $$"""
-        <!doctype html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>Generated or genuine</title>
-        <style>
-        {{ReportPage.Style}}
+    public string Write() => ReportPage.Html("Generated or genuine", $"""
+        <div class="faint">Each token by its rank among what the model expected there; the pointer on a token shows its
+        probability. Score: {statistic}, the higher, the more likely generated; threshold {Number(threshold)}.</div>
+        <p><span class="a"> first ten </span> <span class="b"> first hundred </span> <span class="c"> first thousand </span>
+        <span class="d"> beyond </span></p>
+        {string.Concat(texts.Select(Section))}
+        """, """
         .text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.9; }
         .a, .b, .c, .d { border-radius: 3px; padding: 1px 0; }
         .a { background: #2c8a5744; } .b { background: #d9a40055; } .c { background: #c23b3b55; } .d { background: #7b4bd066; }
-        </style>
-        </head>
-        <body>
-        <main>
-        <h1>Generated or genuine</h1>
-        <div class="faint">Each token by its rank among what the model expected there; the pointer on a token shows its
-        probability. Score: {{statistic}}, the higher, the more likely generated; threshold {{Number(threshold)}}.</div>
-        <p><span class="a"> first ten </span> <span class="b"> first hundred </span> <span class="c"> first thousand </span>
-        <span class="d"> beyond </span></p>
-        {{string.Concat(texts.Select(Section))}}
-        </main>
-        </body>
-        </html>
-
-        """;
+        """);
 
     private string Section(InspectedText text)
     {

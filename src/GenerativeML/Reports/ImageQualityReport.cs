@@ -147,30 +147,13 @@ public sealed record ImageQualityReport
         AtomicFile.Write(path, stream =>
         {
             using var writer = new StreamWriter(stream, leaveOpen: true);
-            writer.Write($$"""
-                <!doctype html>
-                <html lang="en">
-                <head>
-                <meta charset="utf-8">
-                <title>{{System.Net.WebUtility.HtmlEncode(title)}}</title>
-                <style>
-                {{ReportPage.Style}}
-                img { image-rendering: pixelated; width: 100%; max-width: 720px; }
-                </style>
-                </head>
-                <body>
-                <main>
-                <h1>{{System.Net.WebUtility.HtmlEncode(title)}}</h1>
-                <div class="card"><table class="list">{{rows}}</table></div>
+            writer.Write(ReportPage.Html(title, $"""
+                <div class="card"><table class="list">{rows}</table></div>
                 <h2>Generated</h2>
-                <img alt="generated images" src="{{Sheet(Generated)}}">
+                <img alt="generated images" src="{Sheet(Generated)}">
                 <h2>Real</h2>
-                <img alt="real images" src="{{Sheet(Real)}}">
-                </main>
-                </body>
-                </html>
-
-                """);
+                <img alt="real images" src="{Sheet(Real)}">
+                """, "img { image-rendering: pixelated; width: 100%; max-width: 720px; }"));
         });
     }
 

@@ -9,11 +9,11 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
 {
     private const int MaxDrawnColumns = 60, MaxHeatColumns = 40, Bins = 36, MaxCategories = 16;
 
-    internal const string Style = """
-        :root { color-scheme: light dark; --page: #f4f5f7; --card: #ffffff; --text: #20262e; --faint: #66707c;
+    private const string Style = """
+        :root { --page: #f4f5f7; --card: #ffffff; --text: #20262e; --faint: #66707c;
                 --rule: #d9dee4; --real: #7a8aa0; --made: #d2602a; --good: #2c8a57; --fair: #b07a12; --poor: #c23b3b; }
-        @media (prefers-color-scheme: dark) {
-          :root { --page: #15181c; --card: #1e2329; --text: #e4e8ec; --faint: #98a2ae; --rule: #353c45;
+        @media screen and (prefers-color-scheme: dark) {
+          :root { color-scheme: dark; --page: #15181c; --card: #1e2329; --text: #e4e8ec; --faint: #98a2ae; --rule: #353c45;
                   --real: #8d9db3; --made: #f0874f; --good: #58c08a; --fair: #e0ad4a; --poor: #ef7070; } }
         body { margin: 0; padding: 28px; background: var(--page); color: var(--text);
                font: 15px/1.5 system-ui, sans-serif; }
@@ -28,7 +28,6 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         .Good { color: var(--good); } .Fair { color: var(--fair); } .Poor { color: var(--poor); }
         .columns h3 { margin: 0; font-size: 14px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
         svg { display: block; width: 100%; height: auto; margin-top: 6px; }
-        .real { fill: var(--real); fill-opacity: .55; } .made { fill: none; stroke: var(--made); stroke-width: 1.6; }
         .key { display: inline-block; width: 11px; height: 11px; margin: 0 5px 0 14px; }
         .maps { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; }
         @media (max-width: 900px) { .maps { grid-template-columns: 1fr; } }
@@ -41,13 +40,18 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
                background: linear-gradient(to right, rgb(45,100,200), transparent, rgb(196,60,40)); }
         .list { width: 100%; border-collapse: collapse; }
         .list td, .list th { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); }
+        @media print { :root { --page: #ffffff; } body { padding: 0; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+          h2 { break-after: avoid; } .card, tr { break-inside: avoid; } }
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
         """;
 
     private readonly TableLikeness _likeness = new(report.Real, report.Synthetic);
 
-    /// <summary>The whole page.</summary>
-    public string Write() => $"""
+    /// <summary>A page of a report: it needs no other file, is light or dark as its reader likes, and light on paper.</summary>
+    /// <param name="title">Title and heading, as text.</param>
+    /// <param name="body">What follows the heading, as HTML.</param>
+    /// <param name="style">What the page adds to the style of all.</param>
+    public static string Html(string title, string body, string style = "") => $"""
         <!doctype html>
         <html lang="en">
         <head>
@@ -56,11 +60,21 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         <title>{Text(title)}</title>
         <style>
         {Style}
+        {style}
         </style>
         </head>
         <body>
         <main>
         <h1>{Text(title)}</h1>
+        {body}
+        </main>
+        </body>
+        </html>
+
+        """;
+
+    /// <summary>The whole page.</summary>
+    public string Write() => Html(title, $"""
         <div class="faint">{Invariant($"{report.RealRows:N0} real rows, {report.SyntheticRows:N0} synthetic ones")},
         {report.Columns.Count} columns{Sampled()}</div>
         <h2>In figures</h2>
@@ -76,11 +90,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         to 1, numbers in ten bins.</p>
         <h2>The pairs that are least alike</h2>
         <div class="card">{WorstPairs()}</div>
-        </main>
-        </body>
-        </html>
-
-        """;
+        """);
 
     private string Sampled() =>
         report.Real.SourceRows > report.Real.Rows || report.Synthetic.SourceRows > report.Synthetic.Rows
@@ -141,7 +151,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         return $"""
             <div class="card"><h3 title="{Text(column.Name)}">{Text(column.Name)}</h3>
             <div class="faint">{figures}{missing}</div>
-            {Histogram(real, made)}
+            {Charts.Svg(Charts.Bars(real, made), Invariant($"column{number}-"), $"Shares of {column.Name}", 260, 90)}
             <div class="faint">{Text(scale)}</div></div>
             """;
     }
@@ -197,23 +207,6 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
                 ? new[] { order.Skip(MaxCategories).Sum(code => counts[code]) / rows }
                 : [],
         ];
-    }
-
-    private static string Histogram(double[] real, double[] made)
-    {
-        const double Width = 260, Height = 90;
-        double most = Math.Max(Math.Max(real.Max(), made.Max()), 1e-12), step = Width / real.Length;
-        StringBuilder html = new(Invariant($"""<svg viewBox="0 -2 {Width} {Height + 3}" role="img">"""));
-        for (int i = 0; i < real.Length; i++)
-        {
-            double height = Height * real[i] / most;
-            html.Append(Invariant($"""<rect class="real" x="{i * step:F1}" y="{Height - height:F1}" """));
-            html.Append(Invariant($"""width="{step:F2}" height="{height:F1}"/>"""));
-        }
-        StringBuilder line = new(Invariant($"M0 {Height}"));
-        for (int i = 0; i < made.Length; i++)
-            line.Append(Invariant($"V{Height - Height * made[i] / most:F1}H{(i + 1) * step:F1}"));
-        return html.Append($"""<path class="made" d="{line}V{Invariant($"{Height}")}"/></svg>""").ToString();
     }
 
     private string HeatMap(string name, ReportTable table)

@@ -1,9 +1,7 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
 using OxyPlot;
 using OxyPlot.Axes;
-using OxyPlot.Legends;
 using OxyPlot.Series;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -28,9 +26,6 @@ namespace GenerativeML;
 public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
 {
     private const int MaxReports = 4000;
-    private const string Text = "#7c8794"; // is read on white and on black
-
-    private static readonly string[] s_colours = ["#3b7dd8", "#e0663a", "#2c9a6a", "#a15fc4", "#c9a227", "#d84f7f"];
 
     private readonly Lock _gate = new();
     private readonly List<TrainingProgress> _reports = [];
@@ -113,38 +108,15 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
         if (reports.Count == 0)
             throw new InvalidOperationException("Nothing was reported: set these curves as option Progress of a trainer, and call Fit.");
         TrainingProgress last = reports[^1];
-        string name = WebUtility.HtmlEncode(title);
-        return $$"""
-            <!doctype html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <title>{{name}}</title>
-            <style>
-            :root { color-scheme: light dark; }
-            body { margin: 0; padding: 28px; font: 15px/1.5 system-ui, sans-serif; }
-            main { max-width: 900px; margin: auto; }
-            svg { display: block; width: 100%; height: auto; break-inside: avoid; }
-            h2 { margin: 26px 0 4px; font-size: 18px; }
-            p { color: {{Text}}; margin: 0; }
-            </style>
-            </head>
-            <body>
-            <main>
-            <h1>{{name}}</h1>
-            <p>{{WebUtility.HtmlEncode(last.ToString())}}</p>
+        return ReportPage.Html(title, $"""
+            <div class="faint">{WebUtility.HtmlEncode(last.ToString())}</div>
             <h2>Losses</h2>
-            {{Chart("losses", reports, [.. Lines(reports, r => r.Losses, ""), .. Lines(reports, r => r.Validation, "validation ")])}}
+            <div class="card">{Chart("losses", reports, [.. Lines(reports, r => r.Losses, ""), .. Lines(reports, r => r.Validation, "validation ")])}</div>
             <h2>Learning rate</h2>
-            {{Chart("rate", reports, [("learning rate", r => r.LearningRate)])}}
+            <div class="card">{Chart("rate", reports, [("learning rate", r => r.LearningRate)])}</div>
             <h2>Rows per second</h2>
-            {{Chart("speed", reports, [("rows per second", r => r.RowsPerSecond)])}}
-            </main>
-            </body>
-            </html>
-
-            """;
+            <div class="card">{Chart("speed", reports, [("rows per second", r => r.RowsPerSecond)])}</div>
+            """);
     }
 
     private static IEnumerable<(string Name, Func<TrainingProgress, double> Value)> Lines(
@@ -155,35 +127,20 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
     private static string Chart(
         string name, IReadOnlyList<TrainingProgress> reports, IReadOnlyList<(string Name, Func<TrainingProgress, double> Value)> lines)
     {
-        const int width = 900, height = 320;
-        OxyColor text = OxyColor.Parse(Text);
-        var model = new PlotModel
-        {
-            Culture = CultureInfo.InvariantCulture, DefaultFont = "system-ui, sans-serif", TextColor = text, PlotAreaBorderThickness = new(0, 0, 0, 1), PlotAreaBorderColor = text,
-        };
-        model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "step", TicklineColor = text, MinorTickSize = 0 });
-        model.Axes.Add(new LinearAxis
-        {
-            Position = AxisPosition.Left, TicklineColor = text, MinorTickSize = 0, MajorGridlineStyle = LineStyle.Solid,
-            MajorGridlineColor = OxyColor.FromAColor(60, text),
-        });
+        PlotModel model = Charts.Model(new LinearAxis(), "step", new LinearAxis(), "");
         if (lines.Count > 1)
-            model.Legends.Add(new Legend { LegendPosition = LegendPosition.RightTop, LegendTextColor = text });
+            model.WithLegend();
         for (int i = 0; i < lines.Count; i++)
         {
             var series = new LineSeries
             {
-                Title = lines[i].Name, Color = OxyColor.Parse(s_colours[i % s_colours.Length]), StrokeThickness = 1.8,
-                LineStyle = i < s_colours.Length ? LineStyle.Solid : LineStyle.Dash,
+                Title = lines[i].Name, Color = Charts.Lines[i % Charts.Lines.Count], StrokeThickness = 1.8,
+                LineStyle = i < Charts.Lines.Count ? LineStyle.Solid : LineStyle.Dash,
             };
             series.Points.AddRange(reports.Select(r => new DataPoint(r.Step, lines[i].Value(r))).Where(p => double.IsFinite(p.Y)));
             model.Series.Add(series);
         }
-        // Parts are named within a page: each drawing's apart from the others'.
-        return new SvgExporter { Width = width, Height = height, IsDocument = false }.ExportToString(model)
-            .Replace("<svg ", $"<svg viewBox=\"0 0 {width} {height}\" role=\"img\" ", StringComparison.Ordinal)
-            .Replace("id=\"clipPath", $"id=\"{name}", StringComparison.Ordinal)
-            .Replace("#clipPath", $"#{name}", StringComparison.Ordinal);
+        return Charts.Svg(model, name, $"The course of {name}", 1100, 320);
     }
 
     private void Log(TrainingProgress value)

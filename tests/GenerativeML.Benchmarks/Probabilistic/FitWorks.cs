@@ -1,9 +1,9 @@
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using DataFiles;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SyntheticData;
 
 namespace GenerativeML.Benchmarks;
 
@@ -93,7 +93,7 @@ internal sealed class FitWorks(int rows) : IDisposable
             whole.CopyTo(copy);
         BayesianNetwork truth = BayesianNetwork.ReadBif(text);
         File.WriteAllLines(table, truth.Sample(rows, seed: 1).Prepend(truth.Names).Select(row => string.Join(',', row.Take(columns))));
-        CsvTable read = CsvTable.Read(table);
+        TableFile read = TableFile.Open(table);
         IDataView? view = null;
         return new FitWork
         {
@@ -106,7 +106,7 @@ internal sealed class FitWorks(int rows) : IDisposable
             Fit = ml => ml.Generative.BayesianNetwork(new BayesianNetworkOptions
             {
                 Score = StructureScore.Bic, MaxParents = parents, ScoreColumnName = "Score",
-            }).Fit(view ??= Held(ml, read.Load(ml, table))),
+            }).Fit(view ??= Held(ml, read)),
             Loss = (ml, model) => MeanScore(model, view!)
                 + ((BayesianNetworkTransformer)model).Network.FreeParameters * Math.Log(rows) / 2 / rows,
         };

@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using DataFiles;
 using GenerativeML.Tests;
 using Microsoft.ML;
-using SyntheticData;
 
 namespace GenerativeML.Benchmarks;
 
@@ -108,13 +108,15 @@ internal static class TabularBenchmark
 
         public int Measure()
         {
-            CsvTable table;
+            DelimitedFile table;
             int label;
+            string[][] rows;
             try
             {
                 CheckOptions();
-                table = CsvTable.Read(Path);
+                table = DelimitedFile.Open(Path, new() { AsText = [Label] });
                 label = table.ColumnOf(Label);
+                rows = [.. table.Texts()];
             }
             catch (InvalidDataException wrong)
             {
@@ -122,7 +124,7 @@ internal static class TabularBenchmark
                 return 2;
             }
             Console.WriteLine(
-                $"{System.IO.Path.GetFileName(Path)}: {table.Rows.Length} rows, {table.Names.Length} columns, "
+                $"{System.IO.Path.GetFileName(Path)}: {rows.Length} rows, {table.Names.Length} columns, "
                 + $"label '{table.Names[label]}', {Method}");
             DirectoryInfo folder = Directory.CreateTempSubdirectory("generativeml-");
             try
@@ -130,7 +132,7 @@ internal static class TabularBenchmark
                 List<TabularResult> results = [];
                 foreach (int seed in Seeds)
                 {
-                    results.Add(Measure(table, label, seed, folder.FullName));
+                    results.Add(Measure(table, rows, label, seed, folder.FullName));
                     Show($"seed {seed}", [results[^1]]);
                 }
                 if (results.Count > 1)
@@ -158,30 +160,30 @@ internal static class TabularBenchmark
             }
         }
 
-        private TabularResult Measure(CsvTable table, int label, int seed, string folder)
+        private TabularResult Measure(DelimitedFile table, string[][] rows, int label, int seed, string folder)
         {
-            TableSplit split = TableSplit.Create(table.Rows.Length, TestFraction, (ulong)seed);
+            TableSplit split = TableSplit.Create(rows.Length, TestFraction, (ulong)seed);
             string training = System.IO.Path.Combine(folder, "train.csv");
             string test = System.IO.Path.Combine(folder, "test.csv");
             string made = Output is null
                 ? System.IO.Path.Combine(folder, "synthetic.csv")
                 : Seeds.Skip(1).Any() ? Numbered(Output, seed) : Output;
-            table.Write(training, split.Train);
-            table.Write(test, split.Test);
+            table.Write(training, split.Train.Select(row => rows[row]));
+            table.Write(test, split.Test.Select(row => rows[row]));
 
             MLContext ml = new(seed);
-            IDataView real = table.Load(ml, training, label);
+            IDataView real = table.Like(training);
             var clock = Stopwatch.StartNew();
             using TabularTransformer generator = Trainer(ml, Method, table.Names[label], Epochs).Fit(real);
             double trainingSeconds = clock.Elapsed.TotalSeconds;
             clock.Restart();
-            table.Save(ml, generator.Generate(split.Train.Length, seed), made);
+            table.Save(generator.Generate(split.Train.Length, seed), made);
             double generationSeconds = clock.Elapsed.TotalSeconds;
 
             // The rows are judged as they are in the file.
-            SyntheticDataReport report = SyntheticDataReport.Compare(real, table.Load(ml, made, label), new()
+            SyntheticDataReport report = SyntheticDataReport.Compare(real, table.Like(made), new()
             {
-                HoldOut = table.Load(ml, test, label),
+                HoldOut = table.Like(test),
                 LabelColumnName = table.Names[label],
                 MaximumRows = int.MaxValue,
                 Seed = seed,

@@ -1,5 +1,5 @@
+using DataFiles;
 using Microsoft.ML;
-using SyntheticData;
 using WhatCausedIt;
 
 namespace GenerativeML.Tests.Samples;
@@ -17,8 +17,8 @@ public sealed class DiagnosisTests
     [TestMethod]
     public void The_truth_is_how_often_it_happens()
     {
-        CsvTable table = Inspections();
-        string[][] rows = [.. table.Rows.Where(row => s_known.All(e => row[table.ColumnOf(e.Key)] == e.Value))];
+        DelimitedFile table = Inspections();
+        string[][] rows = [.. table.Texts().Where(row => s_known.All(e => row[table.ColumnOf(e.Key)] == e.Value))];
         Assert.IsGreaterThan(500, rows.Length);
         foreach (string column in table.Names.Except(s_known.Keys))
         {
@@ -32,8 +32,8 @@ public sealed class DiagnosisTests
     public void The_network_finds_links_and_causes()
     {
         var ml = new MLContext(1);
-        CsvTable table = Inspections();
-        using BayesianNetworkTransformer network = ml.Generative.BayesianNetwork().Fit(table.Load(ml, _path));
+        TableFile table = Inspections();
+        using BayesianNetworkTransformer network = ml.Generative.BayesianNetwork().Fit(table);
         List<Belief> beliefs = Diagnosis.Beliefs(network, Diagnosis.Condition(table, s_known), s_known.Keys);
         Assert.HasCount(11, beliefs); // of five columns
         foreach (Belief belief in beliefs)
@@ -53,18 +53,18 @@ public sealed class DiagnosisTests
     [TestMethod]
     public void Evidence_is_of_the_columns_kind()
     {
-        File.WriteAllText(_path, "kind,size\na,1\nb,2\n");
-        CsvTable table = CsvTable.Read(_path);
+        File.WriteAllText(_path, "kind,size,on\na,1,true\nb,2,false\n");
+        TableFile table = TableFile.Open(_path);
         Assert.AreEqual(
-            "'kind' = 'a' and 'size' = 2",
-            Diagnosis.Condition(table, new Dictionary<string, string> { ["kind"] = "a", ["size"] = "2.0" }).ToString());
-        foreach ((string column, string value) in new[] { ("size", "large"), ("colour", "red") })
+            "'kind' = 'a' and 'size' = 2 and 'on' = True",
+            Diagnosis.Condition(table, new Dictionary<string, string> { ["kind"] = "a", ["size"] = "2.0", ["on"] = "True" }).ToString());
+        foreach ((string column, string value) in new[] { ("size", "large"), ("colour", "red"), ("on", "perhaps") })
             Assert.ThrowsExactly<InvalidDataException>(() => Diagnosis.Condition(table, new Dictionary<string, string> { [column] = value }));
     }
 
-    private CsvTable Inspections()
+    private DelimitedFile Inspections()
     {
         Pump.WriteInspections(_path, rows: 20_000, seed: 2);
-        return CsvTable.Read(_path);
+        return DelimitedFile.Open(_path, new());
     }
 }

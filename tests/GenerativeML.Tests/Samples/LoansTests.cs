@@ -1,3 +1,4 @@
+using DataFiles;
 using SyntheticData;
 
 namespace GenerativeML.Tests.Samples;
@@ -14,13 +15,14 @@ public sealed class LoansTests
         {
             Loans.Write(path, rows: 500, seed: 1);
             string first = File.ReadAllText(path);
-            CsvTable table = CsvTable.Read(path);
-            Assert.HasCount(500, table.Rows);
-            Assert.AreEqual(5, Enumerable.Range(0, table.Names.Length).Count(table.IsNumeric));
+            var table = DelimitedFile.Open(path, new());
+            string[][] rows = [.. table.Texts()];
+            Assert.HasCount(500, rows);
+            Assert.AreEqual(5, table.Columns.Count(column => column.IsNumeric));
             int income = table.ColumnOf("income"), label = table.ColumnOf(Loans.Label);
-            Assert.IsTrue(table.IsNumeric(income));
-            Assert.IsTrue(table.Rows.Any(row => row[income].Length == 0));
-            int late = table.Rows.Count(row => row[label] == "late");
+            Assert.IsTrue(table.Columns[income].IsNumeric);
+            Assert.IsTrue(rows.Any(row => row[income].Length == 0));
+            int late = rows.Count(row => row[label] == "late");
             Assert.IsTrue(late is > 50 and < 250, $"{late} of 500 loans are late");
             Loans.Write(path, rows: 500, seed: 1);
             Assert.AreEqual(first, File.ReadAllText(path));
