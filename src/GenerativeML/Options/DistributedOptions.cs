@@ -35,8 +35,9 @@ public sealed record DistributedOptions
 
     /// <summary>
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
-    /// the first process does alone, such as writing a checkpoint; it does not count while processes start. After a failure the
-    /// program cannot train on several processes again, and has to be started anew. Default 5 minutes.
+    /// the first process does alone, such as writing a checkpoint, and than what lies between the first call of Fit in one
+    /// process and in another. After a failure the program cannot train on several processes again, and has to be started
+    /// anew. Default 5 minutes.
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 

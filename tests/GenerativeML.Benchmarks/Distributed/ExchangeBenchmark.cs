@@ -67,8 +67,7 @@ internal static class ExchangeBenchmark
     {
         string[] command =
         [
-            .. launcher, Environment.ProcessPath!, .. Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(ExchangeBenchmark).Assembly.Location] : Array.Empty<string>(),
-            "exchange", "--worker", "--width", $"{width}", "--batch", $"{batch}", "--steps", $"{steps}",
+            .. launcher, .. BenchmarkProcess.Command, "exchange", "--worker", "--width", $"{width}", "--batch", $"{batch}", "--steps", $"{steps}",
         ];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true };
         start.Environment["OMP_NUM_THREADS"] = "1";
@@ -86,7 +85,7 @@ internal static class ExchangeBenchmark
         int epochs = Math.Max(1, (int)Math.Ceiling((steps + 20.0) * batch / Rows));
         Exchange? exchange = DistributedOptions.Mpi.Connect();
         var clock = new Clock(exchange);
-        var source = new VectorRows(Features);
+        var source = new MadeRows(Features, Rows);
         using TrainedVector model = VectorFit.Fit(
             source, AutoencoderTrainer.Family, new AutoencoderOptions
             {
@@ -122,33 +121,43 @@ internal static class ExchangeBenchmark
             _first ??= _last;
         }
     }
+}
 
-    /// <summary>Rows that cost nothing to make.</summary>
-    private sealed class VectorRows(int width) : IRowSource
+/// <summary>This program, to be started again.</summary>
+internal static class BenchmarkProcess
+{
+    public static string[] Command =>
+    [
+        Environment.ProcessPath!,
+        .. Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(BenchmarkProcess).Assembly.Location] : Array.Empty<string>(),
+    ];
+}
+
+/// <summary>Rows that cost nothing to make.</summary>
+internal sealed class MadeRows(int width, int rows) : IRowSource
+{
+    public IReadOnlyList<RowField> Fields => [new RowField("Features", FieldKind.Single, width)];
+
+    public IRowReader Open() => new Reader(width, rows);
+
+    private sealed class Reader(int width, int rows) : IRowReader
     {
-        public IReadOnlyList<RowField> Fields => [new RowField("Features", FieldKind.Single, width)];
+        private long _next;
 
-        public IRowReader Open() => new Reader(width);
-
-        private sealed class Reader(int width) : IRowReader
+        public int Read(RowBlock block, int start, int count)
         {
-            private long _next;
-
-            public int Read(RowBlock block, int start, int count)
+            int read = (int)Math.Min(count, rows - _next);
+            for (int i = 0; i < read; i++, _next++)
             {
-                int read = (int)Math.Min(count, Rows - _next);
-                for (int i = 0; i < read; i++, _next++)
-                {
-                    Span<float> row = block.SingleRow(0, start + i);
-                    for (int j = 0; j < width; j++)
-                        row[j] = (_next * (2 * j + 1) % 101 - 50) / 50f;
-                }
-                return read;
+                Span<float> row = block.SingleRow(0, start + i);
+                for (int j = 0; j < width; j++)
+                    row[j] = (_next * (2 * j + 1) % 101 - 50) / 50f;
             }
+            return read;
+        }
 
-            public void Dispose()
-            {
-            }
+        public void Dispose()
+        {
         }
     }
 }

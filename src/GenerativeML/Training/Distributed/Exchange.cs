@@ -27,6 +27,9 @@ internal abstract class Exchange
     /// <summary>Whether this process is the first.</summary>
     public bool IsFirst => Rank == 0;
 
+    /// <summary>Whether there is a run.</summary>
+    public bool IsRunning => _runs != 0;
+
     /// <summary>Begins a run. What two at once said would be taken for one another's.</summary>
     /// <exception cref="InvalidOperationException">There is a run on another thread.</exception>
     public void Enter()
