@@ -74,6 +74,16 @@ internal abstract class Exchange
         }
     }
 
+    /// <summary>Gives all processes what each has: its part of the bytes, which ends where it is said.</summary>
+    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends)
+    {
+        for (int s = 0; s < Size - 1; s++)
+        {
+            int sent = (Rank - s + Size) % Size, received = (sent - 1 + Size) % Size;
+            Turn(bytes[(sent == 0 ? 0 : ends[sent - 1])..ends[sent]], bytes[(received == 0 ? 0 : ends[received - 1])..ends[received]]);
+        }
+    }
+
     /// <summary>Gives all processes what the first one has.</summary>
     public void Broadcast(Span<byte> bytes)
     {
