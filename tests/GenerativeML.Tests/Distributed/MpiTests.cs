@@ -57,6 +57,18 @@ public sealed class MpiTests : IDisposable
     }
 
     [TestMethod]
+    public void Memory_of_the_processes_stays_as_it_is()
+    {
+        // A gradient has 2 MB: one that is not given back in each of 150 steps is 300 MB.
+        using Launched run = Launch("mpirun.mpich", 2, [], ["", Path.Combine(_folder, "model"), "15", "60", "512"]);
+        Assert.AreEqual(0, run.Wait(), run.ToString());
+        long[] grown = [.. run.Lines.Where(line => line.Contains(" grew by ", StringComparison.Ordinal)).Select(line => long.Parse(line.Split(' ')[^2], CultureInfo.InvariantCulture))];
+        Console.WriteLine(string.Join(", ", grown));
+        Assert.HasCount(2, grown);
+        Assert.IsLessThan(32 << 20, grown.Max(), "bytes of growth");
+    }
+
+    [TestMethod]
     public void A_process_that_never_starts_is_missed()
     {
         using Launched run = Launch("mpirun.mpich", 1, [], ["", Path.Combine(_folder, "model"), "1", "2"], ":", "-np", "1", "sleep", "60");
