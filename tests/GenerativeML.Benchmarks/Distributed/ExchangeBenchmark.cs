@@ -13,7 +13,7 @@ namespace GenerativeML.Benchmarks;
 /// </summary>
 internal static class ExchangeBenchmark
 {
-    private const int Features = 256, Rows = 20_000;
+    private const int Features = 256;
     private const string Result = "exchange:";
 
     private static readonly int[] s_exchanged = [1_000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000, 5_000_000]; // values
@@ -27,25 +27,27 @@ internal static class ExchangeBenchmark
         };
         Option<int> width = Number("--width", "Units of a hidden layer.", 1024);
         Option<int> batch = Number("--batch", "Rows in a step of all processes.", 1024);
+        Option<int> rows = Number("--rows", "Rows of the data.", 20_000);
+        Option<bool> share = new("--share") { Description = "Processes keep the rows together, by option ShareRows." };
         Option<int> steps = Number("--steps", "Steps that are measured.", 60);
         Option<int> rounds = Number("--rounds", "How often each is measured.", 5);
         Option<string> launcher = new("--launcher") { Description = "What starts processes.", DefaultValueFactory = _ => "mpirun.mpich" };
         Option<bool> fit = new("--fit") { Description = "Measure exchanges alone." };
         Option<string> worker = new("--worker") { Description = "Train, and say how long a step took.", Hidden = true };
-        Command command = new("exchange", "What a step costs where several processes share it.") { processes, width, batch, steps, rounds, launcher, fit, worker };
+        Command command = new("exchange", "What a step costs where several processes share it.") { processes, width, batch, rows, share, steps, rounds, launcher, fit, worker };
         command.SetAction(parsed =>
         {
             int[] n = [.. parsed.GetValue(processes)!.Order()];
             int w = parsed.GetValue(width), b = parsed.GetValue(batch), s = parsed.GetValue(steps), r = parsed.GetValue(rounds);
             string by = parsed.GetValue(launcher)!;
             if (parsed.GetValue(worker) == "train")
-                Train(w, b, s);
+                Train(w, b, s, parsed.GetValue(rows), parsed.GetValue(share));
             else if (parsed.GetValue(worker) is not null)
                 Exchanges(r);
             else if (parsed.GetValue(fit))
                 Fit([.. n.Where(i => i > 1)], r, by);
             else
-                Compare(n, w, b, s, r, by);
+                Compare(n, w, b, s, r, by, ["--rows", $"{parsed.GetValue(rows)}", .. parsed.GetValue(share) ? ["--share"] : Array.Empty<string>()]);
         });
         return command;
     }
@@ -53,7 +55,7 @@ internal static class ExchangeBenchmark
     private static Option<int> Number(string name, string description, int usual) =>
         new(name) { Description = description, DefaultValueFactory = _ => usual };
 
-    private static void Compare(int[] processes, int width, int batch, int steps, int rounds, string launcher)
+    private static void Compare(int[] processes, int width, int batch, int steps, int rounds, string launcher, string[] data)
     {
         int most = processes[^1];
         (int Processes, int Rows)[] kinds = [.. processes.SelectMany(n => new[] { (n, batch), (n, batch / most * n) }).Distinct()];
@@ -62,14 +64,14 @@ internal static class ExchangeBenchmark
         {
             foreach ((int n, int rows) in kinds)
             {
-                double[][] said = Run(launcher, n, "train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}");
+                double[][] said = Run(launcher, n, ["train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}", .. data]);
                 double[] first = said.Single(line => line[0] == 0);
-                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5])));
+                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5]), said.Max(line => line[6])));
             }
         }
         double gradient = measured[kinds[0]][0].Parameters * sizeof(float);
         Console.WriteLine($"{gradient / sizeof(float):N0} weights, one thread a process on {Environment.ProcessorCount} processors, {rounds} rounds in turns, medians");
-        Console.WriteLine("processes  rows   ms a step  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  growth of memory");
+        Console.WriteLine("processes  rows   ms a step  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory, and its growth");
         foreach ((int n, int rows) in kinds)
         {
             double Median(Func<Measurement, double> of) => ExchangeBenchmark.Median([.. measured[(n, rows)].Select(of)]);
@@ -77,7 +79,7 @@ internal static class ExchangeBenchmark
             double whole = measured.TryGetValue((1, rows), out same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double seconds = Median(m => m.Seconds), sent = Median(m => m.Bytes);
             Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {1000 * Median(m => m.Cpu),9:F1}"
-                + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {measured[(n, rows)].Max(m => m.Growth) / (1 << 20):F1} MB");
+                + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {Median(m => m.Most) / (1 << 20):F0} MB, {measured[(n, rows)].Max(m => m.Growth) / (1 << 20):F1} MB");
         }
     }
 
@@ -89,7 +91,7 @@ internal static class ExchangeBenchmark
         var medians = new List<double>();
         foreach (int n in processes)
         {
-            double[][] said = Run(launcher, n, "exchange", "--rounds", $"{rounds}");
+            double[][] said = Run(launcher, n, ["exchange", "--rounds", $"{rounds}"]);
             times.AddRange(said.Select(line => (n, line[0] * sizeof(float), line[1])));
             medians.AddRange(said.Select(line => line[2]));
         }
@@ -139,12 +141,12 @@ internal static class ExchangeBenchmark
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    private static double[][] Run(string launcher, int processes, string work, params string[] options)
+    private static double[][] Run(string launcher, int processes, string[] work)
     {
         string[] command =
         [
             .. processes == 1 ? Array.Empty<string>() : [launcher, "-np", $"{processes}"],
-            .. BenchmarkProcess.Command, "exchange", "--worker", work, .. options,
+            .. BenchmarkProcess.Command, "exchange", "--worker", .. work,
         ];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true };
         start.Environment["OMP_NUM_THREADS"] = "1";
@@ -159,26 +161,27 @@ internal static class ExchangeBenchmark
         return lines.Length > 0 ? lines : throw new InvalidOperationException($"{string.Join(' ', command)} failed: {said}");
     }
 
-    private static void Train(int width, int batch, int steps)
+    private static void Train(int width, int batch, int steps, int rows, bool share)
     {
-        int epochs = Math.Max(1, (int)Math.Ceiling((steps + 20.0) * batch / Rows));
-        Exchange? exchange = DistributedOptions.Mpi.Connect();
+        int epochs = Math.Max(1, (int)Math.Ceiling((steps + 20.0) * batch / rows));
+        DistributedOptions distributed = DistributedOptions.Mpi with { ShareRows = share };
+        Exchange? exchange = distributed.Connect();
         var clock = new Clock(exchange);
-        var source = new MadeRows(Features, Rows);
+        var source = new MadeRows(Features, rows);
         var watch = new Watch();
         using TrainedVector model = VectorFit.Fit(
             source, AutoencoderTrainer.Family, new AutoencoderOptions
             {
                 HiddenLayers = [width, width], EnsembleSize = 1, PredictedLabelColumnName = null, Precision = Precision.Float32,
-                Epochs = epochs, BatchSize = batch, Distributed = DistributedOptions.Mpi,
+                Epochs = epochs, BatchSize = batch, Distributed = distributed,
             },
             new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = clock }).Model;
-        (double cpu, long growth) = watch.End();
+        (double cpu, long growth, long most) = watch.End();
         using var layers = new TorchLayers(model.Network.Declare, torch.CPU, 0);
         long parameters = layers.Parameters().Sum(p => p.numel());
         bool isFirst = exchange is null or { IsFirst: true };
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {growth}"));
+            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {growth} {most}"));
     }
 
     /// <summary>Looks now and then at what this process uses, on a thread of its own: in all processes alike.</summary>
@@ -194,7 +197,7 @@ internal static class ExchangeBenchmark
         }, null, 0, 200);
 
         /// <summary>Processor time in shares of time, and how memory grew, without the beginning.</summary>
-        public (double Cpu, long Growth) End()
+        public (double Cpu, long Growth, long Most) End()
         {
             _timer.Dispose();
             lock (_seen)
@@ -202,7 +205,7 @@ internal static class ExchangeBenchmark
                 (long At, TimeSpan Cpu, long Resident)[] kept = [.. _seen.Skip(_seen.Count * 2 / 5)];
                 int third = Math.Max(1, kept.Length / 3);
                 double cpu = (kept[^1].Cpu - kept[0].Cpu) / Stopwatch.GetElapsedTime(kept[0].At, kept[^1].At);
-                return (cpu, Middle(kept[^third..]) - Middle(kept[..third]));
+                return (cpu, Middle(kept[^third..]) - Middle(kept[..third]), kept.Max(k => k.Resident));
             }
 
             static long Middle((long At, TimeSpan Cpu, long Resident)[] some) => some.Select(s => s.Resident).Order().ElementAt(some.Length / 2);
@@ -231,7 +234,7 @@ internal static class ExchangeBenchmark
 }
 
 /// <summary>What was measured: of the first process, and the mean and the largest of all.</summary>
-internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Growth);
+internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Growth, double Most);
 
 /// <summary>This program, to be started again.</summary>
 internal static class BenchmarkProcess
