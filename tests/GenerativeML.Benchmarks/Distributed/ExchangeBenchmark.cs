@@ -8,7 +8,7 @@ namespace GenerativeML.Benchmarks;
 /// <summary>
 /// <c>exchange</c>: what it costs that several processes train one model: the time of a step of n processes of one thread
 /// with all rows (strong scaling) and with the same rows for each (weak scaling), in turns, the bytes that are sent, and
-/// the growth of memory. With <c>--fit</c>, the time of exchanges alone, and the latency and bandwidth that fit them. It
+/// the most memory of a process. With <c>--fit</c>, the time of exchanges alone, and the latency and bandwidth that fit them. It
 /// starts itself by <c>mpirun</c>.
 /// </summary>
 internal static class ExchangeBenchmark
@@ -66,20 +66,21 @@ internal static class ExchangeBenchmark
             {
                 double[][] said = Run(launcher, n, ["train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}", .. data]);
                 double[] first = said.Single(line => line[0] == 0);
-                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5]), said.Max(line => line[6])));
+                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5])));
             }
         }
         double gradient = measured[kinds[0]][0].Parameters * sizeof(float);
         Console.WriteLine($"{gradient / sizeof(float):N0} weights, one thread a process on {Environment.ProcessorCount} processors, {rounds} rounds in turns, medians");
-        Console.WriteLine("processes  rows   ms a step  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory, and its growth");
+        Console.WriteLine("processes  rows   ms a step  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory");
         foreach ((int n, int rows) in kinds)
         {
             double Median(Func<Measurement, double> of) => ExchangeBenchmark.Median([.. measured[(n, rows)].Select(of)]);
+            // Without a run of one process to compare with there is no number.
             double alone = measured.TryGetValue((1, rows / n), out List<Measurement>? same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double whole = measured.TryGetValue((1, rows), out same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double seconds = Median(m => m.Seconds), sent = Median(m => m.Bytes);
             Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {1000 * Median(m => m.Cpu),9:F1}"
-                + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {Median(m => m.Most) / (1 << 20):F0} MB, {measured[(n, rows)].Max(m => m.Growth) / (1 << 20):F1} MB");
+                + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {Median(m => m.Most) / (1 << 20):F0} MB");
         }
     }
 
@@ -176,12 +177,12 @@ internal static class ExchangeBenchmark
                 Epochs = epochs, BatchSize = batch, Distributed = distributed,
             },
             new TrainingContext { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = clock }).Model;
-        (double cpu, long growth, long most) = watch.End();
+        (double cpu, long most) = watch.End();
         using var layers = new TorchLayers(model.Network.Declare, torch.CPU, 0);
         long parameters = layers.Parameters().Sum(p => p.numel());
         bool isFirst = exchange is null or { IsFirst: true };
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {growth} {most}"));
+            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {most}"));
     }
 
     /// <summary>Looks now and then at what this process uses, on a thread of its own: in all processes alike.</summary>
@@ -196,19 +197,16 @@ internal static class ExchangeBenchmark
                 _seen.Add((Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime, Environment.WorkingSet));
         }, null, 0, 200);
 
-        /// <summary>Processor time in shares of time, and how memory grew, without the beginning.</summary>
-        public (double Cpu, long Growth, long Most) End()
+        /// <summary>Processor time in shares of time, and the most memory, without the beginning.</summary>
+        public (double Cpu, long Most) End()
         {
             _timer.Dispose();
             lock (_seen)
             {
                 (long At, TimeSpan Cpu, long Resident)[] kept = [.. _seen.Skip(_seen.Count * 2 / 5)];
-                int third = Math.Max(1, kept.Length / 3);
                 double cpu = (kept[^1].Cpu - kept[0].Cpu) / Stopwatch.GetElapsedTime(kept[0].At, kept[^1].At);
-                return (cpu, Middle(kept[^third..]) - Middle(kept[..third]), kept.Max(k => k.Resident));
+                return (cpu, kept.Max(k => k.Resident));
             }
-
-            static long Middle((long At, TimeSpan Cpu, long Resident)[] some) => some.Select(s => s.Resident).Order().ElementAt(some.Length / 2);
         }
     }
 
@@ -234,7 +232,7 @@ internal static class ExchangeBenchmark
 }
 
 /// <summary>What was measured: of the first process, and the mean and the largest of all.</summary>
-internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Growth, double Most);
+internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Most);
 
 /// <summary>This program, to be started again.</summary>
 internal static class BenchmarkProcess
