@@ -30,7 +30,9 @@
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method bayesnet
 #   build/bench.sh tabular --data ../shared/data/tabular/adult_train.txt --label 14 --method diffusion --judge
 #   build/bench.sh generate
-#   build/bench.sh exchange --processes 2      # takes mpirun; n processes beside one, in turns
+#   build/bench.sh exchange --processes 1 2 4  # takes mpirun; n processes beside one, in turns
+#   build/bench.sh exchange --processes 2 4 --fit
+#   build/bench.sh faults                      # takes root; two hosts, which are network namespaces
 #   build/bench.sh service --requests 1000000
 #   build/bench.sh speed --json speed.json      # ours and PyTorch in turns
 set -eu

@@ -33,6 +33,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     RingBenchmark.Command(),
     ImputeBenchmark.Command(),
     ExchangeBenchmark.Command(),
+    FaultsBenchmark.Command(),
     SpeedBenchmark.Command(),
     ProbabilisticBenchmark.Command(),
     ServiceBenchmark.Command(),

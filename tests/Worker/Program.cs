@@ -1,8 +1,8 @@
 // GenerativeML.TestWorker <folder> <result>: trains from the newest checkpoint in <folder>, or from the start, and
 // writes the model to <result> when it is done. Prints a line when training begins and for each checkpoint's worth of
 // steps.
-// GenerativeML.TestWorker ranks <folder> <result> <epochs> <seconds>: the same by all processes that mpirun started, which
-// wait so long for each other; each prints its number and process id, and why it ended.
+// GenerativeML.TestWorker ranks <folder> <result> <epochs> <seconds> [<width>]: the same by all processes that mpirun started,
+// which wait so long for each other; each prints its number and process id, how its memory grew, and why it ended.
 // GenerativeML.TestWorker describe: says what it computes with.
 // GenerativeML.TestWorker score: see Scoring.
 // GenerativeML.TestWorker leave <milliseconds> <training|starting|scoring|generating>: ends so long after a thread of its own has
@@ -23,7 +23,8 @@ if (args[0] == "score")
 
 if (args[0] == "ranks")
 {
-    GenerativeML.TestWorker.Ranks.Run(args[1], args[2], int.Parse(args[3]), double.Parse(args[4], System.Globalization.CultureInfo.InvariantCulture));
+    GenerativeML.TestWorker.Ranks.Run(args[1], args[2], int.Parse(args[3]), double.Parse(args[4], System.Globalization.CultureInfo.InvariantCulture),
+        args.Length > 5 ? int.Parse(args[5], System.Globalization.CultureInfo.InvariantCulture) : 0);
     return;
 }
 

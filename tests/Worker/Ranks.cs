@@ -6,8 +6,14 @@ namespace GenerativeML.TestWorker;
 /// <summary>One of the processes that train a model together.</summary>
 internal static class Ranks
 {
-    public static void Run(string folder, string result, int epochs, double seconds)
+    public static void Run(string folder, string result, int epochs, double seconds, int width)
     {
+        var resident = new List<long>();
+        using var watch = new Timer(_ =>
+        {
+            lock (resident)
+                resident.Add(Environment.WorkingSet);
+        }, null, 0, 20);
         DistributedOptions distributed = DistributedOptions.Mpi with { Timeout = TimeSpan.FromSeconds(seconds) };
         Exchange? exchange = distributed.Connect();
         int rank = exchange?.Rank ?? 0;
@@ -16,7 +22,7 @@ internal static class Ranks
         {
             Epochs = epochs,
             BatchSize = 20,
-            HiddenLayers = [16],
+            HiddenLayers = width == 0 ? [16] : [width, width],
             Distributed = distributed,
             Checkpoint = folder.Length == 0 ? null : new CheckpointOptions(folder) { Every = 10, Keep = 2 },
         };
@@ -34,6 +40,12 @@ internal static class Ranks
             using TrainedVector model = VectorFit.Fit(rows, VaeTrainer.Family, options, context).Model;
             long steps = epochs * 20L;
             Console.WriteLine($"rank {rank} sent {exchange?.BytesSent ?? 0} bytes in {steps} steps");
+            lock (resident)
+            {
+                // The first half of the time may grow: code is compiled, and every size is allocated once.
+                int part = resident.Count / 6;
+                Console.WriteLine($"rank {rank} grew by {resident[^part..].Order().ElementAt(part / 2) - resident[(3 * part)..(4 * part)].Order().ElementAt(part / 2)} bytes");
+            }
             if (rank == 0)
                 AtomicFile.Write(result, model.Save);
         }

@@ -30,6 +30,9 @@ internal abstract class TrainingData(
     /// </summary>
     public Func<int, RowRange> Share { get; set; } = rows => new RowRange(0, rows, rows);
 
+    /// <summary>Whether processes have to exchange rows, so that all read alike.</summary>
+    public virtual bool IsShared => false;
+
     /// <summary>Time that the consumer of <see cref="Epoch"/> waited for rows.</summary>
     public TimeSpan Waited { get; private protected set; }
 
@@ -117,6 +120,7 @@ internal sealed class ObservedRows
     private readonly KeptRows _kept, _heldBack;
     private readonly long _rowBytes, _budgetRows, _mostValidation;
     private readonly RowFingerprint? _fingerprint;
+    private readonly Exchange? _holders; // the processes that keep every nth row each; null where this one keeps all
 
     /// <summary>
     /// Reads all rows once: counts them, shows the training rows to the observers, keeps what fits into the budget.
@@ -125,6 +129,7 @@ internal sealed class ObservedRows
     public ObservedRows(IRowSource source, TrainingOptions options, int seed, IEnumerable<IRowObserver> observers)
     {
         (_source, _options, _seed) = (source, options, seed);
+        _holders = options.Distributed is { ShareRows: true } distributed ? distributed.Connect() : null;
         (_kept, _heldBack) = (new(source.Fields), new(source.Fields));
         _rowBytes = source.Fields.Sum(f => (long)f.Width * (f.Kind == FieldKind.Single ? 4 : 8));
         // A kept row also has a place in the epoch's order, which is an array.
@@ -162,10 +167,10 @@ internal sealed class ObservedRows
         {
             foreach (IRowObserver observer in watching)
                 observer.Observe(block, row);
-            if (++TrainingRows <= _budgetRows)
-                _kept.Add(block, row);
-            else
+            if (++TrainingRows > _budgetRows)
                 _kept.Clear();
+            else if (_holders is null || (TrainingRows - 1) % _holders.Size == _holders.Rank)
+                _kept.Add(block, row);
         }
     }
 
@@ -177,7 +182,7 @@ internal sealed class ObservedRows
     {
         IReadOnlyList<torch.Tensor>? validation = _heldBack.Rows > 0 ? _heldBack.ToTensors(device, transform) : null;
         TrainingData data = TrainingRows <= _budgetRows
-            ? new CachedTrainingData(_source.Fields, device, _seed, _kept.ToTensors(device, transform), validation, _source.Strata)
+            ? new CachedTrainingData(_source.Fields, device, _seed, _kept.ToTensors(device, transform), validation, _source.Strata, _holders)
             : new StreamedTrainingData(
                 _source, _options, device, _seed, _mostValidation, _rowBytes, validation, transform);
         data.TrainingRows = TrainingRows;
@@ -187,13 +192,23 @@ internal sealed class ObservedRows
     }
 }
 
-/// <summary>Training rows that fit into memory: each epoch is a full random permutation of them.</summary>
+/// <summary>
+/// Training rows that fit into memory, or into that of several processes: each epoch is a full random permutation of them.
+/// </summary>
 internal sealed class CachedTrainingData(
     IReadOnlyList<RowField> fields, torch.Device device, int seed, IReadOnlyList<torch.Tensor> rows,
-    IReadOnlyList<torch.Tensor>? validation, int strata = 1) : TrainingData(fields, device, seed, validation)
+    IReadOnlyList<torch.Tensor>? validation, int strata = 1, Exchange? holders = null) : TrainingData(fields, device, seed, validation)
 {
     // Gathering rows for several batches at once costs one operator call instead of one for each batch.
     private const int GatheredRows = 16_384;
+
+    // What is exchanged at once is in memory beside what is kept.
+    private const int ExchangedBytes = 1 << 24;
+
+    public override bool IsShared => holders is not null;
+
+    /// <summary>The rows that this process keeps.</summary>
+    public long HeldRows => rows[0].shape[0];
 
     public override IEnumerable<Batch> Epoch(int epoch, int batchSize, long skip, CancellationToken cancellation)
     {
@@ -209,20 +224,23 @@ internal sealed class CachedTrainingData(
                 order[i * strata + stratum] = turns[i];
         }
 
-        long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, GatheredRows / batchSize);
+        long most = holders is null ? GatheredRows : Math.Min(GatheredRows, ExchangedBytes / rows.Sum(t => t.shape[1..].Aggregate(t.element_size(), (a, b) => a * b)));
+        long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, most / batchSize);
         for (long number = skip; number < batches; number += gathered)
         {
             long end = Math.Min(number + gathered, batches);
             var ranges = new List<RowRange>();
-            var wanted = new List<long>();
+            int before = (int)RowsBefore(number, batchSize);
+            var wanted = new List<int>(); // among the rows of these batches
             for (long i = number; i < end; i++)
             {
                 long first = RowsBefore(i, batchSize);
                 RowRange range = Share((int)(RowsBefore(i + 1, batchSize) - first));
                 ranges.Add(range);
-                wanted.AddRange(order.AsSpan((int)first + range.First, range.Count));
+                wanted.AddRange(Enumerable.Range((int)first - before + range.First, range.Count));
             }
-            using Batch many = Timed(() => Gather(CollectionsMarshal.AsSpan(wanted)));
+            ReadOnlyMemory<long> all = order.AsMemory(before..(int)RowsBefore(end, batchSize));
+            using Batch many = Timed(() => Gather(all.Span, wanted));
             int start = 0;
             foreach (RowRange range in ranges)
             {
@@ -244,12 +262,52 @@ internal sealed class CachedTrainingData(
         base.Dispose();
     }
 
-    private Batch Gather(ReadOnlySpan<long> numbers)
+    private Batch Gather(ReadOnlySpan<long> numbers, List<int> wanted)
     {
-        using torch.Tensor index = HostTensors.Index(numbers, rows[0].device);
+        long[] places = new long[wanted.Count];
+        if (holders is null)
+        {
+            for (int i = 0; i < places.Length; i++)
+                places[i] = numbers[wanted[i]];
+            return Pick(rows, places);
+        }
+        // Each process gives what it holds of the rows of all, one process's rows behind another's.
+        int n = holders.Size, count = numbers.Length;
+        int[] ends = new int[n];
+        foreach (long number in numbers)
+            ends[number % n]++;
+        for (int r = 1; r < n; r++)
+            ends[r] += ends[r - 1];
+        int[] next = [0, .. ends[..^1]];
+        long[] at = new long[count];
+        var own = new List<long>();
+        for (int i = 0; i < count; i++)
+        {
+            at[i] = next[numbers[i] % n]++;
+            if (numbers[i] % n == holders.Rank)
+                own.Add(numbers[i] / n);
+        }
+        for (int i = 0; i < places.Length; i++)
+            places[i] = at[wanted[i]];
+        using DisposeScope scope = torch.NewDisposeScope();
+        using torch.Tensor index = HostTensors.Index(CollectionsMarshal.AsSpan(own), rows[0].device);
+        torch.Tensor[] joined = [.. rows.Select(t => torch.empty([count, .. t.shape[1..]], t.dtype))];
+        for (int f = 0; f < joined.Length; f++)
+        {
+            joined[f].narrow(0, ends[holders.Rank] - own.Count, own.Count).copy_(rows[f].index_select(0, index));
+            Span<byte> bytes = joined[f].bytes;
+            int each = bytes.Length / count;
+            holders.Join(bytes, Array.ConvertAll(ends, end => end * each));
+        }
+        return Pick(joined, places);
+    }
+
+    private Batch Pick(IReadOnlyList<torch.Tensor> from, ReadOnlySpan<long> places)
+    {
+        using torch.Tensor index = HostTensors.Index(places, from[0].device);
         return new Batch(
-            [.. rows.Select(t => HostTensors.OnDevice(t.index_select(0, index), Device).DetachFromDisposeScope())],
-            numbers.Length);
+            [.. from.Select(t => HostTensors.OnDevice(t.index_select(0, index), Device).DetachFromDisposeScope())],
+            places.Length);
     }
 }
 

@@ -34,9 +34,19 @@ public sealed record DistributedOptions
     public LearningRateScaling LearningRateScaling { get; init; }
 
     /// <summary>
+    /// Whether the training rows that <see cref="TrainingOptions.CacheBudgetBytes"/> allows to keep are kept by all processes
+    /// together, every nth row by each, rather than all of them by each: the budget is that of all. What a batch needs is
+    /// exchanged, which sends each row of tables, vectors, images and series once around in an epoch; the model is the same. Texts
+    /// and sounds, and rows that are held back, are kept by each process. Models that are fitted without gradients need all
+    /// rows, and are refused. Default false.
+    /// </summary>
+    public bool ShareRows { get; init; }
+
+    /// <summary>
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
-    /// the first process does alone, such as writing a checkpoint; it does not count while processes start. After a failure the
-    /// program cannot train on several processes again, and has to be started anew. Default 5 minutes.
+    /// the first process does alone, such as writing a checkpoint, and than what lies between the first call of Fit in one
+    /// process and in another. After a failure the program cannot train on several processes again, and has to be started
+    /// anew. Default 5 minutes.
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 

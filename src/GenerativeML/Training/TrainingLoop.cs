@@ -13,6 +13,9 @@ internal sealed class TrainingLoop : IDisposable
     // step make memory grow by megabytes a step. A collection of the youngest generation takes some 0.1 ms.
     private const int CollectEvery = 16;
 
+    // How far weights of processes on machines of two kinds may differ between two checkpoints, in shares of their size.
+    private const double MostApart = 1e-3;
+
     private readonly ITrainable _family;
     private readonly IReadOnlyList<(string Name, torch.Tensor Value)> _state;
     private readonly TrainingData _data;
@@ -46,6 +49,8 @@ internal sealed class TrainingLoop : IDisposable
         _shares = exchange is not null && family.Updates.Count > 0;
         if (_shares && !family.CanShareRows)
             throw new DistributedException("Option Distributed is set, and steps of this family are no sums over rows that several processes could share: train it by one.", isHeard: true); // by all
+        if (data.IsShared && !_shares)
+            throw new DistributedException("Option Distributed.ShareRows is set, and this model is fitted without gradients, of all rows at once: leave it out.", isHeard: true); // by all
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
         (int part, int parts) = _shares ? (exchange!.Rank, exchange.Size) : (0, 1);
         data.Share = rows => new RowRange(0, rows, rows, family.RowsTogether).Part(part, parts);
@@ -158,6 +163,7 @@ internal sealed class TrainingLoop : IDisposable
             {
                 cancelled = true;
                 JoinRowStates();
+                CompareWeights(step);
                 Save(step);
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
                     throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(cancellation);
@@ -173,6 +179,7 @@ internal sealed class TrainingLoop : IDisposable
                 SaveAndReport(step, epoch);
             }
         }
+        CompareWeights(step);
         _best?.Restore();
         if (_exchange is not null)
             Broadcast(_state); // what batch normalisation saw, and what other processors round, is not quite the same
@@ -237,6 +244,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         JsonObject identity = RunIdentity.Of(_run.Identity, _data);
         identity["Distributed.LearningRateScaling"] = $"{_run.Options.Distributed?.LearningRateScaling}";
+        identity["Distributed.ShareRows"] = _run.Options.Distributed?.ShareRows;
         identity["CancellationBehavior"] = $"{_run.Options.CancellationBehavior}";
         identity["version of GenerativeML"] = typeof(TrainingLoop).Assembly.GetName().Version?.ToString();
         identity["version of TorchSharp"] = typeof(torch).Assembly.GetName().Version?.ToString();
@@ -286,6 +294,44 @@ internal sealed class TrainingLoop : IDisposable
             if (!_exchange.IsFirst)
                 value.copy_(host);
         }
+    }
+
+    // All have made the same steps, so that their weights are the same, to the bit on machines of one kind. Where they
+    // are not, gradients of different weights would be summed.
+    private void CompareWeights(long step)
+    {
+        if (!_shares)
+            return;
+        using IDisposable noGradient = torch.no_grad();
+        torch.Tensor[] weights = [.. _family.Updates.SelectMany(u => u.Parameters)];
+        var fingerprint = new Fingerprint();
+        foreach (torch.Tensor value in weights)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            fingerprint.Add(MemoryMarshal.Cast<byte, float>(value.detach().cpu().contiguous().bytes));
+        }
+        byte[][] all = _exchange!.Gather(Encoding.UTF8.GetBytes(fingerprint.ToString()));
+        if (all.All(other => other.AsSpan().SequenceEqual(all[0])))
+            return;
+
+        double apart = 0, size = 0;
+        foreach (torch.Tensor value in weights)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            torch.Tensor first = value.detach().cpu().clone();
+            _exchange.Broadcast(first.bytes);
+            torch.Tensor expected = first.to(value.device);
+            apart += Math.Pow((expected - value).norm().item<float>(), 2);
+            size += Math.Pow(expected.norm().item<float>(), 2);
+            value.copy_(expected);
+        }
+        double[] distances = [.. _exchange.Gather(BitConverter.GetBytes(Math.Sqrt(apart / size))).Select(told => BitConverter.ToDouble(told))];
+        int farthest = Array.IndexOf(distances, distances.Max());
+        string what = FormattableString.Invariant(
+            $"After step {step} the weights of process {farthest} are not those of process 0, by {distances[farthest]:g2} of their size: ");
+        if (distances[farthest] > MostApart)
+            throw new DistributedException(what + "something but training changes them there, or a machine fails.", isHeard: true); // by all
+        _run.Context.Warning?.Invoke(what + "their processors round differently. All go on with those of process 0.");
     }
 
     // What each process holds of its rows, the first one writes down for all.
@@ -382,7 +428,10 @@ internal sealed class TrainingLoop : IDisposable
     private void SaveAndReport(long step, int epoch)
     {
         if (_every > 0 && step % _every == 0)
+        {
             JoinRowStates();
+            CompareWeights(step);
+        }
         if (_checkpoints?.IsDue(step) == true)
             Save(step);
         if (_reporter.IsDue)

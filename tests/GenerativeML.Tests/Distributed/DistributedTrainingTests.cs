@@ -28,13 +28,13 @@ public sealed class DistributedTrainingTests : IDisposable
         IRowSource? rows = null, long budget = 1 << 30, double validation = 0, int batch = Batch,
         int parts = 1, IProgress<TrainingProgress>? progress = null, int? seed = null, CancellationToken cancellation = default)
     {
-        var context = new TrainingContext { Seed = seed ?? 3, Progress = progress, ReportInterval = TimeSpan.Zero, Device = ComputeDevice.Cpu, FallbackToCpu = false };
-        if (family == "gpt")
+        var context = new TrainingContext { Warning = NotApart, Seed = seed ?? 3, Progress = progress, ReportInterval = TimeSpan.Zero, Device = ComputeDevice.Cpu, FallbackToCpu = false };
+        if (family is "gpt" or "gpt by Muon")
         {
             // A key's bias changes nothing: its gradient is rounding alone, which Adam makes as large as any.
             return TinyGpt.Fit(TinyGpt.Corpus(500), TinyGpt.Options(steps, biases: false) with
             {
-                Optimizer = LanguageModelOptimizer.AdamW, BatchSize = 8, Dropout = 0.1, GradientAccumulation = parts, Distributed = distributed, Checkpoint = checkpoint, ValidationFraction = validation,
+                Optimizer = family == "gpt" ? LanguageModelOptimizer.AdamW : LanguageModelOptimizer.Muon, BatchSize = 8, Dropout = 0.1, GradientAccumulation = parts, Distributed = distributed, Checkpoint = checkpoint, ValidationFraction = validation,
             }, context).Weights;
         }
         if (family == "recurrent")
@@ -67,6 +67,12 @@ public sealed class DistributedTrainingTests : IDisposable
             CancellationToken = cancellation,
         }, context).Model;
         return model.Weights;
+    }
+
+    private static void NotApart(string warning)
+    {
+        if (warning.Contains("process 0", StringComparison.Ordinal))
+            throw new InvalidOperationException(warning);
     }
 
     // Of the tensor where it is largest, in shares of the tensor's own size.
@@ -107,6 +113,118 @@ public sealed class DistributedTrainingTests : IDisposable
         HostWeights[] several = ThreadRing.Run(3, (distributed, _) => Fit(distributed));
         Assert.IsLessThan(1e-5, Distance(one, several[0]).Distance);
         TinyGpt.AssertSame(several[0], several[2]);
+    }
+
+    [TestMethod]
+    [DataRow(24)]
+    [DataRow(7)]
+    public void Rows_that_processes_keep_together_are_trained_on_as_if_each_kept_all(int batch)
+    {
+        HostWeights Fit(DistributedOptions? distributed) => Train("denoising", distributed, steps: 40, batch: batch, validation: 0.2);
+        HostWeights[] each = ThreadRing.Run(3, (distributed, _) => Fit(distributed));
+        HostWeights[] together = ThreadRing.Run(3, (distributed, _) => Fit(distributed with { ShareRows = true }));
+        TinyGpt.AssertSame(each[0], together[0]);
+        TinyGpt.AssertSame(each[0], together[2]);
+    }
+
+    [TestMethod]
+    public void Of_shared_rows_each_process_keeps_every_nth_and_reads_what_one_that_keeps_all_does()
+    {
+        var rows = new ArrayRows(100, 3, (i, j) => i + (1000 * j));
+        const int Batch = 10;
+        float[][] Read(TrainingData data) =>
+        [
+            .. data.Epoch(1, Batch, 3, CancellationToken.None).SelectMany(batch => batch.Fields[0].data<float>().ToArray().Chunk(3)),
+        ];
+
+        using TrainingData whole = TrainingData.Prepare(rows, new TestOptions(), 1, torch.CPU, []);
+        float[][] expected = Read(whole);
+        float[][][] parts = ThreadRing.Run(3, (distributed, rank) =>
+        {
+            using var data = (CachedTrainingData)TrainingData.Prepare(
+                rows, new TestOptions { Distributed = distributed with { ShareRows = true } }, 1, torch.CPU, []);
+            Assert.AreEqual(rank == 0 ? 34 : 33, data.HeldRows);
+            data.Share = count => new RowRange(0, count, count).Part(rank, 3);
+            return Read(data);
+        });
+        // Of each batch of ten rows, the parts of the three processes one behind the other.
+        int[] taken = new int[3];
+        for (int batch = 0; batch < expected.Length / Batch; batch++)
+        {
+            var joined = new List<float[]>();
+            for (int rank = 0; rank < 3; rank++)
+            {
+                int count = new RowRange(0, Batch, Batch).Part(rank, 3).Count;
+                joined.AddRange(parts[rank].Skip(taken[rank]).Take(count));
+                taken[rank] += count;
+            }
+            for (int i = 0; i < Batch; i++)
+                CollectionAssert.AreEqual(expected[(batch * Batch) + i], joined[i]);
+        }
+    }
+
+    [TestMethod]
+    public void Models_that_need_all_rows_at_once_refuse_to_share_them()
+    {
+        foreach ((bool _, Exception? error) in ThreadRing.Try(2, (distributed, _) =>
+        {
+            VectorFit.Fit(s_rows, GaussianMixtureTrainer.Family, new GaussianMixtureOptions { Distributed = distributed with { ShareRows = true } }, new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false });
+            return true;
+        }))
+            Assert.Contains("Option Distributed.ShareRows is set", error!.Message);
+    }
+
+    [TestMethod]
+    [DataRow(1, 0, true, DisplayName = "found at the end")]
+    [DataRow(2, 10, true, DisplayName = "found at a checkpoint")]
+    [DataRow(2, 10, false, DisplayName = "rounded otherwise")]
+    public void Weights_that_drift_apart_in_a_process_are_found(int drifting, int every, bool isWrong)
+    {
+        int last = 0;
+        var warnings = new System.Collections.Concurrent.ConcurrentBag<string>();
+        (float Weight, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>
+        {
+            LinearFamily? made = null;
+            using LinearFamily family = made = new LinearFamily
+            {
+                OnStep = step =>
+                {
+                    if (rank == 0)
+                        last = (int)step;
+                    if (step != 7 || rank != drifting)
+                        return;
+                    using IDisposable noGradient = torch.no_grad();
+                    made!.Updates[0].Parameters[0].mul_(isWrong ? 1.1 : 1.000001);
+                },
+            };
+            var options = new TestOptions { Distributed = distributed, Checkpoint = every == 0 ? null : new CheckpointOptions(_folder) { Every = every } };
+            using TrainingData data = TrainingData.Prepare(s_rows, options, 1, torch.CPU, []);
+            TrainingLoop.Run(family, data, new()
+            {
+                Options = options,
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Warning = warnings.Add },
+                BatchSize = 24, Epochs = 3, LearningRate = 0.01, WeightDecay = 0, Identity = "{}",
+            }, torch.CPU);
+            return family.Weight;
+        });
+        string[] said = isWrong ? [.. ends.Select(end => end.Error!.Message)] : [.. warnings];
+        Assert.HasCount(3, said);
+        foreach (string text in said)
+            Assert.Contains($"After step {(every == 0 ? 30 : every)} the weights of process {drifting} are not those of process 0", text);
+        Assert.AreEqual(isWrong && every > 0 ? every - 1 : 29, last);
+        if (!isWrong)
+            Assert.IsTrue(ends.All(end => end.Weight == ends[0].Weight));
+    }
+
+    [TestMethod]
+    public void Muon_is_as_far_from_one_process_by_processes_as_by_parts_of_a_step()
+    {
+        // It lifts what is rare in a gradient, and so its rounding: nearer than a step in parts it cannot be.
+        HostWeights one = Train("gpt by Muon", null, steps: 40);
+        double parts = Distance(one, Train("gpt by Muon", null, steps: 40, parts: 2)).Distance;
+        double processes = Distance(one, ThreadRing.Run(2, (distributed, _) => Train("gpt by Muon", distributed, steps: 40))[0]).Distance;
+        Assert.IsLessThan(1e-4, processes);
+        Assert.IsLessThan(4 * parts, processes);
     }
 
     [TestMethod]

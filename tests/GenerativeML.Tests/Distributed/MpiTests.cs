@@ -21,7 +21,7 @@ public sealed class MpiTests : IDisposable
         string alone = Path.Combine(_folder, "alone"), together = Path.Combine(_folder, "together");
         (int code, string[] _, string errors) = WorkerProcess.Run([("OMP_NUM_THREADS", "1")], "ranks", "", alone, "3", "60");
         Assert.AreEqual(0, code, errors);
-        using Launched run = Launch(launcher, 2, [], "", together, "3", "60");
+        using Launched run = Launch(launcher, 2, [], ["", together, "3", "60"]);
         Assert.AreEqual(0, run.Wait(), run.ToString());
         Assert.IsLessThan(1e-4, Distance(alone, together));
         Assert.HasCount(2, run.Lines.Where(line => line.Contains("sent", StringComparison.Ordinal)));
@@ -34,7 +34,7 @@ public sealed class MpiTests : IDisposable
     {
         string alone = Path.Combine(_folder, "alone"), together = Path.Combine(_folder, "together");
         string checkpoints = Path.Combine(_folder, "checkpoints");
-        using (Launched run = Launch("mpirun.mpich", 2, [], checkpoints, together, "20", "4"))
+        using (Launched run = Launch("mpirun.mpich", 2, [], [checkpoints, together, "20", "4"]))
         {
             string begun = run.Expect(line => line.StartsWith("rank 1 of 2 is process ", StringComparison.Ordinal));
             run.Expect(line => line.StartsWith("step ", StringComparison.Ordinal) && int.Parse(line[5..], CultureInfo.InvariantCulture) >= 20);
@@ -47,13 +47,33 @@ public sealed class MpiTests : IDisposable
         }
         Assert.IsFalse(File.Exists(together));
         Assert.IsNotEmpty(Directory.GetFiles(checkpoints));
-        using (Launched run = Launch("mpirun.mpich", processes, [], checkpoints, together, "20", "60"))
+        using (Launched run = Launch("mpirun.mpich", processes, [], [checkpoints, together, "20", "60"]))
         {
             Assert.AreEqual(0, run.Wait(), run.ToString());
             Assert.IsFalse(run.Lines.Contains("step 10"), "it began anew");
         }
         Assert.AreEqual(0, WorkerProcess.Run([("OMP_NUM_THREADS", "1")], "ranks", "", alone, "20", "60").Code);
         Assert.IsLessThan(1e-4, Distance(alone, together));
+    }
+
+    [TestMethod]
+    public void Memory_of_the_processes_stays_as_it_is()
+    {
+        // A gradient has 2 MB: one that is not given back in each of 150 steps is 300 MB.
+        using Launched run = Launch("mpirun.mpich", 2, [], ["", Path.Combine(_folder, "model"), "15", "60", "512"]);
+        Assert.AreEqual(0, run.Wait(), run.ToString());
+        long[] grown = [.. run.Lines.Where(line => line.Contains(" grew by ", StringComparison.Ordinal)).Select(line => long.Parse(line.Split(' ')[^2], CultureInfo.InvariantCulture))];
+        Console.WriteLine(string.Join(", ", grown));
+        Assert.HasCount(2, grown);
+        Assert.IsLessThan(32 << 20, grown.Max(), "bytes of growth");
+    }
+
+    [TestMethod]
+    public void A_process_that_never_starts_is_missed()
+    {
+        using Launched run = Launch("mpirun.mpich", 1, [], ["", Path.Combine(_folder, "model"), "1", "2"], ":", "-np", "1", "sleep", "60");
+        run.Expect(line => line.Contains("Process 0 has waited 2 s for the other 1 to start", StringComparison.Ordinal));
+        Assert.AreNotEqual(0, run.Wait());
     }
 
     private static double Distance(string expected, string actual)
@@ -69,14 +89,14 @@ public sealed class MpiTests : IDisposable
         return Math.Sqrt(first.Zip(second).Sum(p => Math.Pow(p.First - p.Second, 2)) / first.Sum(v => (double)v * v));
     }
 
-    private static Launched Launch(string launcher, int processes, string[] options, params string[] arguments)
+    private static Launched Launch(string launcher, int processes, string[] options, string[] arguments, params string[] beside)
     {
         if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, launcher))))
             Assert.Inconclusive($"{launcher} is not there: apt-get install mpich openmpi-bin.");
         string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
         string worker = Path.Combine(AppContext.BaseDirectory, "GenerativeML.TestWorker.dll");
         string[] own = launcher.EndsWith("openmpi", StringComparison.Ordinal) ? ["--allow-run-as-root", "--oversubscribe"] : [];
-        return new Launched(launcher, [.. own, .. options, "-np", $"{processes}", host, worker, "ranks", .. arguments]);
+        return new Launched(launcher, [.. own, .. options, "-np", $"{processes}", host, worker, "ranks", .. arguments, .. beside]);
     }
 
     /// <summary>A launcher and what its processes say.</summary>

@@ -27,6 +27,9 @@ internal abstract class Exchange
     /// <summary>Whether this process is the first.</summary>
     public bool IsFirst => Rank == 0;
 
+    /// <summary>Whether there is a run.</summary>
+    public bool IsRunning => _runs != 0;
+
     /// <summary>Begins a run. What two at once said would be taken for one another's.</summary>
     /// <exception cref="InvalidOperationException">There is a run on another thread.</exception>
     public void Enter()
@@ -68,6 +71,16 @@ internal abstract class Exchange
             number = ((number % n) + n) % n;
             int start = (int)((long)all.Length * number / n), end = (int)((long)all.Length * (number + 1) / n);
             return all[start..end];
+        }
+    }
+
+    /// <summary>Gives all processes what each has: its part of the bytes, which ends where it is said.</summary>
+    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends)
+    {
+        for (int s = 0; s < Size - 1; s++)
+        {
+            int sent = (Rank - s + Size) % Size, received = (sent - 1 + Size) % Size;
+            Turn(bytes[(sent == 0 ? 0 : ends[sent - 1])..ends[sent]], bytes[(received == 0 ? 0 : ends[received - 1])..ends[received]]);
         }
     }
 

@@ -9,12 +9,20 @@ internal sealed unsafe class MpiExchange : Exchange
 {
     private const int DataTag = 1, FailureTag = 2, MaxReason = 1024, SpinsToCheck = 256, Serialized = 2;
 
+    // Others get this processor for as long after so much waiting: they may have much to do.
+    private const int BusyMilliseconds = 1000;
+
+    // MPI_Finalize of MPICH 4.0 on UCX over TCP does not always return; where it does, it takes milliseconds.
+    private const int FinalizeMilliseconds = 10_000;
+
     private static readonly Lock s_gate = new();
     private static MpiExchange? s_world;
+    private static string? s_notStarted; // why there is none
 
     private readonly MpiLibrary _mpi;
     private readonly nint _communicator;
     private readonly byte* _failure = (byte*)NativeMemory.AllocZeroed(MaxReason); // while it is waited for, all the time
+    private readonly bool _owns; // whether the program has not begun with MPI itself
     private nint _failureRequest;
     private string? _ended; // why there is no more to be exchanged
 
@@ -23,11 +31,9 @@ internal sealed unsafe class MpiExchange : Exchange
         _mpi = mpi;
         int initialized, provided, rank, size;
         Check(mpi.Initialized(&initialized));
-        if (initialized == 0)
-        {
+        _owns = initialized == 0;
+        if (_owns)
             Check(mpi.InitThread(null, null, Serialized, &provided));
-            AppDomain.CurrentDomain.ProcessExit += (_, _) => Finish();
-        }
         nint communicator = 0;
         Check(mpi.CommDup(mpi.World, &communicator)); // what the program itself sends stays apart
         _communicator = communicator;
@@ -55,7 +61,9 @@ internal sealed unsafe class MpiExchange : Exchange
     public TimeSpan Timeout { get; set; }
 
     /// <summary>The processes that this one was started with; null where it was started alone.</summary>
-    /// <exception cref="InvalidOperationException">There is no MPI library, or one of another kind.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There is no MPI library, or one of another kind, or the other processes do not start.
+    /// </exception>
     public static MpiExchange? Connect(TimeSpan timeout)
     {
         if (DataPart.Launched is not { Count: > 1 } started)
@@ -68,10 +76,30 @@ internal sealed unsafe class MpiExchange : Exchange
         }
         lock (s_gate)
         {
-            s_world ??= new MpiExchange(MpiLibrary.Find(), started.Count);
+            s_world ??= Start(started, timeout);
             s_world.Timeout = timeout;
             return s_world;
         }
+    }
+
+    // MPI waits for all processes here, for ever: on a thread that can be left.
+    private static MpiExchange Start(DataPart started, TimeSpan timeout)
+    {
+        if (s_notStarted is not null)
+            throw new DistributedException(s_notStarted, isHeard: true);
+        MpiLibrary library = MpiLibrary.Find();
+        Task<MpiExchange> starting = Task.Factory.StartNew(
+            () => new MpiExchange(library, started.Count), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        if (Task.WaitAny([starting], timeout) < 0)
+        {
+            s_notStarted = string.Create(CultureInfo.InvariantCulture,
+                $"Process {started.Index} has waited {timeout.TotalSeconds:0.#} s for the other {started.Count - 1} to start: one of them has not called Fit, has ended, or cannot be reached.");
+            throw new DistributedException(s_notStarted, isHeard: true);
+        }
+        MpiExchange world = starting.GetAwaiter().GetResult();
+        if (world._owns)
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => world.Finish();
+        return world;
     }
 
     protected override void Fail(string reason)
@@ -113,7 +141,7 @@ internal sealed unsafe class MpiExchange : Exchange
                 Lost(_mpi.Receive(received, fromPrevious.Length, _mpi.Byte, (Rank + Size - 1) % Size, DataTag, _communicator, &receiving));
             if (isSent == 0)
                 Lost(_mpi.Send(sent, toNext.Length, _mpi.Byte, (Rank + 1) % Size, DataTag, _communicator, &sending));
-            long until = Environment.TickCount64 + (long)Timeout.TotalMilliseconds;
+            long begun = Environment.TickCount64, until = begun + (long)Math.Min(Timeout.TotalMilliseconds, int.MaxValue * 1000.0);
             for (int spins = 1; ; spins++)
             {
                 if (isReceived == 0)
@@ -125,9 +153,12 @@ internal sealed unsafe class MpiExchange : Exchange
                 if (spins % SpinsToCheck != 0)
                     continue;
                 string? failure = HearFailure();
-                if (failure is null && Environment.TickCount64 <= until)
+                long now = Environment.TickCount64;
+                if (failure is null && now <= until)
                 {
                     Thread.Yield(); // the one that is waited for may need this processor
+                    if (now - begun > BusyMilliseconds)
+                        Thread.Sleep(1);
                     continue;
                 }
                 // What comes later must not be written where there is something else by then.
@@ -175,14 +206,25 @@ internal sealed unsafe class MpiExchange : Exchange
     // After a failure the others may be gone, and it would wait for them.
     private void Finish()
     {
-        if (_ended is null && Environment.ExitCode != 0)
+        if (Environment.ExitCode != 0 || IsRunning)
             Fail($"Process {Rank} has ended with exit code {Environment.ExitCode}.");
         if (_ended is not null)
             return;
+        try
+        {
+            Timeout = TimeSpan.MaxValue; // the first process may have much to do after training
+            Gather([]);
+        }
+        catch (DistributedException)
+        {
+            return;
+        }
         nint request = _failureRequest;
         _mpi.Cancel(&request);
         _mpi.FreeRequest(&request);
-        _mpi.Finalize();
+        var finalizing = new Thread(() => _mpi.Finalize()) { IsBackground = true };
+        finalizing.Start();
+        finalizing.Join(FinalizeMilliseconds);
     }
 }
 
