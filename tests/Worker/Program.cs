@@ -9,6 +9,7 @@
 // begun to do that.
 // GenerativeML.TestWorker nested: ends while a thread of its own, which is done with an inner computation, is in an
 // outer one, and prints a line in half a second.
+// GenerativeML.TestWorker recur: see Recurring.
 // GenerativeML.TestWorker allocate <kept|disposed|mallopt>: see Allocation.
 using GenerativeML;
 using GenerativeML.Tests;
@@ -107,6 +108,12 @@ if (args[0] == "nested")
     };
     computing.Start();
     inside.Wait();
+    return;
+}
+
+if (args[0] == "recur")
+{
+    GenerativeML.TestWorker.Recurring.Run();
     return;
 }
 

@@ -60,7 +60,9 @@ internal static class RecurrentCells
     {
         torch.Tensor[] all = [weights.Input, weights.State, weights.InputBias, weights.StateBias];
         object[] arguments = [x, .. first, all];
-        torch.Tensor[] results = Compiled.Value.invoke<torch.Tensor[]>(
+        torch.jit.CompilationUnit compiled = Compiled.Value;
+        using var held = new HeldSignals();
+        torch.Tensor[] results = compiled.invoke<torch.Tensor[]>(
             cell == RecurrentCell.Lstm ? "lstm" : "gru", arguments);
         return (results[0], results[1..]);
     }

@@ -389,6 +389,7 @@ internal sealed class TrainingLoop : IDisposable
     private static void AddGradients(IReadOnlyList<LossTerm> terms, double share)
     {
         torch.Tensor sum = terms.Select(term => term.Value).Aggregate(TorchArithmetic.Plus);
+        using var held = new HeldSignals();
         (share == 1 ? sum : sum.Scaled(share)).backward();
     }
 

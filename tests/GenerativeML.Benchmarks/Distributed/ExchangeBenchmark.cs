@@ -169,7 +169,7 @@ internal static class ExchangeBenchmark
         Exchange? exchange = distributed.Connect();
         var clock = new Clock(exchange);
         var source = new MadeRows(Features, rows);
-        var watch = new Watch();
+        using var watch = new Watch();
         using TrainedVector model = VectorFit.Fit(
             source, AutoencoderTrainer.Family, new AutoencoderOptions
             {
@@ -186,7 +186,7 @@ internal static class ExchangeBenchmark
     }
 
     /// <summary>Looks now and then at what this process uses, on a thread of its own: in all processes alike.</summary>
-    private sealed class Watch
+    private sealed class Watch : IDisposable
     {
         private readonly List<(long At, TimeSpan Cpu, long Resident)> _seen = [];
         private readonly Timer _timer;
@@ -200,7 +200,7 @@ internal static class ExchangeBenchmark
         /// <summary>Processor time in shares of time, and the most memory, without the beginning.</summary>
         public (double Cpu, long Most) End()
         {
-            _timer.Dispose();
+            Dispose();
             lock (_seen)
             {
                 (long At, TimeSpan Cpu, long Resident)[] kept = [.. _seen.Skip(_seen.Count * 2 / 5)];
@@ -208,6 +208,8 @@ internal static class ExchangeBenchmark
                 return (cpu, kept.Max(k => k.Resident));
             }
         }
+
+        public void Dispose() => _timer.Dispose();
     }
 
     /// <summary>From the first report to the last: the first steps take longer.</summary>

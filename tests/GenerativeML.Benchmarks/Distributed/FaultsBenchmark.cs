@@ -36,6 +36,11 @@ internal static class FaultsBenchmark
 
     private static int Inject(string launcher, int timeout)
     {
+        if (!OperatingSystem.IsLinux())
+        {
+            Console.Error.WriteLine("Two hosts on one machine are network namespaces, which only Linux has.");
+            return 2;
+        }
         string root = Directory.CreateTempSubdirectory("generativeml-").FullName, shell = Path.Combine(root, "shell.sh");
         // As ssh does, but into a namespace.
         File.WriteAllText(shell, $"#!/bin/sh\nwhile [ \"${{1#-}}\" != \"$1\" ]; do shift; done\nhost={Far}\n[ \"$1\" = {NearAddress} ] && host={Near}\nshift\nexec ip netns exec $host sh -c \"$*\"\n");

@@ -65,7 +65,7 @@ internal static class NotesBenchmark
         {
             // What begins within the given quarters, whose last chord the model may hold no longer than that lasts.
             string begun = new NoteSequence(test[i].Notes.Where(n => n.Start < Given)).ToText();
-            string text = model.Generate(begun, new() { MaxNewTokens = 600, Seed = seed + i, Temperature = temperature }).Text;
+            string text = model.Generate(begun, new() { MaxNewTokens = 600, Seed = seed + i, Temperature = temperature }, cancellation).Text;
             made.Add(NoteSequence.FromText(text.StartsWith(begun, StringComparison.Ordinal) ? text : begun + text, quartersPerMinute: 80));
             if (midi is not null)
                 made[^1].SaveMidi(Path.Combine(midi.FullName, $"continued-{i}.mid"));

@@ -26,4 +26,12 @@ public sealed class RunningComputationsTests
         Assert.AreEqual((0, ""), (code, errors));
         Assert.Contains("computed", lines);
     }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void Signals_do_not_reach_into_the_training_of_recurrent_cells()
+    {
+        (int code, _, string errors) = WorkerProcess.Run([("OMP_NUM_THREADS", "1")], "recur");
+        Assert.AreEqual((0, ""), (code, errors));
+    }
 }

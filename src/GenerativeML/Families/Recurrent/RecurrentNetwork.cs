@@ -137,6 +137,7 @@ internal sealed class RecurrentNetwork : LanguageNetwork
         torch.Tensor hidden = Hidden(w, batch[0], states);
         torch.Tensor gradient = torch.empty_like(hidden, requires_grad: false);
         LossTerm loss = CrossEntropy(w, hidden.detach(), Following(batch[0]), step.Share, gradient);
+        using var held = new HeldSignals();
         torch.autograd.backward([hidden], [gradient]);
         using IDisposable noGradient = torch.no_grad();
         kept.copy_(states.Last());
