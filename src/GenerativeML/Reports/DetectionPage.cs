@@ -123,19 +123,19 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         if (_labelled)
         {
             foreach ((bool? kind, OxyColor colour) in new (bool?, OxyColor)[] { (null, Charts.Lines[0]), (false, Charts.Real), (true, Charts.Made) })
-                model.Series.Add(Points(report.LatentMap.Where(point => point.IsAnomaly == kind), colour, _ => double.NaN));
+                model.Series.Add(Points(report.LatentMap.Where(point => point.IsAnomaly == kind), colour));
             key = "The colours are those above.";
         }
         else
         {
-            // By rank: a few high scores would leave one colour to all others.
+            // By rank: a few high scores would leave one colour to all others. The highest are drawn last.
+            const int Shades = 32;
             float[] scores = [.. report.LatentMap.Select(point => point.Score).Order()];
-            model.Axes.Add(new LinearColorAxis
+            foreach (IGrouping<int, LatentPoint> shade in report.LatentMap
+                .GroupBy(point => Array.BinarySearch(scores, point.Score) * Shades / scores.Length).OrderBy(group => group.Key))
             {
-                Palette = OxyPalette.Interpolate(64, Charts.Lines[0], Charts.Lines[1]), Position = AxisPosition.None, Minimum = 0, Maximum = 1,
-            });
-            model.Series.Add(Points(
-                report.LatentMap, OxyColors.Automatic, point => (double)Array.BinarySearch(scores, point.Score) / scores.Length));
+                model.Series.Add(Points(shade, OxyColor.Interpolate(Charts.Lines[0], Charts.Lines[1], shade.Key / (Shades - 1.0))));
+            }
             key = "The redder, the higher the score's rank.";
         }
         return Invariant($"""
@@ -144,10 +144,10 @@ internal sealed class DetectionPage(DetectionReport report, string title)
             <div class="faint">{report.LatentMap.Count:N0} of {report.Rows:N0} rows; the plane has {report.LatentMapShare:P0} of their variance. {key}</div></div>
             """);
 
-        static ScatterSeries Points(IEnumerable<LatentPoint> points, OxyColor colour, Func<LatentPoint, double> value)
+        static ScatterSeries Points(IEnumerable<LatentPoint> points, OxyColor colour)
         {
             var series = new ScatterSeries { MarkerType = MarkerType.Circle, MarkerSize = 2.4, MarkerFill = colour, MarkerStrokeThickness = 0 };
-            series.Points.AddRange(points.Select(point => new ScatterPoint(point.X, point.Y, value: value(point))));
+            series.Points.AddRange(points.Select(point => new ScatterPoint(point.X, point.Y)));
             return series;
         }
     }
