@@ -46,7 +46,7 @@ public sealed record DistributedOptions
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
     /// the first process does alone, such as writing a checkpoint, and than what lies between the first call of Fit in one
     /// process and in another. After a failure the program cannot train on several processes again, and has to be started
-    /// anew. Default 5 minutes.
+    /// anew. At most 20 days. Default 5 minutes.
     /// </summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(5);
 
@@ -65,6 +65,7 @@ public sealed record DistributedOptions
     {
         OptionChecks.Defined(LearningRateScaling, "Distributed.LearningRateScaling");
         OptionChecks.PositiveFinite(Timeout.TotalSeconds, "Distributed.Timeout");
+        OptionChecks.Within(Timeout.TotalDays, 0, 20, "Distributed.Timeout"); // days: what timers can wait
     }
 }
 

@@ -245,6 +245,7 @@ internal sealed class TrainingLoop : IDisposable
         JsonObject identity = RunIdentity.Of(_run.Identity, _data);
         identity["Distributed.LearningRateScaling"] = $"{_run.Options.Distributed?.LearningRateScaling}";
         identity["Distributed.ShareRows"] = _run.Options.Distributed?.ShareRows;
+        identity["rows are shared, by CacheBudgetBytes"] = _data.IsShared;
         identity["CancellationBehavior"] = $"{_run.Options.CancellationBehavior}";
         identity["version of GenerativeML"] = typeof(TrainingLoop).Assembly.GetName().Version?.ToString();
         identity["version of TorchSharp"] = typeof(torch).Assembly.GetName().Version?.ToString();
@@ -314,23 +315,31 @@ internal sealed class TrainingLoop : IDisposable
         if (all.All(other => other.AsSpan().SequenceEqual(all[0])))
             return;
 
+        using DisposeScope kept = torch.NewDisposeScope();
         double apart = 0, size = 0;
-        foreach (torch.Tensor value in weights)
+        var expected = new torch.Tensor[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            torch.Tensor first = value.detach().cpu().clone();
+            torch.Tensor first = weights[i].detach().cpu().clone();
             _exchange.Broadcast(first.bytes);
-            torch.Tensor expected = first.to(value.device);
-            apart += Math.Pow((expected - value).norm().item<float>(), 2);
-            size += Math.Pow(expected.norm().item<float>(), 2);
-            value.copy_(expected);
+            expected[i] = first.to(weights[i].device);
+            apart += Math.Pow(expected[i].Minus(weights[i]).norm().item<float>(), 2);
+            size += Math.Pow(expected[i].norm().item<float>(), 2);
         }
-        double[] distances = [.. _exchange.Gather(BitConverter.GetBytes(Math.Sqrt(apart / size))).Select(told => BitConverter.ToDouble(told))];
-        int farthest = Array.IndexOf(distances, distances.Max());
+        double[] distances =
+        [
+            .. _exchange.Gather(BitConverter.GetBytes(apart > 0 ? Math.Sqrt(apart / size) : apart)).Select(told => BitConverter.ToDouble(told)),
+        ];
+        // What is no number is farther than any: whose weights it stands for, nobody goes on with.
+        int farthest = Array.FindIndex(distances, d => !(d <= MostApart));
+        bool tooFar = farthest >= 0;
+        farthest = tooFar ? farthest : Array.IndexOf(distances, distances.Max());
         string what = FormattableString.Invariant(
             $"After step {step} the weights of process {farthest} are not those of process 0, by {distances[farthest]:g2} of their size: ");
-        if (distances[farthest] > MostApart)
+        if (tooFar)
             throw new DistributedException(what + "something but training changes them there, or a machine fails.", isHeard: true); // by all
+        for (int i = 0; i < weights.Length; i++)
+            weights[i].copy_(expected[i]);
         _run.Context.Warning?.Invoke(what + "their processors round differently. All go on with those of process 0.");
     }
 

@@ -33,7 +33,7 @@ internal sealed class CoconetNetwork : Network
     public override int PositionsPerRow => Options.Window;
 
     // Taps, two layers and their sum of each block, with gradients; pictures of notes and logits.
-    public override long NumbersPerRow => (long)Options.Window * (16L * Options.Blocks * Options.Width + 8L * Range.Voices * Range.Classes);
+    public override long NumbersPerRow => (long)Options.Window * (16L * Options.Blocks * Options.Width + 8L * Range.Voices * Range.Classes + 2L * Metre);
 
     public override void Declare(Layers layers)
     {

@@ -263,7 +263,8 @@ internal sealed class CoconetModel(CoconetNetwork network, HostWeights weights, 
         float[][] results = Array.ConvertAll(pieces, piece => new float[piece.Steps * Range.Voices * Range.Classes]);
         IEnumerable<SeenWindow> windows = pieces.SelectMany((piece, i) => Windows(piece.Steps, Options.Window)
             .Select(window => new SeenWindow(piece, results[i], window.Start, window.First, window.End)));
-        int together = (int)Math.Max(1, MaxNumbers / Math.Max((long)network.Notes * Range.Classes, (long)Options.Window * 3 * Options.Width));
+        long most = Math.Max(Math.Max((long)network.Notes * Range.Classes, (long)Options.Window * network.Metre), (long)Options.Window * 3 * Options.Width);
+        int together = (int)Math.Max(1, MaxNumbers / most);
         foreach (SeenWindow[] some in windows.Chunk(together))
             Compute(some);
         return results;

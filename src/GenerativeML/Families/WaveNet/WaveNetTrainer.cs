@@ -189,8 +189,9 @@ internal sealed class SoundWindows : TrainingData
         int found = Array.BinarySearch(_ends, (long)(random.NextDouble() * _ends[^1]) + 1);
         Sound sound = _trained[found < 0 ? ~found : found];
         int window = _network.Options.WindowLength, start = random.Next(Math.Max(1, sound.Samples.Length - window / 2 + 1) + window / 2) - window / 2;
-        start = Math.Clamp(start, 0, Math.Max(0, sound.Samples.Length - window));
-        return (sound, start - start % _network.Frame);
+        int frame = _network.Frame, last = (Math.Max(0, sound.Samples.Length - window) + frame - 1) / frame * frame; // its end comes in, too
+        start = Math.Clamp(start, 0, last);
+        return (sound, start - start % frame);
     }
 
     private Batch Make((Sound Sound, int Start)[] windows)

@@ -15,6 +15,9 @@ internal sealed unsafe class MpiExchange : Exchange
     // MPI_Finalize of MPICH 4.0 on UCX over TCP does not always return; where it does, it takes milliseconds.
     private const int FinalizeMilliseconds = 10_000;
 
+    // The first process may have much to do after training; a launcher ends those whose first has died.
+    private static readonly TimeSpan LongestAfterwards = TimeSpan.FromDays(1);
+
     private static readonly Lock s_gate = new();
     private static MpiExchange? s_world;
     private static string? s_notStarted; // why there is none
@@ -23,17 +26,20 @@ internal sealed unsafe class MpiExchange : Exchange
     private readonly nint _communicator;
     private readonly byte* _failure = (byte*)NativeMemory.AllocZeroed(MaxReason); // while it is waited for, all the time
     private readonly bool _owns; // whether the program has not begun with MPI itself
+    private NativeBuffer _sending, _receiving;
     private nint _failureRequest;
     private string? _ended; // why there is no more to be exchanged
 
     private MpiExchange(MpiLibrary mpi, int expected)
     {
         _mpi = mpi;
-        int initialized, provided, rank, size;
+        int initialized, provided = Serialized, rank, size;
         Check(mpi.Initialized(&initialized));
         _owns = initialized == 0;
         if (_owns)
             Check(mpi.InitThread(null, null, Serialized, &provided));
+        if (provided < Serialized)
+            throw new InvalidOperationException($"The MPI library {mpi.Path} lets none but its first thread call it: several threads must, in turns.");
         nint communicator = 0;
         Check(mpi.CommDup(mpi.World, &communicator)); // what the program itself sends stays apart
         _communicator = communicator;
@@ -112,17 +118,17 @@ internal sealed unsafe class MpiExchange : Exchange
         {
             int length = Math.Min(message.Length, MaxReason - 1);
             nint* requests = stackalloc nint[Size];
+            bool* isOver = stackalloc bool[Size];
             for (int other = 0; other < Size; other++)
             {
                 requests[other] = 0;
-                if (other != Rank)
-                    _mpi.Send(bytes, length, _mpi.Byte, other, FailureTag, _communicator, &requests[other]);
+                isOver[other] = other == Rank || _mpi.Send(bytes, length, _mpi.Byte, other, FailureTag, _communicator, &requests[other]) != 0;
             }
             // Those that are there take it at once, and those that are not never.
             long until = Environment.TickCount64 + 1000;
             for (int other = 0; other < Size; other++)
             {
-                int done = other == Rank ? 1 : 0;
+                int done = isOver[other] ? 1 : 0;
                 while (done == 0 && Environment.TickCount64 < until && _mpi.Test(&requests[other], &done, _mpi.IgnoreStatus) == 0)
                     Thread.Yield();
             }
@@ -133,46 +139,38 @@ internal sealed unsafe class MpiExchange : Exchange
     {
         if (_ended is string before)
             throw new DistributedException($"Training on several processes has ended before: {before}", isHeard: true);
+        // Memory of its own that is never given back: what has failed may be read and written at any time later.
+        byte* sent = _sending.Of(toNext.Length), received = _receiving.Of(fromPrevious.Length);
+        toNext.CopyTo(new Span<byte>(sent, toNext.Length));
         nint sending = 0, receiving = 0;
-        fixed (byte* sent = toNext, received = fromPrevious)
+        int isSent = toNext.IsEmpty ? 1 : 0, isReceived = fromPrevious.IsEmpty ? 1 : 0;
+        if (isReceived == 0)
+            Lost(_mpi.Receive(received, fromPrevious.Length, _mpi.Byte, (Rank + Size - 1) % Size, DataTag, _communicator, &receiving));
+        if (isSent == 0)
+            Lost(_mpi.Send(sent, toNext.Length, _mpi.Byte, (Rank + 1) % Size, DataTag, _communicator, &sending));
+        long begun = Environment.TickCount64, until = begun + (long)Timeout.TotalMilliseconds;
+        for (int spins = 1; isSent == 0 || isReceived == 0; spins++)
         {
-            int isSent = toNext.IsEmpty ? 1 : 0, isReceived = fromPrevious.IsEmpty ? 1 : 0;
             if (isReceived == 0)
-                Lost(_mpi.Receive(received, fromPrevious.Length, _mpi.Byte, (Rank + Size - 1) % Size, DataTag, _communicator, &receiving));
+                Lost(_mpi.Test(&receiving, &isReceived, _mpi.IgnoreStatus));
             if (isSent == 0)
-                Lost(_mpi.Send(sent, toNext.Length, _mpi.Byte, (Rank + 1) % Size, DataTag, _communicator, &sending));
-            long begun = Environment.TickCount64, until = begun + (long)Math.Min(Timeout.TotalMilliseconds, int.MaxValue * 1000.0);
-            for (int spins = 1; ; spins++)
-            {
-                if (isReceived == 0)
-                    Lost(_mpi.Test(&receiving, &isReceived, _mpi.IgnoreStatus));
-                if (isSent == 0)
-                    Lost(_mpi.Test(&sending, &isSent, _mpi.IgnoreStatus));
-                if (isSent != 0 && isReceived != 0)
-                    return;
-                if (spins % SpinsToCheck != 0)
-                    continue;
-                string? failure = HearFailure();
-                long now = Environment.TickCount64;
-                if (failure is null && now <= until)
-                {
-                    Thread.Yield(); // the one that is waited for may need this processor
-                    if (now - begun > BusyMilliseconds)
-                        Thread.Sleep(1);
-                    continue;
-                }
-                // What comes later must not be written where there is something else by then.
-                if (isReceived == 0 && _mpi.Cancel(&receiving) == 0)
-                    _mpi.Wait(&receiving, _mpi.IgnoreStatus);
-                if (failure is null)
-                {
-                    int other = isReceived == 0 ? (Rank + Size - 1) % Size : (Rank + 1) % Size;
-                    throw new DistributedException(string.Create(CultureInfo.InvariantCulture,
-                        $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, cannot be reached, or waits for another itself."));
-                }
+                Lost(_mpi.Test(&sending, &isSent, _mpi.IgnoreStatus));
+            if (spins % SpinsToCheck != 0 || (isSent != 0 && isReceived != 0))
+                continue;
+            if (HearFailure() is string failure)
                 throw new DistributedException(failure, isHeard: true);
+            long now = Environment.TickCount64;
+            if (now > until)
+            {
+                int other = isReceived == 0 ? (Rank + Size - 1) % Size : (Rank + 1) % Size;
+                throw new DistributedException(string.Create(CultureInfo.InvariantCulture,
+                    $"Process {Rank} has waited {Timeout.TotalSeconds:0.#} s for process {other}, which says nothing: it hangs, has ended, cannot be reached, or waits for another itself."));
             }
+            Thread.Yield(); // the one that is waited for may need this processor
+            if (now - begun > BusyMilliseconds)
+                Thread.Sleep(1);
         }
+        new Span<byte>(received, fromPrevious.Length).CopyTo(fromPrevious);
     }
 
     private static void Check(int error)
@@ -212,7 +210,7 @@ internal sealed unsafe class MpiExchange : Exchange
             return;
         try
         {
-            Timeout = TimeSpan.MaxValue; // the first process may have much to do after training
+            Timeout = LongestAfterwards;
             Gather([]);
         }
         catch (DistributedException)
@@ -225,6 +223,24 @@ internal sealed unsafe class MpiExchange : Exchange
         var finalizing = new Thread(() => _mpi.Finalize()) { IsBackground = true };
         finalizing.Start();
         finalizing.Join(FinalizeMilliseconds);
+    }
+}
+
+/// <summary>Native memory that grows as it is needed, and is never given back.</summary>
+internal unsafe struct NativeBuffer
+{
+    private byte* _at;
+    private int _length;
+
+    /// <summary>So many bytes; what was there before is lost.</summary>
+    public byte* Of(int length)
+    {
+        if (length > _length)
+        {
+            _at = (byte*)NativeMemory.Realloc(_at, (nuint)length);
+            _length = length;
+        }
+        return _at;
     }
 }
 
@@ -250,7 +266,6 @@ internal sealed unsafe class MpiLibrary
         Send = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Isend");
         Receive = (delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int>)Export("MPI_Irecv");
         Test = (delegate* unmanaged<nint*, int*, nint, int>)Export("MPI_Test");
-        Wait = (delegate* unmanaged<nint*, nint, int>)Export("MPI_Wait");
         Cancel = (delegate* unmanaged<nint*, int>)Export("MPI_Cancel");
         FreeRequest = (delegate* unmanaged<nint*, int>)Export("MPI_Request_free");
         bool isOpenMpi = NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out nint world);
@@ -297,8 +312,6 @@ internal sealed unsafe class MpiLibrary
     public delegate* unmanaged<byte*, int, nint, int, int, nint, nint*, int> Receive { get; }
 
     public delegate* unmanaged<nint*, int*, nint, int> Test { get; }
-
-    public delegate* unmanaged<nint*, nint, int> Wait { get; }
 
     public delegate* unmanaged<nint*, int> Cancel { get; }
 
