@@ -19,6 +19,8 @@ Option<string?> label = new("--label")
 {
     Description = "The column that tells anomalies: 0, none, normal, no, false or empty is normal.",
 };
+Option<string?> header = new("--header") { Description = "Whether the first row names the columns: yes or no. Default: told by types." };
+header.AcceptOnlyFromAmong("yes", "no");
 Option<string[]> ignored = new("--ignore")
 {
     Description = "Columns to leave out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
@@ -42,7 +44,7 @@ Option<DirectoryInfo> folder = new("--out")
 };
 RootCommand root = new("Finds the strange rows of a table with an autoencoder, and says what made them strange.")
 {
-    data, label, ignored, text, contamination, epochs, seed, folder,
+    data, label, header, ignored, text, contamination, epochs, seed, folder,
 };
 root.SetAction(TrainAndShow);
 Argument<string> model = new("model"), rows = new("rows"), scores = new("scores");
@@ -53,9 +55,9 @@ try
 {
     return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
+catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException)
 {
-    Console.Error.WriteLine(e.Message);
+    Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw
     return 2;
 }
 
@@ -70,7 +72,7 @@ int TrainAndShow(ParseResult asked)
         new PumpSimulation(number).Write(path);
     }
     Readings file = new(
-        TableFile.Open(path, new() { AsText = [.. asked.GetValue(text)!, .. labelColumn is null ? Array.Empty<string>() : [labelColumn]] }),
+        TableFile.Open(path, new() { AsText = asked.GetValue(text)!, HasHeader = asked.GetValue(header) is string named ? named == "yes" : null }),
         labelColumn, asked.GetValue(ignored)!);
     Report.Data(file);
 
@@ -95,7 +97,7 @@ int TrainAndShow(ParseResult asked)
     // Grade it on the rows that it has not seen; look for the strangest among all.
     DetectionReportOptions options = new()
     {
-        LabelColumnName = file.IsLabelled ? Readings.Label : null, FeatureScoreColumnName = "FeatureScore", FeatureColumnName = "Readings",
+        LabelColumnName = file.IsLabelled ? file.Label : null, FeatureScoreColumnName = "FeatureScore", FeatureColumnName = "Readings",
         LatentColumnName = "Latent", Threshold = detector.LastTransformer.Threshold,
     };
     DetectionReport report = DetectionReport.Create(detector.Transform(halves.TestSet), options) with

@@ -8,17 +8,14 @@ namespace AnomalyDetection;
 /// <summary>What a detector looks at in a table: its numbers and Booleans; and the label, where there is one.</summary>
 internal sealed class Readings
 {
-    /// <summary>What the label is called, wherever it comes from.</summary>
-    public const string Label = "Label";
-
     private readonly TableFile _file;
     private readonly string? _label;
 
-    /// <summary>Chooses the columns of a file, whose label has to be text.</summary>
+    /// <summary>Chooses the columns of a file.</summary>
     /// <param name="file">The file.</param>
     /// <param name="label">The column that says whether a row is an anomaly, or null where nobody knows.</param>
     /// <param name="ignored">Columns to leave out.</param>
-    /// <exception cref="InvalidDataException">The file has no such columns, or none of numbers.</exception>
+    /// <exception cref="InvalidDataException">The file has no such columns, none of numbers, or a label of times.</exception>
     public Readings(TableFile file, string? label, IReadOnlyCollection<string> ignored)
     {
         (_file, _label) = (file, label is null ? null : file.Names[file.ColumnOf(label)]);
@@ -29,6 +26,9 @@ internal sealed class Readings
                 .Select(c => c.Name),
         ];
         LeftOut = [.. file.Names.Except(Features).Where(name => name != _label)];
+        Label = Features.Contains("Label") ? $"Label {_label}" : "Label";
+        if (label is not null && file.Columns[file.ColumnOf(label)].Type is DateTimeDataViewType)
+            throw new InvalidDataException($"{file.Path}: the label '{_label}' holds times, which call no row an anomaly; --text reads it as text.");
         if (Features.Length == 0)
             throw new InvalidDataException($"{file.Path} has no column of numbers.");
     }
@@ -42,6 +42,9 @@ internal sealed class Readings
     /// <summary>The columns that the detector sees, in the file's order.</summary>
     public string[] Features { get; }
 
+    /// <summary>What the label is called in the view, wherever it comes from; no feature is called so.</summary>
+    public string Label { get; }
+
     /// <summary>Whether there is a label.</summary>
     public bool IsLabelled => _label is not null;
 
@@ -51,7 +54,7 @@ internal sealed class Readings
     /// <summary>What a reader should know of the file.</summary>
     public IReadOnlyList<string> Notes => _file.Notes;
 
-    /// <summary>A Single column for each feature, and the label as text, if there is one.</summary>
+    /// <summary>A Single column for each feature, and the label as it is, if there is one.</summary>
     public IDataView Load(MLContext ml)
     {
         IEstimator<ITransformer> columns = ml.Transforms.Conversion.ConvertType(

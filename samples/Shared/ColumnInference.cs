@@ -10,13 +10,16 @@ internal sealed class ColumnInference
 
     private static readonly NumberFormatInfo s_comma = new() { NumberDecimalSeparator = ",", NumberGroupSeparator = "." };
 
-    private static readonly string[] s_times = ["", " H:m", " H:m:s", " H:m:s.FFFFFFF", "'T'H:m:sK", "'T'H:m:s.FFFFFFFK", "'T'H:mK", " H:m:sK"];
+    private static readonly string[] s_times = ["", " H:mK", " H:m:sK", " H:m:s.FFFFFFFK", "'T'H:mK", "'T'H:m:sK", "'T'H:m:s.FFFFFFFK"];
 
     /// <summary>Year, day or month first.</summary>
     private static readonly string[][] s_dates =
     [
         Formats("yyyy-M-d", "yyyy/M/d"), Formats("d.M.yyyy", "d/M/yyyy", "d-M-yyyy"), Formats("M/d/yyyy", "M-d-yyyy"),
     ];
+
+    /// <summary>The formats of dates with the year first.</summary>
+    public static string[] Iso => s_dates[0];
 
     private readonly NumberKind _point = new(), _comma = new();
     private readonly bool[] _dates = [true, true, true];
@@ -58,7 +61,7 @@ internal sealed class ColumnInference
     public static bool TryNumber(ReadOnlySpan<char> text, char decimalSign, out double value)
     {
         int end = text.IndexOf(decimalSign) is var at && at < 0 ? text.Length : at;
-        int group = text[..end].IndexOfAny(decimalSign == '.' ? ",  '\u202f" : ".  '\u202f");
+        int group = text[..end].IndexOfAny(decimalSign == '.' ? ",  '\u202f\u2019" : ".  '\u202f\u2019");
         if (group < 0)
         {
             return double.TryParse(text, NumberStyles.Float, decimalSign == '.' ? CultureInfo.InvariantCulture : s_comma, out value)
@@ -83,8 +86,15 @@ internal sealed class ColumnInference
     }
 
     /// <summary>A date, with a time or without, in one of some formats.</summary>
-    public static bool TryTime(ReadOnlySpan<char> text, string[] formats, out DateTime time) =>
-        DateTime.TryParseExact(text, formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal | DateTimeStyles.AssumeUniversal, out time);
+    public static bool TryTime(ReadOnlySpan<char> text, string[] formats, out DateTime time)
+    {
+        // Nanoseconds: two digits more than a DateTime has.
+        int fraction = text.LastIndexOf('.') + 1, digits = text[fraction..].IndexOfAnyExceptInRange('0', '9');
+        digits = digits < 0 ? text.Length - fraction : digits;
+        if (fraction > 0 && digits is 8 or 9)
+            text = string.Concat(text[..(fraction + 7)], text[(fraction + digits)..]);
+        return DateTime.TryParseExact(text, formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal | DateTimeStyles.AssumeUniversal, out time);
+    }
 
     /// <summary>Takes a value into account.</summary>
     public void Add(ReadOnlySpan<char> text, int line)
@@ -99,7 +109,7 @@ internal sealed class ColumnInference
         if (_areNumbers)
         {
             // A code, such as a post code, is no number: its zeros would be lost.
-            bool isCode = text.Length > 1 && text[0] == '0' && char.IsAsciiDigit(text[1]);
+            bool isCode = text.Length > 1 && text[0] == '0' && char.IsAsciiDigit(text[1]) && !text.ContainsAny('.', ',');
             double withComma = 0;
             bool point = TryNumber(text, '.', out double withPoint) && !isCode, comma = TryNumber(text, ',', out withComma) && !isCode;
             _areNumbers = point || comma;
@@ -118,22 +128,21 @@ internal sealed class ColumnInference
 
     /// <summary>The column's type and how it is read, by all values that were told.</summary>
     /// <param name="name">The column's name.</param>
-    /// <param name="path">The file, for errors.</param>
     /// <param name="decimalSign">The file's decimal sign, by its other columns; null where no column tells.</param>
     /// <param name="separator">What separates its values.</param>
     /// <param name="isWhole">Whether these were all rows.</param>
     /// <param name="notes">Takes what a reader should know.</param>
-    /// <exception cref="InvalidDataException">Some numbers have a point as decimal sign, and others a comma.</exception>
-    public DelimitedColumn Column(string name, string path, char? decimalSign, char separator, bool isWhole, List<string> notes)
+    public DelimitedColumn Column(string name, char? decimalSign, char separator, bool isWhole, List<string> notes)
     {
         var text = new DelimitedColumn(name, TextDataViewType.Instance);
         if (Present == 0)
             return text;
         if (_areNumbers && !_point.Fits && !_comma.Fits)
         {
-            throw new InvalidDataException(
-                $"{path}: column '{name}' has numbers with a decimal point ('{_onlyPoint?.Text}', line {_onlyPoint?.Line}) and with a decimal "
-                + $"comma ('{_onlyComma?.Text}', line {_onlyComma?.Line}). Make it one of them, or read the column as text.");
+            notes.Add(
+                $"Column '{name}' has numbers with a decimal point ('{_onlyPoint?.Text}', line {_onlyPoint?.Line}) and with a decimal "
+                + $"comma ('{_onlyComma?.Text}', line {_onlyComma?.Line}): it was read as text.");
+            return text;
         }
         if (_areNumbers)
         {
@@ -141,7 +150,10 @@ internal sealed class ColumnInference
             char sign = DecimalSign ?? (_differ ? decimalSign ?? (_hasComma && separator != ',' ? ',' : '.') : '.');
             if (_differ && (DecimalSign ?? decimalSign) is null && (_hasComma || separator != ','))
                 notes.Add($"Column '{name}' has numbers of two readings; '{sign}' was taken for the decimal sign.");
-            return text with { Type = (sign == '.' ? _point : _comma).Type(Missing > 0, isWhole), DecimalSign = sign };
+            NumberDataViewType? type = (sign == '.' ? _point : _comma).Type(Missing > 0, isWhole);
+            if (type is null)
+                notes.Add($"Column '{name}' has whole numbers that Double does not hold to the last digit: it was read as text.");
+            return type is null ? text : text with { Type = type, DecimalSign = sign };
         }
         if (_areBooleans && Missing == 0 && isWhole)
             return text with { Type = BooleanDataViewType.Instance };
@@ -165,7 +177,7 @@ internal sealed class ColumnInference
     /// <summary>Numbers by one decimal sign: whether all values are, and the least type that holds them.</summary>
     private sealed class NumberKind
     {
-        private bool _are32 = true, _are64 = true, _areSingles = true;
+        private bool _are32 = true, _are64 = true, _areSingles = true, _areExact = true;
 
         public bool Fits { get; private set; } = true;
 
@@ -177,15 +189,18 @@ internal sealed class ColumnInference
             bool isWhole = value == Math.Round(value);
             _are32 &= isWhole && Math.Abs(value) <= int.MaxValue;
             _are64 &= _are32 || (isWhole && long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
+            _areExact &= Math.Abs(value) < 1L << 53 || text.ContainsAnyExcept("+-0123456789");
             // Six digits survive Single; more may.
             _areSingles &= (text.Length <= 7 && !text.ContainsAny('e', 'E')) || value == double.Parse(
                 ((float)value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
         }
 
-        public NumberDataViewType Type(bool hasGaps, bool isWhole) =>
-            !isWhole ? NumberDataViewType.Double
-            : _are32 && !hasGaps ? NumberDataViewType.Int32
-            : _are64 && !hasGaps ? NumberDataViewType.Int64
+        /// <summary>Null where whole numbers would lose digits.</summary>
+        public NumberDataViewType? Type(bool hasGaps, bool isWhole) =>
+            isWhole && _are32 && !hasGaps ? NumberDataViewType.Int32
+            : isWhole && _are64 && !hasGaps ? NumberDataViewType.Int64
+            : !_areExact ? null
+            : !isWhole ? NumberDataViewType.Double
             : _areSingles ? NumberDataViewType.Single
             : NumberDataViewType.Double;
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
+using System.Text.Unicode;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using nietras.SeparatedValues;
@@ -14,7 +15,7 @@ internal sealed record DelimitedColumn(string Name, PrimitiveDataViewType Type) 
     public char DecimalSign { get; init; } = '.';
 
     /// <summary>The formats of its dates.</summary>
-    public string[] Formats { get; init; } = [];
+    public string[] Formats { get; init; } = ColumnInference.Iso;
 }
 
 /// <summary>Delimited text. Separator, encoding, header, decimal sign and types are inferred; Sep takes the lines apart.</summary>
@@ -25,8 +26,11 @@ internal sealed class DelimitedFile : TableFile
     // In this order, as a comma may be a decimal sign, and a blank stands in texts.
     private static readonly char[] s_separators = ['\t', ';', '|', ',', ' '];
 
+    // With a mark, or else the reader of a text that has one would not throw.
+    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: true, throwOnInvalidBytes: true);
+
     private DelimitedColumn[] _columns = [];
-    private Encoding _encoding = Encoding.UTF8;
+    private Encoding _encoding = s_utf8;
 
     /// <summary>What stands between values.</summary>
     public required char Separator { get; init; }
@@ -40,7 +44,7 @@ internal sealed class DelimitedFile : TableFile
         Encoding encoding = EncodingOf(path);
         char separator;
         using (StreamReader text = OpenText(path, encoding, out char? told, out _))
-            separator = told ?? SeparatorOf(Head(text));
+            separator = told ?? SeparatorOf(Head(path, text));
 
         // The first line stands aside until the types of the others say whether it is one of them.
         using var rows = new Rows(path, encoding, separator);
@@ -57,7 +61,7 @@ internal sealed class DelimitedFile : TableFile
                 found[c].Add(rows[c], rows.Line);
             count++;
         }
-        bool hasHeader = options.HasHeader ?? IsHeader(first, found);
+        bool isClear = true, hasHeader = options.HasHeader ?? IsHeader(first, found, out isClear);
         for (int c = 0; c < found.Length && !hasHeader; c++)
             found[c].Add(first[c], firstLine);
         count += hasHeader ? 0 : 1;
@@ -68,12 +72,17 @@ internal sealed class DelimitedFile : TableFile
         CheckNames(path, names);
         HashSet<int> texts = [.. options.AsText.Select(column => IndexOf(path, names, column))];
         List<string> notes = [];
+        if (options.HasHeader is null && !(hasHeader && isClear))
+        {
+            notes.Add($"The first row, '{string.Join(separator, first)}', was taken for {(hasHeader ? "names" : "data")} by its types; "
+                + "say whether there is a header where that is wrong.");
+        }
         char?[] signs = [.. found.Select(column => column.DecimalSign).Distinct().Where(sign => sign is not null)];
         DelimitedColumn[] columns =
         [
             .. found.Select((column, c) => texts.Contains(c)
                 ? new DelimitedColumn(names[c], TextDataViewType.Instance)
-                : column.Column(names[c], path, signs is [char sign] ? sign : null, separator, !more, notes)),
+                : column.Column(names[c], signs is [char sign] ? sign : null, separator, !more, notes)),
         ];
         return new DelimitedFile
         {
@@ -86,6 +95,7 @@ internal sealed class DelimitedFile : TableFile
     public DelimitedFile Like(string path) => new()
     {
         Path = path, Columns = _columns, RowCount = null, Separator = Separator, HasHeader = HasHeader, _columns = _columns,
+        _encoding = EncodingOf(path),
     };
 
     /// <summary>The rows as they stand there, as texts.</summary>
@@ -136,15 +146,18 @@ internal sealed class DelimitedFile : TableFile
     }
 
     /// <summary>Names stand above numbers, dates or Booleans; where all is text, the first line names the columns.</summary>
-    private static bool IsHeader(string[] first, ColumnInference[] found)
+    private static bool IsHeader(string[] first, ColumnInference[] found, out bool isClear)
     {
+        // A code with leading zeros is a number here: it names no column.
         Type?[] kinds = [.. first.Select(value =>
         {
             var one = new ColumnInference();
             one.Add(value, 1);
-            return one.Kind;
+            return !ColumnInference.IsMissing(value)
+                && (ColumnInference.TryNumber(value, '.', out _) || ColumnInference.TryNumber(value, ',', out _)) ? typeof(double) : one.Kind;
         })];
         int[] typed = [.. Enumerable.Range(0, first.Length).Where(c => found[c].Kind is not null)];
+        isClear = typed.Length > 0;
         return typed.Length == 0
             ? !kinds.Contains(typeof(double))
             : typed.Any(c => !ColumnInference.IsMissing(first[c]) && kinds[c] != found[c].Kind);
@@ -173,10 +186,18 @@ internal sealed class DelimitedFile : TableFile
     }
 
     /// <summary>The first lines.</summary>
-    private static string Head(StreamReader text)
+    private static string Head(string path, StreamReader text)
     {
         char[] head = new char[HeadLength];
-        int length = text.ReadBlock(head);
+        int length;
+        try
+        {
+            length = text.ReadBlock(head);
+        }
+        catch (DecoderFallbackException)
+        {
+            throw NoUtf8(path);
+        }
         int end = length < head.Length ? length : Array.LastIndexOf(head, '\n') + 1;
         return new string(head, 0, end > 0 ? end : length);
     }
@@ -188,7 +209,7 @@ internal sealed class DelimitedFile : TableFile
         using Stream file = OpenBytes(path);
         ReadOnlySpan<byte> there = head.AsSpan(0, file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false));
         if (there is [0xff, 0xfe, ..] or [0xfe, 0xff, ..] or [0, 0, 0xfe, 0xff, ..])
-            return Encoding.UTF8; // the reader of the text follows the mark
+            return s_utf8; // the reader of the text follows the mark
         if (there is [not 0, 0, not 0, 0, ..])
             return Encoding.Unicode;
         if (there is [0, not 0, 0, not 0, ..])
@@ -197,13 +218,22 @@ internal sealed class DelimitedFile : TableFile
             throw new InvalidDataException($"{path} is no text: it has zero bytes. Delimited text or Parquet is expected.");
         try
         {
-            _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetDecoder().GetCharCount(there, flush: false);
-            return Encoding.UTF8;
+            _ = s_utf8.GetDecoder().GetCharCount(there, flush: there.Length < head.Length);
+            return s_utf8;
         }
         catch (DecoderFallbackException)
         {
             return CodePagesEncodingProvider.Instance.GetEncoding(1252)!;
         }
+    }
+
+    private static InvalidDataException NoUtf8(string path)
+    {
+        int line = 1;
+        using var text = new StreamReader(OpenBytes(path), Encoding.Latin1, detectEncodingFromByteOrderMarks: false);
+        while (text.ReadLine() is string one && Utf8.IsValid(Encoding.Latin1.GetBytes(one)))
+            line++;
+        return new InvalidDataException($"{path}, line {line}: bytes that are no UTF-8, as the first part of the file is. Save the file as UTF-8.");
     }
 
     private static Stream OpenBytes(string path)
@@ -311,7 +341,7 @@ internal sealed class DelimitedFile : TableFile
             {
                 SepReader.Row row = _reader.Current;
                 if (row.Span.Count('"') % 2 == 1)
-                    throw new InvalidDataException($"{_path}, line {Line}: a quote is opened and never closed.");
+                    throw new InvalidDataException($"{_path}, line {Line}: a quote is opened and never closed, or a quote stands within a value.");
                 if (row.ColCount == 1 && row.Span.IsWhiteSpace())
                     continue;
                 _width = _width == 0 ? row.ColCount : _width;
@@ -386,6 +416,10 @@ internal sealed class DelimitedFile : TableFile
             {
                 throw new InvalidDataException(
                     $"{_path}, after line {Line}: a quote is opened and never closed, or a row has more than 16 million characters.", e);
+            }
+            catch (DecoderFallbackException)
+            {
+                throw NoUtf8(_path);
             }
         }
     }

@@ -40,7 +40,13 @@ internal sealed class ParquetFile : TableFile
             foreach ((int i, DataField field) in reader.Schema.DataFields.Index())
             {
                 string name = string.Join('.', field.Path.ToList());
-                Source? source = field.MaxRepetitionLevel > 0 ? null : SourceOf(field, name, i, HasGaps(reader, field));
+                bool gaps = HasGaps(reader, field);
+                Source? source = field.MaxRepetitionLevel > 0 ? null : SourceOf(field, name, i, gaps);
+                if (source is { Type.RawType: var raw } && raw == typeof(double) && IsBeyondDouble(reader, field))
+                {
+                    source = source with { Type = TextDataViewType.Instance, Open = source.OpenText };
+                    notes.Add($"Column '{name}' has whole numbers that Double does not hold to the last digit: it was read as text.");
+                }
                 if (source is not null)
                     sources.Add(source);
                 else
@@ -75,6 +81,10 @@ internal sealed class ParquetFile : TableFile
     // Most writers call every column one that may have gaps; counts say whether it has any.
     private static bool HasGaps(ParquetReader reader, DataField field) =>
         field.MaxDefinitionLevel > 0 && reader.RowGroups.Any(group => group.GetStatistics(field)?.NullCount is not 0);
+
+    private static bool IsBeyondDouble(ParquetReader reader, DataField field) =>
+        (field.ClrType == typeof(long) || field.ClrType == typeof(ulong)) && reader.RowGroups.Select(group => group.GetStatistics(field)).Any(known =>
+            new[] { known?.MinValue, known?.MaxValue }.Any(value => Math.Abs(Convert.ToDouble(value, CultureInfo.InvariantCulture)) >= 1L << 53));
 
     private static Source? SourceOf(DataField field, string name, int index, bool gaps)
     {

@@ -23,7 +23,10 @@ internal record FileColumn(string Name, PrimitiveDataViewType Type)
 /// </remarks>
 internal abstract class TableFile : IDataView
 {
-    private DataViewSchema? _schema;
+    private readonly Lazy<DataViewSchema> _schema;
+
+    /// <summary>A file whose schema is built once, whoever asks.</summary>
+    protected TableFile() => _schema = new(Build);
 
     /// <summary>What the file is called.</summary>
     public required string Path { get; init; }
@@ -45,7 +48,7 @@ internal abstract class TableFile : IDataView
     bool IDataView.CanShuffle => false;
 
     /// <summary>Name and type of each column.</summary>
-    public DataViewSchema Schema => _schema ??= Build();
+    public DataViewSchema Schema => _schema.Value;
 
     /// <summary>Opens a file; what it is, is told by its content.</summary>
     /// <param name="path">Parquet, or text: comma, semicolon, tab, bar or blank between values, packed by gzip or not.</param>

@@ -20,7 +20,10 @@ static int LearnAndGenerate(Settings settings)
         (path, label) = (Path.Combine(settings.Folder, "loans.csv"), Loans.Label);
         Loans.Write(path, rows: 4000, settings.Seed);
     }
-    TableFile table = TableFile.Open(path, new() { AsText = label is null ? settings.Text : [.. settings.Text, label] });
+    TableFile table = TableFile.Open(path, new()
+    {
+        AsText = label is null ? settings.Text : [.. settings.Text, label], HasHeader = settings.HasHeader,
+    });
     label = label is null ? null : table.Names[table.ColumnOf(label)];
     Report.Data(table);
 

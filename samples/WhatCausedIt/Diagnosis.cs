@@ -1,4 +1,3 @@
-using System.Globalization;
 using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
@@ -12,7 +11,7 @@ internal sealed record Belief(string Column, string State, double Before, double
 /// <summary>What a network says of a table, and a hidden Markov model of readings.</summary>
 internal static class Diagnosis
 {
-    /// <summary>Evidence as a condition, of the kind of its column.</summary>
+    /// <summary>Evidence as a condition, of the kind of its column, and written as in the file.</summary>
     /// <exception cref="InvalidDataException">There is no such column, or the value is not of its kind.</exception>
     public static RowCondition Condition(TableFile table, IReadOnlyDictionary<string, string> evidence)
     {
@@ -20,12 +19,13 @@ internal static class Diagnosis
         foreach ((string name, string value) in evidence)
         {
             FileColumn column = table.Columns[table.ColumnOf(name)];
+            DelimitedColumn rules = column as DelimitedColumn ?? new(column.Name, column.Type);
             where = column.Type switch
             {
                 TextDataViewType => where.Equal(column.Name, value),
                 BooleanDataViewType when bool.TryParse(value, out bool truth) => where.Equal(column.Name, truth),
-                DateTimeDataViewType when DateTime.TryParse(value, CultureInfo.InvariantCulture, out DateTime time) => where.Equal(column.Name, time),
-                NumberDataViewType when double.TryParse(value, CultureInfo.InvariantCulture, out double number) => where.Equal(column.Name, number),
+                DateTimeDataViewType when ColumnInference.TryTime(value, rules.Formats, out DateTime time) => where.Equal(column.Name, time),
+                NumberDataViewType when ColumnInference.TryNumber(value, rules.DecimalSign, out double number) => where.Equal(column.Name, number),
                 _ => throw new InvalidDataException($"Column '{column.Name}' holds {column.Type}, and '{value}' is none."),
             };
         }

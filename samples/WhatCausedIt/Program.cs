@@ -11,6 +11,8 @@ using WhatCausedIt;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<FileInfo?> data = new("--data") { Description = "A table of yours: delimited text or Parquet. Default: a simulated pump's inspections." };
+Option<string?> header = new("--header") { Description = "Whether the first row names the columns: yes or no. Default: told by types." };
+header.AcceptOnlyFromAmong("yes", "no");
 Option<string[]> evidence = new("--evidence")
 {
     Description = "What is known: Column=value, as often as needed. Default for the pump: Vibration=high Flow=low.",
@@ -21,15 +23,15 @@ Option<DirectoryInfo> folder = new("--out")
 {
     Description = "Where the network's drawing and the inspections go.", DefaultValueFactory = _ => new("out"),
 };
-RootCommand root = new("Says what caused what was seen, and in which phase a pump was when.") { data, evidence, seed, folder };
+RootCommand root = new("Says what caused what was seen, and in which phase a pump was when.") { data, header, evidence, seed, folder };
 root.SetAction(Diagnose);
 try
 {
     return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
+catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException)
 {
-    Console.Error.WriteLine(e.Message);
+    Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw
     return 2;
 }
 
@@ -39,22 +41,22 @@ void Diagnose(ParseResult asked)
         AnsiConsole.Profile.Width = 120;
     string target = Directory.CreateDirectory(asked.GetValue(folder)!.FullName).FullName;
     string? path = asked.GetValue(data)?.FullName;
+    bool? hasHeader = asked.GetValue(header) is string named ? named == "yes" : null;
     Dictionary<string, string> known = Known(asked.GetValue(evidence)!);
     var ml = new MLContext(asked.GetValue(seed));
     if (path is not null)
     {
-        Causes(ml, path, known, simulated: false, target);
+        Causes(ml, TableFile.Open(path, new() { HasHeader = hasHeader }), known, simulated: false, target);
         return;
     }
     path = Path.Combine(target, "inspections.csv");
     Pump.WriteInspections(path, rows: 20_000, asked.GetValue(seed));
-    Causes(ml, path, known.Count > 0 ? known : Known(["Vibration=high", "Flow=low"]), simulated: true, target);
+    Causes(ml, TableFile.Open(path), known.Count > 0 ? known : Known(["Vibration=high", "Flow=low"]), simulated: true, target);
     Phases(ml, [.. Pump.Readings(5_000, asked.GetValue(seed))]);
 }
 
-static void Causes(MLContext ml, string path, Dictionary<string, string> known, bool simulated, string target)
+static void Causes(MLContext ml, TableFile table, Dictionary<string, string> known, bool simulated, string target)
 {
-    TableFile table = TableFile.Open(path);
     foreach (string note in table.Notes)
         Console.WriteLine(note);
     RowCondition where = Diagnosis.Condition(table, known);

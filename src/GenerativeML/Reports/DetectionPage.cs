@@ -39,7 +39,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
     private string Histogram()
     {
         ScoreBin first = report.Histogram[0], last = report.Histogram[^1];
-        bool logarithmic = first.From > 0 && Math.Abs(first.To / first.From - last.To / last.From) < 1e-3 * first.To / first.From;
+        bool logarithmic = report.IsLogarithmic;
         Axis scores = logarithmic ? new LogarithmicAxis() : new LinearAxis();
         double? threshold = report.Threshold is { } at && double.IsFinite(at) && (!logarithmic || at > 0) ? at : null;
         (scores.Minimum, scores.Maximum) = (Math.Min(first.From, threshold ?? first.From), Math.Max(last.To, threshold ?? last.To));
@@ -84,8 +84,15 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         roc.Annotations.Add(new LineAnnotation { Slope = 1, Color = Charts.Faint, LineStyle = LineStyle.Dot });
 
         PlotModel precision = Charts.Model(Share(), "recall, share of the anomalies that is found", Share(), "precision, anomalies among the flagged");
-        var line = new LineSeries { Color = Charts.Made, StrokeThickness = 2.2 };
-        line.Points.AddRange(report.Curve.Where(p => p.Recall > 0).Select(p => new DataPoint(p.Recall, p.Precision)));
+        // In steps, as its area is computed: up to a recall, the precision is that at this recall.
+        var line = new StairStepSeries { Color = Charts.Made, StrokeThickness = 2.2 };
+        double recall = 0;
+        foreach (DetectionPoint point in report.Curve.Where(p => p.Recall > 0))
+        {
+            line.Points.Add(new(recall, point.Precision));
+            recall = point.Recall;
+        }
+        line.Points.Add(new(recall, report.Curve[^1].Precision));
         precision.Series.Add(line);
         precision.Annotations.Add(new LineAnnotation
         {

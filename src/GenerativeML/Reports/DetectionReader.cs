@@ -1,13 +1,16 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Microsoft.ML.Transforms;
 
 namespace GenerativeML;
 
 /// <summary>Goes through a detector's output.</summary>
 internal sealed class DetectionReader : IDisposable
 {
+    // What stands for a missing value in tables of texts.
+    private static readonly HashSet<string> s_missing = new(["NaN", "NA", "N/A", "#N/A", "null", "?", "-", "--"], StringComparer.OrdinalIgnoreCase);
+
     private readonly DetectionReportOptions _options;
     private readonly HashSet<string> _normal;
     private readonly DataViewRowCursor _cursor;
@@ -15,7 +18,7 @@ internal sealed class DetectionReader : IDisposable
     private readonly ValueGetter<bool>? _flag;
     private readonly ValueGetter<VBuffer<float>>? _parts, _features, _latent;
     private readonly TableCells? _label;
-    private readonly bool _labelIsNumber, _labelIsKey;
+    private readonly bool _labelIsNumber, _labelIsKey, _labelIsBoolean;
     private readonly string[] _names = [];
     private readonly double[] _sums = [];
     private readonly long[] _counts = [];
@@ -43,6 +46,7 @@ internal sealed class DetectionReader : IDisposable
         {
             _label = new TableCells(_cursor, told);
             (_labelIsNumber, _labelIsKey) = (told.Type is NumberDataViewType or BooleanDataViewType, told.Type is KeyDataViewType);
+            _labelIsBoolean = told.Type is BooleanDataViewType;
         }
         if ((features ?? parts) is { } named)
         {
@@ -82,8 +86,8 @@ internal sealed class DetectionReader : IDisposable
     /// <summary>The label as people read it; null where there is none.</summary>
     public string? LabelText { get; private set; }
 
-    /// <summary>Whether labels are texts, of which several mean anomalies.</summary>
-    public bool TellsKinds => _label is not null && !_labelIsNumber;
+    /// <summary>Whether several labels may mean anomalies.</summary>
+    public bool TellsKinds => _label is not null && !_labelIsBoolean;
 
     /// <summary>Goes on to the next row.</summary>
     public bool MoveNext()
@@ -103,6 +107,7 @@ internal sealed class DetectionReader : IDisposable
                 : _labelIsKey && LabelText.Length == 0 ? RowLabel.Unlabelled
                 : _normal.Contains(LabelText) || (double.TryParse(LabelText, CultureInfo.InvariantCulture, out double number) && number == 0)
                     ? RowLabel.Normal
+                : s_missing.Contains(LabelText) ? RowLabel.Unlabelled
                 : RowLabel.Anomalous;
         }
         if (_features is not null && !_flagged)
@@ -117,11 +122,11 @@ internal sealed class DetectionReader : IDisposable
         return true;
     }
 
-    /// <summary>The current row among the strangest.</summary>
-    public StrangeRow Strange()
+    /// <summary>The current row among the strangest, and the numbers of the features that are its reasons.</summary>
+    public (StrangeRow Row, int[] Features) Strange()
     {
         if (_parts is null)
-            return new(Row, Score, LabelText, []);
+            return (new(Row, Score, LabelText, []), []);
         _parts(ref _buffer);
         float[] parts = [.. _buffer.DenseValues()];
         float[]? values = null;
@@ -131,19 +136,19 @@ internal sealed class DetectionReader : IDisposable
             values = [.. _buffer.DenseValues()];
         }
         double all = Math.Max(parts.Sum(part => (double)part), float.Epsilon);
-        return new(Row, Score, LabelText,
-        [
-            .. parts.Index().OrderByDescending(part => part.Item).Take(3)
-                .Select(part => new FeatureReason(_names[part.Index], part.Item / all, values?[part.Index], null)),
-        ]);
+        int[] most = [.. parts.Index().OrderByDescending(part => part.Item).Take(3).Select(part => part.Index)];
+        return (
+            new(Row, Score, LabelText, [.. most.Select(feature => new FeatureReason(_names[feature], parts[feature] / all, values?[feature], null))]), most);
     }
 
     /// <summary>A strange row with the usual values, which are known at the end.</summary>
-    public StrangeRow WithUsual(StrangeRow row) => _features is null ? row : row with
+    public StrangeRow WithUsual((StrangeRow Row, int[] Features) strange) => _features is null ? strange.Row : strange.Row with
     {
-        Reasons = [.. row.Reasons.Select(reason => Array.IndexOf(_names, reason.Feature) is var feature
-            ? reason with { Usual = _counts[feature] == 0 ? double.NaN : _sums[feature] / _counts[feature] }
-            : reason)],
+        Reasons =
+        [
+            .. strange.Row.Reasons.Zip(strange.Features, (reason, feature) =>
+                reason with { Usual = _counts[feature] == 0 ? double.NaN : _sums[feature] / _counts[feature] }),
+        ],
     };
 
     /// <summary>Puts the current row where it may be drawn for the map.</summary>
@@ -196,34 +201,72 @@ internal sealed class LatentSample(int size, int seed)
             return ([], null);
         int width = rows[0].Latent.Length;
         double[] means = [.. Enumerable.Range(0, width).Select(i => rows.Average(row => (double)row.Latent[i]))];
-        double all = rows.Sum(row => row.Latent.Select((value, i) => (value - means[i]) * (value - means[i])).Sum());
-        float[][] at = all == 0 ? [.. rows.Select(_ => new float[2])]
-            : width == 1 ? [.. rows.Select(row => new[] { (float)(row.Latent[0] - means[0]), 0 })]
-            : Project(rows, means, seed);
-        double shown = at.Sum(point => (double)point[0] * point[0] + (double)point[1] * point[1]);
-        return ([.. rows.Zip(at, (row, point) => new LatentPoint(point[0], point[1], row.Score, row.IsAnomaly))], all == 0 ? 1 : shown / all);
+        double[][] centred = [.. rows.Select(row => row.Latent.Select((value, i) => value - means[i]).ToArray())];
+        double all = centred.Sum(row => row.Sum(value => value * value));
+        (double[] first, double[] second) = Axes(centred, seed);
+        (double X, double Y)[] at = [.. centred.Select(row => (Dot(row, first), Dot(row, second)))];
+        double shown = at.Sum(point => point.X * point.X + point.Y * point.Y);
+        LatentPoint[] points = [.. rows.Zip(at, (row, p) => new LatentPoint((float)p.X, (float)p.Y, row.Score, row.IsAnomaly))];
+        return (points, all == 0 ? 1 : shown / all);
     }
 
-    private static float[][] Project(Drawn[] rows, double[] means, int seed)
+    /// <summary>
+    /// The first two principal axes, by orthogonal iteration of two vectors, which a rotation within their plane makes exact even
+    /// where both variances are alike; zero where there is no variance.
+    /// </summary>
+    private static (double[] First, double[] Second) Axes(double[][] rows, int seed)
     {
-        var ml = new MLContext(seed);
-        var schema = SchemaDefinition.Create(typeof(Drawn));
-        schema[nameof(Drawn.Latent)].ColumnType = new VectorDataViewType(NumberDataViewType.Single, means.Length);
-        IDataView view = ml.Data.LoadFromEnumerable(
-            rows.Select(row => new Drawn { Latent = [.. row.Latent.Zip(means, (value, mean) => (float)(value - mean))] }), schema);
-        PrincipalComponentAnalysisTransformer components = ml.Transforms.ProjectToPrincipalComponents(
-            "Map", nameof(Drawn.Latent), rank: 2, ensureZeroMean: false, seed: seed).Fit(view);
-        return [.. components.Transform(view).GetColumn<float[]>("Map")];
+        const int MostSteps = 1000;
+        int width = rows[0].Length;
+        SplitMix64 random = new(SplitMix64.Derive(seed, RandomPurpose.Sample));
+        (double[] a, double[] b) = (new double[width], new double[width]);
+        for (int i = 0; i < width; i++)
+            (a[i], b[i]) = (random.NextDouble() - 0.5, random.NextDouble() - 0.5);
+        double moved = 1;
+        for (int step = 0; step < MostSteps && moved > 1e-14; step++)
+        {
+            (double[] nextA, double[] nextB) = (Spread(rows, a), Spread(rows, b));
+            double largest = Math.Sqrt(Math.Max(Dot(nextA, nextA), Dot(nextB, nextB)));
+            Normalize(nextA, 0);
+            Subtract(nextB, nextA);
+            Subtract(nextB, nextA); // once more, as the rest may be small
+            Normalize(nextB, 1e-12 * largest);
+            moved = Math.Max(Moved(a, nextA), Moved(b, nextB));
+            (a, b) = (nextA, nextB);
+        }
+        (double[] spreadA, double[] spreadB) = (Spread(rows, a), Spread(rows, b));
+        double angle = Math.Atan2(2 * Dot(a, spreadB), Dot(a, spreadA) - Dot(b, spreadB)) / 2;
+        (double sin, double cos) = Math.SinCos(angle);
+        return ([.. a.Zip(b, (x, y) => cos * x + sin * y)], [.. a.Zip(b, (x, y) => cos * y - sin * x)]);
+
+        static double Moved(double[] before, double[] after) => Dot(after, after) == 0 ? 0 : 1 - Math.Abs(Dot(before, after));
+    }
+
+    // The covariance of rows, unscaled, times a vector.
+    private static double[] Spread(double[][] rows, double[] vector)
+    {
+        double[] sum = new double[vector.Length];
+        foreach (double[] row in rows)
+            TensorPrimitives.MultiplyAdd(row, Dot(row, vector), sum, sum);
+        return sum;
+    }
+
+    private static double Dot(double[] a, double[] b) => TensorPrimitives.Dot<double>(a, b);
+
+    private static void Subtract(double[] vector, double[] axis) => TensorPrimitives.MultiplyAdd(axis, -Dot(vector, axis), vector, vector);
+
+    private static void Normalize(double[] vector, double negligible)
+    {
+        double length = Math.Sqrt(Dot(vector, vector));
+        TensorPrimitives.Multiply(vector, length > negligible ? 1 / length : 0, vector);
     }
 
     private sealed class Drawn
     {
-        public float[] Latent { get; set; } = [];
+        public required float[] Latent { get; init; }
 
-        [NoColumn]
-        public float Score { get; set; }
+        public required float Score { get; init; }
 
-        [NoColumn]
-        public bool? IsAnomaly { get; set; }
+        public required bool? IsAnomaly { get; init; }
     }
 }

@@ -92,7 +92,7 @@ public sealed record DetectionReport
     public required IReadOnlyList<DetectionPoint> Curve { get; init; }
 
     /// <summary>
-    /// How many rows of each kind of anomaly are flagged, the most frequent first, where a label is text or a key and tells more
+    /// How many rows of each kind of anomaly are flagged, the most frequent first, where a label that is no Boolean tells more
     /// than one. The first thousand kinds are told apart.
     /// </summary>
     public required IReadOnlyList<AnomalyKind> Kinds { get; init; }
@@ -123,7 +123,7 @@ public sealed record DetectionReport
         using var reader = new DetectionReader(scored, options);
         ScoreTally tally = new();
         var kinds = new OrderedDictionary<string, AnomalyKind>();
-        var strangest = new PriorityQueue<StrangeRow, (float, long)>();
+        var strangest = new PriorityQueue<(StrangeRow Row, int[] Features), (float, long)>();
         var latent = new LatentSample(options.MaximumPoints, options.Seed);
         ScoreCount flagged = default;
         long missing = 0;
@@ -154,7 +154,7 @@ public sealed record DetectionReport
                 kinds[kind] = known with { Rows = known.Rows + 1, Flagged = known.Flagged + (reader.IsFlagged ? 1 : 0) };
             }
             // Of equal scores, the first rows stay.
-            if (strangest.Count < MaxStrangest || score > strangest.Peek().Score)
+            if (strangest.Count < MaxStrangest || score > strangest.Peek().Row.Score)
             {
                 strangest.Enqueue(reader.Strange(), (score, -reader.Row));
                 if (strangest.Count > MaxStrangest)
@@ -170,7 +170,7 @@ public sealed record DetectionReport
         double? threshold = options.Threshold
             ?? (flags && flagged.All > 0 && flagged.All < rows && highestUnflagged < lowestFlagged ? highestUnflagged : null);
         (LatentPoint[] map, double? share) = latent.Map(options.Seed);
-        StrangeRow[] strange = [.. strangest.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element)];
+        (StrangeRow, int[])[] strange = [.. strangest.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element)];
         return new DetectionReport
         {
             Rows = rows,
@@ -185,7 +185,8 @@ public sealed record DetectionReport
             Precision = graded && flags ? (double)flagged.Anomalous / (flagged.Anomalous + flagged.Normal) : null,
             Recall = graded && flags ? (double)flagged.Anomalous / total.Anomalous : null,
             FalseAlarmRate = graded && flags ? (double)flagged.Normal / total.Normal : null,
-            Histogram = Spread(tally),
+            Histogram = Spread(tally, out bool logarithmic),
+            IsLogarithmic = logarithmic,
             Curve = graded ? [.. Points(tally)] : [],
             Kinds = kinds.Count > 1 ? [.. kinds.Values.OrderByDescending(kind => kind.Rows)] : [],
             Strangest = [.. strange.Select(reader.WithUsual)],
@@ -208,6 +209,9 @@ public sealed record DetectionReport
 
     /// <summary>The figures, one a line.</summary>
     public override string ToString() => string.Join('\n', Figures().Select(figure => $"{figure.Name}: {figure.Value}"));
+
+    /// <summary>Whether the bins are of equal ratio.</summary>
+    internal bool IsLogarithmic { get; init; }
 
     internal IEnumerable<(string Name, string Value)> Figures()
     {
@@ -234,12 +238,12 @@ public sealed record DetectionReport
             yield return ("without a score", Invariant($"{MissingScores:N0}"));
     }
 
-    private static ScoreBin[] Spread(ScoreTally tally)
+    private static ScoreBin[] Spread(ScoreTally tally, out bool isLogarithmic)
     {
         (float Score, ScoreCount Count)[] scores = [.. tally.Descending()];
         float[] finite = [.. scores.Select(s => s.Score).Where(float.IsFinite)];
         (double least, double most) = finite.Length == 0 ? (0, 0) : (finite[^1], finite[0]);
-        bool logarithmic = least > 0 && most > 3 * least;
+        bool logarithmic = isLogarithmic = least > 0 && most > 3 * least;
         (double low, double high) = logarithmic ? (Math.Log(least), Math.Log(most)) : (least, most);
         if (high <= low)
             (low, high) = (low - 0.5, high + 0.5);
@@ -288,7 +292,8 @@ public sealed class DetectionReportOptions
 
     /// <summary>
     /// The column that says what rows are: a Boolean, true for an anomaly; a number, anything but 0 for an anomaly; a text or a key
-    /// to texts, see <see cref="NormalLabels"/>. Rows in which a number or key is missing are unlabelled. Default: none.
+    /// to texts, see <see cref="NormalLabels"/>. Rows in which a number or key is missing are unlabelled, and those whose text is NaN,
+    /// NA, N/A, #N/A, null, ? or a dash, unless that is among the normal ones. Default: none.
     /// </summary>
     public string? LabelColumnName { get; init; }
 
@@ -310,7 +315,10 @@ public sealed class DetectionReportOptions
     /// <summary>Latent vectors of Single, to draw a map of. Default: none.</summary>
     public string? LatentColumnName { get; init; }
 
-    /// <summary>The threshold to draw. Default: it is told from scores and verdicts.</summary>
+    /// <summary>
+    /// The threshold to draw and to tell, not NaN; verdicts, and what is counted by them, stay those of
+    /// <see cref="PredictedLabelColumnName"/>. Default: it is told from scores and verdicts.
+    /// </summary>
     public double? Threshold { get; init; }
 
     /// <summary>At most this many rows are on the map, drawn at random where there are more; 10 to 100,000. Default 2000.</summary>
@@ -325,6 +333,8 @@ public sealed class DetectionReportOptions
     internal void Validate()
     {
         OptionChecks.Within(MaximumPoints, 10, 100_000);
+        if (Threshold is double.NaN)
+            throw new ArgumentOutOfRangeException(nameof(Threshold), Threshold, $"Option {nameof(Threshold)} is not a number.");
         ArgumentException.ThrowIfNullOrWhiteSpace(ScoreColumnName);
         ArgumentNullException.ThrowIfNull(NormalLabels);
         if (FeatureColumnName is not null && FeatureScoreColumnName is null)

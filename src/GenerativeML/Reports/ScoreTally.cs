@@ -68,7 +68,7 @@ internal sealed class ScoreTally(int maxScores = 1 << 18)
 
     /// <summary>The scores with their rows, the highest first; of scores that are not told apart, the least that there could be.</summary>
     public IEnumerable<(float Score, ScoreCount Count)> Descending() => _counts.OrderByDescending(entry => entry.Key)
-        .Select(entry => (Math.Max(ScoreOf(entry.Key << DroppedBits), Least), entry.Value));
+        .Select(entry => (ScoreOf(Math.Max(entry.Key << DroppedBits, KeyOf(Least))), entry.Value)); // below −∞ there is only NaN
 
     /// <summary>
     /// The area under the ROC curve: how likely an anomalous row has a higher score than a normal one, equal scores counting

@@ -118,6 +118,7 @@ public sealed class DetectionReportTests
             ([0f, 1f, -1f, float.NaN], [false, true, true, null]),
             ([0.0, 0.5, 2.0, double.NaN], [false, true, true, null]),
             (["Normal", "wear", "", "leak", "0.0", "1"], [false, true, false, true, false, true]),
+            (["0", "1", "NA", "nan", "?", "-", "null"], [false, true, null, null, null, null, null]),
             ([false, true, true, false], [false, true, true, false]),
             ([0, 3, 0, 1], [false, true, false, true]),
         ];
@@ -144,6 +145,8 @@ public sealed class DetectionReportTests
 
         DetectionReport kinds = DetectionReport.Create(View(["ok", "wear", "leak", "wear", "OK", "wear"]), new() { LabelColumnName = "Label" });
         CollectionAssert.AreEqual(new AnomalyKind[] { new("wear", 3, 2), new("leak", 1, 1) }, kinds.Kinds.ToArray());
+        DetectionReport numbers = DetectionReport.Create(View([0, 3, 7, 3]), new() { LabelColumnName = "Label" });
+        CollectionAssert.AreEqual(new AnomalyKind[] { new("3", 2, 1), new("7", 1, 1) }, numbers.Kinds.ToArray());
         DetectionReport own = DetectionReport.Create(View(["gut", "wear"]), new() { LabelColumnName = "Label", NormalLabels = ["gut"] });
         Assert.AreEqual((1L, 1L), (own.NormalRows, own.AnomalousRows));
 
@@ -179,6 +182,7 @@ public sealed class DetectionReportTests
             (new() { ScoreColumnName = "Nothing" }, "'Nothing' is missing"), (new() { ScoreColumnName = "Label" }, "expected a Single, found Boolean"),
             (new() { PredictedLabelColumnName = "Score" }, "expected a Boolean, found Single"), (new() { LabelColumnName = "Fault" }, "'Fault' is missing"),
             (new() { LatentColumnName = "Score" }, "a vector of Single"), (new() { MaximumPoints = 9 }, "MaximumPoints"),
+            (new() { Threshold = double.NaN }, "Threshold"),
             (new() { FeatureColumnName = "Score" }, "FeatureScoreColumnName"), (new(), "NaN"),
         ];
         foreach ((DetectionReportOptions options, string part) in wrong)
@@ -222,6 +226,88 @@ public sealed class DetectionReportTests
         DetectionReport some = DetectionReport.Create(view, new() { PredictedLabelColumnName = null, LatentColumnName = "Latent", MaximumPoints = 50 });
         Assert.HasCount(50, some.LatentMap);
         Assert.AreEqual(50, some.LatentMap.Select(point => point.Score).Distinct().Count());
+    }
+
+    // Signs of a Hadamard matrix are uncorrelated: the variances are the squares of the sizes, along the axes or, turned, along others.
+    [TestMethod]
+    [DataRow(new[] { 1.0 }, 8, false)]
+    [DataRow(new[] { 3.0, 2, 1 }, 16, false)]
+    [DataRow(new[] { 3.0, 2, 1 }, 16, true)]
+    [DataRow(new[] { 1, 1e-3 }, 3, false)]
+    [DataRow(new[] { 1, 1e-4 }, 3, false)]
+    [DataRow(new[] { 2.0, 2, 1, 0.5 }, 4, true)]
+    [DataRow(new[] { 3e-4, 2e-4, 1e-4 }, 8, true)]
+    public void The_map_is_exact_for_small_and_dead_units(double[] sizes, int width, bool turned)
+    {
+        const int Rows = 32;
+        var sample = new LatentSample(Rows, 1);
+        for (int r = 0; r < Rows; r++)
+        {
+            sample.Put(sample.NextPlace(), [.. Enumerable.Range(0, width).Select(i => (float)(turned
+                ? sizes.Select((size, k) => size * Sign(r, k + 1) * Sign(i, k) / Math.Sqrt(width)).Sum()
+                : i < sizes.Length ? sizes[i] * Sign(r, i + 1) : 0))], r, null);
+        }
+        (LatentPoint[] points, double? share) = sample.Map(1);
+        double all = sizes.Sum(size => size * size), second = sizes.ElementAtOrDefault(1);
+        Assert.AreEqual((sizes[0] * sizes[0] + second * second) / all, share!.Value, 1e-6);
+        double xx = points.Average(p => (double)p.X * p.X), yy = points.Average(p => (double)p.Y * p.Y);
+        Assert.AreEqual(sizes[0], Math.Sqrt(xx), 1e-5 * sizes[0]);
+        Assert.AreEqual(second, Math.Sqrt(yy), 1e-5 * second);
+        Assert.AreEqual(0, points.Average(p => (double)p.X * p.Y), 1e-5 * sizes[0] * second);
+
+        static int Sign(int i, int j) => int.IsEvenInteger(System.Numerics.BitOperations.PopCount((uint)(i & j))) ? 1 : -1;
+    }
+
+    [TestMethod]
+    public void Infinite_scores_stay_so_where_scores_are_not_told_apart()
+    {
+        var random = new Random(2);
+        float[] scores = [float.NegativeInfinity, float.PositiveInfinity, .. Enumerable.Range(0, 3000).Select(_ => random.NextSingle() - 0.5f)];
+        ScoreTally tally = TallyOf([.. scores.Select(score => (score, score > 0))], 100);
+        float[] found = [.. tally.Descending().Select(step => step.Score)];
+        Assert.IsGreaterThan(0, tally.DroppedBits);
+        Assert.AreEqual(float.NegativeInfinity, found[^1]);
+        Assert.IsFalse(found.Any(float.IsNaN));
+    }
+
+    [TestMethod]
+    public void Precision_is_drawn_in_the_steps_that_its_area_is_computed_by()
+    {
+        string path = Path.Combine(_folder, "page.html");
+        Report([6, 5, 4, 3, 2, 1], [true, false, true, false, false, true], threshold: 2.5f).SaveHtml(path);
+        string drawing = Regex.Match(File.ReadAllText(path), "<svg[^>]*Precision-recall.*?</svg>", RegexOptions.Singleline).Value;
+        (double X, double Y)[][] lines =
+        [
+            .. Regex.Matches(drawing, "<polyline points=\"([^\"]*)\"[^>]*stroke:var\\(--made\\)").Select(line => line.Groups[1].Value
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(point => point.Split(',')).Select(p => (double.Parse(p[0]), double.Parse(p[1]))).ToArray()),
+        ];
+        Assert.IsGreaterThan(4, lines.Sum(line => line.Length), drawing);
+        foreach ((double X, double Y)[] line in lines)
+            Assert.IsTrue(line.Zip(line.Skip(1)).All(step => step.First.X == step.Second.X || step.First.Y == step.Second.Y));
+    }
+
+    [TestMethod]
+    public void Of_two_slots_of_one_name_each_has_its_own_usual_value()
+    {
+        IDataView rows = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 9).Select(i => new Explained { Score = i, Features = [1, 2, 3, 4], FeatureScore = [4, 3, 2, 0] }));
+        var schema = SchemaDefinition.Create(typeof(Explained));
+        VBuffer<ReadOnlyMemory<char>> names = new(4, [.. new[] { "same", "same", "other", "last" }.Select(name => name.AsMemory())]);
+        schema["Features"].AddAnnotation("SlotNames", names, new VectorDataViewType(TextDataViewType.Instance, 4));
+        IDataView named = _ml.Data.LoadFromEnumerable(_ml.Data.CreateEnumerable<Explained>(rows, reuseRowObject: false), schema);
+        DetectionReport report = DetectionReport.Create(named, new() { FeatureScoreColumnName = "FeatureScore", FeatureColumnName = "Features" });
+        CollectionAssert.AreEqual(
+            new[] { ("same", 1.0), ("same", 2.0), ("other", 3.0) }, report.Strangest[0].Reasons.Select(r => (r.Feature, r.Usual!.Value)).ToArray());
+    }
+
+    [TestMethod]
+    public void The_page_draws_the_bins_as_they_are()
+    {
+        string path = Path.Combine(_folder, "page.html");
+        foreach ((float[] scores, bool logarithmic) in new[] { (new[] { 10_000f, 10_001 }, false), (new[] { 1f, 5 }, true) })
+        {
+            Report(scores, [false, true], threshold: 2).SaveHtml(path); // the first by its ratios looks like the second
+            Assert.AreEqual(logarithmic, File.ReadAllText(path).Contains("score (logarithmic)", StringComparison.Ordinal));
+        }
     }
 
     [TestMethod]

@@ -62,6 +62,16 @@ public sealed class DiagnosisTests
             Assert.ThrowsExactly<InvalidDataException>(() => Diagnosis.Condition(table, new Dictionary<string, string> { [column] = value }));
     }
 
+    [TestMethod]
+    public void Evidence_is_written_as_in_the_file()
+    {
+        File.WriteAllText(_path, "size;day\n1,5;31.1.2024\n2,5;1.2.2024\n");
+        TableFile table = TableFile.Open(_path);
+        Assert.AreEqual("'size' = 2.5", Diagnosis.Condition(table, new Dictionary<string, string> { ["size"] = "2,5" }).ToString());
+        _ = Diagnosis.Condition(table, new Dictionary<string, string> { ["day"] = "31.1.2024" });
+        Assert.ThrowsExactly<InvalidDataException>(() => Diagnosis.Condition(table, new Dictionary<string, string> { ["size"] = "2.5" }));
+    }
+
     private DelimitedFile Inspections()
     {
         Pump.WriteInspections(_path, rows: 20_000, seed: 2);

@@ -52,6 +52,16 @@ public sealed class ReadingsTests
     public void What_no_detector_can_see_is_refused(string text, string? label) =>
         Assert.ThrowsExactly<InvalidDataException>(() => Open(text, label));
 
+    [TestMethod]
+    public void A_feature_called_Label_is_not_the_label_whose_gaps_are_unlabelled()
+    {
+        File.WriteAllText(_path, "Label,fault\n5,0\n6,1\n7,NA\n");
+        Readings file = new(TableFile.Open(_path), "fault", []);
+        IDataView rows = file.Load(new MLContext());
+        CollectionAssert.AreEqual(new[] { 5f, 6f, 7f }, VectorRows.Singles(rows, "Label"));
+        CollectionAssert.AreEqual(new[] { 0f, 1f, float.NaN }, VectorRows.Singles(rows, file.Label));
+    }
+
     private Readings Open(string text, string? label, params string[] ignored)
     {
         File.WriteAllText(_path, text);

@@ -84,6 +84,7 @@ public sealed class TableFileTests
     [DataRow("12'500.5", '.', 12500.5)]
     [DataRow("1,5e3", ',', 1500.0)]
     [DataRow("+.5", '.', 0.5)]
+    [DataRow("12\u2019500", '.', 12500.0)]
     [DataRow("-inf", '.', double.NegativeInfinity)]
     [DataRow("1,23", '.', double.NaN)]
     [DataRow("12,34,567", '.', double.NaN)]
@@ -170,6 +171,7 @@ public sealed class TableFileTests
     [DataRow("x;y\n2024-01-01;a\n", true)]
     [DataRow("x;y\ntrue;a\n", true)]
     [DataRow("?;7\n5;8\n", false)]
+    [DataRow("007;x\nd;e\n", false)]
     [DataRow(";y\n0;1\n1;2\n", true)]
     public void A_header_names_what_is_below(string text, bool expected)
     {
@@ -229,10 +231,48 @@ public sealed class TableFileTests
     [DataRow("a,a\n1,2\n", "two columns of the name 'a'")]
     [DataRow("a,b\n1,\"x\n2,y\n3,z\n", "line 2: a quote is opened and never closed")]
     [DataRow("a,b\n1,x\n2,\"y", "line 3: a quote is opened and never closed")]
-    [DataRow("a;b\n1.5;x\n2,5;y\n", "column 'a' has numbers with a decimal point ('1.5', line 2) and with a decimal comma ('2,5', line 3)")]
     [DataRow("\0\0\0\0", "zero bytes")]
     public void What_is_no_table_is_refused_with_its_line(string text, string expected) =>
         StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Read(text)).Message, expected);
+
+    [TestMethod]
+    [DataRow("a;b\n1.5;x\n2,5;y\n", "decimal point ('1.5', line 2) and with a decimal comma ('2,5', line 3)")]
+    [DataRow("a;b\n9007199254740993;x\n;y\n", "Double does not hold")]
+    [DataRow("a;b\n18446744073709551615;x\n1;y\n", "Double does not hold")]
+    public void What_no_number_holds_is_text_with_a_note(string text, string note)
+    {
+        TableFile table = Read(text);
+        Assert.AreEqual(TextDataViewType.Instance, table.Schema["a"].Type);
+        StringAssert.Contains(table.Notes.Single(), note);
+    }
+
+    [TestMethod]
+    public void Zeros_and_time_stamps_of_loggers_are_read()
+    {
+        TableFile table = Read("x;t\n07.5;2024-01-01 10:00:00.5+01:00\n1.5;2024-01-01T10:00:00.123456789Z\n2.5;2024-01-01 10:00+01:00\n");
+        CollectionAssert.AreEqual(new[] { 7.5f, 1.5f, 2.5f }, Values<float>(table, "x"));
+        DateTime nine = new(2024, 1, 1, 9, 0, 0);
+        CollectionAssert.AreEqual(new[] { nine.AddSeconds(0.5), nine.AddHours(1).AddTicks(1234567), nine }, Values<DateTime>(table, "t"));
+    }
+
+    [TestMethod]
+    public void Bytes_that_are_no_UTF8_are_named_however_late()
+    {
+        string path = Path.Combine(_folder, "late.csv");
+        byte[] lines = Encoding.ASCII.GetBytes("a,b\n" + string.Concat(Enumerable.Repeat("1,some text of twenty\n", 200_000)));
+        File.WriteAllBytes(path, [.. lines, .. "1,"u8, 0xfc, (byte)'\n']);
+        Exception e = Assert.ThrowsExactly<InvalidDataException>(() => TableFile.Open(path));
+        StringAssert.Contains(e.Message, "line 200002");
+    }
+
+    [TestMethod]
+    public void A_misfit_within_Fit_is_at_the_root_of_its_error()
+    {
+        var ml = new MLContext(1);
+        TableFile table = TableFile.Open(Write("n\n1\n2\n3\nabc\n"), new() { InferredRows = 3 });
+        Exception e = Assert.Throws<Exception>(() => ml.Transforms.NormalizeMeanVariance("n").Fit(ml.Data.TrainTestSplit(table, 0.2).TrainSet));
+        StringAssert.Contains(((InvalidDataException)e.GetBaseException()).Message, "line 5");
+    }
 
     [TestMethod]
     public void A_folder_and_a_file_that_is_not_there_are_refused()
