@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using Microsoft.ML.Data;
 
@@ -177,6 +178,8 @@ internal sealed class ColumnInference
     /// <summary>Numbers by one decimal sign: whether all values are, and the least type that holds them.</summary>
     private sealed class NumberKind
     {
+        private static readonly SearchValues<char> s_signAndDigits = SearchValues.Create("+-0123456789");
+
         private bool _are32 = true, _are64 = true, _areSingles = true, _areExact = true;
 
         public bool Fits { get; private set; } = true;
@@ -189,7 +192,7 @@ internal sealed class ColumnInference
             bool isWhole = value == Math.Round(value);
             _are32 &= isWhole && Math.Abs(value) <= int.MaxValue;
             _are64 &= _are32 || (isWhole && long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
-            _areExact &= Math.Abs(value) < 1L << 53 || text.ContainsAnyExcept("+-0123456789");
+            _areExact &= Math.Abs(value) < 1L << 53 || text.ContainsAnyExcept(s_signAndDigits);
             // Six digits survive Single; more may.
             _areSingles &= (text.Length <= 7 && !text.ContainsAny('e', 'E')) || value == double.Parse(
                 ((float)value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
