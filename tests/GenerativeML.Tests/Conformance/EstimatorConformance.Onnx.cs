@@ -39,6 +39,7 @@ public sealed partial class EstimatorConformance
         ["spiral"] = [OnnxContent.Step],
         ["coconet"] = [OnnxContent.Logits],
         ["wavenet"] = [OnnxContent.Logits, OnnxContent.Step],
+        ["wavenet of a spectrogram"] = [OnnxContent.Logits, OnnxContent.Step],
     };
 
     [TestMethod]
