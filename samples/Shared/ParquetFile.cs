@@ -40,8 +40,7 @@ internal sealed class ParquetFile : TableFile
             foreach ((int i, DataField field) in reader.Schema.DataFields.Index())
             {
                 string name = string.Join('.', field.Path.ToList());
-                bool gaps = HasGaps(reader, field);
-                Source? source = field.MaxRepetitionLevel > 0 ? null : SourceOf(field, name, i, gaps);
+                Source? source = field.MaxRepetitionLevel > 0 ? null : SourceOf(field, name, i, HasGaps(reader, field));
                 if (source is { Type.RawType: var raw } && raw == typeof(double) && IsBeyondDouble(reader, field))
                 {
                     source = source with { Type = TextDataViewType.Instance, Open = source.OpenText };

@@ -675,8 +675,8 @@ public static class GenerativeModelExtensions
     /// <see cref="OnnxContent.Step"/> takes one sample <c>before</c> and <c>past</c>, what came into each layer as many steps ago as
     /// metadata's <c>dilations</c> say, zeros before the first, and gives <c>logits</c> and what came <c>into</c> the layers now. A Coconet's
     /// <see cref="OnnxContent.Logits"/> takes <c>notes</c>, (windows, voices · steps · classes), one for the class of a note that is known,
-    /// <c>known</c>, (windows, voices · steps), and <c>inside</c>, (windows, steps · metre), of each step of the
-    /// piece one at its place in the metre, and gives <c>logits</c> like <c>notes</c>.
+    /// <c>known</c>, (windows, voices · steps), and <c>inside</c>, (windows, steps · metre), of each step of the piece one
+    /// at its place in the metre, and gives <c>logits</c> like <c>notes</c>.
     /// </para>
     /// <para>
     /// A SPIRAL agent's <see cref="OnnxContent.Step"/> takes, pixel by pixel, <c>seen</c>: the canvas and the image as ink, one at the brush,

@@ -194,7 +194,7 @@ internal sealed class LatentSample(int size, int seed)
     }
 
     /// <summary>The rows by their first two principal components, and the share of the variance that these have.</summary>
-    public (LatentPoint[] Points, double? Share) Map(int seed)
+    public (LatentPoint[] Points, double? Share) Map()
     {
         Drawn[] rows = [.. _rows.Where(row => row.Latent.All(float.IsFinite))];
         if (rows.Length < 3)
@@ -203,7 +203,7 @@ internal sealed class LatentSample(int size, int seed)
         double[] means = [.. Enumerable.Range(0, width).Select(i => rows.Average(row => (double)row.Latent[i]))];
         double[][] centred = [.. rows.Select(row => row.Latent.Select((value, i) => value - means[i]).ToArray())];
         double all = centred.Sum(row => row.Sum(value => value * value));
-        (double[] first, double[] second) = Axes(centred, seed);
+        (double[] first, double[] second) = Axes(centred);
         (double X, double Y)[] at = [.. centred.Select(row => (Dot(row, first), Dot(row, second)))];
         double shown = at.Sum(point => point.X * point.X + point.Y * point.Y);
         LatentPoint[] points = [.. rows.Zip(at, (row, p) => new LatentPoint((float)p.X, (float)p.Y, row.Score, row.IsAnomaly))];
@@ -214,7 +214,7 @@ internal sealed class LatentSample(int size, int seed)
     /// The first two principal axes, by orthogonal iteration of two vectors, which a rotation within their plane makes exact even
     /// where both variances are alike; zero where there is no variance.
     /// </summary>
-    private static (double[] First, double[] Second) Axes(double[][] rows, int seed)
+    private (double[] First, double[] Second) Axes(double[][] rows)
     {
         const int MostSteps = 1000;
         int width = rows[0].Length;

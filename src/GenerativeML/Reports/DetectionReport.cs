@@ -169,7 +169,8 @@ public sealed record DetectionReport
         bool graded = total.Normal > 0 && total.Anomalous > 0, flags = reader.HasFlags;
         double? threshold = options.Threshold
             ?? (flags && flagged.All > 0 && flagged.All < rows && highestUnflagged < lowestFlagged ? highestUnflagged : null);
-        (LatentPoint[] map, double? share) = latent.Map(options.Seed);
+        (LatentPoint[] map, double? share) = latent.Map();
+        (double Area, double Error)? auroc = tally.Auroc();
         (StrangeRow, int[])[] strange = [.. strangest.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element)];
         return new DetectionReport
         {
@@ -179,8 +180,8 @@ public sealed record DetectionReport
             Threshold = threshold,
             NormalRows = total.Normal,
             AnomalousRows = total.Anomalous,
-            Auroc = tally.Auroc()?.Area,
-            AurocError = tally.Auroc()?.Error,
+            Auroc = auroc?.Area,
+            AurocError = auroc?.Error,
             AveragePrecision = tally.AveragePrecision(),
             Precision = graded && flags ? (double)flagged.Anomalous / (flagged.Anomalous + flagged.Normal) : null,
             Recall = graded && flags ? (double)flagged.Anomalous / total.Anomalous : null,

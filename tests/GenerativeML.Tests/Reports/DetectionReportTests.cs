@@ -247,7 +247,7 @@ public sealed class DetectionReportTests
                 ? sizes.Select((size, k) => size * Sign(r, k + 1) * Sign(i, k) / Math.Sqrt(width)).Sum()
                 : i < sizes.Length ? sizes[i] * Sign(r, i + 1) : 0))], r, null);
         }
-        (LatentPoint[] points, double? share) = sample.Map(1);
+        (LatentPoint[] points, double? share) = sample.Map();
         double all = sizes.Sum(size => size * size), second = sizes.ElementAtOrDefault(1);
         Assert.AreEqual((sizes[0] * sizes[0] + second * second) / all, share!.Value, 1e-6);
         double xx = points.Average(p => (double)p.X * p.X), yy = points.Average(p => (double)p.Y * p.Y);

@@ -127,16 +127,7 @@ internal sealed record SavedMaskedVocabulary
         TokenCodec codec = pieces is null
             ? TokenCodec.For(Tokenizer!.Restore(), options.VocabularySize) with { EndOfText = null }
             : CodecOf(pieces, options.VocabularySize);
-        // The tokenizer is there, whichever way it was come by.
-        options = options with
-        {
-            Tokenizer = codec.Tokenizer,
-            BytePairVocabulary = null,
-            WordVocabulary = null,
-            VocabularySize = codec.VocabularySize,
-            WordPieces = pieces,
-            InitialWeights = null,
-        };
+        options = (MaskedLanguageModelOptions)options.With(codec) with { WordPieces = pieces, InitialWeights = null };
         options.Validate();
         return (new MaskedVocabulary(codec, pieces), options);
     }

@@ -49,8 +49,8 @@ public sealed record CoconetOptions : TrainingOptions
     /// <summary>
     /// Steps of a beat or of a bar, after which the metre begins anew: the network is told where in it a step is, counted from
     /// the first step of the piece, so that music with an upbeat needs rests before it where bars are to begin alike. With 1
-    /// it is told nothing. From 1 to 1024. Default 4, the beat of sixteenths and the bar of quarters
-    /// in common time; music in triple time is told something wrong by it.
+    /// it is told nothing. From 1 to 1024. Default 4, the beat of sixteenths and the bar of quarters in common time; music in
+    /// triple time is told something wrong by it.
     /// </summary>
     public int? MetreSteps { get; init; }
 

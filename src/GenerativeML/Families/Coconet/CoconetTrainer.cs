@@ -92,7 +92,8 @@ public sealed class CoconetTrainer : GenerativeEstimator<CoconetTransformer>
 
 /// <summary>
 /// Windows of pieces: the classes of notes, voice by voice, (B, V·W); of each step within the piece where it is in
-/// the metre, one of M is one, zeros for others, (B, W·M); and one for each note that is hidden, (B, V·W). An epoch is as many windows as hold the pieces' steps.
+/// the metre, one of M is one, zeros for others, (B, W·M); and one for each note that is hidden, (B, V·W). An epoch is as
+/// many windows as hold the pieces' steps.
 /// </summary>
 internal sealed class MusicWindows : TrainingData
 {

@@ -130,7 +130,8 @@ internal sealed record Sound(ushort[] Samples, int Condition);
 /// <summary>
 /// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that
 /// counts, else zero, (B, T): not those behind a sound's end, nor in the middle of a sound those that see too little of
-/// what was before; and where spectrograms are followed their frames, (B, F·3·bands). An epoch is as many windows as hold all samples.
+/// what was before; and where spectrograms are followed their frames, (B, F·3·bands). An epoch is as many windows as hold
+/// all samples.
 /// </summary>
 internal sealed class SoundWindows : TrainingData
 {

@@ -3,9 +3,10 @@ using NAudio.Dsp;
 namespace GenerativeML;
 
 /// <summary>
-/// How loud sound is at which pitch, frame by frame: Hann windows of about four frames, whose amplitudes are taken together in
-/// triangles that are even on the mel scale, 2595·log₁₀(1 + f / 700), from 0 to half the rate. A sine of amplitude 1 has
-/// about 1, and 0 is 100 dB less or silence. Immutable, but for one thread at a time.
+/// How loud sound is at which pitch, frame by frame: Hann windows of four frames or more, whose powers are summed up in
+/// triangles that are even on the mel scale, 2595·log₁₀(1 + f / 700), from 0 to half the rate; of the sums the amplitude, on a
+/// logarithmic scale. A sine of amplitude 1 at the peak of a narrow triangle has about 1, and 0 is 100 dB less or silence.
+/// Immutable, but for one thread at a time.
 /// </summary>
 internal sealed class MelSpectrogram
 {

@@ -202,17 +202,8 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
         SavedLanguageModel<TOptions> saved = ModelJson.Read<SavedLanguageModel<TOptions>>(json);
         return ModelJson.Checked(() =>
         {
-            GptTokenizer tokenizer = saved.Tokenizer.Restore();
-            TokenCodec codec = TokenCodec.For(tokenizer, saved.Options.VocabularySize, saved.Options.EndOfTextId);
-            // The tokenizer is there, whichever way it was come by.
-            var options = (TOptions)(saved.Options with
-            {
-                Tokenizer = tokenizer,
-                BytePairVocabulary = null,
-                WordVocabulary = null,
-                VocabularySize = codec.VocabularySize,
-                Generation = saved.Generation,
-            });
+            TokenCodec codec = TokenCodec.For(saved.Tokenizer.Restore(), saved.Options.VocabularySize, saved.Options.EndOfTextId);
+            var options = (TOptions)saved.Options.With(codec) with { Generation = saved.Generation };
             options.Validate();
             options.Generation.CheckTokens(codec.VocabularySize);
             return new TextModel(create(options), codec)

@@ -143,17 +143,22 @@ public abstract record TextModelOptions : TrainingOptions
 
     /// <summary>What is left open of tokens, seed, steps and optimizer, decided; weights are given or new.</summary>
     private protected TextModelOptions ResolveText(
-        TokenCodec codec, int seed, int batchSize, int steps, bool given, double matrixRate) => this with
+        TokenCodec codec, int seed, int batchSize, int steps, bool given, double matrixRate) => With(codec) with
     {
-        VocabularySize = codec.VocabularySize,
-        Tokenizer = codec.Tokenizer,
-        BytePairVocabulary = null,
-        WordVocabulary = null,
         Seed = seed,
         BatchSize = BatchSize ?? batchSize,
         Steps = Steps ?? (Epochs is null ? steps : null),
         Optimizer = Optimizer ?? (given ? LanguageModelOptimizer.AdamW : LanguageModelOptimizer.Muon),
         MatrixLearningRate = MatrixLearningRate ?? (given ? matrixRate / 10 : matrixRate),
+    };
+
+    /// <summary>The same with a tokenizer that is there, whichever way it was come by.</summary>
+    internal TextModelOptions With(TokenCodec codec) => this with
+    {
+        Tokenizer = codec.Tokenizer,
+        VocabularySize = codec.VocabularySize,
+        BytePairVocabulary = null,
+        WordVocabulary = null,
     };
 
     /// <summary>The added columns, in the order of the schema, for embeddings of a width.</summary>

@@ -56,33 +56,19 @@ internal abstract class Exchange
         int most = (length + n - 1) / n;
         if (_received.Length < most)
             _received = new float[most];
+        int[] ends = [.. Enumerable.Range(1, n).Select(part => (int)((long)length * part / n))];
         for (int s = 0; s < n - 1; s++)
         {
-            Span<float> mine = Part(values, Rank - s), next = Part(values, Rank - s - 1);
+            Span<float> mine = Part(values, ends, Rank - s), next = Part(values, ends, Rank - s - 1);
             Span<float> received = _received.AsSpan(0, next.Length);
             Turn(MemoryMarshal.AsBytes(mine), MemoryMarshal.AsBytes(received));
             TensorPrimitives.Add(received, next, next);
         }
-        for (int s = 0; s < n - 1; s++)
-            Turn(MemoryMarshal.AsBytes(Part(values, Rank + 1 - s)), MemoryMarshal.AsBytes(Part(values, Rank - s)));
-
-        Span<float> Part(Span<float> all, int number)
-        {
-            number = ((number % n) + n) % n;
-            int start = (int)((long)all.Length * number / n), end = (int)((long)all.Length * (number + 1) / n);
-            return all[start..end];
-        }
+        PassOn(values, ends, Rank + 1);
     }
 
     /// <summary>Gives all processes what each has: its part of the bytes, which ends where it is said.</summary>
-    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends)
-    {
-        for (int s = 0; s < Size - 1; s++)
-        {
-            int sent = (Rank - s + Size) % Size, received = (sent - 1 + Size) % Size;
-            Turn(bytes[(sent == 0 ? 0 : ends[sent - 1])..ends[sent]], bytes[(received == 0 ? 0 : ends[received - 1])..ends[received]]);
-        }
-    }
+    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends) => PassOn(bytes, ends, Rank);
 
     /// <summary>Gives all processes what the first one has.</summary>
     public void Broadcast(Span<byte> bytes)
@@ -115,6 +101,20 @@ internal abstract class Exchange
     /// <summary>Sends bytes to the next process while those of the one before come in; either may be none.</summary>
     /// <exception cref="DistributedException">A process has failed, or is not heard of.</exception>
     protected abstract void Transfer(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious);
+
+    // Each part goes round once, from the process that knows it.
+    private void PassOn<T>(Span<T> values, ReadOnlySpan<int> ends, int known)
+        where T : unmanaged
+    {
+        for (int s = 0; s < Size - 1; s++)
+            Turn(MemoryMarshal.AsBytes(Part(values, ends, known - s)), MemoryMarshal.AsBytes(Part(values, ends, known - s - 1)));
+    }
+
+    private static Span<T> Part<T>(Span<T> values, ReadOnlySpan<int> ends, int number)
+    {
+        number = ((number % ends.Length) + ends.Length) % ends.Length;
+        return values[(number == 0 ? 0 : ends[number - 1])..ends[number]];
+    }
 
     private void Turn(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious)
     {
