@@ -166,7 +166,10 @@ internal sealed class TrainingLoop : IDisposable
                 CompareWeights(step);
                 Save(step);
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
-                    throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(cancellation);
+                {
+                    throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(
+                        $"Training was cancelled after step {step}.{_checkpoints?.GoesOn}", cancellation);
+                }
             }
             else if (!complete)
             {
