@@ -325,6 +325,19 @@ internal static class OptionChecks
             Within(width, 1, MaxWidth, option);
     }
 
+    /// <summary>Heads of attention, which share a width evenly.</summary>
+    public static void Heads(int heads, int width)
+    {
+        Within(heads, 1, width, nameof(Heads));
+        if (width % heads != 0)
+            throw new ArgumentOutOfRangeException(nameof(Heads), heads, $"Option Heads must divide Width, {width}, but is {heads}.");
+    }
+
+    /// <summary>A threshold that is set on a trained model, which has to be a number.</summary>
+    public static float Threshold(float value) => float.IsNaN(value)
+        ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is NaN; a number is expected.")
+        : value;
+
     /// <summary>The lower end belongs to the range, the upper does not.</summary>
     public static void WithinHalfOpen<T>(
         T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")

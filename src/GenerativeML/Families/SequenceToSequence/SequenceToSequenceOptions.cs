@@ -197,10 +197,7 @@ public sealed record SequenceToSequenceOptions : TrainingOptions
         OptionChecks.Within(MaxSourceTokens, 1, MaxWindow);
         OptionChecks.Within(MaxTargetTokens, 1, MaxWindow);
         OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(Heads, 1, Width);
-        if (Width % Heads != 0)
-            throw new ArgumentOutOfRangeException(
-                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Heads(Heads, Width);
         OptionChecks.Within(EncoderLayers, 1, MaxLayers);
         OptionChecks.Within(DecoderLayers, 1, MaxLayers);
         OptionChecks.Within(FeedForwardWidth, 1, 4 * OptionChecks.MaxWidth);
