@@ -110,7 +110,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
                     numbers.Add(condition, conditions.Count);
                     conditions.Add(condition);
                 }
-                sounds.Add(new(samples, numbers.GetValueOrDefault(condition)));
+                sounds.Add(new(samples, numbers.GetValueOrDefault(condition), []));
                 bytes += sizeof(ushort) * (long)samples.Length + 64 + sizeof(float) * (long)_options.SpectrogramBands * samples.Length / _options.SpectrogramHop;
             }
             if (bytes > _options.CacheBudgetBytes && sounds.Count > 1)
@@ -124,8 +124,8 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
     }
 }
 
-/// <summary>A sound's samples by the µ-law, and which class it is of.</summary>
-internal sealed record Sound(ushort[] Samples, int Condition);
+/// <summary>A sound's samples by the µ-law, which class it is of, and the spectrogram that is followed, if any.</summary>
+internal sealed record Sound(ushort[] Samples, int Condition, float[] Spectrogram);
 
 /// <summary>
 /// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that
@@ -138,16 +138,15 @@ internal sealed class SoundWindows : TrainingData
     private readonly WaveNetNetwork _network;
     private readonly Sound[] _trained, _held;
     private readonly long[] _ends; // samples up to and with each sound
-    private readonly Dictionary<Sound, float[]> _spectrograms;
 
     public SoundWindows(IReadOnlyList<Sound> sounds, WaveNetNetwork network, torch.Device device)
         : base([new RowField(network.Options.PathColumnName, FieldKind.Int64, network.Options.WindowLength + 1)], device, network.Options.Seed!.Value, null)
     {
         _network = network;
         var held = new ValidationRows(network.Options.ValidationFraction, Seed, sounds.Count - 1);
-        ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound, IsHeld: held.Contains(i))).ToLookup(s => s.IsHeld, s => s.sound);
+        ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound with { Spectrogram = network.Spectrogram(sound.Samples) }, i))
+            .ToLookup(s => held.Contains(s.i), s => s.Item1);
         (_trained, _held) = ([.. parts[false]], [.. parts[true]]);
-        _spectrograms = sounds.Distinct().ToDictionary(sound => sound, sound => network.Spectrogram(sound.Samples));
         _ends = new long[_trained.Length];
         for (int i = 0; i < _ends.Length; i++)
             _ends[i] = (i > 0 ? _ends[i - 1] : 0) + _trained[i].Samples.Length;
@@ -208,7 +207,7 @@ internal sealed class SoundWindows : TrainingData
             int count = Math.Min(window, sound.Samples.Length - start), unseen = start == 0 ? 0 : context;
             for (int i = start == 0 ? 0 : -1; i < count; i++)
                 samples[row * (window + 1) + 1 + i] = sound.Samples[start + i];
-            _network.Place(frames.AsSpan(row * told, told), _spectrograms[sound], start / _network.Frame);
+            _network.Place(frames.AsSpan(row * told, told), sound.Spectrogram, start / _network.Frame);
             if (count > unseen)
                 counts.AsSpan(row * window + unseen, count - unseen).Fill(1);
         }
