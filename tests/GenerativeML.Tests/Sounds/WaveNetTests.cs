@@ -372,6 +372,43 @@ public sealed class WaveNetTests
     }
 
     [TestMethod]
+    public void Files_of_other_rates_are_brought_to_the_models_and_those_without_samples_are_left_out()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        try
+        {
+            void Save(string name, int rate, int count) => new SoundClip(
+                [.. Enumerable.Range(0, count).Select(i => 0.6f * MathF.Sin(2 * MathF.PI * 440 * i / rate))], rate).SaveWav(Path.Combine(folder, name));
+            Save("low.wav", 8000, 2000);
+            Save("high.wav", 44_100, 11_025);
+            Save("none.wav", 8000, 0);
+            ushort[] low = WaveNetTrainer.ReadFile("low.wav", folder, s_small), high = WaveNetTrainer.ReadFile("high.wav", folder, s_small);
+            Assert.HasCount(2000, low);
+            Assert.AreEqual(2000, high.Length, 20);
+            Assert.AreEqual(110, Rises(low), 2); // a quarter of a second of 440 Hz
+            Assert.AreEqual(110, Rises(high), 2);
+            WaveNetOptions options = s_small with { Folder = folder, Steps = 1, ConditionColumnName = "Word" };
+            (string, string)[] rows = [("low.wav", "a"), ("none.wav", "b"), ("high.wav", "a")];
+            using WaveNetTransformer model = s_ml.Generative.WaveNet(options).Fit(Rows(rows));
+            Assert.AreSequenceEqual(new[] { "a" }, model.Conditions);
+            float[] scores = [.. model.Transform(Rows(rows)).GetColumn<float>("Score")];
+            Assert.IsTrue(float.IsFinite(scores[0]) && float.IsNaN(scores[1]) && float.IsFinite(scores[2]));
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => s_ml.Generative.WaveNet(options).Fit(Rows([("none.wav", "b")]))).Message, "no sound to train on");
+            // What is no whole number of frames, and no WAV, is told by its row.
+            File.WriteAllBytes(Path.Combine(folder, "bad.wav"), [.. File.ReadAllBytes(Path.Combine(folder, "low.wav"))[..32], 0, 0, 0, 0, .. new byte[20]]);
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => s_ml.Generative.WaveNet(options).Fit(Rows([("low.wav", "a"), ("bad.wav", "a")]))).Message, "Row 1");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static int Rises(ushort[] codes) => codes.Zip(codes.Skip(1), (a, b) => a < 8 && b >= 8 ? 1 : 0).Sum();
+    }
+
+    [TestMethod]
     public void Files_that_cannot_be_read_are_named()
     {
         string folder = Directory.CreateTempSubdirectory("genml").FullName;
