@@ -157,9 +157,7 @@ public sealed record WaveNetOptions : TrainingOptions
         OptionChecks.Within(SpectrogramHop, 8, 8192);
         if (SpectrogramBands > 0)
             MelSpectrogram.Check(SpectrogramBands, SpectrogramHop, SampleRate);
-        OptionChecks.AboveZero<double>(Temperature, 10);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Temperature(Temperature);
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
     }
 }

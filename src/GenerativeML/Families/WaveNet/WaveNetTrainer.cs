@@ -83,44 +83,32 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
 
     private (List<Sound> Sounds, List<string> Conditions) Read(IDataView input, string parameter)
     {
-        IEnumerable<string> paths = new TextColumn(input, _options.PathColumnName, parameter, _options.CancellationToken).Texts();
-        IEnumerable<string> classes = _options.ConditionColumnName is string name
-            ? new TextColumn(input, name, parameter, _options.CancellationToken).Texts() : Enumerable.Repeat("", int.MaxValue);
-        List<Sound> sounds = [];
+        using IEnumerator<string>? classes = _options.ConditionColumnName is string name
+            ? new TextColumn(input, name, parameter, _options.CancellationToken).Texts().GetEnumerator() : null;
         List<string> conditions = [];
         Dictionary<string, int> numbers = [];
-        long row = 0, bytes = 0;
-        foreach ((string path, string condition) in paths.Zip(classes))
+        List<Sound> sounds = new TextColumn(input, _options.PathColumnName, parameter, _options.CancellationToken).Parse(
+            ("sound", "sounds", ":"), _options.CacheBudgetBytes, SoundOf,
+            sound => sizeof(ushort) * (long)sound.Samples.Length
+                + sizeof(float) * (long)_options.SpectrogramBands * sound.Samples.Length / _options.SpectrogramHop);
+        return (sounds, conditions);
+
+        Sound? SoundOf(string path)
         {
-            ushort[] samples = [];
-            try
-            {
-                samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
-            }
-            catch (InvalidOperationException wrong)
-            {
-                throw new InvalidOperationException($"Row {row} of column '{_options.PathColumnName}' (counted from 0): {wrong.Message}", wrong);
-            }
-            if (samples.Length > 0)
-            {
-                if (_options.ConditionColumnName is not null && !numbers.ContainsKey(condition))
-                {
-                    if (conditions.Count == MaxConditions)
-                        throw new InvalidOperationException($"Column '{_options.ConditionColumnName}' has more than {MaxConditions} different texts.");
-                    numbers.Add(condition, conditions.Count);
-                    conditions.Add(condition);
-                }
-                sounds.Add(new(samples, numbers.GetValueOrDefault(condition), []));
-                bytes += sizeof(ushort) * (long)samples.Length + 64 + sizeof(float) * (long)_options.SpectrogramBands * samples.Length / _options.SpectrogramHop;
-            }
-            if (bytes > _options.CacheBudgetBytes && sounds.Count > 1)
-                throw new InvalidOperationException(
-                    $"The first {sounds.Count} sounds need more memory than option CacheBudgetBytes allows, {_options.CacheBudgetBytes}. "
-                    + "Raise it, or train on fewer.");
-            row++;
+            _ = classes?.MoveNext();
+            ushort[] samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
+            return samples.Length > 0 ? new(samples, classes is null ? 0 : NumberOf(classes.Current), []) : null;
         }
-        return sounds.Count > 0 ? (sounds, conditions) : throw new InvalidOperationException(
-            $"There is no sound to train on: column '{_options.PathColumnName}' is empty, or all its rows are.");
+
+        int NumberOf(string condition)
+        {
+            if (numbers.TryGetValue(condition, out int number))
+                return number;
+            if (conditions.Count == MaxConditions)
+                throw new InvalidOperationException($"Column '{_options.ConditionColumnName}' has more than {MaxConditions} different texts.");
+            conditions.Add(condition);
+            return numbers[condition] = conditions.Count - 1;
+        }
     }
 }
 

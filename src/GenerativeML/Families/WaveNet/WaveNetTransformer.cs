@@ -51,11 +51,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     public double Temperature
     {
         get => Model.Temperature;
-        set
-        {
-            OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
-            Model.Temperature = value;
-        }
+        set => Model.Temperature = OptionChecks.Temperature(value);
     }
 
     /// <summary>
