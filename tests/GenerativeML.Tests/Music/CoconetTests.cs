@@ -209,6 +209,9 @@ public sealed class CoconetTests
         StringAssert.Contains(Fails("60,?"), "unknown notes");
         StringAssert.Contains(Fails("60,200"), "200");
         StringAssert.Contains(Fails("", ""), "no music to train on");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => s_ml.Generative.Coconet(s_small with { CacheBudgetBytes = 200 }).Fit(Rows([Piece(1), Piece(2)]))).Message,
+            "The first 2 pieces need more memory than option CacheBudgetBytes allows, 200.");
         using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Steps = 1 }).Fit(Rows([Piece(1), Piece(2)]));
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("60,?,?"))).Message, "3 voices");
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("30,?"))).Message, "pitch 30");
