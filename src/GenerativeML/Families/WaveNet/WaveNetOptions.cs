@@ -155,8 +155,9 @@ public sealed record WaveNetOptions : TrainingOptions
         OptionChecks.Within(WindowLength, 2, 10_000_000);
         OptionChecks.Within(SpectrogramBands, 0, 512);
         OptionChecks.Within(SpectrogramHop, 8, 8192);
-        if (SpectrogramBands > 0)
-            MelSpectrogram.Check(SpectrogramBands, SpectrogramHop, SampleRate);
+        if (SpectrogramBands > 0 && MelSpectrogram.MostBands(SpectrogramBands, SpectrogramHop, SampleRate) is int most && most < SpectrogramBands)
+            throw new ArgumentOutOfRangeException(nameof(SpectrogramBands), SpectrogramBands, FormattableString.Invariant(
+                $"Option SpectrogramBands is {SpectrogramBands}, but frames of {SpectrogramHop} samples, option SpectrogramHop, tell {most} bands apart."));
         OptionChecks.Temperature(Temperature);
         OptionChecks.StepsOrEpochs(Steps, Epochs);
     }

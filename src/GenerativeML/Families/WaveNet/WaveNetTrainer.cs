@@ -97,7 +97,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         {
             _ = classes?.MoveNext();
             ushort[] samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
-            return samples.Length > 0 ? new(samples, classes is null ? 0 : NumberOf(classes.Current), []) : null;
+            return samples.Length > 0 ? new(samples, classes is null ? 0 : NumberOf(classes.Current)) : null;
         }
 
         int NumberOf(string condition)
@@ -112,8 +112,12 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
     }
 }
 
-/// <summary>A sound's samples by the µ-law, which class it is of, and the spectrogram that is followed, if any.</summary>
-internal sealed record Sound(ushort[] Samples, int Condition, float[] Spectrogram);
+/// <summary>A sound's samples by the µ-law, and which class it is of.</summary>
+internal sealed record Sound(ushort[] Samples, int Condition)
+{
+    /// <summary>The spectrogram that is followed, if any.</summary>
+    public float[] Spectrogram { get; init; } = [];
+}
 
 /// <summary>
 /// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that

@@ -19,7 +19,7 @@ internal sealed class MelSpectrogram
     private readonly double _unit; // what makes amplitudes of sines of what the transform gives
     private readonly (int First, double[] Weights)[] _triangles;
 
-    /// <param name="bands">Numbers of a frame, no more than <see cref="Check"/> allows.</param>
+    /// <param name="bands">Numbers of a frame, no more than <see cref="MostBands"/> says.</param>
     /// <param name="hop">Samples of a frame.</param>
     /// <param name="sampleRate">Samples in a second.</param>
     public MelSpectrogram(int bands, int hop, int sampleRate)
@@ -41,16 +41,11 @@ internal sealed class MelSpectrogram
         }
     }
 
-    /// <summary>Checks that each triangle of so many bands holds a bin of windows of this length.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">One holds none.</exception>
-    public static void Check(int bands, int hop, int sampleRate)
+    /// <summary>How many bands, of so many that are wanted, windows of this length tell apart: each triangle holds a bin.</summary>
+    public static int MostBands(int wanted, int hop, int sampleRate)
     {
         int size = WindowOf(hop);
-        if (Fits(bands))
-            return;
-        int possible = Enumerable.Range(1, bands - 1).Last(Fits);
-        throw new ArgumentOutOfRangeException(nameof(WaveNetOptions.SpectrogramBands), bands, FormattableString.Invariant(
-            $"Option SpectrogramBands is {bands}, and with option SpectrogramHop = {hop}, whose windows have {size} samples, a band would have nothing: {possible} bands are possible, or more with longer frames."));
+        return Enumerable.Range(1, wanted).Last(Fits);
 
         bool Fits(int count) => Enumerable.Range(0, count).All(band =>
         {
