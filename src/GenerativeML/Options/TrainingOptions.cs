@@ -349,6 +349,21 @@ internal static class OptionChecks
         T? value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, INumber<T> => WithinHalfOpen(value ?? least, least, below, option);
 
+    /// <summary>How long training takes: by one of the two options at most.</summary>
+    public static void StepsOrEpochs(int? steps, int? epochs)
+    {
+        AtLeast(steps ?? 1, 1, "Steps");
+        if (steps is not null && epochs is not null)
+            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+    }
+
+    /// <summary>What logits are divided by where something is drawn.</summary>
+    public static double Temperature(double value)
+    {
+        AboveZero<double>(value, 10, nameof(Temperature));
+        return value;
+    }
+
     public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
         Require(value > 0 && double.IsFinite(value), option, value, $"positive and finite");
 

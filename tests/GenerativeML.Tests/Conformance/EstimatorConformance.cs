@@ -26,7 +26,7 @@ public sealed partial class EstimatorConformance
     public static IEnumerable<object[]> Families =>
         All.Where(family => ConformanceCase.IsWanted(family[0].ToString()!));
 
-    private static IEnumerable<object[]> All =>
+    internal static IEnumerable<object[]> All =>
     [
         [Case("autoencoder", (ml, t) => ml.AnomalyDetection.Trainers.Autoencoder(t.On(new AutoencoderOptions
         {
@@ -302,6 +302,30 @@ public sealed partial class EstimatorConformance
         string[] scored = ViewRows.Read(Trained(family).Transform(data));
         CollectionAssert.AreEqual(scored, ViewRows.Read(same.Transformer.Transform(data)));
         CollectionAssert.AreNotEqual(scored, ViewRows.Read(other.Transformer.Transform(data)));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
+    public void A_culture_changes_nothing_of_a_model(ConformanceCase family)
+    {
+        TableView data = ConformanceData.Table(Rows);
+        string[] expected = ViewRows.Read(Trained(family).Transform(data));
+        var foreign = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        (foreign.NumberFormat.NumberDecimalSeparator, foreign.NumberFormat.NumberGroupSeparator, foreign.NumberFormat.NegativeSign) = (",", ".", "~");
+        CultureInfo before = CultureInfo.CurrentCulture;
+        try
+        {
+            CultureInfo.CurrentCulture = foreign;
+            using var fitted = new Fitted(family.Make(new(ContextSeed), new()), data);
+            using var loaded = new Fitted(Reload(fitted.Transformer));
+            using var other = new Fitted(Reload(Trained(family)));
+            foreach (Fitted model in (Fitted[])[fitted, loaded, other])
+                CollectionAssert.AreEqual(expected, ViewRows.Read(model.Transformer.Transform(data)));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
     }
 
     [TestMethod]

@@ -203,9 +203,7 @@ public sealed record SequenceToSequenceOptions : TrainingOptions
         OptionChecks.Within(FeedForwardWidth, 1, 4 * OptionChecks.MaxWidth);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.WithinHalfOpen(LabelSmoothing, 0, 1);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
         OptionChecks.Defined(Optimizer);
         OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);
