@@ -261,6 +261,7 @@ public sealed class GeneratedTextTests
         {
             detector.SavePage(path, [new("one <b>", "abc dk"), new("nothing", "")]);
             string page = File.ReadAllText(path);
+            Reports.OnePage.AssertWhole(page);
             Assert.Contains("one &lt;b&gt;", page);
             foreach (TokenLikelihood token in gpt.Inspect("abc dk").Skip(1))
             {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
@@ -23,6 +24,8 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("table", Load);
+
+    private static readonly JsonSerializerOptions s_readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ITableGenerator _generator;
     private readonly TableSchema _table;
@@ -70,9 +73,14 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
         return new GeneratedDataView(table, rows);
     }
 
-    internal override OnnxExport ToOnnx(OnnxContent? content) => throw new NotSupportedException(
-        "A generator of tables cannot be written as an ONNX graph: it draws column by column, and makes texts, keys and "
-        + "dates of what it drew.");
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        if (_generator.PassOf(content) is not var (pass, tokens))
+            return null;
+        var names = new TokenNames(tokens, _mapping, new ConditionResolver(_table, _mapping));
+        var columns = tokens.Order.Select((column, position) => new { column = tokens.Shape.Columns[column].Name, tokens = names.Of(position) });
+        return pass with { Said = [.. pass.Said, ("columns", JsonSerializer.Serialize(columns, s_readable))] };
+    }
 
     /// <summary>What is saved of a detector; null for what detects nothing.</summary>
     private protected virtual TableDetection? Detection => null;
