@@ -13,6 +13,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
     private const string Style = """
         .pair { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; align-items: end; } .pair svg { max-width: 640px; margin: 0 auto; }
         @media screen and (max-width: 900px) { .pair { grid-template-columns: 1fr; } }
+        @media print { .pair h2 { font-size: 14px; white-space: nowrap; } }
         .tag { border-radius: 99px; padding: 1px 9px; border: 1px solid var(--made); color: var(--made); }
         .bar { display: block; height: 4px; border-radius: 2px; background: var(--made); margin-top: 3px; }
         """;
@@ -68,7 +69,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
             model.Annotations.Add(new LineAnnotation
             {
                 Type = LineAnnotationType.Vertical, X = line, Text = Invariant($"threshold {line:G3}"), Color = Charts.Faint,
-                TextColor = Charts.Faint, TextOrientation = AnnotationTextOrientation.Horizontal, LineStyle = LineStyle.Dash,
+                TextColor = Charts.Faint, TextOrientation = AnnotationTextOrientation.Horizontal, TextMargin = 16, LineStyle = LineStyle.Dash,
                 TextHorizontalAlignment = right ? HorizontalAlignment.Right : HorizontalAlignment.Left,
             });
         }

@@ -32,7 +32,7 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         .maps { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; }
         @media (max-width: 900px) { .maps { grid-template-columns: 1fr; } }
         .map { overflow-x: auto; } .map table { border-collapse: collapse; font-size: 11px; width: 100%; }
-        .map td { width: 20px; min-width: 14px; height: 20px; padding: 0; }
+        .map td { min-width: 14px; height: 20px; padding: 0; } .map tbody th, .map thead th:first-child { width: 1%; }
         .map th { font-weight: 400; text-align: right; padding-right: 7px; white-space: nowrap; color: var(--faint); }
         .map thead th { height: 96px; vertical-align: bottom; padding: 0; } .map thead span { writing-mode: vertical-rl;
                transform: rotate(180deg); }

@@ -28,6 +28,8 @@ public sealed class TrainingCurvesTests
             StringAssert.Contains(page, "<h1>A &lt; B</h1>");
             Assert.AreEqual(3, page.Split("<svg ").Length - 1);
             OnePage.AssertWhole(page);
+            foreach (string name in curves.Reports[^1].Losses.Keys)
+                StringAssert.Contains(page, $"</span>{name}");
 
             // The file by its format: records of a length, its checksum, the event and another checksum.
             curves.Dispose();
