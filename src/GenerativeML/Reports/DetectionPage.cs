@@ -11,7 +11,8 @@ namespace GenerativeML;
 internal sealed class DetectionPage(DetectionReport report, string title)
 {
     private const string Style = """
-        .pair { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; align-items: end; } .pair svg { max-width: 640px; margin: 0 auto; }
+        .pair { display: grid; gap: 0 16px; grid-template-columns: 1fr 1fr; }
+        .pair > div { display: grid; grid-template-rows: subgrid; grid-row: span 2; } .pair svg { max-width: 640px; margin: 0 auto; }
         @media screen and (max-width: 900px) { .pair { grid-template-columns: 1fr; } }
         @media print { .pair h2 { font-size: 14px; white-space: nowrap; } }
         .tag { border-radius: 99px; padding: 1px 9px; border: 1px solid var(--made); color: var(--made); }

@@ -259,6 +259,7 @@ public sealed class GeneratedTextTests
         string path = Path.GetTempFileName();
         try
         {
+            StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => detector.SaveOnnx(path)).Message, "tokenizer");
             detector.SavePage(path, [new("one <b>", "abc dk"), new("nothing", "")]);
             string page = File.ReadAllText(path);
             Reports.OnePage.AssertWhole(page);
