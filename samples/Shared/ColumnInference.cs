@@ -94,7 +94,8 @@ internal sealed class ColumnInference
         string digits = string.Concat(text.ToString().Where(char.IsAsciiDigit)); // thousands are set apart by other signs
         // Who writes a Double in full writes the digits that tell it, and then zeros.
         BigInteger whole = BigInteger.Parse(digits, CultureInfo.InvariantCulture), held = new(Math.Abs(value));
-        return whole != held && whole != BigInteger.Parse(Math.Abs(value).ToString("R", CultureInfo.InvariantCulture), NumberStyles.Float, CultureInfo.InvariantCulture);
+        string shortest = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture);
+        return whole != held && whole != BigInteger.Parse(shortest, NumberStyles.Float, CultureInfo.InvariantCulture);
     }
 
     /// <summary>A date, with a time or without, in one of some formats.</summary>

@@ -379,7 +379,8 @@ internal sealed class DelimitedFile : TableFile
                     if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value))
                         return true;
                     bool fits = ColumnInference.TryNumber(text, of.DecimalSign, out double number)
-                        && number == Math.Round(number) && Math.Abs(number) <= long.MaxValue / 2 && !ColumnInference.LosesDigits(text, of.DecimalSign, number);
+                        && number == Math.Round(number) && Math.Abs(number) <= long.MaxValue / 2
+                        && !ColumnInference.LosesDigits(text, of.DecimalSign, number);
                     value = fits ? (long)number : 0;
                     return fits;
                 }),
@@ -400,8 +401,8 @@ internal sealed class DelimitedFile : TableFile
             else if (!parse(text, out value))
             {
                 throw new InvalidDataException(
-                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name} to its last digit, as the rows are "
-                    + "that types were inferred from. Correct it, or read the column as text.");
+                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name} to its last digit, "
+                    + "as the rows are that types were inferred from. Correct it, or read the column as text.");
             }
         };
 

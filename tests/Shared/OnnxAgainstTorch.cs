@@ -78,8 +78,10 @@ internal static class OnnxAgainstTorch
     {
         int[] counts = TokenCounts(pass);
         HiddenMarkovInput? steps = (model as HiddenMarkovTransformer)?.Rows.Input;
-        Dictionary<string, float[]> inputs = pass.Inputs.ToDictionary(
-            input => input.Name, input => (float[])[.. Enumerable.Range(0, Rows * input.Width).Select(i => Value(input.Name, i / input.Width, i % input.Width, input.Width))]);
+        Dictionary<string, float[]> inputs = pass.Inputs.ToDictionary(input => input.Name, input => (float[])
+        [
+            .. Enumerable.Range(0, Rows * input.Width).Select(i => Value(input.Name, i / input.Width, i % input.Width, input.Width)),
+        ]);
         using var engine = new TorchRows(pass.Pass, pass.Weights, torch.CPU);
         int[] widths = Widths(pass);
         float[][] results = [.. widths.Select(width => new float[Rows * width])];

@@ -44,7 +44,8 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
           h2 { break-after: avoid; margin-top: 20px; } .figures b { font-size: 18px; }
           .figures { grid-template-columns: repeat(5, 1fr); } .columns { grid-template-columns: repeat(3, 1fr); }
           .maps { grid-template-columns: 1fr 1fr; } .map td { min-width: 0; height: 13px; } .map th { font-size: 8px; }
-          .scale, .list tr:last-child { break-before: avoid; } .figures .card, .columns .card, .pair .card, .map, .verdict, svg, tr { break-inside: avoid; } }
+          .scale, .list tr:last-child { break-before: avoid; }
+          .figures .card, .columns .card, .pair .card, .map, .verdict, svg, tr { break-inside: avoid; } }
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
         """;
 

@@ -115,7 +115,8 @@ internal static class ReportWords
         yield return new(
             copied.Length > 0 ? Poor : Good,
             "Identifiers",
-            $"{Names(all.Select(column => column.Name))} {(all.Length == 1 ? "tells rows apart, and is" : "tell rows apart, and are")} left out of all other figures; "
+            $"{Names(all.Select(column => column.Name))} "
+            + $"{(all.Length == 1 ? "tells rows apart, and is" : "tell rows apart, and are")} left out of all other figures; "
             + (copied.Length == 0
                 ? "no synthetic value is a real one."
                 : "synthetic values are real ones: "

@@ -112,7 +112,7 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
             [.. Lines(reports, r => r.Losses, ""), .. Lines(reports, r => r.Validation, "validation ")];
         return ReportPage.Html(title, $"""
             <div class="faint">{WebUtility.HtmlEncode(last.ToString())}</div>
-            <h2>Losses{string.Concat(losses.Select((line, i) => $"""<span class="key" style="background:{Colour(i)}"></span>{WebUtility.HtmlEncode(line.Name)} """))}</h2>
+            <h2>Losses{string.Concat(losses.Select((line, i) => Key(line.Name, i)))}</h2>
             <div class="card">{Chart("losses", reports, losses)}</div>
             <h2>Learning rate</h2>
             <div class="card">{Chart("rate", reports, [("learning rate", r => r.LearningRate)])}</div>
@@ -127,10 +127,10 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
             kind + name, (Func<TrainingProgress, double>)(report => losses(report).TryGetValue(name, out double value) ? value : double.NaN)));
 
     private static string Chart(
-        string name, IReadOnlyList<TrainingProgress> reports, IReadOnlyList<(string Name, Func<TrainingProgress, double> Value)> lines)
+        string name, IReadOnlyList<TrainingProgress> reports, (string Name, Func<TrainingProgress, double> Value)[] lines)
     {
         PlotModel model = Charts.Model(new LinearAxis(), "step", new LinearAxis(), "");
-        for (int i = 0; i < lines.Count; i++)
+        for (int i = 0; i < lines.Length; i++)
         {
             var series = new LineSeries
             {
@@ -143,10 +143,10 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
         return Charts.Svg(model, name, $"The course of {name}", 900, 280);
     }
 
-    private static string Colour(int line)
+    private static string Key(string name, int line)
     {
         OxyColor colour = Charts.Lines[line % Charts.Lines.Count];
-        return $"rgb({colour.R},{colour.G},{colour.B})";
+        return $"""<span class="key" style="background:rgb({colour.R},{colour.G},{colour.B})"></span>{WebUtility.HtmlEncode(name)} """;
     }
 
     private void Log(TrainingProgress value)

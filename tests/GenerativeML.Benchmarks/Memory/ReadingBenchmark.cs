@@ -18,7 +18,10 @@ internal static class ReadingBenchmark
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
-        Option<double> size = new("--gigabytes") { Description = "The size of the file, at least 0.1: smaller ones have other types.", DefaultValueFactory = _ => 2 };
+        Option<double> size = new("--gigabytes")
+        {
+            Description = "The size of the file, at least 0.1: smaller ones have other types.", DefaultValueFactory = _ => 2,
+        };
         size.Validators.Add(result =>
         {
             if (result.GetValue(size) < 0.1)

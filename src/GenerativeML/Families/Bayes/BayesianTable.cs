@@ -223,7 +223,8 @@ internal sealed class BayesianScore(BayesianNetwork network) : IForwardPass
         if (network.Tables.FirstOrDefault(table => table.Length > MostCells) is { } large)
         {
             throw new NotSupportedException(
-                $"A table of the network has {large.Length} probabilities, and an ONNX graph counts them in single precision, up to {MostCells}.");
+                $"A table of the network has {large.Length} probabilities, and an ONNX graph counts them in single precision, up "
+                + $"to {MostCells}.");
         }
         return new(
             HostWeights.Of(network.Tables.Select((table, v) => (

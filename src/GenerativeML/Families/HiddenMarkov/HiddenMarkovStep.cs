@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace GenerativeML;
@@ -29,21 +28,22 @@ internal sealed class HiddenMarkovStep(int states, int categories, bool hasMatri
             int d = gaussian.Width, components = gaussian.Weights.Length;
             hasMatrices = gaussian.HasMatrices;
             // Features are centred first, of which single precision loses digits where they are far from zero.
-            double[] centre = [.. Enumerable.Range(0, d).Select(i => (double)(float)Enumerable.Range(0, components).Average(c => gaussian.Means[c * d + i]))];
+            double[] centre =
+                [.. Enumerable.Range(0, d).Select(i => (double)(float)Enumerable.Range(0, components).Average(c => gaussian.Means[c * d + i]))];
             (double[] inverses, double[] shifts, double[] constants) = gaussian.Whitening(centre);
             weights.AddRange(
             [
-                Tensor("centre", centre, 1, d), Tensor("constants", constants, 1, k, components / k), Tensor("shifts", shifts, components, 1, d),
+                Tensor("centre", centre, 1, d), Tensor("constants", constants, 1, k, components / k),
+                Tensor("shifts", shifts, components, 1, d),
                 hasMatrices ? Tensor("inverses", inverses, components, d, d) : Tensor("inverses", inverses, components, 1, d),
             ]);
         }
         string step = input.Column.Name, past = VectorOnnx.OutputName("past", [step]);
-        string[] outputs = [.. new[] { "present", "log_likelihood" }.Select(name => VectorOnnx.OutputName(name, [step]))];
-        // As readable as ONNX's own metadata: not escaped.
-        var options = new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        string[] outputs = [VectorOnnx.OutputName("present", [step]), VectorOnnx.OutputName("log_likelihood", [step])];
         return new(
-            HostWeights.Of(weights), new HiddenMarkovStep(k, input.IsCategorical ? input.Categories : 0, hasMatrices), [(step, input.StepWidth), (past, k)], outputs,
-            [("states", $"{k}"), .. input.IsText ? [("symbols", JsonSerializer.Serialize(input.Symbols, options))] : Array.Empty<(string, string)>()]);
+            HostWeights.Of(weights), new HiddenMarkovStep(k, input.IsCategorical ? input.Categories : 0, hasMatrices),
+            [(step, input.StepWidth), (past, k)], outputs,
+            input.IsText ? [("states", $"{k}"), ("symbols", JsonSerializer.Serialize(input.Symbols, ModelJson.Readable))] : [("states", $"{k}")]);
     }
 
     public T[] Run<T>(Scope<T> w, T[] inputs)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
@@ -24,8 +23,6 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
 {
     /// <summary>The name in saved models, and how one is loaded.</summary>
     internal static readonly ModelFamily SavedFamily = new("table", Load);
-
-    private static readonly JsonSerializerOptions s_readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly ITableGenerator _generator;
     private readonly TableSchema _table;
@@ -78,8 +75,9 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
         if (_generator.PassOf(content) is not var (pass, tokens))
             return null;
         var names = new TokenNames(tokens, _mapping, new ConditionResolver(_table, _mapping));
-        var columns = tokens.Order.Select((column, position) => new { column = tokens.Shape.Columns[column].Name, tokens = names.Of(position) });
-        return pass with { Said = [.. pass.Said, ("columns", JsonSerializer.Serialize(columns, s_readable))] };
+        var columns = tokens.Order.Select(
+            (column, position) => new { column = tokens.Shape.Columns[column].Name, tokens = names.Of(position) });
+        return pass with { Said = [.. pass.Said, ("columns", JsonSerializer.Serialize(columns, ModelJson.Readable))] };
     }
 
     /// <summary>What is saved of a detector; null for what detects nothing.</summary>
