@@ -127,7 +127,7 @@ internal static class ReportWords
 
     private static ReportVerdict Copies(ClosestRecords closest, bool identifiers)
     {
-        double extra = closest.SyntheticCopies - closest.HoldOutCopies;
+        double extra = closest.ExtraCopies;
         return new(
             identifiers ? Poor : extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
             "Copies",
