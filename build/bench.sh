@@ -22,6 +22,7 @@
 #   build/bench.sh series --data ../shared/data/timeseries --json series.json
 #   build/bench.sh music --data ../shared/data/music
 #   build/bench.sh onnx
+#   build/bench.sh reading --gigabytes 2
 #   build/bench.sh plane
 #   build/bench.sh sketch --data ../shared/data/sketch/quickdraw-mixed.stroke3.txt.gz --peer --sheet sketches.svg
 #   build/bench.sh spiral --data ../shared/data/images/optdigits8x8 --sheet paintings.png --json spiral.json

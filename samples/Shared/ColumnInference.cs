@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Globalization;
+using System.Numerics;
 using Microsoft.ML.Data;
 
 namespace DataFiles;
@@ -22,7 +22,7 @@ internal sealed class ColumnInference
     /// <summary>The formats of dates with the year first.</summary>
     public static string[] Iso => s_dates[0];
 
-    private readonly NumberKind _point = new(), _comma = new();
+    private readonly NumberKind _point = new('.'), _comma = new(',');
     private readonly bool[] _dates = [true, true, true];
     private bool _areNumbers = true, _areBooleans = true, _differ, _hasComma;
     private (string Text, int Line)? _onlyPoint, _onlyComma;
@@ -84,6 +84,18 @@ internal sealed class ColumnInference
         }
         return (end - group) % 4 == 0
             && double.TryParse(plain[..length], NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
+    }
+
+    /// <summary>Whether a whole number, written with all its digits, is another one as a Double.</summary>
+    public static bool LosesDigits(ReadOnlySpan<char> text, char decimalSign, double value)
+    {
+        if (Math.Abs(value) < 1L << 53 || !double.IsFinite(value) || text.Contains(decimalSign) || text.ContainsAny('e', 'E'))
+            return false;
+        string digits = string.Concat(text.ToString().Where(char.IsAsciiDigit)); // thousands are set apart by other signs
+        // Who writes a Double in full writes the digits that tell it, and then zeros.
+        BigInteger whole = BigInteger.Parse(digits, CultureInfo.InvariantCulture), held = new(Math.Abs(value));
+        string shortest = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture);
+        return whole != held && whole != BigInteger.Parse(shortest, NumberStyles.Float, CultureInfo.InvariantCulture);
     }
 
     /// <summary>A date, with a time or without, in one of some formats.</summary>
@@ -176,10 +188,8 @@ internal sealed class ColumnInference
     }
 
     /// <summary>Numbers by one decimal sign: whether all values are, and the least type that holds them.</summary>
-    private sealed class NumberKind
+    private sealed class NumberKind(char decimalSign)
     {
-        private static readonly SearchValues<char> s_signAndDigits = SearchValues.Create("+-0123456789");
-
         private bool _are32 = true, _are64 = true, _areSingles = true, _areExact = true;
 
         public bool Fits { get; private set; } = true;
@@ -192,7 +202,7 @@ internal sealed class ColumnInference
             bool isWhole = value == Math.Round(value);
             _are32 &= isWhole && Math.Abs(value) <= int.MaxValue;
             _are64 &= _are32 || (isWhole && long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
-            _areExact &= Math.Abs(value) < 1L << 53 || text.ContainsAnyExcept(s_signAndDigits);
+            _areExact &= !LosesDigits(text, decimalSign, value);
             // Six digits survive Single; more may.
             _areSingles &= (text.Length <= 7 && !text.ContainsAny('e', 'E')) || value == double.Parse(
                 ((float)value).ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);

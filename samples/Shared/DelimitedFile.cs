@@ -365,8 +365,8 @@ internal sealed class DelimitedFile : TableFile
                     value = (float)number;
                     return fits;
                 }),
-                Type t when t == typeof(double) => Getter<double>(
-                    column, double.NaN, (text, out value) => ColumnInference.TryNumber(text, of.DecimalSign, out value)),
+                Type t when t == typeof(double) => Getter<double>(column, double.NaN, (text, out value) =>
+                    ColumnInference.TryNumber(text, of.DecimalSign, out value) && !ColumnInference.LosesDigits(text, of.DecimalSign, value)),
                 Type t when t == typeof(int) => Getter<int>(column, null, (text, out value) =>
                 {
                     bool fits = ColumnInference.TryNumber(text, of.DecimalSign, out double number)
@@ -379,7 +379,8 @@ internal sealed class DelimitedFile : TableFile
                     if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value))
                         return true;
                     bool fits = ColumnInference.TryNumber(text, of.DecimalSign, out double number)
-                        && number == Math.Round(number) && Math.Abs(number) <= long.MaxValue / 2;
+                        && number == Math.Round(number) && Math.Abs(number) <= long.MaxValue / 2
+                        && !ColumnInference.LosesDigits(text, of.DecimalSign, number);
                     value = fits ? (long)number : 0;
                     return fits;
                 }),
@@ -400,8 +401,8 @@ internal sealed class DelimitedFile : TableFile
             else if (!parse(text, out value))
             {
                 throw new InvalidDataException(
-                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name}, as the rows are that types were "
-                    + "inferred from. Correct it, or read the column as text.");
+                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name} to its last digit, "
+                    + "as the rows are that types were inferred from. Correct it, or read the column as text.");
             }
         };
 

@@ -74,8 +74,13 @@ internal sealed class ParquetFile : TableFile
     private static bool IsDamage(Exception e) =>
         e is not (InvalidDataException or OutOfMemoryException or FileNotFoundException or UnauthorizedAccessException);
 
-    private static InvalidDataException Damaged(string path, Exception e) =>
-        new($"{path} is no Parquet file, or a damaged one: {e.Message}", e);
+    // A failing disk and a lock are none of the file's: whoever reads its bytes alone meets them, too.
+    private static InvalidDataException Damaged(string path, Exception e)
+    {
+        using (FileStream file = File.OpenRead(path))
+            file.CopyTo(Stream.Null);
+        return new($"{path} is no Parquet file, or a damaged one: {e.Message}", e);
+    }
 
     // Most writers call every column one that may have gaps; counts say whether it has any.
     private static bool HasGaps(ParquetReader reader, DataField field) =>

@@ -181,7 +181,8 @@ internal sealed record TableFileOptions
 
     /// <summary>
     /// Types of a text are inferred from so many rows. In files of more, whole numbers are Double, which has room for gaps and
-    /// fractions further down, and Booleans text. Default 1,000,000.
+    /// fractions further down, and Booleans text; a value that does not fit its column's type, as a whole number of which Double
+    /// would lose digits, is an error with its line. Default 1,000,000.
     /// </summary>
     public long InferredRows { get; init; } = 1_000_000;
 }

@@ -9,6 +9,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     CalibrationBenchmark.Command(),
     MemoryBenchmark.Command(),
     MemoryMeasurement.Command(),
+    ReadingBenchmark.Command(),
     HostileBenchmark.Command(),
     GptBenchmark.Command(),
     LstmBenchmark.Command(),

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
@@ -59,7 +60,7 @@ internal static class OnnxAgainstTorch
         ITransformer model, OnnxContent content, IDataView? data)
     {
         if (((GenerativeTransformer)model).PassOf(content) is { } pass)
-            return Pass(pass);
+            return Pass(model, pass);
         using var scope = torch.NewDisposeScope();
         using IDisposable noGradient = torch.no_grad();
         return model switch
@@ -73,18 +74,13 @@ internal static class OnnxAgainstTorch
         };
     }
 
-    private static (Dictionary<string, float[]>, Func<string, NodeMetadata, OrtValue>) Pass(OnnxPass pass)
+    private static (Dictionary<string, float[]>, Func<string, NodeMetadata, OrtValue>) Pass(ITransformer model, OnnxPass pass)
     {
-        // Whole numbers where they are such: a sample's level, a class, a drawing's points.
+        int[] counts = TokenCounts(pass);
+        HiddenMarkovInput? steps = (model as HiddenMarkovTransformer)?.Rows.Input;
         Dictionary<string, float[]> inputs = pass.Inputs.ToDictionary(input => input.Name, input => (float[])
         [
-            .. Enumerable.Range(0, Rows * input.Width).Select(i => input.Name switch
-            {
-                "before" => i * 7 % 8,
-                "condition" => 0,
-                "count" => 1 + i % 3,
-                _ => MathF.Sin(i * 0.7f),
-            }),
+            .. Enumerable.Range(0, Rows * input.Width).Select(i => Value(input.Name, i / input.Width, i % input.Width, input.Width)),
         ]);
         using var engine = new TorchRows(pass.Pass, pass.Weights, torch.CPU);
         int[] widths = Widths(pass);
@@ -92,7 +88,28 @@ internal static class OnnxAgainstTorch
         engine.Run(
             Rows, [.. pass.Inputs.Select(input => (ReadOnlyMemory<float>)inputs[input.Name])], [.. results.Select(r => r.AsMemory())]);
         return (pass.Outputs.Zip(results).ToDictionary(r => r.First, r => r.Second), Floats(name => inputs[name]));
+
+        // Whole numbers where they are such: a sample's level, a class, a drawing's points, tokens; shares of states.
+        float Value(string name, int row, int at, int width) => name switch
+        {
+            "before" => (row * width + at) * 7 % 8,
+            "condition" => 0,
+            "count" => 1 + row % 3,
+            "known" when counts.Length > 0 => (row + at) % 3 == 0 ? 1 : 0,
+            "states" when row % 50 == 49 => -1,
+            "tokens" or "states" => (row * 7 + at * 3) % counts[at],
+            "random_uniform" => 0.999f * MathF.Abs(MathF.Sin(row * 0.7f + at)),
+            "past" when steps is not null => row % 2 == 0 ? 0 : (at + 1) * 2f / (width * (width + 1)),
+            _ when steps is { IsCategorical: true } => row % (steps.Categories + 1),
+            _ when steps is not null && row % 50 == 49 => float.NaN,
+            _ => MathF.Sin((row * width + at) * 0.7f),
+        };
     }
+
+    // Of a table's columns, how many tokens each has, as the file says.
+    private static int[] TokenCounts(OnnxPass pass) => pass.Said.FirstOrDefault(said => said.Key == "columns").Value is string columns
+        ? [.. JsonDocument.Parse(columns).RootElement.EnumerateArray().Select(column => column.GetProperty("tokens").GetArrayLength())]
+        : [];
 
     // Of one row, each result's numbers.
     private static int[] Widths(OnnxPass pass)
@@ -101,7 +118,7 @@ internal static class OnnxAgainstTorch
         using IDisposable noGradient = torch.no_grad();
         Dictionary<string, torch.Tensor> weights = pass.Weights.ToTensors(torch.CPU);
         TorchTensor[] results = pass.Pass.Run(
-            new TorchOps(weights).Root, [.. pass.Inputs.Select(input => (TorchTensor)torch.ones(1, input.Width))]);
+            new TorchOps(weights).Root, [.. pass.Inputs.Select(input => (TorchTensor)torch.zeros(1, input.Width))]);
         foreach (torch.Tensor weight in weights.Values)
             weight.Dispose();
         return [.. results.Select(result => (int)((torch.Tensor)result).numel())];
@@ -154,7 +171,9 @@ internal static class OnnxAgainstTorch
         float[] clean = new float[Rows * width];
         using var engine = new TorchRows(new DenoisingNetwork.DenoisePass(network, conditional), model.State.Model.Weights, torch.CPU);
         engine.Run(Rows, [.. given.Select(g => (ReadOnlyMemory<float>)g)], [clean]);
-        return (new() { ["clean"] = clean }, Floats(name => inputs[name]));
+        float[] inUnits = [.. clean];
+        VectorNetwork.FeatureScaler(model.State.Model.Weights).Undo(inUnits);
+        return (new() { ["clean"] = clean, [model.State.Fields[0].Name] = inUnits }, Floats(name => inputs[name]));
     }
 
     private static (Dictionary<string, float[]>, Func<string, NodeMetadata, OrtValue>) Language(TrainedLanguageModel model)

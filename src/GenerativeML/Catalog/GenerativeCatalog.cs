@@ -610,80 +610,12 @@ public static class GenerativeModelExtensions
     /// </summary>
     /// <remarks>
     /// <para>
-    /// <see cref="OnnxContent.Transform"/>: inputs and outputs are the columns that the model reads and adds, by their
-    /// names and in their units, (rows, features), or (rows, 1) of one number; an output that would hide an input has
-    /// <c>.output</c> behind its name. Inputs are Singles: of a condition the number, the number of the key, counted from
-    /// 1, or 1 for true and 0 for false. Rows with NaN or infinity are treated as in <c>Transform</c>. The threshold is
-    /// that of the moment.
-    /// </para>
-    /// <para>
-    /// <see cref="OnnxContent.Generate"/>: inputs are <c>random_normal</c>, standard normal numbers, where the model
-    /// takes them <c>random_uniform</c>, in [0, 1), and the conditions; the output is the vector's column.
-    /// </para>
-    /// <para>
-    /// <see cref="OnnxContent.Logits"/>: the input is <c>input_ids</c>, tokens (batch, sequence) as Int64; outputs are
-    /// <c>logits</c>, (batch, sequence, vocabulary), and <c>hidden_states</c>. Masked language models and text classifiers
-    /// also take <c>attention_mask</c>, one for tokens that count and zero for others, and where they have token types
-    /// <c>token_type_ids</c>; a classifier's <c>logits</c> are (batch, classes), and all that it gives. A model of texts made
-    /// of texts takes <c>input_ids</c> and <c>attention_mask</c> of sources, with their ends, and <c>decoder_input_ids</c>,
-    /// targets behind an end, and gives <c>logits</c> alone.
-    /// </para>
-    /// <para>
-    /// <see cref="OnnxContent.LogitsWithCache"/> of a GPT is laid out as onnxruntime-genai expects it
-    /// (<see cref="GptTransformer.SaveGenAI"/> writes what it wants beside): it also takes <c>attention_mask</c>, (batch,
-    /// past + sequence), zero for tokens before a text that do not count, <c>position_ids</c>, (batch, sequence), and
-    /// <c>past_key_values.0.key</c>, <c>.value</c> and so on for each layer, (batch, heads, past, head width), of no tokens
-    /// at first, and gives them back, longer, as <c>present.0.key</c> …; at most as many tokens as the model's context. A
-    /// recurrent model takes and gives <c>past.rnn.l0.hidden</c>, <c>present.rnn.l0.hidden</c> and so on, (batch, width),
-    /// zeros at first.
-    /// </para>
-    /// <para>
-    /// A model of texts made of texts can be written in two: <see cref="OnnxContent.Encode"/> takes <c>input_ids</c> and
-    /// <c>attention_mask</c> of sources and gives <c>source.mask</c>, <c>source.0.key</c>, <c>source.0.value</c> …;
-    /// <see cref="OnnxContent.LogitsWithCache"/> takes these, <c>decoder_input_ids</c> and <c>past_key_values.0.key</c> …, and
-    /// gives <c>logits</c> and <c>present.0.key</c> …
-    /// </para>
-    /// <para>
-    /// <see cref="OnnxContent.Denoise"/> of a diffusion model takes <c>noisy</c>, rows x₀ + σ·ε in units in which rows have
-    /// unit variance, and <c>level</c>, σ, (rows, 1); with conditions their columns and <c>is_known</c>, one, or zero where
-    /// they are not to count; and where it was trained for it <c>is_given</c>, one for features that are without noise, which
-    /// is zero for all else. It gives <c>clean</c>, what x₀ is expected to be, in the same units, and the same in those of the data
-    /// under the vector's name. Rows begin as √(σ₀² + 1)·ε; a step of DDIM from σ to σ′ is clean + σ′/σ·(noisy − clean); after
-    /// the last, to zero, they are what is clean. Metadata say the levels, the last of which is zero, the sampler and the
-    /// guidance that the model would take.
-    /// </para>
-    /// <para>
-    /// <see cref="OnnxContent.Windows"/> of a model of series takes windows of steps under the column's name, (windows, steps ·
-    /// features), in units of the data, NaN for a step that is unknown or not there, and gives <c>score</c>, (windows, steps), NaN
-    /// for these, and of an autoregressive model <c>parameters</c>, those of each step's density given the steps before it, of an
-    /// autoencoder <c>expected</c>, in units of the data. <c>Transform</c> lets windows of the former begin with the series and half a
-    /// window after each other, and takes from each but the first the later half; those of the latter end at each step, whose score
-    /// is that of the window that it ends, or the mean over all that it is in.
-    /// </para>
-    /// <para>
-    /// A Sketch-RNN's <see cref="OnnxContent.Encode"/> takes <c>points</c>, (drawings, most points · 5), in stroke-5 with offsets divided
-    /// by the <c>scale</c> that metadata say, and <c>count</c>, how many they are, (drawings, 1), and gives <c>mu</c> and <c>log_var</c>.
-    /// <see cref="OnnxContent.Begin"/> makes <c>present.hidden</c> and <c>present.memory</c> of a <c>latent</c> vector, and
-    /// <see cref="OnnxContent.Step"/> takes a <c>point</c>, at first (0, 0, 1, 0, 0), <c>latent</c>, <c>past.hidden</c> and
-    /// <c>past.memory</c>, and gives those for the next step and <c>parameters</c> of the next point: of M <c>mixtures</c> M logits, M · 2
-    /// means, M · 2 numbers whose softplus is a deviation, after 0.001 is added, and M numbers a, a · (x − μ)/σ being added to the
-    /// second offset's (y − μ)/σ before it is standard normal; and three logits of the pen, down, lifted, ended.
-    /// </para>
-    /// <para>
-    /// A WaveNet's <see cref="OnnxContent.Logits"/> takes the levels of the samples <c>before</c> each of a window, (rows, window), and the
-    /// number of the sounds' <c>condition</c>, (rows, 1), zero where there are none, and gives <c>logits</c>, (rows, window · levels); its
-    /// <see cref="OnnxContent.Step"/> takes one sample <c>before</c> and <c>past</c>, what came into each layer as many steps ago as
-    /// metadata's <c>dilations</c> say, zeros before the first, and gives <c>logits</c> and what came <c>into</c> the layers now. A Coconet's
-    /// <see cref="OnnxContent.Logits"/> takes <c>notes</c>, (windows, voices · steps · classes), one for the class of a note that is known,
-    /// <c>known</c>, (windows, voices · steps), and <c>inside</c>, (windows, steps · metre), of each step of the piece one
-    /// at its place in the metre, and gives <c>logits</c> like <c>notes</c>.
-    /// </para>
-    /// <para>
-    /// A SPIRAL agent's <see cref="OnnxContent.Step"/> takes, pixel by pixel, <c>seen</c>: the canvas and the image as ink, one at the brush,
-    /// the way from it across and down in shares of half a side, ones if an image is given, and the share of strokes that are made;
-    /// <c>bend</c>: one at the stroke's end, and the way from the chord's middle; <c>end</c>, as in <c>bend</c>; and <c>path</c>, the
-    /// stroke's ink in shares of it all. It gives <c>end_logits</c>, <c>control_logits</c>, <c>pressure_logits</c> and <c>width_logits</c>,
-    /// each right once what it depends on is given: <c>bend</c> has to know the end, and <c>path</c> the control point.
+    /// Inputs and outputs go by names, and the first axis of each is that of rows, windows, drawings or texts. Those that are columns
+    /// have the columns' names and units, as Singles: of a condition the number, the number of the key, counted from 1, or 1 for
+    /// true and 0 for false; an output that would hide an input has <c>.output</c> behind its name. Rows with NaN or infinity are
+    /// treated as in <c>Transform</c>, and the threshold is that of the moment. What else goes in and comes out, family by family,
+    /// is in the table of the page "Saving, loading, deploying", section ONNX; <see cref="OnnxContent"/> says what each is for, and
+    /// the file's metadata what it takes to use it, such as a diffusion model's levels or what a table's tokens stand for.
     /// </para>
     /// <para>Weights of more than 256 MB are in a second file, which has the same name with <c>.data</c> behind.</para>
     /// </remarks>
@@ -694,10 +626,8 @@ public static class GenerativeModelExtensions
     /// </param>
     /// <exception cref="InvalidOperationException">Nothing in the model is of this package.</exception>
     /// <exception cref="NotSupportedException">
-    /// The model cannot do that, or a graph cannot. Tables are not generated by one, since their categories are texts and
-    /// their constraints are met by trying; nor are rows in the steps of a diffusion model, nor is the nearest row searched
-    /// that a GAN can make; Bayesian networks and hidden Markov models, which compute in double precision over tables and
-    /// whole sequences of rows, have none, nor has what reads texts instead of tokens.
+    /// The model cannot do that, or a graph cannot, such as many steps in one, a search along gradients, or reading texts instead of
+    /// tokens; the message says what the model can be.
     /// </exception>
     public static void SaveOnnx(this ITransformer model, string path, OnnxContent? content = null)
     {

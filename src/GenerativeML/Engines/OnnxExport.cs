@@ -10,7 +10,7 @@ public enum OnnxContent
     /// </summary>
     Transform,
 
-    /// <summary>Generated rows, of random numbers and conditions.</summary>
+    /// <summary>Generated rows, of random numbers and conditions; of a table the tokens of its columns.</summary>
     Generate,
 
     /// <summary>
@@ -34,7 +34,7 @@ public enum OnnxContent
 
     /// <summary>
     /// The network of a diffusion model: what rows are without their noise. The steps that make rows with it are the
-    /// caller's; the file says the levels of noise that the model would take.
+    /// caller's; the file says the levels of noise that the model would take. Of a table: logits of what is not known yet.
     /// </summary>
     Denoise,
 
@@ -43,12 +43,16 @@ public enum OnnxContent
 
     /// <summary>
     /// Of a model that makes things step by step what the next step may be, after those before it: a Sketch-RNN's point, a
-    /// WaveNet's sample, the stroke of a SPIRAL agent. To draw the step, and to call again, is the caller's.
+    /// WaveNet's sample, the stroke of a SPIRAL agent, and of a hidden Markov model the states at a step and how likely it was.
+    /// To draw the step, and to call again, is the caller's.
     /// </summary>
     Step,
 
     /// <summary>What a Sketch-RNN begins its steps with, of latent vectors.</summary>
     Begin,
+
+    /// <summary>Of a Bayesian network: how improbable the states of its variables are, together and each.</summary>
+    Score,
 }
 
 /// <summary>A pass over rows as a file: names of what goes in, with their widths, and of what comes out.</summary>

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net;
 using OxyPlot;
 using OxyPlot.Axes;
-using OxyPlot.Legends;
 using OxyPlot.Series;
 
 namespace GenerativeML;
@@ -31,22 +30,15 @@ internal static class Charts
         var model = new PlotModel
         {
             Culture = CultureInfo.InvariantCulture, DefaultFont = "system-ui, sans-serif", TextColor = Faint, PlotAreaBorderThickness = new(0, 0, 0, 1),
-            PlotAreaBorderColor = Faint,
+            PlotAreaBorderColor = Faint, Padding = new(beside.Length > 0 ? 8 : 24, 8, 8, 8), // browsers write wider than OxyPlot measures
         };
         (x.Position, x.Title, y.Position, y.Title) = (AxisPosition.Bottom, below, AxisPosition.Left, beside);
         foreach (Axis axis in (Axis[])[x, y])
         {
-            (axis.TicklineColor, axis.MinorTickSize, axis.AxisTitleDistance) = (Faint, 0, axis == y ? 20 : 10); // browsers write wider than OxyPlot measures
+            (axis.TicklineColor, axis.MinorTickSize, axis.AxisTitleDistance) = (Faint, 0, axis == y ? 20 : 10);
             model.Axes.Add(axis);
         }
         (y.MajorGridlineStyle, y.MajorGridlineColor) = (LineStyle.Solid, OxyColor.FromAColor(60, Faint));
-        return model;
-    }
-
-    /// <summary>Names the series that have a title.</summary>
-    public static PlotModel WithLegend(this PlotModel model)
-    {
-        model.Legends.Add(new Legend { LegendPosition = LegendPosition.RightTop, LegendTextColor = Faint });
         return model;
     }
 

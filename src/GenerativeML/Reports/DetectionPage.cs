@@ -11,8 +11,10 @@ namespace GenerativeML;
 internal sealed class DetectionPage(DetectionReport report, string title)
 {
     private const string Style = """
-        .pair { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; } .pair svg { max-width: 640px; margin: 0 auto; }
+        .pair { display: grid; gap: 0 16px; grid-template-columns: 1fr 1fr; }
+        .pair > div { display: grid; grid-template-rows: subgrid; grid-row: span 2; } .pair svg { max-width: 640px; margin: 0 auto; }
         @media screen and (max-width: 900px) { .pair { grid-template-columns: 1fr; } }
+        @media print { .pair h2 { font-size: 14px; white-space: nowrap; } }
         .tag { border-radius: 99px; padding: 1px 9px; border: 1px solid var(--made); color: var(--made); }
         .bar { display: block; height: 4px; border-radius: 2px; background: var(--made); margin-top: 3px; }
         """;
@@ -22,6 +24,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
     /// <summary>The whole page.</summary>
     public string Write() => ReportPage.Html(title, $"""
         <div class="figures">{string.Concat(report.Figures().Select(f => $"""<div class="card"><b>{f.Value}</b>{f.Name}</div>"""))}</div>
+        {(_labelled && report.Curve.Count == 0 ? OneKind() : "")}
         <h2>How strange the rows are{Key()}</h2>
         <div class="card">{Histogram()}</div>
         {(report.Curve.Count == 0 ? "" : Curves())}
@@ -30,6 +33,11 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         <div class="card">{Strangest()}</div>
         {(report.Kinds.Count == 0 ? "" : Kinds())}
         """, Style);
+
+    private string OneKind() => $"""
+        <p class="faint">The label calls every row {(report.NormalRows == 0 ? "anomalous" : "normal")}: there are no two kinds to be told apart,
+        and no area under a curve.</p>
+        """;
 
     private string Key() => !_labelled ? "" : """
         <span class="key" style="background:var(--real)"></span>normal
@@ -62,11 +70,11 @@ internal sealed class DetectionPage(DetectionReport report, string title)
             model.Annotations.Add(new LineAnnotation
             {
                 Type = LineAnnotationType.Vertical, X = line, Text = Invariant($"threshold {line:G3}"), Color = Charts.Faint,
-                TextColor = Charts.Faint, TextOrientation = AnnotationTextOrientation.Horizontal, LineStyle = LineStyle.Dash,
+                TextColor = Charts.Faint, TextOrientation = AnnotationTextOrientation.Horizontal, TextMargin = 16, LineStyle = LineStyle.Dash,
                 TextHorizontalAlignment = right ? HorizontalAlignment.Right : HorizontalAlignment.Left,
             });
         }
-        return Charts.Svg(model, "scores", "Numbers of rows by their scores", 1100, 340);
+        return Charts.Svg(model, "scores", "Numbers of rows by their scores", 900, 300);
 
         double Between(ScoreBin bin, double share) => logarithmic
             ? bin.From * Math.Pow(bin.To / bin.From, share)
@@ -147,7 +155,7 @@ internal sealed class DetectionPage(DetectionReport report, string title)
         }
         return Invariant($"""
             <h2>How rows lie in the latent space</h2>
-            <div class="card">{Charts.Svg(model, "map", "Rows by the first two principal components of the latent vectors", 1100, 560)}
+            <div class="card">{Charts.Svg(model, "map", "Rows by the first two principal components of the latent vectors", 900, 480)}
             <div class="faint">{report.LatentMap.Count:N0} of {report.Rows:N0} rows; the plane has {report.LatentMapShare:P0} of their variance. {key}</div></div>
             """);
 

@@ -8,8 +8,8 @@ namespace GenerativeML;
 /// <summary>Goes through a detector's output.</summary>
 internal sealed class DetectionReader : IDisposable
 {
-    // What stands for a missing value in tables of texts.
-    private static readonly HashSet<string> s_missing = new(["NaN", "NA", "N/A", "#N/A", "null", "?", "-", "--"], StringComparer.OrdinalIgnoreCase);
+    /// <summary>What stands for a missing value in tables of texts; not "none", which is a label of ordinary rows.</summary>
+    public static readonly HashSet<string> MissingMarks = new(["NaN", "NA", "N/A", "#N/A", "null", "?", "-", "--"], StringComparer.OrdinalIgnoreCase);
 
     private readonly DetectionReportOptions _options;
     private readonly HashSet<string> _normal;
@@ -107,7 +107,7 @@ internal sealed class DetectionReader : IDisposable
                 : _labelIsKey && LabelText.Length == 0 ? RowLabel.Unlabelled
                 : _normal.Contains(LabelText) || (double.TryParse(LabelText, CultureInfo.InvariantCulture, out double number) && number == 0)
                     ? RowLabel.Normal
-                : s_missing.Contains(LabelText) ? RowLabel.Unlabelled
+                : MissingMarks.Contains(LabelText) ? RowLabel.Unlabelled
                 : RowLabel.Anomalous;
         }
         if (_features is not null && !_flagged)

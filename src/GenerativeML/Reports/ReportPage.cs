@@ -31,17 +31,21 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
         .key { display: inline-block; width: 11px; height: 11px; margin: 0 5px 0 14px; }
         .maps { display: grid; gap: 16px; grid-template-columns: 1fr 1fr; }
         @media (max-width: 900px) { .maps { grid-template-columns: 1fr; } }
-        .map { overflow-x: auto; } .map table { border-collapse: collapse; font-size: 11px; }
-        .map td { width: 20px; min-width: 14px; height: 20px; padding: 0; }
+        .map { overflow-x: auto; } .map table { border-collapse: collapse; font-size: 11px; width: 100%; }
+        .map td { min-width: 14px; height: 20px; padding: 0; } .map tbody th, .map thead th:first-child { width: 1%; }
         .map th { font-weight: 400; text-align: right; padding-right: 7px; white-space: nowrap; color: var(--faint); }
         .map thead th { height: 96px; vertical-align: bottom; padding: 0; } .map thead span { writing-mode: vertical-rl;
                transform: rotate(180deg); }
         .scale span { display: inline-block; width: 160px; height: 11px; border: 1px solid var(--rule);
-               background: linear-gradient(to right, rgb(45,100,200), transparent, rgb(196,60,40)); }
+               background: linear-gradient(to right, rgb(45,100,200), var(--card), rgb(196,60,40)); }
         .list { width: 100%; border-collapse: collapse; }
         .list td, .list th { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid var(--rule); }
-        @media print { :root { --page: #ffffff; } body { padding: 0; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-          h2 { break-after: avoid; } .card, tr { break-inside: avoid; } }
+        @media print { :root { --page: #ffffff; } body { padding: 0; font-size: 12px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+          h2 { break-after: avoid; margin-top: 20px; } .figures b { font-size: 18px; }
+          .figures { grid-template-columns: repeat(5, 1fr); } .columns { grid-template-columns: repeat(3, 1fr); }
+          .maps { grid-template-columns: 1fr 1fr; } .map td { min-width: 0; height: 13px; } .map th { font-size: 8px; }
+          .scale, .list tr:last-child { break-before: avoid; }
+          .figures .card, .columns .card, .pair .card, .map, .verdict, svg, tr { break-inside: avoid; } }
         .list .n { text-align: right; font-variant-numeric: tabular-nums; }
         """;
 

@@ -115,7 +115,8 @@ internal static class ReportWords
         yield return new(
             copied.Length > 0 ? Poor : Good,
             "Identifiers",
-            $"{Names(all.Select(column => column.Name))} tell rows apart, and are left out of all other figures; "
+            $"{Names(all.Select(column => column.Name))} "
+            + $"{(all.Length == 1 ? "tells rows apart, and is" : "tell rows apart, and are")} left out of all other figures; "
             + (copied.Length == 0
                 ? "no synthetic value is a real one."
                 : "synthetic values are real ones: "
@@ -126,7 +127,7 @@ internal static class ReportWords
 
     private static ReportVerdict Copies(ClosestRecords closest, bool identifiers)
     {
-        double extra = closest.SyntheticCopies - closest.HoldOutCopies;
+        double extra = closest.ExtraCopies;
         return new(
             identifiers ? Poor : extra <= 0.001 ? Good : extra <= 0.01 ? Fair : Poor,
             "Copies",

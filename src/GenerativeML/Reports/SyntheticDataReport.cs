@@ -148,7 +148,7 @@ public sealed class SyntheticDataReport
                 distances.Median(syntheticRows, RowsForDistances, options.CancellationToken),
                 distances.Median(heldOut, RowsForDistances, options.CancellationToken),
                 copies,
-                distances.Copies(heldOut)),
+                distances.Copies(heldOut)) { Rows = (syntheticRows.Rows, heldOut.Rows) },
             DetectionAuroc = options.Detection && Math.Min(realRows.Rows, syntheticRows.Rows) >= 30
                 ? judge.Detect(realRows, syntheticRows)
                 : null,
@@ -305,6 +305,13 @@ public sealed record ClosestRecords(double Synthetic, double HoldOut, double Syn
     /// than other real rows are. NaN where held-out rows are mostly copies and synthetic ones are not.
     /// </summary>
     public double Ratio => HoldOut > 1e-6 ? Synthetic / HoldOut : Synthetic <= 1e-6 ? 1 : double.NaN;
+
+    /// <summary>How many rows of each the shares of copies are of.</summary>
+    internal (long Synthetic, long HoldOut) Rows { get; init; }
+
+    /// <summary>By how much more synthetic rows are copies than chance explains: beyond two standard errors of the difference.</summary>
+    internal double ExtraCopies => SyntheticCopies - HoldOutCopies
+        - 2 * Math.Sqrt(HoldOutCopies * (1 - HoldOutCopies) * (1.0 / Rows.Synthetic + 1.0 / Rows.HoldOut));
 }
 
 /// <summary>

@@ -108,10 +108,12 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
         if (reports.Count == 0)
             throw new InvalidOperationException("Nothing was reported: set these curves as option Progress of a trainer, and call Fit.");
         TrainingProgress last = reports[^1];
+        (string Name, Func<TrainingProgress, double> Value)[] losses =
+            [.. Lines(reports, r => r.Losses, ""), .. Lines(reports, r => r.Validation, "validation ")];
         return ReportPage.Html(title, $"""
             <div class="faint">{WebUtility.HtmlEncode(last.ToString())}</div>
-            <h2>Losses</h2>
-            <div class="card">{Chart("losses", reports, [.. Lines(reports, r => r.Losses, ""), .. Lines(reports, r => r.Validation, "validation ")])}</div>
+            <h2>Losses{string.Concat(losses.Select((line, i) => Key(line.Name, i)))}</h2>
+            <div class="card">{Chart("losses", reports, losses)}</div>
             <h2>Learning rate</h2>
             <div class="card">{Chart("rate", reports, [("learning rate", r => r.LearningRate)])}</div>
             <h2>Rows per second</h2>
@@ -125,22 +127,26 @@ public sealed class TrainingCurves : IProgress<TrainingProgress>, IDisposable
             kind + name, (Func<TrainingProgress, double>)(report => losses(report).TryGetValue(name, out double value) ? value : double.NaN)));
 
     private static string Chart(
-        string name, IReadOnlyList<TrainingProgress> reports, IReadOnlyList<(string Name, Func<TrainingProgress, double> Value)> lines)
+        string name, IReadOnlyList<TrainingProgress> reports, (string Name, Func<TrainingProgress, double> Value)[] lines)
     {
         PlotModel model = Charts.Model(new LinearAxis(), "step", new LinearAxis(), "");
-        if (lines.Count > 1)
-            model.WithLegend();
-        for (int i = 0; i < lines.Count; i++)
+        for (int i = 0; i < lines.Length; i++)
         {
             var series = new LineSeries
             {
-                Title = lines[i].Name, Color = Charts.Lines[i % Charts.Lines.Count], StrokeThickness = 1.8,
+                Color = Charts.Lines[i % Charts.Lines.Count], StrokeThickness = 1.8,
                 LineStyle = i < Charts.Lines.Count ? LineStyle.Solid : LineStyle.Dash,
             };
             series.Points.AddRange(reports.Select(r => new DataPoint(r.Step, lines[i].Value(r))).Where(p => double.IsFinite(p.Y)));
             model.Series.Add(series);
         }
-        return Charts.Svg(model, name, $"The course of {name}", 1100, 320);
+        return Charts.Svg(model, name, $"The course of {name}", 900, 280);
+    }
+
+    private static string Key(string name, int line)
+    {
+        OxyColor colour = Charts.Lines[line % Charts.Lines.Count];
+        return $"""<span class="key" style="background:rgb({colour.R},{colour.G},{colour.B})"></span>{WebUtility.HtmlEncode(name)} """;
     }
 
     private void Log(TrainingProgress value)

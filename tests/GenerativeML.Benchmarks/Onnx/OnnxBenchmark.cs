@@ -127,6 +127,12 @@ internal static class OnnxBenchmark
             ("Sketch-RNN", ml => ml.Generative.SketchRnn(new SketchRnnOptions { DrawingColumnName = "Drawing", Epochs = 1 }), things, null),
             ("SPIRAL", ml => ml.Generative.Spiral(new SpiralOptions { ImageColumnName = "Features", ImageShape = s_shape, Strokes = 2, Epochs = 1 }), few, null),
             ("Coconet", ml => ml.Generative.Coconet(new CoconetOptions { MusicColumnName = "Music", Epochs = 1 }), things, null),
+            ("hidden Markov model", ml => ml.AnomalyDetection.Trainers.HiddenMarkov(
+                new HiddenMarkovOptions { FeatureColumnName = "Features", Epochs = 1 }), vectors, null),
+            ("table, VAE", ml => ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 1 }), vectors, null),
+            ("table, GAN", ml => ml.Generative.TabularGan(new TabularGanOptions { Epochs = 1 }), vectors, null),
+            ("table, diffusion", ml => ml.Generative.TabularDiffusion(new TabularDiffusionOptions { Epochs = 1 }), vectors, null),
+            ("Bayesian network", ml => ml.Generative.BayesianNetwork(), vectors, null),
             ("WaveNet, windows of 64", ml => ml.Generative.WaveNet(
                 new WaveNetOptions { PathColumnName = "Path", WindowLength = 64, Epochs = 1 }), things, null),
         ];

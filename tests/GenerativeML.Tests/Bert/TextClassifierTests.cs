@@ -27,13 +27,15 @@ public sealed class TextClassifierTests
     public void A_class_is_learned_evaluated_saved_and_told_alike_alone_and_in_company(TextPooling pooling)
     {
         IDataView train = _ml.Data.LoadFromEnumerable(Rows(90)), test = _ml.Data.LoadFromEnumerable(Rows(150).Skip(90));
+        using var curves = new TrainingCurves();
         var options = new TextClassifierOptions
         {
-            Encoder = s_encoder.Value, Epochs = 40, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1,
+            Encoder = s_encoder.Value, Epochs = 40, LearningRate = 5e-3, Pooling = pooling, ValidationFraction = 0.1, Progress = curves,
         };
         ITransformer model = _ml.Transforms.Conversion.MapValueToKey("Label", "Class")
             .Append(_ml.MulticlassClassification.Trainers.TextClassifier(options))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("Told", "PredictedLabel")).Fit(train);
+        Assert.IsTrue(curves.Reports[^1] is { IsLast: true, Losses.Count: > 0, Validation.Count: > 0 });
         IDataView told = model.Transform(test);
         MulticlassClassificationMetrics metrics = _ml.MulticlassClassification.Evaluate(told);
         Assert.IsGreaterThan(0.95, metrics.MicroAccuracy);

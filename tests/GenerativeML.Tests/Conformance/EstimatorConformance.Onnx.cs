@@ -29,6 +29,8 @@ public sealed partial class EstimatorConformance
         ["rbm"] = [OnnxContent.Transform, OnnxContent.Generate],
         ["boltzmann machine"] = [OnnxContent.Transform, OnnxContent.Generate],
         ["deep belief network"] = [OnnxContent.Transform, OnnxContent.Generate],
+        ["hidden markov"] = [OnnxContent.Step],
+        ["hidden markov series"] = [OnnxContent.Step],
         ["sequence autoencoder"] = [OnnxContent.Windows],
         ["autoregressive series"] = [OnnxContent.Windows],
         ["gpt"] = [OnnxContent.Logits, OnnxContent.LogitsWithCache],

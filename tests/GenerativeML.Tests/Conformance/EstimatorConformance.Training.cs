@@ -336,8 +336,9 @@ public sealed partial class EstimatorConformance
                 lines.Add(e.Message);
         };
         var reports = new List<TrainingProgress>();
-        using var fitted = new Fitted(
-            family.Make(ml, new() { Epochs = 30, Progress = new Listener(reports.Add) }), ConformanceData.Table(Rows));
+        using var curves = new TrainingCurves(next: new Listener(reports.Add));
+        using var fitted = new Fitted(family.Make(ml, new() { Epochs = 30, Progress = curves }), ConformanceData.Table(Rows));
+        AssertPage(curves);
         Assert.IsNotEmpty(reports);
         Assert.IsTrue(reports[^1].IsLast);
         Assert.AreEqual(1, reports.Count(r => r.IsLast));
@@ -352,6 +353,24 @@ public sealed partial class EstimatorConformance
         Assert.IsTrue(reports.SelectMany(r => r.Losses.Values).All(double.IsFinite));
         lock (lines)
             Assert.IsTrue(lines.Any(line => line.Contains("Epoch 30/30", StringComparison.Ordinal)), string.Join("\n", lines));
+    }
+
+    /// <summary>Curves have losses at their end, and a page with one chart each of losses, rate and speed.</summary>
+    internal static void AssertPage(TrainingCurves curves)
+    {
+        Assert.IsTrue(curves.Reports[^1] is { IsLast: true, Losses.Count: > 0 });
+        string path = Path.Combine(Path.GetTempPath(), $"genml-{Guid.NewGuid():N}.html");
+        try
+        {
+            curves.SaveHtml(path);
+            string page = File.ReadAllText(path);
+            Assert.HasCount(4, page.Split("<svg "));
+            Assert.Contains("<polyline", page[..page.IndexOf("<h2>Learning rate", StringComparison.Ordinal)], "losses are drawn");
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     /// <summary>The columns of Single and vectors of it, by name.</summary>

@@ -304,7 +304,9 @@ public sealed class GeneratorConformance
     public void A_fit_can_be_watched_stopped_and_resumed_to_the_same_bits(GeneratorCase family)
     {
         var reports = new List<TrainingProgress>();
-        using var whole = new Generator(family, _ml, new() { Epochs = 40, Progress = new Listener(reports.Add) });
+        using var curves = new TrainingCurves(next: new Listener(reports.Add));
+        using var whole = new Generator(family, _ml, new() { Epochs = 40, Progress = curves });
+        EstimatorConformance.AssertPage(curves);
         string[] expected = ViewRows.Read(whole.Rows(50));
         Assert.IsTrue(reports.Count > 0 && reports[^1].IsLast && reports[^1].Step == reports[^1].Steps);
         Assert.IsTrue(reports.SelectMany(r => r.Losses.Values).All(double.IsFinite));

@@ -1,3 +1,4 @@
+using System.Reflection;
 using GenerativeML.TestData;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
@@ -118,6 +119,26 @@ public sealed class OnnxConversionTests
     }
 
     [TestMethod]
+    public void Who_reads_the_source_of_a_view_by_a_method_of_the_same_name_is_no_conversion()
+    {
+        TableView data = Data(50);
+        IDataView view = _ml.AnomalyDetection.Trainers.GaussianMixture(new() { FeatureColumnName = "A", Components = 2, Epochs = 2 }).Fit(data).Transform(data);
+        Assert.AreSame(data, new SourceReader(view).GetPipe());
+        // The only method of ML.NET's own conversion that goes from step to step: another version of it has to be looked at.
+        Type converting = typeof(OnnxExportExtensions).Assembly.GetType(OnnxStep.ConvertingClass, throwOnError: true)!;
+        Assert.IsNotNull(converting.GetMethod(OnnxStep.ConvertingMethod, BindingFlags.Instance | BindingFlags.Static | BindingFlags.NonPublic));
+    }
+
+    [TestMethod]
+    public void Weights_beyond_what_a_chains_file_holds_are_refused_by_the_step()
+    {
+        long most = OnnxConversion.SizeWith(0, 1_900_000_000, "'Latent'");
+        string message = Assert.ThrowsExactly<NotSupportedException>(() => OnnxConversion.SizeWith(most, 300_000_000, "'Score', 'PredictedLabel'")).Message;
+        StringAssert.Contains(message, "286 MB of weights of the step that makes 'Score', 'PredictedLabel'");
+        StringAssert.Contains(message, "SaveOnnx");
+    }
+
+    [TestMethod]
     public void A_model_that_adds_nothing_is_no_step_of_the_file()
     {
         TableView data = Data(50);
@@ -176,6 +197,11 @@ public sealed class OnnxConversionTests
         .Add("B", NumberDataViewType.Single, row => row % 3 + MathF.Cos(row))
         .Add("Kind", new KeyDataViewType(typeof(uint), 3), row => (uint)(row % 3 + 1))
         .Add("Large", BooleanDataViewType.Instance, row => row % 5 == 1);
+
+    private sealed class SourceReader(IDataView view)
+    {
+        public IDataView? GetPipe() => MLNetInternals.SourceOf(view);
+    }
 
     private sealed class Pair
     {

@@ -1,6 +1,9 @@
+using System.Numerics.Tensors;
+using System.Text.Json;
 using GenerativeML.TestData;
 using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Rows;
+using GenerativeML.Tests.Tables;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
@@ -83,6 +86,170 @@ public sealed class OnnxPassTests
         Dictionary<string, float[]> outputs = Run(
             model, null, 60, new() { ["points"] = points, ["count"] = [.. drawings.Select(d => (float)d.PointCount)] });
         OnnxFiles.AssertClose([.. drawings.SelectMany(model.Encode)], outputs["mu"], "mu");
+
+        // A count that is out of its range is brought into it.
+        float[] two = [.. points[..(most * 5)], .. points[..(most * 5)]];
+        float[] said = Run(model, null, 2, new() { ["points"] = two, ["count"] = [most, most + 7] })["mu"];
+        OnnxFiles.AssertClose(said[..3], said[3..], "above");
+        said = Run(model, null, 2, new() { ["points"] = two, ["count"] = [1, -2] })["mu"];
+        OnnxFiles.AssertClose(said[..3], said[3..], "below");
+    }
+
+    [TestMethod]
+    public void A_drawing_that_is_drawn_by_steps_of_the_file_is_that_of_Decode()
+    {
+        using SketchRnnTransformer model = _ml.Generative.SketchRnn(new()
+        {
+            DrawingColumnName = "Drawing", EncoderWidth = 6, DecoderWidth = 8, LatentDimension = 3, Mixtures = 2, BatchSize = 16, Epochs = 1,
+        }).Fit(ConformanceData.Table(60));
+        string path = Path.Combine(_folder, "step.onnx"), begin = Path.Combine(_folder, "begin.onnx");
+        model.SaveOnnx(path, OnnxContent.Step);
+        model.SaveOnnx(begin, OnnxContent.Begin);
+        float[] latent = [0.5f, -1, 2], point = [0, 0, 1, 0, 0], offset = new float[2];
+        Dictionary<string, float[]> state = OnnxFiles.Run(begin, 1, (_, _) => latent);
+        int seed = Enumerable.Range(0, 1000).First(s => model.Decode(latent, s).PointCount > 3);
+        SplitMix64 random = RowRandom.Of(seed, 0);
+        List<float> drawn = [];
+        float scale = model.Model.Options.Scale!.Value;
+        for (int t = 0; ; t++)
+        {
+            Dictionary<string, float[]> now = state;
+            state = OnnxFiles.Run(path, 1, (name, _) => name switch
+            {
+                "point" => point,
+                "latent" => latent,
+                _ => now[name.Replace("past", "present", StringComparison.Ordinal)],
+            });
+            int pen = model.Model.Network.Density.Sample(state["parameters"], ref random, offset, model.Temperature);
+            if (pen == 2 || t >= model.Model.Options.MaxPoints)
+                break;
+            point = [offset[0], offset[1], pen == 0 ? 1 : 0, pen == 1 ? 1 : 0, 0];
+            drawn.AddRange([offset[0] * scale, offset[1] * scale, pen]);
+        }
+        OnnxFiles.AssertClose(model.Decode(latent, seed).Values.ToArray(), [.. drawn], "strokes");
+    }
+
+    [TestMethod]
+    public void Unknown_notes_are_the_likeliest_of_the_file()
+    {
+        using CoconetTransformer model = _ml.Generative.Coconet(new()
+        {
+            MusicColumnName = "Music", Window = 4, Width = 4, Blocks = 1, BatchSize = 16, GibbsSteps = 1, Epochs = 2,
+        }).Fit(ConformanceData.Table(60));
+        model.Temperature = 1e-4;
+        VoiceGrid whole = VoiceGrid.Parse(ConformanceData.Table(60).GetColumn<string>("Music").First(music => VoiceGrid.Parse(music).Steps >= 4));
+        VoiceGrid piece = new(Enumerable.Range(0, 4).Select(step => (int[])[.. Enumerable.Range(0, whole.Voices).Select(
+            voice => (step + voice) % 2 == 0 ? VoiceGrid.Unknown : whole[step, voice])]));
+        (int voices, int classes, int metre) = (piece.Voices, model.Model.Network.Range.Classes, model.Model.Network.Metre);
+        float[] notes = new float[voices * 4 * classes], known = new float[voices * 4], inside = new float[4 * metre];
+        for (int step = 0; step < 4; step++)
+        {
+            inside[step * metre + step % metre] = 1;
+            for (int voice = 0; voice < voices; voice++)
+            {
+                if (piece[step, voice] == VoiceGrid.Unknown)
+                    continue;
+                known[voice * 4 + step] = 1;
+                notes[(voice * 4 + step) * classes + model.Model.Network.Range.ClassOf(piece[step, voice])] = 1;
+            }
+        }
+        float[] logits = Run(model, null, 1, new() { ["notes"] = notes, ["known"] = known, ["inside"] = inside })["logits"];
+        VoiceGrid expected = piece.With((step, voice) => piece[step, voice] != VoiceGrid.Unknown
+            ? piece[step, voice]
+            : model.Model.Network.Range.PitchOf(TensorPrimitives.IndexOfMax(logits.AsSpan((voice * 4 + step) * classes, classes))));
+        Assert.AreEqual(expected.ToString(), model.Infill(piece).ToString());
+    }
+
+    [TestMethod]
+    public void An_image_is_painted_by_the_likeliest_strokes_of_the_file()
+    {
+        IDataView data = ConformanceData.Table(60);
+        using SpiralTransformer model = _ml.Generative.Spiral(new()
+        {
+            ImageColumnName = "Features", ImageShape = new(1, 2, 2), Strokes = 4, Channels = 8, HiddenWidth = 8, DiscriminatorChannels = 2, BatchSize = 16,
+            Epochs = 1,
+        }).Fit(data);
+        string path = Path.Combine(_folder, "step.onnx");
+        model.SaveOnnx(path, OnnxContent.Step);
+        SpiralNetwork network = model.Model.Network;
+        float[] pixels = data.GetColumn<float[]>("Features").First(), ink = [.. pixels];
+        network.Input.ToInk(ink);
+        ReadOnlyMemory<float> seen = default;
+        SpiralEpisodes episodes = SpiralEpisodes.Play(network, Compute, ink, [true], new SplitMix64[1], temperature: null);
+        Assert.AreEqual(
+            model.Paint(pixels).ToString(),
+            new StrokePainting(network.Height, network.Width, episodes.StrokesOf(0), network.Input.DarkInk).ToString());
+
+        void Compute(SpiralPass pass, int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
+        {
+            seen = pass == SpiralPass.Look ? inputs[0].ToArray() : seen;
+            Dictionary<string, float[]> said = OnnxFiles.Run(path, rows, (name, width) => (name, pass) switch
+            {
+                ("seen", _) => seen.ToArray(),
+                ("bend", SpiralPass.Bend) => inputs[2].ToArray(),
+                ("end", SpiralPass.Press) => inputs[2].ToArray(),
+                ("path", SpiralPass.Press) => inputs[3].ToArray(),
+                _ => new float[rows * width],
+            });
+            string[] asked = pass switch
+            {
+                SpiralPass.Look => ["end_logits"],
+                SpiralPass.Bend => ["control_logits"],
+                _ => ["pressure_logits", "width_logits"],
+            };
+            for (int i = 0; i < asked.Length; i++)
+                said[asked[i]].CopyTo(outputs[i]);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(1, CovarianceType.Full)]
+    [DataRow(2, CovarianceType.Diagonal)]
+    public void Steps_of_a_hidden_Markov_model_are_filtered_as_by_Transform(int mixture, CovarianceType covariance)
+    {
+        // Far from zero, with a step that was not observed.
+        TableView data = new TableView(120).AddVector("Steps", 2, row =>
+            [row == 40 ? float.NaN : 900 + 3 * MathF.Sin(row) + row / 30 % 2 * 9, MathF.Cos(row * 0.3f) + row / 30 % 2]);
+        using HiddenMarkovTransformer model = _ml.AnomalyDetection.Trainers.HiddenMarkov(new()
+        {
+            FeatureColumnName = "Steps", States = 3, MixtureComponents = mixture, CovarianceType = covariance, Epochs = 5, FilteredColumnName = "Filtered",
+            LogLikelihoodColumnName = "LogLikelihood", NonFiniteValues = NonFiniteValues.Replace,
+        }).Fit(data);
+        AssertFiltered(model, data, [.. data.GetColumn<float[]>("Steps")]);
+    }
+
+    [TestMethod]
+    public void Keys_that_a_hidden_Markov_model_cannot_emit_are_as_unlikely_as_by_Transform()
+    {
+        TableView data = new TableView(30).Add("Key", new KeyDataViewType(typeof(uint), 3), row => (uint)(row < 20 ? row % 2 + 1 : row == 22 ? 0 : row == 25 ? 3 : row % 2 + 1));
+        using HiddenMarkovTransformer model = _ml.AnomalyDetection.Trainers.HiddenMarkov(new()
+        {
+            FeatureColumnName = "Key", States = 2, Epochs = 1, PseudoCount = 0, FilteredColumnName = "Filtered", LogLikelihoodColumnName = "LogLikelihood",
+            Parameters = new() { StartProbabilities = [1, 0], TransitionProbabilities = [[0.25, 0.75], [1, 0]], EmissionProbabilities = [[1, 0, 0], [0.5, 0.5, 0]] },
+        }).Fit(_ml.Data.TakeRows(data, 20));
+        float[] logs = AssertFiltered(model, data, [.. data.GetColumn<uint>("Key").Select(key => (float[])[key])]);
+        Assert.AreEqual(float.NegativeInfinity, logs[25]);
+        Assert.IsTrue(float.IsNaN(logs[22]));
+    }
+
+    private float[] AssertFiltered(HiddenMarkovTransformer model, IDataView data, float[][] steps)
+    {
+        string path = Path.Combine(_folder, "step.onnx");
+        model.SaveOnnx(path);
+        float[] state = new float[model.States];
+        List<float> filtered = [], logs = [];
+        foreach (float[] step in steps)
+        {
+            float[] before = state;
+            Dictionary<string, float[]> said = OnnxFiles.Run(path, 1, (name, _) => name == "past" ? before : step);
+            state = said["present"];
+            filtered.AddRange(state);
+            logs.AddRange(said["log_likelihood"]);
+        }
+        IDataView view = model.Transform(data);
+        OnnxFiles.AssertClose(OnnxFiles.Column(view, "LogLikelihood"), [.. logs], "LogLikelihood");
+        OnnxFiles.AssertClose(OnnxFiles.Column(view, "Filtered"), [.. filtered], "Filtered");
+        return [.. logs];
     }
 
     [TestMethod]
@@ -109,6 +276,94 @@ public sealed class OnnxPassTests
             OnnxFiles.AssertClose(window[(t * 8)..(t * 8 + 8)], step["logits"], $"step {t}");
             into.Add(step["into"]);
         }
+    }
+
+    [TestMethod]
+    public void Tokens_of_a_tables_file_are_the_rows_of_Generate_and_their_names_its_values()
+    {
+        TableView data = new TableView(200)
+            .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
+            .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory());
+        using TabularTransformer model = _ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 2, LatentDimension = 4, HiddenWidth = 8 }).Fit(data);
+        string path = Path.Combine(_folder, "table.onnx");
+        model.SaveOnnx(path);
+        string[][] names;
+        using (var session = new InferenceSession(path))
+        {
+            names =
+            [
+                .. JsonDocument.Parse(session.ModelMetadata.CustomMetadataMap["generativeml.columns"]).RootElement.EnumerateArray()
+                    .Select(column => (string[])[.. column.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)]),
+            ];
+        }
+        const int rows = 50, seed = 7;
+        float[] normal = new float[rows * 4], uniform = new float[rows * 2];
+        ulong first = SplitMix64.Derive(seed, RandomPurpose.Generation, 0);
+        for (int row = 0; row < rows; row++)
+        {
+            var random = new SplitMix64(new SplitMix64(first + (ulong)row).Next());
+            NormalNumbers.Fill(ref random, normal.AsSpan(row * 4, 4));
+            for (int p = 0; p < 2; p++)
+                uniform[row * 2 + p] = (random.Next() >> 41) * (1f / (1 << 23));
+        }
+        float[] tokens = OnnxFiles.Run(path, rows, (name, _) => name == "random_normal" ? normal : uniform)["tokens"];
+        IDataView made = model.Generate(rows, seed);
+        foreach ((int p, string column) in new[] { "Kind", "Grade" }.Index())
+        {
+            CollectionAssert.AreEqual(
+                made.GetColumn<string>(column).ToArray(), Enumerable.Range(0, rows).Select(row => names[p][(int)tokens[row * 2 + p]]).ToArray());
+        }
+    }
+
+    [TestMethod]
+    public void A_Bayesian_networks_states_are_as_improbable_as_rows_by_Transform()
+    {
+        TableView data = new TableView(300)
+            .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
+            .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory())
+            .Add("Size", NumberDataViewType.Single, row => row % 2 * 5f + row % 3);
+        using BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork(new BayesianNetworkOptions
+        {
+            ScoreColumnName = "Score", FeatureScoreColumnName = "Shares", PriorRows = 1,
+        }).Fit(data);
+        IDataView view = model.Transform(data);
+        string[][] values =
+        [
+            [.. data.GetColumn<string>("Kind")], [.. data.GetColumn<string>("Grade")],
+            [.. data.GetColumn<float>("Size").Select(size => size.ToString(System.Globalization.CultureInfo.InvariantCulture))],
+        ];
+        string[] variables = ["Kind", "Grade", "Size"];
+        Assert.IsTrue(variables.SequenceEqual(model.Network.Names) && model.Network.Edges.Any());
+        float[] states = [.. Enumerable.Range(0, 300 * 3).Select(i => (float)model.Network.StatesOf(variables[i % 3]).ToList().IndexOf(values[i % 3][i / 3]))];
+        Assert.IsGreaterThanOrEqualTo(0f, states.Min());
+        states[5 * 3 + 1] = -1;
+        Dictionary<string, float[]> outputs = Run(model, null, 300, new() { ["states"] = states });
+        float[] scores = OnnxFiles.Column(view, "Score"), shares = OnnxFiles.Column(view, "Shares");
+        scores[5] = shares[15] = shares[16] = shares[17] = float.NaN;
+        OnnxFiles.AssertClose(scores, outputs["score"], "score");
+        OnnxFiles.AssertClose(shares, outputs["shares"], "shares");
+    }
+
+    [TestMethod]
+    [DataRow("vae", OnnxContent.Generate)]
+    [DataRow("gan", OnnxContent.Generate)]
+    [DataRow("diffusion", OnnxContent.Denoise)]
+    [DataRow("bayes", OnnxContent.Score)]
+    public void A_thousand_rows_of_tables_tokens_are_those_of_torch(string method, OnnxContent content)
+    {
+        IEstimator<TabularTransformer> trainer = method switch
+        {
+            "vae" => _ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 1, LatentDimension = 4, HiddenWidth = 8 }),
+            "gan" => _ml.Generative.TabularGan(new TabularGanOptions { Epochs = 1, NoiseDimension = 4, HiddenLayers = [8] }),
+            "diffusion" => _ml.Generative.TabularDiffusion(new TabularDiffusionOptions { Epochs = 1, HiddenWidth = 8, Blocks = 1 }),
+            _ => _ml.Generative.BayesianNetwork(),
+        };
+        using TabularTransformer model = trainer.Fit(MixedTable.Rows(200));
+        OnnxFinding file = OnnxAgainstTorch.Findings(model).Single();
+        Assert.AreEqual(content, file.Content);
+        Assert.IsLessThanOrEqualTo(1e-5, file.Difference, file.Worst);
+        StringAssert.Contains(
+            Assert.ThrowsExactly<NotSupportedException>(() => model.SaveOnnx(Path.Combine(_folder, "none.onnx"), OnnxContent.Transform)).Message, $"{content}");
     }
 
     private static Dictionary<string, float[]> Run(ITransformer model, OnnxContent? content, int rows, Dictionary<string, float[]> inputs) =>

@@ -17,7 +17,9 @@ public sealed class ImageDiscriminatorTests
     [TestMethod]
     public void Generated_images_are_told_from_genuine_ones_and_a_saved_model_says_the_same()
     {
-        using VectorTransformer model = _ml.MulticlassClassification.Trainers.ImageDiscriminator(Options()).Fit(Images(200, 1));
+        using var curves = new TrainingCurves();
+        using VectorTransformer model = _ml.MulticlassClassification.Trainers.ImageDiscriminator(Options() with { Progress = curves }).Fit(Images(200, 1));
+        Assert.IsTrue(curves.Reports[^1] is { IsLast: true, Losses.Count: > 0 });
         IDataView fresh = Images(Hundred, 2);
         IDataView scored = model.Transform(fresh);
         MulticlassClassificationMetrics metrics = _ml.MulticlassClassification.Evaluate(scored);

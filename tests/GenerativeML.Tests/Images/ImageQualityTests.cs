@@ -90,6 +90,7 @@ public sealed class ImageQualityTests
         File.Delete(page);
         StringAssert.Contains(html, "Bars &amp; more");
         Assert.HasCount(3, html.Split("data:image/png;base64,"));
+        Reports.OnePage.AssertWhole(html);
 
         ImageQualityReport Report(IDataView made) => ImageQualityReport.Compare(judge, real, made, "Image", options);
 

@@ -65,8 +65,15 @@ public sealed class DetectionReportTests
         BinaryClassificationMetrics metrics = _ml.BinaryClassification.EvaluateNonCalibrated(judged);
         if (values > 1)
             Assert.AreEqual(metrics.AreaUnderRocCurve, report.Auroc.Value, 1e-6);
-        if (values > 1000) // its area under the other curve is drawn in straight lines, which differs where scores are equal
-            Assert.AreEqual(metrics.AreaUnderPrecisionRecallCurve, report.AveragePrecision.Value, 0.01);
+        IDataView detected = _ml.Data.LoadFromEnumerable(scores.Zip(labels, (score, label) => new Detected { Score = score, PredictedLabel = score > 0, Label = label ? 1 : 0 }));
+        if (values > 1)
+            Assert.AreEqual(_ml.AnomalyDetection.Evaluate(detected).AreaUnderRocCurve, report.Auroc.Value, 1e-6);
+        // The evaluator's other area is another one, drawn in straight lines: near where scores are many, far where they are few.
+        double apart = Math.Abs(metrics.AreaUnderPrecisionRecallCurve - report.AveragePrecision.Value);
+        if (values > 1000)
+            Assert.IsLessThan(0.01, apart);
+        else if (values == 7)
+            Assert.IsGreaterThan(0.02, apart);
         if (report.Flagged > 0)
         {
             Assert.AreEqual(metrics.PositivePrecision, report.Precision!.Value, 1e-9);
@@ -345,7 +352,7 @@ public sealed class DetectionReportTests
         }).SaveHtml(path, "<title> & more");
         string page = File.ReadAllText(path);
         StringAssert.Contains(page, "<h1>&lt;title&gt; &amp; more</h1>");
-        Assert.IsFalse(Regex.IsMatch(page, """<script|<link|src=|url\((?!#)|@import|http"""), "it asks for something else");
+        OnePage.AssertWhole(page);
         Assert.IsFalse(page.Contains("<wear>", StringComparison.Ordinal) || page.Contains("a&b", StringComparison.Ordinal));
         Assert.AreEqual(labelled, page.Contains("&lt;wear&gt;", StringComparison.Ordinal));
         MatchCollection drawings = Regex.Matches(page, "<svg.*?</svg>", RegexOptions.Singleline);
@@ -408,6 +415,15 @@ public sealed class DetectionReportTests
     private DetectionReport Report(float[] scores, bool[] labels, float threshold) => DetectionReport.Create(
         _ml.Data.LoadFromEnumerable(scores.Zip(labels, (score, label) => new Judged { Score = score, Label = label, PredictedLabel = score > threshold })),
         new() { LabelColumnName = "Label" });
+
+    private sealed class Detected
+    {
+        public float Score { get; set; }
+
+        public bool PredictedLabel { get; set; }
+
+        public float Label { get; set; }
+    }
 
     private sealed class Judged
     {

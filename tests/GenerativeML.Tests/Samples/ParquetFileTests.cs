@@ -102,6 +102,16 @@ public sealed class ParquetFileTests
     }
 
     [TestMethod]
+    public async Task A_file_that_another_program_holds_is_not_called_damaged()
+    {
+        await Write();
+        TableFile table = TableFile.Open(_path);
+        using FileStream held = new(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        StringAssert.Contains(Assert.ThrowsExactly<IOException>(() => ParquetFile.Open(_path, new())).Message, "another process");
+        Assert.ThrowsExactly<IOException>(() => table.Preview());
+    }
+
+    [TestMethod]
     public async Task Files_without_rows_are_refused()
     {
         var schema = new ParquetSchema(new DataField<int>("i"));

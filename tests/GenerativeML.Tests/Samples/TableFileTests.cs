@@ -247,6 +247,47 @@ public sealed class TableFileTests
     }
 
     [TestMethod]
+    public void Whole_numbers_further_down_that_a_Double_would_change_are_named()
+    {
+        TableFileOptions first = new() { InferredRows = 2 };
+        string[] kept = ["9007199254740992", "-9007199254740994", "1e300", "inf", "90071992547409931.5", "123456789012345680000"];
+        TableFile table = TableFile.Open(Write("id;t\n1;x\n2;x\n" + string.Concat(kept.Select(text => $"{text};x\n"))), first);
+        Assert.AreEqual(-9007199254740994, Values<double>(table, "id")[3]);
+        foreach (string lost in (string[])["9007199254740993", "-9007199254740993", "9 007 199 254 740 993", "123456789012345678901"])
+        {
+            string path = Write($"id;t\n1;x\n2;x\n3;x\n{lost};x\n");
+            StringAssert.Contains(
+                Assert.ThrowsExactly<InvalidDataException>(() => Values<double>(TableFile.Open(path, first), "id")).Message, $"line 5: '{lost}' in column 'id'");
+            Assert.AreEqual(lost, Values<string>(TableFile.Open(path, first with { AsText = ["id"] }), "id")[3]);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("a,b\n1,x\n2,y\n", null, "a,b", null)]
+    [DataRow("a,b\nx,y\nz,w\n", null, "a,b", "names")] // texts above texts: a guess
+    [DataRow("1,2\n3,4\n", null, "0,1", "data")]
+    [DataRow("2023,2024\n3,4\n", null, "0,1", "data")] // years would be names as well
+    [DataRow("2023,2024\n3,4\n", true, "2023,2024", null)]
+    [DataRow(",0,1\n0,3.5,4\n1,2.5,2\n", null, "0,1,2", "data")] // by pandas
+    [DataRow(",0,1\n7,3.5,4\n1,2.5,2\n", false, "0,1,2", null)]
+    [DataRow("007,x\n012,y\n", null, "0,1", "data")]
+    [DataRow("a,b\nx,y\nz,w\n", false, "0,1", null)]
+    public void The_first_row_is_names_or_data_and_a_guess_is_said(string text, bool? hasHeader, string names, string? note)
+    {
+        TableFile table = TableFile.Open(Write(text), new() { HasHeader = hasHeader });
+        Assert.AreEqual(names, string.Join(',', table.Names));
+        Assert.AreEqual(text.Count(c => c == '\n') - (names == text[..text.IndexOf('\n')] ? 1 : 0), table.RowCount);
+        if (note is null)
+            Assert.IsEmpty(table.Notes);
+        else
+            StringAssert.Contains(table.Notes.Single(), $"was taken for {note}");
+    }
+
+    [TestMethod]
+    public void What_a_report_takes_for_no_label_is_missing_in_a_file() =>
+        CollectionAssert.AreEqual(Array.Empty<string>(), DetectionReader.MissingMarks.Where(mark => !ColumnInference.IsMissing(mark)).ToArray());
+
+    [TestMethod]
     public void Zeros_and_time_stamps_of_loggers_are_read()
     {
         TableFile table = Read("x;t\n07.5;2024-01-01 10:00:00.5+01:00\n1.5;2024-01-01T10:00:00.123456789Z\n2.5;2024-01-01 10:00+01:00\n");

@@ -259,8 +259,10 @@ public sealed class GeneratedTextTests
         string path = Path.GetTempFileName();
         try
         {
+            StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => detector.SaveOnnx(path)).Message, "tokenizer");
             detector.SavePage(path, [new("one <b>", "abc dk"), new("nothing", "")]);
             string page = File.ReadAllText(path);
+            Reports.OnePage.AssertWhole(page);
             Assert.Contains("one &lt;b&gt;", page);
             foreach (TokenLikelihood token in gpt.Inspect("abc dk").Skip(1))
             {

@@ -143,12 +143,18 @@ namespace GenerativeML
     /// <summary>What <see cref="MLNetInternals.AsStep"/> makes: the view, but for what is asked of steps.</summary>
     internal class OnnxStep : DispatchProxy
     {
+        /// <summary>The method, and its class, with which ML.NET's conversion goes from step to step; a step has no other way to know.</summary>
+        public const string ConvertingClass = "Microsoft.ML.Model.OnnxConverter.SaveOnnxCommand", ConvertingMethod = "GetPipe";
+
         private IDataView? _view, _source;
         private Action<OnnxConversion>? _save;
         private bool _asked;
 
         public void Initialize(IDataView view, IDataView source, Action<OnnxConversion> save) =>
             (_view, _source, _save) = (view, source, save);
+
+        private static bool IsConversion(StackFrame frame) =>
+            frame.GetMethod() is { Name: ConvertingMethod } method && method.DeclaringType?.FullName == ConvertingClass;
 
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
         {
@@ -157,7 +163,7 @@ namespace GenerativeML
                 // Behind a step that it cannot write, ML.NET's conversion asks no other whether it can, and leaves all of them out: the
                 // file would read what this one was to replace.
                 case "get_Source":
-                    if (!_asked && new StackTrace().GetFrames().Any(frame => frame.GetMethod()?.Name == "GetPipe"))
+                    if (!_asked && new StackTrace().GetFrames().Any(IsConversion))
                         throw OnnxConversion.Refusal("a step after it is none that ConvertToOnnx writes");
                     _asked = false;
                     return _source;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML;
@@ -183,6 +184,9 @@ internal static class ModelJson
         IgnoreReadOnlyProperties = true,
         Converters = { new JsonStringEnumConverter() },
     };
+
+    /// <summary>How ONNX files say what numbers stand for: for people's eyes, no letter escaped.</summary>
+    public static JsonSerializerOptions Readable { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>A threshold as JSON can hold it, which has no infinities: null where no score is above it.</summary>
     public static float? Threshold(float value) =>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -12,6 +13,12 @@ internal sealed class OnnxConversion(object context, IDataView source)
 {
     // The only version of ONNX's operators for which graphs are written that ML.NET's conversion knows, too.
     private const int Opset = 12;
+
+    // Protocol Buffers end at 2 GB, and ML.NET writes one message with all weights in it; what else is in it is small.
+    private const long MostBytes = int.MaxValue - (64L << 20);
+
+    // What the weights of the steps so far take, by the conversion.
+    private static readonly ConditionalWeakTable<object, StrongBox<long>> s_written = [];
 
     /// <summary>Adds what a transformer does to rows.</summary>
     /// <exception cref="NotSupportedException">It cannot be written, or what comes before it.</exception>
@@ -58,6 +65,9 @@ internal sealed class OnnxConversion(object context, IDataView source)
             variables[input.Name] = variable;
         }
         (List<OnnxNode> nodes, List<OnnxConstant> constants) = graph.Needed();
+        StrongBox<long> written = s_written.GetOrCreateValue(context);
+        written.Value = SizeWith(written.Value, constants.Sum(constant => (long)Buffer.ByteLength(constant.Values)),
+            string.Join(", ", mapper.OutputSchema.Skip(mapper.InputSchema.Count).Select(column => $"'{column.Name}'")));
         foreach (OnnxConstant constant in constants)
             variables[constant.Name] = AddConstant(constant);
         foreach (OnnxNode node in nodes)
@@ -82,6 +92,12 @@ internal sealed class OnnxConversion(object context, IDataView source)
             AddNode("Cast", [variable], [output], [("to", (int)ItemType(column))]);
         }
     }
+
+    /// <summary>What the weights of steps take with those of another.</summary>
+    /// <exception cref="NotSupportedException">It is more than a file holds; the message names the step.</exception>
+    public static long SizeWith(long before, long own, string step) => before + own <= MostBytes ? before + own : throw Refusal(
+        $"with the {own >> 20} MB of weights of the step that makes {step}, the chain's file would have {(before + own) >> 20} MB, and files of "
+        + "chains end at 2 GB");
 
     // What ML.NET's conversion stops at, without a word, may have changed what the model reads; filters change no columns.
     private void CheckStepsBefore()

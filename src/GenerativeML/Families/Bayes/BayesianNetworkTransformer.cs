@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace GenerativeML;
 
 /// <summary>
@@ -16,11 +14,10 @@ namespace GenerativeML;
 /// </remarks>
 public sealed class BayesianNetworkTransformer : TabularTransformer, IAnomalyDetector
 {
-    private const string Missing = "(missing)", Others = "(others)";
-
     private readonly BayesianTable _model;
     private readonly TableMapping _mapping;
     private readonly ConditionResolver _resolver;
+    private readonly TokenNames _names;
     private readonly TableScores _scores;
 
     internal BayesianNetworkTransformer(
@@ -33,9 +30,10 @@ public sealed class BayesianNetworkTransformer : TabularTransformer, IAnomalyDet
         : base(model, table, mapping, scores)
     {
         (_model, _mapping, _scores, _resolver) = (model, mapping, scores, new(table, mapping));
+        _names = new(model.Tokens, mapping, _resolver);
         BayesianNetwork learned = model.Network;
         Network = new BayesianNetwork(
-            learned.Names, [.. Enumerable.Range(0, learned.Count).Select(StatesOf)], learned.Parents, learned.Tables);
+            learned.Names, [.. Enumerable.Range(0, learned.Count).Select(_names.Of)], learned.Parents, learned.Tables);
     }
 
     /// <inheritdoc/>
@@ -82,7 +80,7 @@ public sealed class BayesianNetworkTransformer : TabularTransformer, IAnomalyDet
             return answer;
         }
         int place = _mapping.CombinationOf(field)?.Fields.ToList().IndexOf(field) ?? 0;
-        string[] values = ValuesOf(field);
+        string[] values = _names.ValuesOf(field);
         foreach (string value in values)
             answer[value] = 0;
         for (int token = 0; token < states.Length; token++)
@@ -127,44 +125,6 @@ public sealed class BayesianNetworkTransformer : TabularTransformer, IAnomalyDet
     }
 
     private int PositionOf(int field) => _model.Tokens.Order.ToList().IndexOf(_mapping.ColumnOf(field));
-
-    private string[] ValuesOf(int field) => Different(
-        _resolver.ValuesOf(field).Select(v => v is null ? Missing : Convert.ToString(v, CultureInfo.InvariantCulture)!));
-
-    private string[] StatesOf(int position)
-    {
-        int column = _model.Tokens.Order[position];
-        int[] fields = [.. Enumerable.Range(0, _mapping.Data.Columns.Count).Where(f => _mapping.ColumnOf(f) == column)];
-        if (_model.Tokens.Columns[position] is CategoryTokens categories)
-        {
-            string[][] values = [.. fields.Select(ValuesOf)];
-            return Different(Enumerable.Range(0, categories.Count).Select(token => categories.CodesOf(token).ToArray() is [var (code, _)]
-                ? _mapping.CombinationOf(fields[0]) is { } combination
-                    ? string.Join(" + ", combination.Rows[code].Select((own, i) => values[i][own]))
-                    : values[0][code]
-                : Others));
-        }
-        TableItem item = _resolver.ItemOf(fields[0]);
-        bool isGap = _mapping.Plan.Differences.Any(d => d.Upper == fields[0]);
-        var numbers = (NumberTokens)_model.Tokens.Columns[position];
-        return Different(Enumerable.Range(0, numbers.Count).Select(token => numbers.RangeOf(token) is not var (low, high) ? Missing
-            : low == high ? Show(low)
-            : $"{Show(low)} to {Show(high)}"));
-
-        string Show(double value) => isGap ? value.ToString(CultureInfo.InvariantCulture) : item.Show(value);
-    }
-
-    private static string[] Different(IEnumerable<string> names)
-    {
-        var taken = new HashSet<string>();
-        return [.. names.Select(name =>
-        {
-            string free = name;
-            for (int i = 2; !taken.Add(free); i++)
-                free = string.Create(CultureInfo.InvariantCulture, $"{name} ({i})");
-            return free;
-        })];
-    }
 }
 
 /// <summary>Scores rows of a table by their probability.</summary>

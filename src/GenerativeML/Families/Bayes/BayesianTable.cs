@@ -27,6 +27,9 @@ internal sealed class BayesianTable(
 
     public BayesianNetwork Network => network;
 
+    public (OnnxPass Pass, TokenTable Tokens)? PassOf(OnnxContent content) =>
+        content == OnnxContent.Score ? (BayesianScore.Of(network), tokens) : null;
+
     /// <summary>What ordinary rows score that are new to the model.</summary>
     public CalibrationScores? Calibration { get; init; }
 
@@ -203,6 +206,47 @@ internal sealed class BayesianTable(
     }
 
     private sealed record Prepared(NetworkSampler Sampler, IReadOnlyList<TokenColumn> Columns);
+}
+
+/// <summary>
+/// −log p of rows in single precision, for ONNX files: the states of all variables, (B, V) → their sum, (B, 1), and the shares,
+/// each given its parents, (B, V); NaN where one is less than zero, which says that it is not known.
+/// </summary>
+internal sealed class BayesianScore(BayesianNetwork network) : IForwardPass
+{
+    // Whole numbers of single precision.
+    private const int MostCells = 1 << 24;
+
+    /// <exception cref="NotSupportedException">It has too large a table.</exception>
+    public static OnnxPass Of(BayesianNetwork network)
+    {
+        if (network.Tables.FirstOrDefault(table => table.Length > MostCells) is { } large)
+        {
+            throw new NotSupportedException(
+                $"A table of the network has {large.Length} probabilities, and an ONNX graph counts them in single precision, up "
+                + $"to {MostCells}.");
+        }
+        return new(
+            HostWeights.Of(network.Tables.Select((table, v) => (
+                new TensorSpec($"table.{v}", TensorType.F32, table.Length, 1), Array.ConvertAll(table, p => (float)-Math.Log(p))))),
+            new BayesianScore(network), [("states", network.Count)], ["score", "shares"]);
+    }
+
+    public T[] Run<T>(Scope<T> w, T[] inputs)
+        where T : struct, ITensor<T>
+    {
+        T zero = w.Constant(0), isUnknown = T.OneIfLess(inputs[0].Reduce(Reduction.Min, 1), zero);
+        T[] states = [.. network.Sizes.Select((size, v) => inputs[0].Slice(1, v, 1).Clamp(0, size - 1))];
+        T[] shares = [.. states.Select((state, v) =>
+        {
+            T place = network.Parents[v].Append(v).Select(other => (State: states[other], Size: network.Sizes[other]))
+                .Aggregate((sum, next) => (sum.State * next.Size + next.State, next.Size)).State;
+            return w[$"table.{v}"].Embed(place.ToIndices().Squeeze(1));
+        })];
+        T known = T.IfLess(zero, isUnknown, w.Constant(float.NaN), zero);
+        T all = T.Concat(1, shares) + known;
+        return [all.Reduce(Reduction.Sum, 1), all];
+    }
 }
 
 /// <summary>Learns a Bayesian network of a table: states, structure, probabilities, and what fresh rows score.</summary>

@@ -303,6 +303,10 @@ public sealed class GeneratedTextDetector : GenerativeTransformer, IAnomalyDetec
 
     private protected override string Family => SavedFamily.Name;
 
+    internal override OnnxExport ToOnnx(OnnxContent? content) => throw new NotSupportedException(
+        "A detector of generated texts reads texts, and an ONNX graph has no tokenizer: SaveOnnx of its language model writes the "
+        + "logits that it looks at.");
+
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
         new SavedGeneratedText

@@ -143,11 +143,32 @@ internal sealed class GaussianEmissions : HiddenMarkovEmissions
 
     public override int Regularized { get; }
 
+    /// <summary>Whether covariances are matrices, or variances alone.</summary>
+    public bool HasMatrices => _limits.HasMatrices;
+
     public double[] Weights => _weights;
 
     public double[] Means => _means;
 
     public double[] Covariances => _covariances;
+
+    /// <summary>
+    /// Of each component what makes features standard normal, around a centre, L⁻¹ and L⁻¹·(μ − centre), and the logarithm of
+    /// its weight and scale.
+    /// </summary>
+    public (double[] Inverses, double[] Shifts, double[] Constants) Whitening(double[] centre)
+    {
+        double[] shifts = new double[_means.Length];
+        for (int i = 0; i < shifts.Length; i++)
+        {
+            (int c, int j) = Math.DivRem(i, Width);
+            if (!HasMatrices)
+                shifts[i] = _inverses[i] * (_means[i] - centre[j]);
+            for (int k = 0; HasMatrices && k <= j; k++)
+                shifts[i] += _inverses[c * _square + j * Width + k] * (_means[c * Width + k] - centre[k]);
+        }
+        return (_inverses, shifts, _constants);
+    }
 
     public override void LogProbabilities(ReadOnlySpan<float> step, Span<double> result)
     {

@@ -81,6 +81,12 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
 
     private protected override string Family => SavedFamily.Name;
 
+    internal override OnnxPass? PassOf(OnnxContent content) =>
+        content == OnnxContent.Step ? HiddenMarkovStep.Of(_rows.Model, _rows.Input) : null;
+
+    /// <summary>The model; of keys and texts how many categories it has.</summary>
+    internal HiddenMarkovRows Rows => _rows;
+
     private protected override void WriteOptions(Utf8JsonWriter writer) => JsonSerializer.Serialize(
         writer,
         new Saved(

@@ -179,8 +179,8 @@ internal sealed class SketchRnnNetwork : Network
     }
 
     /// <summary>
-    /// Drawings as points, (B, N·5), behind whose ends there may be anything finite, and how many points each has, (B, 1) → means and
-    /// log-variances.
+    /// Drawings as points, (B, N·5), behind whose ends there may be anything finite, and how many points each has, (B, 1), brought
+    /// between one and N → means and log-variances.
     /// </summary>
     internal sealed class EncodePass(SketchRnnNetwork network) : IForwardPass
     {
@@ -188,7 +188,7 @@ internal sealed class SketchRnnNetwork : Network
             where T : struct, ITensor<T>
         {
             int count = network.Options.MaxPoints!.Value;
-            T points = inputs[0].Reshape(-1, count, Point), length = inputs[1].Reshape(-1, 1, 1);
+            T points = inputs[0].Reshape(-1, count, Point), length = inputs[1].Clamp(1, count).Reshape(-1, 1, 1);
             T number = (points.Slice(2, 0, 1) * 0f + 1).CumulativeSum(1), last = Equal(number, length).Transpose(0, 2, 1); // (B, N, 1), (B, 1, N)
             T reversed = Equal(number + number.Transpose(0, 2, 1), length + 1).MatMul(points);
             (T mu, T logVar) = Latent(w, End("forward", points), End("backward", reversed));

@@ -91,6 +91,10 @@ internal sealed record NumberModes : TokenColumn
         ? 0
         : (float)Math.Clamp((value - _modes[token].Mean) / (Reach * _modes[token].Deviation), -1, 1);
 
+    /// <summary>The mean of a mode, and what an offset of one adds to it; null for a missing value.</summary>
+    public (double Mean, double Reach)? SpreadOf(int token) =>
+        token < _modes.Length ? (_modes[token].Mean, Reach * _modes[token].Deviation) : null;
+
     public override TokenColumn Limited(TableLimit? limit)
     {
         if (limit is not NumberLimit range)

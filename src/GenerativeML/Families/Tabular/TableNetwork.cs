@@ -32,6 +32,9 @@ internal abstract class TableNetwork(TokenTable tokens) : Network
     public abstract (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random);
 
+    /// <summary>What an ONNX file can be of it: how rows of tokens are made, or, where that takes steps, one of these.</summary>
+    public abstract (OnnxContent Content, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs) File { get; }
+
     /// <summary>The tensors of a trained model.</summary>
     public IReadOnlyList<TensorSpec> TrainedTensors()
     {
@@ -168,6 +171,9 @@ internal interface ITableGenerator : IDisposable
     /// <summary>The options that it was trained with, with everything decided that they left open.</summary>
     TabularOptions Options { get; }
 
+    /// <summary>One of the things that it can do with tokens, where that is a pass over rows, and the tokens; else null.</summary>
+    (OnnxPass Pass, TokenTable Tokens)? PassOf(OnnxContent content) => null;
+
     /// <summary>
     /// Fills the first rows of a block of <see cref="Shape"/>. A row is the same for the same seed, number and
     /// condition, whichever are made with it; rows of different seeds and numbers are independent. Under a condition
@@ -196,6 +202,9 @@ internal sealed class TableGenerator(
     public TableShape Shape => network.Tokens.Shape;
 
     public TabularOptions Options => options;
+
+    public (OnnxPass Pass, TokenTable Tokens)? PassOf(OnnxContent content) => network.File is var file && file.Content == content
+        ? (new(weights, file.Pass, file.Inputs, file.Outputs), network.Tokens) : null;
 
     public void Fill(TableBlock block, int count, ulong seed, long first, TableCondition? where)
     {

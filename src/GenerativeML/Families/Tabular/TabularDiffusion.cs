@@ -180,6 +180,9 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
         return base.Trained(weights);
     }
 
+    public override (OnnxContent Content, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs) File => (
+        OnnxContent.Denoise, new DenoisePass(this), [("tokens", Positions), ("known", Positions)], ["logits"]);
+
     public override (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {

@@ -184,6 +184,11 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         }
     }
 
+    public override (OnnxContent Content, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs) File => (
+        OnnxContent.Generate, new DrawPass(this, isLimited: false),
+        [("random_normal", options.NoiseDimension), ("given", TokenCount), ("random_uniform", Tokens.Columns.Count)],
+        Offsets > 0 ? ["tokens", "offsets"] : ["tokens"]);
+
     public override (float[] Tokens, float[] Offsets) Draw(
         RunPass run, IReadOnlyList<TokenColumn> columns, SplitMix64[] random)
     {

@@ -70,9 +70,15 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
         return new GeneratedDataView(table, rows);
     }
 
-    internal override OnnxExport ToOnnx(OnnxContent? content) => throw new NotSupportedException(
-        "A generator of tables cannot be written as an ONNX graph: it draws column by column, and makes texts, keys and "
-        + "dates of what it drew.");
+    internal override OnnxPass? PassOf(OnnxContent content)
+    {
+        if (_generator.PassOf(content) is not var (pass, tokens))
+            return null;
+        var names = new TokenNames(tokens, _mapping, new ConditionResolver(_table, _mapping));
+        var columns = tokens.Order.Select(
+            (column, position) => new { column = tokens.Shape.Columns[column].Name, tokens = names.Of(position) });
+        return pass with { Said = [.. pass.Said, ("columns", JsonSerializer.Serialize(columns, ModelJson.Readable))] };
+    }
 
     /// <summary>What is saved of a detector; null for what detects nothing.</summary>
     private protected virtual TableDetection? Detection => null;

@@ -222,6 +222,10 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
         return base.Trained(weights);
     }
 
+    public override (OnnxContent Content, IForwardPass Pass, (string Name, int Width)[] Inputs, string[] Outputs) File => (
+        OnnxContent.Generate, new DrawPass(this, 0, Positions, isLimited: false),
+        [("random_normal", _latent), ("random_uniform", Positions)], ["tokens"]);
+
     // Under conditions several candidates are drawn of each row, as far as conditions reach, each token among those
     // allowed. One is taken, as likely as the product of the shares that were left, and goes on to its end: so what was
     // drawn before a condition goes with it, too.
