@@ -329,8 +329,7 @@ internal static class OptionChecks
     public static void Heads(int heads, int width)
     {
         Within(heads, 1, width, nameof(Heads));
-        if (width % heads != 0)
-            throw new ArgumentOutOfRangeException(nameof(Heads), heads, $"Option Heads must divide Width, {width}, but is {heads}.");
+        Require(width % heads == 0, nameof(Heads), heads, $"a divisor of Width, {width}");
     }
 
     /// <summary>A threshold that is set on a trained model, which has to be a number.</summary>
