@@ -92,7 +92,7 @@ public class TrainedAutoencoderTests
     [TestMethod]
     [DataRow(2500, 1, DisplayName = "Of rows that are all equal, all or none would be held back")]
     [DataRow(2500, 4)]
-    [DataRow(60_000, 40, DisplayName = "A fifteenth of 40 different rows is held back")]
+    [DataRow(60_000, 40, DisplayName = "A fifteenth of 40 different rows would be two or three: none is held back")]
     public void Many_rows_of_few_different_ones_calibrate_a_detector(int rows, int different)
     {
         for (int seed = 0; seed < 8; seed++)
@@ -104,6 +104,25 @@ public class TrainedAutoencoderTests
             Assert.IsTrue(float.IsFinite(fit.Threshold) && scores.All(float.IsFinite), $"seed {seed}");
             Assert.IsTrue(scores.Count(score => score > fit.Threshold) <= 0.1 * different, $"seed {seed}");
         }
+    }
+
+    [TestMethod]
+    [DataRow(2500, 49, 0)]
+    [DataRow(2500, 50, 1)]
+    [DataRow(1_000_000, 2400, 0, DisplayName = "Of 2,400 different rows 9.6 would be held back")]
+    [DataRow(1_000_000, 2600, 1)]
+    [DataRow(1999, 40, 10)]
+    [DataRow(1999, 9, 0)]
+    public void Rows_are_held_back_where_at_least_ten_different_ones_are_to_be_expected(int rows, int different, int folds)
+    {
+        CalibrationPlan plan = new(new ArrayRows(rows, 1, (i, _) => i % different), seed: 1, 1 << 30, default);
+        Assert.AreEqual(folds, plan.Folds);
+        if (folds != 1)
+            return;
+        var held = new RowSample(field: 0, width: 1, size: 10_000, seed: 1);
+        CalibrationPlan.Read(plan.HeldBack(0), [held], default);
+        double expected = different * Math.Min(0.2, 4000.0 / rows);
+        Assert.AreEqual(expected, held.ToArray().Distinct().Count(), 4 * Math.Sqrt(expected));
     }
 
     [TestMethod]
