@@ -143,6 +143,27 @@ public class TrainedAutoencoderTests
         Assert.AreEqual(1, rows.Opened);
     }
 
+    [TestMethod]
+    public void A_detector_that_is_cancelled_while_it_is_calibrated_says_so_and_how_to_go_on()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        try
+        {
+            using var stop = new CancellationTokenSource();
+            var options = new AutoencoderOptions { Epochs = 200, CancellationToken = stop.Token, Checkpoint = new(folder) };
+            // The first of eleven models is the one that is kept.
+            var context = Trained.OnCpu with { Progress = new Listener(now => { if (now.Step > now.Steps / 11.0 + 1) stop.Cancel(); }) };
+            string message = Assert.ThrowsExactly<OperationCanceledException>(
+                () => VectorFit.Fit(Trained.SumRows(), AutoencoderTrainer.Family, options, context)).Message;
+            StringAssert.StartsWith(message, "Training was cancelled while models of parts of the rows were trained");
+            StringAssert.EndsWith(message, $" from the checkpoint in {folder}.");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static float[] Normal(int rows, int width, ulong seed)
     {
         float[] values = new float[rows * width];
@@ -435,5 +456,10 @@ public class TrainedAutoencoderTests
         float[] rows = Trained.AllRows(50), output = Trained.Reconstructions(model, rows);
         for (int i = 0; i < output.Length; i++)
             Assert.AreEqual(rows[i], output[i], 0.25f); // the features range over 2 to 4 units
+    }
+
+    private sealed class Listener(Action<TrainingProgress> heard) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => heard(value);
     }
 }

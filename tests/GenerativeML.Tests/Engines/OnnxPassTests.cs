@@ -464,9 +464,10 @@ public sealed class OnnxPassTests
             Assert.IsLessThan(1.6, Math.Abs((Exact($"{days[row]}") - said).TotalDays), $"{row} {day}");
             var time = Mode("Time");
             TimeSpan since = DateTime.Parse(time.Mean, culture) + TimeSpan.Parse(time.Reach, culture) * time.Offset - new DateTime(2020, 5, 1);
-            Assert.AreEqual((times[row] - new DateTime(2020, 5, 1)).TotalMinutes, Math.Clamp(since.TotalMinutes, 0, 4000), 2, $"{row} {time}");
-            Assert.AreEqual(lows[row], Math.Clamp(Number(Mode("Low")), 0, 100.8), 0.1, $"{row}");
-            Assert.AreEqual(highs[row] - lows[row], Math.Max(0, Number(Mode("High"))), 0.2, $"{row}");
+            Assert.AreEqual((times[row] - new DateTime(2020, 5, 1)).TotalMinutes, Math.Clamp(since.TotalMinutes, 0, Enumerable.Range(0, 400).Max(row => row * 91 % 4001)), 2, $"{row} {time}");
+            Assert.AreEqual(lows[row], Math.Clamp(Number(Mode("Low")), 0, data.GetColumn<double>("Low").Max()), 0.1, $"{row}");
+            Assert.AreEqual(
+                highs[row], Math.Min(lows[row] + Math.Max(0, Number(Mode("High"))), data.GetColumn<double>("High").Max()), 0.1, $"{row}");
         }
 
         double Parse(string number) => double.Parse(number, culture);
