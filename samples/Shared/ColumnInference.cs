@@ -89,8 +89,11 @@ internal sealed class ColumnInference
     /// <summary>Whether a whole number, written with all its digits, is another one as a Double.</summary>
     public static bool LosesDigits(ReadOnlySpan<char> text, char decimalSign, double value)
     {
-        if (Math.Abs(value) < 1L << 53 || !double.IsFinite(value) || text.Contains(decimalSign) || text.ContainsAny('e', 'E'))
+        int point = text.IndexOf(decimalSign);
+        if (Math.Abs(value) < 1L << 53 || !double.IsFinite(value) || text.ContainsAny('e', 'E')
+            || (point >= 0 && text[(point + 1)..].ContainsAnyExcept('0')))
             return false;
+        text = point < 0 ? text : text[..point]; // 12.0 is whole, too
         string digits = string.Concat(text.ToString().Where(char.IsAsciiDigit)); // thousands are set apart by other signs
         // Who writes a Double in full writes the digits that tell it, and then zeros.
         BigInteger whole = BigInteger.Parse(digits, CultureInfo.InvariantCulture), held = new(Math.Abs(value));

@@ -400,8 +400,9 @@ internal sealed class DelimitedFile : TableFile
                 value = none;
             else if (!parse(text, out value))
             {
+                string how = value is double held && double.IsFinite(held) && Math.Abs(held) >= 1L << 53 ? " to its last digit" : "";
                 throw new InvalidDataException(
-                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name} to its last digit, "
+                    $"{_path}, line {Line}: '{text}' in column '{_columns![column].Name}' is no {typeof(T).Name}{how}, "
                     + "as the rows are that types were inferred from. Correct it, or read the column as text.");
             }
         };

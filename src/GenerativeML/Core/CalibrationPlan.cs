@@ -13,6 +13,7 @@ internal sealed class CalibrationPlan
     private const int MinFoldedRows = 10; // of fewer there is too little left to train on
     private const double HeldBackShare = 0.2;
     private const int MaxHeldBack = 4000;
+    private const int MaxCounted = 1 << 17; // different rows, and of very many more, below
 
     /// <summary>Of fewer rows nobody knows what ordinary ones score.</summary>
     public const int MinRows = 10;
@@ -32,7 +33,8 @@ internal sealed class CalibrationPlan
         {
             held = ++rows < FewRows && rows * rowBytes <= budgetBytes ? held : null;
             held?.Add(block, row);
-            if (found.Count < FewRows)
+            // As many as tell whether enough of them will be held back.
+            if (found.Count < MaxCounted || found.Count <= rows * MinFoldedRows / MaxHeldBack)
                 found.Add(Hash(block, row));
         }, cancellation);
         if (rows < MinRows)
@@ -43,7 +45,7 @@ internal sealed class CalibrationPlan
         {
             // Rows that are equal are held back together. Of few different ones, all or none might be; what new rows score
             // can then be told by those that were trained on, which new ones will equal.
-            Folds = found.Count >= FewRows || found.Count * _share >= MinFoldedRows ? 1 : 0;
+            Folds = found.Count * _share >= MinFoldedRows ? 1 : 0;
             return;
         }
         Folds = found.Count >= MinFoldedRows ? MaxFolds : 0;

@@ -118,6 +118,12 @@ internal static class VectorFit
                 progress?.End();
                 return whole with { Calibration = Scores(source, [whole]) };
             }
+            if (error is OperationCanceledException and not CancelledTogetherException)
+            {
+                throw new OperationCanceledException(
+                    "Training was cancelled while models of parts of the rows were trained, which tell what ordinary rows score."
+                    + CheckpointStore.GoesOnFrom(options.Checkpoint), error, options.CancellationToken);
+            }
             if (error is InvalidOperationException)
             {
                 throw new InvalidOperationException(

@@ -31,7 +31,11 @@ internal sealed class CheckpointStore
     public string Newest => _saved < 0 ? "" : $" The checkpoint of step {_saved} in {_options.Folder} is from before.";
 
     /// <summary>How to go on from the newest checkpoint, in words.</summary>
-    public string GoesOn => $" The same Fit goes on from the checkpoint in {_options.Folder}.";
+    public string GoesOn => GoesOnFrom(_options);
+
+    /// <summary>The same where options alone are known; nothing without any.</summary>
+    public static string GoesOnFrom(CheckpointOptions? options) =>
+        options is null ? "" : $" The same Fit goes on from the checkpoint in {options.Folder}.";
 
     /// <summary>Whether a checkpoint belongs after so many steps.</summary>
     public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;

@@ -56,7 +56,7 @@ public sealed class AutoencoderPipelineTests
         StringAssert.Contains(Refused(), "the first is NaN in slot 1, 'B', of row 7 (both counted from 0). Clean the data");
         foreach (Reading row in rows)
             row.B = float.NaN;
-        StringAssert.Contains(Refused(), "Every row has some: is the separator that of the file?");
+        StringAssert.Contains(Refused(), "Every row has some: of a file, is the separator right?");
 
         string Refused() =>
             Assert.Throws<InvalidOperationException>(() => pipeline.Fit(_ml.Data.LoadFromEnumerable(rows))).Message;

@@ -92,7 +92,7 @@ public class TrainedAutoencoderTests
     [TestMethod]
     [DataRow(2500, 1, DisplayName = "Of rows that are all equal, all or none would be held back")]
     [DataRow(2500, 4)]
-    [DataRow(60_000, 40, DisplayName = "A fifteenth of 40 different rows is held back")]
+    [DataRow(60_000, 40, DisplayName = "A fifteenth of 40 different rows would be two or three: none is held back")]
     public void Many_rows_of_few_different_ones_calibrate_a_detector(int rows, int different)
     {
         for (int seed = 0; seed < 8; seed++)
@@ -104,6 +104,25 @@ public class TrainedAutoencoderTests
             Assert.IsTrue(float.IsFinite(fit.Threshold) && scores.All(float.IsFinite), $"seed {seed}");
             Assert.IsTrue(scores.Count(score => score > fit.Threshold) <= 0.1 * different, $"seed {seed}");
         }
+    }
+
+    [TestMethod]
+    [DataRow(2500, 49, 0)]
+    [DataRow(2500, 50, 1)]
+    [DataRow(1_000_000, 2400, 0, DisplayName = "Of 2,400 different rows 9.6 would be held back")]
+    [DataRow(1_000_000, 2600, 1)]
+    [DataRow(1999, 40, 10)]
+    [DataRow(1999, 9, 0)]
+    public void Rows_are_held_back_where_at_least_ten_different_ones_are_to_be_expected(int rows, int different, int folds)
+    {
+        CalibrationPlan plan = new(new ArrayRows(rows, 1, (i, _) => i % different), seed: 1, 1 << 30, default);
+        Assert.AreEqual(folds, plan.Folds);
+        if (folds != 1)
+            return;
+        var held = new RowSample(field: 0, width: 1, size: 10_000, seed: 1);
+        CalibrationPlan.Read(plan.HeldBack(0), [held], default);
+        double expected = different * Math.Min(0.2, 4000.0 / rows);
+        Assert.AreEqual(expected, held.ToArray().Distinct().Count(), 4 * Math.Sqrt(expected));
     }
 
     [TestMethod]
@@ -122,6 +141,27 @@ public class TrainedAutoencoderTests
             () => Trained.Detector(new AutoencoderOptions { CancellationToken = stop.Token }, rows));
         Assert.IsLessThan(10_000, read);
         Assert.AreEqual(1, rows.Opened);
+    }
+
+    [TestMethod]
+    public void A_detector_that_is_cancelled_while_it_is_calibrated_says_so_and_how_to_go_on()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        try
+        {
+            using var stop = new CancellationTokenSource();
+            var options = new AutoencoderOptions { Epochs = 200, CancellationToken = stop.Token, Checkpoint = new(folder) };
+            // The first of eleven models is the one that is kept.
+            var context = Trained.OnCpu with { Progress = new Listener(now => { if (now.Step > now.Steps / 11.0 + 1) stop.Cancel(); }) };
+            string message = Assert.ThrowsExactly<OperationCanceledException>(
+                () => VectorFit.Fit(Trained.SumRows(), AutoencoderTrainer.Family, options, context)).Message;
+            StringAssert.StartsWith(message, "Training was cancelled while models of parts of the rows were trained");
+            StringAssert.EndsWith(message, $" from the checkpoint in {folder}.");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     private static float[] Normal(int rows, int width, ulong seed)
@@ -416,5 +456,10 @@ public class TrainedAutoencoderTests
         float[] rows = Trained.AllRows(50), output = Trained.Reconstructions(model, rows);
         for (int i = 0; i < output.Length; i++)
             Assert.AreEqual(rows[i], output[i], 0.25f); // the features range over 2 to 4 units
+    }
+
+    private sealed class Listener(Action<TrainingProgress> heard) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => heard(value);
     }
 }

@@ -230,6 +230,10 @@ public sealed class OnnxPassTests
         float[] logs = AssertFiltered(model, data, [.. data.GetColumn<uint>("Key").Select(key => (float[])[key])]);
         Assert.AreEqual(float.NegativeInfinity, logs[25]);
         Assert.IsTrue(float.IsNaN(logs[22]));
+        // As of rows, a key of which there is none was not observed.
+        Dictionary<string, float[]> above = OnnxFiles.Run(Path.Combine(_folder, "step.onnx"), 1, (name, _) => name == "past" ? [0, 0] : [4]);
+        Assert.IsTrue(float.IsNaN(above["log_likelihood"][0]));
+        OnnxFiles.AssertClose([1, 0], above["present"], "present");
     }
 
     private float[] AssertFiltered(HiddenMarkovTransformer model, IDataView data, float[][] steps)
@@ -336,12 +340,174 @@ public sealed class OnnxPassTests
         Assert.IsTrue(variables.SequenceEqual(model.Network.Names) && model.Network.Edges.Any());
         float[] states = [.. Enumerable.Range(0, 300 * 3).Select(i => (float)model.Network.StatesOf(variables[i % 3]).ToList().IndexOf(values[i % 3][i / 3]))];
         Assert.IsGreaterThanOrEqualTo(0f, states.Min());
-        states[5 * 3 + 1] = -1;
         Dictionary<string, float[]> outputs = Run(model, null, 300, new() { ["states"] = states });
+        OnnxFiles.AssertClose(OnnxFiles.Column(view, "Score"), outputs["score"], "score");
+        OnnxFiles.AssertClose(OnnxFiles.Column(view, "Shares"), outputs["shares"], "shares");
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void States_that_are_not_known_or_never_seen_count_as_by_Transform_or_are_said_to_be_open(bool estimate)
+    {
+        // Kind and Grade depend on each other, Lone on nothing; of Grade some are missing.
+        TableView Rows(int rows, bool odd) => new TableView(rows)
+            .Add("Kind", TextDataViewType.Instance, row => (odd && row % 5 == 1 ? "new" : odd && row % 5 == 2 ? "" : $"k{row % 3}").AsMemory())
+            .Add("Grade", TextDataViewType.Instance, row => (row % 10 == 3 ? "" : odd && row % 7 == 1 ? "new" : $"g{row % 3 + row % 2}").AsMemory())
+            .Add("Lone", TextDataViewType.Instance, row => (odd && row % 4 == 1 ? "new" : odd && row % 4 == 2 ? "" : $"l{row * 7919 % 101 % 2}").AsMemory());
+        using BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork(new BayesianNetworkOptions
+        {
+            ScoreColumnName = "Score", FeatureScoreColumnName = "Shares", PriorRows = 1, EstimateMissing = estimate,
+        }).Fit(Rows(300, odd: false));
+        const int rows = 140;
+        string[] variables = [.. model.Network.Names];
+        TableView table = Rows(rows, odd: true);
+        Assert.IsTrue(model.Network.Edges.Any() && model.Network.Parents.Zip(variables).Single(v => v.Second == "Lone").First.Length == 0);
+        string[][] values = [.. variables.Select(name => (string[])[.. table.GetColumn<string>(name)])];
+        float[] states =
+        [
+            .. from row in Enumerable.Range(0, rows)
+               from v in Enumerable.Range(0, 3)
+               let found = model.Network.States[v].ToList().IndexOf(values[v][row] == "" ? "(missing)" : values[v][row])
+               select found >= 0 ? found : values[v][row] == "" ? row % 2 == 0 ? float.NaN : -1 : -2f,
+        ];
+        Dictionary<string, float[]> outputs = Run(model, null, rows, new() { ["states"] = states });
+        IDataView view = model.Transform(table);
         float[] scores = OnnxFiles.Column(view, "Score"), shares = OnnxFiles.Column(view, "Shares");
-        scores[5] = shares[15] = shares[16] = shares[17] = float.NaN;
-        OnnxFiles.AssertClose(scores, outputs["score"], "score");
+        int open = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            bool IsKnown(int v) => states[row * 3 + v] >= 0 && !(estimate && values[v][row] == "");
+            for (int v = 0; v < 3; v++)
+            {
+                if (!IsKnown(v) || model.Network.Parents[v].All(IsKnown))
+                    continue;
+                shares[row * 3 + v] = scores[row] = float.NaN;
+                open++;
+            }
+        }
+        Assert.IsTrue(open is > 0 and < rows / 2);
         OnnxFiles.AssertClose(shares, outputs["shares"], "shares");
+        OnnxFiles.AssertClose(scores, outputs["score"], "score");
+
+        // A number that is no state has no score, and does not spoil those of others.
+        outputs = Run(model, null, 2, new() { ["states"] = [99, 0, 0, 0, 0, 0] });
+        Assert.IsTrue(float.IsNaN(outputs["score"][0]) && float.IsFinite(outputs["score"][1]));
+    }
+
+    [TestMethod]
+    public void What_a_tables_file_says_of_its_tokens_makes_the_rows_of_Generate()
+    {
+        IFormatProvider culture = System.Globalization.CultureInfo.InvariantCulture;
+        DateTime Date(int row) => new DateTime(2024, 1, 15).AddDays(row * 37 % 400);
+        TableView data = new TableView(400)
+            .Add("Kind", TextDataViewType.Instance, row => $"k{(row % 10 == 0 ? 1 : row % 3 == 0 ? 2 : 3)}".AsMemory())
+            .Add("Day", NumberDataViewType.Int32, row => Date(row).Year * 10_000 + Date(row).Month * 100 + Date(row).Day)
+            .Add("Time", DateTimeDataViewType.Instance, row => new DateTime(2020, 5, 1).AddMinutes(row * 91 % 4001))
+            .Add("Low", NumberDataViewType.Double, row => row * 7919 % 1009 / 10.0)
+            .Add("High", NumberDataViewType.Double, row => row * 7919 % 1009 / 10.0 + 3 + row * 31 % 211 / 10.0);
+        var options = new TabularGanOptions
+        {
+            Epochs = 2, NoiseDimension = 4, HiddenLayers = [8], Constraints = [new TableConstraint.AtMost("Low", "High")],
+        };
+        using TabularTransformer model = _ml.Generative.TabularGan(options).Fit(data);
+        string path = Path.Combine(_folder, "table.onnx");
+        model.SaveOnnx(path);
+        using var session = new InferenceSession(path);
+        JsonElement[] columns = [.. JsonDocument.Parse(session.ModelMetadata.CustomMetadataMap["generativeml.columns"]).RootElement.EnumerateArray()];
+        string[] names = [.. columns.Select(column => column.GetProperty("column").GetString()!)];
+        string[][] tokens = [.. columns.Select(column => (string[])[.. column.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)])];
+        double[][] upTo = [.. columns.Select(column => Cumulative.Sums(column.GetProperty("rows").EnumerateArray().Select(n => n.GetDouble())))];
+        Assert.AreEqual("Low", columns[Array.IndexOf(names, "High")].GetProperty("above").EnumerateArray().Single().GetString());
+        Assert.IsFalse(columns[Array.IndexOf(names, "Kind")].TryGetProperty("above", out _));
+
+        // As the documentation says: what is given is of a column by chance, as often as in training rows.
+        const int rows = 40, seed = 7;
+        int n = names.Length, width = tokens.Sum(t => t.Length);
+        float[] normal = new float[rows * 4], uniform = new float[rows * n], given = new float[rows * width];
+        ulong first = SplitMix64.Derive(seed, RandomPurpose.Generation, 0);
+        for (int row = 0; row < rows; row++)
+        {
+            var random = new SplitMix64(new SplitMix64(first + (ulong)row).Next());
+            NormalNumbers.Fill(ref random, normal.AsSpan(row * 4, 4));
+            int p = random.Next(n);
+            given[row * width + tokens.Take(p).Sum(t => t.Length) + Cumulative.Draw(upTo[p], ref random)] = 1;
+            for (int i = 0; i < n; i++)
+                uniform[row * n + i] = (random.Next() >> 41) * (1f / (1 << 23));
+        }
+        Dictionary<string, float[]> outputs = OnnxFiles.Run(path, rows, (name, _) => name switch
+        {
+            "random_normal" => normal,
+            "random_uniform" => uniform,
+            _ => given,
+        });
+        IDataView made = model.Generate(rows, seed);
+        string[] kinds = [.. made.GetColumn<string>("Kind")];
+        int[] days = [.. made.GetColumn<int>("Day")];
+        DateTime[] times = [.. made.GetColumn<DateTime>("Time")];
+        double[] lows = [.. made.GetColumn<double>("Low")], highs = [.. made.GetColumn<double>("High")];
+        int[] numbers = [.. Enumerable.Range(0, n).Where(p => names[p] != "Kind")];
+        for (int row = 0; row < rows; row++)
+        {
+            string Token(string name) => tokens[Array.IndexOf(names, name)][(int)outputs["tokens"][row * n + Array.IndexOf(names, name)]];
+            (string Mean, string Reach, float Offset) Mode(string name) => Token(name).Split(" + ") is [var mean, var reach]
+                ? (mean, reach.Replace(" · offset", ""), outputs["offsets"][row * numbers.Length + Array.IndexOf(numbers, Array.IndexOf(names, name))])
+                : throw new AssertFailedException(Token(name));
+            double Number((string Mean, string Reach, float Offset) of) => Parse(of.Mean) + Parse(of.Reach) * of.Offset;
+            Assert.AreEqual(kinds[row], Token("Kind"));
+            var day = Mode("Day");
+            DateTime Exact(string date) => DateTime.ParseExact(date, "yyyyMMdd", culture);
+            DateTime said = Exact(day.Mean).AddDays(Parse(day.Reach.Replace(" days", "")) * day.Offset);
+            // What comes out is within the range of the training rows.
+            (DateTime least, DateTime most) = (Date(0), Enumerable.Range(0, 400).Max(Date));
+            said = said < least ? least : said > most ? most : said;
+            Assert.IsLessThan(1.6, Math.Abs((Exact($"{days[row]}") - said).TotalDays), $"{row} {day}");
+            var time = Mode("Time");
+            TimeSpan since = DateTime.Parse(time.Mean, culture) + TimeSpan.Parse(time.Reach, culture) * time.Offset - new DateTime(2020, 5, 1);
+            Assert.AreEqual((times[row] - new DateTime(2020, 5, 1)).TotalMinutes, Math.Clamp(since.TotalMinutes, 0, Enumerable.Range(0, 400).Max(row => row * 91 % 4001)), 2, $"{row} {time}");
+            Assert.AreEqual(lows[row], Math.Clamp(Number(Mode("Low")), 0, data.GetColumn<double>("Low").Max()), 0.1, $"{row}");
+            Assert.AreEqual(
+                highs[row], Math.Min(lows[row] + Math.Max(0, Number(Mode("High"))), data.GetColumn<double>("High").Max()), 0.1, $"{row}");
+        }
+
+        double Parse(string number) => double.Parse(number, culture);
+    }
+
+    [TestMethod]
+    public void Rare_values_that_share_a_token_are_listed_and_dates_are_dates()
+    {
+        TableView data = new TableView(4000)
+            .Add("Place", TextDataViewType.Instance, row => (row % 4 == 0 ? $"p{row}" : $"big{row % 4}").AsMemory())
+            .Add("Day", NumberDataViewType.Int32, row => 20240101 + row % 28);
+        using BayesianNetworkTransformer model = _ml.Generative.BayesianNetwork().Fit(data);
+        string path = Path.Combine(_folder, "table.onnx");
+        model.SaveOnnx(path);
+        using var session = new InferenceSession(path);
+        JsonElement[] columns = [.. JsonDocument.Parse(session.ModelMetadata.CustomMetadataMap["generativeml.columns"]).RootElement.EnumerateArray()];
+        JsonElement place = columns.Single(c => c.GetProperty("column").GetString() == "Place");
+        string[] known = [.. place.GetProperty("tokens").EnumerateArray().Concat(place.GetProperty("others").EnumerateArray()).Select(t => t.GetString()!)];
+        Assert.IsTrue(data.GetColumn<string>("Place").Distinct().Order().SequenceEqual(known.Where(name => name != "(others)").Order()));
+        Assert.IsFalse(place.TryGetProperty("rows", out _));
+        string[] ends = [.. model.Network.StatesOf("Day").SelectMany(state => state.Split(" to "))];
+        Assert.IsTrue(ends.All(end => int.Parse(end, System.Globalization.CultureInfo.InvariantCulture) is >= 20240101 and <= 20240128), string.Join(", ", ends));
+    }
+
+    [TestMethod]
+    public void What_is_no_number_is_not_known_to_the_files_of_tables()
+    {
+        TableView data = new TableView(200)
+            .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
+            .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory());
+        using TabularTransformer model = _ml.Generative.TabularDiffusion(new TabularDiffusionOptions { Epochs = 1, HiddenWidth = 8, Blocks = 1 }).Fit(data);
+        float[] Logits(float[] tokens, float[] known) => Run(model, null, 1, new() { ["tokens"] = tokens, ["known"] = known })["logits"];
+        float[] expected = Logits([1, 0], [1, 0]);
+        Assert.IsTrue(expected.All(float.IsFinite));
+        OnnxFiles.AssertClose(expected, Logits([1, float.NaN], [1, 1]), "token");
+        OnnxFiles.AssertClose(expected, Logits([1, -1], [1, float.NaN]), "known");
+        using TabularTransformer gan = _ml.Generative.TabularGan(new TabularGanOptions { Epochs = 1, NoiseDimension = 2, HiddenLayers = [4] }).Fit(data);
+        Dictionary<string, float[]> outputs = OnnxFiles.SaveAndRun(
+            gan, null, 1, (name, width) => [.. Enumerable.Repeat(name == "given" ? float.NaN : 0.5f, width)]);
+        Assert.IsTrue(outputs["tokens"].All(token => token is >= 0 and < 4));
     }
 
     [TestMethod]

@@ -58,21 +58,6 @@ public sealed class TrainingCurvesTests
     }
 
     [TestMethod]
-    public void Every_family_that_trains_has_curves_of_which_a_test_knows()
-    {
-        // Families of the conformance tests, and those whose own tests look at curves; who joins belongs in one of them.
-        string[] known =
-        [
-            "Autoencoder", "AutoregressiveSeries", "BayesianNetwork", "BoltzmannMachine", "Coconet", "CycleGan", "DeepBeliefNetwork", "Diffusion", "Gan",
-            "GaussianMixture", "Gpt", "HiddenMarkov", "ImageAutoencoder", "ImageDiffusion", "ImageDiscriminator", "ImageGan", "ImageVae",
-            "MaskedLanguageModel", "NormalizingFlow", "RecurrentLanguageModel", "RestrictedBoltzmannMachine", "SequenceAutoencoder", "SequenceToSequence",
-            "SketchRnn", "Spiral", "TabularDiffusion", "TabularGan", "TabularVae", "TextClassifier", "Vae", "WaveNet",
-        ];
-        CollectionAssert.AreEqual(known, typeof(TrainingOptions).Assembly.GetExportedTypes()
-            .Where(type => type.IsSubclassOf(typeof(TrainingOptions)) && !type.IsAbstract).Select(type => type.Name[..^"Options".Length]).Order().ToArray());
-    }
-
-    [TestMethod]
     public void Long_runs_are_thinned_out_and_keep_their_ends()
     {
         var curves = new TrainingCurves();

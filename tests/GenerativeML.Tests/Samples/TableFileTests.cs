@@ -253,13 +253,17 @@ public sealed class TableFileTests
         string[] kept = ["9007199254740992", "-9007199254740994", "1e300", "inf", "90071992547409931.5", "123456789012345680000"];
         TableFile table = TableFile.Open(Write("id;t\n1;x\n2;x\n" + string.Concat(kept.Select(text => $"{text};x\n"))), first);
         Assert.AreEqual(-9007199254740994, Values<double>(table, "id")[3]);
-        foreach (string lost in (string[])["9007199254740993", "-9007199254740993", "9 007 199 254 740 993", "123456789012345678901"])
+        foreach (string lost in (string[])["9007199254740993", "-9007199254740993", "9 007 199 254 740 993", "9007199254740993.0", "123456789012345678901"])
         {
             string path = Write($"id;t\n1;x\n2;x\n3;x\n{lost};x\n");
             StringAssert.Contains(
-                Assert.ThrowsExactly<InvalidDataException>(() => Values<double>(TableFile.Open(path, first), "id")).Message, $"line 5: '{lost}' in column 'id'");
+                Assert.ThrowsExactly<InvalidDataException>(() => Values<double>(TableFile.Open(path, first), "id")).Message,
+                $"line 5: '{lost}' in column 'id' is no Double to its last digit");
             Assert.AreEqual(lost, Values<string>(TableFile.Open(path, first with { AsText = ["id"] }), "id")[3]);
         }
+        string garbage = Write("id;t\n1.5;x\n2;x\nabc;x\n");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<InvalidDataException>(() => Values<double>(TableFile.Open(garbage, first), "id")).Message, "is no Double, as the rows are");
     }
 
     [TestMethod]

@@ -185,8 +185,12 @@ internal static class ModelJson
         Converters = { new JsonStringEnumConverter() },
     };
 
-    /// <summary>How ONNX files say what numbers stand for: for people's eyes, no letter escaped.</summary>
-    public static JsonSerializerOptions Readable { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    /// <summary>How ONNX files say what numbers stand for: for people's eyes, no letter escaped, no nulls.</summary>
+    public static JsonSerializerOptions Readable { get; } = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
 
     /// <summary>A threshold as JSON can hold it, which has no infinities: null where no score is above it.</summary>
     public static float? Threshold(float value) =>

@@ -182,7 +182,7 @@ internal sealed class DataViewRowSource(
         if (policy == NonFiniteValues.Error && scan.BadRows > 0)
         {
             throw new InvalidOperationException(scan.Describe()
-                + (scan.BadRows == scan.Rows ? " Every row has some: is the separator that of the file?" : "")
+                + (scan.BadRows == scan.Rows && scan.Rows > 1 ? " Every row has some: of a file, is the separator right?" : "")
                 + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
         }

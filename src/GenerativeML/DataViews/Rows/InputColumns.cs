@@ -122,7 +122,6 @@ internal static class InputColumns
             : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
     }
 
-    /// <summary>The slots that a column of a type takes; zero for types that do not fit.</summary>
     /// <summary>The names of a vector's slots, as many as are known.</summary>
     public static ReadOnlyMemory<char>[] SlotNames(DataViewSchema.Column column)
     {
@@ -138,6 +137,7 @@ internal static class InputColumns
             ? FormattableString.Invariant($"slot {slot}, '{name}',")
             : FormattableString.Invariant($"slot {slot}");
 
+    /// <summary>The slots that a column of a type takes; zero for types that do not fit.</summary>
     private static int Width(DataViewType type, InputKind kind) => (kind, type) switch
     {
         (InputKind.Vector or InputKind.Series, VectorDataViewType vector) =>

@@ -28,7 +28,10 @@ internal sealed class BayesianTable(
     public BayesianNetwork Network => network;
 
     public (OnnxPass Pass, TokenTable Tokens)? PassOf(OnnxContent content) =>
-        content == OnnxContent.Score ? (BayesianScore.Of(network), tokens) : null;
+        content == OnnxContent.Score
+        ? (BayesianScore.Of(
+            network, [.. Enumerable.Range(0, network.Count).Select(p => BayesianTableFit.HiddenState(tokens, options, p))], trainingRows), tokens)
+        : null;
 
     /// <summary>What ordinary rows score that are new to the model.</summary>
     public CalibrationScores? Calibration { get; init; }
@@ -210,15 +213,17 @@ internal sealed class BayesianTable(
 
 /// <summary>
 /// −log p of rows in single precision, for ONNX files: the states of all variables, (B, V) → their sum, (B, 1), and the shares,
-/// each given its parents, (B, V); NaN where one is less than zero, which says that it is not known.
+/// (B, V), each given its parents: those of <see cref="BayesianTable.Score"/>, or NaN where a parent is not known, over which it
+/// would have to sum. NaN, and −1, stands for a state that is not known, −2 for a category that was never seen.
 /// </summary>
-internal sealed class BayesianScore(BayesianNetwork network) : IForwardPass
+internal sealed class BayesianScore(BayesianNetwork network, int?[] hidden, long trainingRows) : IForwardPass
 {
     // Whole numbers of single precision.
     private const int MostCells = 1 << 24;
 
+    /// <summary>The pass of a network; of each variable the state, if any, that says that its value is not known.</summary>
     /// <exception cref="NotSupportedException">It has too large a table.</exception>
-    public static OnnxPass Of(BayesianNetwork network)
+    public static OnnxPass Of(BayesianNetwork network, int?[] hidden, long trainingRows)
     {
         if (network.Tables.FirstOrDefault(table => table.Length > MostCells) is { } large)
         {
@@ -229,22 +234,32 @@ internal sealed class BayesianScore(BayesianNetwork network) : IForwardPass
         return new(
             HostWeights.Of(network.Tables.Select((table, v) => (
                 new TensorSpec($"table.{v}", TensorType.F32, table.Length, 1), Array.ConvertAll(table, p => (float)-Math.Log(p))))),
-            new BayesianScore(network), [("states", network.Count)], ["score", "shares"]);
+            new BayesianScore(network, hidden, trainingRows), [("states", network.Count)], ["score", "shares"]);
     }
 
     public T[] Run<T>(Scope<T> w, T[] inputs)
         where T : struct, ITensor<T>
     {
-        T zero = w.Constant(0), isUnknown = T.OneIfLess(inputs[0].Reduce(Reduction.Min, 1), zero);
-        T[] states = [.. network.Sizes.Select((size, v) => inputs[0].Slice(1, v, 1).Clamp(0, size - 1))];
-        T[] shares = [.. states.Select((state, v) =>
+        T zero = w.Constant(0), one = w.Constant(1), half = w.Constant(0.5f), nan = w.Constant(float.NaN);
+        T unseen = w.Constant((float)Math.Log(trainingRows + 1.0));
+        T[] said = [.. hidden.Select((state, v) =>
+        {
+            T own = inputs[0].Slice(1, v, 1);
+            return state is int none ? T.IfLess((own - none).Apply(Function.Abs), half, w.Constant(-1), own) : own;
+        })];
+        // One for a number of a state; NaN is less than nothing.
+        T[] known = [.. said.Zip(network.Sizes, (own, size) =>
+            T.IfLess(w.Constant(-0.5f), own, T.IfLess(own, w.Constant(size - 0.5f), one, zero), zero))];
+        T[] states = [.. said.Zip(known, (own, isKnown) => T.IfLess(half, isKnown, own, zero))];
+        T[] shares = [.. states.Select((_, v) =>
         {
             T place = network.Parents[v].Append(v).Select(other => (State: states[other], Size: network.Sizes[other]))
                 .Aggregate((sum, next) => (sum.State * next.Size + next.State, next.Size)).State;
-            return w[$"table.{v}"].Embed(place.ToIndices().Squeeze(1));
+            T areKnown = network.Parents[v].Append(v).Select(other => known[other]).Aggregate((all, next) => all * next);
+            T share = T.IfLess(half, areKnown, w[$"table.{v}"].Embed(place.ToIndices().Squeeze(1)), nan);
+            return T.IfLess(w.Constant(-0.5f), said[v], share, T.IfLess(said[v], w.Constant(-1.5f), unseen, zero));
         })];
-        T known = T.IfLess(zero, isUnknown, w.Constant(float.NaN), zero);
-        T all = T.Concat(1, shares) + known;
+        T all = T.Concat(1, shares);
         return [all.Reduce(Reduction.Sum, 1), all];
     }
 }

@@ -6,7 +6,7 @@ namespace GenerativeML;
 /// A step of the forward algorithm (Rabiner 1989) in single precision, for ONNX files: the probabilities of states after the
 /// steps before, (B, K), and a step, (B, D) → the same after this step, and log p(step | steps before), (B, 1).
 /// </summary>
-internal sealed class HiddenMarkovStep(int states, int categories, bool hasMatrices) : IForwardPass
+internal sealed class HiddenMarkovStep(int states, int categories, bool isText, bool hasMatrices) : IForwardPass
 {
     /// <summary>The pass of a model; of categories, a step is a number from one on, or zero for none.</summary>
     public static OnnxPass Of(HiddenMarkovModel model, HiddenMarkovInput input)
@@ -41,7 +41,7 @@ internal sealed class HiddenMarkovStep(int states, int categories, bool hasMatri
         string step = input.Column.Name, past = VectorOnnx.OutputName("past", [step]);
         string[] outputs = [VectorOnnx.OutputName("present", [step]), VectorOnnx.OutputName("log_likelihood", [step])];
         return new(
-            HostWeights.Of(weights), new HiddenMarkovStep(k, input.IsCategorical ? input.Categories : 0, hasMatrices),
+            HostWeights.Of(weights), new HiddenMarkovStep(k, input.IsCategorical ? input.Categories : 0, input.IsText, hasMatrices),
             [(step, input.StepWidth), (past, k)], outputs,
             input.IsText ? [("states", $"{k}"), ("symbols", JsonSerializer.Serialize(input.Symbols, ModelJson.Readable))] : [("states", $"{k}")]);
     }
@@ -54,6 +54,9 @@ internal sealed class HiddenMarkovStep(int states, int categories, bool hasMatri
         T emitted;
         if (categories > 0)
         {
+            // A key of which there is none was not observed; a character is one of all others, which come last.
+            if (!isText)
+                step = T.IfLess(w.Constant(categories + 0.5f), step, zero, step);
             emitted = w["logs"].Embed(step.Clamp(0, categories).ToIndices().Squeeze(1));
             isObserved = T.OneIfLess(w.Constant(0.5f), step);
         }

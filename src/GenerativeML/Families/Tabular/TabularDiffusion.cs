@@ -273,8 +273,11 @@ internal sealed class TabularDiffusionNetwork(TabularDiffusionOptions options, T
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
+            // What is no number is not known, whatever is said of it.
+            T zero = w.Constant(0), least = w.Constant(-0.5f);
+            T tokens = T.IfLess(least, inputs[0], inputs[0], zero), known = T.IfLess(least, inputs[0], inputs[1], zero);
             T x = network.Hidden(
-                w, p => w[$"input.{p}"].Embed(inputs[0].Slice(1, p, 1).ToIndices().Squeeze(1)), inputs[1]);
+                w, p => w[$"input.{p}"].Embed(tokens.Slice(1, p, 1).ToIndices().Squeeze(1)), T.IfLess(zero, known, known, zero));
             return [T.Concat(1, [.. Enumerable.Range(0, network.Positions).Select(p => w.Linear($"output.{p}", x))])];
         }
     }

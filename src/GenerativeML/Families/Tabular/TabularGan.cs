@@ -291,7 +291,8 @@ internal sealed class TabularGanNetwork(TabularGanOptions options, TokenTable to
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>
         {
-            T output = network.Generate(w, inputs[0], inputs[1]);
+            T zero = w.Constant(0);
+            T output = network.Generate(w, inputs[0], T.IfLess(zero, inputs[1], inputs[1], zero)); // NaN: not given
             TokenTable tokens = network.Tokens;
             var drawn = new T[tokens.Columns.Count];
             for (int p = 0; p < drawn.Length; p++)

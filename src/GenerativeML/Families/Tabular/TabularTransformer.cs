@@ -75,8 +75,16 @@ public class TabularTransformer : GenerativeTransformer, IDataGenerator
         if (_generator.PassOf(content) is not var (pass, tokens))
             return null;
         var names = new TokenNames(tokens, _mapping, new ConditionResolver(_table, _mapping));
-        var columns = tokens.Order.Select(
-            (column, position) => new { column = tokens.Shape.Columns[column].Name, tokens = names.Of(position) });
+        // How often tokens occur is said where the caller has to draw one of them.
+        bool draws = pass.Inputs.Any(input => input.Name == "given");
+        var columns = tokens.Order.Select((column, position) => new
+        {
+            column = tokens.Shape.Columns[column].Name,
+            above = names.AboveOf(position),
+            tokens = names.Of(position),
+            others = names.RareOf(position),
+            rows = draws ? tokens.Frequencies[position] : null,
+        });
         return pass with { Said = [.. pass.Said, ("columns", JsonSerializer.Serialize(columns, ModelJson.Readable))] };
     }
 
