@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchSharp;
@@ -175,26 +177,26 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow(1, 0, true, DisplayName = "found at the end")]
-    [DataRow(2, 10, true, DisplayName = "found at a checkpoint")]
-    [DataRow(2, 10, false, DisplayName = "rounded otherwise")]
-    public void Weights_that_drift_apart_in_a_process_are_found(int drifting, int every, bool isWrong)
+    [DataRow(1, 0, 1.1, DisplayName = "found at the end")]
+    [DataRow(2, 10, 1.1, DisplayName = "found at a checkpoint")]
+    [DataRow(2, 8, double.NaN, DisplayName = "no number")] // before others hear of it by a gradient
+    [DataRow(2, 10, 1.000001, DisplayName = "rounded otherwise")]
+    public void Weights_that_drift_apart_in_a_process_are_found(int drifting, int every, double factor)
     {
         int last = 0;
+        bool isWrong = factor is not 1.000001;
         var warnings = new System.Collections.Concurrent.ConcurrentBag<string>();
         (float Weight, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>
         {
             LinearFamily? made = null;
             using LinearFamily family = made = new LinearFamily
             {
-                OnStep = step =>
+                OnUpdate = step =>
                 {
                     if (rank == 0)
                         last = (int)step;
-                    if (step != 7 || rank != drifting)
-                        return;
-                    using IDisposable noGradient = torch.no_grad();
-                    made!.Updates[0].Parameters[0].mul_(isWrong ? 1.1 : 1.000001);
+                    if (step == 7 && rank == drifting)
+                        made!.Updates[0].Parameters[0].mul_(factor);
                 },
             };
             var options = new TestOptions { Distributed = distributed, Checkpoint = every == 0 ? null : new CheckpointOptions(_folder) { Every = every } };
@@ -328,6 +330,51 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
+    public void Other_versions_and_devices_that_are_not_there_are_named_before_training()
+    {
+        string? told = null;
+        // The second process is one that says what the first does, but for its version.
+        (bool, Exception? Error)[] ends = [];
+        for (int i = 0; i < 2; i++)
+        {
+            ends = ThreadRing.Try(2, (distributed, rank) =>
+            {
+                if (rank == 0)
+                    return Train("vae", distributed).Specs.Any();
+                string said = told is null ? "{}" : Regex.Replace(told, "(version of GenerativeML\":\")[^\"]*", "${1}0.0.1");
+                told = Encoding.UTF8.GetString(distributed.Connect()!.Gather(Encoding.UTF8.GetBytes(said))[0]);
+                return true;
+            });
+        }
+        Assert.Contains("version of GenerativeML is ", ends[0].Error!.Message);
+        Assert.Contains(" and \"0.0.1\" in process 1.", ends[0].Error!.Message);
+        Assert.DoesNotContain(";", ends[0].Error!.Message);
+
+        Exception?[] devices = [.. ThreadRing.Try(2, (distributed, rank) =>
+        {
+            var ml = new MLContext(seed: 1);
+            IDataView rows = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 30).Select(i => new Pair { Features = [i, i % 7] }));
+            using VectorGenerator model = ml.Generative.Vae(new VaeOptions
+            {
+                Epochs = 1, Distributed = distributed, Device = rank == 1 ? ComputeDevice.Cuda(99) : ComputeDevice.Cpu, FallbackToCpu = false,
+            }).Fit(rows);
+            return true;
+        }).Select(end => end.Error)];
+        Assert.Contains("Device cuda:99 was asked for", devices[1]!.Message);
+        Assert.AreEqual($"Process 1 has failed: {devices[1]!.Message}", devices[0]!.Message);
+    }
+
+    [TestMethod]
+    [DataRow(0, 0, 4, 0)]
+    [DataRow(1, 2, 4, 3)]
+    [DataRow(3, 2, 4, 1)]
+    [DataRow(7, 1, 4, 7)] // not there: left to be refused by its name
+    [DataRow(0, 1, 1, 0)]
+    [DataRow(5, 1, 0, 5)]
+    public void Processes_of_a_machine_have_a_device_each(int device, int here, int devices, int expected) =>
+        Assert.AreEqual(ComputeDevice.Cuda(expected), HostDefaults.OfProcess(ComputeDevice.Cuda(device), new DataPart(here, 4), devices));
+
+    [TestMethod]
     public void Families_whose_steps_are_no_sums_over_rows_are_refused()
     {
         var ml = new MLContext(1);
@@ -344,6 +391,13 @@ public sealed class DistributedTrainingTests : IDisposable
             foreach ((ITransformer? made, Exception? error) in ThreadRing.Try(2, (distributed, _) => fit(distributed)))
                 Assert.Contains("train it by one", error?.Message ?? made!.GetType().Name);
         }
+    }
+
+    [TestMethod]
+    public void Shared_rows_of_a_batch_that_are_too_many_to_exchange_are_refused()
+    {
+        CachedTrainingData.CheckExchanged(1 << 20, 2000);
+        Assert.Contains("Lower option BatchSize", Assert.ThrowsExactly<InvalidOperationException>(() => CachedTrainingData.CheckExchanged(1 << 20, 2048)).Message);
     }
 
     private sealed class Pixels

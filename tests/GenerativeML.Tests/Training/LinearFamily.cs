@@ -23,6 +23,9 @@ internal sealed class LinearFamily : ITrainable, IDisposable
     /// <summary>Told the number of each step before it is made.</summary>
     public Action<long>? OnStep { get; init; }
 
+    /// <summary>Told the number of each step after it was made.</summary>
+    public Action<long>? OnUpdate { get; init; }
+
     /// <summary>From this step on the loss is not a number.</summary>
     public long DivergeAt { get; init; } = long.MaxValue;
 
@@ -43,6 +46,8 @@ internal sealed class LinearFamily : ITrainable, IDisposable
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
         [new LossTerm("error", Error(batch[0].narrow(1, 0, 1), batch))];
+
+    public void AfterUpdate(int update, StepContext step) => OnUpdate?.Invoke(step.Step);
 
     public void Dispose() => _line.Dispose();
 
