@@ -24,8 +24,8 @@ internal abstract class Network
     /// <summary>Rows of a batch that the loss looks at together.</summary>
     public virtual int RowsTogether => 1;
 
-    /// <summary>Whether some of a batch's rows can be computed by one process, and the others by others.</summary>
-    public virtual bool CanShareRows => true;
+    /// <summary>Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows.</summary>
+    public virtual bool TakesTotals => false;
 
     /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
     public virtual IReadOnlyList<string> RowStates => [];
@@ -106,7 +106,7 @@ internal sealed class NetworkObjective : ITrainable
 
     public int RowsTogether => _network.RowsTogether;
 
-    public bool CanShareRows => _network.CanShareRows;
+    public bool TakesTotals => _network.TakesTotals;
 
     public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
 

@@ -43,6 +43,14 @@ public sealed record DistributedOptions
     public bool ShareRows { get; init; }
 
     /// <summary>
+    /// Whether the optimizer's state, AdamW's moments and Muon's momentum, is divided among the processes, each of which makes
+    /// the step of its part of the weights (stage 1 of ZeRO, Rajbhandari 2020): 4 or 8 bytes a weight, divided by their number,
+    /// and as much sent as without. The model is the same, but for rounding. While a checkpoint is written or read, the first
+    /// process has all of it. Default false.
+    /// </summary>
+    public bool ShardOptimizer { get; init; }
+
+    /// <summary>
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what
     /// the first process does alone, such as writing a checkpoint, and than what lies between the first call of Fit in one
     /// process and in another. After a failure the program cannot train on several processes again, and has to be started

@@ -47,8 +47,6 @@ internal sealed class TrainingLoop : IDisposable
         _data = data;
         _exchange = exchange;
         _shares = exchange is not null && family.Updates.Count > 0;
-        if (_shares && !family.CanShareRows)
-            throw new DistributedException("Option Distributed is set, and steps of this family are no sums over rows that several processes could share: train it by one.", isHeard: true); // by all
         if (data.IsShared && !_shares)
             throw new DistributedException("Option Distributed.ShareRows is set, and this model is fitted without gradients, of all rows at once: leave it out.", isHeard: true); // by all
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
@@ -67,8 +65,9 @@ internal sealed class TrainingLoop : IDisposable
         double scale = run.Options.Distributed?.RateScale(exchange?.Size ?? 1) ?? 1;
         _rate = new LearningRate(
             run.LearningRate * scale, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
+        Exchange? shards = _shares && run.Options.Distributed!.ShardOptimizer ? exchange : null;
         _optimizers = [.. family.Updates.Select(
-            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
+            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon, shards))];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
             : null;
@@ -127,8 +126,10 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingOutcome Run()
     {
-        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors()) ?? (0, null);
+        Array.ForEach(_optimizers, o => o.Join());
+        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors(o => o.State)) ?? (0, null);
         ShareState(ref step, ref best);
+        Array.ForEach(_optimizers, o => o.Divide(isNew: true));
         if (best is { } known && _best is not null)
             _best.Best = known;
         _finite = step;
@@ -162,9 +163,9 @@ internal sealed class TrainingLoop : IDisposable
             if (IsCancelled)
             {
                 cancelled = true;
-                JoinRowStates();
-                CompareWeights(step);
+                Join(step);
                 Save(step);
+                Array.ForEach(_optimizers, o => o.Divide(isNew: false));
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
                     throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(cancellation);
             }
@@ -213,7 +214,10 @@ internal sealed class TrainingLoop : IDisposable
                 // Each part's rows have the numbers that they have in the whole batch.
                 _random.GoTo(begun);
                 _random.Rows = part.Count < part.Of ? part : null;
-                Accumulate(batch.Part(part), u, context, part.Count / (double)part.Of);
+                Batch some = batch.Part(part);
+                double share = batch.ShareOf(some, part);
+                if (share > 0)
+                    Accumulate(some, u, context, share);
             }
             _random.Rows = null;
             if (_shares)
@@ -244,6 +248,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         JsonObject identity = RunIdentity.Of(_run.Identity, _data);
         identity["Distributed.LearningRateScaling"] = $"{_run.Options.Distributed?.LearningRateScaling}";
+        identity["Distributed.ShardOptimizer"] = _run.Options.Distributed?.ShardOptimizer;
         identity["Distributed.ShareRows"] = _run.Options.Distributed?.ShareRows;
         identity["rows are shared, by CacheBudgetBytes"] = _data.IsShared;
         identity["CancellationBehavior"] = $"{_run.Options.CancellationBehavior}";
@@ -262,9 +267,16 @@ internal sealed class TrainingLoop : IDisposable
         if (differences.Length > 0)
             throw new DistributedException(
                 $"The processes cannot train one model together: {string.Join("; ", differences)}.", isHeard: true); // by all
-        if (_shares && Math.Min(_data.TrainingRows, _run.BatchSize) < exchange.Size)
+        long most = _family.Updates.Select(u => u.Parameters.Sum(p => p.numel()) + FlatOptimizer.Notes).DefaultIfEmpty().Max();
+        if (_shares && most * sizeof(float) > Array.MaxLength)
             throw new DistributedException(
-                $"{exchange.Size} processes cannot share steps of {Math.Min(_data.TrainingRows, _run.BatchSize)} rows: there are "
+                $"{most:N0} weights are trained together, and processes can exchange gradients of {Array.MaxLength / sizeof(float):N0}.", isHeard: true);
+        long least = _family.TakesTotals
+            ? _data.TrainingRows / _data.BatchesPerEpoch(_run.BatchSize)
+            : Math.Min(_data.TrainingRows, _run.BatchSize);
+        if (_shares && least < exchange.Size)
+            throw new DistributedException(
+                $"{exchange.Size} processes cannot share steps of {least} rows: there are "
                 + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
                 isHeard: true);
     }
@@ -279,7 +291,7 @@ internal sealed class TrainingLoop : IDisposable
         exchange.Broadcast(MemoryMarshal.AsBytes(told.AsSpan()));
         (step, _every) = ((long)told[0], (int)told[3]);
         best = double.IsNaN(told[1]) ? null : (told[1], (int)told[2]);
-        Broadcast(Tensors());
+        Broadcast(Tensors(o => o.CommonState));
         byte[] cancelled = [(byte)(_run.Options.CancellationToken.IsCancellationRequested ? 1 : 0)];
         _othersCancel = exchange.Gather(cancelled).Any(flag => flag[0] != 0);
     }
@@ -343,7 +355,14 @@ internal sealed class TrainingLoop : IDisposable
         _run.Context.Warning?.Invoke(what + "their processors round differently. All go on with those of process 0.");
     }
 
-    // What each process holds of its rows, the first one writes down for all.
+    // What each process has of the run's state, the first one writes down for all.
+    private void Join(long step)
+    {
+        JoinRowStates();
+        CompareWeights(step);
+        Array.ForEach(_optimizers, o => o.Join());
+    }
+
     private void JoinRowStates()
     {
         if (!_shares)
@@ -382,6 +401,8 @@ internal sealed class TrainingLoop : IDisposable
         using DisposeScope scope = torch.NewDisposeScope();
         context = context with { Share = share };
         IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
+        if (terms.Count == 0)
+            return; // of so few rows there is none
         if (!_family.LossAddsGradients)
             AddGradients(terms, context.Share);
         if (!_shares)
@@ -431,19 +452,19 @@ internal sealed class TrainingLoop : IDisposable
     {
         ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step);
         _random.Seed(seed);
-        return new StepContext(step, _steps, _random, seed);
+        return new StepContext(step, _steps, _random, seed, Total: _shares && purpose == RandomPurpose.Training ? _exchange!.Total : null);
     }
 
     // What is due after a step.
     private void SaveAndReport(long step, int epoch)
     {
-        if (_every > 0 && step % _every == 0)
-        {
-            JoinRowStates();
-            CompareWeights(step);
-        }
+        bool isDue = _every > 0 && step % _every == 0;
+        if (isDue)
+            Join(step);
         if (_checkpoints?.IsDue(step) == true)
             Save(step);
+        if (isDue)
+            Array.ForEach(_optimizers, o => o.Divide(isNew: false));
         if (_reporter.IsDue)
             Report(step, epoch, last: false);
     }
@@ -454,16 +475,17 @@ internal sealed class TrainingLoop : IDisposable
             return;
         CheckLosses(step, _losses.Means());
         CheckWeights(step);
-        _checkpoints.Save(step, Tensors(), _best?.Best ?? (double.PositiveInfinity, 0));
+        _checkpoints.Save(step, Tensors(o => o.State), _best?.Best ?? (double.PositiveInfinity, 0));
     }
 
     // What a checkpoint holds.
-    private IEnumerable<(string Name, torch.Tensor Value)> Tensors() =>
+    private IEnumerable<(string Name, torch.Tensor Value)> Tensors(
+        Func<FlatOptimizer, IEnumerable<(string Name, torch.Tensor Value)>> stateOf) =>
     [
         .. _state.Select(t => ("network." + t.Name, t.Value)),
         .. _best?.Copies.Select(t => ("best." + t.Name, t.Value)) ?? [],
         .. _optimizers.SelectMany(
-            (o, i) => o.State.Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
+            (o, i) => stateOf(o).Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
     ];
 
     private void Report(long step, int epoch, bool last)

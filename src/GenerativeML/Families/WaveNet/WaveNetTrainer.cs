@@ -220,6 +220,6 @@ internal sealed class SoundWindows : TrainingData
                 HostTensors.FromRows(counts, windows.Length, window, Device),
                 .. told > 0 ? [HostTensors.FromRows(frames, windows.Length, told, Device)] : Array.Empty<torch.Tensor>(),
             ]),
-            windows.Length, Math.Max(1, counts.Sum()));
+            windows.Length, [.. counts.Chunk(window).Select(row => (double)row.Sum())]);
     }
 }

@@ -255,7 +255,7 @@ internal sealed class TokenWindows : TokenData
             long left = end - 1 - start;
             int length = (int)Math.Min(Length, left), rows = (int)Math.Clamp(left / Length, 1, batchSize);
             torch.Tensor windows = Read(rows, length, i => start + ((long)i * length));
-            yield return new Batch([windows], rows, (double)rows * length);
+            yield return new Batch([windows], rows, [.. Enumerable.Repeat((double)length, rows)]);
             start += (long)rows * length;
         }
     }
@@ -301,7 +301,7 @@ internal sealed class TokenReaders : TokenData
             yield break;
         int rows = (int)Math.Clamp(held / ((long)ValidationWindows * Length), 1, batchSize);
         int length = (int)Math.Min(held / rows, int.MaxValue / 2 / rows);
-        yield return new Batch([Read(rows, length, i => Trained + ((long)i * length))], rows, (double)rows * length);
+        yield return new Batch([Read(rows, length, i => Trained + ((long)i * length))], rows, [.. Enumerable.Repeat((double)length, rows)]);
     }
 
     protected override Batch Draw(long step, int rows)
