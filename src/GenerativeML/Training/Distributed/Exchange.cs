@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
@@ -20,6 +21,9 @@ internal abstract class Exchange
 
     /// <summary>The number of processes on this machine, which share its processors.</summary>
     public virtual int ProcessesHere => 1;
+
+    /// <summary>Time that this process has spent in exchanges: with sending, and with waiting for others.</summary>
+    public TimeSpan Waited { get; private set; }
 
     /// <summary>Bytes that this process has sent to the next.</summary>
     public long BytesSent { get; private set; }
@@ -141,7 +145,9 @@ internal abstract class Exchange
 
     private void Turn(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious)
     {
+        long begun = Stopwatch.GetTimestamp();
         Transfer(toNext, fromPrevious);
+        Waited += Stopwatch.GetElapsedTime(begun);
         BytesSent += toNext.Length;
     }
 }
