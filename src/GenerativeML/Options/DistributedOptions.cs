@@ -12,10 +12,9 @@ namespace GenerativeML;
 /// writes checkpoints; all return the same model. A checkpoint goes on with any number of processes.
 /// </para>
 /// <para>
-/// What a loss compares between the rows of a batch, it compares between those of one process: batch normalisation, packs
-/// of a GAN, minibatch statistics, free bits, and means over tokens or samples rather than rows (sequence to sequence,
-/// WaveNet): there the model is another one, as good. Masked language models, Sketch-RNN and SPIRAL are refused. Models that
-/// are fitted without gradients are fitted by each process alike. A GAN's report is of the rows of its own process.
+/// What some GANs compare between the rows of a batch, they compare between those of one process: batch normalisation, the
+/// deviation within a batch, and CycleGAN's history of translations. There the model is another one, as good. Models that are
+/// fitted without gradients are fitted by each process alike. A GAN's report is of the rows of its own process.
 /// </para>
 /// </remarks>
 public sealed record DistributedOptions
