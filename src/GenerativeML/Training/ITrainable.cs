@@ -91,8 +91,13 @@ internal readonly record struct StepContext(
     /// What a sum over what counts of a batch is to be divided by, so that the loss is the mean over that of all processes; at
     /// least one.
     /// </summary>
-    public torch.Tensor Divisor(torch.Tensor counts) =>
-        (Total is null ? counts.sum() : torch.full_like(counts.sum(), Total([counts.sum().item<float>()])[0]).Scaled(Share)).AtLeast(1);
+    public torch.Tensor Divisor(torch.Tensor counts)
+    {
+        torch.Tensor sum = counts.sum();
+        if (Total is not null)
+            sum = torch.tensor((float[])[(float)(Total([sum.item<float>()])[0] * Share)], device: counts.device).sum();
+        return sum.AtLeast(1);
+    }
 
     /// <summary>Means over the batch, or the limit where the means over those of all processes are below it.</summary>
     public torch.Tensor AtLeast(torch.Tensor means, double limit)
