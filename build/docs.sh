@@ -10,6 +10,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 
 dotnet tool restore
 dotnet restore src/GenerativeML
+dotnet build build/loadable-class-stub -c Release -v quiet # docfx compiles the library by itself, but not what it refers to
 rm -rf docs/api docs/_site # pages of types that are gone
 dotnet docfx docfx.json --warningsAsErrors
 dotnet run build/check-site.cs -- docs/_site

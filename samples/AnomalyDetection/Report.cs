@@ -28,6 +28,8 @@ internal static class Report
     public static void Figures(DetectionReport report)
     {
         Console.WriteLine($"\nOf the rows held out of training:\n{report}");
+        if (report.AnomalousRows > 0 && report.NormalRows == 0)
+            Console.WriteLine("By the label every row is an anomaly: is it the right column?");
         foreach (AnomalyKind kind in report.Kinds.Take(12))
             Console.WriteLine($"  flagged of {kind.Name}: {kind.Flagged} of {kind.Rows}");
     }

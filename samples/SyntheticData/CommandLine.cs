@@ -8,7 +8,7 @@ namespace SyntheticData;
 /// <param name="HasHeader">Whether the first row names the columns; null where types tell.</param>
 /// <param name="Text">Columns that are text whatever they hold.</param>
 /// <param name="Rows">Synthetic rows to write; null for as many as there are real ones, at most a million.</param>
-/// <param name="Method">What generates: gan or vae.</param>
+/// <param name="Method">What generates: diffusion, gan or vae.</param>
 /// <param name="Epochs">Passes over the training rows; null for as many as the trainer sees fit.</param>
 /// <param name="Seed">Decides the split, the training and the rows.</param>
 /// <param name="Folder">Where the synthetic table, the report and the model go.</param>
@@ -77,7 +77,7 @@ internal static class CommandLine
             Data, Label, Header, Text, Rows, Method, Epochs, Seed, Out,
         };
         Header.AcceptOnlyFromAmong("yes", "no");
-        Method.AcceptOnlyFromAmong("gan", "vae");
+        Method.AcceptOnlyFromAmong("diffusion", "gan", "vae");
         root.SetAction(parsed => generate(new Settings(
             parsed.GetValue(Data)?.FullName,
             parsed.GetValue(Label),
@@ -92,9 +92,10 @@ internal static class CommandLine
         {
             return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException)
+        catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException
+            or InvalidOperationException)
         {
-            Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw
+            Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw; training refuses others
             return 2;
         }
     }

@@ -54,18 +54,27 @@ static int LearnAndGenerate(Settings settings)
 }
 
 static IEstimator<TabularTransformer> Trainer(
-    MLContext ml, Settings settings, string? label, IProgress<TrainingProgress> progress) => settings.Method == "gan"
-    ? ml.Generative.TabularGan(new TabularGanOptions
+    MLContext ml, Settings settings, string? label, IProgress<TrainingProgress> progress) => settings.Method switch
+{
+    "diffusion" => ml.Generative.TabularDiffusion(new TabularDiffusionOptions
     {
         LabelColumnName = label,
         Epochs = settings.Epochs,
         Seed = settings.Seed,
         Progress = progress,
-    })
-    : ml.Generative.TabularVae(new TabularVaeOptions
+    }),
+    "gan" => ml.Generative.TabularGan(new TabularGanOptions
     {
         LabelColumnName = label,
         Epochs = settings.Epochs,
         Seed = settings.Seed,
         Progress = progress,
-    });
+    }),
+    _ => ml.Generative.TabularVae(new TabularVaeOptions
+    {
+        LabelColumnName = label,
+        Epochs = settings.Epochs,
+        Seed = settings.Seed,
+        Progress = progress,
+    }),
+};

@@ -29,9 +29,10 @@ try
 {
     return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException)
+catch (Exception e) when (e.GetBaseException() is InvalidDataException or IOException or ArgumentException
+    or InvalidOperationException)
 {
-    Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw
+    Console.Error.WriteLine(e.GetBaseException().Message); // ML.NET wraps what a file's rows throw; training refuses others
     return 2;
 }
 

@@ -23,7 +23,8 @@ if (args.Length == 2)
 
 if (args[1] == "generate")
 {
-    MethodInfo generate = model.GetType().GetMethod("Generate")!;
+    // The one that makes rows.
+    MethodInfo generate = model.GetType().GetMethods().Single(m => m.Name == "Generate" && m.GetParameters()[0].ParameterType == typeof(long));
     long count = long.Parse(args[2], CultureInfo.InvariantCulture);
     object?[] arguments = [count, 7, .. generate.GetParameters()[2..].Select(_ => (object?)null)];
     var generated = (IDataView)generate.Invoke(model, arguments)!;

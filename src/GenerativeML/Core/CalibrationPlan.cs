@@ -32,7 +32,7 @@ internal sealed class CalibrationPlan
         {
             held = ++rows < FewRows && rows * rowBytes <= budgetBytes ? held : null;
             held?.Add(block, row);
-            if (rows <= FewRows)
+            if (found.Count < FewRows)
                 found.Add(Hash(block, row));
         }, cancellation);
         if (rows < MinRows)
@@ -41,7 +41,9 @@ internal sealed class CalibrationPlan
         _share = Math.Min(HeldBackShare, MaxHeldBack / (double)Math.Max(1, rows));
         if (rows >= FewRows)
         {
-            Folds = 1;
+            // Rows that are equal are held back together. Of few different ones, all or none might be; what new rows score
+            // can then be told by those that were trained on, which new ones will equal.
+            Folds = found.Count >= FewRows || found.Count * _share >= MinFoldedRows ? 1 : 0;
             return;
         }
         Folds = found.Count >= MinFoldedRows ? MaxFolds : 0;

@@ -169,6 +169,8 @@ internal static class VectorFit
             RowSample[] fresh = heldBack is null
                 ? samples
                 : CalibrationPlan.Read(heldBack, Samples(heldBack, context.Seed), cancellation);
+            if (fresh[0].Count == 0)
+                fresh = samples; // a small share of many rows, most of them equal, may be none
             network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
             if (isKept)
                 CheckOutputs(trained, options.Columns, source.Fields, samples);

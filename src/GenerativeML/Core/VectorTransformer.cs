@@ -95,9 +95,7 @@ public class VectorTransformer : GenerativeTransformer, IAnomalyDetector
     public float Threshold
     {
         get => _rows.Threshold;
-        set => _rows.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), "The threshold is NaN; a number is expected.")
-            : value;
+        set => _rows.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>Features of the input column.</summary>

@@ -13,6 +13,9 @@ internal static class NativeParts
     /// <summary>Why ONNX Runtime cannot be used; null where it can. Loads it if that has not happened yet.</summary>
     public static Exception? OnnxFailure => Pretended.Value is { } pretended ? pretended.Onnx : Onnx.Value;
 
+    /// <summary>The version of ONNX Runtime, which can be used.</summary>
+    public static string OnnxVersion => OrtEnv.Instance().GetVersionString();
+
     /// <summary>Why libtorch cannot be used; null where it can. Loads it if that has not happened yet.</summary>
     public static Exception? TorchFailure => Pretended.Value is { } pretended ? pretended.Torch : Torch();
 

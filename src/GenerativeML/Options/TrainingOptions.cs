@@ -325,6 +325,19 @@ internal static class OptionChecks
             Within(width, 1, MaxWidth, option);
     }
 
+    /// <summary>Heads of attention, which share a width evenly.</summary>
+    public static void Heads(int heads, int width)
+    {
+        Within(heads, 1, width, nameof(Heads));
+        if (width % heads != 0)
+            throw new ArgumentOutOfRangeException(nameof(Heads), heads, $"Option Heads must divide Width, {width}, but is {heads}.");
+    }
+
+    /// <summary>A threshold that is set on a trained model, which has to be a number.</summary>
+    public static float Threshold(float value) => float.IsNaN(value)
+        ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is NaN; a number is expected.")
+        : value;
+
     /// <summary>The lower end belongs to the range, the upper does not.</summary>
     public static void WithinHalfOpen<T>(
         T value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
@@ -335,6 +348,21 @@ internal static class OptionChecks
     public static void WithinHalfOpen<T>(
         T? value, T least, T below, [CallerArgumentExpression(nameof(value))] string option = "")
         where T : struct, INumber<T> => WithinHalfOpen(value ?? least, least, below, option);
+
+    /// <summary>How long training takes: by one of the two options at most.</summary>
+    public static void StepsOrEpochs(int? steps, int? epochs)
+    {
+        AtLeast(steps ?? 1, 1, "Steps");
+        if (steps is not null && epochs is not null)
+            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+    }
+
+    /// <summary>What logits are divided by where something is drawn.</summary>
+    public static double Temperature(double value)
+    {
+        AboveZero<double>(value, 10, nameof(Temperature));
+        return value;
+    }
 
     public static void PositiveFinite(double value, [CallerArgumentExpression(nameof(value))] string option = "") =>
         Require(value > 0 && double.IsFinite(value), option, value, $"positive and finite");

@@ -29,6 +29,12 @@ public sealed record RuntimeDiagnostics
     /// <summary>The version of ML.NET; null where it is not in use.</summary>
     public string? MLNetVersion { get; init; }
 
+    /// <summary>The version of ONNX Runtime, which computes what models score on the CPU; null where it cannot be used.</summary>
+    public string? OnnxRuntimeVersion { get; init; }
+
+    /// <summary>Why ONNX Runtime cannot be used; null where it can. Without it models compute by libtorch.</summary>
+    public string? OnnxRuntimeError { get; init; }
+
     /// <summary>The version of TorchSharp.</summary>
     public required string TorchSharpVersion { get; init; }
 
@@ -95,6 +101,8 @@ public sealed record RuntimeDiagnostics
         return new RuntimeDiagnostics
         {
             Version = VersionOf(typeof(RuntimeDiagnostics).Assembly),
+            OnnxRuntimeVersion = NativeParts.OnnxFailure is null ? NativeParts.OnnxVersion : null,
+            OnnxRuntimeError = NativeParts.OnnxFailure is { } missing ? TorchRuntime.Describe(missing) : null,
             TorchSharpVersion = VersionOf(typeof(torch).Assembly),
             LibTorchVersion = libraries.LibTorchVersion,
             LibTorchError = error is null ? null : TorchRuntime.Describe(error),
@@ -123,6 +131,7 @@ public sealed record RuntimeDiagnostics
         var text = new StringBuilder();
         Line("GenerativeML", Version);
         Line("ML.NET", MLNetVersion);
+        Line("ONNX Runtime", OnnxRuntimeVersion ?? $"cannot be used. {OnnxRuntimeError}");
         Line("TorchSharp", TorchSharpVersion);
         Line("", TorchSharpWarning);
         Line("libtorch", LibTorchError is null ? LibTorchVersion ?? "loaded" : $"cannot be used. {LibTorchError}");

@@ -189,7 +189,7 @@ internal sealed partial class WatchedModel<T> : IDisposable
             version.Served.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Path}, for the {Number}. time.")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Path}: model number {Number}.")]
     private static partial void Loaded(ILogger logger, string path, int number);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Path} has changed and cannot be used: the model from before stays.")]

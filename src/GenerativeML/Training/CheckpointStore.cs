@@ -30,6 +30,9 @@ internal sealed class CheckpointStore
     /// <summary>The newest checkpoint, in words; empty where there is none.</summary>
     public string Newest => _saved < 0 ? "" : $" The checkpoint of step {_saved} in {_options.Folder} is from before.";
 
+    /// <summary>How to go on from the newest checkpoint, in words.</summary>
+    public string GoesOn => $" The same Fit goes on from the checkpoint in {_options.Folder}.";
+
     /// <summary>Whether a checkpoint belongs after so many steps.</summary>
     public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
 

@@ -167,7 +167,10 @@ internal sealed class TrainingLoop : IDisposable
                 Save(step);
                 Array.ForEach(_optimizers, o => o.Divide(isNew: false));
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
-                    throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(cancellation);
+                {
+                    throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(
+                        $"Training was cancelled after step {step}.{_checkpoints?.GoesOn}", cancellation);
+                }
             }
             else if (!complete)
             {

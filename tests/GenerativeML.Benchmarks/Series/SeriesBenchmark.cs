@@ -62,16 +62,17 @@ internal static class SeriesBenchmark
             foreach ((string what, (double threshold, double score, int found, int falsely)) in scores)
                 Console.WriteLine($"  {what,-40} {score,6:F1} at {threshold:F3}: {found} windows found, {falsely} rows falsely");
             var precision = raw.Zip(likelihoods).Where(pair => pair.First.Series.Windows.Count > 0).Select(pair => (
-                pair.First.Series.Name, Raw: Precision(pair.First), Likelihood: Precision(pair.Second))).ToArray();
-            Console.WriteLine($"  {"area under precision and recall, point by point",-60} {"raw",6} {"likelihood",10}");
-            foreach ((string name, double ofRaw, double ofLikelihood) in precision)
-                Console.WriteLine($"  {name,-60} {ofRaw,6:F3} {ofLikelihood,10:F3}");
-            Console.WriteLine($"  {"mean",-60} {precision.Average(p => p.Raw),6:F3} {precision.Average(p => p.Likelihood),10:F3}");
+                pair.First.Series.Name, Raw: Quality(pair.First), Likelihood: Quality(pair.Second))).ToArray();
+            Console.WriteLine($"  {"area under precision and recall, point by point, and VUS-PR",-60} {"raw",14} {"likelihood",14}");
+            foreach ((string name, (double, double) ofRaw, (double, double) ofLikelihood) in precision)
+                Show(name, ofRaw, ofLikelihood);
+            Show("mean", Mean(precision.Select(p => p.Raw)), Mean(precision.Select(p => p.Likelihood)));
             report[method] = new
             {
                 seconds,
                 scores = scores.ToDictionary(s => s.Item1, s => new { s.Item2.Threshold, s.Item2.Score, s.Item2.Found, s.Item2.Falsely }),
-                averagePrecision = precision.ToDictionary(p => p.Name, p => new { p.Raw, p.Likelihood }),
+                averagePrecision = precision.ToDictionary(p => p.Name, p => new { Raw = p.Raw.Area, Likelihood = p.Likelihood.Area }),
+                volume = precision.ToDictionary(p => p.Name, p => new { Raw = p.Raw.Volume, Likelihood = p.Likelihood.Volume }),
             };
         }
         if (json is not null)
@@ -79,12 +80,21 @@ internal static class SeriesBenchmark
         return 0;
     }
 
-    private static double Precision((NabSeries Series, float[] Scores) of)
+    private static (double Area, double Volume) Quality((NabSeries Series, float[] Scores) of)
     {
         int first = of.Series.Probation;
         bool[] isAnomaly = of.Series.IsAnomaly[first..];
-        return isAnomaly.Contains(true) ? DetectionQuality.AveragePrecision(of.Scores.AsSpan(first), isAnomaly) : double.NaN;
+        ReadOnlySpan<float> scores = of.Scores.AsSpan(first);
+        return isAnomaly.Contains(true)
+            ? (DetectionQuality.AveragePrecision(scores, isAnomaly), DetectionQuality.VolumeUnderPrecisionRecall(scores, isAnomaly))
+            : (double.NaN, double.NaN);
     }
+
+    private static (double Area, double Volume) Mean(IEnumerable<(double Area, double Volume)> of) =>
+        (of.Average(one => one.Area), of.Average(one => one.Volume));
+
+    private static void Show(string name, (double Area, double Volume) raw, (double Area, double Volume) likelihood) => Console.WriteLine(
+        $"  {name,-60} {raw.Area,7:F3}{raw.Volume,7:F3} {likelihood.Area,7:F3}{likelihood.Volume,7:F3}");
 
     private static float[] Likelihoods(MLContext ml, NabSeries series, float[] scores, string? options)
     {

@@ -49,6 +49,20 @@ public sealed class AutoencoderPipelineTests
     }
 
     [TestMethod]
+    public void What_is_not_finite_is_named_by_its_column()
+    {
+        var pipeline = _ml.Transforms.Concatenate("Features", "A", "B").Append(_ml.AnomalyDetection.Trainers.Autoencoder());
+        Reading[] rows = [.. Enumerable.Range(0, 30).Select(i => new Reading { A = i, B = i == 7 ? float.NaN : 1 })];
+        StringAssert.Contains(Refused(), "the first is NaN in slot 1, 'B', of row 7 (both counted from 0). Clean the data");
+        foreach (Reading row in rows)
+            row.B = float.NaN;
+        StringAssert.Contains(Refused(), "Every row has some: is the separator that of the file?");
+
+        string Refused() =>
+            Assert.Throws<InvalidOperationException>(() => pipeline.Fit(_ml.Data.LoadFromEnumerable(rows))).Message;
+    }
+
+    [TestMethod]
     public void Feature_scores_sum_to_the_score_and_carry_the_sensors_names()
     {
         IDataView data = Data(200);

@@ -90,6 +90,23 @@ public class TrainedAutoencoderTests
     }
 
     [TestMethod]
+    [DataRow(2500, 1, DisplayName = "Of rows that are all equal, all or none would be held back")]
+    [DataRow(2500, 4)]
+    [DataRow(60_000, 40, DisplayName = "A fifteenth of 40 different rows is held back")]
+    public void Many_rows_of_few_different_ones_calibrate_a_detector(int rows, int different)
+    {
+        for (int seed = 0; seed < 8; seed++)
+        {
+            VectorFitResult fit = Trained.Detector(
+                new AutoencoderOptions { Epochs = 1, HiddenLayers = [4] },
+                new ArrayRows(rows, 2, (i, j) => i % different * (j + 1)), seed);
+            float[] scores = Trained.Scores(fit.Model, [.. Enumerable.Range(0, different).SelectMany(i => new float[] { i, 2 * i })]);
+            Assert.IsTrue(float.IsFinite(fit.Threshold) && scores.All(float.IsFinite), $"seed {seed}");
+            Assert.IsTrue(scores.Count(score => score > fit.Threshold) <= 0.1 * different, $"seed {seed}");
+        }
+    }
+
+    [TestMethod]
     public void A_cancelled_detector_stops_while_rows_are_counted()
     {
         using var stop = new CancellationTokenSource();

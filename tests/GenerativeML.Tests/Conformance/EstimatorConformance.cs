@@ -306,6 +306,30 @@ public sealed partial class EstimatorConformance
 
     [TestMethod]
     [DynamicData(nameof(Families))]
+    public void A_culture_changes_nothing_of_a_model(ConformanceCase family)
+    {
+        TableView data = ConformanceData.Table(Rows);
+        string[] expected = ViewRows.Read(Trained(family).Transform(data));
+        var foreign = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        (foreign.NumberFormat.NumberDecimalSeparator, foreign.NumberFormat.NumberGroupSeparator, foreign.NumberFormat.NegativeSign) = (",", ".", "~");
+        CultureInfo before = CultureInfo.CurrentCulture;
+        try
+        {
+            CultureInfo.CurrentCulture = foreign;
+            using var fitted = new Fitted(family.Make(new(ContextSeed), new()), data);
+            using var loaded = new Fitted(Reload(fitted.Transformer));
+            using var other = new Fitted(Reload(Trained(family)));
+            foreach (Fitted model in (Fitted[])[fitted, loaded, other])
+                CollectionAssert.AreEqual(expected, ViewRows.Read(model.Transformer.Transform(data)));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Families))]
     public void Rows_out_equal_rows_in_through_cursors_sets_shuffles_and_column_subsets(ConformanceCase family)
     {
         ITransformer trained = Trained(family);

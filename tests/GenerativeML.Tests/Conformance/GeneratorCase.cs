@@ -118,6 +118,19 @@ internal static class Generators
         {
             Window = 4, Width = 4, Blocks = 1, BatchSize = 16, GibbsSteps = 2,
         }))),
+        Others("wavenet", ["Text", "Features"], (ml, t) => ml.Generative.WaveNet(t.On(new WaveNetOptions
+        {
+            ConditionColumnName = "Text", SoundColumnName = "Features", GeneratedSamples = ConformanceData.Width, Layers = 2, Cycles = 1,
+            ResidualChannels = 4, SkipChannels = 4, QuantizationLevels = 8, WindowLength = 32, BatchSize = 8,
+        }))),
+        Others("autoregressive series", "Features", (ml, t) => ml.Generative.AutoregressiveSeries(t.On(new AutoregressiveSeriesOptions
+        {
+            WindowLength = 4, Width = 4, MixtureComponents = 2, Layer = SequenceLayer.Lstm,
+        }))),
+        Others("autoregressive series of rows", "Features", (ml, t) => ml.Generative.AutoregressiveSeries(t.On(new AutoregressiveSeriesOptions
+        {
+            FeaturesPerStep = 1, WindowLength = 3, Width = 4, MixtureComponents = 2,
+        }))),
         Others("spiral", "Features", (ml, t) => ml.Generative.Spiral(t.On(new SpiralOptions
         {
             ImageColumnName = "Features", PaintingColumnName = null, StrokesColumnName = null, Strokes = 3, Channels = 4, HiddenWidth = 8,
@@ -131,8 +144,11 @@ internal static class Generators
         (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
 
     private static GeneratorCase Others(
-        string name, string column, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
-        name, make, rows => ConformanceData.Table(rows), [column], (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
+        string name, string column, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => Others(name, [column], make);
+
+    private static GeneratorCase Others(
+        string name, string[] columns, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(
+        name, make, rows => ConformanceData.Table(rows), columns, (model, rows, seed) => ((IDataGenerator)model).Generate(rows, seed));
 
     private static GeneratorCase Table(
         string name, Func<MLContext, TurnedOptions, IEstimator<ITransformer>> make) => new(

@@ -97,7 +97,7 @@ public sealed class GeneratorConformance
                 Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx")).Message, "tables");
             return;
         }
-        if (transformer is SketchRnnTransformer or CoconetTransformer or SpiralTransformer)
+        if (transformer is SketchRnnTransformer or CoconetTransformer or SpiralTransformer or WaveNetTransformer or SeriesTransformer)
         {
             Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx", OnnxContent.Generate));
             return;
@@ -181,7 +181,9 @@ public sealed class GeneratorConformance
         _ml.Data.SaveAsText(Writable(rows), text);
         Assert.IsGreaterThan(5 * 300, text.Length);
 
-        // What is generated can be learned again.
+        // What is generated can be learned again, if not from paths of files.
+        if (model.Transformer is WaveNetTransformer)
+            return;
         using var second = new Generator(family, _ml.Data.Cache(rows), _ml);
         CollectionAssert.AreEqual(ViewRows.Describe(rows.Schema), ViewRows.Describe(second.Rows(1).Schema));
     }

@@ -209,9 +209,26 @@ public sealed class CoconetTests
         StringAssert.Contains(Fails("60,?"), "unknown notes");
         StringAssert.Contains(Fails("60,200"), "200");
         StringAssert.Contains(Fails("", ""), "no music to train on");
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => s_ml.Generative.Coconet(s_small with { CacheBudgetBytes = 200 }).Fit(Rows([Piece(1), Piece(2)]))).Message,
+            "The first 2 pieces need more memory than option CacheBudgetBytes allows, 200.");
         using CoconetTransformer model = s_ml.Generative.Coconet(s_small with { Steps = 1 }).Fit(Rows([Piece(1), Piece(2)]));
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("60,?,?"))).Message, "3 voices");
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Infill(VoiceGrid.Parse("30,?"))).Message, "pitch 30");
+        // Shorter than a window, one step, none, and all unknown.
+        foreach ((string music, int steps) in ((string, int)[])[("60,? ?,55 62,?", 3), ("?,?", 1), ("", 0), ("-,?", 1)])
+        {
+            VoiceGrid asked = VoiceGrid.Parse(music), filled = model.Infill(asked, seed: 3);
+            Assert.AreEqual((steps, true), (filled.Steps, filled.IsComplete));
+            for (int i = 0; i < 2 * steps; i++)
+                Assert.IsTrue(asked[i / 2, i % 2] == VoiceGrid.Unknown || filled[i / 2, i % 2] == asked[i / 2, i % 2]);
+            Assert.AreEqual(filled.ToString(), model.Infill(asked, seed: 3).ToString());
+        }
+        Assert.IsTrue(double.IsNaN(model.Score(VoiceGrid.Parse(""))));
+        IDataView empty = model.Transform(Rows(["", Piece(3)]));
+        Assert.AreEqual("", empty.GetColumn<string>("Infilled").First());
+        Assert.AreSequenceEqual(new[] { true, false }, [.. empty.GetColumn<float>("Score").Select(float.IsNaN)]);
+        StringAssert.Contains(Fails("60,61,62,63 60,61,62,63,64"), "Step 1 (counted from 0) has 5 voices");
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Temperature = 0);
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(-1));
         IDataView made = model.Generate(2, seed: 1);

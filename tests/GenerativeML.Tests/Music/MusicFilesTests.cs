@@ -49,8 +49,36 @@ public sealed class MusicFilesTests
             }
         }
         Assert.Throws<FormatException>(() => NoteSequence.ReadMidi(new MemoryStream("no music"u8.ToArray())));
+        file[13] = 0;
+        StringAssert.Contains(Assert.Throws<FormatException>(() => NoteSequence.ReadMidi(new MemoryStream(file))).Message, "no ticks");
         file[12] = 0xE7; // frames of a film
         StringAssert.Contains(Assert.Throws<FormatException>(() => NoteSequence.ReadMidi(new MemoryStream(file))).Message, "frames");
+    }
+
+    [TestMethod]
+    [DataRow(new byte[] { 0, 0x80, 60, 9, 96, 0xFF, 0x2F, 0 }, "", DisplayName = "an end without a beginning")]
+    [DataRow(new byte[] { 0, 0x90, 60, 9, 0, 0x80, 60, 0, 96, 0xFF, 0x2F, 0 }, "", DisplayName = "a note that lasts for no time")]
+    [DataRow(new byte[] { 0, 0x90, 60, 9, 48, 0x90, 60, 8, 48, 0x80, 60, 0, 96, 0xFF, 0x2F, 0 }, "60: 0 to 1, 60: 0.5 to 2",
+        DisplayName = "begun twice, ended once: the second sounds to the end")]
+    [DataRow(new byte[] { 0, 0x90, 60, 9, 96, 0xFF, 0x51, 3, 0x07, 0xA1, 0x20, 0, 60, 0, 0, 0xFF, 0x2F, 0 }, "60: 0 to 1",
+        DisplayName = "a running status goes on behind a tempo")]
+    [DataRow(new byte[] { 0, 60, 9, 96, 0xFF, 0x2F, 0 }, "", DisplayName = "a running status of nothing is passed over")]
+    [DataRow(new byte[] { 0, 0x90, 60, 9, 96, 0x80, 60, 0 }, "60: 0 to 1", DisplayName = "a track without an end")]
+    public void Notes_that_are_not_begun_or_ended_follow_a_rule(byte[] track, string expected)
+    {
+        byte[] file = [.. "MThd"u8, 0, 0, 0, 6, 0, 0, 0, 1, 0, 96, .. "MTrk"u8, 0, 0, 0, (byte)track.Length, .. track];
+        Assert.AreEqual(expected, string.Join(", ", NoteSequence.ReadMidi(new MemoryStream(file)).Notes.Select(
+            n => FormattableString.Invariant($"{n.Pitch}: {n.Start} to {n.Start + n.Duration}"))));
+    }
+
+    [TestMethod]
+    public void The_first_tempo_is_that_of_all()
+    {
+        byte[] track = [0, 0xFF, 0x51, 3, 0x0F, 0x42, 0x40, 0, 0x90, 60, 9, 96, 0xFF, 0x51, 3, 0x07, 0xA1, 0x20, 96, 0x80, 60, 0, 0, 0xFF, 0x2F, 0];
+        NoteSequence music = NoteSequence.ReadMidi(new MemoryStream(
+            [.. "MThd"u8, 0, 0, 0, 6, 0, 0, 0, 1, 0, 96, .. "MTrk"u8, 0, 0, 0, (byte)track.Length, .. track]));
+        Assert.AreEqual(60, music.QuartersPerMinute);
+        Assert.AreEqual(2, music.Length);
     }
 
     [TestMethod]

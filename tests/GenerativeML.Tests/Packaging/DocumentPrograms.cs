@@ -25,6 +25,7 @@ internal sealed class DocumentPrograms
 
         abstract class Given
         {
+            protected static string[] args = [];
             protected static MLContext ml = new(1);
             protected static IDataView adult, drawings, images, pairs, pieces, readings, series, sounds, test, texts;
             protected static ITransformer loaded, model;

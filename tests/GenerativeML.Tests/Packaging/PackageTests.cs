@@ -119,7 +119,7 @@ public sealed partial class PackageTests
                     (double load, bool isBroken) = (random.NextDouble(), i >= ordinary);
                     return string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{load + Noise():F4},{(isBroken ? 1 - load : load) + Noise() + 40:F4},{2 * load + Noise():F4},{isBroken}");
+                        $"{load + Noise():F4},{(isBroken ? 1 - load : load) + Noise() + 40:F4},{2 * load + Noise():F4},{(isBroken ? 1 : 0)}");
                 }),
             ]);
 

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using GenerativeML.Tests.Conformance;
 using GenerativeML.Tests.Hostile;
 using GenerativeML.Tests.Rows;
 using GenerativeML.Tests.Tables;
@@ -97,6 +98,21 @@ public sealed class HostileOptionsTests
             Epochs = 1, WindowLength = 4, Width = 2, Layers = 1,
         }).Fit(data);
         Survives(ml, trained);
+    }
+
+    [TestMethod]
+    [DataRow("sequence autoencoder")]
+    [DataRow("sketch rnn")]
+    [DataRow("coconet")]
+    [DataRow("spiral")]
+    [DataRow("wavenet of a spectrogram")]
+    public void Damaged_options_of_a_family_in_time_load_soundly_or_are_refused_as_a_format_error(string name)
+    {
+        var ml = new MLContext(1);
+        var family = (ConformanceCase)EstimatorConformance.All.Single(f => f[0].ToString() == name)[0];
+        ITransformer trained = family.Make(ml, new() { Epochs = 1 }).Fit(ConformanceData.Table(20));
+        using (trained as IDisposable)
+            Survives(ml, trained);
     }
 
     private static void Survives(MLContext ml, ITransformer trained)

@@ -10,6 +10,7 @@ public sealed class ModelInAnotherProcessTests
     [TestMethod]
     [DataRow("hidden markov", false)]
     [DataRow("autoregressive series", false)]
+    [DataRow("sequence autoencoder", false)]
     [DataRow("autoencoder", true, DisplayName = "autoencoder; torch is there and is not loaded")]
     [DataRow("autoencoder", false, DisplayName = "autoencoder; torch is not there")]
     [DataRow("vae", true, DisplayName = "VAE; torch is there and is not loaded")]
@@ -35,6 +36,8 @@ public sealed class ModelInAnotherProcessTests
                 : family == "hidden markov" ? features.Append(trainers.HiddenMarkov(new() { Epochs = 3 })).Fit(data)
                 : family == "autoregressive series"
                     ? features.Append(trainers.AutoregressiveSeries(new() { Epochs = 1, Width = 4 })).Fit(data)
+                : family == "sequence autoencoder"
+                    ? features.Append(trainers.SequenceAutoencoder(new() { Epochs = 1, Width = 4, Layer = SequenceLayer.Lstm })).Fit(data)
                 : features.Append(trainers.Autoencoder(epochs: 3)).Fit(data);
             using var disposable = (IDisposable)chain;
             int[] expected = Scores(chain, data);

@@ -16,5 +16,19 @@ public sealed class DiagnosticsTests
         Assert.AreEqual(mlnet, described.MLNetVersion);
         Assert.AreEqual(ComputeDevice.Cpu, described.Devices[0].Device);
         StringAssert.Contains(described.ToString(), "ML.NET");
+        StringAssert.Contains(described.ToString(), $"ONNX Runtime  {described.OnnxRuntimeVersion}\n");
+        Assert.IsTrue(Version.TryParse(described.OnnxRuntimeVersion, out _), described.OnnxRuntimeVersion);
+        Assert.IsNull(described.OnnxRuntimeError);
+    }
+
+    [TestMethod]
+    public void Without_ONNX_Runtime_it_says_why()
+    {
+        using (NativeParts.Pretend(new DllNotFoundException("onnxruntime is gone"), null))
+        {
+            RuntimeDiagnostics described = new MLContext().Generative.Diagnostics();
+            Assert.IsNull(described.OnnxRuntimeVersion);
+            StringAssert.Contains(described.ToString(), "cannot be used. DllNotFoundException: onnxruntime is gone");
+        }
     }
 }

@@ -106,13 +106,31 @@ public sealed class ProcessMemoryTests
         AssertFlat(memory => ml.Generative.Spiral(new() { ImageColumnName = "Features", Steps = 200, Progress = memory }).Fit(rows).Dispose());
         AssertFlat(memory => ml.Generative.Coconet(new() { Window = 16, Width = 128, Steps = 400, Progress = memory }).Fit(rows).Dispose());
         AssertFlat(memory => ml.Generative.WaveNet(new() { Layers = 4, WindowLength = 128, BatchSize = 8, Steps = 200, Progress = memory }).Fit(rows).Dispose());
-
-        static void AssertFlat(Action<ProcessMemory> train)
+        AssertFlat(memory => ml.Generative.WaveNet(new()
         {
-            var memory = new ProcessMemory();
-            train(memory);
-            memory.AssertFlat();
-        }
+            Layers = 4, WindowLength = 128, BatchSize = 8, Steps = 200, SpectrogramBands = 8, SpectrogramHop = 16, Progress = memory,
+        }).Fit(rows).Dispose());
+    }
+
+    // LSTMs compute while signals are held.
+    [TestMethod]
+    [DataRow(SequenceLayer.Lstm)]
+    [DataRow(SequenceLayer.DilatedConvolution)]
+    public void It_is_flat_while_series_are_learned(SequenceLayer layer)
+    {
+        TableView rows = ConformanceData.Table(1);
+        Learn(SequenceAutoencoderTrainer.Family, new SequenceAutoencoderOptions
+        {
+            WindowLength = 16, Layer = layer, BatchSize = 32, Epochs = 20, PredictedLabelColumnName = null,
+        });
+        Learn(AutoregressiveSeriesTrainer.Family, new AutoregressiveSeriesOptions
+        {
+            WindowLength = 16, WindowStride = 1, Layer = layer, BatchSize = 32, Epochs = 20,
+        });
+
+        // 512 steps of four features: 300 optimizer steps and more.
+        void Learn(SeriesFamily family, SeriesOptions options) => AssertFlat(memory => SeriesFit.Run(
+            [[.. Enumerable.Range(0, 2048).Select(i => MathF.Sin(i * 0.37f))]], SeriesInput.Of(rows.Schema, options, "rows"), family, options, Watched(memory)));
     }
 
     [TestMethod]
@@ -137,6 +155,13 @@ public sealed class ProcessMemoryTests
             leaks.ForEach(Marshal.FreeHGlobal);
         }
         Assert.ThrowsExactly<AssertFailedException>(memory.AssertFlat);
+    }
+
+    private static void AssertFlat(Action<ProcessMemory> train)
+    {
+        var memory = new ProcessMemory();
+        train(memory);
+        memory.AssertFlat();
     }
 
     // Of 2,560 rows of 32 features, 40 steps of 64 rows in each epoch.

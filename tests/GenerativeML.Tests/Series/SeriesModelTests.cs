@@ -224,6 +224,30 @@ public sealed class SeriesModelTests
         Assert.Throws<InvalidOperationException>(() => ((ITransformer)model).GetRowToRowMapper(rows.Schema));
     }
 
+    [TestMethod]
+    public void Series_of_one_row_each_have_a_score_each_and_what_no_threshold_can_be_told_by_is_refused()
+    {
+        TableView rows = new TableView(40)
+            .Add("Series", NumberDataViewType.Int32, row => row).Add("Value", NumberDataViewType.Single, row => MathF.Sin(row));
+        var options = new AutoregressiveSeriesOptions { FeatureColumnName = "Value", GroupColumnName = "Series", Epochs = 2, Width = 4 };
+        using (AutoregressiveSeriesTransformer model = s_ml.Generative.AutoregressiveSeries(options).Fit(rows))
+        {
+            Assert.IsTrue(model.Transform(rows).GetColumn<float>("Score").All(float.IsFinite));
+            Assert.HasCount(40, model.Forecast(rows, new() { Samples = 2 }));
+            CollectionAssert.AreEqual(new[] { 1, 2, 3 }, model.Generate(3).GetColumn<int>("Series").ToArray());
+        }
+        using (SeriesTransformer detector = s_ml.AnomalyDetection.Trainers.SequenceAutoencoder(new()
+        {
+            FeatureColumnName = "Value", GroupColumnName = "Series", Epochs = 1, Width = 4,
+        }).Fit(rows))
+            Assert.IsTrue(detector.Transform(rows).GetColumn<float>("Score").All(float.IsFinite));
+        string few = Assert.Throws<InvalidOperationException>(() => s_ml.AnomalyDetection.Trainers.SequenceAutoencoder(new()
+        {
+            FeatureColumnName = "Value", Epochs = 1,
+        }).Fit(Rows([1]))).Message;
+        StringAssert.Contains(few, "1 row");
+    }
+
     private static float[] Scores(SeriesTransformer model, float[] values) => [.. model.Transform(Rows(values)).GetColumn<float>("Score")];
 
     private static TableView Rows(float[] values) =>

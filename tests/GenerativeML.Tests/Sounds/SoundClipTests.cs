@@ -59,6 +59,19 @@ public sealed class SoundClipTests
         StringAssert.Contains(Assert.Throws<FormatException>(() => new SoundClip(new float[200_000], 1).Resample(768_000)).Message, "100000000");
         Assert.Throws<FormatException>(() => SoundClip.ReadWav(Wav(85, 16, 1, [1, 0]))); // MP3 within WAV
         Assert.Throws<ArgumentException>(() => new SoundClip([float.NaN], 8000));
+        StringAssert.Contains(
+            Assert.Throws<FormatException>(() => SoundClip.ReadWav(Wav(3, 32, 1, BitConverter.GetBytes(float.NaN)))).Message, "Sample 0");
+        Assert.Throws<FormatException>(() => SoundClip.ReadWav(Wav(1, 16, 0, [1, 0]))); // no channel
+        Assert.Throws<FormatException>(() => SoundClip.ReadWav(Wav(1, 12, 1, [1, 0, 2])));
+        Assert.AreSequenceEqual(new[] { 0.25f }, SoundClip.ReadWav(Wav(3, 64, 1, BitConverter.GetBytes(0.25))).Samples.ToArray());
+        // Without samples; of a writer that did not know how many would come, and one that said too many.
+        Assert.AreEqual(0, SoundClip.ReadWav(Wav(1, 16, 1, [])).Samples.Length);
+        foreach (int said in (int[])[-1, 1000])
+        {
+            byte[] piped = [.. whole];
+            BitConverter.TryWriteBytes(piped.AsSpan(40), said);
+            Assert.AreEqual(2, SoundClip.ReadWav(new MemoryStream(piped)).Samples.Length);
+        }
         Assert.Throws<ArgumentOutOfRangeException>(() => new SoundClip([], 0));
     }
 

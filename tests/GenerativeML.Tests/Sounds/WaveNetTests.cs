@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchSharp;
@@ -288,9 +290,122 @@ public sealed class WaveNetTests
         StringAssert.Contains(Fails(s_small with { SpectrogramBands = 513 }), "SpectrogramBands");
         StringAssert.Contains(Fails(s_small with { SpectrogramHop = 7 }), "SpectrogramHop");
         StringAssert.Contains(Fails(s_small with { SpectrogramHop = int.MaxValue }), "SpectrogramHop");
-        StringAssert.Contains(Fails(s_small with { SpectrogramBands = 100, SpectrogramHop = 8 }), "100 bands");
+        string tooMany = Fails(s_small with { SpectrogramBands = 100, SpectrogramHop = 8 });
+        StringAssert.Contains(tooMany, "SpectrogramBands is 100, but frames of 8 samples, option SpectrogramHop, tell");
+        int possible = int.Parse(
+            Regex.Match(tooMany, "tell ([0-9]+) bands apart").Groups[1].Value, CultureInfo.InvariantCulture);
+        _ = s_ml.Generative.WaveNet(s_small with { SpectrogramBands = possible, SpectrogramHop = 8 });
+        StringAssert.Contains(Fails(s_small with { SpectrogramBands = possible + 1, SpectrogramHop = 8 }), $"tell {possible} bands apart");
         using WaveNetTransformer model = Trained(steps: 1);
         StringAssert.Contains(Assert.Throws<InvalidOperationException>(() => model.Resynthesize(Tone(300, 0.1), "low")).Message, "SpectrogramBands");
+    }
+
+    [TestMethod]
+    public void A_sound_is_made_anew_alike_in_any_culture_and_company_and_can_be_stopped()
+    {
+        using WaveNetTransformer model = Follower();
+        SoundClip given = Tone(450, 0.05, 1);
+        float[][] alone = [.. Enumerable.Range(0, 6).Select(seed => model.Resynthesize(given, seed: seed).Samples.ToArray())];
+        Assert.HasCount(6, alone.Select(samples => string.Join(' ', samples)).Distinct().ToArray());
+        float[][] together = new float[6][];
+        Parallel.For(0, 6, new() { MaxDegreeOfParallelism = 6 }, seed => together[seed] = model.Resynthesize(given, seed: seed).Samples.ToArray());
+        for (int seed = 0; seed < 6; seed++)
+            Assert.AreSequenceEqual(alone[seed], together[seed]);
+        var comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        (comma.NumberFormat.NumberDecimalSeparator, comma.NumberFormat.NegativeSign) = (",", "~");
+        CultureInfo before = CultureInfo.CurrentCulture;
+        try
+        {
+            CultureInfo.CurrentCulture = comma;
+            using var file = new MemoryStream();
+            s_ml.Model.Save(model, null, file);
+            using var loaded = (WaveNetTransformer)s_ml.Model.Load(file, out _);
+            Assert.AreSequenceEqual(alone[3], loaded.Resynthesize(given, seed: 3).Samples.ToArray());
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+        // Of another rate, shorter than a frame, and without any sample.
+        Assert.AreEqual(80, model.Resynthesize(new SoundClip(new float[160], 16_000)).Samples.Length, 2);
+        Assert.AreEqual(3, model.Resynthesize(new SoundClip(new float[3], 8000)).Samples.Length);
+        Assert.AreEqual(0, model.Resynthesize(new SoundClip([], 8000)).Samples.Length);
+        Assert.IsTrue(double.IsNaN(model.Score(new SoundClip([], 8000))));
+        Assert.Throws<OperationCanceledException>(() => model.Resynthesize(given, cancellationToken: new(canceled: true)));
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Resynthesize(given, "low")).Message, "no conditions");
+    }
+
+    [TestMethod]
+    [DataRow(0, 45)]
+    [DataRow(4, 45)]
+    [DataRow(4, 48)]
+    [DataRow(4, 5)]
+    public void Each_sample_of_a_sound_is_learned_from_its_first_to_its_last(int bands, int length)
+    {
+        // Windows of two frames; a sound ends within a frame, or with one, or is shorter than any.
+        WaveNetOptions options = (s_small with { SpectrogramBands = bands, SpectrogramHop = 8, WindowLength = 16, QuantizationLevels = 64 }).Resolve(1);
+        var network = new WaveNetNetwork(options, 0);
+        ushort[] samples = [.. Enumerable.Range(0, length).Select(i => (ushort)i)];
+        using DisposeScope scope = torch.NewDisposeScope();
+        using var data = new SoundWindows([new(samples, 0), new(samples, 0)], network, torch.CPU);
+        var learned = new HashSet<long>();
+        for (int epoch = 0; epoch < 60; epoch++)
+        {
+            foreach (Batch batch in data.Epoch(epoch, 4, 0, default))
+            {
+                using (batch)
+                {
+                    long[] seen = batch[0].data<long>().ToArray();
+                    float[] counts = batch[2].data<float>().ToArray();
+                    for (int i = 0; i < counts.Length; i++)
+                    {
+                        if (counts[i] == 0)
+                            continue;
+                        long sample = seen[i / 16 * 17 + i % 16 + 1];
+                        learned.Add(sample);
+                        Assert.AreEqual(sample == 0 ? network.Silence : sample - 1, seen[i / 16 * 17 + i % 16], "the one before it");
+                    }
+                }
+            }
+        }
+        CollectionAssert.AreEquivalent(Enumerable.Range(0, length).Select(i => (long)i).ToArray(), learned.ToArray());
+    }
+
+    [TestMethod]
+    public void Files_of_other_rates_are_brought_to_the_models_and_those_without_samples_are_left_out()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        try
+        {
+            void Save(string name, int rate, int count) => new SoundClip(
+                [.. Enumerable.Range(0, count).Select(i => 0.6f * MathF.Sin(2 * MathF.PI * 440 * i / rate))], rate).SaveWav(Path.Combine(folder, name));
+            Save("low.wav", 8000, 2000);
+            Save("high.wav", 44_100, 11_025);
+            Save("none.wav", 8000, 0);
+            ushort[] low = WaveNetTrainer.ReadFile("low.wav", folder, s_small), high = WaveNetTrainer.ReadFile("high.wav", folder, s_small);
+            Assert.HasCount(2000, low);
+            Assert.AreEqual(2000, high.Length, 20);
+            Assert.AreEqual(110, Rises(low), 2); // a quarter of a second of 440 Hz
+            Assert.AreEqual(110, Rises(high), 2);
+            WaveNetOptions options = s_small with { Folder = folder, Steps = 1, ConditionColumnName = "Word" };
+            (string, string)[] rows = [("low.wav", "a"), ("none.wav", "b"), ("high.wav", "a")];
+            using WaveNetTransformer model = s_ml.Generative.WaveNet(options).Fit(Rows(rows));
+            Assert.AreSequenceEqual(new[] { "a" }, model.Conditions);
+            float[] scores = [.. model.Transform(Rows(rows)).GetColumn<float>("Score")];
+            Assert.IsTrue(float.IsFinite(scores[0]) && float.IsNaN(scores[1]) && float.IsFinite(scores[2]));
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => s_ml.Generative.WaveNet(options).Fit(Rows([("none.wav", "b")]))).Message, "no sound to train on");
+            // What is no whole number of frames, and no WAV, is told by its row.
+            File.WriteAllBytes(Path.Combine(folder, "bad.wav"), [.. File.ReadAllBytes(Path.Combine(folder, "low.wav"))[..32], 0, 0, 0, 0, .. new byte[20]]);
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => s_ml.Generative.WaveNet(options).Fit(Rows([("low.wav", "a"), ("bad.wav", "a")]))).Message, "Row 1");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static int Rises(ushort[] codes) => codes.Zip(codes.Skip(1), (a, b) => a < 8 && b >= 8 ? 1 : 0).Sum();
     }
 
     [TestMethod]
@@ -311,6 +426,21 @@ public sealed class WaveNetTests
             Assert.IsTrue(scores[0] > 0 && float.IsNaN(scores[1]));
             Exception bad = Assert.Throws<InvalidOperationException>(() => model.Transform(Rows([("good.wav", ""), ("bad.wav", "")])).GetColumn<float>("Score").ToArray());
             StringAssert.Contains(bad.Message, "Row 1");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // A model that follows spectrograms, hardly trained.
+    private static WaveNetTransformer Follower()
+    {
+        string folder = Directory.CreateTempSubdirectory("genml").FullName;
+        try
+        {
+            Tone(300, 0.1).SaveWav(Path.Combine(folder, "tone.wav"));
+            return s_ml.Generative.WaveNet(s_small with { Folder = folder, Steps = 2, SpectrogramBands = 4, SpectrogramHop = 16 }).Fit(Rows([("tone.wav", "")]));
         }
         finally
         {

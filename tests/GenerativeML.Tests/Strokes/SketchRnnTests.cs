@@ -176,6 +176,49 @@ public sealed class SketchRnnTests
     }
 
     [TestMethod]
+    public void What_is_drawn_step_by_step_is_what_the_network_says_of_it_at_once()
+    {
+        using SketchRnnTransformer model = Trained();
+        SketchRnnModel inner = model.Model;
+        float[] z = [0.3f, -0.7f, 1.1f];
+        using DisposeScope scope = torch.NewDisposeScope();
+        Dictionary<string, torch.Tensor> weights = inner.Weights.ToTensors(torch.CPU);
+        for (int seed = 0; seed < 5; seed++)
+        {
+            float[] drawn = model.Decode(z, seed).ToStroke3();
+            Batch batch = SketchData.ToBatch([drawn], inner.Options, torch.CPU);
+            torch.Tensor said = inner.Network.Decode(new TorchOps(weights).Root, batch, torch.tensor(z).view(1, 3)).squeeze(0);
+            SplitMix64 random = RowRandom.Of(seed, 0);
+            float[] offset = new float[2];
+            for (int t = 0; t < Math.Min(drawn.Length / 3 + 1, 9); t++)
+            {
+                int pen = inner.Network.Density.Sample(said[t].data<float>().ToArray(), ref random, offset, model.Temperature);
+                Assert.AreEqual(t * 3 == drawn.Length ? 2 : drawn[3 * t + 2], pen, $"pen behind point {t}");
+                for (int i = 0; i < 2 && pen < 2; i++)
+                    Assert.AreEqual(drawn[3 * t + i], offset[i] * inner.Options.Scale!.Value, 1e-3f, $"point {t}");
+            }
+        }
+        foreach (torch.Tensor weight in weights.Values)
+            weight.Dispose();
+    }
+
+    [TestMethod]
+    public void Drawings_of_one_point_are_learned_scored_and_drawn()
+    {
+        using SketchRnnTransformer model = s_ml.Generative.SketchRnn(new()
+        {
+            EncoderWidth = 4, DecoderWidth = 4, LatentDimension = 2, Mixtures = 2, Steps = 3, ScoreColumnName = "Score",
+        }).Fit(Rows(["5,5,1", "5,5,0", "1000000,-1000000,1"]));
+        IDataView scored = model.Transform(Rows(["5,5,1", "1,1,0 2,2,0 3,3,1", ""]));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        Assert.IsTrue(float.IsFinite(scores[0]) && float.IsFinite(scores[1]) && float.IsNaN(scores[2]));
+        Assert.IsLessThanOrEqualTo(1, model.Reconstruct(StrokeDrawing.Parse("5,5,1")).PointCount);
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Complete(StrokeDrawing.Parse("5,5,0"))).Message, "1 at most");
+        foreach (string text in model.Generate(20).GetColumn<string>("Drawing"))
+            Assert.IsLessThanOrEqualTo(1, StrokeDrawing.Parse(text).PointCount);
+    }
+
+    [TestMethod]
     public void Bad_drawings_and_latent_vectors_are_refused()
     {
         string Fails(params string[] rows) =>

@@ -197,6 +197,90 @@ public sealed class SpiralTests
     }
 
     [TestMethod]
+    [DataRow(true, false)]
+    [DataRow(false, true)]
+    public void The_agents_three_losses_are_those_worked_from_what_it_says_of_its_strokes(bool temporal, bool complement)
+    {
+        const int rows = 5, free = 2, steps = 3, pixels = 16, all = steps * rows;
+        const double discount = 0.9, trace = 0.7;
+        using DisposeScope scope = torch.NewDisposeScope();
+        SpiralNetwork network = Network(
+            s_small with
+            {
+                Strokes = steps, BrushWidths = [1, 2], PressureLevels = 3, ReconstructionShare = 0.6, RewardBlend = 0.25, Discount = discount,
+                TraceDecay = trace, EntropyWeight = 0.2, ValueWeight = 0.8, TemporalCreditAssignment = temporal, ComplementDiscriminator = complement,
+            },
+            side: 4, energy: 4);
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 3);
+        Scope<TorchTensor> w = new TorchOps(layers.Tensors).Root;
+        using var batch = new Batch([torch.rand(rows, pixels, generator: new torch.Generator(1))], rows);
+        var step = new StepContext(3, 10, new(torch.CPU, 7), Seed: 7);
+        IReadOnlyList<LossTerm> terms = network.Loss(w, batch, 1, step);
+
+        // The same strokes again, from the same seed, and what the agent says of them.
+        float[] images = batch[0].data<float>().ToArray();
+        var seeds = new SplitMix64(7);
+        SpiralCompute compute = network.ComputeBy(w, torch.CPU);
+        SpiralEpisodes episodes = SpiralEpisodes.Play(
+            network, compute, images, [false, false, true, true, true], [.. Enumerable.Range(0, rows).Select(_ => new SplitMix64(seeds.Next()))], 1);
+        float[][] said = [.. network.ResultWidths.Select(width => new float[all * width])];
+        compute(SpiralPass.Look, all, [episodes.Seen], [said[0], said[1], said[2]]);
+        compute(SpiralPass.Bend, all, [said[1], said[2], episodes.Bends], [said[3]]);
+        compute(SpiralPass.Press, all, [said[1], said[2], episodes.Ends, episodes.Paths], [said[4], said[5]]);
+        float[] valueOf = layers.Tensors["agent.value.weight"].data<float>().ToArray(), bias = layers.Tensors["agent.value.bias"].data<float>().ToArray();
+        double[] logs = new double[all], entropies = new double[all], values = new double[all];
+        for (int i = 0; i < all; i++)
+        {
+            foreach ((int head, int action) in ((int, int)[])[(0, 0), (3, 1), (4, 2), (5, 3)])
+            {
+                double[] logits = [.. said[head].Skip(i * network.ResultWidths[head]).Take(network.ResultWidths[head]).Select(x => (double)x)];
+                double sum = Math.Log(logits.Sum(Math.Exp));
+                logs[i] += logits[episodes.Actions[action][i]] - sum;
+                entropies[i] -= logits.Sum(x => Math.Exp(x - sum) * (x - sum));
+            }
+            values[i] = bias[0] + valueOf.Select((x, j) => x * (double)said[2][i * valueOf.Length + j]).Sum();
+        }
+
+        // What each canvas is worth: of a free painting the judgement, of a given image a quarter of it and three of the error.
+        double[] worth = new double[all + rows];
+        for (int t = 0; t <= steps; t++)
+        {
+            torch.Tensor canvases = torch.tensor(episodes.Canvases.AsSpan(t * rows * pixels, rows * pixels).ToArray()).view(rows, pixels);
+            float[] judged = network.Judge<TorchTensor>(w, network.Composed(canvases, batch[0], step)).Value.data<float>().ToArray();
+            for (int row = 0; row < rows; row++)
+            {
+                double error = Enumerable.Range(0, pixels).Sum(i => Math.Pow(episodes.Canvases[(t * rows + row) * pixels + i] - (double)images[row * pixels + i], 2));
+                worth[t * rows + row] = row < free ? judged[row] / 2.0 : 0.25 * judged[row] / 2 - 0.75 * error / 4;
+            }
+        }
+        double[] advantages = new double[all], normal = new double[all];
+        for (int row = 0; row < rows; row++)
+        {
+            double Surprise(int t) => Reward(t) + (t + 1 < steps ? discount * values[(t + 1) * rows + row] : 0) - values[t * rows + row];
+            double Reward(int t) => temporal ? worth[(t + 1) * rows + row] - worth[t * rows + row] : t == steps - 1 ? worth[steps * rows + row] - worth[row] : 0;
+            for (int t = 0; t < steps; t++)
+                advantages[t * rows + row] = Enumerable.Range(t, steps - t).Sum(k => Math.Pow(discount * trace, k - t) * Surprise(k));
+        }
+        foreach (bool ofFree in (bool[])[true, false])
+        {
+            int[] some = [.. Enumerable.Range(0, all).Where(i => i % rows < free == ofFree)];
+            double mean = some.Average(i => advantages[i]), deviation = Math.Sqrt(some.Average(i => Math.Pow(advantages[i] - mean, 2)));
+            foreach (int i in some)
+                normal[i] = (advantages[i] - mean) / deviation;
+        }
+        Assert.AreEqual(-Enumerable.Range(0, all).Average(i => normal[i] * logs[i]), terms[0].Value.item<float>(), 1e-4, "policy");
+        Assert.AreEqual(0.8 / 2 * advantages.Average(a => a * a), terms[1].Value.item<float>(), 1e-5, "value");
+        Assert.AreEqual(-0.2 * (1 - 0.9 * 3 / 10) * entropies.Average(), terms[2].Value.item<float>(), 1e-5, "entropy");
+
+        // The critic learns from its own term alone, and what it says is no target for itself.
+        terms[0].Value.Plus(terms[2].Value).backward(retain_graph: true);
+        Assert.IsNull(layers.Tensors["agent.value.weight"].grad);
+        terms[1].Value.backward();
+        double expected = -0.8 * advantages.Average();
+        Assert.AreEqual(expected, layers.Tensors["agent.value.bias"].grad!.item<float>(), 1e-5);
+    }
+
+    [TestMethod]
     public void A_trained_agent_paints_the_same_by_ONNX_Runtime_and_by_torch_and_its_columns_agree()
     {
         float[][] images = Bars(12);
@@ -277,6 +361,15 @@ public sealed class SpiralTests
         Assert.AreEqual((5, 5, 5, 5), (first.Height, first.Width, free.Height, free.Width));
         Assert.AreEqual(
             pictures.Transform(rows).GetColumn<string>("Strokes").First(), pictures.Paint(Picture(0)).ToString());
+
+        foreach ((int width, int height) in ((int, int)[])[(1, 1), (300, 7), (3, 200)])
+        {
+            using MLImage other = White(width, height), same = White(5, 5);
+            Assert.AreEqual(pictures.Paint(same).ToString(), pictures.Paint(other).ToString());
+        }
+
+        static MLImage White(int width, int height) => MLImage.CreateFromPixels(
+            width, height, MLPixelFormat.Rgba32, [.. Enumerable.Repeat((byte)255, 4 * width * height)]);
 
         static MLImage Picture(int row) => MLImage.CreateFromPixels(
             10, 10, MLPixelFormat.Rgba32, [.. Enumerable.Range(0, 400).Select(i => (byte)(i % 4 == 3 || i / 4 % 10 == row ? 255 : 0))]);

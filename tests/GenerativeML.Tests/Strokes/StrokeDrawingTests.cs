@@ -42,6 +42,7 @@ public sealed class StrokeDrawingTests
     [DataRow("1,2,0 3,4,2", "Number 2 of point 1")]
     [DataRow("1,NaN,0", "Number 1 of point 0")]
     [DataRow("1,2e6,0", "Number 1 of point 0")]
+    [DataRow("1,1e30,0", "Number 1 of point 0")]
     public void What_is_no_drawing_is_refused_with_its_place(string text, string expected)
     {
         StringAssert.Contains(Assert.Throws<FormatException>(() => StrokeDrawing.Parse(text)).Message, expected);
@@ -79,6 +80,9 @@ public sealed class StrokeDrawingTests
         Assert.AreSequenceEqual(new[] { (0f, 0f), (1f, 0f), (1f, 1f), (0f, 0f) }, lines[3]);
         Assert.AreSequenceEqual(new[] { (1f, 2f), (3f, 4f) }, lines[4]);
         Assert.AreSequenceEqual(new[] { (0f, 0f), (5f, 0f) }, lines[5]);
+        // Transformations are not applied, and a path goes on where it was closed.
+        Assert.AreEqual("0,0,0 4,0,1", StrokeDrawing.ParseSvg("<svg><g transform='rotate(90)'><line x2='4'/></g></svg>").ToString());
+        Assert.AreEqual("0,0,0 2,0,0 -2,0,0 5,5,1", StrokeDrawing.ParseSvg("<svg><path d='M0 0H2ZL5 5'/></svg>").ToString());
     }
 
     [TestMethod]
@@ -86,6 +90,13 @@ public sealed class StrokeDrawingTests
     [DataRow("<html/>", "its root is 'html'")]
     [DataRow("<svg><circle r='3'/></svg>", "no line")]
     [DataRow("<svg><path d='M0 0C1 1 2 2 3 3'/></svg>", "command C")]
+    [DataRow("<svg><path d='M0 0A1 1 0 0 1 2 2'/></svg>", "command A")]
+    [DataRow("<svg><path d='M0 0L1cm 2'/></svg>", "within a point")]
+    [DataRow("<svg><line x1='10%' x2='2'/></svg>", "'%'")]
+    [DataRow("<svg><polyline points='1e39,2 3,4'/></svg>", "Infinity")]
+    [DataRow("<svg><path d='M0 0L1e7 0'/></svg>", "a million")]
+    [DataRow("<svg><path d='M0 0Z5 5'/></svg>", "where a command is expected")]
+    [DataRow("<!DOCTYPE svg [<!ENTITY a 'M0 0'>]><svg><path d='&a;L1 1'/></svg>", "undeclared entity")]
     [DataRow("<svg><path d='M0 0L1'/></svg>", "within a point")]
     [DataRow("<svg><path d='L1 1'/></svg>", "command M")]
     [DataRow("<svg><path d='M1 x'/></svg>", "within a point")]

@@ -100,6 +100,7 @@ public sealed class ConditionTests
         Refused(new RowCondition().Equal("Text", 1), "1 was never seen");
         Refused(new RowCondition().Equal("Key", "pink"), "'pink' was never seen", "'blue'");
         Refused(new RowCondition().Equal("Grade", 17), "17 was never seen");
+        Refused(new RowCondition().Equal("Flag", "True"), "It holds Booleans, not texts.");
         Refused(new RowCondition().Equal("Number", "many"), "'Number' holds numbers");
         Refused(new RowCondition().Between("Text", 1, 2), "'Text' holds no numbers");
         Refused(new RowCondition().Between("Number", 1000, 2000), "from 0 to 99.9");

@@ -62,7 +62,10 @@ public sealed class CheckpointTests : IDisposable
     [TestMethod]
     public void A_run_stopped_at_the_end_of_an_epoch_has_measured_that_epoch()
     {
-        Assert.ThrowsExactly<OperationCanceledException>(() => Train(_folder, stopAt: 12)); // 13 steps an epoch
+        OperationCanceledException stopped = // 13 steps an epoch
+            Assert.ThrowsExactly<OperationCanceledException>(() => Train(_folder, stopAt: 12));
+        StringAssert.Contains(
+            stopped.Message, $"cancelled after step 13. The same Fit goes on from the checkpoint in {_folder}.");
         using FileStream file = File.OpenRead(Directory.GetFiles(_folder).Max()!);
         string progress = SafetensorsReader.Open(file).Metadata["progress"];
         Assert.DoesNotContain("Infinity", progress, "the best validation loss so far is that of the first epoch");

@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace GenerativeML.Tests;
 
 [TestClass]
@@ -69,6 +71,40 @@ public class OptionsTests
         ArgumentOutOfRangeException error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(options.Validate);
         Assert.AreEqual(name, error.ParamName);
         StringAssert.Contains(error.Message, name);
+    }
+
+    [TestMethod]
+    public void Each_number_of_each_familys_options_is_taken_or_refused_by_its_name()
+    {
+        Type[] families = [.. typeof(TrainingOptions).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(TrainingOptions)) && !t.IsAbstract)];
+        Assert.IsGreaterThan(20, families.Length);
+        int refused = 0;
+        foreach (Type family in families)
+        {
+            foreach (PropertyInfo option in family.GetProperties().Where(p => p.SetMethod?.IsPublic == true))
+            {
+                foreach (object extreme in Extremes(Nullable.GetUnderlyingType(option.PropertyType) ?? option.PropertyType))
+                {
+                    var options = (TrainingOptions)Activator.CreateInstance(family)!;
+                    option.SetValue(options, extreme);
+                    try
+                    {
+                        options.Validate();
+                    }
+                    catch (ArgumentException error)
+                    {
+                        StringAssert.Contains(error.Message, option.Name, $"{family.Name}, {extreme}");
+                        refused++;
+                    }
+                }
+            }
+        }
+        Assert.IsGreaterThan(1000, refused);
+
+        static object[] Extremes(Type type) => type == typeof(int) ? [int.MinValue, -1, 0, int.MaxValue]
+            : type == typeof(long) ? [long.MinValue, -1L, 0L, long.MaxValue]
+            : type == typeof(double) ? [double.NaN, double.NegativeInfinity, double.PositiveInfinity, -1.0, 0.0, double.MaxValue]
+            : type.IsEnum ? [Enum.ToObject(type, 99)] : [];
     }
 
     [TestMethod]

@@ -117,6 +117,7 @@ public class TrainingLoopTests
         OperationCanceledException error = Assert.ThrowsExactly<OperationCanceledException>(
             () => Train(family, new TestOptions { CancellationToken = stop.Token }));
         Assert.AreEqual(stop.Token, error.CancellationToken);
+        Assert.AreEqual("Training was cancelled after step 13.", error.Message);
         Assert.AreEqual(12, last);
     }
 

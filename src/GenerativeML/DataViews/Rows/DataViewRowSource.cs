@@ -182,6 +182,7 @@ internal sealed class DataViewRowSource(
         if (policy == NonFiniteValues.Error && scan.BadRows > 0)
         {
             throw new InvalidOperationException(scan.Describe()
+                + (scan.BadRows == scan.Rows ? " Every row has some: is the separator that of the file?" : "")
                 + $" Clean the data, or set the option {nameof(TrainingOptions.NonFiniteValues)} to"
                 + $" {NonFiniteValues.Replace} or {NonFiniteValues.DropRow}.");
         }
@@ -197,7 +198,7 @@ internal sealed class DataViewRowSource(
         DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields, (int Field, RowPredicate Wanted)? only = null)
         : IRowReader
     {
-        private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields);
+        private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields, source.Columns);
         private bool _ended;
 
         public int Read(RowBlock block, int start, int count)
@@ -255,7 +256,7 @@ internal sealed class DataViewRowSource(
     }
 
     /// <summary>What one pass over the training rows finds that is not finite.</summary>
-    private sealed class RowScan(IReadOnlyList<RowField> fields)
+    private sealed class RowScan(IReadOnlyList<RowField> fields, IReadOnlyList<DataViewSchema.Column> columns)
     {
         private readonly (long Rows, long Values, string First)[] _bad = new (long, long, string)[fields.Count];
 
@@ -278,7 +279,8 @@ internal sealed class DataViewRowSource(
                 bad.Values++;
                 bad.First ??= fields[field] is { Image.IsPicture: true } or { Caption: not null }
                     ? FormattableString.Invariant($"row {Rows}")
-                    : FormattableString.Invariant($"{values[slot]} in slot {slot} of row {Rows}");
+                    : FormattableString.Invariant(
+                        $"{values[slot]} in {InputColumns.SlotText(columns[field], slot)} of row {Rows}");
             }
         }
 

@@ -123,6 +123,21 @@ internal static class InputColumns
     }
 
     /// <summary>The slots that a column of a type takes; zero for types that do not fit.</summary>
+    /// <summary>The names of a vector's slots, as many as are known.</summary>
+    public static ReadOnlyMemory<char>[] SlotNames(DataViewSchema.Column column)
+    {
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        if (column.HasSlotNames())
+            column.GetSlotNames(ref names);
+        return [.. names.DenseValues()];
+    }
+
+    /// <summary>A slot in a message: by its number, and by its name where it has one.</summary>
+    public static string SlotText(DataViewSchema.Column column, int slot) =>
+        SlotNames(column).ElementAtOrDefault(slot) is { IsEmpty: false } name
+            ? FormattableString.Invariant($"slot {slot}, '{name}',")
+            : FormattableString.Invariant($"slot {slot}");
+
     private static int Width(DataViewType type, InputKind kind) => (kind, type) switch
     {
         (InputKind.Vector or InputKind.Series, VectorDataViewType vector) =>

@@ -128,13 +128,11 @@ internal static class OutputAnnotations
     {
         if (column.SlotNames is { } own)
             return [.. own.Select(name => name.AsMemory())];
-        VBuffer<ReadOnlyMemory<char>> given = default;
         DataViewSchema.Column? source = column.SlotNamesFrom is string name ? input?[name] : null;
-        if (source?.HasSlotNames() == true)
-            source.Value.GetSlotNames(ref given);
+        ReadOnlyMemory<char>[] given = source is { } named ? InputColumns.SlotNames(named) : [];
         var names = new ReadOnlyMemory<char>[column.Width];
         if (given.Length == names.Length)
-            given.CopyTo(names);
+            given.CopyTo(names, 0);
         for (int i = 0; i < names.Length; i++)
         {
             if (names[i].IsEmpty)

@@ -42,9 +42,7 @@ public sealed class BayesianNetworkTransformer : TabularTransformer, IAnomalyDet
     public float Threshold
     {
         get => _scores.Threshold;
-        set => _scores.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), "The threshold is NaN; a number is expected.")
-            : value;
+        set => _scores.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>

@@ -158,9 +158,7 @@ public sealed class MaskedLanguageModelTransformer : GenerativeTransformer, IAno
     public float Threshold
     {
         get => _text.Threshold;
-        set => _text.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _text.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>The model, for those who go on with it.</summary>

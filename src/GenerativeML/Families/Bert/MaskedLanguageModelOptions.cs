@@ -158,10 +158,7 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
         base.Validate();
         OptionChecks.Within(Layers, 1, MaxLayers);
         OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(Heads, 1, Width);
-        if (Width % Heads != 0)
-            throw new ArgumentOutOfRangeException(
-                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Heads(Heads, Width);
         OptionChecks.Within(FeedForwardWidth ?? 1, 1, OptionChecks.MaxWidth, nameof(FeedForwardWidth));
         OptionChecks.Within(ContextLength, 3, MaxContext);
         OptionChecks.Defined(NormPlacement);

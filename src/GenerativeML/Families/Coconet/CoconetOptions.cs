@@ -125,10 +125,8 @@ public sealed record CoconetOptions : TrainingOptions
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Within(Transposition, 0, 24);
         OptionChecks.Within(GibbsSteps, 1, 10_000);
-        OptionChecks.AboveZero<double>(Temperature, 10);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Temperature(Temperature);
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
     }
 }
 

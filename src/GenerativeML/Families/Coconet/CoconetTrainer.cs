@@ -57,36 +57,21 @@ public sealed class CoconetTrainer : GenerativeEstimator<CoconetTransformer>
 
     private List<VoiceGrid> Read(IDataView input, string parameter)
     {
-        var column = new TextColumn(input, _options.MusicColumnName, parameter, _options.CancellationToken);
-        List<VoiceGrid> pieces = [];
-        long row = 0, bytes = 0;
-        foreach (string text in column.Texts())
+        int voices = 0;
+        return new TextColumn(input, _options.MusicColumnName, parameter, _options.CancellationToken).Parse(
+            ("music", "pieces", " cannot be used."), _options.CacheBudgetBytes, Piece, piece => sizeof(int) * (long)piece.Steps * piece.Voices);
+
+        VoiceGrid? Piece(string text)
         {
-            VoiceGrid piece;
-            try
-            {
-                piece = VoiceGrid.Parse(text);
-                if (!piece.IsComplete)
-                    throw new FormatException("It has unknown notes, and a model learns from known ones.");
-                if (piece.Steps > 0 && pieces.Count > 0 && piece.Voices != pieces[0].Voices)
-                    throw new FormatException($"It has {piece.Voices} voices, and those before have {pieces[0].Voices}.");
-            }
-            catch (FormatException wrong)
-            {
-                throw new InvalidOperationException(
-                    $"Row {row} of column '{_options.MusicColumnName}' (counted from 0) cannot be used. {wrong.Message}", wrong);
-            }
-            if (piece.Steps > 0)
-                pieces.Add(piece);
-            bytes += sizeof(int) * (long)piece.Steps * piece.Voices + 64;
-            if (bytes > _options.CacheBudgetBytes && pieces.Count > 1)
-                throw new InvalidOperationException(
-                    $"The first {pieces.Count} pieces need more memory than option CacheBudgetBytes allows, {_options.CacheBudgetBytes}. "
-                    + "Raise it, or train on fewer.");
-            row++;
+            VoiceGrid piece = VoiceGrid.Parse(text);
+            if (piece.Steps == 0)
+                return null;
+            if (!piece.IsComplete)
+                throw new FormatException("It has unknown notes, and a model learns from known ones.");
+            voices = voices == 0 ? piece.Voices : voices;
+            return piece.Voices == voices
+                ? piece : throw new FormatException($"It has {piece.Voices} voices, and those before have {voices}.");
         }
-        return pieces.Count > 0 ? pieces : throw new InvalidOperationException(
-            $"There is no music to train on: column '{_options.MusicColumnName}' is empty, or all its rows are.");
     }
 }
 

@@ -37,11 +37,7 @@ public sealed class CoconetTransformer : GenerativeTransformer, IDataGenerator
     public double Temperature
     {
         get => Model.Temperature;
-        set
-        {
-            OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
-            Model.Temperature = value;
-        }
+        set => Model.Temperature = OptionChecks.Temperature(value);
     }
 
     /// <summary>The number of voices.</summary>

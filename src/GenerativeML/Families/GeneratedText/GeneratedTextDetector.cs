@@ -275,9 +275,7 @@ public sealed class GeneratedTextDetector : GenerativeTransformer, IAnomalyDetec
     public float Threshold
     {
         get => _model.Threshold;
-        set => _model.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _model.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>

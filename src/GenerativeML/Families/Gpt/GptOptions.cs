@@ -132,10 +132,7 @@ public sealed record GptOptions : LanguageModelOptions
         base.Validate();
         OptionChecks.Within(Layers, 1, MaxLayers);
         OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(Heads, 1, Width);
-        if (Width % Heads != 0)
-            throw new ArgumentOutOfRangeException(
-                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Heads(Heads, Width);
         OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);

@@ -48,9 +48,7 @@ public sealed class HiddenMarkovTransformer : GenerativeTransformer, IAnomalyDet
     public float Threshold
     {
         get => _rows.Threshold;
-        set => _rows.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _rows.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>Hidden states.</summary>

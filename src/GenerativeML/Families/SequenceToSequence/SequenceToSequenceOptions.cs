@@ -197,18 +197,13 @@ public sealed record SequenceToSequenceOptions : TrainingOptions
         OptionChecks.Within(MaxSourceTokens, 1, MaxWindow);
         OptionChecks.Within(MaxTargetTokens, 1, MaxWindow);
         OptionChecks.Within(Width, 1, OptionChecks.MaxWidth);
-        OptionChecks.Within(Heads, 1, Width);
-        if (Width % Heads != 0)
-            throw new ArgumentOutOfRangeException(
-                nameof(Heads), Heads, $"Option Heads must divide Width, {Width}, but is {Heads}.");
+        OptionChecks.Heads(Heads, Width);
         OptionChecks.Within(EncoderLayers, 1, MaxLayers);
         OptionChecks.Within(DecoderLayers, 1, MaxLayers);
         OptionChecks.Within(FeedForwardWidth, 1, 4 * OptionChecks.MaxWidth);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.WithinHalfOpen(LabelSmoothing, 0, 1);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
         OptionChecks.Defined(Optimizer);
         OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);

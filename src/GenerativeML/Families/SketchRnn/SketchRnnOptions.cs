@@ -151,9 +151,7 @@ public sealed record SketchRnnOptions : TrainingOptions
         OptionChecks.NonNegativeFinite(KlTolerance);
         OptionChecks.WithinHalfOpen(ScaleAugmentation, 0, 1);
         OptionChecks.WithinHalfOpen(PointDropout, 0, 1);
-        OptionChecks.AboveZero<double>(Temperature, 10);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Temperature(Temperature);
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
     }
 }

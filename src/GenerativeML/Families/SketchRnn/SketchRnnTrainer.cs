@@ -60,34 +60,11 @@ public sealed class SketchRnnTrainer : GenerativeEstimator<SketchRnnTransformer>
         return new(new SketchRnnModel(network, weights, context.Device, context.FallbackToCpu));
     }
 
-    private List<StrokeDrawing> Read(IDataView input, string parameter)
-    {
-        var column = new TextColumn(input, _options.DrawingColumnName, parameter, _options.CancellationToken);
-        List<StrokeDrawing> drawings = [];
-        long row = 0, bytes = 0;
-        foreach (string text in column.Texts())
-        {
-            try
-            {
-                StrokeDrawing drawing = StrokeDrawing.Parse(text);
-                if (drawing.PointCount > 0)
-                    drawings.Add(drawing);
-                bytes += sizeof(float) * (long)drawing.Values.Length + 64;
-            }
-            catch (FormatException wrong)
-            {
-                throw new InvalidOperationException(
-                    $"Row {row} of column '{_options.DrawingColumnName}' (counted from 0) is no drawing. {wrong.Message}", wrong);
-            }
-            if (bytes > _options.CacheBudgetBytes && drawings.Count > 1)
-                throw new InvalidOperationException(
-                    $"The first {drawings.Count} drawings need more memory than option CacheBudgetBytes allows, "
-                    + $"{_options.CacheBudgetBytes}. Raise it, or train on fewer.");
-            row++;
-        }
-        return drawings.Count > 0 ? drawings : throw new InvalidOperationException(
-            $"There is no drawing to train on: column '{_options.DrawingColumnName}' is empty, or all its rows are.");
-    }
+    private List<StrokeDrawing> Read(IDataView input, string parameter) =>
+        new TextColumn(input, _options.DrawingColumnName, parameter, _options.CancellationToken).Parse(
+            ("drawing", "drawings", " is no drawing."), _options.CacheBudgetBytes,
+            text => StrokeDrawing.Parse(text) is { PointCount: > 0 } drawing ? drawing : null,
+            drawing => sizeof(float) * (long)drawing.Values.Length);
 
     // Of all offsets but the first of a drawing, which only says where it stands; across and down alike.
     private static float Deviation(List<StrokeDrawing> drawings)

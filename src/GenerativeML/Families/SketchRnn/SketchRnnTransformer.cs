@@ -42,11 +42,7 @@ public sealed class SketchRnnTransformer : GenerativeTransformer, IDataGenerator
     public double Temperature
     {
         get => Model.Temperature;
-        set
-        {
-            OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
-            Model.Temperature = value;
-        }
+        set => Model.Temperature = OptionChecks.Temperature(value);
     }
 
     internal override OnnxPass? PassOf(OnnxContent content)

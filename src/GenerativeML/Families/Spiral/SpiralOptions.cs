@@ -225,10 +225,8 @@ public sealed record SpiralOptions : TrainingOptions
         OptionChecks.Within(Channels, 1, 512);
         OptionChecks.Within(HiddenWidth, 1, 8192);
         OptionChecks.Within(DiscriminatorChannels, 1, 512);
-        OptionChecks.AboveZero<double>(Temperature, 10);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.Temperature(Temperature);
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
     }
 
     /// <summary>Checks that an agent can take images of a shape.</summary>

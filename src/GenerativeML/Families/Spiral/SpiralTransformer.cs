@@ -42,11 +42,7 @@ public sealed class SpiralTransformer : GenerativeTransformer, IDataGenerator
     public double Temperature
     {
         get => Model.Temperature;
-        set
-        {
-            OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
-            Model.Temperature = value;
-        }
+        set => Model.Temperature = OptionChecks.Temperature(value);
     }
 
     /// <summary>Whether ink is dark on bright paper.</summary>

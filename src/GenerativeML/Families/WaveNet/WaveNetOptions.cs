@@ -39,9 +39,10 @@ public sealed record WaveNetOptions : TrainingOptions
 
     /// <summary>
     /// Bands of a spectrogram that the network is told beside the samples before: how loud each frame is, and the one before
-    /// and the next, in so many triangles on the mel scale. Such a model does not make sound of its own; it makes sound for a
-    /// spectrogram, that of another sound: <see cref="WaveNetTransformer.Resynthesize"/>. From 0, without one, to 512.
-    /// Default 0; 40 are usual for speech at 8,000 Hz.
+    /// and the next, in so many triangles on the mel scale. Such a model does not make sound of its own, and its Generate throws;
+    /// it makes sound for a spectrogram, that of another sound: <see cref="WaveNetTransformer.Resynthesize"/>. From 0, without
+    /// one, to 512, and no more than windows of <see cref="SpectrogramHop"/> tell apart. Default 0; 40 are usual for speech at
+    /// 8,000 Hz.
     /// </summary>
     public int SpectrogramBands { get; init; }
 
@@ -58,11 +59,15 @@ public sealed record WaveNetOptions : TrainingOptions
     public string? ScoreColumnName { get; init; } = "Score";
 
     /// <summary>
-    /// The column of generated sounds, a vector of <see cref="GeneratedSamples"/>. Default <c>Sound</c>.
+    /// The column of generated sounds, a vector of <see cref="GeneratedSamples"/>. Default <c>Sound</c>. It has no meaning with
+    /// <see cref="SpectrogramBands"/>.
     /// </summary>
     public string SoundColumnName { get; init; } = "Sound";
 
-    /// <summary>Samples of a generated sound. From 1 to 10,000,000. Default 8000.</summary>
+    /// <summary>
+    /// Samples of a generated sound. From 1 to 10,000,000. Default 8000. It has no meaning with <see cref="SpectrogramBands"/>:
+    /// a sound that is made anew is as long as the one that it is made for.
+    /// </summary>
     public int GeneratedSamples { get; init; } = 8000;
 
     /// <summary>
@@ -150,11 +155,10 @@ public sealed record WaveNetOptions : TrainingOptions
         OptionChecks.Within(WindowLength, 2, 10_000_000);
         OptionChecks.Within(SpectrogramBands, 0, 512);
         OptionChecks.Within(SpectrogramHop, 8, 8192);
-        if (SpectrogramBands > 0)
-            _ = new MelSpectrogram(SpectrogramBands, SpectrogramHop, SampleRate);
-        OptionChecks.AboveZero<double>(Temperature, 10);
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        if (SpectrogramBands > 0 && MelSpectrogram.MostBands(SpectrogramBands, SpectrogramHop, SampleRate) is int most && most < SpectrogramBands)
+            throw new ArgumentOutOfRangeException(nameof(SpectrogramBands), SpectrogramBands, FormattableString.Invariant(
+                $"Option SpectrogramBands is {SpectrogramBands}, but frames of {SpectrogramHop} samples, option SpectrogramHop, tell {most} bands apart."));
+        OptionChecks.Temperature(Temperature);
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
     }
 }

@@ -83,49 +83,41 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
 
     private (List<Sound> Sounds, List<string> Conditions) Read(IDataView input, string parameter)
     {
-        IEnumerable<string> paths = new TextColumn(input, _options.PathColumnName, parameter, _options.CancellationToken).Texts();
-        IEnumerable<string> classes = _options.ConditionColumnName is string name
-            ? new TextColumn(input, name, parameter, _options.CancellationToken).Texts() : Enumerable.Repeat("", int.MaxValue);
-        List<Sound> sounds = [];
+        using IEnumerator<string>? classes = _options.ConditionColumnName is string name
+            ? new TextColumn(input, name, parameter, _options.CancellationToken).Texts().GetEnumerator() : null;
         List<string> conditions = [];
         Dictionary<string, int> numbers = [];
-        long row = 0, bytes = 0;
-        foreach ((string path, string condition) in paths.Zip(classes))
+        List<Sound> sounds = new TextColumn(input, _options.PathColumnName, parameter, _options.CancellationToken).Parse(
+            ("sound", "sounds", ":"), _options.CacheBudgetBytes, SoundOf,
+            sound => sizeof(ushort) * (long)sound.Samples.Length
+                + sizeof(float) * (long)_options.SpectrogramBands * sound.Samples.Length / _options.SpectrogramHop);
+        return (sounds, conditions);
+
+        Sound? SoundOf(string path)
         {
-            ushort[] samples = [];
-            try
-            {
-                samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
-            }
-            catch (InvalidOperationException wrong)
-            {
-                throw new InvalidOperationException($"Row {row} of column '{_options.PathColumnName}' (counted from 0): {wrong.Message}", wrong);
-            }
-            if (samples.Length > 0)
-            {
-                if (_options.ConditionColumnName is not null && !numbers.ContainsKey(condition))
-                {
-                    if (conditions.Count == MaxConditions)
-                        throw new InvalidOperationException($"Column '{_options.ConditionColumnName}' has more than {MaxConditions} different texts.");
-                    numbers.Add(condition, conditions.Count);
-                    conditions.Add(condition);
-                }
-                sounds.Add(new(samples, numbers.GetValueOrDefault(condition)));
-                bytes += sizeof(ushort) * (long)samples.Length + 64 + sizeof(float) * (long)_options.SpectrogramBands * samples.Length / _options.SpectrogramHop;
-            }
-            if (bytes > _options.CacheBudgetBytes && sounds.Count > 1)
-                throw new InvalidOperationException(
-                    $"The first {sounds.Count} sounds need more memory than option CacheBudgetBytes allows, {_options.CacheBudgetBytes}. "
-                    + "Raise it, or train on fewer.");
-            row++;
+            _ = classes?.MoveNext();
+            ushort[] samples = path.Length > 0 ? ReadFile(path, _options.Folder, _options) : [];
+            return samples.Length > 0 ? new(samples, classes is null ? 0 : NumberOf(classes.Current)) : null;
         }
-        return sounds.Count > 0 ? (sounds, conditions) : throw new InvalidOperationException(
-            $"There is no sound to train on: column '{_options.PathColumnName}' is empty, or all its rows are.");
+
+        int NumberOf(string condition)
+        {
+            if (numbers.TryGetValue(condition, out int number))
+                return number;
+            if (conditions.Count == MaxConditions)
+                throw new InvalidOperationException($"Column '{_options.ConditionColumnName}' has more than {MaxConditions} different texts.");
+            conditions.Add(condition);
+            return numbers[condition] = conditions.Count - 1;
+        }
     }
 }
 
 /// <summary>A sound's samples by the µ-law, and which class it is of.</summary>
-internal sealed record Sound(ushort[] Samples, int Condition);
+internal sealed record Sound(ushort[] Samples, int Condition)
+{
+    /// <summary>The spectrogram that is followed, if any.</summary>
+    public float[] Spectrogram { get; init; } = [];
+}
 
 /// <summary>
 /// Windows of sounds: samples behind the one before the first, (B, T + 1); classes, (B, 1); and one for each sample that
@@ -138,16 +130,15 @@ internal sealed class SoundWindows : TrainingData
     private readonly WaveNetNetwork _network;
     private readonly Sound[] _trained, _held;
     private readonly long[] _ends; // samples up to and with each sound
-    private readonly Dictionary<Sound, float[]> _spectrograms;
 
     public SoundWindows(IReadOnlyList<Sound> sounds, WaveNetNetwork network, torch.Device device)
         : base([new RowField(network.Options.PathColumnName, FieldKind.Int64, network.Options.WindowLength + 1)], device, network.Options.Seed!.Value, null)
     {
         _network = network;
         var held = new ValidationRows(network.Options.ValidationFraction, Seed, sounds.Count - 1);
-        ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound, IsHeld: held.Contains(i))).ToLookup(s => s.IsHeld, s => s.sound);
+        ILookup<bool, Sound> parts = sounds.Select((sound, i) => (sound with { Spectrogram = network.Spectrogram(sound.Samples) }, i))
+            .ToLookup(s => held.Contains(s.i), s => s.Item1);
         (_trained, _held) = ([.. parts[false]], [.. parts[true]]);
-        _spectrograms = sounds.Distinct().ToDictionary(sound => sound, sound => network.Spectrogram(sound.Samples));
         _ends = new long[_trained.Length];
         for (int i = 0; i < _ends.Length; i++)
             _ends[i] = (i > 0 ? _ends[i - 1] : 0) + _trained[i].Samples.Length;
@@ -208,7 +199,7 @@ internal sealed class SoundWindows : TrainingData
             int count = Math.Min(window, sound.Samples.Length - start), unseen = start == 0 ? 0 : context;
             for (int i = start == 0 ? 0 : -1; i < count; i++)
                 samples[row * (window + 1) + 1 + i] = sound.Samples[start + i];
-            _network.Place(frames.AsSpan(row * told, told), _spectrograms[sound], start / _network.Frame);
+            _network.Place(frames.AsSpan(row * told, told), sound.Spectrogram, start / _network.Frame);
             if (count > unseen)
                 counts.AsSpan(row * window + unseen, count - unseen).Fill(1);
         }

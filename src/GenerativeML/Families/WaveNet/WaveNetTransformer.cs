@@ -51,11 +51,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
     public double Temperature
     {
         get => Model.Temperature;
-        set
-        {
-            OptionChecks.AboveZero<double>(value, 10, nameof(Temperature));
-            Model.Temperature = value;
-        }
+        set => Model.Temperature = OptionChecks.Temperature(value);
     }
 
     /// <summary>
@@ -73,6 +69,7 @@ public sealed class WaveNetTransformer : GenerativeTransformer, IDataGenerator
 
     /// <inheritdoc/>
     /// <remarks>A condition may set the column that says what a sound is of; otherwise it is as often what it was in training.</remarks>
+    /// <exception cref="InvalidOperationException">The model follows spectrograms.</exception>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null)
     {
         RequireNoSpectrogram();

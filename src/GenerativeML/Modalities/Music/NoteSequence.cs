@@ -95,7 +95,8 @@ public sealed class NoteSequence
         }
         double ticks = file.DeltaTicksPerQuarterNote;
         if (file.DeltaTicksPerQuarterNote is <= 0 or >= 1 << 15)
-            throw new FormatException("The MIDI file counts its time in frames of a film, and quarter notes are expected.");
+            throw new FormatException(ticks == 0 ? "The MIDI file has no ticks in a quarter note."
+                : "The MIDI file counts its time in frames of a film, and quarter notes are expected.");
         List<Note> notes = [];
         Dictionary<(int Track, int Channel), int> parts = [];
         double tempo = 120;

@@ -196,9 +196,7 @@ public sealed class AnomalyLikelihoodTransformer : GenerativeTransformer, IAnoma
     public float Threshold
     {
         get => _rows.Threshold;
-        set => _rows.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _rows.Threshold = OptionChecks.Threshold(value);
     }
 
     private protected override bool MapsRows => false;

@@ -50,7 +50,7 @@ internal static class SequenceRows
             for (int slot = 0; slot < values.Length; slot++)
             {
                 if (!float.IsFinite(values[slot]) && badValues++ == 0)
-                    first = FormattableString.Invariant($"{values[slot]} in slot {slot} of row {rows}");
+                    first = FormattableString.Invariant($"{values[slot]} in {InputColumns.SlotText(column, slot)} of row {rows}");
             }
             bad++;
             if (options.NonFiniteValues != NonFiniteValues.Replace)

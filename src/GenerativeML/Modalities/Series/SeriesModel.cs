@@ -463,9 +463,7 @@ public class SeriesTransformer : GenerativeTransformer, IAnomalyDetector
     public float Threshold
     {
         get => _rows.Threshold;
-        set => _rows.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _rows.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>The trained model and all that is saved of it.</summary>

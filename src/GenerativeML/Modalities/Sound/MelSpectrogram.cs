@@ -19,16 +19,14 @@ internal sealed class MelSpectrogram
     private readonly double _unit; // what makes amplitudes of sines of what the transform gives
     private readonly (int First, double[] Weights)[] _triangles;
 
-    /// <param name="bands">Numbers of a frame.</param>
+    /// <param name="bands">Numbers of a frame, no more than <see cref="MostBands"/> says.</param>
     /// <param name="hop">Samples of a frame.</param>
     /// <param name="sampleRate">Samples in a second.</param>
-    /// <exception cref="ArgumentOutOfRangeException">There are more bands than windows of this length tell apart.</exception>
     public MelSpectrogram(int bands, int hop, int sampleRate)
     {
-        int size = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)(4 * hop));
+        int size = WindowOf(hop);
         (_bands, _hop, _fft, _window) = (bands, hop, new FftProcessor(size, FftWindowType.Hann), new float[size]);
         _spectrum = new Complex[_fft.SpectrumLength];
-        double top = Mel(sampleRate / 2.0);
         _triangles = [.. Enumerable.Range(0, bands).Select(Triangle)];
         // A sine on a bin has half its amplitude there, times the mean of the window, a half, in whatever unit the transform has.
         Array.Fill(_window, 1);
@@ -37,19 +35,38 @@ internal sealed class MelSpectrogram
 
         (int, double[]) Triangle(int band)
         {
-            double from = Bin(band), peak = Bin(band + 1), to = Bin(band + 2);
-            int first = (int)Math.Floor(from) + 1, last = (int)Math.Ceiling(to) - 1;
-            if (last < first)
-                throw new ArgumentOutOfRangeException(nameof(bands), bands, FormattableString.Invariant(
-                    $"Spectrograms of {bands} bands take longer frames than of {hop} samples: a band has nothing in windows of {size}."));
+            (double from, double peak, double to) = Corners(band, bands, size, sampleRate);
+            (int first, int last) = Bins(from, to);
             return (first, [.. Enumerable.Range(first, last - first + 1).Select(i => i < peak ? (i - from) / (peak - from) : (to - i) / (to - peak))]);
         }
-
-        // Where a corner of a triangle is, in bins.
-        double Bin(int corner) => 700 * (Math.Pow(10, top * corner / (bands + 1) / 2595) - 1) * size / sampleRate;
-
-        static double Mel(double frequency) => 2595 * Math.Log10(1 + frequency / 700);
     }
+
+    /// <summary>How many bands, of so many that are wanted, windows of this length tell apart: each triangle holds a bin.</summary>
+    public static int MostBands(int wanted, int hop, int sampleRate)
+    {
+        int size = WindowOf(hop);
+        return Enumerable.Range(1, wanted).Last(Fits);
+
+        bool Fits(int count) => Enumerable.Range(0, count).All(band =>
+        {
+            (double from, _, double to) = Corners(band, count, size, sampleRate);
+            (int first, int last) = Bins(from, to);
+            return first <= last;
+        });
+    }
+
+    private static int WindowOf(int hop) => (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)(4 * hop));
+
+    // Where a triangle begins, is highest and ends, in bins; and the bins between.
+    private static (double From, double Peak, double To) Corners(int band, int bands, int size, int sampleRate)
+    {
+        double top = 2595 * Math.Log10(1 + sampleRate / 2.0 / 700);
+        return (Bin(band), Bin(band + 1), Bin(band + 2));
+
+        double Bin(int corner) => 700 * (Math.Pow(10, top * corner / (bands + 1) / 2595) - 1) * size / sampleRate;
+    }
+
+    private static (int First, int Last) Bins(double from, double to) => ((int)Math.Floor(from) + 1, (int)Math.Ceiling(to) - 1);
 
     /// <summary>
     /// The frames of samples, (⌈samples / hop⌉ · bands): each of the window around its own samples' middle, outside of which

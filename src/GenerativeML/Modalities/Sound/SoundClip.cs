@@ -50,7 +50,7 @@ public sealed class SoundClip
     /// <summary>Reads WAV.</summary>
     /// <param name="stream">The bytes of a file.</param>
     /// <remarks>
-    /// Samples may be whole numbers of 8, 16, 24 or 32 bits, or of floating point in 32; the mean of several channels is
+    /// Samples may be whole numbers of 8, 16, 24 or 32 bits, or of floating point in 32 or 64; the mean of several channels is
     /// taken. Of a file that is cut short, what is there is read. A sound has 100 million samples at most.
     /// </remarks>
     /// <exception cref="FormatException">It is no WAV file, or one of another kind, or too long.</exception>
@@ -65,7 +65,8 @@ public sealed class SoundClip
             ISampleProvider provider = reader.ToSampleProvider();
             return new SoundClip(Read(provider, provider.WaveFormat.Channels), provider.WaveFormat.SampleRate);
         }
-        catch (Exception damaged) when (damaged is FormatException or IOException or ArgumentException or InvalidOperationException or NotSupportedException)
+        catch (Exception damaged) when (damaged
+            is FormatException or IOException or InvalidDataException or ArgumentException or InvalidOperationException or NotSupportedException)
         {
             throw new FormatException($"This is no WAV file that can be read: {damaged.Message}", damaged);
         }

@@ -146,24 +146,14 @@ public sealed partial class StrokeDrawing
     public static StrokeDrawing ParseSvg(string svg)
     {
         ArgumentNullException.ThrowIfNull(svg);
-        XDocument document;
-        try
-        {
-            // No document type is read, so that nothing is expanded or fetched.
-            using var reader = XmlReader.Create(new StringReader(svg), new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null });
-            document = XDocument.Load(reader);
-        }
-        catch (XmlException invalid)
-        {
-            throw new FormatException($"This is no SVG document: {invalid.Message}");
-        }
-        if (document.Root?.Name.LocalName != "svg")
-            throw new FormatException($"This is no SVG document: its root is '{document.Root?.Name.LocalName}'.");
+        List<SvgElement> elements = SvgElement.Read(svg);
+        if (elements[0].Name != "svg")
+            throw new FormatException($"This is no SVG document: its root is '{elements[0].Name}'.");
         List<List<(float, float)>> lines = [];
-        foreach (XElement element in document.Descendants())
+        foreach (SvgElement element in elements)
         {
-            string Text(string name) => element.Attribute(name)?.Value ?? "";
-            switch (element.Name.LocalName)
+            string Text(string name) => element[name] ?? "";
+            switch (element.Name)
             {
                 case "path":
                     lines.AddRange(PathLines(Text("d")));
@@ -425,4 +415,47 @@ public sealed partial class StrokeDrawing
     // Numbers as SVG writes them, commands, and whatever else there is, which is then no number.
     [GeneratedRegex(@"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]|[^\s,]+")]
     private static partial Regex Tokens();
+}
+
+/// <summary>An element of an SVG document: its name and attributes, without namespaces.</summary>
+internal sealed class SvgElement
+{
+    private readonly Dictionary<string, string> _attributes = [];
+
+    private SvgElement(XmlReader reader)
+    {
+        Name = reader.LocalName;
+        while (reader.MoveToNextAttribute())
+        {
+            if (reader.NamespaceURI.Length == 0)
+                _attributes[reader.LocalName] = reader.Value;
+        }
+    }
+
+    public string Name { get; }
+
+    public string? this[string attribute] => _attributes.GetValueOrDefault(attribute);
+
+    /// <summary>All elements, in the order of the document, its root first.</summary>
+    /// <exception cref="FormatException">It is no XML.</exception>
+    public static List<SvgElement> Read(string svg)
+    {
+        List<SvgElement> elements = [];
+        try
+        {
+            // No document type is read, so that nothing is expanded or fetched; and no tree is built, which takes a time that
+            // grows with the square of how deep elements lie in each other.
+            using var reader = XmlReader.Create(new StringReader(svg), new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null });
+            while (reader.Read())
+            {
+                if (reader.NodeType == XmlNodeType.Element)
+                    elements.Add(new(reader));
+            }
+        }
+        catch (XmlException invalid)
+        {
+            throw new FormatException($"This is no SVG document: {invalid.Message}");
+        }
+        return elements;
+    }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Xml;
 using System.Xml.Linq;
 
 namespace GenerativeML;
@@ -157,29 +156,20 @@ public sealed class StrokePainting
     public static StrokePainting ParseSvg(string svg)
     {
         ArgumentNullException.ThrowIfNull(svg);
-        XElement root;
-        try
-        {
-            // No document type is read, so that nothing is expanded or fetched.
-            using var reader = XmlReader.Create(new StringReader(svg), new() { DtdProcessing = DtdProcessing.Ignore, XmlResolver = null });
-            root = XDocument.Load(reader).Root!;
-        }
-        catch (XmlException invalid)
-        {
-            throw new FormatException($"This is no SVG document: {invalid.Message}");
-        }
+        List<SvgElement> elements = SvgElement.Read(svg);
+        SvgElement root = elements[0];
         string[] view = Words(root, "viewBox");
-        string ink = root.Descendants().FirstOrDefault(e => e.Name.LocalName == "rect")?.Attribute("fill")?.Value == "white" ? "dark" : "light";
-        if (root.Name.LocalName != "svg" || view.Length != 4)
-            throw new FormatException($"This is no painting as SVG: its root is '{root.Name.LocalName}', and an svg with a viewBox is expected.");
-        IEnumerable<string> strokes = root.Descendants().Where(e => e.Name.LocalName == "path").Select((path, i) =>
+        string ink = elements.Find(element => element.Name == "rect")?["fill"] == "white" ? "dark" : "light";
+        if (root.Name != "svg" || view.Length != 4)
+            throw new FormatException($"This is no painting as SVG: its root is '{root.Name}', and an svg with a viewBox is expected.");
+        IEnumerable<string> strokes = elements.Where(element => element.Name == "path").Select((path, i) =>
             Words(path, "d") is ["M", var x, var y, "Q", var cx, var cy, var ex, var ey]
                 ? $"{x} {y} {cx} {cy} {ex} {ey} {Words(path, "stroke-opacity").FirstOrDefault() ?? "1"} {Words(path, "stroke-width").FirstOrDefault() ?? "1"}"
-                : throw new FormatException($"Path {i} (counted from 0) of the SVG document is '{Short(path.Attribute("d")?.Value ?? "")}'; M x y Q x y x y is expected."));
+                : throw new FormatException($"Path {i} (counted from 0) of the SVG document is '{Short(path["d"] ?? "")}'; M x y Q x y x y is expected."));
         return Parse(string.Join(';', [$"{view[3]} {view[2]} {ink}", .. strokes]));
 
-        static string[] Words(XElement element, string name) =>
-            (element.Attribute(name)?.Value ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        static string[] Words(SvgElement element, string name) =>
+            (element[name] ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>The picture, (<see cref="Height"/> × <see cref="Width"/>) row by row: 0 is black, 1 is white.</summary>

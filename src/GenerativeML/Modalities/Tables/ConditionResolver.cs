@@ -55,7 +55,7 @@ internal sealed class ConditionResolver(TableSchema schema, TableMapping mapping
         {
             throw Impossible(
                 $"No row can meet the condition {condition}: {new SomeValues([unknown]).ToString()[2..]} was never seen"
-                + $" there. {Seen()}");
+                + $" there. {(unknown is string && values.OfType<bool>().Any() ? "It holds Booleans, not texts." : Seen())}");
         }
         bool[] allowed = Array.ConvertAll(values, value => condition.Values switch
         {

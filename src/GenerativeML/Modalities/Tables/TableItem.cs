@@ -325,10 +325,7 @@ internal sealed class TableCells
     {
         if (column.Type is not VectorDataViewType vector)
             return [column.Name];
-        VBuffer<ReadOnlyMemory<char>> slots = default;
-        if (column.HasSlotNames())
-            column.GetSlotNames(ref slots);
-        ReadOnlyMemory<char>[] names = [.. slots.DenseValues()];
+        ReadOnlyMemory<char>[] names = InputColumns.SlotNames(column);
         return
         [
             .. Enumerable.Range(0, vector.Size).Select(i => i < names.Length && !names[i].IsEmpty

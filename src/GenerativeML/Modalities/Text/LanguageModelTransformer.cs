@@ -31,9 +31,7 @@ public abstract class LanguageModelTransformer : GenerativeTransformer, IAnomaly
     public float Threshold
     {
         get => _text.Threshold;
-        set => _text.Threshold = float.IsNaN(value)
-            ? throw new ArgumentOutOfRangeException(nameof(value), value, "The threshold is not a number.")
-            : value;
+        set => _text.Threshold = OptionChecks.Threshold(value);
     }
 
     /// <summary>What stands behind it, for members of this package that look at tokens.</summary>

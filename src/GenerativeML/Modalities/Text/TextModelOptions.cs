@@ -200,9 +200,7 @@ public abstract record TextModelOptions : TrainingOptions
                 + $"{nameof(Tokenizer)} gives one: set one of them.");
         if (!HasTokenizer && VocabularySize is not null)
             throw NoTokenizer(nameof(VocabularySize));
-        OptionChecks.AtLeast(Steps ?? 1, 1, nameof(Steps));
-        if (Steps is not null && Epochs is not null)
-            throw new ArgumentException("Option Steps and option Epochs exclude each other, but both are set.");
+        OptionChecks.StepsOrEpochs(Steps, Epochs);
         OptionChecks.Defined(Optimizer ?? default, nameof(Optimizer));
         OptionChecks.PositiveFinite(MatrixLearningRate ?? 1, nameof(MatrixLearningRate));
         OptionChecks.Within(FinalRateShare, 0, 1);

@@ -109,6 +109,40 @@ internal sealed class TextColumn(IDataView data, string name, string parameter, 
     });
 
     /// <summary>
+    /// What the rows' texts are parsed to, held in memory; what is null is left out. Words are what one of them is called, and
+    /// many, and what is said of a text that cannot be parsed.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">A text cannot be parsed, there is none, or they need more memory.</exception>
+    public List<T> Parse<T>((string One, string Many, string Wrong) words, long budgetBytes, Func<string, T?> parse, Func<T, long> bytesOf)
+        where T : class
+    {
+        List<T> items = [];
+        long row = 0, bytes = 0;
+        foreach (string text in Texts())
+        {
+            try
+            {
+                if (parse(text) is { } item)
+                {
+                    items.Add(item);
+                    bytes += bytesOf(item) + 64;
+                }
+            }
+            catch (Exception wrong) when (wrong is FormatException or InvalidOperationException)
+            {
+                throw new InvalidOperationException($"Row {row} of column '{name}' (counted from 0){words.Wrong} {wrong.Message}", wrong);
+            }
+            if (bytes > budgetBytes && items.Count > 1)
+                throw new InvalidOperationException(
+                    $"The first {items.Count} {words.Many} need more memory than option CacheBudgetBytes allows, {budgetBytes}. "
+                    + "Raise it, or train on fewer.");
+            row++;
+        }
+        return items.Count > 0 ? items : throw new InvalidOperationException(
+            $"There is no {words.One} to train on: column '{name}' is empty, or all its rows are.");
+    }
+
+    /// <summary>
     /// All texts as tokens, in one text where there is a <paramref name="separator"/>, otherwise each a document.
     /// Rows with a text that are to be <paramref name="heldBack"/> go to <paramref name="held"/>.
     /// </summary>
