@@ -312,7 +312,7 @@ internal sealed class CachedTrainingData(
             joined[f].narrow(0, ends[holders.Rank] - own.Count, own.Count).copy_(rows[f].index_select(0, index));
             Span<byte> bytes = joined[f].bytes;
             int each = bytes.Length / count;
-            holders.Join(bytes, Array.ConvertAll(ends, end => end * each));
+            holders.AllGatherByRank(bytes, Array.ConvertAll(ends, end => end * each));
         }
         return Pick(joined, places);
     }

@@ -33,8 +33,8 @@ internal sealed class CheckpointStore
     /// <summary>How to go on from the newest checkpoint, in words.</summary>
     public string GoesOn => $" The same Fit goes on from the checkpoint in {_options.Folder}.";
 
-    /// <summary>Whether a checkpoint belongs after so many steps.</summary>
-    public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
+    /// <summary>Whether there is no checkpoint to go on from.</summary>
+    public bool IsEmpty => Existing().Length == 0;
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
     public void Save(

@@ -44,9 +44,9 @@ internal sealed class FlatOptimizer : IDisposable
     private readonly MuonSettings? _muon;
     private readonly Scalar? _momentum;
     private readonly List<Group> _groups = [];
-    private readonly List<Kept> _state = [];
+    private readonly List<StateTensor> _state = [];
     private readonly Exchange? _shards;
-    private readonly int[] _ends; // of the parts of the weights that processes move, of which this one moves its own
+    private readonly int[] _ends; // of the parts of the weights that processes move, of which this one moves its own; or none
     private readonly torch.Tensor _own; // gradients of those
     private readonly double _limit;
     private double _norm; // of the gradients of all parts
@@ -82,22 +82,22 @@ internal sealed class FlatOptimizer : IDisposable
 
         long first = matrices.Sum(m => m.Value.numel()), rest = weights.numel() - first;
         (_shards, _limit) = (shards, clipNorm);
-        _ends = shards is null ? [checked((int)weights.numel())] : Ends(matrices, rest, shards.Size);
+        _ends = shards is null ? [] : Ends(matrices, rest, shards.Size);
         int own = shards?.OwnPart ?? 0;
-        long from = own == 0 ? 0 : _ends[own - 1], to = _ends[own];
+        long from = own == 0 ? 0 : _ends[own - 1], to = shards is null ? weights.numel() : _ends[own];
         _own = Own(_gradients.narrow(0, from, to - from));
         if (muon is not null)
         {
             (_muon, _momentum) = (muon, Own((Scalar)muon.Momentum));
             torch.Tensor mean = Keep("momentum", 0, first);
-            long before = Moved(0, first).Start;
+            long before = OwnRange(0, first).Start;
             at = 0;
             foreach (IGrouping<(long Rows, long Columns), MuonMatrix> same in matrices.GroupBy(m => (m.Rows, m.Columns)))
             {
                 // A matrix of more rows than columns stretches what it is given less: its step is larger.
                 double scale = Math.Sqrt(Math.Max(1, same.Key.Rows / (double)same.Key.Columns));
                 long all = same.Sum(m => m.Value.numel());
-                (long start, long length) = Moved(at, all);
+                (long start, long length) = OwnRange(at, all);
                 at += all;
                 if (length > 0)
                     _groups.Add(new Group(Of(weights, start), Of(_gradients, start), Of(mean, start - before), scale));
@@ -117,21 +117,21 @@ internal sealed class FlatOptimizer : IDisposable
 
         IEnumerable<object> Part(long start, long count)
         {
-            (start, count) = Moved(start, count);
-            long inState = start - Moved(first, rest).Start;
+            (start, count) = OwnRange(start, count);
+            long inState = start - OwnRange(first, rest).Start;
             return new[] { (weights, start), (_gradients, start), (state[0], inState), (state[1], inState) }
                 .Select(part => new[] { Own(part.Item1.narrow(0, part.Item2, count)) });
         }
 
         // What this process moves of the weights from one place on.
-        (long Start, long Count) Moved(long start, long count)
+        (long Start, long Count) OwnRange(long start, long count)
         {
             long begin = Math.Clamp(start, from, to);
             return (begin, Math.Clamp(start + count, from, to) - begin);
         }
 
         torch.Tensor Keep(string name, long start, long count) => Zeros(
-            name, Moved(start, count).Count,
+            name, OwnRange(start, count).Count,
             shards is null ? null : Array.ConvertAll(_ends, end => (int)(Math.Clamp(end, start, start + count) - start)));
 
         torch.Tensor Zeros(string name, long length, int[]? ends)
@@ -143,29 +143,39 @@ internal sealed class FlatOptimizer : IDisposable
     }
 
     /// <summary>
-    /// The state beside the weights, by name: moments of the gradients, and the number of steps made. Where processes have
-    /// parts of it, this one's, unless it was joined.
+    /// The norm of all gradients that the last step was made by, where this process has only some of them; otherwise null.
     /// </summary>
-    public IReadOnlyList<(string Name, torch.Tensor Value)> State => [.. _state.Select(s => (s.Name, s.Whole ?? s.Own))];
+    public double? GradientNorm => _shards is null ? null : _norm * ClipFactor;
+
+    /// <summary>
+    /// The state beside the weights, by name: moments of the gradients, and the number of steps made. Where processes have
+    /// parts of it, this one's, unless it was gathered.
+    /// </summary>
+    public IReadOnlyList<(string Name, torch.Tensor Value)> State => [.. _state.Select(s => (s.Name, s.Full ?? s.Shard))];
 
     /// <summary>The state that each process has all of.</summary>
-    public IEnumerable<(string Name, torch.Tensor Value)> CommonState => _state.Where(s => s.Ends is null).Select(s => (s.Name, s.Own));
+    public IEnumerable<(string Name, torch.Tensor Value)> CommonState => _state.Where(s => s.Ends is null).Select(s => (s.Name, s.Shard));
 
-    /// <summary>Makes the state whole in the first process, until it is divided. All processes have to do both.</summary>
-    public void Join() => Exchanged(kept =>
-    {
-        if (_shards!.IsFirst)
-            kept.Whole = torch.zeros(kept.Ends![^1], torch.ScalarType.Float32).DetachFromDisposeScope();
-        ByChunks(kept, isJoined: true);
-    });
+    /// <summary>Room for the whole state in this process, of zeros, until it is released.</summary>
+    public void AllocateState() => ForShards(tensor =>
+        tensor.Full = torch.zeros(tensor.Ends![^1], torch.ScalarType.Float32).DetachFromDisposeScope());
 
-    /// <summary>Gives each process its part of the state that is whole in the first one, unless it is as it was.</summary>
-    public void Divide(bool isNew) => Exchanged(kept =>
+    /// <summary>Makes the state whole in the first process, until it is released. All processes have to.</summary>
+    public void GatherState()
     {
-        if (isNew)
-            ByChunks(kept, isJoined: false);
-        kept.Whole?.Dispose();
-        kept.Whole = null;
+        if (_shards is { IsFirst: true })
+            AllocateState();
+        ForShards(tensor => ByChunks(tensor, isGathered: true));
+    }
+
+    /// <summary>Gives each process its part of the state that is whole in the first one. All processes have to.</summary>
+    public void ScatterState() => ForShards(tensor => ByChunks(tensor, isGathered: false));
+
+    /// <summary>Forgets all of the state but this process's part.</summary>
+    public void ReleaseState() => ForShards(tensor =>
+    {
+        tensor.Full?.Dispose();
+        tensor.Full = null;
     });
 
     /// <summary>Forgets the gradients, so that the next backward pass writes them anew.</summary>
@@ -181,9 +191,9 @@ internal sealed class FlatOptimizer : IDisposable
         using IDisposable noGradient = torch.no_grad();
         if (_shards is not null)
         {
-            OnHost(_gradients, values => exchange.Reduce(values, _ends));
+            OnHost(_gradients, values => exchange.ReduceScatter(values, _ends));
             using torch.Tensor norm = _own.norm();
-            double[] sums = exchange.Total([Math.Pow(norm.item<float>(), 2), .. notes]);
+            double[] sums = exchange.AllReduce([Math.Pow(norm.item<float>(), 2), .. notes]);
             _norm = Math.Sqrt(sums[0]);
             for (int i = 0; i < notes.Length; i++)
                 notes[i] = (float)sums[1 + i];
@@ -193,10 +203,19 @@ internal sealed class FlatOptimizer : IDisposable
         OnHost(_exchanged, values =>
         {
             told.CopyTo(values[^Notes..]);
-            exchange.Sum(values);
+            exchange.AllReduce(values);
             values[^Notes..][..told.Length].CopyTo(told);
         });
         told.CopyTo(notes);
+    }
+
+    /// <summary>Multiplies the gradients that this process has, after they were summed.</summary>
+    public void ScaleGradients(double factor)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        _own.Scale(factor);
+        _norm *= factor;
     }
 
     /// <summary>Moves the parameters by the gradients that the backward pass left.</summary>
@@ -205,7 +224,7 @@ internal sealed class FlatOptimizer : IDisposable
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         if (_shards is not null && _limit > 0)
-            _own.Scale(Math.Min(1, _limit / (_norm + 1e-6)));
+            _own.Scale(ClipFactor);
         else if (_clipNorm is not null)
             UpdateScripts.Clip(_gradients, _clipNorm);
         using Scalar scalar = rate;
@@ -218,14 +237,14 @@ internal sealed class FlatOptimizer : IDisposable
                 UpdateScripts.Muon(g.Weights, g.Gradients, g.Mean, _momentum, matrixRate * g.Scale, kept);
         }
         if (_shards is not null)
-            OnHost(_weights, values => _shards.Spread(values, _ends));
+            OnHost(_weights, values => _shards.AllGather(values, _ends));
     }
 
     public void Dispose()
     {
         foreach (torch.Tensor p in _parameters)
             p.grad = null;
-        _state.ForEach(s => s.Whole?.Dispose());
+        _state.ForEach(s => s.Full?.Dispose());
         _owned.ForEach(o => o.Dispose()); // the parameters keep their storage alive
     }
 
@@ -247,6 +266,9 @@ internal sealed class FlatOptimizer : IDisposable
         })];
     }
 
+    // As of clip_grad_norm_.
+    private double ClipFactor => _limit > 0 ? Math.Min(1, _limit / (_norm + 1e-6)) : 1;
+
     private static void OnHost(torch.Tensor tensor, Change change)
     {
         using torch.Tensor? host = tensor.device_type == DeviceType.CPU ? null : tensor.cpu();
@@ -255,31 +277,31 @@ internal sealed class FlatOptimizer : IDisposable
             tensor.copy_(host);
     }
 
-    private void Exchanged(Action<Kept> exchange)
+    private void ForShards(Action<StateTensor> act)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        foreach (Kept kept in _state.Where(s => s.Ends is not null))
-            exchange(kept);
+        foreach (StateTensor tensor in _state.Where(s => s.Ends is not null))
+            act(tensor);
     }
 
     // So that only the first process has more than its own part in memory, and only while it reads or writes a checkpoint.
-    private void ByChunks(Kept kept, bool isJoined)
+    private void ByChunks(StateTensor tensor, bool isGathered)
     {
-        (int own, int all) = (_shards!.OwnPart, kept.Ends![^1]);
-        int before = own == 0 ? 0 : kept.Ends[own - 1];
+        (int own, int all) = (_shards!.OwnPart, tensor.Ends![^1]);
+        int before = own == 0 ? 0 : tensor.Ends[own - 1];
         float[] chunk = new float[Math.Min(Chunk, all)];
         for (int at = 0; at < all; at += Chunk)
         {
             int count = Math.Min(Chunk, all - at), start = at;
-            int[] ends = Array.ConvertAll(kept.Ends, end => Math.Clamp(end - start, 0, count));
+            int[] ends = Array.ConvertAll(tensor.Ends, end => Math.Clamp(end - start, 0, count));
             (int from, int to) = (own == 0 ? 0 : ends[own - 1], ends[own]);
-            torch.Tensor part = kept.Own.narrow(0, from < to ? at + from - before : 0, to - from);
-            torch.Tensor? whole = kept.Whole?.narrow(0, at, count);
-            if (isJoined)
+            torch.Tensor part = tensor.Shard.narrow(0, from < to ? at + from - before : 0, to - from);
+            torch.Tensor? whole = tensor.Full?.narrow(0, at, count);
+            if (isGathered)
             {
                 OnHost(part, values => values.CopyTo(chunk.AsSpan(from)));
-                _shards.Spread(chunk.AsSpan(0, count), ends);
+                _shards.AllGather(chunk.AsSpan(0, count), ends);
                 if (whole is not null)
                     OnHost(whole, values => chunk.AsSpan(0, count).CopyTo(values));
                 continue;
@@ -302,10 +324,10 @@ internal sealed class FlatOptimizer : IDisposable
     private delegate void Change(Span<float> values);
 
     /// <summary>A part of the state: all of it, or where the parts of processes end, this one's.</summary>
-    private sealed record Kept(string Name, torch.Tensor Own, int[]? Ends)
+    private sealed record StateTensor(string Name, torch.Tensor Shard, int[]? Ends)
     {
         /// <summary>All of it, in the first process, while that writes or reads it.</summary>
-        public torch.Tensor? Whole { get; set; }
+        public torch.Tensor? Full { get; set; }
     }
 
     /// <summary>Views of the matrices of one size, (N, rows, columns) each, which are treated at once.</summary>

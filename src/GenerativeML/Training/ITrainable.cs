@@ -17,7 +17,10 @@ internal interface ITrainable
     /// <summary>Rows of a batch that a loss looks at together: those of a group stay in one part of it.</summary>
     int RowsTogether => 1;
 
-    /// <summary>Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows.</summary>
+    /// <summary>
+    /// Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows. All have
+    /// to ask as often: batches of such a loss have no weights, of which a process may have none, and no parts.
+    /// </summary>
     bool TakesTotals => false;
 
     /// <summary>
@@ -79,10 +82,12 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 /// Where in the run a loss is computed. All that is random comes from a state that follows from the run's seed and the
 /// step's number alone; <c>Seed</c> is what it was seeded with. <c>Share</c> is what the batch counts of the step's: 1,
 /// unless gradients are accumulated or several processes share the step. <c>Total</c> adds numbers up over the processes that
-/// share it, which all have to ask alike; null for one.
+/// share it, which all have to ask alike; null for one. <c>GradientNorm</c>, after an update, is the norm of its gradients where
+/// this process has only some of them; otherwise null.
 /// </summary>
 internal readonly record struct StepContext(
-    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1, Func<double[], double[]>? Total = null)
+    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1, Func<double[], double[]>? Total = null,
+    double? GradientNorm = null)
 {
     /// <summary>Which of the step's rows a batch of so many is.</summary>
     public RowRange RowsOf(int count) => Random?.Rows ?? new(0, count, count);
@@ -94,9 +99,9 @@ internal readonly record struct StepContext(
     public torch.Tensor Divisor(torch.Tensor counts)
     {
         torch.Tensor sum = counts.sum();
-        if (Total is not null)
-            sum = torch.tensor((float[])[(float)(Total([sum.item<float>()])[0] * Share)], device: counts.device).sum();
-        return sum.AtLeast(1);
+        return Total is null
+            ? sum.AtLeast(1)
+            : torch.zeros_like(sum).Plus(Math.Max(1, Total([sum.item<float>()])[0]) * Share);
     }
 
     /// <summary>Means over the batch, or the limit where the means over those of all processes are below it.</summary>

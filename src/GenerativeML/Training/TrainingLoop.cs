@@ -16,6 +16,9 @@ internal sealed class TrainingLoop : IDisposable
     // How far weights of processes on machines of two kinds may differ between two checkpoints, in shares of their size.
     private const double MostApart = 1e-3;
 
+    // Less of a step's rows than any loss is of: rounding.
+    private const double LeastCounted = 1e-6;
+
     private readonly ITrainable _family;
     private readonly IReadOnlyList<(string Name, torch.Tensor Value)> _state;
     private readonly TrainingData _data;
@@ -32,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly bool _shares; // whether each of them computes a part of a batch
     private readonly float[] _notes = new float[FlatOptimizer.Notes]; // what is summed with gradients
     private int _every; // steps between two checkpoints of the first process; zero for none
-    private string[] _terms = []; // whose losses are among them
+    private readonly string[][] _terms; // whose losses are among them, of each update
     private bool _othersCancel; // whether any process was cancelled
 
     private int _uncollected;
@@ -68,6 +71,7 @@ internal sealed class TrainingLoop : IDisposable
         Exchange? shards = _shares && run.Options.Distributed!.ShardOptimizer ? exchange : null;
         _optimizers = [.. family.Updates.Select(
             u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon, shards))];
+        _terms = [.. family.Updates.Select(_ => Array.Empty<string>())];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
             : null;
@@ -126,10 +130,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingOutcome Run()
     {
-        Array.ForEach(_optimizers, o => o.Join());
+        if (_checkpoints?.IsEmpty == false)
+            Array.ForEach(_optimizers, o => o.AllocateState());
         (long step, (double, int)? best) = _checkpoints?.Restore(Tensors(o => o.State)) ?? (0, null);
         ShareState(ref step, ref best);
-        Array.ForEach(_optimizers, o => o.Divide(isNew: true));
+        if (step > 0)
+            Array.ForEach(_optimizers, o => o.ScatterState());
+        Array.ForEach(_optimizers, o => o.ReleaseState());
         if (best is { } known && _best is not null)
             _best.Best = known;
         _finite = step;
@@ -163,9 +170,7 @@ internal sealed class TrainingLoop : IDisposable
             if (IsCancelled)
             {
                 cancelled = true;
-                Join(step);
-                Save(step);
-                Array.ForEach(_optimizers, o => o.Divide(isNew: false));
+                SaveTogether(step);
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
                 {
                     throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(
@@ -188,7 +193,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_exchange is not null)
             Broadcast(_state); // what batch normalisation saw, and what other processors round, is not quite the same
         Report(step, epoch, last: true);
-        CheckWeights(step);
+        CheckWeights(step, isTogether: _shares);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
 
@@ -227,7 +232,7 @@ internal sealed class TrainingLoop : IDisposable
                 SumGradients(u);
             _optimizers[u].Step(RateAt(step) * rule.RateScale);
             using IDisposable noGradient = torch.no_grad();
-            _family.AfterUpdate(u, context);
+            _family.AfterUpdate(u, context with { GradientNorm = _optimizers[u].GradientNorm });
         }
         CollectNumbers();
     }
@@ -238,10 +243,13 @@ internal sealed class TrainingLoop : IDisposable
         _notes[0] = _run.Options.CancellationToken.IsCancellationRequested ? 1 : 0;
         _optimizers[update].Sum(_exchange!, _notes);
         _othersCancel |= _notes[0] > 0;
-        for (int i = 0; i < _terms.Length; i++)
-            _losses.Add(_terms[i], _notes[1 + i]);
+        // Where some processes' rows are too few for a loss, it is the mean over the others'.
+        double counted = 1 - _notes[^1];
+        if (_notes[^1] > 0 && counted > LeastCounted)
+            _optimizers[update].ScaleGradients(1 / counted);
+        for (int i = 0; i < _terms[update].Length && counted > LeastCounted; i++)
+            _losses.Add(_terms[update][i], _notes[1 + i] / counted);
         Array.Clear(_notes);
-        _terms = [];
     }
 
     // What differs between the processes is said before any of them trains.
@@ -274,12 +282,16 @@ internal sealed class TrainingLoop : IDisposable
         if (_shares && most * sizeof(float) > Array.MaxLength)
             throw new DistributedException(
                 $"{most:N0} weights are trained together, and processes can exchange gradients of {Array.MaxLength / sizeof(float):N0}.", isHeard: true);
+        if (_shares && _family.TakesTotals && _run.Parts > 1)
+            throw new DistributedException(
+                $"A loss that takes totals of all processes cannot be computed in {_run.Parts} parts.", isHeard: true);
         long least = _family.TakesTotals
             ? _data.TrainingRows / _data.BatchesPerEpoch(_run.BatchSize)
             : Math.Min(_data.TrainingRows, _run.BatchSize);
-        if (_shares && least < exchange.Size)
+        string groups = _family.RowsTogether > 1 ? $" in groups of {_family.RowsTogether}" : "";
+        if (_shares && (least + _family.RowsTogether - 1) / _family.RowsTogether < exchange.Size)
             throw new DistributedException(
-                $"{exchange.Size} processes cannot share steps of {least} rows: there are "
+                $"{exchange.Size} processes cannot share steps of {least} rows{groups}: there are "
                 + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
                 isHeard: true);
     }
@@ -359,11 +371,14 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     // What each process has of the run's state, the first one writes down for all.
-    private void Join(long step)
+    private void SaveTogether(long step)
     {
         JoinRowStates();
         CompareWeights(step);
-        Array.ForEach(_optimizers, o => o.Join());
+        if (_every > 0)
+            Array.ForEach(_optimizers, o => o.GatherState());
+        Save(step);
+        Array.ForEach(_optimizers, o => o.ReleaseState());
     }
 
     private void JoinRowStates()
@@ -377,7 +392,7 @@ internal sealed class TrainingLoop : IDisposable
             RowRange rows = _data.Share((int)value.shape[1]);
             torch.Tensor joined = torch.zeros(value.shape, torch.ScalarType.Float32);
             joined.narrow(1, rows.First, rows.Count).copy_(value.narrow(1, rows.First, rows.Count));
-            _exchange!.Sum(MemoryMarshal.Cast<byte, float>(joined.bytes));
+            _exchange!.AllReduce(MemoryMarshal.Cast<byte, float>(joined.bytes));
             value.copy_(joined);
         }
     }
@@ -405,7 +420,10 @@ internal sealed class TrainingLoop : IDisposable
         context = context with { Share = share };
         IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
         if (terms.Count == 0)
-            return; // of so few rows there is none
+        {
+            _notes[^1] += (float)share; // of so few rows there is none
+            return;
+        }
         if (!_family.LossAddsGradients)
             AddGradients(terms, context.Share);
         if (!_shares)
@@ -414,7 +432,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         }
         using IDisposable noGradient = torch.no_grad();
-        _terms = [.. terms.Select(term => term.Name)];
+        _terms[update] = [.. terms.Select(term => term.Name)]; // also of steps of which this process has no share
         for (int i = 0; i < terms.Count; i++)
             _notes[1 + i] += (float)(terms[i].Value.item<float>() * share);
     }
@@ -455,19 +473,14 @@ internal sealed class TrainingLoop : IDisposable
     {
         ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step);
         _random.Seed(seed);
-        return new StepContext(step, _steps, _random, seed, Total: _shares && purpose == RandomPurpose.Training ? _exchange!.Total : null);
+        return new StepContext(step, _steps, _random, seed, Total: _shares && purpose == RandomPurpose.Training ? _exchange!.AllReduce : null);
     }
 
     // What is due after a step.
     private void SaveAndReport(long step, int epoch)
     {
-        bool isDue = _every > 0 && step % _every == 0;
-        if (isDue)
-            Join(step);
-        if (_checkpoints?.IsDue(step) == true)
-            Save(step);
-        if (isDue)
-            Array.ForEach(_optimizers, o => o.Divide(isNew: false));
+        if (_every > 0 && step % _every == 0)
+            SaveTogether(step);
         if (_reporter.IsDue)
             Report(step, epoch, last: false);
     }
@@ -477,7 +490,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_checkpoints is null)
             return;
         CheckLosses(step, _losses.Means());
-        CheckWeights(step);
+        CheckWeights(step, isTogether: false);
         _checkpoints.Save(step, Tensors(o => o.State), _best?.Best ?? (double.PositiveInfinity, 0));
     }
 
@@ -509,16 +522,23 @@ internal sealed class TrainingLoop : IDisposable
         _finite = step;
     }
 
-    /// <summary>What is kept, and what the next steps begin with.</summary>
-    private void CheckWeights(long step)
+    // What is kept, and what the next steps begin with; of the optimizer's state a process may have a part only.
+    private void CheckWeights(long step, bool isTogether)
     {
         using IDisposable noGradient = torch.no_grad();
+        string found = "";
         foreach ((string name, torch.Tensor value) in _state.Concat(_optimizers.SelectMany(o => o.State)))
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            if (!value.isfinite().all().item<bool>())
-                throw Diverged(step, $"'{name}' became NaN or infinite");
+            if (found.Length == 0 && !value.isfinite().all().item<bool>())
+                found = name;
         }
+        if (isTogether)
+            found = _exchange!.Gather(Encoding.UTF8.GetBytes(found)).Select(Encoding.UTF8.GetString).FirstOrDefault(name => name.Length > 0, "");
+        if (found.Length == 0)
+            return;
+        InvalidOperationException diverged = Diverged(step, $"'{found}' became NaN or infinite");
+        throw isTogether ? new DistributedException(diverged.Message, isHeard: true) : diverged; // by all
     }
 
     private InvalidOperationException Diverged(long step, string what) => new(FormattableString.Invariant(

@@ -135,7 +135,7 @@ internal static class ExchangeBenchmark
             for (int i = 0; i < (rounds * repeats) + 3; i++)
             {
                 long begun = Stopwatch.GetTimestamp();
-                exchange.Sum(values);
+                exchange.AllReduce(values);
                 if (i >= 3)
                     times.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
             }

@@ -111,7 +111,7 @@ public sealed class MpiTests : IDisposable
     }
 
     [TestMethod]
-    public unsafe void Native_buffers_grow_and_keep_what_they_have()
+    public unsafe void Native_buffers_grow_and_are_the_same_until_they_have_to()
     {
         var buffer = new NativeBuffer();
         byte* small = buffer.Of(8);

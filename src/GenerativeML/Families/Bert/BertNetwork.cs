@@ -162,7 +162,8 @@ internal sealed class BertNetwork : TokenNetwork
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor tokens, torch.Tensor seen, torch.Tensor targets) = (batch[0], batch[1], batch[2].reshape(-1));
-        torch.Tensor places = targets.ge(torch.zeros_like(targets)).nonzero().view(-1); // what is ignored is negative
+        // What is ignored is negative. On CUDA this waits for the device, once in a step: the number of places is a shape.
+        torch.Tensor places = targets.ge(torch.zeros_like(targets)).nonzero().view(-1);
         torch.Tensor hidden = Hidden(w, tokens, HostTensors.Index(Positions(tokens), tokens.device), (TorchTensor)seen);
         TorchTensor chosen = hidden.reshape(-1, Width).index_select(0, places);
         torch.Tensor logarithms = Logits(w, chosen).Value.log_softmax(-1);

@@ -249,7 +249,7 @@ internal sealed class SpiralNetwork : Network
         if (Options.GradientPenaltyWeight == 0)
             return [new(Discriminator, loss)];
         torch.Tensor penalty = Options.DiscriminatorObjective == GanObjective.WassersteinGradientPenalty
-            ? GanLoss.GradientPenalty(Judged, real, made, 1, step.Random).Scaled(share * Options.GradientPenaltyWeight)
+            ? GanLoss.GradientPenalty(Judged, real, made, 1, step.Random, batch.Rows).Scaled(share * Options.GradientPenaltyWeight)
             : GanLoss.R1(Judged, real, 1).Scaled(share * Options.GradientPenaltyWeight / 2);
         return [new(Discriminator, loss), new("gradient penalty", penalty)];
 

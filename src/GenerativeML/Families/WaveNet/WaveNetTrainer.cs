@@ -33,7 +33,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         : base(environment, nameof(WaveNetTrainer), options) => _options = options;
 
     /// <summary>Reads a file as the network takes it.</summary>
-    /// <exception cref="InvalidOperationException">It cannot be read.</exception>
+    /// <exception cref="FormatException">It cannot be read.</exception>
     internal static ushort[] ReadFile(string path, string? folder, WaveNetOptions options)
     {
         try
@@ -43,7 +43,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         }
         catch (Exception wrong) when (wrong is FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new InvalidOperationException($"The file '{path}' cannot be used. {wrong.Message}", wrong);
+            throw new FormatException($"The file '{path}' cannot be used. {wrong.Message}", wrong);
         }
     }
 

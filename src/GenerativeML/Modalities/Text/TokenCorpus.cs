@@ -128,7 +128,7 @@ internal sealed class TextColumn(IDataView data, string name, string parameter, 
                     bytes += bytesOf(item) + 64;
                 }
             }
-            catch (Exception wrong) when (wrong is FormatException or InvalidOperationException)
+            catch (FormatException wrong)
             {
                 throw new InvalidOperationException($"Row {row} of column '{name}' (counted from 0){words.Wrong} {wrong.Message}", wrong);
             }

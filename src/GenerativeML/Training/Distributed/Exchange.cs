@@ -54,12 +54,12 @@ internal abstract class Exchange
     /// of the values goes round once to be added up and once more to be known, so that each process sends
     /// 2(n − 1)/n times their size.
     /// </summary>
-    public void Sum(Span<float> values)
+    public void AllReduce(Span<float> values)
     {
         int length = values.Length;
         int[] ends = [.. Enumerable.Range(1, Size).Select(part => (int)((long)length * part / Size))];
-        Reduce(values, ends);
-        Spread(values, ends);
+        ReduceScatter(values, ends);
+        AllGather(values, ends);
     }
 
     /// <summary>Which of the parts that values are divided into this process adds up, and knows.</summary>
@@ -69,7 +69,7 @@ internal abstract class Exchange
     /// Adds up the values of all processes, each its own part of them, which ends where it is said; the others are of no use
     /// any more.
     /// </summary>
-    public void Reduce(Span<float> values, ReadOnlySpan<int> ends)
+    public void ReduceScatter(Span<float> values, ReadOnlySpan<int> ends)
     {
         for (int s = 0; s < Size - 1; s++)
         {
@@ -83,10 +83,10 @@ internal abstract class Exchange
     }
 
     /// <summary>Gives all processes what each knows: its own part of the values.</summary>
-    public void Spread(Span<float> values, ReadOnlySpan<int> ends) => PassOn(values, ends, OwnPart);
+    public void AllGather(Span<float> values, ReadOnlySpan<int> ends) => PassOn(values, ends, OwnPart);
 
     /// <summary>Gives all processes what each has: its part of the bytes, which ends where it is said.</summary>
-    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends) => PassOn(bytes, ends, Rank);
+    public void AllGatherByRank(Span<byte> bytes, ReadOnlySpan<int> ends) => PassOn(bytes, ends, Rank);
 
     /// <summary>Gives all processes what the first one has.</summary>
     public void Broadcast(Span<byte> bytes)
@@ -114,7 +114,7 @@ internal abstract class Exchange
     }
 
     /// <summary>Adds up the numbers of all processes, in their order: the same bits on all.</summary>
-    public double[] Total(double[] own)
+    public double[] AllReduce(double[] own)
     {
         double[] sums = new double[own.Length];
         foreach (byte[] said in Gather(MemoryMarshal.AsBytes(own.AsSpan()).ToArray()))
