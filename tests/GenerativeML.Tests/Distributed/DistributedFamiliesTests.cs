@@ -49,7 +49,7 @@ public sealed class DistributedFamiliesTests
         ("spiral by a penalty", (ml, t) => ml.Generative.Spiral(t.On(new SpiralOptions
         {
             ImageColumnName = "Features", PaintingColumnName = null, StrokesColumnName = null, Strokes = 3, Channels = 4, HiddenWidth = 8,
-            DiscriminatorChannels = 2, BatchSize = 16, RewardBlend = 0, ReconstructionShare = 0.4,
+            DiscriminatorChannels = 2, BatchSize = 16, RewardBlend = 0, ReconstructionShare = 0.3,
         })), () => ConformanceData.Table(Rows)),
     ];
 

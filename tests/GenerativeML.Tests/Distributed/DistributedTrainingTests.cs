@@ -22,7 +22,7 @@ public sealed class DistributedTrainingTests : IDisposable
 
     public static IEnumerable<object[]> Families =>
     [
-        ["autoencoder"], ["denoising"], ["vae"], ["wgan-gp"], ["packed gan"], ["diffusion"], ["gpt"], ["recurrent"], ["rbm"],
+        ["autoencoder"], ["denoising"], ["vae"], ["free bits"], ["wgan-gp"], ["packed gan"], ["diffusion"], ["gpt"], ["recurrent"], ["rbm"],
     ];
 
     private static HostWeights Train(
@@ -56,6 +56,7 @@ public sealed class DistributedTrainingTests : IDisposable
             {
                 EnsembleSize = 2, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
             }),
+            "free bits" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 3, FreeBits = 0.3 }),
             "vae" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 2 }),
             "wgan-gp" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8] }),
             "packed gan" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8], PackSize = 3 }),
@@ -278,31 +279,42 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    public void Losses_and_validation_are_those_of_all_rows_and_the_first_process_alone_reports()
+    [DataRow("vae")]
+    [DataRow("free bits")]
+    [DataRow("wgan-gp")]
+    public void Losses_and_validation_are_those_of_all_rows_and_the_first_process_alone_reports(string family)
     {
         TrainingProgress[] Reports(DistributedOptions? distributed)
         {
             var reports = new Collect();
-            Train("vae", distributed, steps: 20, validation: 0.3, progress: reports);
+            Train(family, distributed, steps: 20, validation: 0.3, progress: reports);
             return [.. reports];
         }
 
-        TrainingProgress one = Reports(null)[^1];
+        TrainingProgress[] alone = Reports(null);
+        TrainingProgress one = alone[^1];
         TrainingProgress[][] several = ThreadRing.Run(3, (distributed, _) => Reports(distributed));
         Assert.IsEmpty(several[1]);
         Assert.IsEmpty(several[2]);
         TrainingProgress last = several[0][^1];
         CollectionAssert.AreEqual(one.Losses.Keys.ToArray(), last.Losses.Keys.ToArray());
-        foreach (string name in one.Losses.Keys)
+        foreach ((TrainingProgress expected, TrainingProgress actual) in alone.Zip(several[0]))
+        {
+            Assert.AreEqual(expected.Step, actual.Step);
+            foreach ((string name, double loss) in expected.Losses)
+                Assert.AreEqual(loss, actual.Losses[name], 1e-4 * Math.Max(1, Math.Abs(loss)), $"{name} until step {expected.Step}");
+        }
+        foreach (string name in one.Validation.Keys)
             Assert.AreEqual(one.Validation[name], last.Validation[name], 1e-4 * Math.Abs(one.Validation[name]), name);
         Assert.AreEqual(one.Step, last.Step);
     }
 
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(2)]
-    [DataRow(3)]
-    public void A_run_that_one_process_ends_is_resumed_by_any_number_of_them(int processes)
+    [DataRow(1, false)]
+    [DataRow(2, false)]
+    [DataRow(3, false)]
+    [DataRow(2, true)]
+    public void A_run_that_one_process_ends_is_resumed_by_any_number_of_them(int processes, bool shards)
     {
         HostWeights whole = Train("denoising", null, steps: 60, validation: 0.2);
         CheckpointOptions checkpoint = new(_folder) { Every = 7 };
@@ -312,7 +324,7 @@ public sealed class DistributedTrainingTests : IDisposable
             // The second process reports nothing: it is cancelled by the clock of the first.
             var steps = new Listen(p => { if (p.Step >= 25) stop.Cancel(); });
             return Train(
-                "denoising", distributed, checkpoint, steps: 60, validation: 0.2, progress: steps, cancellation: stop.Token);
+                "denoising", distributed with { ShardOptimizer = shards }, checkpoint, steps: 60, validation: 0.2, progress: steps, cancellation: stop.Token);
         });
         Assert.IsTrue(cancelled.All(end => end.Error is OperationCanceledException));
         Assert.IsTrue(Directory.GetFiles(_folder).Length > 0);
@@ -349,6 +361,119 @@ public sealed class DistributedTrainingTests : IDisposable
         Exception?[] seeds = [.. ThreadRing.Try(2, (distributed, rank) => Train("vae", distributed, seed: rank)).Select(end => end.Error)];
         Assert.Contains("seed is 0 in process 0 and 1 in process 1", seeds[1]!.Message);
     }
+
+    [TestMethod]
+    public void Optimizers_of_one_process_have_no_limit_of_weights()
+    {
+        // On a device that holds nothing.
+        using var weights = new TorchSharp.Modules.Parameter(torch.zeros([1L << 31, 1], device: torch.device("meta")));
+        using var optimizer = new FlatOptimizer([weights], 0, clipNorm: 0);
+        Assert.AreEqual(1L << 31, optimizer.State[0].Value.numel());
+    }
+
+    [TestMethod]
+    public void A_divisor_is_one_at_least_of_all_processes()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        StepContext Of(double total) => new(0, 1, null!, Share: 0.25, Total: _ => [total]);
+        Assert.AreEqual(0.75f, Of(3).Divisor(torch.ones(2)).item<float>());
+        Assert.AreEqual(0.25f, Of(0).Divisor(torch.zeros(2)).item<float>());
+    }
+
+    [TestMethod]
+    public void A_divided_state_sends_no_more_than_its_notes_where_no_checkpoint_is_written()
+    {
+        long Sent(bool shards) => ThreadRing.Run(2, (distributed, _) =>
+        {
+            Train("autoencoder", distributed with { ShardOptimizer = shards }, steps: 30);
+            return distributed.Connect()!.BytesSent;
+        })[0];
+        // Of a step 33 numbers of eight bytes with their length, instead of 32 of four.
+        Assert.AreEqual(30 * ((33 * 8) + 4 - (32 * 4)), Sent(true) - Sent(false));
+    }
+
+    [TestMethod]
+    public void A_report_of_gradients_is_that_of_all_where_processes_have_parts_of_them()
+    {
+        GanFigures[] Figures(DistributedOptions distributed)
+        {
+            VectorFitResult fit = VectorFit.Fit(s_rows, GanTrainer.Family, new GanOptions
+            {
+                GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 3, BatchSize = Batch, Stages = 2, Distributed = distributed,
+                GradientClipNorm = 0.5,
+            }, new() { Seed = 3, Device = ComputeDevice.Cpu, FallbackToCpu = false });
+            fit.Model.Dispose();
+            return [.. GanReport.Read(fit.Extra).Stages];
+        }
+
+        GanFigures[] whole = ThreadRing.Run(2, (distributed, _) => Figures(distributed))[0];
+        GanFigures[][] parts = ThreadRing.Run(2, (distributed, _) => Figures(distributed with { ShardOptimizer = true }));
+        foreach (GanFigures[] some in parts)
+        {
+            foreach ((GanFigures expected, GanFigures actual) in whole.Zip(some))
+            {
+                Assert.AreEqual(expected.DiscriminatorGradientNorm, actual.DiscriminatorGradientNorm, 1e-4 * expected.DiscriminatorGradientNorm);
+                Assert.AreEqual(expected.GeneratorGradientNorm, actual.GeneratorGradientNorm, 1e-4 * expected.GeneratorGradientNorm);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void All_processes_end_where_a_part_of_the_state_of_one_is_no_number()
+    {
+        foreach ((float _, Exception? error) in Linear(2, _ => new LinearFamily { HugeAt = 7 }, new TestOptions { GradientClipNorm = 0 }, shards: true))
+            Assert.Contains("Training diverged: 'square' became NaN or infinite", error!.Message);
+    }
+
+    [TestMethod]
+    public void Losses_by_totals_are_not_computed_in_parts()
+    {
+        foreach ((float _, Exception? error) in Linear(2, _ => new LinearFamily { TakesTotals = true }, new TestOptions(), parts: 2))
+            Assert.Contains("cannot be computed in 2 parts", error!.Message);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Where_a_process_has_no_loss_it_is_the_mean_over_the_others(bool shards)
+    {
+        // The first has none after step 0: what is reported is the second's alone, as large as if nothing were missing.
+        double Last(Func<int, long, bool> hasLoss)
+        {
+            var reports = new Collect();
+            Linear(2, rank => new LinearFamily { HasLoss = step => hasLoss(rank, step) }, new TestOptions(), shards, progress: reports, rate: 0);
+            return reports.Last(report => report.Losses.Count > 0).Losses["error"];
+        }
+
+        double all = Last((_, _) => true), second = Last((rank, step) => rank == 1 || step == 0), first = Last((rank, _) => rank == 0);
+        Assert.AreEqual(all, (first + second) / 2, 1e-4);
+        Assert.IsGreaterThan(1e-3, Math.Abs(first - second));
+    }
+
+    [TestMethod]
+    public void Losses_by_totals_need_rows_in_each_process_also_of_the_least_batch()
+    {
+        // 33 rows are steps of 17 and 16.
+        foreach ((_, Exception? error) in ThreadRing.Try(20, (distributed, _) =>
+            Train("free bits", distributed, batch: 32, rows: new ArrayRows(33, 2, (i, j) => i % (j + 3)))))
+            Assert.Contains("20 processes cannot share steps of 16 rows", error!.Message);
+    }
+
+    private static (float Weight, Exception? Error)[] Linear(
+        int processes, Func<int, LinearFamily> make, TestOptions options, bool shards = false, int parts = 1,
+        IProgress<TrainingProgress>? progress = null, double rate = 0.01) => ThreadRing.Try(processes, (distributed, rank) =>
+        {
+            using LinearFamily family = make(rank);
+            TestOptions own = options with { Distributed = distributed with { ShardOptimizer = shards } };
+            using TrainingData data = TrainingData.Prepare(s_rows, own, 1, torch.CPU, []);
+            TrainingLoop.Run(family, data, new()
+            {
+                Options = own,
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = progress, ReportInterval = TimeSpan.Zero },
+                BatchSize = 24, Epochs = 3, LearningRate = rate, WeightDecay = 0, Identity = "{}", Parts = parts,
+            }, torch.CPU);
+            return family.Weight;
+        });
 
     [TestMethod]
     public void More_processes_than_rows_of_a_step_are_refused()
