@@ -381,18 +381,6 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    public void A_divided_state_sends_no_more_than_its_notes_where_no_checkpoint_is_written()
-    {
-        long Sent(bool shards) => ThreadRing.Run(2, (distributed, _) =>
-        {
-            Train("autoencoder", distributed with { ShardOptimizer = shards }, steps: 30);
-            return distributed.Connect()!.BytesSent;
-        })[0];
-        // Of a step 33 numbers of eight bytes with their length, instead of 32 of four.
-        Assert.AreEqual(30 * ((33 * 8) + 4 - (32 * 4)), Sent(true) - Sent(false));
-    }
-
-    [TestMethod]
     public void A_report_of_gradients_is_that_of_all_where_processes_have_parts_of_them()
     {
         GanFigures[] Figures(DistributedOptions distributed)
