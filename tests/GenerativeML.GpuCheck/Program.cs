@@ -7,6 +7,7 @@ using Microsoft.ML;
 using TorchSharp;
 
 // GpuCheck [--cpu] [--json results.json] [--peer gpu_peer.py]    every family, then the times of training steps
+// GpuCheck [--cpu] --families <words>                            the families whose names have one of the words, parted by commas
 // GpuCheck step <ours|stock> <cpu|cuda> <work as JSON>           one measurement, as JSON; the first starts these
 //
 // PYTHON names the Python that runs the peer, python3 by default; TORCH_LIB the folder of a libtorch that is to be used
@@ -27,8 +28,9 @@ if (args is ["step", string engine, _, string json])
 }
 
 Console.WriteLine(new MLContext().Generative.Diagnostics());
-List<FamilyResult> families = Families.Check(onCpu);
-List<Timing> timings = await Measurements.Run(onCpu, Value("--peer"));
+string[]? wanted = Value("--families")?.Split(',');
+List<FamilyResult> families = Families.Check(onCpu, name => wanted?.Any(word => name.Contains(word, StringComparison.OrdinalIgnoreCase)) ?? true);
+List<Timing> timings = wanted is null ? await Measurements.Run(onCpu, Value("--peer")) : [];
 Report.Write(families, timings);
 if (Value("--json") is string path)
 {

@@ -15,8 +15,8 @@ internal static class Ranks
                 resident.Add(Environment.WorkingSet);
         }, null, 0, 20);
         DistributedOptions distributed = DistributedOptions.Mpi with { Timeout = TimeSpan.FromSeconds(seconds) };
-        Exchange? exchange = distributed.Connect();
-        int rank = exchange?.Rank ?? 0;
+        Exchange? exchange = null;
+        int rank = 0;
         var rows = new ArrayRows(400, 8, (i, j) => MathF.Sin(i * 0.3f * (j + 1)) + (i % 2));
         VectorOptions options = new VaeOptions
         {
@@ -34,9 +34,11 @@ internal static class Ranks
             ReportInterval = TimeSpan.Zero,
             Progress = new Steps(),
         };
-        Console.WriteLine($"rank {rank} of {exchange?.Size ?? 1} is process {Environment.ProcessId}");
         try
         {
+            exchange = distributed.Connect();
+            rank = exchange?.Rank ?? 0;
+            Console.WriteLine($"rank {rank} of {exchange?.Size ?? 1} is process {Environment.ProcessId}");
             using TrainedVector model = VectorFit.Fit(rows, VaeTrainer.Family, options, context).Model;
             long steps = epochs * 20L;
             Console.WriteLine($"rank {rank} sent {exchange?.BytesSent ?? 0} bytes in {steps} steps");
@@ -59,10 +61,15 @@ internal static class Ranks
 
     private sealed class Steps : IProgress<TrainingProgress>
     {
+        // The program ends after so many steps, by a thread of its own.
+        private readonly string? _leaveAfter = Environment.GetEnvironmentVariable("LEAVE_AFTER_STEP");
+
         public void Report(TrainingProgress value)
         {
             if (value.Step % 10 == 0)
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step {value.Step}"));
+            if (_leaveAfter == value.Step.ToString(CultureInfo.InvariantCulture))
+                new Thread(() => Environment.Exit(0)).Start();
         }
     }
 }

@@ -24,8 +24,8 @@ internal abstract class Network
     /// <summary>Rows of a batch that the loss looks at together.</summary>
     public virtual int RowsTogether => 1;
 
-    /// <summary>Whether some of a batch's rows can be computed by one process, and the others by others.</summary>
-    public virtual bool CanShareRows => true;
+    /// <summary>Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows.</summary>
+    public virtual bool TakesTotals => false;
 
     /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
     public virtual IReadOnlyList<string> RowStates => [];
@@ -106,7 +106,7 @@ internal sealed class NetworkObjective : ITrainable
 
     public int RowsTogether => _network.RowsTogether;
 
-    public bool CanShareRows => _network.CanShareRows;
+    public bool TakesTotals => _network.TakesTotals;
 
     public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
 
@@ -181,7 +181,7 @@ internal static class NetworkFit
 
     /// <summary>
     /// Checks what training takes at least against the memory that this process may use: four bytes for a weight, its
-    /// gradient, two moments of that and the copy that is returned, two more for a mean and for the best epoch's where
+    /// gradient, two moments of that, which <see cref="DistributedOptions.ShardOptimizer"/> divides, and the copy that is returned, two more for a mean and for the best epoch's where
     /// these are kept, and what each row of a batch takes.
     /// </summary>
     /// <exception cref="InvalidOperationException">It is more; or a tensor is larger than any can be.</exception>
@@ -189,7 +189,8 @@ internal static class NetworkFit
     {
         IReadOnlyList<TensorSpec> tensors = network.Declared().Tensors;
         TensorSpec largest = tensors.MaxBy(t => t.Length)!;
-        int copies = 5 + (options.WeightAverageDecay > 0 ? 1 : 0) + (options.ValidationFraction > 0 ? 1 : 0);
+        int processes = options.Distributed is { ShardOptimizer: true } distributed ? distributed.Connect()?.Size ?? 1 : 1;
+        double copies = 3 + 2.0 / processes + (options.WeightAverageDecay > 0 ? 1 : 0) + (options.ValidationFraction > 0 ? 1 : 0);
         double weights = tensors.Sum(t => t.Length / (double)sizeof(float));
         double bytes = sizeof(float) * (copies * weights + batchSize * (double)network.NumbersPerRow);
         if (bytes <= available && largest.Length / sizeof(float) <= Array.MaxLength)
@@ -224,7 +225,8 @@ internal abstract class TrainingCallback
     {
     }
 
-    /// <summary>Called when an update has moved its parameters, whose gradients are still there.</summary>
+    /// <summary>Called when an update has moved its parameters, whose gradients are still there; or where
+    /// <see cref="StepContext.GradientNorm"/> is not null, some of them.</summary>
     public abstract void AfterUpdate(int update, UpdateRule rule, StepContext step);
 
     /// <summary>Called after training: what is saved with the model, if anything.</summary>

@@ -3,10 +3,13 @@ using TorchSharp;
 
 namespace GenerativeML;
 
-/// <summary>Rows on the device, one tensor (Rows × Width) for each field.</summary>
-internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double? weight = null) : IDisposable
+/// <summary>
+/// Rows on the device, one tensor (Rows, …) for each field, and what each row counts in a mean over the batch, as its tokens
+/// where that is one over tokens; without, one each.
+/// </summary>
+internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double[]? weights = null) : IDisposable
 {
-    /// <summary>The tensor of field <paramref name="field"/>, (Rows, Width).</summary>
+    /// <summary>The tensor of field <paramref name="field"/>, (Rows, …).</summary>
     public torch.Tensor this[int field] => fields[field];
 
     /// <summary>The tensors of all fields.</summary>
@@ -16,7 +19,7 @@ internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double
     public int Rows => rows;
 
     /// <summary>What the batch counts in a mean over batches.</summary>
-    public double Weight => weight ?? rows;
+    public double Weight { get; } = weights?.Sum() ?? rows;
 
     /// <summary>Which rows of a larger batch these are, of which there is no more here; null: all.</summary>
     public RowRange? Range { get; init; }
@@ -27,8 +30,11 @@ internal sealed class Batch(IReadOnlyList<torch.Tensor> fields, int rows, double
         int start = range.First - (Range?.First ?? 0);
         return range.Count == rows
             ? this
-            : new Batch([.. fields.Select(f => f.narrow(0, start, range.Count))], range.Count);
+            : new Batch([.. fields.Select(f => f.narrow(0, start, range.Count))], range.Count, weights?[start..(start + range.Count)]);
     }
+
+    /// <summary>What a part of the larger batch counts in its mean; all of a larger batch's rows count alike where only some are here.</summary>
+    public double ShareOf(Batch part, RowRange range) => Range is null ? part.Weight / Weight : range.Count / (double)range.Of;
 
     /// <summary>Disposes the tensors.</summary>
     public void Dispose()

@@ -224,7 +224,13 @@ internal sealed class CachedTrainingData(
                 order[i * strata + stratum] = turns[i];
         }
 
-        long most = holders is null ? GatheredRows : Math.Min(GatheredRows, ExchangedBytes / rows.Sum(t => t.shape[1..].Aggregate(t.element_size(), (a, b) => a * b)));
+        long most = GatheredRows;
+        if (holders is not null)
+        {
+            long rowBytes = rows.Sum(t => t.shape[1..].Aggregate(t.element_size(), (a, b) => a * b));
+            CheckExchanged(Math.Min(batchSize, TrainingRows), rowBytes);
+            most = Math.Min(GatheredRows, ExchangedBytes / rowBytes);
+        }
         long batches = BatchesPerEpoch(batchSize), gathered = Math.Max(1, most / batchSize);
         for (long number = skip; number < batches; number += gathered)
         {
@@ -262,6 +268,15 @@ internal sealed class CachedTrainingData(
         base.Dispose();
     }
 
+    /// <summary>Checks that the rows of a batch, of which all processes have a part, can be exchanged.</summary>
+    /// <exception cref="InvalidOperationException">They have more bytes than one array.</exception>
+    public static void CheckExchanged(long rows, long rowBytes)
+    {
+        if (rows * rowBytes > Array.MaxLength)
+            throw new InvalidOperationException(FormattableString.Invariant(
+                $"Of shared rows (option {nameof(DistributedOptions.ShareRows)}) a batch can have {Array.MaxLength:N0} bytes, and {rows:N0} rows of {rowBytes:N0} are more. Lower option {nameof(TrainingOptions.BatchSize)}, or leave {nameof(DistributedOptions.ShareRows)} out."));
+    }
+
     private Batch Gather(ReadOnlySpan<long> numbers, List<int> wanted)
     {
         long[] places = new long[wanted.Count];
@@ -297,7 +312,7 @@ internal sealed class CachedTrainingData(
             joined[f].narrow(0, ends[holders.Rank] - own.Count, own.Count).copy_(rows[f].index_select(0, index));
             Span<byte> bytes = joined[f].bytes;
             int each = bytes.Length / count;
-            holders.Join(bytes, Array.ConvertAll(ends, end => end * each));
+            holders.AllGatherByRank(bytes, Array.ConvertAll(ends, end => end * each));
         }
         return Pick(joined, places);
     }

@@ -12,10 +12,9 @@ namespace GenerativeML;
 /// writes checkpoints; all return the same model. A checkpoint goes on with any number of processes.
 /// </para>
 /// <para>
-/// What a loss compares between the rows of a batch, it compares between those of one process: batch normalisation, packs
-/// of a GAN, minibatch statistics, free bits, and means over tokens or samples rather than rows (sequence to sequence,
-/// WaveNet): there the model is another one, as good. Masked language models, Sketch-RNN and SPIRAL are refused. Models that
-/// are fitted without gradients are fitted by each process alike. A GAN's report is of the rows of its own process.
+/// What some GANs compare between the rows of a batch, they compare between those of one process: batch normalisation, the
+/// deviation within a batch, and CycleGAN's history of translations. There the model is another one, as good. Models that are
+/// fitted without gradients are fitted by each process alike. A GAN's report is of the rows of its own process.
 /// </para>
 /// </remarks>
 public sealed record DistributedOptions
@@ -41,6 +40,14 @@ public sealed record DistributedOptions
     /// rows, and are refused. Default false.
     /// </summary>
     public bool ShareRows { get; init; }
+
+    /// <summary>
+    /// Whether the optimizer's state, AdamW's moments and Muon's momentum, is divided among the processes, each of which makes
+    /// the step of its part of the weights (stage 1 of ZeRO, Rajbhandari 2020): 4 or 8 bytes a weight, divided by their number,
+    /// and as much sent as without. The model is the same, but for rounding. While a checkpoint is written or read, the first
+    /// process has all of it. Default false.
+    /// </summary>
+    public bool ShardOptimizer { get; init; }
 
     /// <summary>
     /// How long a process waits for another that says nothing before Fit fails, naming it. It has to be longer than what

@@ -37,8 +37,8 @@ internal sealed class CheckpointStore
     public static string GoesOnFrom(CheckpointOptions? options) =>
         options is null ? "" : $" The same Fit goes on from the checkpoint in {options.Folder}.";
 
-    /// <summary>Whether a checkpoint belongs after so many steps.</summary>
-    public bool IsDue(long step) => step % _options.Every == 0 && step != _saved;
+    /// <summary>Whether there is no checkpoint to go on from.</summary>
+    public bool IsEmpty => Existing().Length == 0;
 
     /// <summary>Writes a checkpoint, and then deletes those that are no longer to be kept.</summary>
     public void Save(

@@ -17,8 +17,11 @@ internal interface ITrainable
     /// <summary>Rows of a batch that a loss looks at together: those of a group stay in one part of it.</summary>
     int RowsTogether => 1;
 
-    /// <summary>Whether some of a batch's rows can be computed by one process, and the others by others.</summary>
-    bool CanShareRows => true;
+    /// <summary>
+    /// Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows. All have
+    /// to ask as often: batches of such a loss have no weights, of which a process may have none, and no parts.
+    /// </summary>
+    bool TakesTotals => false;
 
     /// <summary>
     /// Tensors of the state that hold something of each row of a batch from one step to the next, (…, B, …), by the second
@@ -77,12 +80,42 @@ internal readonly record struct LossTerm(string Name, torch.Tensor Value);
 
 /// <summary>
 /// Where in the run a loss is computed. All that is random comes from a state that follows from the run's seed and the
-/// step's number alone; <c>Seed</c> is what it was seeded with. <c>Share</c> is the share of the step's rows that the
-/// batch holds: 1, unless gradients are accumulated or several processes share the step.
+/// step's number alone; <c>Seed</c> is what it was seeded with. <c>Share</c> is what the batch counts of the step's: 1,
+/// unless gradients are accumulated or several processes share the step. <c>Total</c> adds numbers up over the processes that
+/// share it, which all have to ask alike; null for one. <c>GradientNorm</c>, after an update, is the norm of its gradients where
+/// this process has only some of them; otherwise null.
 /// </summary>
 internal readonly record struct StepContext(
-    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1)
+    long Step, long Steps, SeededRandom Random, ulong Seed = 0, double Share = 1, Func<double[], double[]>? Total = null,
+    double? GradientNorm = null)
 {
+    /// <summary>Which of the step's rows a batch of so many is.</summary>
+    public RowRange RowsOf(int count) => Random?.Rows ?? new(0, count, count);
+
+    /// <summary>
+    /// What a sum over what counts of a batch is to be divided by, so that the loss is the mean over that of all processes; at
+    /// least one.
+    /// </summary>
+    public torch.Tensor Divisor(torch.Tensor counts)
+    {
+        torch.Tensor sum = counts.sum();
+        return Total is null
+            ? sum.AtLeast(1)
+            : torch.zeros_like(sum).Plus(Math.Max(1, Total([sum.item<float>()])[0]) * Share);
+    }
+
+    /// <summary>Means over the batch, or the limit where the means over those of all processes are below it.</summary>
+    public torch.Tensor AtLeast(torch.Tensor means, double limit)
+    {
+        if (Total is null)
+            return means.AtLeast(limit);
+        using torch.Tensor host = means.detach().cpu();
+        double share = Share;
+        double[] all = Total([.. host.data<float>().Select(mean => share * mean)]);
+        torch.Tensor above = torch.tensor(Array.ConvertAll(all, mean => mean > limit ? 1f : 0), device: means.device).view(means.shape);
+        return means.mul(above).Plus(above.Scaled(-limit)).Plus(limit);
+    }
+
     /// <summary>The steps of each phase of a run, where it has so many.</summary>
     public static long PhaseSteps(long steps, int phases) => Math.Max(1, steps / phases);
 

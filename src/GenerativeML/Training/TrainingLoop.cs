@@ -16,6 +16,9 @@ internal sealed class TrainingLoop : IDisposable
     // How far weights of processes on machines of two kinds may differ between two checkpoints, in shares of their size.
     private const double MostApart = 1e-3;
 
+    // Less of a step's rows than any loss is of: rounding.
+    private const double LeastCounted = 1e-6;
+
     private readonly ITrainable _family;
     private readonly IReadOnlyList<(string Name, torch.Tensor Value)> _state;
     private readonly TrainingData _data;
@@ -32,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly bool _shares; // whether each of them computes a part of a batch
     private readonly float[] _notes = new float[FlatOptimizer.Notes]; // what is summed with gradients
     private int _every; // steps between two checkpoints of the first process; zero for none
-    private string[] _terms = []; // whose losses are among them
+    private readonly string[][] _terms; // whose losses are among them, of each update
     private bool _othersCancel; // whether any process was cancelled
 
     private int _uncollected;
@@ -47,8 +50,6 @@ internal sealed class TrainingLoop : IDisposable
         _data = data;
         _exchange = exchange;
         _shares = exchange is not null && family.Updates.Count > 0;
-        if (_shares && !family.CanShareRows)
-            throw new DistributedException("Option Distributed is set, and steps of this family are no sums over rows that several processes could share: train it by one.", isHeard: true); // by all
         if (data.IsShared && !_shares)
             throw new DistributedException("Option Distributed.ShareRows is set, and this model is fitted without gradients, of all rows at once: leave it out.", isHeard: true); // by all
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
@@ -67,8 +68,10 @@ internal sealed class TrainingLoop : IDisposable
         double scale = run.Options.Distributed?.RateScale(exchange?.Size ?? 1) ?? 1;
         _rate = new LearningRate(
             run.LearningRate * scale, run.Options.Schedule, _phase, (long)(run.Options.WarmupFraction * _phase), run.RateFloor);
+        Exchange? shards = _shares && run.Options.Distributed!.ShardOptimizer ? exchange : null;
         _optimizers = [.. family.Updates.Select(
-            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon))];
+            u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon, shards))];
+        _terms = [.. family.Updates.Select(_ => Array.Empty<string>())];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
             : null;
@@ -127,8 +130,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingOutcome Run()
     {
-        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors()) ?? (0, null);
+        if (_checkpoints?.IsEmpty == false)
+            Array.ForEach(_optimizers, o => o.AllocateState());
+        (long step, (double, int)? best) = _checkpoints?.Restore(Tensors(o => o.State)) ?? (0, null);
         ShareState(ref step, ref best);
+        if (step > 0)
+            Array.ForEach(_optimizers, o => o.ScatterState());
+        Array.ForEach(_optimizers, o => o.ReleaseState());
         if (best is { } known && _best is not null)
             _best.Best = known;
         _finite = step;
@@ -162,9 +170,7 @@ internal sealed class TrainingLoop : IDisposable
             if (IsCancelled)
             {
                 cancelled = true;
-                JoinRowStates();
-                CompareWeights(step);
-                Save(step);
+                SaveTogether(step);
                 if (step == 0 || _run.Options.CancellationBehavior == CancellationBehavior.Throw)
                 {
                     throw _shares ? new CancelledTogetherException(cancellation) : new OperationCanceledException(
@@ -187,7 +193,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_exchange is not null)
             Broadcast(_state); // what batch normalisation saw, and what other processors round, is not quite the same
         Report(step, epoch, last: true);
-        CheckWeights(step);
+        CheckWeights(step, isTogether: _shares);
         return new TrainingOutcome(step, epoch + 1, stopped, cancelled);
     }
 
@@ -216,14 +222,17 @@ internal sealed class TrainingLoop : IDisposable
                 // Each part's rows have the numbers that they have in the whole batch.
                 _random.GoTo(begun);
                 _random.Rows = part.Count < part.Of ? part : null;
-                Accumulate(batch.Part(part), u, context, part.Count / (double)part.Of);
+                Batch some = batch.Part(part);
+                double share = batch.ShareOf(some, part);
+                if (share > 0)
+                    Accumulate(some, u, context, share);
             }
             _random.Rows = null;
             if (_shares)
                 SumGradients(u);
             _optimizers[u].Step(RateAt(step) * rule.RateScale);
             using IDisposable noGradient = torch.no_grad();
-            _family.AfterUpdate(u, context);
+            _family.AfterUpdate(u, context with { GradientNorm = _optimizers[u].GradientNorm });
         }
         CollectNumbers();
     }
@@ -234,10 +243,13 @@ internal sealed class TrainingLoop : IDisposable
         _notes[0] = _run.Options.CancellationToken.IsCancellationRequested ? 1 : 0;
         _optimizers[update].Sum(_exchange!, _notes);
         _othersCancel |= _notes[0] > 0;
-        for (int i = 0; i < _terms.Length; i++)
-            _losses.Add(_terms[i], _notes[1 + i]);
+        // Where some processes' rows are too few for a loss, it is the mean over the others'.
+        double counted = 1 - _notes[^1];
+        if (_notes[^1] > 0 && counted > LeastCounted)
+            _optimizers[update].ScaleGradients(1 / counted);
+        for (int i = 0; i < _terms[update].Length && counted > LeastCounted; i++)
+            _losses.Add(_terms[update][i], _notes[1 + i] / counted);
         Array.Clear(_notes);
-        _terms = [];
     }
 
     // What differs between the processes is said before any of them trains.
@@ -247,6 +259,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         JsonObject identity = RunIdentity.Of(_run.Identity, _data);
         identity["Distributed.LearningRateScaling"] = $"{_run.Options.Distributed?.LearningRateScaling}";
+        identity["Distributed.ShardOptimizer"] = _run.Options.Distributed?.ShardOptimizer;
         identity["Distributed.ShareRows"] = _run.Options.Distributed?.ShareRows;
         identity["rows are shared, by CacheBudgetBytes"] = _data.IsShared;
         identity["CancellationBehavior"] = $"{_run.Options.CancellationBehavior}";
@@ -265,9 +278,20 @@ internal sealed class TrainingLoop : IDisposable
         if (differences.Length > 0)
             throw new DistributedException(
                 $"The processes cannot train one model together: {string.Join("; ", differences)}.", isHeard: true); // by all
-        if (_shares && Math.Min(_data.TrainingRows, _run.BatchSize) < exchange.Size)
+        long most = _family.Updates.Select(u => u.Parameters.Sum(p => p.numel()) + FlatOptimizer.Notes).DefaultIfEmpty().Max();
+        if (_shares && most * sizeof(float) > Array.MaxLength)
             throw new DistributedException(
-                $"{exchange.Size} processes cannot share steps of {Math.Min(_data.TrainingRows, _run.BatchSize)} rows: there are "
+                $"{most:N0} weights are trained together, and processes can exchange gradients of {Array.MaxLength / sizeof(float):N0}.", isHeard: true);
+        if (_shares && _family.TakesTotals && _run.Parts > 1)
+            throw new DistributedException(
+                $"A loss that takes totals of all processes cannot be computed in {_run.Parts} parts.", isHeard: true);
+        long least = _family.TakesTotals
+            ? _data.TrainingRows / _data.BatchesPerEpoch(_run.BatchSize)
+            : Math.Min(_data.TrainingRows, _run.BatchSize);
+        string groups = _family.RowsTogether > 1 ? $" in groups of {_family.RowsTogether}" : "";
+        if (_shares && (least + _family.RowsTogether - 1) / _family.RowsTogether < exchange.Size)
+            throw new DistributedException(
+                $"{exchange.Size} processes cannot share steps of {least} rows{groups}: there are "
                 + $"{_data.TrainingRows} training rows, and {nameof(_run.Options.BatchSize)} is {_run.BatchSize}. Start fewer.",
                 isHeard: true);
     }
@@ -282,7 +306,7 @@ internal sealed class TrainingLoop : IDisposable
         exchange.Broadcast(MemoryMarshal.AsBytes(told.AsSpan()));
         (step, _every) = ((long)told[0], (int)told[3]);
         best = double.IsNaN(told[1]) ? null : (told[1], (int)told[2]);
-        Broadcast(Tensors());
+        Broadcast(Tensors(o => o.CommonState));
         byte[] cancelled = [(byte)(_run.Options.CancellationToken.IsCancellationRequested ? 1 : 0)];
         _othersCancel = exchange.Gather(cancelled).Any(flag => flag[0] != 0);
     }
@@ -346,7 +370,17 @@ internal sealed class TrainingLoop : IDisposable
         _run.Context.Warning?.Invoke(what + "their processors round differently. All go on with those of process 0.");
     }
 
-    // What each process holds of its rows, the first one writes down for all.
+    // What each process has of the run's state, the first one writes down for all.
+    private void SaveTogether(long step)
+    {
+        JoinRowStates();
+        CompareWeights(step);
+        if (_every > 0)
+            Array.ForEach(_optimizers, o => o.GatherState());
+        Save(step);
+        Array.ForEach(_optimizers, o => o.ReleaseState());
+    }
+
     private void JoinRowStates()
     {
         if (!_shares)
@@ -358,7 +392,7 @@ internal sealed class TrainingLoop : IDisposable
             RowRange rows = _data.Share((int)value.shape[1]);
             torch.Tensor joined = torch.zeros(value.shape, torch.ScalarType.Float32);
             joined.narrow(1, rows.First, rows.Count).copy_(value.narrow(1, rows.First, rows.Count));
-            _exchange!.Sum(MemoryMarshal.Cast<byte, float>(joined.bytes));
+            _exchange!.AllReduce(MemoryMarshal.Cast<byte, float>(joined.bytes));
             value.copy_(joined);
         }
     }
@@ -385,6 +419,11 @@ internal sealed class TrainingLoop : IDisposable
         using DisposeScope scope = torch.NewDisposeScope();
         context = context with { Share = share };
         IReadOnlyList<LossTerm> terms = _family.Loss(part, update, context);
+        if (terms.Count == 0)
+        {
+            _notes[^1] += (float)share; // of so few rows there is none
+            return;
+        }
         if (!_family.LossAddsGradients)
             AddGradients(terms, context.Share);
         if (!_shares)
@@ -393,7 +432,7 @@ internal sealed class TrainingLoop : IDisposable
             return;
         }
         using IDisposable noGradient = torch.no_grad();
-        _terms = [.. terms.Select(term => term.Name)];
+        _terms[update] = [.. terms.Select(term => term.Name)]; // also of steps of which this process has no share
         for (int i = 0; i < terms.Count; i++)
             _notes[1 + i] += (float)(terms[i].Value.item<float>() * share);
     }
@@ -434,19 +473,14 @@ internal sealed class TrainingLoop : IDisposable
     {
         ulong seed = SplitMix64.Derive(_run.Context.Seed, purpose, step);
         _random.Seed(seed);
-        return new StepContext(step, _steps, _random, seed);
+        return new StepContext(step, _steps, _random, seed, Total: _shares && purpose == RandomPurpose.Training ? _exchange!.AllReduce : null);
     }
 
     // What is due after a step.
     private void SaveAndReport(long step, int epoch)
     {
         if (_every > 0 && step % _every == 0)
-        {
-            JoinRowStates();
-            CompareWeights(step);
-        }
-        if (_checkpoints?.IsDue(step) == true)
-            Save(step);
+            SaveTogether(step);
         if (_reporter.IsDue)
             Report(step, epoch, last: false);
     }
@@ -456,17 +490,18 @@ internal sealed class TrainingLoop : IDisposable
         if (_checkpoints is null)
             return;
         CheckLosses(step, _losses.Means());
-        CheckWeights(step);
-        _checkpoints.Save(step, Tensors(), _best?.Best ?? (double.PositiveInfinity, 0));
+        CheckWeights(step, isTogether: false);
+        _checkpoints.Save(step, Tensors(o => o.State), _best?.Best ?? (double.PositiveInfinity, 0));
     }
 
     // What a checkpoint holds.
-    private IEnumerable<(string Name, torch.Tensor Value)> Tensors() =>
+    private IEnumerable<(string Name, torch.Tensor Value)> Tensors(
+        Func<FlatOptimizer, IEnumerable<(string Name, torch.Tensor Value)>> stateOf) =>
     [
         .. _state.Select(t => ("network." + t.Name, t.Value)),
         .. _best?.Copies.Select(t => ("best." + t.Name, t.Value)) ?? [],
         .. _optimizers.SelectMany(
-            (o, i) => o.State.Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
+            (o, i) => stateOf(o).Select(t => ($"optimizer.{_family.Updates[i].Name}.{t.Name}", t.Value))),
     ];
 
     private void Report(long step, int epoch, bool last)
@@ -487,16 +522,23 @@ internal sealed class TrainingLoop : IDisposable
         _finite = step;
     }
 
-    /// <summary>What is kept, and what the next steps begin with.</summary>
-    private void CheckWeights(long step)
+    // What is kept, and what the next steps begin with; of the optimizer's state a process may have a part only.
+    private void CheckWeights(long step, bool isTogether)
     {
         using IDisposable noGradient = torch.no_grad();
+        string found = "";
         foreach ((string name, torch.Tensor value) in _state.Concat(_optimizers.SelectMany(o => o.State)))
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            if (!value.isfinite().all().item<bool>())
-                throw Diverged(step, $"'{name}' became NaN or infinite");
+            if (found.Length == 0 && !value.isfinite().all().item<bool>())
+                found = name;
         }
+        if (isTogether)
+            found = _exchange!.Gather(Encoding.UTF8.GetBytes(found)).Select(Encoding.UTF8.GetString).FirstOrDefault(name => name.Length > 0, "");
+        if (found.Length == 0)
+            return;
+        InvalidOperationException diverged = Diverged(step, $"'{found}' became NaN or infinite");
+        throw isTogether ? new DistributedException(diverged.Message, isHeard: true) : diverged; // by all
     }
 
     private InvalidOperationException Diverged(long step, string what) => new(FormattableString.Invariant(

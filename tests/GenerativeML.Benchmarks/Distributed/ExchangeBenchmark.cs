@@ -29,25 +29,29 @@ internal static class ExchangeBenchmark
         Option<int> batch = Number("--batch", "Rows in a step of all processes.", 1024);
         Option<int> rows = Number("--rows", "Rows of the data.", 20_000);
         Option<bool> share = new("--share") { Description = "Processes keep the rows together, by option ShareRows." };
+        Option<bool> shard = new("--shard") { Description = "Processes divide the optimizer's state, by option ShardOptimizer." };
         Option<int> steps = Number("--steps", "Steps that are measured.", 60);
         Option<int> rounds = Number("--rounds", "How often each is measured.", 5);
         Option<string> launcher = new("--launcher") { Description = "What starts processes.", DefaultValueFactory = _ => "mpirun.mpich" };
         Option<bool> fit = new("--fit") { Description = "Measure exchanges alone." };
         Option<string> worker = new("--worker") { Description = "Train, and say how long a step took.", Hidden = true };
-        Command command = new("exchange", "What a step costs where several processes share it.") { processes, width, batch, rows, share, steps, rounds, launcher, fit, worker };
+        Command command = new("exchange", "What a step costs where several processes share it.") { processes, width, batch, rows, share, shard, steps, rounds, launcher, fit, worker };
         command.SetAction(parsed =>
         {
             int[] n = [.. parsed.GetValue(processes)!.Order()];
             int w = parsed.GetValue(width), b = parsed.GetValue(batch), s = parsed.GetValue(steps), r = parsed.GetValue(rounds);
             string by = parsed.GetValue(launcher)!;
             if (parsed.GetValue(worker) == "train")
-                Train(w, b, s, parsed.GetValue(rows), parsed.GetValue(share));
+                Train(w, b, s, parsed.GetValue(rows), parsed.GetValue(share), parsed.GetValue(shard));
             else if (parsed.GetValue(worker) is not null)
                 Exchanges(r);
             else if (parsed.GetValue(fit))
                 Fit([.. n.Where(i => i > 1)], r, by);
             else
-                Compare(n, w, b, s, r, by, ["--rows", $"{parsed.GetValue(rows)}", .. parsed.GetValue(share) ? ["--share"] : Array.Empty<string>()]);
+            {
+                string[] chosen = [.. new[] { (share, "--share"), (shard, "--shard") }.Where(o => parsed.GetValue(o.Item1)).Select(o => o.Item2)];
+                Compare(n, w, b, s, r, by, ["--rows", $"{parsed.GetValue(rows)}", .. chosen]);
+            }
         });
         return command;
     }
@@ -66,12 +70,12 @@ internal static class ExchangeBenchmark
             {
                 double[][] said = Run(launcher, n, ["train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}", .. data]);
                 double[] first = said.Single(line => line[0] == 0);
-                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5])));
+                measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5]), first[6]));
             }
         }
         double gradient = measured[kinds[0]][0].Parameters * sizeof(float);
         Console.WriteLine($"{gradient / sizeof(float):N0} weights, one thread a process on {Environment.ProcessorCount} processors, {rounds} rounds in turns, medians");
-        Console.WriteLine("processes  rows   ms a step  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory");
+        Console.WriteLine("processes  rows   ms a step  of it exchanged  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory");
         foreach ((int n, int rows) in kinds)
         {
             double Median(Func<Measurement, double> of) => ExchangeBenchmark.Median([.. measured[(n, rows)].Select(of)]);
@@ -79,7 +83,7 @@ internal static class ExchangeBenchmark
             double alone = measured.TryGetValue((1, rows / n), out List<Measurement>? same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double whole = measured.TryGetValue((1, rows), out same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double seconds = Median(m => m.Seconds), sent = Median(m => m.Bytes);
-            Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {1000 * Median(m => m.Cpu),9:F1}"
+            Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {1000 * Median(m => m.Waited),9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {1000 * Median(m => m.Cpu),9:F1}"
                 + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {Median(m => m.Most) / (1 << 20):F0} MB");
         }
     }
@@ -131,7 +135,7 @@ internal static class ExchangeBenchmark
             for (int i = 0; i < (rounds * repeats) + 3; i++)
             {
                 long begun = Stopwatch.GetTimestamp();
-                exchange.Sum(values);
+                exchange.AllReduce(values);
                 if (i >= 3)
                     times.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
             }
@@ -162,10 +166,10 @@ internal static class ExchangeBenchmark
         return lines.Length > 0 ? lines : throw new InvalidOperationException($"{string.Join(' ', command)} failed: {said}");
     }
 
-    private static void Train(int width, int batch, int steps, int rows, bool share)
+    private static void Train(int width, int batch, int steps, int rows, bool share, bool shard)
     {
         int epochs = Math.Max(1, (int)Math.Ceiling((steps + 20.0) * batch / rows));
-        DistributedOptions distributed = DistributedOptions.Mpi with { ShareRows = share };
+        DistributedOptions distributed = DistributedOptions.Mpi with { ShareRows = share, ShardOptimizer = shard };
         Exchange? exchange = distributed.Connect();
         var clock = new Clock(exchange);
         var source = new MadeRows(Features, rows);
@@ -182,7 +186,7 @@ internal static class ExchangeBenchmark
         long parameters = layers.Parameters().Sum(p => p.numel());
         bool isFirst = exchange is null or { IsFirst: true };
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {most}"));
+            $"{Result} {exchange?.Rank ?? 0} {(isFirst ? clock.SecondsOfStep : 0)} {(isFirst ? clock.BytesOfStep : 0)} {parameters} {cpu} {most} {(isFirst ? clock.WaitedOfStep : 0)}"));
     }
 
     /// <summary>Looks now and then at what this process uses, on a thread of its own: in all processes alike.</summary>
@@ -215,10 +219,12 @@ internal static class ExchangeBenchmark
     /// <summary>From the first report to the last: the first steps take longer.</summary>
     private sealed class Clock(Exchange? exchange) : IProgress<TrainingProgress>
     {
-        private (long Step, long At, long Sent)? _first;
-        private (long Step, long At, long Sent) _last;
+        private (long Step, long At, long Sent, TimeSpan Waited)? _first;
+        private (long Step, long At, long Sent, TimeSpan Waited) _last;
 
         public double BytesOfStep => (_last.Sent - _first!.Value.Sent) / (double)(_last.Step - _first.Value.Step);
+
+        public double WaitedOfStep => (_last.Waited - _first!.Value.Waited).TotalSeconds / (_last.Step - _first.Value.Step);
 
         public double SecondsOfStep => Stopwatch.GetElapsedTime(_first!.Value.At, _last.At).TotalSeconds / (_last.Step - _first.Value.Step);
 
@@ -227,14 +233,14 @@ internal static class ExchangeBenchmark
             // The last report is made when the weights have been given to all, too.
             if (value.IsLast)
                 return;
-            _last = (value.Step, Stopwatch.GetTimestamp(), exchange?.BytesSent ?? 0);
+            _last = (value.Step, Stopwatch.GetTimestamp(), exchange?.BytesSent ?? 0, exchange?.Waited ?? default);
             _first ??= _last;
         }
     }
 }
 
 /// <summary>What was measured: of the first process, and the mean and the largest of all.</summary>
-internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Most);
+internal sealed record Measurement(double Seconds, double Bytes, double Parameters, double Cpu, double Most, double Waited);
 
 /// <summary>This program, to be started again.</summary>
 internal static class BenchmarkProcess

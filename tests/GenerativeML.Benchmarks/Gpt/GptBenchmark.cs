@@ -36,20 +36,21 @@ internal static class GptBenchmark
         };
         recipe.AcceptOnlyFromAmong("ours", "nanogpt");
         Option<Precision> precision = new("--precision") { Description = "Of the training. Default: Auto." };
+        Option<bool> checkpointing = new("--checkpointing") { Description = "Compute blocks a second time, by option GradientCheckpointing." };
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("gpt", "Validation loss and speed of a character model of a text.")
         {
-            text, iterations, config, seeds, recipe, precision, json,
+            text, iterations, config, seeds, recipe, precision, checkpointing, json,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
             parsed.GetRequiredValue(text), Math.Max(1, parsed.GetValue(iterations)), parsed.GetRequiredValue(config),
             Math.Max(1, parsed.GetValue(seeds)), parsed.GetRequiredValue(recipe), parsed.GetValue(precision),
-            parsed.GetValue(json), cancellation)));
+            parsed.GetValue(checkpointing), parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int steps, string config, int seeds, string recipe, Precision precision, FileInfo? json,
+        FileInfo file, int steps, string config, int seeds, string recipe, Precision precision, bool checkpointing, FileInfo? json,
         CancellationToken cancellation)
     {
         if (!file.Exists)
@@ -58,7 +59,7 @@ internal static class GptBenchmark
             return 2;
         }
         string text = File.ReadAllText(file.FullName);
-        GptOptions options = Options(config, recipe, precision, steps, text, cancellation);
+        GptOptions options = Options(config, recipe, precision, steps, text, cancellation) with { GradientCheckpointing = checkpointing };
         Console.WriteLine(
             $"{file.Name}: {text.Length} characters; {config}, recipe {recipe}, precision {precision}, {steps} steps");
         var runs = new List<(double Loss, double Seconds, double Sampling)>();
@@ -129,8 +130,11 @@ internal static class GptBenchmark
         var ml = new MLContext(seed);
         IDataView rows = Rows(ml, text[..first].Chunk(RowLength).Select(c => new string(c)));
         var clock = Stopwatch.StartNew();
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
         using GptTransformer model = ml.Generative.Gpt(options).Fit(rows);
         double seconds = clock.Elapsed.TotalSeconds;
+        Console.WriteLine(
+            $"{(Environment.CpuUsage.TotalTime - cpu).TotalSeconds / options.Steps!.Value:F2} s of processor time a step, at most {ProcessMemory.Peak / (1 << 20)} MB of memory");
 
         // Each window predicts as many characters as the context is long, from those before them in the window.
         var windows = new List<string>();

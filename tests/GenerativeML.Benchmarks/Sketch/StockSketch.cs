@@ -89,7 +89,7 @@ internal sealed class StockSketch : IDisposable
         return (_mu.call(both), _logVar.call(both));
 
         Tensor Last(LSTM cells, Tensor points) =>
-            cells.call(points, null).Item1.reshape(-1, _options.EncoderWidth).index_select(0, batch[2]);
+            cells.call(points, null).Item1.gather(1, batch[2].view(batch.Rows, 1, 1).expand(-1, 1, _options.EncoderWidth)).squeeze(1);
     }
 
     private (Tensor Offset, Tensor Pen) LogDensities(Batch batch, Tensor z)

@@ -433,6 +433,13 @@ public class TrainedAutoencoderTests
         Assert.ThrowsExactly<InvalidOperationException>(() => NetworkFit.CheckMemory(network, 32, options, bytes - 1));
         Assert.ThrowsExactly<InvalidOperationException>(
             () => NetworkFit.CheckMemory(network, 32, options with { ValidationFraction = 0.1 }, bytes + 4 * weights - 1));
+        // Four processes have a quarter of both moments each.
+        ThreadRing.Run(4, (distributed, _) =>
+        {
+            AutoencoderOptions divided = options with { Distributed = distributed with { ShardOptimizer = true } };
+            NetworkFit.CheckMemory(network, 32, divided, bytes - 6 * weights);
+            return Assert.ThrowsExactly<InvalidOperationException>(() => NetworkFit.CheckMemory(network, 32, divided, bytes - 6 * weights - 1));
+        });
     }
 
     [TestMethod]

@@ -296,12 +296,15 @@ public sealed class BertNetworkTests
     {
         // Without the special tokens, which padding puts around.
         (long[] tokens, float[] seen, int length) = Passages.Pad(TinyBert.Vocabulary(), [.. passages.Select(p => p[1..^1])]);
+        long[] targets = new long[tokens.Length];
+        Array.Fill(targets, SequenceToSequenceNetwork.Ignored);
+        foreach ((int row, int place, int token) in asked)
+            targets[row * length + place] = token;
         return new(
             [
                 HostTensors.Index(tokens, torch.CPU).reshape(passages.Length, length),
                 HostTensors.FromRows(seen, passages.Length, length, torch.CPU),
-                HostTensors.Index([.. asked.Select(a => (long)a.Row * length + a.Place)], torch.CPU),
-                HostTensors.Index([.. asked.Select(a => (long)a.Token)], torch.CPU),
+                HostTensors.Index(targets, torch.CPU).reshape(passages.Length, length),
             ],
             passages.Length);
     }

@@ -11,7 +11,8 @@ public sealed class MaskedLanguageModelTests
     private static readonly Lazy<MaskedLanguageModelTransformer> s_pattern = new(() => new MLContext(1).Generative
         .MaskedLanguageModel(Small() with
         {
-            Width = 32, Steps = 350, ScoreColumnName = "Score", PerplexityColumnName = "Perplexity", EmbeddingColumnName = "Embedding",
+            // After 350 steps (seed 1, places in order) a filling of the pattern is still below the 0.8 that is asked for.
+            Width = 32, Steps = 600, ScoreColumnName = "Score", PerplexityColumnName = "Perplexity", EmbeddingColumnName = "Embedding",
         })
         .Fit(Texts([.. Enumerable.Range(0, 40).Select(i => string.Concat(Enumerable.Repeat("abcd", 4))[(i % 4)..])])));
 
@@ -129,8 +130,9 @@ public sealed class MaskedLanguageModelTests
                 corpus.Add([random.Next(10)]);
         }
         using var data = new MaskedTokens(corpus, vocabulary, Small() with { ContextLength = 20, ValidationFraction = 0.2 }, 4, torch.CPU);
-        (long[] tokens, float[] seen, long[] places, long[] targets) = First(data);
-        (long[] again, _, _, _) = First(data);
+        (long[] tokens, float[] seen, long[] targets) = First(data);
+        (long[] again, _, _) = First(data);
+        int[] places = [.. Enumerable.Range(0, targets.Length).Where(place => targets[place] != SequenceToSequenceNetwork.Ignored)];
         CollectionAssert.AreEqual(tokens, again);
         int length = tokens.Length / 8;
         Assert.IsLessThanOrEqualTo(20, length);
@@ -141,19 +143,19 @@ public sealed class MaskedLanguageModelTests
             Assert.AreEqual(vocabulary.Class, (int)tokens[row * length]);
             Assert.IsTrue(places.Any(place => place / length == row), "each row has something to tell");
         }
-        foreach ((long place, long target) in places.Zip(targets))
+        foreach (int place in places)
         {
-            Assert.IsTrue(vocabulary.IsOrdinary((int)target));
+            Assert.IsTrue(vocabulary.IsOrdinary((int)targets[place]));
             Assert.AreEqual(1f, seen[place]);
         }
         // What is validated is hidden alike each time.
         long[] First2() => [.. data.Validation(4).Select(b => b[0].data<long>().ToArray()).SelectMany(t => t)];
         CollectionAssert.AreEqual(First2(), First2());
 
-        static (long[], float[], long[], long[]) First(MaskedTokens data)
+        static (long[], float[], long[]) First(MaskedTokens data)
         {
             foreach (Batch batch in data.Epoch(1, 8, 2, default))
-                return ([.. batch[0].data<long>()], [.. batch[1].data<float>()], [.. batch[2].data<long>()], [.. batch[3].data<long>()]);
+                return ([.. batch[0].data<long>()], [.. batch[1].data<float>()], [.. batch[2].data<long>()]);
             throw new InvalidOperationException();
         }
     }
@@ -248,7 +250,7 @@ public sealed class MaskedLanguageModelTests
         using TorchSharp.DisposeScope run = TorchSharp.torch.NewDisposeScope();
         long before = TorchSharp.torch.Tensor.TotalCount;
         foreach (Batch _ in data.Epoch(0, 8, 0, default))
-            Assert.IsLessThanOrEqualTo(before + 4, TorchSharp.torch.Tensor.TotalCount);
+            Assert.IsLessThanOrEqualTo(before + 3, TorchSharp.torch.Tensor.TotalCount);
         foreach (Batch held in data.Validation(8))
             held.Dispose(); // as the training loop does
         Assert.AreEqual(before, TorchSharp.torch.Tensor.TotalCount);

@@ -53,12 +53,14 @@ public sealed record TurnedOptions
 
     public CheckpointOptions? Checkpoint { get; init; }
 
+    public DistributedOptions? Distributed { get; init; }
+
     /// <summary>A family's own options with these.</summary>
     public T On<T>(T options)
         where T : TrainingOptions => (T)(options with
         {
             Seed = Seed, Epochs = Epochs, Progress = Progress, CancellationToken = Cancellation,
-            CancellationBehavior = CancellationBehavior, NonFiniteValues = NonFiniteValues, Checkpoint = Checkpoint,
+            CancellationBehavior = CancellationBehavior, NonFiniteValues = NonFiniteValues, Checkpoint = Checkpoint, Distributed = Distributed,
             WeightDecay = WeightDecay ?? options.WeightDecay,
         });
 }

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchSharp;
@@ -20,7 +22,7 @@ public sealed class DistributedTrainingTests : IDisposable
 
     public static IEnumerable<object[]> Families =>
     [
-        ["autoencoder"], ["denoising"], ["vae"], ["wgan-gp"], ["packed gan"], ["diffusion"], ["gpt"], ["recurrent"], ["rbm"],
+        ["autoencoder"], ["denoising"], ["vae"], ["free bits"], ["wgan-gp"], ["packed gan"], ["diffusion"], ["gpt"], ["recurrent"], ["rbm"],
     ];
 
     private static HostWeights Train(
@@ -54,6 +56,7 @@ public sealed class DistributedTrainingTests : IDisposable
             {
                 EnsembleSize = 2, PredictedLabelColumnName = null, HiddenLayers = [8], LatentDimension = 2, InputNoise = 0.2, InputMasking = 0.3, Dropout = 0.1,
             }),
+            "free bits" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 3, FreeBits = 0.3 }),
             "vae" => (VaeTrainer.Family, new VaeOptions { HiddenLayers = [8], LatentDimension = 2 }),
             "wgan-gp" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8] }),
             "packed gan" => (GanTrainer.Family, new GanOptions { GeneratorLayers = [8], DiscriminatorLayers = [8], PackSize = 3 }),
@@ -98,6 +101,44 @@ public sealed class DistributedTrainingTests : IDisposable
             Console.WriteLine($"{family}, {processes} processes: {distance:g3} in {tensor}");
             Assert.IsLessThan(1e-4, distance);
         }
+    }
+
+    [TestMethod]
+    [DataRow("denoising", 2)]
+    [DataRow("denoising", 5)]
+    [DataRow("wgan-gp", 3)]
+    [DataRow("gpt", 2)]
+    [DataRow("gpt", 4)]
+    [DataRow("gpt by Muon", 2)]
+    [DataRow("gpt by Muon", 3)]
+    [DataRow("gpt by Muon", 7)]
+    public void Processes_that_share_the_optimizers_state_end_with_the_weights_of_those_that_do_not(string family, int processes)
+    {
+        HostWeights[] each = ThreadRing.Run(processes, (distributed, _) => Train(family, distributed, steps: 30));
+        HostWeights[] sharded = ThreadRing.Run(processes, (distributed, _) => Train(family, distributed with { ShardOptimizer = true }, steps: 30));
+        foreach (HostWeights other in sharded)
+            TinyGpt.AssertSame(sharded[0], other);
+        (double distance, string tensor) = Distance(each[0], sharded[0]);
+        Console.WriteLine($"{family}, {processes} processes: {distance:g3} in {tensor}");
+        Assert.IsLessThan(family == "gpt by Muon" ? 1e-5 : 1e-6, distance);
+    }
+
+    [TestMethod]
+    [DataRow("gpt by Muon", 1, false)]
+    [DataRow("gpt by Muon", 2, true)]
+    [DataRow("denoising", 4, true)]
+    [DataRow("denoising", 3, false)]
+    public void A_checkpoint_of_a_shared_state_is_one_of_the_whole(string family, int processes, bool shards)
+    {
+        HostWeights whole = Train(family, null, steps: 30);
+        CheckpointOptions checkpoint = new(_folder) { Every = 10, Keep = 9 };
+        ThreadRing.Run(3, (distributed, _) => Train(family, distributed with { ShardOptimizer = true }, checkpoint, steps: 30));
+        foreach (string file in Directory.GetFiles(_folder).Order().Skip(1))
+            File.Delete(file);
+        HostWeights[] resumed = ThreadRing.Run(
+            processes, (distributed, _) => Train(family, distributed with { ShardOptimizer = shards }, checkpoint, steps: 30));
+        Assert.HasCount(3, Directory.GetFiles(_folder));
+        Assert.IsLessThan(2e-5, Distance(whole, resumed[0]).Distance);
     }
 
     [TestMethod]
@@ -175,26 +216,26 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow(1, 0, true, DisplayName = "found at the end")]
-    [DataRow(2, 10, true, DisplayName = "found at a checkpoint")]
-    [DataRow(2, 10, false, DisplayName = "rounded otherwise")]
-    public void Weights_that_drift_apart_in_a_process_are_found(int drifting, int every, bool isWrong)
+    [DataRow(1, 0, 1.1, DisplayName = "found at the end")]
+    [DataRow(2, 10, 1.1, DisplayName = "found at a checkpoint")]
+    [DataRow(2, 8, double.NaN, DisplayName = "no number")] // before others hear of it by a gradient
+    [DataRow(2, 10, 1.000001, DisplayName = "rounded otherwise")]
+    public void Weights_that_drift_apart_in_a_process_are_found(int drifting, int every, double factor)
     {
         int last = 0;
+        bool isWrong = factor is not 1.000001;
         var warnings = new System.Collections.Concurrent.ConcurrentBag<string>();
         (float Weight, Exception? Error)[] ends = ThreadRing.Try(3, (distributed, rank) =>
         {
             LinearFamily? made = null;
             using LinearFamily family = made = new LinearFamily
             {
-                OnStep = step =>
+                OnUpdate = step =>
                 {
                     if (rank == 0)
                         last = (int)step;
-                    if (step != 7 || rank != drifting)
-                        return;
-                    using IDisposable noGradient = torch.no_grad();
-                    made!.Updates[0].Parameters[0].mul_(isWrong ? 1.1 : 1.000001);
+                    if (step == 7 && rank == drifting)
+                        made!.Updates[0].Parameters[0].mul_(factor);
                 },
             };
             var options = new TestOptions { Distributed = distributed, Checkpoint = every == 0 ? null : new CheckpointOptions(_folder) { Every = every } };
@@ -238,31 +279,42 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    public void Losses_and_validation_are_those_of_all_rows_and_the_first_process_alone_reports()
+    [DataRow("vae")]
+    [DataRow("free bits")]
+    [DataRow("wgan-gp")]
+    public void Losses_and_validation_are_those_of_all_rows_and_the_first_process_alone_reports(string family)
     {
         TrainingProgress[] Reports(DistributedOptions? distributed)
         {
             var reports = new Collect();
-            Train("vae", distributed, steps: 20, validation: 0.3, progress: reports);
+            Train(family, distributed, steps: 20, validation: 0.3, progress: reports);
             return [.. reports];
         }
 
-        TrainingProgress one = Reports(null)[^1];
+        TrainingProgress[] alone = Reports(null);
+        TrainingProgress one = alone[^1];
         TrainingProgress[][] several = ThreadRing.Run(3, (distributed, _) => Reports(distributed));
         Assert.IsEmpty(several[1]);
         Assert.IsEmpty(several[2]);
         TrainingProgress last = several[0][^1];
         CollectionAssert.AreEqual(one.Losses.Keys.ToArray(), last.Losses.Keys.ToArray());
-        foreach (string name in one.Losses.Keys)
+        foreach ((TrainingProgress expected, TrainingProgress actual) in alone.Zip(several[0]))
+        {
+            Assert.AreEqual(expected.Step, actual.Step);
+            foreach ((string name, double loss) in expected.Losses)
+                Assert.AreEqual(loss, actual.Losses[name], 1e-4 * Math.Max(1, Math.Abs(loss)), $"{name} until step {expected.Step}");
+        }
+        foreach (string name in one.Validation.Keys)
             Assert.AreEqual(one.Validation[name], last.Validation[name], 1e-4 * Math.Abs(one.Validation[name]), name);
         Assert.AreEqual(one.Step, last.Step);
     }
 
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(2)]
-    [DataRow(3)]
-    public void A_run_that_one_process_ends_is_resumed_by_any_number_of_them(int processes)
+    [DataRow(1, false)]
+    [DataRow(2, false)]
+    [DataRow(3, false)]
+    [DataRow(2, true)]
+    public void A_run_that_one_process_ends_is_resumed_by_any_number_of_them(int processes, bool shards)
     {
         HostWeights whole = Train("denoising", null, steps: 60, validation: 0.2);
         CheckpointOptions checkpoint = new(_folder) { Every = 7 };
@@ -272,7 +324,7 @@ public sealed class DistributedTrainingTests : IDisposable
             // The second process reports nothing: it is cancelled by the clock of the first.
             var steps = new Listen(p => { if (p.Step >= 25) stop.Cancel(); });
             return Train(
-                "denoising", distributed, checkpoint, steps: 60, validation: 0.2, progress: steps, cancellation: stop.Token);
+                "denoising", distributed with { ShardOptimizer = shards }, checkpoint, steps: 60, validation: 0.2, progress: steps, cancellation: stop.Token);
         });
         Assert.IsTrue(cancelled.All(end => end.Error is OperationCanceledException));
         Assert.IsTrue(Directory.GetFiles(_folder).Length > 0);
@@ -311,6 +363,107 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
+    public void Optimizers_of_one_process_have_no_limit_of_weights()
+    {
+        // On a device that holds nothing.
+        using var weights = new TorchSharp.Modules.Parameter(torch.zeros([1L << 31, 1], device: torch.device("meta")));
+        using var optimizer = new FlatOptimizer([weights], 0, clipNorm: 0);
+        Assert.AreEqual(1L << 31, optimizer.State[0].Value.numel());
+    }
+
+    [TestMethod]
+    public void A_divisor_is_one_at_least_of_all_processes()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        StepContext Of(double total) => new(0, 1, null!, Share: 0.25, Total: _ => [total]);
+        Assert.AreEqual(0.75f, Of(3).Divisor(torch.ones(2)).item<float>());
+        Assert.AreEqual(0.25f, Of(0).Divisor(torch.zeros(2)).item<float>());
+    }
+
+    [TestMethod]
+    public void A_report_of_gradients_is_that_of_all_where_processes_have_parts_of_them()
+    {
+        GanFigures[] Figures(DistributedOptions distributed)
+        {
+            VectorFitResult fit = VectorFit.Fit(s_rows, GanTrainer.Family, new GanOptions
+            {
+                GeneratorLayers = [8], DiscriminatorLayers = [8], Epochs = 3, BatchSize = Batch, Stages = 2, Distributed = distributed,
+                GradientClipNorm = 0.5,
+            }, new() { Seed = 3, Device = ComputeDevice.Cpu, FallbackToCpu = false });
+            fit.Model.Dispose();
+            return [.. GanReport.Read(fit.Extra).Stages];
+        }
+
+        GanFigures[] whole = ThreadRing.Run(2, (distributed, _) => Figures(distributed))[0];
+        GanFigures[][] parts = ThreadRing.Run(2, (distributed, _) => Figures(distributed with { ShardOptimizer = true }));
+        foreach (GanFigures[] some in parts)
+        {
+            foreach ((GanFigures expected, GanFigures actual) in whole.Zip(some))
+            {
+                Assert.AreEqual(expected.DiscriminatorGradientNorm, actual.DiscriminatorGradientNorm, 1e-4 * expected.DiscriminatorGradientNorm);
+                Assert.AreEqual(expected.GeneratorGradientNorm, actual.GeneratorGradientNorm, 1e-4 * expected.GeneratorGradientNorm);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void All_processes_end_where_a_part_of_the_state_of_one_is_no_number()
+    {
+        foreach ((float _, Exception? error) in Linear(2, _ => new LinearFamily { HugeAt = 7 }, new TestOptions { GradientClipNorm = 0 }, shards: true))
+            Assert.Contains("Training diverged: 'square' became NaN or infinite", error!.Message);
+    }
+
+    [TestMethod]
+    public void Losses_by_totals_are_not_computed_in_parts()
+    {
+        foreach ((float _, Exception? error) in Linear(2, _ => new LinearFamily { TakesTotals = true }, new TestOptions(), parts: 2))
+            Assert.Contains("cannot be computed in 2 parts", error!.Message);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Where_a_process_has_no_loss_it_is_the_mean_over_the_others(bool shards)
+    {
+        // The first has none after step 0: what is reported is the second's alone, as large as if nothing were missing.
+        double Last(Func<int, long, bool> hasLoss)
+        {
+            var reports = new Collect();
+            Linear(2, rank => new LinearFamily { HasLoss = step => hasLoss(rank, step) }, new TestOptions(), shards, progress: reports, rate: 0);
+            return reports.Last(report => report.Losses.Count > 0).Losses["error"];
+        }
+
+        double all = Last((_, _) => true), second = Last((rank, step) => rank == 1 || step == 0), first = Last((rank, _) => rank == 0);
+        Assert.AreEqual(all, (first + second) / 2, 1e-4);
+        Assert.IsGreaterThan(1e-3, Math.Abs(first - second));
+    }
+
+    [TestMethod]
+    public void Losses_by_totals_need_rows_in_each_process_also_of_the_least_batch()
+    {
+        // 33 rows are steps of 17 and 16.
+        foreach ((_, Exception? error) in ThreadRing.Try(20, (distributed, _) =>
+            Train("free bits", distributed, batch: 32, rows: new ArrayRows(33, 2, (i, j) => i % (j + 3)))))
+            Assert.Contains("20 processes cannot share steps of 16 rows", error!.Message);
+    }
+
+    private static (float Weight, Exception? Error)[] Linear(
+        int processes, Func<int, LinearFamily> make, TestOptions options, bool shards = false, int parts = 1,
+        IProgress<TrainingProgress>? progress = null, double rate = 0.01) => ThreadRing.Try(processes, (distributed, rank) =>
+        {
+            using LinearFamily family = make(rank);
+            TestOptions own = options with { Distributed = distributed with { ShardOptimizer = shards } };
+            using TrainingData data = TrainingData.Prepare(s_rows, own, 1, torch.CPU, []);
+            TrainingLoop.Run(family, data, new()
+            {
+                Options = own,
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = progress, ReportInterval = TimeSpan.Zero },
+                BatchSize = 24, Epochs = 3, LearningRate = rate, WeightDecay = 0, Identity = "{}", Parts = parts,
+            }, torch.CPU);
+            return family.Weight;
+        });
+
+    [TestMethod]
     public void More_processes_than_rows_of_a_step_are_refused()
     {
         Exception?[] errors = [.. ThreadRing.Try(4, (distributed, _) => Train("vae", distributed, batch: 3)).Select(end => end.Error)];
@@ -328,28 +481,55 @@ public sealed class DistributedTrainingTests : IDisposable
     }
 
     [TestMethod]
-    public void Families_whose_steps_are_no_sums_over_rows_are_refused()
+    public void Other_versions_and_devices_that_are_not_there_are_named_before_training()
     {
-        var ml = new MLContext(1);
-        IDataView texts = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new { Text = $"line {i} of twenty" }));
-        IDataView drawings = ml.Data.LoadFromEnumerable(Enumerable.Range(1, 20).Select(i => new { Drawing = $"0,{i},0 5,5,0 {i},1,1" }));
-        IDataView images = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new Pixels { Image = [.. Enumerable.Range(0, 16).Select(j => (i + j) % 2f)] }));
-        foreach (Func<DistributedOptions, ITransformer> fit in (Func<DistributedOptions, ITransformer>[])
-        [
-            distributed => ml.Generative.MaskedLanguageModel(new MaskedLanguageModelOptions { Distributed = distributed, Epochs = 1 }).Fit(texts),
-            distributed => ml.Generative.SketchRnn(new SketchRnnOptions { Distributed = distributed, Steps = 2 }).Fit(drawings),
-            distributed => ml.Generative.Spiral(new SpiralOptions { Distributed = distributed, Steps = 2 }).Fit(images),
-        ])
+        string? told = null;
+        // The second process is one that says what the first does, but for its version.
+        (bool, Exception? Error)[] ends = [];
+        for (int i = 0; i < 2; i++)
         {
-            foreach ((ITransformer? made, Exception? error) in ThreadRing.Try(2, (distributed, _) => fit(distributed)))
-                Assert.Contains("train it by one", error?.Message ?? made!.GetType().Name);
+            ends = ThreadRing.Try(2, (distributed, rank) =>
+            {
+                if (rank == 0)
+                    return Train("vae", distributed).Specs.Any();
+                string said = told is null ? "{}" : Regex.Replace(told, "(version of GenerativeML\":\")[^\"]*", "${1}0.0.1");
+                told = Encoding.UTF8.GetString(distributed.Connect()!.Gather(Encoding.UTF8.GetBytes(said))[0]);
+                return true;
+            });
         }
+        Assert.Contains("version of GenerativeML is ", ends[0].Error!.Message);
+        Assert.Contains(" and \"0.0.1\" in process 1.", ends[0].Error!.Message);
+        Assert.DoesNotContain(";", ends[0].Error!.Message);
+
+        Exception?[] devices = [.. ThreadRing.Try(2, (distributed, rank) =>
+        {
+            var ml = new MLContext(seed: 1);
+            IDataView rows = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 30).Select(i => new Pair { Features = [i, i % 7] }));
+            using VectorGenerator model = ml.Generative.Vae(new VaeOptions
+            {
+                Epochs = 1, Distributed = distributed, Device = rank == 1 ? ComputeDevice.Cuda(99) : ComputeDevice.Cpu, FallbackToCpu = false,
+            }).Fit(rows);
+            return true;
+        }).Select(end => end.Error)];
+        Assert.Contains("Device cuda:99 was asked for", devices[1]!.Message);
+        Assert.AreEqual($"Process 1 has failed: {devices[1]!.Message}", devices[0]!.Message);
     }
 
-    private sealed class Pixels
+    [TestMethod]
+    [DataRow(0, 0, 4, 0)]
+    [DataRow(1, 2, 4, 3)]
+    [DataRow(3, 2, 4, 1)]
+    [DataRow(7, 1, 4, 7)] // not there: left to be refused by its name
+    [DataRow(0, 1, 1, 0)]
+    [DataRow(5, 1, 0, 5)]
+    public void Processes_of_a_machine_have_a_device_each(int device, int here, int devices, int expected) =>
+        Assert.AreEqual(ComputeDevice.Cuda(expected), HostDefaults.OfProcess(ComputeDevice.Cuda(device), new DataPart(here, 4), devices));
+
+    [TestMethod]
+    public void Shared_rows_of_a_batch_that_are_too_many_to_exchange_are_refused()
     {
-        [VectorType(16)]
-        public float[] Image { get; set; } = [];
+        CachedTrainingData.CheckExchanged(1 << 20, 2000);
+        Assert.Contains("Lower option BatchSize", Assert.ThrowsExactly<InvalidOperationException>(() => CachedTrainingData.CheckExchanged(1 << 20, 2048)).Message);
     }
 
     [TestMethod]

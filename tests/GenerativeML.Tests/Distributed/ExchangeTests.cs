@@ -17,7 +17,7 @@ public class ExchangeTests
         (float[] Sum, long Sent)[] ends = With(size, end =>
         {
             float[] values = Values(end.Rank);
-            end.Sum(values);
+            end.AllReduce(values);
             return (values, end.BytesSent);
         });
         for (int i = 0; i < length; i++)

@@ -71,9 +71,65 @@ public sealed class MpiTests : IDisposable
     [TestMethod]
     public void A_process_that_never_starts_is_missed()
     {
-        using Launched run = Launch("mpirun.mpich", 1, [], ["", Path.Combine(_folder, "model"), "1", "2"], ":", "-np", "1", "sleep", "60");
+        using Launched run = Launch("mpirun.mpich", 1, [], ["", Path.Combine(_folder, "model"), "1", "2"], [":", "-np", "1", "sleep", "60"]);
         run.Expect(line => line.Contains("Process 0 has waited 2 s for the other 1 to start", StringComparison.Ordinal));
         Assert.AreNotEqual(0, run.Wait());
+    }
+
+    [TestMethod]
+    [DataRow("PMI", "libnotthere.so", "libnotthere.so is not there. Install MPICH")]
+    [DataRow("OMPI_COMM_WORLD", "libnotthere.so", "libnotthere.so is not there. Install Open MPI")]
+    [DataRow("PMI", "libc.so.6", "The library libc.so.6 is no MPI library that is known here: it has no 'MPI_Init_thread'")]
+    public void A_library_that_is_not_there_or_none_is_named(string launcher, string library, string expected)
+    {
+        (int code, string[] lines, string errors) = WorkerProcess.Run(
+            [($"{launcher}_RANK", "1"), ($"{launcher}_SIZE", "2"), (MpiLibrary.Variable, library)], "ranks", "", Path.Combine(_folder, "model"), "1", "2");
+        Assert.AreEqual(3, code, errors);
+        Assert.Contains(expected, string.Join('\n', lines));
+    }
+
+    [TestMethod]
+    [DataRow("mpirun.mpich", "libmpi.so.40")]
+    [DataRow("mpirun.openmpi", "libmpich.so.12")]
+    public void A_library_of_another_kind_than_the_launcher_is_named(string launcher, string library)
+    {
+        if (!NativeLibrary.TryLoad(library, out nint _))
+            Assert.Inconclusive($"{library} is not there: apt-get install mpich openmpi-bin.");
+        using Launched run = Launch(launcher, 2, [], ["", Path.Combine(_folder, "model"), "1", "20"], [], (MpiLibrary.Variable, library));
+        Assert.AreNotEqual(0, run.Wait(), run.ToString());
+        Assert.Contains($"The launcher started 2 processes, and the MPI library {library} knows of 1: it is of another kind", run.ToString());
+    }
+
+    [TestMethod]
+    public void A_program_that_ends_while_it_trains_says_so_to_the_others()
+    {
+        string checkpoints = Path.Combine(_folder, "checkpoints");
+        using Launched run = Launch(
+            "mpirun.mpich", 2, [], [checkpoints, Path.Combine(_folder, "model"), "2000", "60"], [], ("LEAVE_AFTER_STEP", "200"));
+        run.Expect(line => line.StartsWith("rank 1 ended: Process 0 has ended while it trained, with exit code 0", StringComparison.Ordinal));
+        run.Wait(); // what the launcher makes of it depends on which process ends first
+    }
+
+    [TestMethod]
+    public unsafe void Native_buffers_grow_and_are_the_same_until_they_have_to()
+    {
+        var buffer = new NativeBuffer();
+        byte* small = buffer.Of(8);
+        new Span<byte>(small, 8).Fill(7);
+        Assert.IsTrue(small == buffer.Of(3));
+        byte* large = buffer.Of(1 << 20);
+        new Span<byte>(large, 1 << 20).Fill(9);
+        Assert.IsTrue(large == buffer.Of(1 << 20));
+        Assert.IsTrue(large == buffer.Of(0));
+        Assert.AreEqual(9, large[(1 << 20) - 1]);
+    }
+
+    [TestMethod]
+    public void Limits_are_ones_that_timers_can_wait_for()
+    {
+        foreach (TimeSpan wrong in new[] { TimeSpan.Zero, TimeSpan.FromSeconds(-1), TimeSpan.FromDays(20.5), Timeout.InfiniteTimeSpan })
+            Assert.Contains("Distributed.Timeout", Assert.Throws<ArgumentException>(() => (DistributedOptions.Mpi with { Timeout = wrong }).Validate()).Message);
+        (DistributedOptions.Mpi with { Timeout = TimeSpan.FromDays(20) }).Validate();
     }
 
     private static double Distance(string expected, string actual)
@@ -89,14 +145,15 @@ public sealed class MpiTests : IDisposable
         return Math.Sqrt(first.Zip(second).Sum(p => Math.Pow(p.First - p.Second, 2)) / first.Sum(v => (double)v * v));
     }
 
-    private static Launched Launch(string launcher, int processes, string[] options, string[] arguments, params string[] beside)
+    private static Launched Launch(
+        string launcher, int processes, string[] options, string[] arguments, string[]? beside = null, (string Name, string Value)? variable = null)
     {
         if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, launcher))))
             Assert.Inconclusive($"{launcher} is not there: apt-get install mpich openmpi-bin.");
         string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
         string worker = Path.Combine(AppContext.BaseDirectory, "GenerativeML.TestWorker.dll");
         string[] own = launcher.EndsWith("openmpi", StringComparison.Ordinal) ? ["--allow-run-as-root", "--oversubscribe"] : [];
-        return new Launched(launcher, [.. own, .. options, "-np", $"{processes}", host, worker, "ranks", .. arguments, .. beside]);
+        return new Launched(launcher, [.. own, .. options, "-np", $"{processes}", host, worker, "ranks", .. arguments, .. beside ?? []], variable);
     }
 
     /// <summary>A launcher and what its processes say.</summary>
@@ -108,10 +165,12 @@ public sealed class MpiTests : IDisposable
         private readonly BlockingCollection<string> _said = [];
         private readonly ConcurrentQueue<string> _lines = new();
 
-        public Launched(string launcher, string[] arguments)
+        public Launched(string launcher, string[] arguments, (string Name, string Value)? variable)
         {
             var start = new ProcessStartInfo(launcher, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
             start.Environment["OMP_NUM_THREADS"] = "1";
+            if (variable is { } set)
+                start.Environment[set.Name] = set.Value; // which launchers of one machine hand on
             _process = new Process { StartInfo = start };
             _process.OutputDataReceived += (_, said) => Hear(said.Data);
             _process.ErrorDataReceived += (_, said) => Hear(said.Data);

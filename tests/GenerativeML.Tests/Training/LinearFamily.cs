@@ -23,6 +23,18 @@ internal sealed class LinearFamily : ITrainable, IDisposable
     /// <summary>Told the number of each step before it is made.</summary>
     public Action<long>? OnStep { get; init; }
 
+    /// <summary>Told the number of each step after it was made.</summary>
+    public Action<long>? OnUpdate { get; init; }
+
+    /// <summary>Whether the loss is one that takes totals.</summary>
+    public bool TakesTotals { get; init; }
+
+    /// <summary>Whether a process has a loss in a step.</summary>
+    public Func<long, bool> HasLoss { get; init; } = _ => true;
+
+    /// <summary>In this step the gradient is a number whose square is none.</summary>
+    public long HugeAt { get; init; } = -1;
+
     /// <summary>From this step on the loss is not a number.</summary>
     public long DivergeAt { get; init; } = long.MaxValue;
 
@@ -36,6 +48,10 @@ internal sealed class LinearFamily : ITrainable, IDisposable
         if (Noise > 0)
             x = x.add(step.Random.Normal(x.shape, Noise));
         torch.Tensor loss = Error(x, batch);
+        if (!HasLoss(step.Step))
+            return [];
+        if (step.Step == HugeAt)
+            loss = loss.add(_line.weight.sub(_line.weight.detach()).mul(1e25).sum());
         if (step.Step == BreakAt)
             loss = loss.add(_line.weight.sub(_line.weight).sqrt().sum()); // √0 has no finite gradient
         return [new LossTerm("error", step.Step >= DivergeAt ? loss.mul(double.NaN) : loss)];
@@ -43,6 +59,8 @@ internal sealed class LinearFamily : ITrainable, IDisposable
 
     public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) =>
         [new LossTerm("error", Error(batch[0].narrow(1, 0, 1), batch))];
+
+    public void AfterUpdate(int update, StepContext step) => OnUpdate?.Invoke(step.Step);
 
     public void Dispose() => _line.Dispose();
 

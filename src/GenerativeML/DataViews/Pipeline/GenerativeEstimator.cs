@@ -95,12 +95,12 @@ internal static class HostDefaults
     /// The device of one of several processes that train together: those of one machine have a CUDA device each, unless each
     /// sees its own alone.
     /// </summary>
-    public static ComputeDevice OfProcess(ComputeDevice device, Exchange? exchange)
-    {
-        if (exchange is null || device == ComputeDevice.Cpu || DataPart.Here is not { } here || TorchRuntime.CudaDevices < 2)
-            return device;
-        return ComputeDevice.Cuda((Math.Max(0, device.Index) + here.Index) % TorchRuntime.CudaDevices);
-    }
+    public static ComputeDevice OfProcess(ComputeDevice device, Exchange? exchange) =>
+        exchange is null || device == ComputeDevice.Cpu || DataPart.Here is not { } here ? device : OfProcess(device, here, TorchRuntime.CudaDevices);
+
+    /// <summary>The same, where the machine has so many devices. One that is not there stays, to be refused by its name.</summary>
+    public static ComputeDevice OfProcess(ComputeDevice device, DataPart here, int devices) =>
+        devices < 2 || device.Index >= devices ? device : ComputeDevice.Cuda((Math.Max(0, device.Index) + here.Index) % devices);
 
     /// <summary>
     /// The same, where options do not choose, for a model that is loaded, which computes later: whether the device is

@@ -45,9 +45,6 @@ internal sealed class BertNetwork : TokenNetwork
 
     public override int Width => Options.Width;
 
-    // A batch says which tokens are hidden among all of its rows.
-    public override bool CanShareRows => false;
-
     public override int PositionsPerRow => Options.ContextLength;
 
     // What each block keeps of a token, and the attention's shares.
@@ -164,12 +161,13 @@ internal sealed class BertNetwork : TokenNetwork
     /// <summary>The mean cross-entropy of the tokens that are to be predicted, and of no others.</summary>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
-        (torch.Tensor tokens, torch.Tensor seen, torch.Tensor places, torch.Tensor targets) =
-            (batch[0], batch[1], batch[2], batch[3]);
+        (torch.Tensor tokens, torch.Tensor seen, torch.Tensor targets) = (batch[0], batch[1], batch[2].reshape(-1));
+        // What is ignored is negative. On CUDA this waits for the device, once in a step: the number of places is a shape.
+        torch.Tensor places = targets.ge(torch.zeros_like(targets)).nonzero().view(-1);
         torch.Tensor hidden = Hidden(w, tokens, HostTensors.Index(Positions(tokens), tokens.device), (TorchTensor)seen);
         TorchTensor chosen = hidden.reshape(-1, Width).index_select(0, places);
         torch.Tensor logarithms = Logits(w, chosen).Value.log_softmax(-1);
-        return [new LossTerm("loss", logarithms.gather(1, targets.unsqueeze(1)).mean().neg())];
+        return [new LossTerm("loss", logarithms.gather(1, targets.index_select(0, places).unsqueeze(1)).mean().neg())];
     }
 
     protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) => BlockMatrices(layers);

@@ -61,8 +61,9 @@ internal sealed class DocumentWindows
 
 /// <summary>
 /// Texts of which some tokens are hidden: fields are the tokens (B, T), padded; one for those that count and zero for
-/// others, (B, T); the places of those to be predicted among all (B·T), (M); and what they were, (M). An epoch is as many
-/// windows as hold the text; its end is for validation, where the same tokens are hidden each time.
+/// others, (B, T); and what those were that are to be predicted, <see cref="SequenceToSequenceNetwork.Ignored"/> elsewhere,
+/// (B, T). An epoch is as many windows as hold the text; its end is for validation, where the same tokens are hidden each
+/// time.
 /// </summary>
 internal sealed class MaskedTokens : TrainingData
 {
@@ -127,23 +128,25 @@ internal sealed class MaskedTokens : TrainingData
     private Batch Make(int[][] texts, ref SplitMix64 random)
     {
         (long[] tokens, float[] seen, int length) = Passages.Pad(_vocabulary, texts);
-        List<long> places = [], targets = [];
+        long[] targets = new long[tokens.Length];
+        Array.Fill(targets, SequenceToSequenceNetwork.Ignored);
+        double[] weights = new double[texts.Length];
         for (int row = 0; row < texts.Length; row++)
         {
             (int[] text, int first) = (texts[row], row * length);
             foreach (int i in Chosen(_vocabulary, text, _share, _wholeWords, ref random))
             {
-                places.Add(first + 1 + i);
-                targets.Add(text[i]);
+                weights[row]++;
+                targets[first + 1 + i] = text[i];
                 tokens[first + 1 + i] = Hidden(_vocabulary, text[i], ref random);
             }
         }
         torch.Tensor[] fields = InOwnScope(() =>
         [
-            Indices(tokens).reshape(texts.Length, length), HostTensors.FromRows(seen, texts.Length, length, Device),
-            Indices(CollectionsMarshal.AsSpan(places)), Indices(CollectionsMarshal.AsSpan(targets)),
+            HostTensors.Index(tokens, Device).reshape(texts.Length, length), HostTensors.FromRows(seen, texts.Length, length, Device),
+            HostTensors.Index(targets, Device).reshape(texts.Length, length),
         ]);
-        return new(fields, texts.Length, places.Count);
+        return new(fields, texts.Length, weights);
     }
 
     /// <summary>
@@ -183,6 +186,4 @@ internal sealed class MaskedTokens : TrainingData
         double chance = random.NextDouble();
         return chance < hidden ? vocabulary.Mask : chance < hidden + replaced ? vocabulary.Draw(ref random) : token;
     }
-
-    private torch.Tensor Indices(ReadOnlySpan<long> values) => HostTensors.Index(values, Device);
 }

@@ -57,6 +57,9 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
     public override int PositionsPerRow => _stages[^1].Height * _stages[^1].Width;
 
+    // Rows of the two domains take turns.
+    public override int RowsTogether => 2;
+
     // A step holds both translators' stages, for an image, its translation and what comes back.
     public override long NumbersPerRow => 12 * (_stages.Sum(s => (long)s.Channels * s.Height * s.Width)
         + (long)_options.ResidualBlocks!.Value * _stages[^1].Channels * PositionsPerRow);
@@ -324,6 +327,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
         torch.Tensor? sum = null;
         for (int domain = 0; domain < 2; domain++)
         {
+            if (of.Any(rows => rows.shape[0] == 0))
+                continue;
             torch.Tensor real = step.Rows.index_select(0, of[domain]), made;
             using (torch.no_grad())
             {
@@ -334,7 +339,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
                 _options.Objective, Judge<TorchTensor>(w, domain, real), Judge<TorchTensor>(w, domain, made), smoothing: 0);
             sum = sum is null ? loss : sum.Plus(loss);
         }
-        return [new LossTerm(Discriminator, sum!)];
+        return sum is null ? [] : [new LossTerm(Discriminator, sum)];
     }
 
     // Of labels, one where they are and zeros where they are not known, (B, K): the mean over images that have one.

@@ -277,13 +277,15 @@ internal static class GanLoss
 
     /// <summary>
     /// The mean squared distance of the norm of the discriminator's gradient from one, at random places between real and
-    /// generated packs (Gulrajani 2017). It has a gradient of its own, which reaches the discriminator's weights.
+    /// generated packs (Gulrajani 2017). It has a gradient of its own, which reaches the discriminator's weights. Where these are
+    /// the first rows of a batch, numbers are drawn for as many as it has: <paramref name="rows"/>.
     /// </summary>
     public static torch.Tensor GradientPenalty(
-        Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random)
+        Func<torch.Tensor, torch.Tensor> judge, torch.Tensor real, torch.Tensor generated, int pack, SeededRandom random, int? rows = null)
     {
         long packs = real.shape[0] / pack;
-        torch.Tensor share = random.Uniform([packs, 1, 1], 0, 1).expand(packs, pack, 1).reshape(packs * pack, 1);
+        torch.Tensor share = random.Uniform([(rows ?? real.shape[0]) / pack, 1, 1], 0, 1).narrow(0, 0, packs)
+            .expand(packs, pack, 1).reshape(packs * pack, 1);
         torch.Tensor from = generated.detach();
         torch.Tensor between = from.Plus(real.Minus(from).mul(share)).detach().requires_grad_();
         return SquaredNorm(judge, between, pack).Plus(Tiny).sqrt().Plus(-1.0).Squared().mean();

@@ -64,8 +64,10 @@ internal sealed class GanHistory : TrainingCallback
         if (step.Step / generatorEvery % NormEvery == 0)
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            torch.Tensor squares = torch.stack([.. rule.Parameters.Select(p => p.grad!.Squared().sum())]);
-            Sum(Norm, update).Add(squares.sum().sqrt());
+            if (step.GradientNorm is double known)
+                Sum(Norm, update).Add(known);
+            else
+                Sum(Norm, update).Add(torch.stack([.. rule.Parameters.Select(p => p.grad!.Squared().sum())]).sum().sqrt());
             Sum(NormCount, update).Add(1.0);
         }
         bool lastOfStep = update != AdversarialNetwork.DiscriminatorUpdate || (step.Step + 1) % generatorEvery != 0;

@@ -97,7 +97,7 @@ internal sealed class AutoregressiveSeriesNetwork(AutoregressiveSeriesOptions op
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor logs = LogDensity<TorchTensor>(Parameters<TorchTensor>(w, batch[0], batch[1]), batch[0]);
-        return [new LossTerm("loss", logs.mul(batch[1]).sum().div(batch[1].sum().AtLeast(1)).neg())];
+        return [new LossTerm("loss", logs.mul(batch[1]).sum().div(step.Divisor(batch[1])).neg())];
     }
 
     public override SeriesResult Compute(TrainedSeries model, SeriesSteps steps, bool expected)

@@ -77,7 +77,7 @@ internal sealed class SequenceAutoencoderNetwork(SequenceAutoencoderOptions opti
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         torch.Tensor errors = Errors<TorchTensor>(w, batch[0], batch[1]).Errors;
-        return [new LossTerm("reconstruction", errors.sum().div(batch[1].sum().AtLeast(1)))];
+        return [new LossTerm("reconstruction", errors.sum().div(step.Divisor(batch[1])))];
     }
 
     public override SeriesResult Compute(TrainedSeries model, SeriesSteps steps, bool expected)

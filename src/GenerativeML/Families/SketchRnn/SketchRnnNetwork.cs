@@ -26,8 +26,7 @@ internal sealed class SketchRnnNetwork : Network
 
     public IReadOnlyList<TensorSpec> Tensors { get; }
 
-    // A batch says where drawings end among all of its rows.
-    public override bool CanShareRows => false;
+    public override bool TakesTotals => true;
 
     public override int PositionsPerRow => Options.MaxPoints ?? 1;
 
@@ -88,7 +87,7 @@ internal sealed class SketchRnnNetwork : Network
         return
         [
             .. Reconstruction(w, batch, Drawn(mu, logVar, step.Random)),
-            new("kl", kl.AtLeast(Options.KlTolerance).Scaled(Options.KlWeight * share)),
+            new("kl", step.AtLeast(kl, Options.KlTolerance).Scaled(Options.KlWeight * share)),
         ];
     }
 
@@ -109,7 +108,7 @@ internal sealed class SketchRnnNetwork : Network
     /// <summary>Drawings → means and log-variances of their latent distributions, (B, L).</summary>
     public (torch.Tensor Mu, torch.Tensor LogVar) Encode(Scope<TorchTensor> w, Batch batch)
     {
-        torch.Tensor last = batch[2];
+        torch.Tensor last = batch[2].view(batch.Rows, 1, 1).expand(-1, 1, Options.EncoderWidth);
         torch.Tensor points = batch[0].narrow(1, 1, batch[1].size(1));
         (TorchTensor mu, TorchTensor logVar) = Latent<TorchTensor>(w, End("forward", points), End("backward", batch[1]));
         return (mu, logVar);
@@ -118,7 +117,7 @@ internal sealed class SketchRnnNetwork : Network
         torch.Tensor End(string direction, TorchTensor x)
         {
             torch.Tensor hidden = w.Of($"encoder.{direction}").Recurrent(RecurrentCell.Lstm, 0, x);
-            return hidden.reshape(-1, Options.EncoderWidth).index_select(0, last);
+            return hidden.gather(1, last).squeeze(1);
         }
     }
 

@@ -87,8 +87,8 @@ public sealed class SketchRnnTrainer : GenerativeEstimator<SketchRnnTransformer>
 
 /// <summary>
 /// Drawings in batches of about the same length, N points at most: points of stroke-5 behind one from which the first is
-/// drawn, and ends behind the last, (B, N + 2, 5); the points in reverse order, (B, N, 5); where the last of each row
-/// stands among all, (B); and ones for what counts of offsets and of the pen's states, (B, N + 1) each.
+/// drawn, and ends behind the last, (B, N + 2, 5); the points in reverse order, (B, N, 5); which of them is
+/// the last of its row, (B); and ones for what counts of offsets and of the pen's states, (B, N + 1) each.
 /// </summary>
 internal sealed class SketchData : TrainingData
 {
@@ -162,7 +162,7 @@ internal sealed class SketchData : TrainingData
             Span<float> reverse = backwards.AsSpan(row * most * wide, most * wide);
             SketchRnnModel.Write(drawings[row], options.Scale.Value, reverse);
             SketchRnnModel.Reverse(reverse[..(count * wide)]);
-            last[row] = (long)row * most + count - 1;
+            last[row] = count - 1;
             offsets.AsSpan(row * (most + 1), count).Fill(1);
             pens.AsSpan(row * (most + 1), count + 1).Fill(1);
         }

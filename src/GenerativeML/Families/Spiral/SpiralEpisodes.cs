@@ -215,16 +215,18 @@ internal static class SpiralRewards
 
     /// <summary>
     /// Advantages of some of the rows, all steps together, less their mean, which is no reason to do the same again, and
-    /// divided by their deviation; in place.
+    /// divided by their deviation; in place. Where several processes have rows, mean and deviation are those of all.
     /// </summary>
-    public static void Normalize(Span<float> advantages, int rows, Func<int, bool> isOne)
+    public static void Normalize(Span<float> advantages, int rows, Func<int, bool> isOne, Func<double[], double[]>? total = null)
     {
-        (double sum, double squares, int count) = (0, 0, 0);
+        (double sum, double squares, double count) = (0, 0, 0);
         for (int i = 0; i < advantages.Length; i++)
         {
             if (isOne(i % rows))
                 (sum, squares, count) = (sum + advantages[i], squares + (double)advantages[i] * advantages[i], count + 1);
         }
+        if (total?.Invoke([sum, squares, count]) is { } all)
+            (sum, squares, count) = (all[0], all[1], all[2]);
         double mean = sum / Math.Max(1, count), variance = squares / Math.Max(1, count) - mean * mean;
         double scale = variance > 1e-12 ? 1 / Math.Sqrt(variance) : 1;
         for (int i = 0; i < advantages.Length; i++)

@@ -62,8 +62,8 @@ internal sealed class SpiralNetwork : Network
     /// <summary>Numbers of what the three passes give: end; features; dense features; control point; pressure; width.</summary>
     public int[] ResultWidths { get; }
 
-    // What is painted freely, and what advantages are measured by, are of a whole batch.
-    public override bool CanShareRows => false;
+    // Advantages are measured by those of a whole batch.
+    public override bool TakesTotals => true;
 
     public override int PositionsPerRow => Options.Strokes * Pixels;
 
@@ -197,7 +197,13 @@ internal sealed class SpiralNetwork : Network
         return [new("squared error", painted.Minus(batch[0]).Squared().mean())];
     }
 
-    /// <summary>How many of so many paintings are free: the first ones.</summary>
+    // How many of these paintings are free, and of all of the step: the first ones.
+    private (int Here, int All) Free(RowRange rows)
+    {
+        int all = Free(rows.Of);
+        return (Math.Clamp(all - rows.First, 0, rows.Count), all);
+    }
+
     private int Free(int rows)
     {
         int free = (int)Math.Round((1 - Options.ReconstructionShare) * rows);
@@ -207,9 +213,11 @@ internal sealed class SpiralNetwork : Network
 
     private SpiralEpisodes Play(Scope<TorchTensor> w, Batch batch, StepContext step)
     {
-        int free = Free(batch.Rows);
+        RowRange rows = step.RowsOf(batch.Rows);
+        int free = Free(rows).Here;
         var seeds = new SplitMix64(step.Seed);
-        SplitMix64[] random = [.. Enumerable.Range(0, batch.Rows).Select(_ => new SplitMix64(seeds.Next()))];
+        SplitMix64[] all = [.. Enumerable.Range(0, rows.Of).Select(_ => new SplitMix64(seeds.Next()))];
+        SplitMix64[] random = all[rows.First..(rows.First + rows.Count)];
         return SpiralEpisodes.Play(
             this, ComputeBy(w, batch[0].device), Host(batch[0]), [.. Enumerable.Range(0, batch.Rows).Select(row => row >= free)], random, 1);
     }
@@ -229,14 +237,20 @@ internal sealed class SpiralNetwork : Network
     {
         torch.Tensor real = batch[0], made = HostTensors.FromRows(episodes.Finished, batch.Rows, Pixels, real.device);
         made = Composed(made, real, step);
-        if (Options.RewardBlend == 0 && Free(batch.Rows) is > 0 and int free) // what nobody is rewarded for it need not know
+        RowRange rows = step.RowsOf(batch.Rows);
+        double share = 1;
+        if (Options.RewardBlend == 0 && Free(rows) is (int free, > 0 and int all)) // what nobody is rewarded for it need not know
+        {
+            share = free * (double)rows.Of / (all * (double)rows.Count); // as a mean over the free ones of all processes
+            free = Math.Max(1, free);
             (real, made) = (real.narrow(0, 0, free), made.narrow(0, 0, free));
-        torch.Tensor loss = GanLoss.Discriminator(Options.DiscriminatorObjective, Judged(real), Judged(made), smoothing: 0);
+        }
+        torch.Tensor loss = GanLoss.Discriminator(Options.DiscriminatorObjective, Judged(real), Judged(made), smoothing: 0).Scaled(share);
         if (Options.GradientPenaltyWeight == 0)
             return [new(Discriminator, loss)];
         torch.Tensor penalty = Options.DiscriminatorObjective == GanObjective.WassersteinGradientPenalty
-            ? GanLoss.GradientPenalty(Judged, real, made, 1, step.Random).Scaled(Options.GradientPenaltyWeight)
-            : GanLoss.R1(Judged, real, 1).Scaled(Options.GradientPenaltyWeight / 2);
+            ? GanLoss.GradientPenalty(Judged, real, made, 1, step.Random, batch.Rows).Scaled(share * Options.GradientPenaltyWeight)
+            : GanLoss.R1(Judged, real, 1).Scaled(share * Options.GradientPenaltyWeight / 2);
         return [new(Discriminator, loss), new("gradient penalty", penalty)];
 
         torch.Tensor Judged(torch.Tensor rows) => Judge<TorchTensor>(w, rows);
@@ -247,19 +261,20 @@ internal sealed class SpiralNetwork : Network
     {
         if (!Options.ComplementDiscriminator || !Options.Reconstructs)
             return canvases;
-        int rows = (int)canvases.size(0), free = Free(rows);
+        RowRange rows = step.RowsOf((int)canvases.size(0));
+        int free = Free(rows.Of);
         var random = new SplitMix64(step.Seed + 1);
-        float[] shown = new float[rows * Pixels];
-        for (int row = 0; row < rows; row++)
+        float[] shown = new float[rows.Count * Pixels];
+        for (int row = 0; row < rows.First + rows.Count; row++)
         {
             int half = random.Next(4);
-            for (int i = 0; i < Pixels; i++)
+            for (int i = 0; row >= rows.First && i < Pixels; i++)
             {
                 bool first = half < 2 ? i / Width * 2 < Height : i % Width * 2 < Width;
-                shown[row * Pixels + i] = row < free || first == (half % 2 == 0) ? 1 : 0;
+                shown[(row - rows.First) * Pixels + i] = row < free || first == (half % 2 == 0) ? 1 : 0;
             }
         }
-        torch.Tensor mask = HostTensors.FromRows(shown, rows, Pixels, canvases.device);
+        torch.Tensor mask = HostTensors.FromRows(shown, rows.Count, Pixels, canvases.device);
         return images.Plus(canvases.Minus(images).mul(mask));
     }
 
@@ -271,9 +286,9 @@ internal sealed class SpiralNetwork : Network
         float[] advantages = SpiralRewards.Advantages(rewards, expected, batch.Rows, Options.Discount, Options.TraceDecay);
         float[] returns = [.. advantages.Zip(expected, (advantage, value) => advantage + value)];
         // Of either kind by itself: errors and judgements differ in size.
-        int free = Free(batch.Rows);
-        SpiralRewards.Normalize(advantages, batch.Rows, row => row < free);
-        SpiralRewards.Normalize(advantages, batch.Rows, row => row >= free);
+        int free = Free(step.RowsOf(batch.Rows)).Here;
+        SpiralRewards.Normalize(advantages, batch.Rows, row => row < free, step.Total);
+        SpiralRewards.Normalize(advantages, batch.Rows, row => row >= free, step.Total);
         double entropy = Options.EntropyWeight * (1 - (1 - LastEntropyShare) * step.Step / Math.Max(1, step.Steps));
         return
         [
@@ -294,7 +309,7 @@ internal sealed class SpiralNetwork : Network
     {
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable noGradient = torch.no_grad();
-        int steps = episodes.Steps + 1, rows = batch.Rows, free = Free(rows);
+        int steps = episodes.Steps + 1, rows = batch.Rows, free = Free(step.RowsOf(rows)).Here;
         torch.Tensor canvases = HostTensors.FromRows(episodes.Canvases, (long)steps * rows, Pixels, batch[0].device);
         torch.Tensor images = batch[0].repeat(steps, 1);
         float[] errors = Host(canvases.Minus(images).Squared().sum(1L)), worth = new float[steps * rows];

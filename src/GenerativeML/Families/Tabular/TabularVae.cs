@@ -100,6 +100,8 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
 
     public override int PositionsPerRow => Positions;
 
+    public override bool TakesTotals => options.FreeBits > 0;
+
     private int Positions => Tokens.Columns.Count;
 
     public override void Declare(Layers layers)
@@ -159,7 +161,7 @@ internal sealed class TabularVaeNetwork(TabularVaeOptions options, TokenTable to
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
         (torch.Tensor reconstruction, torch.Tensor kl) = NegativeElbo(w, batch[0], step.Random, options.Dropout);
-        torch.Tensor klWithFreeBits = options.FreeBits > 0 ? kl.AtLeast(options.FreeBits) : kl;
+        torch.Tensor klWithFreeBits = options.FreeBits > 0 ? step.AtLeast(kl, options.FreeBits) : kl;
         return Terms(reconstruction, klWithFreeBits);
     }
 

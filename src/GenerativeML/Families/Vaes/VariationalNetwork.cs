@@ -28,6 +28,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     private readonly NearestRows _nearest;
     private readonly VaeScore? _score; // null where rows are not scored
 
+    public override bool TakesTotals => _options.FreeBits > 0;
+
     protected VariationalNetwork(VariationalOptions options, VectorInput input)
         : base(input)
     {
@@ -210,7 +212,7 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         torch.Tensor noise = step.Step.Random.Normal([step.Rows.shape[0], LatentDimension]);
         (TorchTensor reconstruction, TorchTensor kl) = NegativeElbo<TorchTensor>(step.Weights, step.Inputs, noise);
         torch.Tensor perFeature = kl.Value.mean([0L]); // (Z)
-        torch.Tensor klWithFreeBits = freeBits > 0 ? perFeature.AtLeast(freeBits) : perFeature;
+        torch.Tensor klWithFreeBits = freeBits > 0 ? step.Step.AtLeast(perFeature, freeBits) : perFeature;
         return
         [
             new LossTerm("reconstruction", reconstruction.Value.mean()),

@@ -33,7 +33,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         : base(environment, nameof(WaveNetTrainer), options) => _options = options;
 
     /// <summary>Reads a file as the network takes it.</summary>
-    /// <exception cref="InvalidOperationException">It cannot be read.</exception>
+    /// <exception cref="FormatException">It cannot be read.</exception>
     internal static ushort[] ReadFile(string path, string? folder, WaveNetOptions options)
     {
         try
@@ -43,7 +43,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
         }
         catch (Exception wrong) when (wrong is FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new InvalidOperationException($"The file '{path}' cannot be used. {wrong.Message}", wrong);
+            throw new FormatException($"The file '{path}' cannot be used. {wrong.Message}", wrong);
         }
     }
 
@@ -211,6 +211,6 @@ internal sealed class SoundWindows : TrainingData
                 HostTensors.FromRows(counts, windows.Length, window, Device),
                 .. told > 0 ? [HostTensors.FromRows(frames, windows.Length, told, Device)] : Array.Empty<torch.Tensor>(),
             ]),
-            windows.Length, Math.Max(1, counts.Sum()));
+            windows.Length, [.. counts.Chunk(window).Select(row => (double)row.Sum())]);
     }
 }

@@ -366,7 +366,7 @@ internal sealed class WaveNetModel(
                 outputs.Singles(score)[row] = samples.Length == 0
                     ? float.NaN : (float)Score(samples, field == 0 ? 0 : NumberOf(inputs.Texts(1)[row]));
             }
-            catch (Exception wrong) when (wrong is InvalidOperationException or ArgumentException)
+            catch (Exception wrong) when (wrong is FormatException or InvalidOperationException or ArgumentException)
             {
                 throw new RowException(row, Inputs[field].Name, wrong);
             }

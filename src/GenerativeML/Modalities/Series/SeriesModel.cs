@@ -25,6 +25,9 @@ internal abstract class SeriesNetwork(SeriesOptions options, SeriesInput input) 
 
     public override int PositionsPerRow => Window;
 
+    // The mean is over steps that were observed.
+    public override bool TakesTotals => true;
+
     // Inputs, outputs and what two convolutions, or the gates of cells, keep.
     public override long NumbersPerRow => (long)Window * LayerCount * options.Width * 8;
 

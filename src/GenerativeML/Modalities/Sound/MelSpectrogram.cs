@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NAudio.Dsp;
 
 namespace GenerativeML;
@@ -37,6 +38,7 @@ internal sealed class MelSpectrogram
         {
             (double from, double peak, double to) = Corners(band, bands, size, sampleRate);
             (int first, int last) = Bins(from, to);
+            Debug.Assert(first <= last, "Options refuse more bands than windows tell apart.");
             return (first, [.. Enumerable.Range(first, last - first + 1).Select(i => i < peak ? (i - from) / (peak - from) : (to - i) / (to - peak))]);
         }
     }

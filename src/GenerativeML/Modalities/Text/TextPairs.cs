@@ -150,7 +150,7 @@ internal sealed class TextPairData : TrainingData
             HostTensors.Index(from, Device).view(rows, source), HostTensors.FromRows(counts, rows, source, Device),
             HostTensors.Index(to, Device).view(rows, target), HostTensors.Index(following, Device).view(rows, target),
         ]);
-        return new(fields, rows, pairs.Sum(p => p.Target.Length + 1.0));
+        return new(fields, rows, Array.ConvertAll(pairs, p => p.Target.Length + 1.0));
     }
 
     private string Of(Func<TokenPair, int[]> side)

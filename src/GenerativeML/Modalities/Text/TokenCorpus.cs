@@ -128,7 +128,7 @@ internal sealed class TextColumn(IDataView data, string name, string parameter, 
                     bytes += bytesOf(item) + 64;
                 }
             }
-            catch (Exception wrong) when (wrong is FormatException or InvalidOperationException)
+            catch (FormatException wrong)
             {
                 throw new InvalidOperationException($"Row {row} of column '{name}' (counted from 0){words.Wrong} {wrong.Message}", wrong);
             }
@@ -289,7 +289,7 @@ internal sealed class TokenWindows : TokenData
             long left = end - 1 - start;
             int length = (int)Math.Min(Length, left), rows = (int)Math.Clamp(left / Length, 1, batchSize);
             torch.Tensor windows = Read(rows, length, i => start + ((long)i * length));
-            yield return new Batch([windows], rows, (double)rows * length);
+            yield return new Batch([windows], rows, [.. Enumerable.Repeat((double)length, rows)]);
             start += (long)rows * length;
         }
     }
@@ -335,7 +335,7 @@ internal sealed class TokenReaders : TokenData
             yield break;
         int rows = (int)Math.Clamp(held / ((long)ValidationWindows * Length), 1, batchSize);
         int length = (int)Math.Min(held / rows, int.MaxValue / 2 / rows);
-        yield return new Batch([Read(rows, length, i => Trained + ((long)i * length))], rows, (double)rows * length);
+        yield return new Batch([Read(rows, length, i => Trained + ((long)i * length))], rows, [.. Enumerable.Repeat((double)length, rows)]);
     }
 
     protected override Batch Draw(long step, int rows)

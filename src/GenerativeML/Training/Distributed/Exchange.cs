@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
@@ -20,6 +21,9 @@ internal abstract class Exchange
 
     /// <summary>The number of processes on this machine, which share its processors.</summary>
     public virtual int ProcessesHere => 1;
+
+    /// <summary>Time that this process has spent in exchanges: with sending, and with waiting for others.</summary>
+    public TimeSpan Waited { get; private set; }
 
     /// <summary>Bytes that this process has sent to the next.</summary>
     public long BytesSent { get; private set; }
@@ -50,25 +54,39 @@ internal abstract class Exchange
     /// of the values goes round once to be added up and once more to be known, so that each process sends
     /// 2(n − 1)/n times their size.
     /// </summary>
-    public void Sum(Span<float> values)
+    public void AllReduce(Span<float> values)
     {
-        int n = Size, length = values.Length;
-        int most = (length + n - 1) / n;
-        if (_received.Length < most)
-            _received = new float[most];
-        int[] ends = [.. Enumerable.Range(1, n).Select(part => (int)((long)length * part / n))];
-        for (int s = 0; s < n - 1; s++)
+        int length = values.Length;
+        int[] ends = [.. Enumerable.Range(1, Size).Select(part => (int)((long)length * part / Size))];
+        ReduceScatter(values, ends);
+        AllGather(values, ends);
+    }
+
+    /// <summary>Which of the parts that values are divided into this process adds up, and knows.</summary>
+    public int OwnPart => (Rank + 1) % Size;
+
+    /// <summary>
+    /// Adds up the values of all processes, each its own part of them, which ends where it is said; the others are of no use
+    /// any more.
+    /// </summary>
+    public void ReduceScatter(Span<float> values, ReadOnlySpan<int> ends)
+    {
+        for (int s = 0; s < Size - 1; s++)
         {
             Span<float> mine = Part(values, ends, Rank - s), next = Part(values, ends, Rank - s - 1);
+            if (_received.Length < next.Length)
+                _received = new float[next.Length];
             Span<float> received = _received.AsSpan(0, next.Length);
             Turn(MemoryMarshal.AsBytes(mine), MemoryMarshal.AsBytes(received));
             TensorPrimitives.Add(received, next, next);
         }
-        PassOn(values, ends, Rank + 1);
     }
 
+    /// <summary>Gives all processes what each knows: its own part of the values.</summary>
+    public void AllGather(Span<float> values, ReadOnlySpan<int> ends) => PassOn(values, ends, OwnPart);
+
     /// <summary>Gives all processes what each has: its part of the bytes, which ends where it is said.</summary>
-    public void Join(Span<byte> bytes, ReadOnlySpan<int> ends) => PassOn(bytes, ends, Rank);
+    public void AllGatherByRank(Span<byte> bytes, ReadOnlySpan<int> ends) => PassOn(bytes, ends, Rank);
 
     /// <summary>Gives all processes what the first one has.</summary>
     public void Broadcast(Span<byte> bytes)
@@ -95,6 +113,15 @@ internal abstract class Exchange
         return all;
     }
 
+    /// <summary>Adds up the numbers of all processes, in their order: the same bits on all.</summary>
+    public double[] AllReduce(double[] own)
+    {
+        double[] sums = new double[own.Length];
+        foreach (byte[] said in Gather(MemoryMarshal.AsBytes(own.AsSpan()).ToArray()))
+            TensorPrimitives.Add(sums, MemoryMarshal.Cast<byte, double>(said), sums);
+        return sums;
+    }
+
     /// <summary>Says to all other processes why this one cannot go on; later exchanges fail.</summary>
     protected abstract void Fail(string reason);
 
@@ -118,7 +145,9 @@ internal abstract class Exchange
 
     private void Turn(ReadOnlySpan<byte> toNext, Span<byte> fromPrevious)
     {
+        long begun = Stopwatch.GetTimestamp();
         Transfer(toNext, fromPrevious);
+        Waited += Stopwatch.GetElapsedTime(begun);
         BytesSent += toNext.Length;
     }
 }

@@ -23,43 +23,36 @@ internal sealed unsafe class MpiExchange : Exchange
     private static string? s_notStarted; // why there is none
 
     private readonly MpiLibrary _mpi;
-    private readonly nint _communicator;
     private readonly byte* _failure = (byte*)NativeMemory.AllocZeroed(MaxReason); // while it is waited for, all the time
     private readonly bool _owns; // whether the program has not begun with MPI itself
+    private int _rank, _size = 1;
+    private bool _isFinishing; // at the end of the process, when all else stops
     private NativeBuffer _sending, _receiving;
-    private nint _failureRequest;
+    private nint _communicator, _failureRequest;
     private string? _ended; // why there is no more to be exchanged
 
     private MpiExchange(MpiLibrary mpi, int expected)
     {
         _mpi = mpi;
-        int initialized, provided = Serialized, rank, size;
+        int initialized, provided = Serialized;
         Check(mpi.Initialized(&initialized));
         _owns = initialized == 0;
         if (_owns)
             Check(mpi.InitThread(null, null, Serialized, &provided));
-        if (provided < Serialized)
-            throw new InvalidOperationException($"The MPI library {mpi.Path} lets none but its first thread call it: several threads must, in turns.");
-        nint communicator = 0;
-        Check(mpi.CommDup(mpi.World, &communicator)); // what the program itself sends stays apart
-        _communicator = communicator;
-        Check(mpi.SetErrorHandler(communicator, mpi.ErrorsReturn));
-        Check(mpi.CommRank(communicator, &rank));
-        Check(mpi.CommSize(communicator, &size));
-        (Rank, Size) = (rank, size);
-        if (size != expected)
+        try
         {
-            throw new InvalidOperationException(
-                $"The launcher started {expected} processes, and the MPI library {mpi.Path} knows of {size}: it is of another "
-                + "kind than the launcher. Start the program by the mpirun of this library, or name the launcher's in "
-                + $"the environment variable {MpiLibrary.Variable}.");
+            Begin(expected, provided);
         }
-        ListenForFailure();
+        catch (InvalidOperationException)
+        {
+            EndMpi();
+            throw;
+        }
     }
 
-    public override int Rank { get; }
+    public override int Rank => _rank;
 
-    public override int Size { get; }
+    public override int Size => _size;
 
     public override int ProcessesHere => Math.Max(1, DataPart.Here?.Count ?? 1);
 
@@ -102,10 +95,41 @@ internal sealed unsafe class MpiExchange : Exchange
                 $"Process {started.Index} has waited {timeout.TotalSeconds:0.#} s for the other {started.Count - 1} to start: one of them has not called Fit, has ended, or cannot be reached.");
             throw new DistributedException(s_notStarted, isHeard: true);
         }
-        MpiExchange world = starting.GetAwaiter().GetResult();
-        if (world._owns)
-            AppDomain.CurrentDomain.ProcessExit += (_, _) => world.Finish();
-        return world;
+        try
+        {
+            MpiExchange world = starting.GetAwaiter().GetResult();
+            RunningComputations.Enter().Dispose(); // who waits for computing threads at the end is asked to before this is
+            if (world._owns)
+                AppDomain.CurrentDomain.ProcessExit += (_, _) => world.Finish();
+            return world;
+        }
+        catch (InvalidOperationException e)
+        {
+            s_notStarted = e.Message; // MPI starts once
+            throw;
+        }
+    }
+
+    private void Begin(int expected, int provided)
+    {
+        if (provided < Serialized)
+            throw new InvalidOperationException($"The MPI library {_mpi.Path} lets none but its first thread call it: several threads must, in turns.");
+        nint communicator = 0;
+        int rank, size;
+        Check(_mpi.CommDup(_mpi.World, &communicator)); // what the program itself sends stays apart
+        _communicator = communicator;
+        Check(_mpi.SetErrorHandler(communicator, _mpi.ErrorsReturn));
+        Check(_mpi.CommRank(communicator, &rank));
+        Check(_mpi.CommSize(communicator, &size));
+        (_rank, _size) = (rank, size);
+        if (size != expected)
+        {
+            throw new InvalidOperationException(
+                $"The launcher started {expected} processes, and the MPI library {_mpi.Path} knows of {size}: it is of another "
+                + "kind than the launcher. Start the program by the mpirun of this library, or name the launcher's in "
+                + $"the environment variable {MpiLibrary.Variable}.");
+        }
+        ListenForFailure();
     }
 
     protected override void Fail(string reason)
@@ -157,6 +181,8 @@ internal sealed unsafe class MpiExchange : Exchange
                 Lost(_mpi.Test(&sending, &isSent, _mpi.IgnoreStatus));
             if (spins % SpinsToCheck != 0 || (isSent != 0 && isReceived != 0))
                 continue;
+            if (!_isFinishing)
+                RunningComputations.StopIfExiting();
             if (HearFailure() is string failure)
                 throw new DistributedException(failure, isHeard: true);
             long now = Environment.TickCount64;
@@ -204,8 +230,9 @@ internal sealed unsafe class MpiExchange : Exchange
     // After a failure the others may be gone, and it would wait for them.
     private void Finish()
     {
+        _isFinishing = true;
         if (Environment.ExitCode != 0 || IsRunning)
-            Fail($"Process {Rank} has ended with exit code {Environment.ExitCode}.");
+            Fail($"Process {Rank} has ended {(IsRunning ? "while it trained, " : "")}with exit code {Environment.ExitCode}.");
         if (_ended is not null)
             return;
         try
@@ -220,6 +247,13 @@ internal sealed unsafe class MpiExchange : Exchange
         nint request = _failureRequest;
         _mpi.Cancel(&request);
         _mpi.FreeRequest(&request);
+        EndMpi();
+    }
+
+    private void EndMpi()
+    {
+        if (!_owns)
+            return;
         var finalizing = new Thread(() => _mpi.Finalize()) { IsBackground = true };
         finalizing.Start();
         finalizing.Join(FinalizeMilliseconds);
