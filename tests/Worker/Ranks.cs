@@ -63,13 +63,28 @@ internal static class Ranks
     {
         // The program ends after so many steps, by a thread of its own.
         private readonly string? _leaveAfter = Environment.GetEnvironmentVariable("LEAVE_AFTER_STEP");
+        private readonly bool _meetsNull = Environment.GetEnvironmentVariable("NULL_REFERENCE") is not null;
 
         public void Report(TrainingProgress value)
         {
             if (value.Step % 10 == 0)
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step {value.Step}"));
+            if (_meetsNull)
+                MeetNull(null);
             if (_leaveAfter == value.Step.ToString(CultureInfo.InvariantCulture))
                 new Thread(() => Environment.Exit(0)).Start();
+        }
+
+        private static void MeetNull(string? nothing)
+        {
+            try
+            {
+                Console.WriteLine(nothing!.Length);
+            }
+            catch (NullReferenceException)
+            {
+                Console.WriteLine("caught");
+            }
         }
     }
 }

@@ -223,8 +223,9 @@ internal static partial class TorchThreads
     internal static int Choose(double multiplyAdds, int started, int processors) =>
         multiplyAdds < MinProduct ? 1 : started <= 1 ? processors : Math.Min(started, processors);
 
+    /// <summary>Sets a variable where native libraries read it; not on Windows.</summary>
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetVariable(string name, string value, int overwrite);
+    internal static partial int SetVariable(string name, string value, int overwrite);
 }
 
 /// <summary>Decides whether matrix products are made in bfloat16.</summary>

@@ -93,8 +93,9 @@ public sealed class GeneratorConformance
         ITransformer transformer = model.Transformer;
         if (family.Columns.Contains("Flag")) // a table
         {
+            // What its own file gives, which is in tokens, OnnxPassTests compares.
             StringAssert.Contains(
-                Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx")).Message, "tables");
+                Assert.Throws<NotSupportedException>(() => transformer.SaveOnnx("none.onnx", OnnxContent.Transform)).Message, "Transform");
             return;
         }
         if (transformer is SketchRnnTransformer or CoconetTransformer or SpiralTransformer or WaveNetTransformer or SeriesTransformer)

@@ -93,7 +93,7 @@ public sealed class MpiTests : IDisposable
     [DataRow("mpirun.openmpi", "libmpich.so.12")]
     public void A_library_of_another_kind_than_the_launcher_is_named(string launcher, string library)
     {
-        if (!NativeLibrary.TryLoad(library, out nint _))
+        if (!MpiLibrary.TryLoad(library, out _))
             Assert.Inconclusive($"{library} is not there: apt-get install mpich openmpi-bin.");
         using Launched run = Launch(launcher, 2, [], ["", Path.Combine(_folder, "model"), "1", "20"], [], (MpiLibrary.Variable, library));
         Assert.AreNotEqual(0, run.Wait(), run.ToString());
@@ -108,6 +108,16 @@ public sealed class MpiTests : IDisposable
             "mpirun.mpich", 2, [], [checkpoints, Path.Combine(_folder, "model"), "2000", "60"], [], ("LEAVE_AFTER_STEP", "200"));
         run.Expect(line => line.StartsWith("rank 1 ended: Process 0 has ended while it trained, with exit code 0", StringComparison.Ordinal));
         run.Wait(); // what the launcher makes of it depends on which process ends first
+    }
+
+    [TestMethod]
+    [DataRow("mpirun.mpich")]
+    [DataRow("mpirun.openmpi")]
+    public void A_null_reference_is_an_exception_as_ever(string launcher)
+    {
+        using Launched run = Launch(launcher, 2, [], ["", Path.Combine(_folder, "model"), "20", "20"], [], ("NULL_REFERENCE", "1"));
+        Assert.AreEqual(0, run.Wait(), run.ToString());
+        Assert.Contains("caught", run.ToString());
     }
 
     [TestMethod]

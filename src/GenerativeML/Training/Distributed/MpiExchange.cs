@@ -363,12 +363,23 @@ internal sealed unsafe class MpiLibrary
             : ["libmpich.so.12", "libmpi.so.12", "libmpich.so", "libmpi.12.dylib"];
         foreach (string name in names)
         {
-            if (NativeLibrary.TryLoad(name, out nint library))
+            if (TryLoad(name, out nint library))
                 return new MpiLibrary(library, name);
         }
         throw new InvalidOperationException(
             $"Training on several processes needs an MPI library; {string.Join(", ", names)} {(names.Length == 1 ? "is" : "are")} not there. "
             + (isOpenMpi ? "Install Open MPI (apt-get install libopenmpi3)" : "Install MPICH (apt-get install mpich, dnf install mpich)")
             + $", or name the file in the environment variable {Variable}.");
+    }
+
+    /// <summary>
+    /// Loads a library, if it is there. UCX, by which MPICH sends, would handle SIGSEGV from then on, of which .NET makes null
+    /// reference exceptions: the first one would end the process. So it is told not to, unless the user told it what to do.
+    /// </summary>
+    public static bool TryLoad(string name, out nint library)
+    {
+        if (!OperatingSystem.IsWindows())
+            _ = TorchThreads.SetVariable("UCX_ERROR_SIGNALS", "", overwrite: 0);
+        return NativeLibrary.TryLoad(name, out library);
     }
 }
