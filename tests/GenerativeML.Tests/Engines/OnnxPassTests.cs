@@ -285,9 +285,7 @@ public sealed class OnnxPassTests
     [TestMethod]
     public void Tokens_of_a_tables_file_are_the_rows_of_Generate_and_their_names_its_values()
     {
-        TableView data = new TableView(200)
-            .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
-            .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory());
+        TableView data = KindsAndGrades();
         using TabularTransformer model = _ml.Generative.TabularVae(new TabularVaeOptions { Epochs = 2, LatentDimension = 4, HiddenWidth = 8 }).Fit(data);
         string path = Path.Combine(_folder, "table.onnx");
         model.SaveOnnx(path);
@@ -492,12 +490,14 @@ public sealed class OnnxPassTests
         Assert.IsTrue(ends.All(end => int.Parse(end, System.Globalization.CultureInfo.InvariantCulture) is >= 20240101 and <= 20240128), string.Join(", ", ends));
     }
 
+    private static TableView KindsAndGrades() => new TableView(200)
+        .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
+        .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory());
+
     [TestMethod]
     public void What_is_no_number_is_not_known_to_the_files_of_tables()
     {
-        TableView data = new TableView(200)
-            .Add("Kind", TextDataViewType.Instance, row => $"k{row % 3}".AsMemory())
-            .Add("Grade", TextDataViewType.Instance, row => $"g{row % 3 + row % 2}".AsMemory());
+        TableView data = KindsAndGrades();
         using TabularTransformer model = _ml.Generative.TabularDiffusion(new TabularDiffusionOptions { Epochs = 1, HiddenWidth = 8, Blocks = 1 }).Fit(data);
         float[] Logits(float[] tokens, float[] known) => Run(model, null, 1, new() { ["tokens"] = tokens, ["known"] = known })["logits"];
         float[] expected = Logits([1, 0], [1, 0]);
