@@ -146,10 +146,11 @@ public sealed class DistributedTrainingTests : IDisposable
     [DataRow(24, 1000, DisplayName = "streamed")]
     [DataRow(7, 1 << 30, DisplayName = "shares of different size")]
     [DataRow(3, 1 << 30, DisplayName = "one row each")]
-    public void However_rows_are_read_and_divided_the_weights_are_those_of_one(int batch, int budget)
+    [DataRow(24, 1 << 30, true, DisplayName = "the optimizer's state shared")]
+    public void However_rows_are_read_and_divided_the_weights_are_those_of_one(int batch, int budget, bool shards = false)
     {
         HostWeights Fit(DistributedOptions? distributed) => Train(
-            "denoising", distributed, steps: 40, budget: budget, batch: batch, validation: 0.2);
+            "denoising", distributed is null ? null : distributed with { ShardOptimizer = shards }, steps: 40, budget: budget, batch: batch, validation: 0.2);
         HostWeights one = Fit(null);
         HostWeights[] several = ThreadRing.Run(3, (distributed, _) => Fit(distributed));
         Assert.IsLessThan(1e-5, Distance(one, several[0]).Distance);
