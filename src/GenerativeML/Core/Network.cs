@@ -27,6 +27,9 @@ internal abstract class Network
     /// <summary>Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows.</summary>
     public virtual bool TakesTotals => false;
 
+    /// <summary>Whether the loss of a step is the sum of those of parts of its rows.</summary>
+    public virtual bool IsComputedInParts => !TakesTotals;
+
     /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
     public virtual IReadOnlyList<string> RowStates => [];
 
@@ -107,6 +110,8 @@ internal sealed class NetworkObjective : ITrainable
     public int RowsTogether => _network.RowsTogether;
 
     public bool TakesTotals => _network.TakesTotals;
+
+    public bool IsComputedInParts => _network.IsComputedInParts;
 
     public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
 

@@ -25,6 +25,14 @@ public abstract record TrainingOptions
     /// </summary>
     public int? BatchSize { get; init; }
 
+    /// <summary>
+    /// In how many parts an optimizer step's rows are computed, one after the other: the same step in less memory, where no
+    /// layer looks at several rows (batch normalisation sees the rows of a part). From 1 to the batch size. Default 1.
+    /// More is refused where a step needs all its rows at once (series, sketches, SPIRAL, free bits), where chains of a Boltzmann
+    /// machine would move in each part, and where a model is fitted without gradients.
+    /// </summary>
+    public int GradientAccumulation { get; init; } = 1;
+
     /// <summary>The peak learning rate of AdamW (Loshchilov and Hutter 2019). Default: the family's own.</summary>
     public double? LearningRate { get; init; }
 
@@ -131,6 +139,7 @@ public abstract record TrainingOptions
         if (Epochs is int epochs)
             OptionChecks.AtLeast(epochs, 1, nameof(Epochs));
         OptionChecks.Within(BatchSize, 1, 1 << 20);
+        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? 1 << 20);
         if (LearningRate is double rate)
             OptionChecks.PositiveFinite(rate, nameof(LearningRate));
         OptionChecks.NonNegativeFinite(WeightDecay);

@@ -87,7 +87,7 @@ public sealed class MaskedLanguageModelTrainer : TextModelTrainer<MaskedLanguage
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new MaskedTokens(corpus, vocabulary, options, context.Seed, device);
         return LanguageModelFit.Run(
-            network, given, data, options, context, device, bfloat16, parts: 1,
+            network, given, data, options, context, device, bfloat16,
             all => new TrainedMaskedLanguageModel(kept, all, vocabulary, context.Device, context.FallbackToCpu));
     }
 

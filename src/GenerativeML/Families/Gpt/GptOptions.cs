@@ -46,12 +46,6 @@ public sealed record GptOptions : LanguageModelOptions
     public double Dropout { get; init; }
 
     /// <summary>
-    /// In how many parts a step's windows are computed, one after the other: the same step in less memory. From 1 to
-    /// the batch size. Default 1.
-    /// </summary>
-    public int GradientAccumulation { get; init; } = 1;
-
-    /// <summary>
     /// Whether each block is computed a second time in the backward pass, in place of keeping what it computed (Chen
     /// 2016, arXiv:1604.06174): the same gradients, a third more work, far less memory. Default: no.
     /// </summary>

@@ -66,8 +66,7 @@ public sealed class GptTrainer : LanguageModelTrainer<GptTransformer>
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
         var kept = new GptNetwork(Kept(options));
         return (TrainedGpt)LanguageModelFit.Run(
-            network, initial?.Weights, data, options, context, device, bfloat16, options.GradientAccumulation, Model,
-            afterStep);
+            network, initial?.Weights, data, options, context, device, bfloat16, Model, afterStep);
 
         TrainedGpt Model(HostWeights all)
         {

@@ -112,7 +112,7 @@ public sealed class RecurrentLanguageModelTrainer : LanguageModelTrainer<Recurre
         using var data = new TokenReaders(
             corpus, options.WindowLength, options.ValidationFraction, context.Seed, device);
         return LanguageModelFit.Run(
-            network, given, data, options, context, device, bfloat16, parts: 1,
+            network, given, data, options, context, device, bfloat16,
             all => new TrainedLanguageModel(
                 kept, all.Select(spec => network.Tensors.Any(t => t.Name == spec.Name) ? spec : null),
                 context.Device, context.FallbackToCpu),
