@@ -32,16 +32,17 @@ internal static class GameLab
     public static Animation Compare(string shape, int? epochs, int seed)
     {
         float[][] points = Shapes.Sample(shape, 10_000, seed);
-        var animation = new Animation($"Six games on a {shape}", Shades, points);
+        GanObjective[] games = Enum.GetValues<GanObjective>();
+        var animation = new Animation($"{games.Length} games on a {shape}", Shades, points);
         Table table = new Table().AddColumns("game", "distance", "MMD", "coverage");
         Live(table, refresh =>
         {
-            foreach (GanObjective game in Enum.GetValues<GanObjective>())
+            foreach (GanObjective game in games)
             {
                 GanReport report = Fit(animation.Add($"{game}"), points, game, epochs, seed, _ => { });
                 GanFigures last = report.Stages[^1];
                 table.AddRow($"{game}", $"{last.SlicedWasserstein:F4}", $"{last.MeanDiscrepancy:F4}", $"{last.Coverage:P0}");
-                if (game == Enum.GetValues<GanObjective>()[^1])
+                if (game == games[^1])
                 {
                     table.AddRow(
                         "held-back points", $"{report.ReferenceSlicedWasserstein:F4}", $"{report.ReferenceMeanDiscrepancy:F4}",

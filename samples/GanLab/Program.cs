@@ -10,10 +10,10 @@ using Spectre.Console;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<string> shape = new("--shape") { Description = "What the points look like.", DefaultValueFactory = _ => "ring" };
-Option<string> model = new("--model") { Description = "What is trained: games are all six that a GAN can play, side by side.", DefaultValueFactory = _ => "gan" };
+Option<string> model = new("--model") { Description = "What is trained: games are all that a GAN can play, side by side.", DefaultValueFactory = _ => "gan" };
 Option<GanObjective> objective = new("--objective")
 {
-    Description = "The game that a GAN plays.",
+    Description = "The game that a GAN plays, by model gan.",
     DefaultValueFactory = _ => GanObjective.NonSaturating,
 };
 Option<int?> epochs = new("--epochs") { Description = "Passes over the points. Default: by their number." };

@@ -260,8 +260,6 @@ internal interface IClosedFormFit : ITrainable, IDisposable
 
     bool ITrainable.LossAddsGradients => true;
 
-    bool ITrainable.IsComputedInParts => false;
-
     IReadOnlyList<LossTerm> ITrainable.Loss(Batch batch, int update, StepContext step) =>
         [new LossTerm("loss", Observe(batch[0]))];
 

@@ -279,12 +279,25 @@ internal sealed class FlatOptimizer : IDisposable
             return;
         }
         using DisposeScope scope = torch.NewDisposeScope();
-        _host ??= Own(torch.empty(_exchanged.numel(), torch.ScalarType.Float32).pin_memory());
+        _host ??= Own(Pinned(torch.empty(_exchanged.numel(), torch.ScalarType.Float32)));
         torch.Tensor host = _host.narrow(0, 0, tensor.numel());
         host.copy_(tensor);
         change(MemoryMarshal.Cast<byte, float>(host.bytes));
         used ??= tensor;
         used.copy_(host.narrow(0, used.storage_offset() - tensor.storage_offset(), used.numel()));
+    }
+
+    // Of which a system may allow little: then copies are slower, and that is all.
+    private static torch.Tensor Pinned(torch.Tensor tensor)
+    {
+        try
+        {
+            return tensor.pin_memory();
+        }
+        catch (System.Runtime.InteropServices.ExternalException)
+        {
+            return tensor;
+        }
     }
 
     private void ForShards(Action<StateTensor> act)

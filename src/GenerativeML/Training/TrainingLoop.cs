@@ -54,7 +54,7 @@ internal sealed class TrainingLoop : IDisposable
             throw new DistributedException("Option Distributed.ShareRows is set, and this model is fitted without gradients, of all rows at once: leave it out.", isHeard: true); // by all
         if (!family.IsComputedInParts && run.Options.GradientAccumulation > 1)
             throw new ArgumentException(
-                $"Option {nameof(run.Options.GradientAccumulation)} is {run.Options.GradientAccumulation}, and a step of this model cannot be computed in parts: it needs all rows at once, has a state of its own, or has no gradients.");
+                $"Option {nameof(run.Options.GradientAccumulation)} is {run.Options.GradientAccumulation}, and a step of this model cannot be computed in parts: it needs all rows at once, or has a state that moves in each.");
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
         (int part, int parts) = _shares ? (exchange!.Rank, exchange.Size) : (0, 1);
         data.Share = rows => new RowRange(0, rows, rows, family.RowsTogether).Part(part, parts);
@@ -94,7 +94,7 @@ internal sealed class TrainingLoop : IDisposable
         using IDisposable gradients = torch.set_grad_enabled(true);
         Exchange? exchange = run.Options.Distributed?.Connect();
         using IDisposable threads = TorchThreads.For(
-            LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)), exchange?.ProcessesHere ?? 1);
+            LargestProduct(family, run.Options.AtOnce(Math.Min(run.BatchSize, data.TrainingRows))), exchange?.ProcessesHere ?? 1);
         if (TorchRuntime.VersionWarning is string warning)
             run.Context.Warning?.Invoke(warning);
         if (device.type == DeviceType.CPU && run.Context.Device.Kind == "cuda")

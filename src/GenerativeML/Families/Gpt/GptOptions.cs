@@ -130,7 +130,6 @@ public sealed record GptOptions : LanguageModelOptions
         OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
         Lora?.Validate(Width);
         RequireFile(InitialWeights, nameof(InitialWeights));
         RequireFile(InitialAdapters, nameof(InitialAdapters));
