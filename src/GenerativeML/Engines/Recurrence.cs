@@ -62,7 +62,7 @@ internal static class RecurrentCells
         RecurrentCell cell, torch.Tensor x, torch.Tensor[] first, RecurrentWeights<TorchTensor> weights)
     {
         torch.Tensor[] all = [weights.Input, weights.State, weights.InputBias, weights.StateBias];
-        if (cell == RecurrentCell.Lstm && x.device_type == DeviceType.CPU && torch.is_grad_enabled()
+        if (cell == RecurrentCell.Lstm && x.device_type == DeviceType.CPU && x.dtype == torch.ScalarType.Float32 && torch.is_grad_enabled()
             && torch.get_num_threads() <= MaxThreads && all.Any(weight => weight.requires_grad))
         {
             List<torch.Tensor> own = LstmPass.apply([x, .. first, .. all]);
