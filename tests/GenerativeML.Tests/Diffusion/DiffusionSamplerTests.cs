@@ -39,6 +39,21 @@ public class DiffusionSamplerTests
             (a, b) => Math.Abs(a - b) <= 1e-4 * b ? 0 : 1));
     }
 
+    [TestMethod]
+    public void Where_captions_decide_levels_of_training_are_higher()
+    {
+        const int Rows = 20_000;
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        var levels = new NoiseLevels(NoiseSchedule.Karras);
+        // By a table of the normal distribution: above ln 10 = 2.303 is what is 0.814 deviations above 1, or 2.336 above −0.5.
+        foreach ((TrainingNoise noise, double expected) in (ReadOnlySpan<(TrainingNoise, double)>)
+            [(NoiseLevels.OfCaptions, 0.2079), (NoiseLevels.Karras, 0.0098)])
+        {
+            double share = levels.Draw(new SeededRandom(TorchSharp.torch.CPU, 3), Rows, noise).gt(10).sum().ToDouble() / Rows;
+            Assert.AreEqual(expected, share, 4 * Math.Sqrt(expected * (1 - expected) / Rows)); // four standard errors
+        }
+    }
+
     // 40,000 rows have a variance of 1.3 within 0.01, 10,000 within 0.02; what is left of the tolerance is the steps' error.
     [TestMethod]
     [DataRow(DiffusionSamplerKind.DpmSolver, NoiseSchedule.Karras, 40, 0.0)]

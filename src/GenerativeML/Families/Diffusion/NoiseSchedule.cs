@@ -45,8 +45,19 @@ internal sealed class NoiseLevels
     /// <summary>Steps of the schedules that are not continuous.</summary>
     public const int Steps = 1000;
 
-    // Of Karras 2022, table 1. Noise in training is in units of the data's deviation, which is ½ there.
-    private const double KarrasMean = -0.5, DetectorMean = -1.2, KarrasDeviation = 1.2;
+    /// <summary>Of Karras 2022, table 1, in units of the data's deviation, which is ½ there.</summary>
+    public static readonly TrainingNoise Karras = new(-0.5, 1.2);
+
+    /// <summary>Lower ones, since rows are scored with little noise.</summary>
+    public static readonly TrainingNoise OfDetectors = new(-1.2, 1.2);
+
+    /// <summary>
+    /// Higher ones. Where large things of one colour are is told by so many pixels together that nothing hides it but noise
+    /// of ten times the data's deviation and more. That is where a caption has to decide it, and of Karras's levels one in a
+    /// hundred is so high.
+    /// </summary>
+    public static readonly TrainingNoise OfCaptions = new(1, 1.6);
+
     private const double KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
 
     private readonly float[]? _levels; // ascending; null for the continuous one
@@ -74,11 +85,11 @@ internal sealed class NoiseLevels
     /// <inheritdoc cref="Least"/>
     public float Most { get; }
 
-    /// <summary>Levels for training rows, (rows, 1); of a detector lower ones, since rows are scored with little noise.</summary>
-    public torch.Tensor Draw(SeededRandom random, long rows, bool detects)
+    /// <summary>Levels for training rows, (rows, 1): those of the schedule's steps alike, and of the continuous one as is said.</summary>
+    public torch.Tensor Draw(SeededRandom random, long rows, TrainingNoise noise)
     {
         if (_levels is null)
-            return random.Normal([rows, 1], KarrasDeviation).Add(detects ? DetectorMean : KarrasMean).exp().Clamped(Least, Most);
+            return random.Normal([rows, 1], noise.Deviation).Add(noise.Mean).exp().Clamped(Least, Most);
         torch.Tensor steps = random.Uniform([rows], 0, Steps).to(torch.ScalarType.Int64);
         return torch.tensor(_levels, device: random.Device).index_select(0, steps).unsqueeze(1);
     }
@@ -88,11 +99,11 @@ internal sealed class NoiseLevels
     {
         var levels = new float[steps + 1];
         for (int i = 0; i < steps; i++)
-            levels[i] = _levels is null ? Karras(steps == 1 ? 0 : i / (steps - 1.0)) : _levels[Steps - 1 - (int)((long)i * Steps / steps)];
+            levels[i] = _levels is null ? KarrasLevel(steps == 1 ? 0 : i / (steps - 1.0)) : _levels[Steps - 1 - (int)((long)i * Steps / steps)];
         return levels;
     }
 
-    private static float Karras(double share)
+    private static float KarrasLevel(double share)
     {
         double most = Math.Pow(KarrasMost, 1 / KarrasPower), least = Math.Pow(KarrasLeast, 1 / KarrasPower);
         return (float)Math.Pow(most + share * (least - most), KarrasPower);
@@ -107,3 +118,6 @@ internal sealed class NoiseLevels
         static double Signal(int t) => Math.Pow(Math.Cos((t / (double)Steps + 0.008) / 1.008 * Math.PI / 2), 2);
     }
 }
+
+/// <summary>The normal distribution that the logarithm of a continuous schedule's levels is drawn from in training.</summary>
+internal readonly record struct TrainingNoise(double Mean, double Deviation);
