@@ -35,6 +35,8 @@ internal sealed class UNet(UNetConfig config)
 {
     private const int MaxGroups = 32, LeastOfGroup = 4; // channels
 
+    private const double Slowest = 100; // the longest wave's length, in places, over 2π
+
     private readonly int _last = config.Channels.Count - 1;
 
     // As far as the neighbouring patches.
@@ -108,6 +110,26 @@ internal sealed class UNet(UNetConfig config)
         T Block(Scope<T> block, T x, int inputs, int level) => this.Block(block, x, embedding, text, inputs, level);
     }
 
+    /// <summary>
+    /// Sets where places of attention are at first: waves of rows and of columns (Vaswani 2017, in two directions).
+    /// </summary>
+    public void Initialize(HostWeights weights)
+    {
+        foreach (TensorSpec spec in weights.Specs.Where(spec => spec.Name.EndsWith(".place.weight", StringComparison.Ordinal)))
+        {
+            float[] places = weights[spec.Name];
+            int width = (int)spec.Shape[1], half = (width + 1) / 2;
+            int columns = config.Sizes.First(size => size.Height * size.Width == (int)spec.Shape[0]).Width;
+            for (int i = 0; i < places.Length; i++)
+            {
+                (int place, int channel) = (i / width, i % width);
+                (int at, int wave) = channel < half ? (place / columns, channel) : (place % columns, channel - half);
+                double angle = at / Math.Pow(Slowest, (wave & ~1) / (double)half);
+                places[i] = (float)(wave % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
+            }
+        }
+    }
+
     // Names as above; a block that attends has weights for it.
     private void Declare(Layers layers, string name, int inputs, int level, bool attention)
     {
@@ -127,7 +149,7 @@ internal sealed class UNet(UNetConfig config)
         layers.Linear($"{name}.attention.projection", outputs, outputs);
         if (config.Text is not { } text)
             return;
-        layers.Embedding($"{name}.place", config.Sizes[level].Height * config.Sizes[level].Width, outputs);
+        layers.Parameter($"{name}.place.weight", 0, config.Sizes[level].Height * config.Sizes[level].Width, outputs);
         layers.GroupNorm($"{name}.reading.normalization", outputs);
         layers.Linear($"{name}.reading.query", outputs, outputs);
         layers.Linear($"{name}.reading.key_value", text.Width, 2 * outputs);

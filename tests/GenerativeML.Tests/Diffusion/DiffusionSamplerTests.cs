@@ -40,16 +40,17 @@ public class DiffusionSamplerTests
     }
 
     [TestMethod]
-    public void Where_captions_decide_levels_of_training_are_higher()
+    public void Levels_of_training_are_as_high_as_captions_of_large_images_ask_for()
     {
         const int Rows = 20_000;
         using var scope = TorchSharp.torch.NewDisposeScope();
         var levels = new NoiseLevels(NoiseSchedule.Karras);
-        // By a table of the normal distribution: above ln 10 = 2.303 is what is 0.814 deviations above 1, or 2.336 above −0.5.
+        // By a table of the normal distribution: ln 10 = 2.303 is 2.336 deviations of 1.2 above −0.5, and 0.723 above
+        // 1.436, which is −0.5 and half the logarithm of 3 · 32 · 32 / 64.
         foreach ((TrainingNoise noise, double expected) in (ReadOnlySpan<(TrainingNoise, double)>)
-            [(NoiseLevels.OfCaptions, 0.2079), (NoiseLevels.Karras, 0.0098)])
+            [(NoiseLevels.OfCaptions(3 * 32 * 32), 0.2349), (NoiseLevels.Karras, 0.0098)])
         {
-            double share = levels.Draw(new SeededRandom(TorchSharp.torch.CPU, 3), Rows, noise).gt(10).sum().ToDouble() / Rows;
+            double share = levels.Draw(new SeededRandom(TorchSharp.torch.CPU, 3), Rows, noise).gt(10).sum().item<long>() / (double)Rows;
             Assert.AreEqual(expected, share, 4 * Math.Sqrt(expected * (1 - expected) / Rows)); // four standard errors
         }
     }

@@ -51,12 +51,8 @@ internal sealed class NoiseLevels
     /// <summary>Lower ones, since rows are scored with little noise.</summary>
     public static readonly TrainingNoise OfDetectors = new(-1.2, 1.2);
 
-    /// <summary>
-    /// Higher ones. Where large things of one colour are is told by so many pixels together that nothing hides it but noise
-    /// of ten times the data's deviation and more. That is where a caption has to decide it, and of Karras's levels one in a
-    /// hundred is so high.
-    /// </summary>
-    public static readonly TrainingNoise OfCaptions = new(1, 1.6);
+    // Of images of so many numbers Karras's levels are high enough for what captions say.
+    private const double FewNumbers = 64;
 
     private const double KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
 
@@ -93,6 +89,15 @@ internal sealed class NoiseLevels
         torch.Tensor steps = random.Uniform([rows], 0, Steps).to(torch.ScalarType.Int64);
         return torch.tensor(_levels, device: random.Device).index_select(0, steps).unsqueeze(1);
     }
+
+    /// <summary>
+    /// Levels for images of so many numbers that captions tell of. Where a thing is, and of which colour, is told by its
+    /// pixels together, so that noise hides it only from a level that grows with the root of their number (Hoogeboom 2023,
+    /// Simple diffusion): there a caption has to decide it, and of scenes of 32 × 32 Karras's levels are as high in one case
+    /// of a hundred.
+    /// </summary>
+    public static TrainingNoise OfCaptions(long numbers) =>
+        new(Karras.Mean + 0.5 * Math.Log(Math.Max(1, numbers / FewNumbers)), Karras.Deviation);
 
     /// <summary>The levels of a sampler's steps, descending; a zero follows the last.</summary>
     public float[] Sampling(int steps)
