@@ -94,10 +94,13 @@ internal sealed class NoiseLevels
     /// Levels for images of so many numbers that captions tell of. Where a thing is, and of which colour, is told by its
     /// pixels together, so that noise hides it only from a level that grows with the root of their number (Hoogeboom 2023,
     /// Simple diffusion): there a caption has to decide it, and of scenes of 32 × 32 Karras's levels are as high in one case
-    /// of a hundred.
+    /// of a hundred. Things are of all sizes from a few numbers to all, evenly in their logarithms: half way is the mean.
     /// </summary>
-    public static TrainingNoise OfCaptions(long numbers) =>
-        new(Karras.Mean + 0.5 * Math.Log(Math.Max(1, numbers / FewNumbers)), Karras.Deviation);
+    public static TrainingNoise OfCaptions(long numbers)
+    {
+        double half = 0.5 * Math.Log(Math.Max(1, numbers / FewNumbers));
+        return new(Karras.Mean + half, Math.Sqrt(Karras.Deviation * Karras.Deviation + half * half / 3));
+    }
 
     /// <summary>The levels of a sampler's steps, descending; a zero follows the last.</summary>
     public float[] Sampling(int steps)
