@@ -29,7 +29,8 @@ internal sealed record UNetConfig(
 /// <summary>
 /// A U-Net (Ronneberger 2015) as diffusion models have it (Ho 2020, Dhariwal and Nichol 2021): residual blocks with group
 /// normalisation, which an embedding of the noise scales and shifts; levels of half the size each, whose blocks' outputs
-/// are handed on to those of the way out; attention at small sizes, to a text, too, where there is one: then each place has a vector of its own, which is learned.
+/// are handed on to those of the way out; attention at small sizes, to a text, too, where there is one: then each place
+/// has a vector of its own, which is learned.
 /// </summary>
 internal sealed class UNet(UNetConfig config)
 {

@@ -181,7 +181,7 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     public override long NumbersPerRow => _config.Sizes.Zip(
         _config.Channels, (size, channels) => 30L * 2 * _config.Blocks * channels * size.Height * size.Width).Sum();
 
-    protected override TrainingNoise TrainingNoise => _config.Text is null ? base.TrainingNoise : NoiseLevels.OfCaptions(_shape.Length);
+    protected override TrainingNoise TrainingNoise => _config.Text is null ? base.TrainingNoise : NoiseLevels.OfCaptions;
 
     // One scale for all pixels: a border that is black in all training images is no feature of its own.
     protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);

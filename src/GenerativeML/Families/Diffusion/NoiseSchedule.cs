@@ -51,9 +51,15 @@ internal sealed class NoiseLevels
     /// <summary>Lower ones, since rows are scored with little noise.</summary>
     public static readonly TrainingNoise OfDetectors = new(-1.2, 1.2);
 
-    // Of images of so many numbers Karras's levels are high enough for what captions say.
-    private const double FewNumbers = 64;
+    /// <summary>
+    /// Karras's for half of the rows. Where a thing is, and of which colour, many pixels tell together, so that noise hides
+    /// it only at levels that grow with the root of their number (Hoogeboom 2023, Simple diffusion): there a caption has to
+    /// decide it, and one in a hundred of Karras's levels is as high. The other half is spread over all that are above the
+    /// data's deviation, whatever the size of the things that captions name.
+    /// </summary>
+    public static readonly TrainingNoise OfCaptions = Karras with { Spread = 0.5 };
 
+    private const double DataDeviation = 0.5;
     private const double KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
 
     private readonly float[]? _levels; // ascending; null for the continuous one
@@ -85,21 +91,16 @@ internal sealed class NoiseLevels
     public torch.Tensor Draw(SeededRandom random, long rows, TrainingNoise noise)
     {
         if (_levels is null)
-            return random.Normal([rows, 1], noise.Deviation).Add(noise.Mean).exp().Clamped(Least, Most);
+        {
+            torch.Tensor normal = random.Normal([rows, 1], noise.Deviation).Add(noise.Mean).exp().Clamped(Least, Most);
+            if (noise.Spread == 0)
+                return normal;
+            torch.Tensor uniform = random.Uniform([rows, 1], 0, 1 / noise.Spread); // below one in that share
+            torch.Tensor spread = uniform.Scaled(Math.Log(Most / DataDeviation)).exp().Scaled(DataDeviation);
+            return torch.where(uniform.lt(torch.ones_like(uniform)), spread, normal);
+        }
         torch.Tensor steps = random.Uniform([rows], 0, Steps).to(torch.ScalarType.Int64);
         return torch.tensor(_levels, device: random.Device).index_select(0, steps).unsqueeze(1);
-    }
-
-    /// <summary>
-    /// Levels for images of so many numbers that captions tell of. Where a thing is, and of which colour, is told by its
-    /// pixels together, so that noise hides it only from a level that grows with the root of their number (Hoogeboom 2023,
-    /// Simple diffusion): there a caption has to decide it, and of scenes of 32 × 32 Karras's levels are as high in one case
-    /// of a hundred. Things are of all sizes from a few numbers to all, evenly in their logarithms: half way is the mean.
-    /// </summary>
-    public static TrainingNoise OfCaptions(long numbers)
-    {
-        double half = 0.5 * Math.Log(Math.Max(1, numbers / FewNumbers));
-        return new(Karras.Mean + half, Math.Sqrt(Karras.Deviation * Karras.Deviation + half * half / 3));
     }
 
     /// <summary>The levels of a sampler's steps, descending; a zero follows the last.</summary>
@@ -127,5 +128,8 @@ internal sealed class NoiseLevels
     }
 }
 
-/// <summary>The normal distribution that the logarithm of a continuous schedule's levels is drawn from in training.</summary>
-internal readonly record struct TrainingNoise(double Mean, double Deviation);
+/// <summary>
+/// What a continuous schedule's levels are drawn from in training: their logarithm is normal, but in a share of the rows
+/// spread evenly from the data's deviation to the highest level.
+/// </summary>
+internal readonly record struct TrainingNoise(double Mean, double Deviation, double Spread = 0);
