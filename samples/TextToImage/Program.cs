@@ -26,7 +26,7 @@ root.SetAction(parsed =>
     IDataView pictures = ml.Data.LoadFromEnumerable(digits is null
         ? Scenes.Draw(parsed.GetValue(count), parsed.GetValue(seed), heldOut: false)
         : Digits.Read(digits));
-    using DiffusionTransformer model = ml.Generative.ImageDiffusion(new ImageDiffusionOptions
+    var options = new ImageDiffusionOptions
     {
         FeatureColumnName = "Image",
         ConditionColumnNames = ["Caption"],
@@ -34,7 +34,10 @@ root.SetAction(parsed =>
         Epochs = parsed.GetValue(epochs),
         Sampling = new() { GuidanceScale = parsed.GetValue(guidance) },
         Progress = new Progress<TrainingProgress>(Console.WriteLine),
-    }).Fit(pictures);
+    };
+    if (digits is null) // what is where needs many steps rather than fine places
+        options = options with { PatchSize = 4, ChannelMultipliers = [1, 2], AttentionResolutions = [4, 8], BatchSize = 16 };
+    using DiffusionTransformer model = ml.Generative.ImageDiffusion(options).Fit(pictures);
     ml.Model.Save(model, inputSchema: null, Path.Combine(folder, "model.zip")); // a schema of images cannot be saved
 
     string[] wanted = parsed.GetValue(captions)!;

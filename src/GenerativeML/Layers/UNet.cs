@@ -29,11 +29,14 @@ internal sealed record UNetConfig(
 /// <summary>
 /// A U-Net (Ronneberger 2015) as diffusion models have it (Ho 2020, Dhariwal and Nichol 2021): residual blocks with group
 /// normalisation, which an embedding of the noise scales and shifts; levels of half the size each, whose blocks' outputs
-/// are handed on to those of the way out; attention at small sizes, to a text, too, where there is one.
+/// are handed on to those of the way out; attention at small sizes, to a text, too, where there is one: then each place
+/// has a vector of its own, which is learned.
 /// </summary>
 internal sealed class UNet(UNetConfig config)
 {
     private const int MaxGroups = 32, LeastOfGroup = 4; // channels
+
+    private const double Slowest = 100; // the longest wave's length, in places, over 2π
 
     private readonly int _last = config.Channels.Count - 1;
 
@@ -50,14 +53,14 @@ internal sealed class UNet(UNetConfig config)
             if (level > 0)
                 layers.Conv2d($"{name}.in.{level}.halve", channels[level - 1], channels[level], 3);
             for (int block = 0; block < config.Blocks; block++)
-                Declare(layers, $"{name}.in.{level}.{block}", channels[level], channels[level], HasAttention(level));
+                Declare(layers, $"{name}.in.{level}.{block}", channels[level], level, HasAttention(level));
         }
-        Declare(layers, $"{name}.middle.0", channels[_last], channels[_last], attention: true);
-        Declare(layers, $"{name}.middle.1", channels[_last], channels[_last], attention: false);
+        Declare(layers, $"{name}.middle.0", channels[_last], _last, attention: true);
+        Declare(layers, $"{name}.middle.1", channels[_last], _last, attention: false);
         for (int level = _last; level >= 0; level--)
         {
             for (int block = 0; block < config.Blocks; block++)
-                Declare(layers, $"{name}.out.{level}.{block}", 2 * channels[level], channels[level], HasAttention(level));
+                Declare(layers, $"{name}.out.{level}.{block}", 2 * channels[level], level, HasAttention(level));
             if (level > 0)
                 layers.Conv2d($"{name}.out.{level}.double", channels[level], channels[level - 1], 1);
         }
@@ -108,9 +111,30 @@ internal sealed class UNet(UNetConfig config)
         T Block(Scope<T> block, T x, int inputs, int level) => this.Block(block, x, embedding, text, inputs, level);
     }
 
-    // Names as above; a block that attends has weights for it.
-    private void Declare(Layers layers, string name, int inputs, int outputs, bool attention)
+    /// <summary>
+    /// Sets where places of attention are at first: waves of rows and of columns (Vaswani 2017, in two directions).
+    /// </summary>
+    public void Initialize(HostWeights weights)
     {
+        foreach (TensorSpec spec in weights.Specs.Where(spec => spec.Name.EndsWith(".place.weight", StringComparison.Ordinal)))
+        {
+            float[] places = weights[spec.Name];
+            int width = (int)spec.Shape[1], half = (width + 1) / 2;
+            int columns = config.Sizes.First(size => size.Height * size.Width == (int)spec.Shape[0]).Width;
+            for (int i = 0; i < places.Length; i++)
+            {
+                (int place, int channel) = (i / width, i % width);
+                (int at, int wave) = channel < half ? (place / columns, channel) : (place % columns, channel - half);
+                double angle = at / Math.Pow(Slowest, (wave & ~1) / (double)half);
+                places[i] = (float)(wave % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
+            }
+        }
+    }
+
+    // Names as above; a block that attends has weights for it.
+    private void Declare(Layers layers, string name, int inputs, int level, bool attention)
+    {
+        int outputs = config.Channels[level];
         layers.GroupNorm($"{name}.normalization", inputs);
         layers.Conv2d($"{name}.0", inputs, outputs, 3);
         layers.Linear($"{name}.embedding", config.Embedding, 2 * outputs);
@@ -126,6 +150,7 @@ internal sealed class UNet(UNetConfig config)
         layers.Linear($"{name}.attention.projection", outputs, outputs);
         if (config.Text is not { } text)
             return;
+        layers.Parameter($"{name}.place.weight", 0, config.Sizes[level].Height * config.Sizes[level].Width, outputs);
         layers.GroupNorm($"{name}.reading.normalization", outputs);
         layers.Linear($"{name}.reading.query", outputs, outputs);
         layers.Linear($"{name}.reading.key_value", text.Width, 2 * outputs);
@@ -168,6 +193,9 @@ internal sealed class UNet(UNetConfig config)
         {
             Scope<T> part = w.Of(name);
             T tokens = part.GroupNorm("normalization", x, Groups(outputs)).Reshape(0, outputs, positions).Transpose(0, 2, 1);
+            // What a text puts on the left has to find where that is: convolutions see places by the image's edges alone.
+            if (text is not null)
+                tokens += w["place.weight"];
             T seen = part.Linear("projection", attend(part, tokens));
             return x + seen.Transpose(0, 2, 1).Reshape(0, outputs, height, width);
         }

@@ -39,6 +39,28 @@ public class DiffusionSamplerTests
             (a, b) => Math.Abs(a - b) <= 1e-4 * b ? 0 : 1));
     }
 
+    [TestMethod]
+    public void Half_of_the_levels_that_captions_are_trained_at_are_high()
+    {
+        const int Rows = 20_000;
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        var levels = new NoiseLevels(NoiseSchedule.Karras);
+        // By a table of the normal distribution: ln 10 = 2.303 is 2.336 deviations of 1.2 above −0.5, and ln ½ 0.161 below;
+        // of levels that are spread from ½ to 80, ln 8 / ln 160 = 0.410 are above 10.
+        foreach ((TrainingNoise noise, double above, double below) in (ReadOnlySpan<(TrainingNoise, double, double)>)
+            [(NoiseLevels.OfCaptions, 0.2097, 0.2180), (NoiseLevels.Karras, 0.0098, 0.4361)])
+        {
+            using TorchSharp.torch.Tensor drawn = levels.Draw(new SeededRandom(TorchSharp.torch.CPU, 3), Rows, noise);
+            float[] values = drawn.data<float>().ToArray();
+            AssertShare(above, values.Count(v => v > 10));
+            AssertShare(below, values.Count(v => v < 0.5f));
+            Assert.IsTrue(values.All(v => v is >= 0.002f and <= 80));
+        }
+
+        static void AssertShare(double expected, int count) => // four standard errors
+            Assert.AreEqual(expected, count / (double)Rows, 4 * Math.Sqrt(expected * (1 - expected) / Rows));
+    }
+
     // 40,000 rows have a variance of 1.3 within 0.01, 10,000 within 0.02; what is left of the tolerance is the steps' error.
     [TestMethod]
     [DataRow(DiffusionSamplerKind.DpmSolver, NoiseSchedule.Karras, 40, 0.0)]

@@ -53,6 +53,51 @@ public sealed class TextToImageTests
     }
 
     [TestMethod]
+    public void The_order_of_words_says_which_thing_is_where()
+    {
+        using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options() with
+        {
+            Channels = 8, ChannelMultipliers = [1], AttentionResolutions = [8], BatchSize = 16, Epochs = 40, LearningRate = 5e-3,
+            WeightAverageDecay = 0.98, Sampling = new() { Steps = 6 },
+        }).Fit(_ml.Data.LoadFromEnumerable(Pairs(128)));
+        foreach (string caption in (string[])["light left of grey", "grey left of light"])
+        {
+            int right = model.Generate(20, 3, new RowCondition().Equal("Caption", caption)).GetColumn<MLImage>("Image").Count(image =>
+            {
+                float[] pixels = TestImages.Read(image, new(1, 8, 8));
+                bool isLightLeft = Enumerable.Range(0, 64).Sum(p => p % 8 < 4 ? pixels[p] : -pixels[p]) > 0;
+                return isLightLeft == caption.StartsWith("light", StringComparison.Ordinal);
+            });
+            Assert.IsGreaterThanOrEqualTo(17, right, caption); // of 20; by chance as many once in 776
+        }
+    }
+
+    [TestMethod]
+    public void The_same_words_in_another_order_are_read_otherwise_and_what_is_behind_them_is_not_read()
+    {
+        const int Width = 8;
+        var encoder = new TextEncoder(values: 6, window: 5, Width, depth: 2, heads: 2);
+        using var layers = new TorchLayers(l => encoder.Declare(l, "text"), TorchSharp.torch.CPU, seed: 2);
+        HostWeights weights = layers.ToHost(layers.Tensors.Select(t => new TensorSpec(t.Key, TensorType.F32, t.Value.shape)));
+        float[] first = Mean(1, 2, 3, 0, 0);
+        Assert.IsGreaterThan(0.01f, Mean(3, 2, 1, 0, 0).Zip(first, (a, b) => Math.Abs(a - b)).Max());
+
+        // Other vectors of the padding, and of the places where it is, change nothing.
+        weights["text.token.weight"].AsSpan(0, Width).Fill(9);
+        weights["text.position.weight"].AsSpan(3 * Width).Fill(-9);
+        CollectionAssert.AreEqual(first, Mean(1, 2, 3, 0, 0));
+        CollectionAssert.AreNotEqual(first, Mean(1, 2, 3, 4, 0));
+
+        float[] Mean(params float[] tokens)
+        {
+            float[] mean = new float[Width];
+            using var engine = new TorchRows(new MeanPass(encoder), weights, TorchSharp.torch.CPU);
+            engine.Run(1, [tokens], [mean]);
+            return mean;
+        }
+    }
+
+    [TestMethod]
     public void A_saved_model_draws_the_same_and_captions_that_it_cannot_read_are_errors()
     {
         using DiffusionTransformer model = _ml.Generative.ImageDiffusion(Options()).Fit(_ml.Data.LoadFromEnumerable(Bars(30)));
@@ -159,6 +204,26 @@ public sealed class TextToImageTests
             Caption = $"a {(bright ? "bright" : "dark")} bar that {(stands ? "stands" : "lies")} at {s_places[i / 4 % 7]}",
         };
     })];
+
+    // Two squares side by side, in an order that the caption says.
+    private static Captioned[] Pairs(int count) => [.. Enumerable.Range(0, count).Select(i =>
+    {
+        bool isLightLeft = i % 2 == 0;
+        byte[] greys = new byte[64];
+        for (int k = 0; k < 18; k++)
+        {
+            (int x, int y) = (k % 3, k / 3 % 3);
+            bool isLeft = k < 9;
+            greys[(1 + i / 2 % 4 + y) * 8 + x + (isLeft ? 0 : 4) + i / 8 % 2] = (byte)(isLeft == isLightLeft ? 230 : 100);
+        }
+        return new Captioned { Image = TestImages.Grey(8, greys), Caption = isLightLeft ? "light left of grey" : "grey left of light" };
+    })];
+
+    private sealed class MeanPass(TextEncoder encoder) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [encoder.Read(w.Of("text"), inputs[0]).Mean];
+    }
 
     private sealed class Captioned
     {

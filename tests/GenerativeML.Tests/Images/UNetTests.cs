@@ -67,6 +67,32 @@ public sealed class UNetTests
         CollectionAssert.AreNotEqual(first, Run(pass, weights, inputs, 1));
     }
 
+    [TestMethod]
+    public void A_text_can_put_things_at_places_that_no_edge_tells_of()
+    {
+        var config = new UNetConfig(new(1, 4, 4), 1, [4], 1, [4], 2, 4, 0) { Text = (3, 5) };
+        (UNetPass pass, HostWeights weights, float[][] inputs) = Make(config, 1);
+        Array.Fill(inputs[0], 0.7f);
+        foreach (TensorSpec spec in weights.Specs.Where(spec => spec.Shape is [_, _, 3, 3]))
+        {
+            // Kernels that see one place alone: of an image that is the same everywhere they make another such.
+            for (int i = 0; i < weights[spec.Name].Length; i++)
+                weights[spec.Name][i] *= i % 9 == 4 ? 1 : 0;
+        }
+        float[] first = Run(pass, weights, inputs, 1);
+        for (int i = 0; i < inputs[2].Length; i++)
+            inputs[2][i] *= -1;
+        float[] second = Run(pass, weights, inputs, 1);
+        // What the text changes differs from place to place.
+        double[] changes = [.. second.Zip(first, (a, b) => (double)a - b)];
+        Assert.IsGreaterThan(0.05 * changes.Max(Math.Abs), changes.Max() - changes.Min());
+
+        foreach (TensorSpec spec in weights.Specs.Where(spec => spec.Name.EndsWith("place.weight", StringComparison.Ordinal)))
+            Array.Clear(weights[spec.Name]);
+        float[] without = Run(pass, weights, inputs, 1);
+        Assert.AreEqual(without.Max(), without.Min(), 1e-5);
+    }
+
     private static (UNetPass Pass, HostWeights Weights, float[][] Inputs) Make(UNetConfig config, int rows)
     {
         var layers = new LayerSpecs();

@@ -101,6 +101,9 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
 
     public virtual int GeneratedAtOnce => 1024;
 
+    /// <summary>Which levels training is for, of a continuous schedule.</summary>
+    protected virtual TrainingNoise TrainingNoise => options.Detects ? NoiseLevels.OfDetectors : NoiseLevels.Karras;
+
     /// <summary>The levels of so many steps of sampling, descending; a zero follows the last.</summary>
     public float[] LevelsOf(int steps) => _levels.Sampling(steps);
 
@@ -142,7 +145,7 @@ internal abstract class DenoisingNetwork(DenoisingOptions options, VectorInput i
     {
         (SeededRandom random, TorchTensor x) = (step.Step.Random, step.Rows);
         long rows = step.Rows.shape[0];
-        TorchTensor level = _levels.Draw(random, rows, options.Detects), noise = random.Normal(step.Rows.shape);
+        TorchTensor level = _levels.Draw(random, rows, TrainingNoise), noise = random.Normal(step.Rows.shape);
         TorchTensor? condition = step.Inputs.Condition, known = null, given = null;
         if (condition is not null)
             known = random.Bernoulli([rows, 1], 1 - options.ConditionDropout);

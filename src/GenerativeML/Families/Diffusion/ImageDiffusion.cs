@@ -181,6 +181,8 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     public override long NumbersPerRow => _config.Sizes.Zip(
         _config.Channels, (size, channels) => 30L * 2 * _config.Blocks * channels * size.Height * size.Width).Sum();
 
+    protected override TrainingNoise TrainingNoise => _config.Text is null ? base.TrainingNoise : NoiseLevels.OfCaptions;
+
     // One scale for all pixels: a border that is black in all training images is no feature of its own.
     protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
 
@@ -188,6 +190,7 @@ internal sealed class ImageDiffusionNetwork : DenoisingNetwork
     {
         base.Initialize(weights, rows);
         _level.Initialize(weights);
+        _net.Initialize(weights);
         // It begins as if there were nothing to tell, whatever the level.
         Array.Clear(weights["net.last.weight"]);
     }

@@ -45,8 +45,21 @@ internal sealed class NoiseLevels
     /// <summary>Steps of the schedules that are not continuous.</summary>
     public const int Steps = 1000;
 
-    // Of Karras 2022, table 1. Noise in training is in units of the data's deviation, which is ½ there.
-    private const double KarrasMean = -0.5, DetectorMean = -1.2, KarrasDeviation = 1.2;
+    /// <summary>Of Karras 2022, table 1, in units of the data's deviation, which is ½ there.</summary>
+    public static readonly TrainingNoise Karras = new(-0.5, 1.2);
+
+    /// <summary>Lower ones, since rows are scored with little noise.</summary>
+    public static readonly TrainingNoise OfDetectors = new(-1.2, 1.2);
+
+    /// <summary>
+    /// Karras's for half of the rows. Where a thing is, and of which colour, many pixels tell together, so that noise hides
+    /// it only at levels that grow with the root of their number (Hoogeboom 2023, Simple diffusion): there a caption has to
+    /// decide it, and one in a hundred of Karras's levels is as high. The other half is spread over all that are above the
+    /// data's deviation, whatever the size of the things that captions name.
+    /// </summary>
+    public static readonly TrainingNoise OfCaptions = Karras with { Spread = 0.5 };
+
+    private const double DataDeviation = 0.5;
     private const double KarrasLeast = 0.002, KarrasMost = 80, KarrasPower = 7;
 
     private readonly float[]? _levels; // ascending; null for the continuous one
@@ -74,11 +87,18 @@ internal sealed class NoiseLevels
     /// <inheritdoc cref="Least"/>
     public float Most { get; }
 
-    /// <summary>Levels for training rows, (rows, 1); of a detector lower ones, since rows are scored with little noise.</summary>
-    public torch.Tensor Draw(SeededRandom random, long rows, bool detects)
+    /// <summary>Levels for training rows, (rows, 1): those of the schedule's steps alike, and of the continuous one as is said.</summary>
+    public torch.Tensor Draw(SeededRandom random, long rows, TrainingNoise noise)
     {
         if (_levels is null)
-            return random.Normal([rows, 1], KarrasDeviation).Add(detects ? DetectorMean : KarrasMean).exp().Clamped(Least, Most);
+        {
+            torch.Tensor normal = random.Normal([rows, 1], noise.Deviation).Add(noise.Mean).exp().Clamped(Least, Most);
+            if (noise.Spread == 0)
+                return normal;
+            torch.Tensor uniform = random.Uniform([rows, 1], 0, 1 / noise.Spread); // below one in that share
+            torch.Tensor spread = uniform.Scaled(Math.Log(Most / DataDeviation)).exp().Scaled(DataDeviation);
+            return torch.where(uniform.lt(torch.ones_like(uniform)), spread, normal);
+        }
         torch.Tensor steps = random.Uniform([rows], 0, Steps).to(torch.ScalarType.Int64);
         return torch.tensor(_levels, device: random.Device).index_select(0, steps).unsqueeze(1);
     }
@@ -88,11 +108,11 @@ internal sealed class NoiseLevels
     {
         var levels = new float[steps + 1];
         for (int i = 0; i < steps; i++)
-            levels[i] = _levels is null ? Karras(steps == 1 ? 0 : i / (steps - 1.0)) : _levels[Steps - 1 - (int)((long)i * Steps / steps)];
+            levels[i] = _levels is null ? KarrasLevel(steps == 1 ? 0 : i / (steps - 1.0)) : _levels[Steps - 1 - (int)((long)i * Steps / steps)];
         return levels;
     }
 
-    private static float Karras(double share)
+    private static float KarrasLevel(double share)
     {
         double most = Math.Pow(KarrasMost, 1 / KarrasPower), least = Math.Pow(KarrasLeast, 1 / KarrasPower);
         return (float)Math.Pow(most + share * (least - most), KarrasPower);
@@ -107,3 +127,9 @@ internal sealed class NoiseLevels
         static double Signal(int t) => Math.Pow(Math.Cos((t / (double)Steps + 0.008) / 1.008 * Math.PI / 2), 2);
     }
 }
+
+/// <summary>
+/// What a continuous schedule's levels are drawn from in training: their logarithm is normal, but in a share of the rows
+/// spread evenly from the data's deviation to the highest level.
+/// </summary>
+internal readonly record struct TrainingNoise(double Mean, double Deviation, double Spread = 0);
