@@ -62,7 +62,10 @@ internal static class TileBenchmark
                 TileQuality nearest = TileQuality.Of(test, Thumbnails.Score(train, images), null);
                 TimeSpan before = Environment.CpuUsage.TotalTime;
                 using VectorTransformer model = new MLContext(seed).AnomalyDetection.Trainers
-                    .ImageAutoencoder(wanted with { ImageShape = tiles.Shape, AnomalyMapColumnName = "Map" })
+                    .ImageAutoencoder(wanted with
+                    {
+                        ImageShape = tiles.Shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
+                    })
                     .Fit(View(train, tiles.Shape));
                 double seconds = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
                 IDataView scored = model.Transform(View(images, tiles.Shape));

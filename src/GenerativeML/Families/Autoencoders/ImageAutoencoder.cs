@@ -72,7 +72,7 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
     internal override VectorOptions Resolve(RowStatistics rows) => this with
     {
-        ReferenceRows = Detects ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
+        ReferenceRows = Detects || AnomalyMapColumnName is not null ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
         BatchSize = BatchSize ?? 64,
         LearningRate = LearningRate ?? 2e-3,
         WeightDecay = WeightDecay ?? 1e-4,
@@ -99,8 +99,9 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
 /// <summary>
 /// Convolutions, a dense latent layer and their mirror, trained to undo noise and to fill in what is hidden. The score has
-/// four parts, each in units of its usual size: the squared error of all pixels, that of the worst place, and how far the
-/// image is from the nearest few and from many stored ones.
+/// five parts, each in units of its usual size: the squared error of all pixels, that of the worst place, how far the
+/// image is from the nearest few and from many stored ones, and how its structure differs, place by place, from that of
+/// the stored ones that are most like it.
 /// </summary>
 internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder, IAnomalyMapper
 {
@@ -112,7 +113,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     private readonly ImageShape _shape;
     private readonly ImageStages _stages;
     private readonly NearestRows _nearest;
-    private readonly double _smoothing; // the deviation of the weights of neighbours in a map
+    private readonly ImageStructure _structure;
+    private readonly GaussianWindow _smoothing; // of a map
     private readonly bool _hides;
 
     /// <exception cref="FormatException">The input is none of images.</exception>
@@ -123,7 +125,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
         _stages = new ImageStages(_shape, options.Channels, options.Activation);
         _nearest = new NearestRows(options.ReferenceRows, input.Width);
-        _smoothing = Math.Clamp(Math.Min(_shape.Height, _shape.Width) / 32.0, 0.5, MaxSmoothing);
+        _structure = new ImageStructure(_shape, options.ReferenceRows);
+        _smoothing = new("smoothing", Math.Clamp(Math.Min(_shape.Height, _shape.Width) / 32.0, 0.5, MaxSmoothing));
         _hides = options.InputMasking > 0 || options.CutOut > 0;
     }
 
@@ -131,11 +134,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
 
     public override int WidestLayer => _stages.Innermost;
 
-    private int Reach => (int)Math.Ceiling(2 * _smoothing);
-
-    private bool Detects => _options.Detects;
-
-    private bool Maps => Detects || _options.AnomalyMapColumnName is not null;
+    private bool Detects => _options.Detects || _options.AnomalyMapColumnName is not null;
 
     protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
 
@@ -145,26 +144,21 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         layers.Linear("latent", _stages.Innermost, LatentDimension);
         layers.Linear("innermost", LatentDimension, _stages.Innermost);
         _stages.DeclareDecoder(layers);
-        if (Maps)
-        {
-            layers.Buffer("smoothing", 1, 1, 2 * Reach + 1, 2 * Reach + 1); // weights of a pixel's neighbours
-            layers.Buffer("map_scale", 1);
-        }
         if (!Detects)
             return;
-        layers.Buffer("part_weight", 4);
+        _smoothing.Declare(layers);
+        layers.Buffer("map_scale", 1);
+        layers.Buffer("part_weight", 5);
         _nearest.Declare(layers);
+        _structure.Declare(layers);
     }
 
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
-        if (!Maps)
+        if (!Detects)
             return;
-        double[] line = [.. Enumerable.Range(-Reach, 2 * Reach + 1).Select(i => Math.Exp(-i * i / (2 * _smoothing * _smoothing)))];
-        double sum = line.Sum();
-        float[] smoothing = weights["smoothing"];
-        for (int i = 0; i < smoothing.Length; i++)
-            smoothing[i] = (float)(line[i / line.Length] * line[i % line.Length] / (sum * sum));
+        _smoothing.Initialize(weights);
+        _structure.Initialize(weights);
     }
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
@@ -187,19 +181,16 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         return [new LossTerm("reconstruction", (made - clean).Value.Squared().mean())];
     }
 
-    public override IReadOnlyList<string> CalibratedTensors =>
-        Detects ? ["part_weight", "map_scale"] : Maps ? ["map_scale"] : [];
+    public override IReadOnlyList<string> CalibratedTensors => Detects ? ["part_weight", "map_scale"] : [];
 
     public override void Calibrate(VectorCalibration calibration)
     {
-        if (!Maps)
+        if (!Detects)
             return;
-        if (Detects)
-            _nearest.Store(calibration, Input.Seed);
-        float[][] parts = calibration.Run(new PartsPass(this), Detects ? [1, 1, 1, 1] : [1, 1]);
-        if (Detects)
-            calibration.SetPartWeights(parts);
-        float[] peaks = [.. parts[1].Order()];
+        _nearest.Store(calibration, Input.Seed);
+        _structure.Store(calibration, Input.Seed);
+        calibration.SetPartWeights(calibration.Run(new PartsPass(this), 1, 1, 1, 1, 1));
+        float[] peaks = [.. calibration.Run(new PeakPass(this), 1)[0].Order()];
         float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)];
         calibration.Weights["map_scale"][0] = usual > 0 ? 1 / usual : 0;
     }
@@ -209,7 +200,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     {
         T[] parts = Parts(w, rows.Features, byFeature);
         T peak = parts[1] * Weight(1);
-        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3);
+        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3) + parts[4] * Weight(4);
         if (!byFeature)
             return (sum + peak, null);
         // The worst place belongs to the pixels by their errors.
@@ -217,11 +208,11 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         T each = sum + share * (peak / share.Reduce(Reduction.Sum, 1));
         return (each.Reduce(Reduction.Sum, 1), each);
 
-        T Weight(int part) => w["part_weight"].Slice(0, part, 1);
+        T Weight(int part) => Part(w, part);
     }
 
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => Map(w, Error(w, rows.Features)) * w["map_scale"];
+        where T : struct, ITensor<T> => Map(w, rows.Features) * w["map_scale"];
 
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => Reconstruct(w, rows.Features);
@@ -262,25 +253,45 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         torch.Tensor Every(torch.Tensor values) => values.mul(random.Bernoulli([rows, 1, 1, 1], 0.5));
     }
 
-    // Squared errors (B, D) or their sum (B, 1), the worst place (B, 1), and what stored rows say.
+    // Squared errors (B, D) or their sum (B, 1), the worst place (B, 1), and what stored rows and their structure say.
     private T[] Parts<T>(Scope<T> w, T z, bool byFeature)
         where T : struct, ITensor<T>
     {
-        T error = Error(w, z), peak = Map(w, error).Reduce(Reduction.Max, 1);
-        error = byFeature ? error : error.Reduce(Reduction.Sum, 1);
-        if (!Detects)
-            return [error, peak];
-        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
-        return [error, peak, near, far];
+        T error = Error(w, z), peak = Smooth(w, error).Reduce(Reduction.Max, 1), none = error * 0f;
+        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (Sum(none), Sum(none));
+        T structure = none;
+        if (_structure.Compares)
+        {
+            structure = Structure(w, z) * (1f / (_shape.Height * _shape.Width * _shape.Channels)); // its mean, shared out
+            structure = T.Concat(1, [.. Enumerable.Repeat(structure, _shape.Channels)]);
+        }
+        return [Sum(error), peak, near, far, Sum(structure)];
+
+        T Sum(T values) => byFeature ? values : values.Reduce(Reduction.Sum, 1);
     }
+
+    private T Part<T>(Scope<T> w, int part)
+        where T : struct, ITensor<T> => w["part_weight"].Slice(0, part, 1);
+
+    // Both in units of their usual size: the error of a pixel and its neighbours, and how its structure differs, (B, H·W).
+    private T Map<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T>
+    {
+        T error = Smooth(w, Error(w, z)) * Part(w, 0) * (float)Input.Width;
+        return _structure.Compares ? error + Structure(w, z) * Part(w, 4) : error;
+    }
+
+    private T Structure<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T> =>
+        _smoothing.Mean(w, _structure.Differences(w, Pictures(z))).Reshape(-1, _shape.Height * _shape.Width);
 
     private T Error<T>(Scope<T> w, T z)
         where T : struct, ITensor<T> => (Reconstruct(w, z) - z).Apply(Function.Square);
 
     // The squared errors of a pixel and its neighbours, by how near they are, (B, D) → (B, H·W).
-    private T Map<T>(Scope<T> w, T error)
-        where T : struct, ITensor<T> => Pictures(error).Reduce(Reduction.Mean, 1)
-            .Conv2d(w["smoothing"], null, padding: Reach).Reshape(-1, _shape.Height * _shape.Width);
+    private T Smooth<T>(Scope<T> w, T error)
+        where T : struct, ITensor<T> =>
+        _smoothing.Sum(w, Pictures(error).Reduce(Reduction.Mean, 1)).Reshape(-1, _shape.Height * _shape.Width);
 
     private T Reconstruct<T>(Scope<T> w, T z)
         where T : struct, ITensor<T> => Decode(w, EncodeClean(w, z)).Reshape(-1, Input.Width);
@@ -306,6 +317,12 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> => network.Parts(w, inputs[0], byFeature: false);
+    }
+
+    private sealed class PeakPass(ImageAutoencoderNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [network.Map(w, inputs[0]).Reduce(Reduction.Max, 1)];
     }
 }
 

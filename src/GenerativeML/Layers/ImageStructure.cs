@@ -1,0 +1,172 @@
+namespace GenerativeML;
+
+/// <summary>
+/// What is drawn in an image, whatever its light: at each place the contrast to what is around it, in units of how much
+/// that varies (local contrast normalisation, Jarrett 2009), and how much fine detail there is. Of so many training images
+/// it is stored; another image is compared, place by place, with the few of those that are like it (as SPADE does, Cohen
+/// and Hoshen 2020, with features of a trained network).
+/// </summary>
+/// <param name="shape">The image.</param>
+/// <param name="stored">Training images that are stored, M.</param>
+internal sealed class ImageStructure(ImageShape shape, int stored)
+{
+    private const int SeenSide = 64, GridSide = 16; // the shorter side of what is seen, and of the places, at most
+    private const int Alike = 32; // images that a place is compared with
+    private const float Faint = 0.05f; // contrast and detail, in what pixels deviate by, that are next to nothing
+    private const float Same = 1e-6f; // as of NearestRows
+
+    private readonly int _alike = Math.Min(Alike + 1, stored);
+    private readonly int _near = Math.Min(3, stored - 1); // of these, at each place
+    private readonly int _seenHalvings = Halvings(Math.Min(shape.Height, shape.Width), SeenSide);
+    private readonly int _gridHalvings = Halvings(Math.Min(shape.Height, shape.Width), GridSide);
+
+    /// <summary>Whether there are images to compare with.</summary>
+    public bool Compares => _near > 0;
+
+    /// <summary>Numbers of one image's structure, S.</summary>
+    public int Width => 2 * shape.Channels * Height * Across;
+
+    private int Height => Halved(shape.Height, _gridHalvings);
+
+    private int Across => Halved(shape.Width, _gridHalvings);
+
+    private double Seen => Halved(Math.Min(shape.Height, shape.Width), _seenHalvings);
+
+    private GaussianWindow Around => new("structure.around", Seen * 3 / 32);
+
+    private GaussianWindow Fine => new("structure.fine", Math.Max(0.5, Seen / 32));
+
+    private GaussianWindow Neighbours => new("structure.neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0));
+
+    /// <summary>Declares the windows, and what is stored, (M, S), with the scales of contrast and detail.</summary>
+    public void Declare(Layers layers)
+    {
+        if (!Compares)
+            return;
+        Array.ForEach([Around, Fine, Neighbours], window => window.Declare(layers));
+        layers.Buffer("structure.scale", 1, [1, 2, 1, 1, 1]);
+        layers.Buffer("structure.memory", stored, Width);
+    }
+
+    /// <summary>Sets the windows.</summary>
+    public void Initialize(HostWeights weights)
+    {
+        if (Compares)
+            Array.ForEach([Around, Fine, Neighbours], window => window.Initialize(weights));
+    }
+
+    /// <summary>Stores the structure of rows drawn at random from a calibration's sample.</summary>
+    public void Store(VectorCalibration calibration, int seed)
+    {
+        if (!Compares)
+            return;
+        float[] all = calibration.RunOnTrained(new Pass(this), Width)[0];
+        float[] scale = calibration.Weights["structure.scale"], memory = calibration.Weights["structure.memory"];
+        int part = Width / 2;
+        for (int kind = 0; kind < scale.Length; kind++)
+        {
+            double sum = 0;
+            for (int i = kind * part; i < all.Length; i += Width)
+            {
+                foreach (float value in all.AsSpan(i, part))
+                    sum += value * (double)value;
+            }
+            // Where there is nothing, as in images of one grey, the scale is of no matter.
+            scale[kind] = sum > 0 ? (float)(1 / Math.Sqrt(sum / (calibration.Count * (double)part))) : 1;
+        }
+        int[] order = NearestRows.Drawn(calibration.Count, seed);
+        for (int i = 0; i < memory.Length; i++)
+            memory[i] = all[order[i / Width] * Width + i % Width] * scale[i % Width / part];
+    }
+
+    /// <summary>Standardised images (B, C, H, W) → how much each pixel's place differs from the likeliest, (B, 1, H, W).</summary>
+    public T Differences<T>(Scope<T> w, T images)
+        where T : struct, ITensor<T>
+    {
+        T own = (Of(w, images).Reshape(-1, 2, shape.Channels, Height, Across) * w["structure.scale"]).Reshape(-1, Width);
+        T memory = w["structure.memory"];
+        // Squared distances less the square of the image itself: good enough to choose by.
+        T squares = memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(stored);
+        (_, T alike) = own.Linear(memory * -2f, squares).Smallest(_alike);
+        T each = (own.Reshape(0, 1, Width) - memory.Embed(alike)).Apply(Function.Square);
+        each = each.Reshape(-1, 2 * shape.Channels, Height, Across).Reduce(Reduction.Mean, 1);
+        each = Neighbours.Mean(w, each).Reshape(-1, _alike, Height * Across).Transpose(0, 2, 1);
+        (T nearest, _) = each.Smallest(_near + 1);
+        // Leaves out an image that is the same, as all training images are, otherwise one too many.
+        T least = nearest.Reduce(Reduction.Min, 2), most = nearest.Reduce(Reduction.Max, 2);
+        T isSame = T.OneIfLess(least.Reduce(Reduction.Max, 1), least.Reduce(Reduction.Max, 1) * 0f + Same);
+        T left = most + (least - most) * isSame;
+        T places = ((nearest.Reduce(Reduction.Sum, 2) - left) * (1f / _near)).Reshape(-1, 1, Height, Across);
+        for (int i = 0; i < _gridHalvings; i++)
+            places = places.Doubled();
+        return places.Slice(2, 0, shape.Height).Slice(3, 0, shape.Width);
+    }
+
+    // (B, C, H, W) → contrast, then detail, (B, S).
+    private T Of<T>(Scope<T> w, T images)
+        where T : struct, ITensor<T>
+    {
+        T x = images.Reshape(-1, 1, shape.Height, shape.Width);
+        for (int i = 0; i < _seenHalvings; i++)
+            x = x.Halved();
+        T difference = x - Around.Mean(w, x);
+        T deviation = (Around.Mean(w, difference.Apply(Function.Square)) + Faint * Faint).Apply(Function.Sqrt);
+        T contrast = difference / deviation;
+        T detail = ((x - Fine.Mean(w, x)).Apply(Function.Abs) + Faint).Apply(Function.Log);
+        for (int i = _seenHalvings; i < _gridHalvings; i++)
+            (contrast, detail) = (contrast.Halved(), detail.Halved());
+        int places = Height * Across;
+        (contrast, detail) = (contrast.Reshape(-1, shape.Channels * places), detail.Reshape(-1, shape.Channels * places));
+        return T.Concat(1, contrast, detail - detail.Reduce(Reduction.Mean, 1));
+    }
+
+    private static int Halvings(int side, int most)
+    {
+        int halvings = 0;
+        for (; side > most; side = (side + 1) / 2)
+            halvings++;
+        return halvings;
+    }
+
+    private static int Halved(int side, int halvings)
+    {
+        for (int i = 0; i < halvings; i++)
+            side = (side + 1) / 2;
+        return side;
+    }
+
+    private sealed class Pass(ImageStructure structure) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [structure.Of(w, inputs[0])];
+    }
+}
+
+/// <summary>Means of pixels and their neighbours, weighted by a normal distribution of this deviation in pixels.</summary>
+internal sealed record GaussianWindow(string Name, double Deviation)
+{
+    private int Reach => (int)Math.Ceiling(2 * Deviation);
+
+    private int Side => 2 * Reach + 1;
+
+    /// <summary>Declares the weights, (1, 1, side, side).</summary>
+    public void Declare(Layers layers) => layers.Buffer(Name, 1, 1, Side, Side);
+
+    /// <summary>Sets the weights, whose sum is one.</summary>
+    public void Initialize(HostWeights weights)
+    {
+        double[] line = [.. Enumerable.Range(-Reach, Side).Select(i => Math.Exp(-i * i / (2 * Deviation * Deviation)))];
+        double sum = line.Sum();
+        float[] window = weights[Name];
+        for (int i = 0; i < window.Length; i++)
+            window[i] = (float)(line[i / Side] * line[i % Side] / (sum * sum));
+    }
+
+    /// <summary>(B, 1, H, W) → the weighted sums, zero being beyond the border.</summary>
+    public T Sum<T>(Scope<T> w, T x)
+        where T : struct, ITensor<T> => x.Conv2d(w[Name], null, padding: Reach);
+
+    /// <summary>(B, 1, H, W) → the weighted means of the pixels that there are.</summary>
+    public T Mean<T>(Scope<T> w, T x)
+        where T : struct, ITensor<T> => Sum(w, x) / Sum(w, x.Slice(0, 0, 1) * 0f + 1f);
+}
