@@ -99,7 +99,7 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
 /// <summary>
 /// Convolutions, a dense latent layer and their mirror, trained to undo noise and to fill in what is hidden. The score has
-/// five parts, each in units of its usual size: the squared error of all pixels, that of the worst place, how far the
+/// five parts, each in units of how much it differs among ordinary images: the squared error of all pixels, that of the worst place, how far the
 /// image is from the nearest few and from many stored ones, and how its structure differs, place by place, from that of
 /// the stored ones that are most like it.
 /// </summary>
@@ -189,7 +189,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
             return;
         _nearest.Store(calibration, Input.Seed);
         _structure.Store(calibration, Input.Seed);
-        calibration.SetPartWeights(calibration.Run(new PartsPass(this), 1, 1, 1, 1, 1));
+        calibration.SetPartWeights(calibration.Run(new PartsPass(this), 1, 1, 1, 1, 1), bySpread: true);
         float[] peaks = [.. calibration.Run(new PeakPass(this), 1)[0].Order()];
         float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)];
         calibration.Weights["map_scale"][0] = usual > 0 ? 1 / usual : 0;
@@ -273,7 +273,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     private T Part<T>(Scope<T> w, int part)
         where T : struct, ITensor<T> => w["part_weight"].Slice(0, part, 1);
 
-    // Both in units of their usual size: the error of a pixel and its neighbours, and how its structure differs, (B, H·W).
+    // Both in units of how much they differ among ordinary images: the error of a pixel and its neighbours, and how its structure differs, (B, H·W).
     private T Map<T>(Scope<T> w, T z)
         where T : struct, ITensor<T>
     {
