@@ -26,6 +26,9 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     /// <summary>Numbers of one image's structure, S.</summary>
     public int Width => 2 * shape.Channels * Height * Across;
 
+    /// <summary>About as many numbers as are held at a time to compare one image.</summary>
+    public long NumbersPerRow => Compares ? 4L * _alike * Width : 0;
+
     private int Height => Halved(shape.Height, _gridHalvings);
 
     private int Across => Halved(shape.Width, _gridHalvings);

@@ -73,4 +73,41 @@ public sealed class ImageAutoencoderTests
         Assert.IsInRange(1, 2, peaks.Count(peak => peak > 0.998)); // of 60, the 99th hundredth and what is above it
         Assert.IsLessThan(0.8f, peaks.Min());
     }
+
+    // By structure alone, a score is the mean of its map, in other units.
+    [TestMethod]
+    public void A_score_of_structure_is_the_mean_of_its_map_and_does_not_mind_the_light()
+    {
+        float[][] images =
+        [
+            .. TestImages.Bars(40).Select((bar, i) => TestImages.Read(bar.Image!, new(1, 8, 8)).Select(v => v / 255 * (1 + i % 3)).ToArray()),
+        ];
+        using VectorTransformer model = _ml.AnomalyDetection.Trainers.ImageAutoencoder(new ImageAutoencoderOptions
+        {
+            ImageShape = new(1, 8, 8), Channels = [2], LatentDimension = 2, Epochs = 1, Score = ImageScore.Structure,
+            PredictedLabelColumnName = null, AnomalyMapColumnName = "Map",
+        }).Fit(Rows(images));
+        float[][] strange = [.. images.Take(12).Select((image, i) => image.Select((v, k) => k == 5 * i ? 2 - v : v).ToArray())];
+        float[][] brighter = [.. strange.Select(image => image.Select(v => 1.5f * v + 0.2f).ToArray())];
+        IDataView scored = model.Transform(Rows([.. strange, .. brighter]));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        double[] means = [.. scored.GetColumn<float[]>("Map").Select(map => map.Average(v => (double)v))];
+        for (int i = 0; i < scores.Length; i++)
+            Assert.AreEqual(means[i] / means[0], scores[i] / scores[0], 1e-4 * means[i] / means[0], $"{i}");
+        // But for what is next to nothing, which counts for less where contrasts are larger.
+        for (int i = 0; i < strange.Length; i++)
+            Assert.IsInRange(0.5, 2, scores[i + strange.Length] / scores[i], $"{i}");
+    }
+
+    private IDataView Rows(float[][] images)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(Pixels));
+        schema["Features"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, images[0].Length);
+        return _ml.Data.LoadFromEnumerable(images.Select(image => new Pixels { Features = image }).ToArray(), schema);
+    }
+
+    private sealed class Pixels
+    {
+        public float[] Features { get; set; } = [];
+    }
 }

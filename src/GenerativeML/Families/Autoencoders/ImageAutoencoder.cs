@@ -60,7 +60,14 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
     /// </summary>
     public double CutOut { get; init; } = 0.4;
 
-    /// <inheritdoc cref="AutoencoderOptions.ReferenceRows"/>
+    /// <summary>What score and map are made of. Default <see cref="ImageScore.Novelty"/>.</summary>
+    public ImageScore Score { get; init; }
+
+    /// <summary>
+    /// Training images, drawn at random, that a detector keeps to compare images with: their pixels, and their structure
+    /// (see <see cref="ImageScore"/>). A saved model holds them. Zero: the network's error alone. At most 10,000, and for
+    /// <see cref="ImageScore.Structure"/> at least two. Default 2048.
+    /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
     internal override ImageFormat Images => new(ImageShape, Resize);
@@ -93,8 +100,28 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
         OptionChecks.NonNegativeFinite(InputNoise);
         OptionChecks.WithinHalfOpen(InputMasking, 0, 1);
         OptionChecks.WithinHalfOpen(CutOut, 0, 1);
-        OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
+        OptionChecks.Defined(Score);
+        OptionChecks.Within(ReferenceRows, Score == ImageScore.Structure ? 2 : 0, VectorFit.SampleRows);
     }
+}
+
+/// <summary>What an autoencoder of images gives as an image's score, and shows in its map.</summary>
+public enum ImageScore
+{
+    /// <summary>
+    /// The sum of five parts, each in units of how much it differs among ordinary images: the squared error of all pixels,
+    /// that of the worst place, squared distances of the pixels from those of the nearest five and of the nearest fifth of
+    /// 128 stored training images, and the structure's differences. In a map, the error of each place, and its structure's.
+    /// </summary>
+    Novelty,
+
+    /// <summary>
+    /// How the image's structure differs, place by place, from that of the stored training images that are like it: local
+    /// contrast, in units of how much it varies around there, and how much fine detail there is. Light, exposure and what
+    /// is the same all over the image do not count: for photographs of things, taken in changing light. The network is not
+    /// asked.
+    /// </summary>
+    Structure,
 }
 
 /// <summary>
@@ -108,6 +135,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     private const double MapQuantile = 0.99; // of ordinary images' strangest places: white in a map
     private const double MaxSmoothing = 4; // in pixels
     private const float Tiny = 1e-12f;
+    private const int StructurePart = 4; // the last of a score's parts
 
     private readonly ImageAutoencoderOptions _options;
     private readonly ImageShape _shape;
@@ -133,6 +161,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     public int LatentDimension => _options.LatentDimension;
 
     public override int WidestLayer => _stages.Innermost;
+
+    public override long NumbersPerRow => base.NumbersPerRow + _structure.NumbersPerRow;
 
     private bool Detects => _options.Detects || _options.AnomalyMapColumnName is not null;
 
@@ -190,6 +220,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         _nearest.Store(calibration, Input.Seed);
         _structure.Store(calibration, Input.Seed);
         calibration.SetPartWeights(calibration.Run(new PartsPass(this), 1, 1, 1, 1, 1), bySpread: true);
+        if (_options.Score == ImageScore.Structure)
+            calibration.Weights["part_weight"].AsSpan(0, StructurePart).Clear();
         float[] peaks = [.. calibration.Run(new PeakPass(this), 1)[0].Order()];
         float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)];
         calibration.Weights["map_scale"][0] = usual > 0 ? 1 / usual : 0;
@@ -200,7 +232,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     {
         T[] parts = Parts(w, rows.Features, byFeature);
         T peak = parts[1] * Weight(1);
-        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3) + parts[4] * Weight(4);
+        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3) + parts[StructurePart] * Weight(StructurePart);
         if (!byFeature)
             return (sum + peak, null);
         // The worst place belongs to the pixels by their errors.
@@ -278,7 +310,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         where T : struct, ITensor<T>
     {
         T error = Smooth(w, Error(w, z)) * Part(w, 0) * (float)Input.Width;
-        return _structure.Compares ? error + Structure(w, z) * Part(w, 4) : error;
+        return _structure.Compares ? error + Structure(w, z) * Part(w, StructurePart) : error;
     }
 
     private T Structure<T>(Scope<T> w, T z)
@@ -328,7 +360,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
 
 /// <summary>
 /// Detects images that are unlike those that it was trained on, and says where: a convolutional autoencoder is trained to
-/// undo noise and to fill in squares that are cut out, and what it does not expect is strange.
+/// undo noise and to fill in squares that are cut out, and what it does not expect is strange. So is what training images
+/// that are alike do not show at the same place: contrasts and fine detail are compared, whatever the light.
 /// </summary>
 /// <remarks>
 /// <para>
