@@ -41,21 +41,26 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
 
     private GaussianWindow Neighbours => new("structure.neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0));
 
-    /// <summary>Declares the windows, and what is stored, (M, S), with the scales of contrast and detail.</summary>
+    /// <summary>Declares the windows, what is stored, (M, S), the scales of contrast and detail, and the mean image.</summary>
     public void Declare(Layers layers)
     {
         if (!Compares)
             return;
         Array.ForEach([Around, Fine, Neighbours], window => window.Declare(layers));
+        layers.Buffer("structure.mean", 1, shape.Channels, shape.Height, shape.Width);
         layers.Buffer("structure.scale", 1, [1, 2, 1, 1, 1]);
         layers.Buffer("structure.memory", stored, Width);
     }
 
-    /// <summary>Sets the windows.</summary>
-    public void Initialize(HostWeights weights)
+    /// <summary>Sets the windows, and what standardising takes from each pixel, which belongs to the structure.</summary>
+    public void Initialize(HostWeights weights, VectorScaler scaler)
     {
-        if (Compares)
-            Array.ForEach([Around, Fine, Neighbours], window => window.Initialize(weights));
+        if (!Compares)
+            return;
+        Array.ForEach([Around, Fine, Neighbours], window => window.Initialize(weights));
+        float[] mean = weights["structure.mean"];
+        for (int i = 0; i < mean.Length; i++)
+            mean[i] = scaler.Mean(i) * scaler.Scale(i);
     }
 
     /// <summary>Stores the structure of rows drawn at random from a calibration's sample.</summary>
@@ -109,7 +114,8 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     private T Of<T>(Scope<T> w, T images)
         where T : struct, ITensor<T>
     {
-        T x = images.Reshape(-1, 1, shape.Height, shape.Width);
+        T x = images.Reshape(-1, shape.Channels, shape.Height, shape.Width) + w["structure.mean"];
+        x = x.Reshape(-1, 1, shape.Height, shape.Width);
         for (int i = 0; i < _seenHalvings; i++)
             x = x.Halved();
         T difference = x - Around.Mean(w, x);

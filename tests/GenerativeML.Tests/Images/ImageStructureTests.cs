@@ -48,16 +48,19 @@ public sealed class ImageStructureTests
         var layers = new LayerSpecs();
         structure.Declare(layers);
         var weights = new HostWeights(layers.Tensors);
-        structure.Initialize(weights);
         (weights["structure.scale"][0], weights["structure.scale"][1]) = (1.5f, 0.7f);
         var random = new Random(3);
+        float[] mean = Image();
+        structure.Initialize(weights, VectorScaler.Of(mean, scale: 2));
         float[][] stored = [.. Enumerable.Range(0, Stored).Select(_ => Image())], images = [Image(), stored[4], Image()];
         Loops loops = new(shape);
-        double[][] known = [.. stored.Select(image => loops.Structure(image, 1.5, 0.7))];
+        double[][] known = [.. stored.Select(image => loops.Structure(Seen(image), 1.5, 0.7))];
         known.SelectMany(values => values).Select(value => (float)value).ToArray().CopyTo(weights["structure.memory"], 0);
         double[] expected = [.. images.SelectMany((image, i) => loops.Difference(
-            loops.Structure(image, 1.5, 0.7), i == 1 ? [.. known.Where((_, k) => k != 4)] : known))];
+            loops.Structure(Seen(image), 1.5, 0.7), i == 1 ? [.. known.Where((_, k) => k != 4)] : known))];
         return (new Differences(structure, shape), weights, [.. images.SelectMany(image => image)], expected);
+
+        float[] Seen(float[] standardised) => [.. standardised.Zip(mean, (v, m) => v + 2 * m)];
 
         float[] Image() => [.. Enumerable.Range(0, (int)shape.Length).Select(_ => 2 * random.NextSingle() - 1)];
     }

@@ -188,7 +188,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         if (!Detects)
             return;
         _smoothing.Initialize(weights);
-        _structure.Initialize(weights);
+        _structure.Initialize(weights, ScalerOf(rows));
     }
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
