@@ -302,7 +302,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         T Sum(T values) => byFeature ? values : values.Reduce(Reduction.Sum, 1);
     }
 
-    private T Part<T>(Scope<T> w, int part)
+    private static T Part<T>(Scope<T> w, int part)
         where T : struct, ITensor<T> => w["part_weight"].Slice(0, part, 1);
 
     // Both in units of how much they differ among ordinary images: the error of a pixel and its neighbours, and how its structure differs, (B, H·W).
