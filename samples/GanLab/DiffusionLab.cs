@@ -17,6 +17,7 @@ internal static class DiffusionLab
     {
         float[][] points = Shapes.Sample(shape, 10_000, seed);
         var animation = new Animation($"A diffusion model on a {shape}", "the more of the generated points lie there", points);
+        Animation.Training pictures = animation.Add();
         var ml = new MLContext(seed);
         Table table = new Table().AddColumns("epochs", "mean distance of generated points to the nearest real one");
         IDataView rows = ml.Data.LoadFromEnumerable(points.Select(p => new PlanePoint { Features = p }));
@@ -40,7 +41,7 @@ internal static class DiffusionLab
         {
             double wider = Math.Max(1, Spread(made) / Spread([.. points.SelectMany(p => p)]));
             float[] drawn = [.. made.Select(v => (float)(v / wider))];
-            animation.Add(
+            pictures.Add(
                 wider < 1.1 ? caption : $"{caption}, drawn {wider:F1} times smaller",
                 places => Density(drawn, places), drawn.Chunk(2).Take(Animation.Shown));
         }

@@ -15,6 +15,7 @@ internal static class FlowLab
     {
         float[][] points = Shapes.Sample(shape, 10_000, seed), fresh = Shapes.Sample(shape, 2000, seed + 1);
         var animation = new Animation($"A normalising flow on a {shape}", "the denser points lie there, says the flow", points);
+        Animation.Training pictures = animation.Add();
         var ml = new MLContext(seed);
         Table table = new Table().AddColumns("epochs", "log-likelihood of fresh points, nats");
         for (int passes = 1; passes < 2 * epochs; passes *= 2)
@@ -29,9 +30,9 @@ internal static class FlowLab
             // The seed is the same, and so the noise: from picture to picture each point moves to where it belongs.
             IDataView made = flow.Transform(flow.Generate(Animation.Shown, seed: 1));
             if (passes == 1)
-                animation.Add("the noise that points are made of", Normal, made.GetColumn<float[]>("Latent"));
+                pictures.Add("the noise that points are made of", Normal, made.GetColumn<float[]>("Latent"));
             float nats = LogDensity(fresh).Average();
-            animation.Add($"{(trained == 1 ? "1 epoch" : $"{trained} epochs")}: {nats:F3} nats", Field, made.GetColumn<float[]>("Features"));
+            pictures.Add($"{(trained == 1 ? "1 epoch" : $"{trained} epochs")}: {nats:F3} nats", Field, made.GetColumn<float[]>("Features"));
             table.AddRow($"{trained}", $"{nats:F3}");
         }
         AnsiConsole.Write(table);

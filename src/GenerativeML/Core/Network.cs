@@ -27,6 +27,9 @@ internal abstract class Network
     /// <summary>Whether the loss takes totals of all processes (<see cref="StepContext.Total"/>), each of which then needs rows.</summary>
     public virtual bool TakesTotals => false;
 
+    /// <summary>Whether the loss of a step is the sum of those of parts of its rows.</summary>
+    public virtual bool IsComputedInParts => !TakesTotals;
+
     /// <summary>The tensors that hold something of each row of a batch from one step to the next, by their second axis.</summary>
     public virtual IReadOnlyList<string> RowStates => [];
 
@@ -107,6 +110,8 @@ internal sealed class NetworkObjective : ITrainable
     public int RowsTogether => _network.RowsTogether;
 
     public bool TakesTotals => _network.TakesTotals;
+
+    public bool IsComputedInParts => _network.IsComputedInParts;
 
     public IReadOnlyList<torch.Tensor> RowStates => [.. _network.RowStates.Select(name => _layers.Tensors[name])];
 
@@ -192,11 +197,11 @@ internal static class NetworkFit
         int processes = options.Distributed is { ShardOptimizer: true } distributed ? distributed.Connect()?.Size ?? 1 : 1;
         double copies = 3 + 2.0 / processes + (options.WeightAverageDecay > 0 ? 1 : 0) + (options.ValidationFraction > 0 ? 1 : 0);
         double weights = tensors.Sum(t => t.Length / (double)sizeof(float));
-        double bytes = sizeof(float) * (copies * weights + batchSize * (double)network.NumbersPerRow);
+        double bytes = sizeof(float) * (copies * weights + options.AtOnce(batchSize) * (double)network.NumbersPerRow);
         if (bytes <= available && largest.Length / sizeof(float) <= Array.MaxLength)
             return;
         throw new InvalidOperationException(FormattableString.Invariant(
-            $"The network has {weights:N0} weights, of which '{largest.Name}' has {string.Join(" × ", largest.Shape.ToArray())}. To train it on {batchSize} rows at a time takes {bytes / 1e9:N1} GB at least, and this process has {available / 1e9:N1} GB; a tensor can have {Array.MaxLength:N0} elements. Use narrower layers, fewer features or a smaller option {nameof(options.BatchSize)}."));
+            $"The network has {weights:N0} weights, of which '{largest.Name}' has {string.Join(" × ", largest.Shape.ToArray())}. To train it on {options.AtOnce(batchSize)} rows at a time takes {bytes / 1e9:N1} GB at least, and this process has {available / 1e9:N1} GB; a tensor can have {Array.MaxLength:N0} elements. Use narrower layers, fewer features, a smaller option {nameof(options.BatchSize)}, or parts of it by {nameof(options.GradientAccumulation)}."));
     }
 
     /// <summary>What initial weights are drawn by.</summary>

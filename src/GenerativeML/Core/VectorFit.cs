@@ -271,7 +271,7 @@ internal static class VectorFit
             }
         }
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, network.WidestLayer, options.BatchSize!.Value);
+            options.Precision, device, network.WidestLayer, options.AtOnce(options.BatchSize!.Value));
         TrainingRun run = Run(options.LearningRate!.Value, options.WeightDecay!.Value, ("bfloat16", bfloat16));
         TrainingCallback? callback = null;
         HostWeights trained = NetworkFit.Run(

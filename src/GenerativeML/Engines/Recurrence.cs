@@ -40,6 +40,9 @@ internal static class RecurrentCells
 
         """; // without a line's end after the last statement the parser fails
 
+    // LstmPass takes five sixths of oneDNN's time on one thread, a quarter of it beside products: on many, that would be more.
+    private const int MaxThreads = 2;
+
     private static readonly Lazy<torch.jit.CompilationUnit> Compiled = new(() => torch.jit.compile(Source));
 
     /// <summary>Gates, for each of which the weights have as many rows as the state has features.</summary>
@@ -59,6 +62,12 @@ internal static class RecurrentCells
         RecurrentCell cell, torch.Tensor x, torch.Tensor[] first, RecurrentWeights<TorchTensor> weights)
     {
         torch.Tensor[] all = [weights.Input, weights.State, weights.InputBias, weights.StateBias];
+        if (cell == RecurrentCell.Lstm && x.device_type == DeviceType.CPU && torch.is_grad_enabled()
+            && torch.get_num_threads() <= MaxThreads && all.Any(weight => weight.requires_grad))
+        {
+            List<torch.Tensor> own = LstmPass.apply([x, .. first, .. all]);
+            return (own[0], [own[1], own[2]]);
+        }
         object[] arguments = [x, .. first, all];
         torch.jit.CompilationUnit compiled = Compiled.Value;
         using var held = new HeldSignals();

@@ -25,6 +25,15 @@ public abstract record TrainingOptions
     /// </summary>
     public int? BatchSize { get; init; }
 
+    /// <summary>
+    /// In how many parts an optimizer step's rows are computed, one after the other: the same step in less memory, where no
+    /// layer looks at several rows (batch normalisation sees those of a part, and what StyleGAN and CycleGAN remember of
+    /// rows moves in each). From 1 to 2²⁰; more parts than rows are as many as rows. Default 1. More is refused where a
+    /// step needs all its rows at once (series, sketches, SPIRAL, free bits), and where the chains of a Boltzmann machine
+    /// would move in each part. Models that are fitted without gradients take no notice of it.
+    /// </summary>
+    public int GradientAccumulation { get; init; } = 1;
+
     /// <summary>The peak learning rate of AdamW (Loshchilov and Hutter 2019). Default: the family's own.</summary>
     public double? LearningRate { get; init; }
 
@@ -124,6 +133,9 @@ public abstract record TrainingOptions
     [JsonIgnore]
     internal bool IsDataKnown => Checkpoint is not null || Distributed is not null;
 
+    /// <summary>How many of a step's rows, or of what they consist of, are computed at a time.</summary>
+    internal long AtOnce(long rows) => (rows + GradientAccumulation - 1) / GradientAccumulation;
+
     /// <summary>Checks every option against its range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     public virtual void Validate()
@@ -131,6 +143,7 @@ public abstract record TrainingOptions
         if (Epochs is int epochs)
             OptionChecks.AtLeast(epochs, 1, nameof(Epochs));
         OptionChecks.Within(BatchSize, 1, 1 << 20);
+        OptionChecks.Within(GradientAccumulation, 1, 1 << 20);
         if (LearningRate is double rate)
             OptionChecks.PositiveFinite(rate, nameof(LearningRate));
         OptionChecks.NonNegativeFinite(WeightDecay);

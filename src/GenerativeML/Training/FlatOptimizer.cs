@@ -50,6 +50,7 @@ internal sealed class FlatOptimizer : IDisposable
     private readonly torch.Tensor _own; // gradients of those
     private readonly double _limit;
     private double _norm; // of the gradients of all parts
+    private torch.Tensor? _host; // what is exchanged of another device: memory that it reaches without a copy in between
 
     /// <summary>
     /// Takes the parameters over: their storage becomes one tensor's, their values stay. Weight decay is that of
@@ -191,7 +192,7 @@ internal sealed class FlatOptimizer : IDisposable
         using IDisposable noGradient = torch.no_grad();
         if (_shards is not null)
         {
-            OnHost(_gradients, values => exchange.ReduceScatter(values, _ends));
+            OnHost(_gradients, values => exchange.ReduceScatter(values, _ends), _own);
             using torch.Tensor norm = _own.norm();
             double[] sums = exchange.AllReduce([Math.Pow(norm.item<float>(), 2), .. notes]);
             _norm = Math.Sqrt(sums[0]);
@@ -269,12 +270,34 @@ internal sealed class FlatOptimizer : IDisposable
     // As of clip_grad_norm_.
     private double ClipFactor => _limit > 0 ? Math.Min(1, _limit / (_norm + 1e-6)) : 1;
 
-    private static void OnHost(torch.Tensor tensor, Change change)
+    // Where only a part of the tensor is of use afterwards, only that goes back to its device.
+    private void OnHost(torch.Tensor tensor, Change change, torch.Tensor? used = null)
     {
-        using torch.Tensor? host = tensor.device_type == DeviceType.CPU ? null : tensor.cpu();
-        change(MemoryMarshal.Cast<byte, float>((host ?? tensor).bytes));
-        if (host is not null)
-            tensor.copy_(host);
+        if (tensor.device_type == DeviceType.CPU)
+        {
+            change(MemoryMarshal.Cast<byte, float>(tensor.bytes));
+            return;
+        }
+        using DisposeScope scope = torch.NewDisposeScope();
+        _host ??= Own(Pinned(torch.empty(_exchanged.numel(), torch.ScalarType.Float32)));
+        torch.Tensor host = _host.narrow(0, 0, tensor.numel());
+        host.copy_(tensor);
+        change(MemoryMarshal.Cast<byte, float>(host.bytes));
+        used ??= tensor;
+        used.copy_(host.narrow(0, used.storage_offset() - tensor.storage_offset(), used.numel()));
+    }
+
+    // Of which a system may allow little: then copies are slower, and that is all.
+    private static torch.Tensor Pinned(torch.Tensor tensor)
+    {
+        try
+        {
+            return tensor.pin_memory();
+        }
+        catch (System.Runtime.InteropServices.ExternalException)
+        {
+            return tensor;
+        }
     }
 
     private void ForShards(Action<StateTensor> act)

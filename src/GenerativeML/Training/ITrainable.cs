@@ -24,6 +24,12 @@ internal interface ITrainable
     bool TakesTotals => false;
 
     /// <summary>
+    /// Whether the loss of a step is the sum of those of parts of its rows, one after the other: not where it divides by sums,
+    /// or moves a state of its own.
+    /// </summary>
+    bool IsComputedInParts => !TakesTotals;
+
+    /// <summary>
     /// Tensors of the state that hold something of each row of a batch from one step to the next, (…, B, …), by the second
     /// axis.
     /// </summary>

@@ -52,6 +52,9 @@ internal sealed class TrainingLoop : IDisposable
         _shares = exchange is not null && family.Updates.Count > 0;
         if (data.IsShared && !_shares)
             throw new DistributedException("Option Distributed.ShareRows is set, and this model is fitted without gradients, of all rows at once: leave it out.", isHeard: true); // by all
+        if (!family.IsComputedInParts && run.Options.GradientAccumulation > 1)
+            throw new ArgumentException(
+                $"Option {nameof(run.Options.GradientAccumulation)} is {run.Options.GradientAccumulation}, and a step of this model cannot be computed in parts: it needs all rows at once, or has a state that moves in each.");
         _run = run = exchange is null or { IsFirst: true } ? run : run with { Context = run.Context with { Progress = null } };
         (int part, int parts) = _shares ? (exchange!.Rank, exchange.Size) : (0, 1);
         data.Share = rows => new RowRange(0, rows, rows, family.RowsTogether).Part(part, parts);
@@ -91,7 +94,7 @@ internal sealed class TrainingLoop : IDisposable
         using IDisposable gradients = torch.set_grad_enabled(true);
         Exchange? exchange = run.Options.Distributed?.Connect();
         using IDisposable threads = TorchThreads.For(
-            LargestProduct(family, Math.Min(run.BatchSize, data.TrainingRows)), exchange?.ProcessesHere ?? 1);
+            LargestProduct(family, run.Options.AtOnce(Math.Min(run.BatchSize, data.TrainingRows))), exchange?.ProcessesHere ?? 1);
         if (TorchRuntime.VersionWarning is string warning)
             run.Context.Warning?.Invoke(warning);
         if (device.type == DeviceType.CPU && run.Context.Device.Kind == "cuda")
@@ -209,7 +212,8 @@ internal sealed class TrainingLoop : IDisposable
         StepContext context = Context(step, RandomPurpose.Training);
         if (_optimizers.Length == 0)
             Accumulate(batch, 0, context, 1);
-        RowRange[] parts = [.. Enumerable.Range(0, _run.Parts).Select(i => rows.Part(i, _run.Parts)).Where(part => part.Count > 0)];
+        int count = _run.Options.GradientAccumulation;
+        RowRange[] parts = [.. Enumerable.Range(0, count).Select(i => rows.Part(i, count)).Where(part => part.Count > 0)];
         for (int u = 0; u < _optimizers.Length; u++)
         {
             UpdateRule rule = _family.Updates[u];
@@ -282,9 +286,6 @@ internal sealed class TrainingLoop : IDisposable
         if (_shares && most * sizeof(float) > Array.MaxLength)
             throw new DistributedException(
                 $"{most:N0} weights are trained together, and processes can exchange gradients of {Array.MaxLength / sizeof(float):N0}.", isHeard: true);
-        if (_shares && _family.TakesTotals && _run.Parts > 1)
-            throw new DistributedException(
-                $"A loss that takes totals of all processes cannot be computed in {_run.Parts} parts.", isHeard: true);
         long least = _family.TakesTotals
             ? _data.TrainingRows / _data.BatchesPerEpoch(_run.BatchSize)
             : Math.Min(_data.TrainingRows, _run.BatchSize);

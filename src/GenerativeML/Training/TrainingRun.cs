@@ -52,9 +52,6 @@ internal sealed record TrainingRun
     /// </summary>
     public IReadOnlyList<double> Phases { get; init; } = [1];
 
-    /// <summary>In how many parts a step's rows are computed, to hold less in memory at a time.</summary>
-    public int Parts { get; init; } = 1;
-
     /// <summary>The peak learning rate, resolved.</summary>
     public required double LearningRate { get; init; }
 

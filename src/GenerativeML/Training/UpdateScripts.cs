@@ -13,7 +13,8 @@ internal static class UpdateScripts
     // An operator that libtorch does not know ends the process when it is called: nothing here depends on a run.
     // clip: the norm stays on the device, or every step would wait for it. orthogonalize: an odd polynomial that lifts
     // small singular values quickly, and keeps all of them between 0.7 and 1.2: Jordan's choice, see FlatOptimizer. More
-    // rounds would cost time and bring nothing. muon: the momentum is Nesterov's. Lists of tensors to change are taken
+    // rounds would cost time and bring nothing. A round multiplies a matrix X by p = a + bG + cG² with G = XXᵀ, which
+    // commute: where X is long, all rounds are made of G, which becomes pGp, and X is multiplied once. muon: the momentum is Nesterov's. Lists of tensors to change are taken
     // as they are given: what happens to a list made in a script is optimised away.
     private const string Source = """
         def clip(gradients: Tensor, limit: float):
@@ -35,6 +36,17 @@ internal static class UpdateScripts
             tall = matrices.size(1) > matrices.size(2)
             x = matrices.transpose(1, 2) if tall else matrices
             x = x / (torch.linalg_vector_norm(x, dim=[1, 2], keepdim=True) + 1e-7)
+            if x.size(2) >= 2 * x.size(1):
+                square = torch.bmm(x, x.transpose(1, 2))
+                unit = torch.eye(x.size(1), dtype=x.dtype, device=x.device).mul(3.4445)
+                power = unit.add(torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315))
+                product = power
+                for i in range(4):
+                    square = torch.bmm(torch.bmm(power, square), power)
+                    power = unit.add(torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315))
+                    product = torch.bmm(power, product)
+                x = torch.bmm(product, x)
+                return x.transpose(1, 2) if tall else x
             for i in range(5):
                 square = torch.bmm(x, x.transpose(1, 2))
                 x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315), x, beta=3.4445)

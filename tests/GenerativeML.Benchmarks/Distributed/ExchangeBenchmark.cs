@@ -8,7 +8,8 @@ namespace GenerativeML.Benchmarks;
 /// <summary>
 /// <c>exchange</c>: what it costs that several processes train one model: the time of a step of n processes of one thread
 /// with all rows (strong scaling) and with the same rows for each (weak scaling), in turns, the bytes that are sent, and
-/// the most memory of a process. With <c>--fit</c>, the time of exchanges alone, and the latency and bandwidth that fit them. It
+/// the most memory of a process; and beside them as many processes that train a model each at the same time, which
+/// exchange nothing but share the machine's caches and memory. With <c>--fit</c>, the time of exchanges alone, and the latency and bandwidth that fit them. It
 /// starts itself by <c>mpirun</c>.
 /// </summary>
 internal static class ExchangeBenchmark
@@ -64,18 +65,22 @@ internal static class ExchangeBenchmark
         int most = processes[^1];
         (int Processes, int Rows)[] kinds = [.. processes.SelectMany(n => new[] { (n, batch), (n, batch / most * n) }).Distinct()];
         var measured = kinds.ToDictionary(kind => kind, _ => new List<Measurement>());
+        var apart = kinds.ToDictionary(kind => kind, _ => new List<double>());
+        string[] Work(int rows) => ["train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}", .. data];
         for (int round = 0; round < rounds; round++)
         {
             foreach ((int n, int rows) in kinds)
             {
-                double[][] said = Run(launcher, n, ["train", "--width", $"{width}", "--batch", $"{rows}", "--steps", $"{steps}", .. data]);
+                double[][] said = Run(launcher, n, Work(rows));
                 double[] first = said.Single(line => line[0] == 0);
                 measured[(n, rows)].Add(new(first[1], first[2], first[3], first[1] * said.Average(line => line[4]), said.Max(line => line[5]), first[6]));
+                if (n > 1)
+                    apart[(n, rows)].Add(Apart(n, Work(rows / n)));
             }
         }
         double gradient = measured[kinds[0]][0].Parameters * sizeof(float);
         Console.WriteLine($"{gradient / sizeof(float):N0} weights, one thread a process on {Environment.ProcessorCount} processors, {rounds} rounds in turns, medians");
-        Console.WriteLine("processes  rows   ms a step  of it exchanged  times one process  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory");
+        Console.WriteLine("processes  rows   ms a step  of it exchanged  times one process  times as many that train apart  CPU ms a step and process  bytes sent, in 2(n − 1)/n of the gradient  memory");
         foreach ((int n, int rows) in kinds)
         {
             double Median(Func<Measurement, double> of) => ExchangeBenchmark.Median([.. measured[(n, rows)].Select(of)]);
@@ -83,7 +88,7 @@ internal static class ExchangeBenchmark
             double alone = measured.TryGetValue((1, rows / n), out List<Measurement>? same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double whole = measured.TryGetValue((1, rows), out same) ? ExchangeBenchmark.Median([.. same.Select(m => m.Seconds)]) : double.NaN;
             double seconds = Median(m => m.Seconds), sent = Median(m => m.Bytes);
-            Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {1000 * Median(m => m.Waited),9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {1000 * Median(m => m.Cpu),9:F1}"
+            Console.WriteLine($"{n,9}  {rows,4}   {1000 * seconds,9:F1}  {1000 * Median(m => m.Waited),9:F1}  {seconds / alone:F3} of {rows / n} rows, {seconds / whole:F3} of {rows}   {(n == 1 ? 1 : seconds / ExchangeBenchmark.Median(apart[(n, rows)])),9:F3}   {1000 * Median(m => m.Cpu),9:F1}"
                 + $"   {sent:N0}, {(n == 1 ? 0 : sent / (2.0 * (n - 1) / n * gradient)):F4}   {Median(m => m.Most) / (1 << 20):F0} MB");
         }
     }
@@ -145,6 +150,13 @@ internal static class ExchangeBenchmark
     }
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+
+    // The mean time of a step of processes that start at once and know nothing of each other.
+    private static double Apart(int processes, string[] work)
+    {
+        Task<double>[] all = [.. Enumerable.Range(0, processes).Select(_ => Task.Run(() => Run("", 1, work).Single()[1]))];
+        return Task.WhenAll(all).GetAwaiter().GetResult().Average();
+    }
 
     private static double[][] Run(string launcher, int processes, string[] work)
     {

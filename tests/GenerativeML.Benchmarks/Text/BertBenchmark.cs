@@ -73,8 +73,11 @@ internal static class BertBenchmark
         var counts = new NeighbourCounts(seen);
         double neighbours = Accuracy(last, window, (masked, places) => [.. places.Select(i => counts.Best(At(masked, i - 1), At(masked, i + 1)))]);
         double majority = test.Count(s => s.Speaker == train.GroupBy(t => t.Speaker).MaxBy(g => g.Count())!.Key) / (double)test.Length;
-        double bag = Judge(new MLContext(0), null, train, test, seen);
-        Console.WriteLine($"counts of neighbours: masked accuracy {neighbours:P2}; speakers by counts of characters {bag:P2}, the most frequent one {majority:P2}");
+        // Counts say how long a speech is and how many lines it has, which no mean over its tokens does: shares are the like of that.
+        double bag = Judge(null, train, test, seen, isShares: false), shares = Judge(null, train, test, seen, isShares: true);
+        Console.WriteLine(
+            $"counts of neighbours: masked accuracy {neighbours:P2}; speakers by counts of characters {bag:P2}, by shares of characters {shares:P2}, "
+            + $"the most frequent one {majority:P2}");
         var runs = new List<(double Accuracy, double Speaker, double WordSpeaker, double Seconds)>();
         for (int seed = 0; seed < seeds; seed++)
         {
@@ -88,14 +91,14 @@ internal static class BertBenchmark
                 .. model.FillMask(string.Concat(masked.Select(c => c is char known ? known.ToString() : MaskedLanguageModelTransformer.MaskToken)), 1)
                     .Select(best => best[0].Token[0]),
             ]);
-            double speaker = Judge(ml, model, train, test, seen), wordSpeaker = double.NaN;
+            double speaker = Judge(model, train, test, seen), wordSpeaker = double.NaN;
             if (words > 0)
             {
                 using MaskedLanguageModelTransformer ofWords = ml.Generative.MaskedLanguageModel(options with
                 {
                     Tokenizer = null, WordVocabulary = words, WholeWords = true,
                 }).Fit(ml.Data.LoadFromEnumerable([new Speech { Text = seen }]));
-                wordSpeaker = Judge(ml, ofWords, train, test, seen);
+                wordSpeaker = Judge(ofWords, train, test, seen);
             }
             runs.Add((accuracy, speaker, wordSpeaker, seconds));
             Console.WriteLine(
@@ -112,6 +115,7 @@ internal static class BertBenchmark
                 speaker_accuracy = runs.Average(r => r.Speaker),
                 word_speaker_accuracy = words > 0 ? runs.Average(r => r.WordSpeaker) : (double?)null,
                 bag_speaker_accuracy = bag,
+                shares_speaker_accuracy = shares,
                 majority_speaker_accuracy = majority,
                 train_seconds = runs.Average(r => r.Seconds),
                 seeds,
@@ -160,16 +164,16 @@ internal static class BertBenchmark
         return ([.. train], [.. test]);
     }
 
-    // The accuracy of a logistic regression over embeddings, or counts of characters; how strongly it is regularised,
-    // parts of the training speeches tell.
-    private static double Judge(MLContext ml, MaskedLanguageModelTransformer? model, Speech[] train, Speech[] test, string text)
+    // The accuracy of a logistic regression over embeddings, or counts of characters or their shares; how strongly it is
+    // regularised, parts of the training speeches tell.
+    private static double Judge(MaskedLanguageModelTransformer? model, Speech[] train, Speech[] test, string text, bool isShares = false)
     {
         char[] characters = [.. text.Distinct().Order()];
-        ml = new MLContext(0);
+        var ml = new MLContext(0);
         IDataView Features(Speech[] speeches) => model is not null
             ? ml.Data.Cache(model.Transform(ml.Data.LoadFromEnumerable(speeches)))
             : ml.Data.LoadFromEnumerable(
-                speeches.Select(s => new Counted { Speaker = s.Speaker, Features = [.. characters.Select(c => (float)s.Text.Count(c.Equals))] }).ToArray(),
+                speeches.Select(s => new Counted { Speaker = s.Speaker, Features = [.. characters.Select(c => s.Text.Count(c.Equals) / (isShares ? s.Text.Length : 1f))] }).ToArray(),
                 Schema(characters.Length));
         IEstimator<ITransformer> Pipeline(float weight) => ml.Transforms.Conversion.MapValueToKey("Label", nameof(Speech.Speaker))
             .Append(ml.Transforms.NormalizeMeanVariance("Features"))

@@ -55,12 +55,15 @@ public sealed record TurnedOptions
 
     public DistributedOptions? Distributed { get; init; }
 
+    public int GradientAccumulation { get; init; } = 1;
+
     /// <summary>A family's own options with these.</summary>
     public T On<T>(T options)
         where T : TrainingOptions => (T)(options with
         {
             Seed = Seed, Epochs = Epochs, Progress = Progress, CancellationToken = Cancellation,
             CancellationBehavior = CancellationBehavior, NonFiniteValues = NonFiniteValues, Checkpoint = Checkpoint, Distributed = Distributed,
+            GradientAccumulation = GradientAccumulation,
             WeightDecay = WeightDecay ?? options.WeightDecay,
         });
 }

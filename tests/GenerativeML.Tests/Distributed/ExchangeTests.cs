@@ -6,12 +6,16 @@ namespace GenerativeML.Tests;
 public class ExchangeTests
 {
     [TestMethod]
-    [DataRow(2, 8)]
-    [DataRow(3, 10)]
-    [DataRow(4, 3)]
-    [DataRow(7, 700)]
-    [DataRow(5, 0)]
-    public void All_get_the_same_sum_and_each_sends_its_share_of_it(int size, int length)
+    [DataRow(2, 8, false)]
+    [DataRow(3, 10, false)]
+    [DataRow(4, 3, false)]
+    [DataRow(7, 700, false)]
+    [DataRow(5, 0, false)]
+    [DataRow(5, 0, true)]
+    [DataRow(2, 200_000, true)]
+    [DataRow(3, 300_001, true)] // parts of other sizes, by one piece and by two
+    [DataRow(3, 3 * 65_536 + 1, true)]
+    public void All_get_the_same_sum_and_each_sends_its_share_of_it(int size, int length, bool isOneMachine)
     {
         float[] Values(int rank) => [.. Enumerable.Range(0, length).Select(i => MathF.Sin(i * (rank + 1)))];
         (float[] Sum, long Sent)[] ends = With(size, end =>
@@ -19,9 +23,10 @@ public class ExchangeTests
             float[] values = Values(end.Rank);
             end.AllReduce(values);
             return (values, end.BytesSent);
-        });
+        }, isOneMachine);
+        float[][] all = [.. Enumerable.Range(0, size).Select(Values)];
         for (int i = 0; i < length; i++)
-            Assert.AreEqual(Enumerable.Range(0, size).Sum(r => (double)Values(r)[i]), ends[0].Sum[i], 1e-5);
+            Assert.AreEqual(all.Sum(values => (double)values[i]), ends[0].Sum[i], 1e-5);
         foreach ((float[] sum, long _) in ends)
             CollectionAssert.AreEqual(ends[0].Sum, sum);
         // 2(n − 1)/n of the values each, and where they cannot be divided, on average.
@@ -97,5 +102,6 @@ public class ExchangeTests
         }
     }
 
-    private static T[] With<T>(int size, Func<Exchange, T> work) => ThreadRing.Run(size, (options, _) => work(options.Connect()!));
+    private static T[] With<T>(int size, Func<Exchange, T> work, bool isOneMachine = false) =>
+        ThreadRing.Run(size, (options, _) => work(options.Connect()!), isOneMachine: isOneMachine);
 }

@@ -6,28 +6,30 @@ namespace GenerativeML.Tests;
 /// <summary>
 /// Threads that exchange as processes do, so that all but the MPI library is tested where there is none.
 /// </summary>
-internal sealed class ThreadRing(int size, TimeSpan? timeout = null)
+internal sealed class ThreadRing(int size, TimeSpan? timeout = null, bool isOneMachine = false)
 {
     private readonly BlockingCollection<byte[]>[] _incoming = [.. Enumerable.Range(0, size).Select(_ => new BlockingCollection<byte[]>())];
     private readonly string?[] _failures = new string?[size];
+    private readonly bool _isOneMachine = isOneMachine;
     private readonly TimeSpan _timeout = timeout ?? TimeSpan.FromSeconds(60);
 
     /// <summary>The ends of the ring, one for each thread.</summary>
     public Exchange[] Ends => [.. Enumerable.Range(0, size).Select(rank => new End(this, rank))];
 
     /// <summary>Runs something on as many threads, each with options to train with the others, and gives what each made.</summary>
-    public static T[] Run<T>(int size, Func<DistributedOptions, int, T> work, TimeSpan? timeout = null)
+    public static T[] Run<T>(int size, Func<DistributedOptions, int, T> work, TimeSpan? timeout = null, bool isOneMachine = false)
     {
-        (T? Made, Exception? Error)[] ends = Try(size, work, timeout);
+        (T? Made, Exception? Error)[] ends = Try(size, work, timeout, isOneMachine);
         if (ends.FirstOrDefault(e => e.Error is not null).Error is { } error)
             ExceptionDispatchInfo.Throw(error);
         return [.. ends.Select(e => e.Made!)];
     }
 
     /// <summary>The same where some of them fail.</summary>
-    public static (T? Made, Exception? Error)[] Try<T>(int size, Func<DistributedOptions, int, T> work, TimeSpan? timeout = null)
+    public static (T? Made, Exception? Error)[] Try<T>(
+        int size, Func<DistributedOptions, int, T> work, TimeSpan? timeout = null, bool isOneMachine = false)
     {
-        Exchange[] ends = new ThreadRing(size, timeout).Ends;
+        Exchange[] ends = new ThreadRing(size, timeout, isOneMachine).Ends;
         var made = new (T?, Exception?)[size];
         Thread[] threads =
         [
@@ -53,6 +55,8 @@ internal sealed class ThreadRing(int size, TimeSpan? timeout = null)
         public override int Rank => rank;
 
         public override int Size => ring._incoming.Length;
+
+        public override int ProcessesHere => ring._isOneMachine ? Size : 1;
 
         protected override void Fail(string reason) => ring._failures[rank] ??= reason;
 

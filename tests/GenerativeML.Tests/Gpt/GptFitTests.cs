@@ -213,7 +213,7 @@ public class GptFitTests
         Option("Lora", new() { Lora = new() });
         Option("Lora.Rank", new() { Lora = new() { Rank = 0 } });
         Option("Lora.Targets", new() { Lora = new() { Targets = LoraTargets.None } });
-        Option("GradientAccumulation", new() { BatchSize = 4, GradientAccumulation = 5 });
+        Option("GradientAccumulation", new() { GradientAccumulation = 0 });
         Option("Dropout", new() { Dropout = 1 });
         Option("FinalRateShare", new() { FinalRateShare = 1.5 });
         Option("MatrixLearningRate", new() { MatrixLearningRate = 0 });

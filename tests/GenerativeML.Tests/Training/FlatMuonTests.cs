@@ -7,7 +7,8 @@ public class FlatMuonTests
 {
     [TestMethod]
     [DataRow(4, 4)]
-    [DataRow(3, 9)]
+    [DataRow(4, 7)] // as a whole
+    [DataRow(3, 9)] // by its smaller product
     [DataRow(9, 3)]
     public void Singular_values_become_about_one_and_singular_vectors_stay(int rows, int columns)
     {
@@ -28,6 +29,22 @@ public class FlatMuonTests
             foreach (double value in o)
                 trace += value * value;
             Assert.AreEqual(Math.Min(rows, columns), trace, 0.35 * Math.Min(rows, columns));
+        }
+    }
+
+    [TestMethod]
+    public void Small_singular_values_of_a_long_matrix_are_lifted_as_exactly_as_32_bits_allow()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor sizes = torch.tensor(new[] { 1f, 1e-1f, 1e-2f, 1e-3f }).view(1, 4, 1);
+        torch.Tensor matrix = new SeededRandom(torch.CPU, 3).Normal([1, 4, 16]).mul(sizes);
+        double[,] expected = Odd(Matrix(matrix[0])), found = Matrix(UpdateScripts.Orthogonalize(matrix)[0]);
+        // What rounding leaves of the product, half of 2⁻²³, grows as small squares do: by 3.4445² in each of four rounds.
+        double rounding = Math.Pow(2, -24) * Math.Pow(3.4445, 8);
+        for (int i = 0; i < 4; i++)
+        {
+            for (int j = 0; j < 16; j++)
+                Assert.AreEqual(expected[i, j], found[i, j], rounding);
         }
     }
 

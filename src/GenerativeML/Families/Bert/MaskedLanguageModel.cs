@@ -83,11 +83,11 @@ public sealed class MaskedLanguageModelTrainer : TextModelTrainer<MaskedLanguage
         BertNetwork kept = Kept(options);
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, options.Width, options.BatchSize!.Value * (long)options.ContextLength);
+            options.Precision, device, options.Width, options.AtOnce(options.BatchSize!.Value * (long)options.ContextLength));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new MaskedTokens(corpus, vocabulary, options, context.Seed, device);
         return LanguageModelFit.Run(
-            network, given, data, options, context, device, bfloat16, parts: 1,
+            network, given, data, options, context, device, bfloat16,
             all => new TrainedMaskedLanguageModel(kept, all, vocabulary, context.Device, context.FallbackToCpu));
     }
 

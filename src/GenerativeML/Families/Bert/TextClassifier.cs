@@ -157,7 +157,7 @@ public sealed class TextClassifierTrainer : GenerativeEstimator<TextClassifierTr
         var network = new TextClassifierNetwork(encoder, options, fields[1].Width);
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, encoder.Width, options.BatchSize!.Value * (long)encoder.Options.ContextLength);
+            options.Precision, device, encoder.Width, options.AtOnce(options.BatchSize!.Value * (long)encoder.Options.ContextLength));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new LabelledTexts(corpus, labels, _encoder.Vocabulary, options, context.Seed, device);
         long perEpoch = data.BatchesPerEpoch(options.BatchSize.Value);

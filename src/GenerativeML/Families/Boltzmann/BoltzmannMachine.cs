@@ -142,6 +142,8 @@ internal sealed class BoltzmannMachineNetwork(BoltzmannMachineOptions options, V
             chains[i] = random.NextDouble() < (i % _units < _visible ? weights["visible_mean"][i % _units] : 0.5f) ? 1 : 0;
     }
 
+    public override bool IsComputedInParts => !options.PersistentChains;
+
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         Scope<TorchTensor> w = step.Weights;

@@ -163,6 +163,8 @@ internal sealed class DeepBeliefNetwork : VectorNetwork, IBoltzmannMachine, ISco
         }
     }
 
+    public override bool IsComputedInParts => !_options.PersistentChains;
+
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         Scope<TorchTensor> w = step.Weights;

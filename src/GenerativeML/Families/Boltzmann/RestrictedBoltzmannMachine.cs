@@ -202,6 +202,8 @@ internal sealed class RestrictedBoltzmannMachineNetwork(RestrictedBoltzmannMachi
         Layer.DrawIndependent(weights, weights["chains"], Input.Seed);
     }
 
+    public override bool IsComputedInParts => !options.PersistentChains;
+
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
     {
         Scope<TorchTensor> w = step.Weights;

@@ -43,7 +43,7 @@ public sealed class CoconetTrainer : GenerativeEstimator<CoconetTransformer>
         var network = new CoconetNetwork(options, range);
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, options.Width, options.BatchSize!.Value * (long)network.PositionsPerRow);
+            options.Precision, device, options.Width, options.AtOnce(options.BatchSize!.Value * (long)network.PositionsPerRow));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new MusicWindows(pieces, network, device);
         TrainingRun run = TrainingRun.OfSteps(

@@ -46,12 +46,6 @@ public sealed record GptOptions : LanguageModelOptions
     public double Dropout { get; init; }
 
     /// <summary>
-    /// In how many parts a step's windows are computed, one after the other: the same step in less memory. From 1 to
-    /// the batch size. Default 1.
-    /// </summary>
-    public int GradientAccumulation { get; init; } = 1;
-
-    /// <summary>
     /// Whether each block is computed a second time in the backward pass, in place of keeping what it computed (Chen
     /// 2016, arXiv:1604.06174): the same gradients, a third more work, far less memory. Default: no.
     /// </summary>
@@ -136,7 +130,6 @@ public sealed record GptOptions : LanguageModelOptions
         OptionChecks.Within(ContextLength, 1, MaxContext);
         OptionChecks.Defined(Gelu);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
-        OptionChecks.Within(GradientAccumulation, 1, BatchSize ?? DefaultBatchSize);
         Lora?.Validate(Width);
         RequireFile(InitialWeights, nameof(InitialWeights));
         RequireFile(InitialAdapters, nameof(InitialAdapters));

@@ -60,14 +60,13 @@ public sealed class GptTrainer : LanguageModelTrainer<GptTransformer>
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, options.Width,
-            options.BatchSize!.Value * (long)options.ContextLength / options.GradientAccumulation);
+            options.AtOnce(options.BatchSize!.Value * (long)options.ContextLength));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenWindows(
             corpus, options.ContextLength, options.ValidationFraction, context.Seed, device);
         var kept = new GptNetwork(Kept(options));
         return (TrainedGpt)LanguageModelFit.Run(
-            network, initial?.Weights, data, options, context, device, bfloat16, options.GradientAccumulation, Model,
-            afterStep);
+            network, initial?.Weights, data, options, context, device, bfloat16, Model, afterStep);
 
         TrainedGpt Model(HostWeights all)
         {

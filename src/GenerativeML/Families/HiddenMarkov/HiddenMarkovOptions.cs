@@ -314,6 +314,7 @@ public sealed record HiddenMarkovOptions : TrainingOptions
         Refuse(LearningRate is not null, nameof(LearningRate));
         Refuse(WeightDecay is not null, nameof(WeightDecay));
         Refuse(BatchSize is not null, nameof(BatchSize));
+        Refuse(GradientAccumulation != 1, nameof(GradientAccumulation));
         Refuse(WeightAverageDecay != 0, nameof(WeightAverageDecay));
         Refuse(ValidationFraction != 0, nameof(ValidationFraction));
         Refuse(Schedule != none.Schedule, nameof(Schedule));

@@ -107,12 +107,12 @@ public sealed class RecurrentLanguageModelTrainer : LanguageModelTrainer<Recurre
         var kept = new RecurrentNetwork(options with { InitialWeights = null });
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, options.Width, options.BatchSize!.Value * (long)options.WindowLength);
+            options.Precision, device, options.Width, options.AtOnce(options.BatchSize!.Value * (long)options.WindowLength));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TokenReaders(
             corpus, options.WindowLength, options.ValidationFraction, context.Seed, device);
         return LanguageModelFit.Run(
-            network, given, data, options, context, device, bfloat16, parts: 1,
+            network, given, data, options, context, device, bfloat16,
             all => new TrainedLanguageModel(
                 kept, all.Select(spec => network.Tensors.Any(t => t.Name == spec.Name) ? spec : null),
                 context.Device, context.FallbackToCpu),

@@ -102,11 +102,12 @@ internal sealed class RecurrentNetwork : LanguageNetwork
 
     public override IReadOnlyList<string> RowStates => [State];
 
-    // Each gate has a matrix of its own, whatever keeps them in one.
+    // All gates of a layer are one matrix: its shorter side is the width, and to make singular values of so tall a matrix
+    // about one takes a third of what it takes for each gate's.
     protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) =>
         from layer in Enumerable.Range(0, Options.Layers)
         from matrix in (string[])["ih", "hh"]
-        select new MuonMatrix(layers.Tensors[$"rnn.weight_{matrix}_l{layer}"], Options.Cell.Gates());
+        select new MuonMatrix(layers.Tensors[$"rnn.weight_{matrix}_l{layer}"]);
 
     public override T Hidden<T>(Scope<T> w, T tokens, T positions)
     {

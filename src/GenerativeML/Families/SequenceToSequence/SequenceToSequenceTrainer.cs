@@ -40,7 +40,7 @@ public sealed class SequenceToSequenceTrainer : GenerativeEstimator<SequenceToSe
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
             options.Precision, device, options.Width,
-            (long)(options.BatchSize!.Value * pairs.Average(p => p.Target.Length + 1.0)));
+            options.AtOnce((long)(options.BatchSize!.Value * pairs.Average(p => p.Target.Length + 1.0))));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new TextPairData(
             pairs, options.SourceTokenizer!.EndOfTextId!.Value, options.TargetTokenizer!.EndOfTextId!.Value, options, device);

@@ -69,7 +69,7 @@ public sealed class WaveNetTrainer : GenerativeEstimator<WaveNetTransformer>
                 $"The network looks back {network.ReceptiveField} samples, and windows have {options.WindowLength} (option {nameof(options.WindowLength)}): most of what is learned is from less.");
         torch.Device device = TorchRuntime.Resolve(context.Device, context.FallbackToCpu);
         bool bfloat16 = PrecisionChoice.UseBFloat16(
-            options.Precision, device, options.ResidualChannels, options.BatchSize!.Value * (long)options.WindowLength);
+            options.Precision, device, options.ResidualChannels, options.AtOnce(options.BatchSize!.Value * (long)options.WindowLength));
         using DisposeScope scope = torch.NewDisposeScope();
         using var data = new SoundWindows(sounds, network, device);
         TrainingRun run = TrainingRun.OfSteps(

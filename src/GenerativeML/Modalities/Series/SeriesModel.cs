@@ -203,7 +203,7 @@ internal static class SeriesFit
         using TrainingData data = TrainingData.Prepare(
             new SeriesWindowRows(series, windows, network.Window, width), options, context.Seed, device, []);
         int batch = (int)Math.Min(options.BatchSize!.Value, data.TrainingRows);
-        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, options.Width, batch * (long)network.Window);
+        bool bfloat16 = PrecisionChoice.UseBFloat16(options.Precision, device, options.Width, options.AtOnce(batch * (long)network.Window));
         TrainingRun run = TrainingRun.Of(
             options, context, batch, options.Epochs!.Value, options.LearningRate!.Value, options.WeightDecay!.Value,
             ("family", family.Name), ("bfloat16", bfloat16));

@@ -86,12 +86,12 @@ public abstract class LanguageModelTrainer<TTransformer> : TextModelTrainer<TTra
 internal static class LanguageModelFit
 {
     /// <summary>
-    /// Trains a network, from new weights or <paramref name="given"/> ones, by options that are decided, each step in so
-    /// many parts; <paramref name="model"/> makes a model of all its tensors.
+    /// Trains a network, from new weights or <paramref name="given"/> ones, by options that are decided;
+    /// <paramref name="model"/> makes a model of all its tensors.
     /// </summary>
     public static TModel Run<TModel>(
         TokenNetwork network, HostWeights? given, TrainingData data, TextModelOptions options,
-        TrainingContext context, torch.Device device, bool bfloat16, int parts,
+        TrainingContext context, torch.Device device, bool bfloat16,
         Func<HostWeights, TModel> model, Action<long, Func<TModel>>? afterStep = null)
     {
         long perEpoch = data.BatchesPerEpoch(options.BatchSize!.Value);
@@ -102,7 +102,6 @@ internal static class LanguageModelFit
             (nameof(options.Steps), steps)) with
         {
             Steps = steps,
-            Parts = parts,
             RateFloor = options.FinalRateShare,
         };
         return model(NetworkFit.Run(

@@ -10,6 +10,10 @@ namespace GenerativeML;
 /// </summary>
 internal abstract class Exchange
 {
+    // On one machine, pieces that stay in a processor's cache while they are sent, heard and added up; over a network each
+    // message costs time of its own.
+    private const int BytesOfPieceHere = 1 << 18;
+
     private float[] _received = [];
     private int _runs;
 
@@ -73,12 +77,17 @@ internal abstract class Exchange
     {
         for (int s = 0; s < Size - 1; s++)
         {
-            Span<float> mine = Part(values, ends, Rank - s), next = Part(values, ends, Rank - s - 1);
-            if (_received.Length < next.Length)
-                _received = new float[next.Length];
-            Span<float> received = _received.AsSpan(0, next.Length);
-            Turn(MemoryMarshal.AsBytes(mine), MemoryMarshal.AsBytes(received));
-            TensorPrimitives.Add(received, next, next);
+            ReadOnlySpan<float> mine = Part(values, ends, Rank - s);
+            Span<float> next = Part(values, ends, Rank - s - 1);
+            int size = Math.Min(BytesOfPiece / sizeof(float), Math.Max(mine.Length, next.Length));
+            if (_received.Length < size)
+                _received = new float[size];
+            for (; !mine.IsEmpty || !next.IsEmpty; mine = After(mine, size), next = After(next, size))
+            {
+                Span<float> piece = First(next, size), received = _received.AsSpan(0, piece.Length);
+                Turn(MemoryMarshal.AsBytes(First(mine, size)), MemoryMarshal.AsBytes(received));
+                TensorPrimitives.Add(received, piece, piece);
+            }
         }
     }
 
@@ -134,8 +143,23 @@ internal abstract class Exchange
         where T : unmanaged
     {
         for (int s = 0; s < Size - 1; s++)
-            Turn(MemoryMarshal.AsBytes(Part(values, ends, known - s)), MemoryMarshal.AsBytes(Part(values, ends, known - s - 1)));
+        {
+            ReadOnlySpan<byte> mine = MemoryMarshal.AsBytes(Part(values, ends, known - s));
+            Span<byte> next = MemoryMarshal.AsBytes(Part(values, ends, known - s - 1));
+            for (int size = BytesOfPiece; !mine.IsEmpty || !next.IsEmpty; mine = After(mine, size), next = After(next, size))
+                Turn(First(mine, size), First(next, size));
+        }
     }
+
+    private int BytesOfPiece => ProcessesHere == Size ? BytesOfPieceHere : int.MaxValue;
+
+    private static ReadOnlySpan<T> First<T>(ReadOnlySpan<T> values, int count) => values[..Math.Min(count, values.Length)];
+
+    private static Span<T> First<T>(Span<T> values, int count) => values[..Math.Min(count, values.Length)];
+
+    private static ReadOnlySpan<T> After<T>(ReadOnlySpan<T> values, int count) => values[Math.Min(count, values.Length)..];
+
+    private static Span<T> After<T>(Span<T> values, int count) => values[Math.Min(count, values.Length)..];
 
     private static Span<T> Part<T>(Span<T> values, ReadOnlySpan<int> ends, int number)
     {

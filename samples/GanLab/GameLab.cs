@@ -1,0 +1,91 @@
+using GenerativeML;
+using Microsoft.ML;
+using Spectre.Console;
+
+namespace GanLab;
+
+/// <summary>GANs on points in the plane: one by the game that is asked for, or all games side by side.</summary>
+internal static class GameLab
+{
+    private const string Shades = "the more the discriminator takes what lies there for real";
+
+    /// <summary>One GAN, stage by stage.</summary>
+    public static Animation Train(string shape, GanObjective game, int? epochs, int seed)
+    {
+        float[][] points = Shapes.Sample(shape, 10_000, seed);
+        var animation = new Animation($"{game} on a {shape}", Shades, points);
+        Table table = new Table().AddColumns("step", "loss D", "loss G", "distance", "MMD", "coverage");
+        GanReport? report = null;
+        Live(table, refresh => report = Fit(animation.Add(), points, game, epochs, seed, at =>
+        {
+            table.AddRow(
+                $"{at.Step}", $"{at.DiscriminatorLoss:F3}", $"{at.GeneratorLoss:F3}", $"{at.SlicedWasserstein:F4}",
+                $"{at.MeanDiscrepancy:F4}", $"{at.Coverage:P0}");
+            refresh();
+        }));
+        foreach (string sentence in report!.Verdict())
+            AnsiConsole.WriteLine(sentence);
+        return animation;
+    }
+
+    /// <summary>A GAN for each game, on the same points by the same seed, and else by the defaults of the game.</summary>
+    public static Animation Compare(string shape, int? epochs, int seed)
+    {
+        float[][] points = Shapes.Sample(shape, 10_000, seed);
+        GanObjective[] games = Enum.GetValues<GanObjective>();
+        var animation = new Animation($"{games.Length} games on a {shape}", Shades, points);
+        Table table = new Table().AddColumns("game", "distance", "MMD", "coverage");
+        Live(table, refresh =>
+        {
+            foreach (GanObjective game in games)
+            {
+                GanReport report = Fit(animation.Add($"{game}"), points, game, epochs, seed, _ => { });
+                GanFigures last = report.Stages[^1];
+                table.AddRow($"{game}", $"{last.SlicedWasserstein:F4}", $"{last.MeanDiscrepancy:F4}", $"{last.Coverage:P0}");
+                if (game == games[^1])
+                {
+                    table.AddRow(
+                        "held-back points", $"{report.ReferenceSlicedWasserstein:F4}", $"{report.ReferenceMeanDiscrepancy:F4}",
+                        $"{report.ReferenceCoverage:P0}");
+                }
+                refresh();
+            }
+        });
+        return animation;
+    }
+
+    private static GanReport Fit(
+        Animation.Training pictures, float[][] points, GanObjective game, int? epochs, int seed, Action<GanFigures> each)
+    {
+        var ml = new MLContext(seed);
+        using GanTransformer gan = ml.Generative.Gan(new GanOptions
+        {
+            Objective = game,
+            Epochs = epochs,
+            StageEnded = stage =>
+            {
+                GanFigures at = stage.Figures;
+                each(at);
+                pictures.Add(
+                    $"step {at.Step} of {stage.Steps}: distance {at.SlicedWasserstein:F3}, coverage {at.Coverage:P0}, losses {at.DiscriminatorLoss:F2} and {at.GeneratorLoss:F2}",
+                    stage.Discriminate, stage.Generate(Animation.Shown).Chunk(2));
+            },
+        }).Fit(ml.Data.LoadFromEnumerable(points.Select(p => new PlanePoint { Features = p })));
+        pictures.Verdict = [.. gan.Report.Verdict()];
+        return gan.Report;
+    }
+
+    // A table that is drawn again and again is for a terminal; a file gets it once.
+    private static void Live(Table table, Action<Action> fill)
+    {
+        if (Console.IsOutputRedirected)
+        {
+            fill(() => { });
+            AnsiConsole.Write(table);
+        }
+        else
+        {
+            AnsiConsole.Live(table).Start(live => fill(live.Refresh));
+        }
+    }
+}
