@@ -26,20 +26,22 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     /// <summary>Numbers of one image's structure, S.</summary>
     public int Width => 2 * shape.Channels * Height * Across;
 
-    /// <summary>About as many numbers as are held at a time to compare one image.</summary>
-    public long NumbersPerRow => Compares ? 4L * _alike * Width : 0;
-
     private int Height => Halved(shape.Height, _gridHalvings);
 
     private int Across => Halved(shape.Width, _gridHalvings);
 
-    private double Seen => Halved(Math.Min(shape.Height, shape.Width), _seenHalvings);
+    private int SeenHeight => Halved(shape.Height, _seenHalvings);
 
-    private GaussianWindow Around => new("structure.around", Seen * 3 / 32);
+    private int SeenWidth => Halved(shape.Width, _seenHalvings);
 
-    private GaussianWindow Fine => new("structure.fine", Math.Max(0.5, Seen / 32));
+    private double Seen => Math.Min(SeenHeight, SeenWidth);
 
-    private GaussianWindow Neighbours => new("structure.neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0));
+    private GaussianWindow Around => new("structure.around", Seen * 3 / 32, SeenHeight, SeenWidth);
+
+    private GaussianWindow Fine => new("structure.fine", Math.Max(0.5, Seen / 32), SeenHeight, SeenWidth);
+
+    private GaussianWindow Neighbours =>
+        new("structure.neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0), Height, Across);
 
     /// <summary>Declares the windows, what is stored, (M, S), the scales of contrast and detail, and the mean image.</summary>
     public void Declare(Layers layers)
@@ -64,27 +66,37 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     }
 
     /// <summary>Stores the structure of rows drawn at random from a calibration's sample.</summary>
-    public void Store(VectorCalibration calibration, int seed)
+    /// <param name="calibration">The sample, and where to store.</param>
+    /// <param name="seed">What rows are drawn by.</param>
+    /// <param name="atOnce">Numbers that are held at a time, rounded up to one row's.</param>
+    public void Store(VectorCalibration calibration, int seed, int atOnce = 1 << 22)
     {
         if (!Compares)
             return;
-        float[] all = calibration.RunOnTrained(new Pass(this), Width)[0];
         float[] scale = calibration.Weights["structure.scale"], memory = calibration.Weights["structure.memory"];
-        int part = Width / 2;
-        for (int kind = 0; kind < scale.Length; kind++)
+        int[] order = NearestRows.Drawn(calibration.Count, seed), places = new int[order.Length];
+        for (int i = 0; i < order.Length; i++)
+            places[order[i]] = i;
+        int part = Width / 2, pixels = (int)shape.Length, rows = Math.Max(1, atOnce / Math.Max(Width, pixels));
+        double[] sums = new double[scale.Length];
+        for (int first = 0; first < calibration.Count; first += rows)
         {
-            double sum = 0;
-            for (int i = kind * part; i < all.Length; i += Width)
+            int count = Math.Min(rows, calibration.Count - first);
+            float[] some = calibration.Run(
+                new Pass(this), calibration.Rows[(first * pixels)..((first + count) * pixels)], [], count, [Width])[0];
+            for (int i = 0; i < some.Length; i++)
+                sums[i % Width / part] += some[i] * (double)some[i];
+            for (int row = 0; row < count; row++)
             {
-                foreach (float value in all.AsSpan(i, part))
-                    sum += value * (double)value;
+                if (places[first + row] < stored)
+                    some.AsSpan(row * Width, Width).CopyTo(memory.AsSpan(places[first + row] * Width, Width));
             }
-            // Where there is nothing, as in images of one grey, the scale is of no matter.
-            scale[kind] = sum > 0 ? (float)(1 / Math.Sqrt(sum / (calibration.Count * (double)part))) : 1;
         }
-        int[] order = NearestRows.Drawn(calibration.Count, seed);
+        // Where there is nothing, as in images of one grey, the scale is of no matter.
+        for (int kind = 0; kind < scale.Length; kind++)
+            scale[kind] = sums[kind] > 0 ? (float)(1 / Math.Sqrt(sums[kind] / (calibration.Count * (double)part))) : 1;
         for (int i = 0; i < memory.Length; i++)
-            memory[i] = all[order[i / Width] * Width + i % Width] * scale[i % Width / part];
+            memory[i] *= scale[i % Width / part];
     }
 
     /// <summary>Standardised images (B, C, H, W) → how much each pixel's place differs from the likeliest, (B, 1, H, W).</summary>
@@ -151,24 +163,42 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     }
 }
 
-/// <summary>Means of pixels and their neighbours, weighted by a normal distribution of this deviation in pixels.</summary>
-internal sealed record GaussianWindow(string Name, double Deviation)
+/// <summary>
+/// Means of pixels and their neighbours, weighted by a normal distribution of this deviation in pixels, in images of this
+/// height and width.
+/// </summary>
+internal sealed record GaussianWindow(string Name, double Deviation, int Height, int Width)
 {
     private int Reach => (int)Math.Ceiling(2 * Deviation);
 
     private int Side => 2 * Reach + 1;
 
-    /// <summary>Declares the weights, (1, 1, side, side).</summary>
-    public void Declare(Layers layers) => layers.Buffer(Name, 1, 1, Side, Side);
+    private string Sums => Name + "_sums";
 
-    /// <summary>Sets the weights, whose sum is one.</summary>
+    /// <summary>Declares the weights, (1, 1, side, side), and at each pixel the sum of those within the image.</summary>
+    public void Declare(Layers layers)
+    {
+        layers.Buffer(Name, 1, 1, Side, Side);
+        layers.Buffer(Sums, 1, 1, Height, Width);
+    }
+
+    /// <summary>Sets the weights, whose sum is one, and their sums within the image.</summary>
     public void Initialize(HostWeights weights)
     {
         double[] line = [.. Enumerable.Range(-Reach, Side).Select(i => Math.Exp(-i * i / (2 * Deviation * Deviation)))];
         double sum = line.Sum();
-        float[] window = weights[Name];
+        float[] window = weights[Name], sums = weights[Sums];
         for (int i = 0; i < window.Length; i++)
             window[i] = (float)(line[i / Side] * line[i % Side] / (sum * sum));
+        double[] down = Within(Height), across = Within(Width);
+        for (int i = 0; i < sums.Length; i++)
+            sums[i] = (float)(down[i / Width] * across[i % Width]);
+
+        double[] Within(int length) =>
+        [
+            .. Enumerable.Range(0, length).Select(place =>
+                line.Where((_, i) => place + i - Reach >= 0 && place + i - Reach < length).Sum() / sum),
+        ];
     }
 
     /// <summary>(B, 1, H, W) → the weighted sums, zero being beyond the border.</summary>
@@ -177,5 +207,5 @@ internal sealed record GaussianWindow(string Name, double Deviation)
 
     /// <summary>(B, 1, H, W) → the weighted means of the pixels that there are.</summary>
     public T Mean<T>(Scope<T> w, T x)
-        where T : struct, ITensor<T> => Sum(w, x) / Sum(w, x.Slice(0, 0, 1) * 0f + 1f);
+        where T : struct, ITensor<T> => Sum(w, x) / w[Sums];
 }

@@ -102,7 +102,7 @@ internal static class TileBenchmark
             int[] some = [.. Enumerable.Range(0, test.Length).Where(i => test[i].Kind == kind)];
             some = [.. Enumerable.Range(0, SheetColumns).Select(k => some[k * some.Length / SheetColumns])];
             lines.AddRange(some.Select(i => test[i].Image));
-            lines.AddRange(some.Select(i => maps[i].Select(value => Math.Min(value, 1)).ToArray()));
+            lines.AddRange(some.Select(i => maps[i].Select(value => Math.Clamp(value, 0, 1)).ToArray()));
             lines.AddRange(some.Select(i => test[i].Mask.Select(marked => marked ? 1f : 0).ToArray()));
         }
         View([.. lines], shape).SaveGrid("Features", path, rows: lines.Count / SheetColumns, columns: SheetColumns, shape);
@@ -117,8 +117,25 @@ internal static class TileBenchmark
         public static Tiles Load(string folder)
         {
             (float[][] train, ImageShape shape) = IdxFile.Pictures(Find("train-images*"));
+            if (shape.Channels != 1 || shape.Height != shape.Width || shape.Height % Thumbnails.Side != 0)
+            {
+                throw new InvalidDataException(
+                    $"Images are expected of one channel and of equal sides that are a multiple of {Thumbnails.Side}, and they "
+                    + $"have {shape.Channels} × {shape.Height} × {shape.Width}.");
+            }
             float[][] test = IdxFile.Pictures(Find("test-images*")).Images, masks = IdxFile.Pictures(Find("test-masks*")).Images;
             byte[] labels = IdxFile.Labels(Find("test-labels*"));
+            for (int kind = 0; kind < s_classes.Length; kind++)
+            {
+                if (!labels.Contains((byte)kind))
+                    throw new InvalidDataException($"The test images have none with label {kind}, '{s_classes[kind]}'.");
+            }
+            if (labels.Length != test.Length || masks.Length != test.Length || labels.Max() >= s_classes.Length)
+            {
+                throw new InvalidDataException(
+                    $"There are {test.Length} test images, {labels.Length} labels, the largest {labels.Max()}, and {masks.Length} "
+                    + $"masks: as many of each are expected, and labels below {s_classes.Length}.");
+            }
             Tile[] all = [.. test.Select((image, i) => new Tile(image, labels[i], [.. masks[i].Select(grey => grey > 0.5f)]))];
             float[][] sound = [.. train, .. all.Where(tile => tile.Kind == 0).Select(tile => tile.Image)];
             int[] groups =
@@ -159,7 +176,7 @@ internal static class TileBenchmark
     /// </summary>
     private static class Thumbnails
     {
-        private const int Side = 8;
+        public const int Side = 8;
 
         public static float[] Score(float[][] train, float[][] test)
         {

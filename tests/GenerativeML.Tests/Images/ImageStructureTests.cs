@@ -29,16 +29,79 @@ public sealed class ImageStructureTests
         }
     }
 
+    // A pixel so bright that its square is infinite is the first image's own.
     [TestMethod]
-    public void An_image_gets_the_same_bits_alone_and_among_others()
+    [DataRow(0.5f)]
+    [DataRow(1e25f)]
+    public void An_image_gets_the_same_bits_alone_and_among_others(float pixel)
     {
         (Differences pass, HostWeights weights, float[] images, _) = Make(new(1, 19, 17));
+        images[40] = pixel;
         float[] together = Run(pass, weights, images, Rows);
         for (int row = 0; row < Rows; row++)
         {
             float[] alone = Run(pass, weights, images[(row * 19 * 17)..((row + 1) * 19 * 17)], 1);
             Assert.IsTrue(together.AsSpan(row * alone.Length, alone.Length).SequenceEqual(alone), $"{row}");
         }
+        Assert.IsTrue(together.All(float.IsFinite));
+    }
+
+    // The contrast of c·x + b is that of x, and so is its detail, but for what is next to nothing: where differences of pixels
+    // are of the order of a million, it is in the last of single precision's digits.
+    [TestMethod]
+    public void Brighter_light_and_more_contrast_change_nothing()
+    {
+        (Differences pass, HostWeights weights, float[] images, _) = Make(new(1, 19, 17));
+        float[] mean = weights["structure.mean"], once = Lit(1 << 20, 0), otherwise = Lit(1 << 22, 1 << 21);
+        for (int i = 0; i < once.Length; i++)
+            Assert.AreEqual(once[i], otherwise[i], 2e-4 * (1 + once[i]), $"{i}");
+
+        float[] Lit(float factor, float more) => Run(
+            pass, weights, [.. images.Select((v, i) => factor * (v + mean[i % mean.Length]) + more - mean[i % mean.Length])], Rows);
+    }
+
+    // Some of seven images are stored; what contrasts and details deviate by is told by all.
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(3)]
+    [DataRow(100)]
+    public void What_is_stored_does_not_depend_on_how_many_images_are_read_at_once(int atOnce)
+    {
+        var shape = new ImageShape(1, 19, 17);
+        int pixels = (int)shape.Length;
+        var network = new ImageAutoencoderNetwork(
+            new() { Score = ImageScore.Structure, ReferenceRows = Stored }, new VectorInput { Width = pixels, Image = new(shape) });
+        var weights = new HostWeights(network.Tensors());
+        VectorScaler same = VectorScaler.Of(new float[pixels], scale: 1);
+        same.CopyTo(weights["input_mean"], weights["input_scale"], weights["input_limit"]);
+        var structure = new ImageStructure(shape, Stored);
+        structure.Initialize(weights, same);
+        RowField[] fields = [new RowField("Features", FieldKind.Single, pixels)];
+        var sample = new RowSample(0, pixels, 7, seed: 1);
+        var block = new RowBlock(fields, 1);
+        var random = new Random(4);
+        Loops loops = new(shape);
+        var expected = new List<double[]>();
+        for (int i = 0; i < 7; i++)
+        {
+            foreach (ref float value in block.Singles(0))
+                value = (i + 1) * random.NextSingle();
+            sample.Observe(block, 0);
+            expected.Add(loops.Structure(block.Singles(0).ToArray(), 1, 1));
+        }
+        using var model = new TrainedVector(network, weights, ComputeDevice.Cpu, fallbackToCpu: false);
+        structure.Store(new VectorCalibration(model, fields, [sample], [sample]), seed: 1, atOnce * pixels);
+        int width = expected[0].Length;
+        double[] scale = [.. new[] { 0, width / 2 }.Select(
+            first => 1 / Math.Sqrt(expected.Average(row => row.Skip(first).Take(width / 2).Average(v => v * v))))];
+        Assert.AreEqual(scale[0], weights["structure.scale"][0], 1e-4 * scale[0]);
+        Assert.AreEqual(scale[1], weights["structure.scale"][1], 1e-4 * scale[1]);
+        int[] found =
+        [
+            .. weights["structure.memory"].Chunk(width).Select(stored => expected.FindIndex(
+                row => row.Select((v, i) => Math.Abs(v * scale[2 * i / width] - stored[i])).Max() < 1e-3)),
+        ];
+        Assert.HasCount(Stored, found.Where(i => i >= 0).Distinct());
     }
 
     // Stored images at random; of those that are compared the second is a stored one.
