@@ -132,6 +132,16 @@ public sealed class ImageAutoencoderTests
         StringAssert.Contains(few.ToString(), "ReferenceRows");
     }
 
+    // Training computes no structure: what it takes is no part of training's memory.
+    [TestMethod]
+    public void Memory_of_training_does_not_depend_on_what_is_stored()
+    {
+        Assert.AreEqual(Numbers(0), Numbers(2048));
+
+        static long Numbers(int stored) => new ImageAutoencoderNetwork(
+            new() { ReferenceRows = stored }, new VectorInput { Width = 4096, Image = new(new(1, 64, 64)) }).NumbersPerRow;
+    }
+
     private static ImageAutoencoderOptions ByStructure() => new()
     {
         ImageShape = new(1, 8, 8), Channels = [2], LatentDimension = 2, Epochs = 1, Score = ImageScore.Structure,
