@@ -36,12 +36,12 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
 
     private double Seen => Math.Min(SeenHeight, SeenWidth);
 
-    private GaussianWindow Around => new("structure.around", Seen * 3 / 32, SeenHeight, SeenWidth);
+    private GaussianWindow Around => new("structure_around", Seen * 3 / 32, SeenHeight, SeenWidth);
 
-    private GaussianWindow Fine => new("structure.fine", Math.Max(0.5, Seen / 32), SeenHeight, SeenWidth);
+    private GaussianWindow Fine => new("structure_fine", Math.Max(0.5, Seen / 32), SeenHeight, SeenWidth);
 
     private GaussianWindow Neighbours =>
-        new("structure.neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0), Height, Across);
+        new("structure_neighbours", Math.Max(0.5, Math.Min(Height, Across) / 8.0), Height, Across);
 
     /// <summary>Declares the windows, what is stored, (M, S), the scales of contrast and detail, and the mean image.</summary>
     public void Declare(Layers layers)
@@ -49,9 +49,9 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
         if (!Compares)
             return;
         Array.ForEach([Around, Fine, Neighbours], window => window.Declare(layers));
-        layers.Buffer("structure.mean", 1, shape.Channels, shape.Height, shape.Width);
-        layers.Buffer("structure.scale", 1, [1, 2, 1, 1, 1]);
-        layers.Buffer("structure.memory", stored, Width);
+        layers.Buffer("structure_mean", 1, shape.Channels, shape.Height, shape.Width);
+        layers.Buffer("structure_scale", 1, [1, 2, 1, 1, 1]);
+        layers.Buffer("structure_memory", stored, Width);
     }
 
     /// <summary>Sets the windows, and what standardising takes from each pixel, which belongs to the structure.</summary>
@@ -60,7 +60,7 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
         if (!Compares)
             return;
         Array.ForEach([Around, Fine, Neighbours], window => window.Initialize(weights));
-        float[] mean = weights["structure.mean"];
+        float[] mean = weights["structure_mean"];
         for (int i = 0; i < mean.Length; i++)
             mean[i] = scaler.Mean(i) * scaler.Scale(i);
     }
@@ -73,7 +73,7 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     {
         if (!Compares)
             return;
-        float[] scale = calibration.Weights["structure.scale"], memory = calibration.Weights["structure.memory"];
+        float[] scale = calibration.Weights["structure_scale"], memory = calibration.Weights["structure_memory"];
         int[] order = NearestRows.Drawn(calibration.Count, seed), places = new int[order.Length];
         for (int i = 0; i < order.Length; i++)
             places[order[i]] = i;
@@ -103,8 +103,8 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     public T Differences<T>(Scope<T> w, T images)
         where T : struct, ITensor<T>
     {
-        T own = (Of(w, images).Reshape(-1, 2, shape.Channels, Height, Across) * w["structure.scale"]).Reshape(-1, Width);
-        T memory = w["structure.memory"];
+        T own = (Of(w, images).Reshape(-1, 2, shape.Channels, Height, Across) * w["structure_scale"]).Reshape(-1, Width);
+        T memory = w["structure_memory"];
         // Squared distances less the square of the image itself: good enough to choose by.
         T squares = memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(stored);
         (_, T alike) = own.Linear(memory * -2f, squares).Smallest(_alike);
@@ -126,7 +126,7 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
     private T Of<T>(Scope<T> w, T images)
         where T : struct, ITensor<T>
     {
-        T x = images.Reshape(-1, shape.Channels, shape.Height, shape.Width) + w["structure.mean"];
+        T x = images.Reshape(-1, shape.Channels, shape.Height, shape.Width) + w["structure_mean"];
         x = x.Reshape(-1, 1, shape.Height, shape.Width);
         for (int i = 0; i < _seenHalvings; i++)
             x = x.Halved();

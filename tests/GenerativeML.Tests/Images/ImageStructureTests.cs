@@ -52,7 +52,7 @@ public sealed class ImageStructureTests
     public void Brighter_light_and_more_contrast_change_nothing()
     {
         (Differences pass, HostWeights weights, float[] images, _) = Make(new(1, 19, 17));
-        float[] mean = weights["structure.mean"], once = Lit(1 << 20, 0), otherwise = Lit(1 << 22, 1 << 21);
+        float[] mean = weights["structure_mean"], once = Lit(1 << 20, 0), otherwise = Lit(1 << 22, 1 << 21);
         for (int i = 0; i < once.Length; i++)
             Assert.AreEqual(once[i], otherwise[i], 2e-4 * (1 + once[i]), $"{i}");
 
@@ -94,14 +94,19 @@ public sealed class ImageStructureTests
         int width = expected[0].Length;
         double[] scale = [.. new[] { 0, width / 2 }.Select(
             first => 1 / Math.Sqrt(expected.Average(row => row.Skip(first).Take(width / 2).Average(v => v * v))))];
-        Assert.AreEqual(scale[0], weights["structure.scale"][0], 1e-4 * scale[0]);
-        Assert.AreEqual(scale[1], weights["structure.scale"][1], 1e-4 * scale[1]);
+        Assert.AreEqual(scale[0], weights["structure_scale"][0], 1e-4 * scale[0]);
+        Assert.AreEqual(scale[1], weights["structure_scale"][1], 1e-4 * scale[1]);
         int[] found =
         [
-            .. weights["structure.memory"].Chunk(width).Select(stored => expected.FindIndex(
+            .. weights["structure_memory"].Chunk(width).Select(stored => expected.FindIndex(
                 row => row.Select((v, i) => Math.Abs(v * scale[2 * i / width] - stored[i])).Max() < 1e-3)),
         ];
         Assert.HasCount(Stored, found.Where(i => i >= 0).Distinct());
+        // None of it is a weight that PyTorch would take.
+        using var exported = new MemoryStream();
+        model.ExportWeights(exported);
+        exported.Position = 0;
+        Assert.IsFalse(SafetensorsReader.Open(exported).ByName.Keys.Any(name => name.StartsWith("structure", StringComparison.Ordinal)));
     }
 
     // Stored images at random; of those that are compared the second is a stored one.
@@ -111,14 +116,14 @@ public sealed class ImageStructureTests
         var layers = new LayerSpecs();
         structure.Declare(layers);
         var weights = new HostWeights(layers.Tensors);
-        (weights["structure.scale"][0], weights["structure.scale"][1]) = (1.5f, 0.7f);
+        (weights["structure_scale"][0], weights["structure_scale"][1]) = (1.5f, 0.7f);
         var random = new Random(3);
         float[] mean = Image();
         structure.Initialize(weights, VectorScaler.Of(mean, scale: 2));
         float[][] stored = [.. Enumerable.Range(0, Stored).Select(_ => Image())], images = [Image(), stored[4], Image()];
         Loops loops = new(shape);
         double[][] known = [.. stored.Select(image => loops.Structure(Seen(image), 1.5, 0.7))];
-        known.SelectMany(values => values).Select(value => (float)value).ToArray().CopyTo(weights["structure.memory"], 0);
+        known.SelectMany(values => values).Select(value => (float)value).ToArray().CopyTo(weights["structure_memory"], 0);
         double[] expected = [.. images.SelectMany((image, i) => loops.Difference(
             loops.Structure(Seen(image), 1.5, 0.7), i == 1 ? [.. known.Where((_, k) => k != 4)] : known))];
         return (new Differences(structure, shape), weights, [.. images.SelectMany(image => image)], expected);
