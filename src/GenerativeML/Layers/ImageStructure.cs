@@ -99,7 +99,9 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
             memory[i] *= scale[i % Width / part];
     }
 
-    /// <summary>Standardised images (B, C, H, W) → how much each pixel's place differs from the likeliest, (B, 1, H, W).</summary>
+    /// <summary>
+    /// Standardised images (B, C, H, W) → how much each pixel's place differs from the likeliest, (B, 1, H, W).
+    /// </summary>
     public T Differences<T>(Scope<T> w, T images)
         where T : struct, ITensor<T>
     {

@@ -268,7 +268,8 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         if (ByStructure)
             return WeightedSum(w, parts, byFeature);
         T peak = parts[1] * Weight(1);
-        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3) + parts[StructurePart] * Weight(StructurePart);
+        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3)
+            + parts[StructurePart] * Weight(StructurePart);
         if (!byFeature)
             return (sum + peak, null);
         // The worst place belongs to the pixels by their errors.
