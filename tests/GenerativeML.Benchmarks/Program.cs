@@ -22,6 +22,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     BoltzmannBenchmark.Command(),
     ImageBenchmark.Command(),
     CycleBenchmark.Command(),
+    TileBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     SketchBenchmark.Command(),

@@ -370,19 +370,26 @@ internal sealed class VectorCalibration(
     public float[][] Run(IForwardPass pass, float[] rows, float[] beside, int count, int[] widths) =>
         model.Run(pass, rows, beside, count, widths);
 
-    /// <summary>Sets what each part of a score counts, <c>part_weight</c>, by the parts of ordinary rows.</summary>
-    public void SetPartWeights(float[][] parts)
+    /// <summary>
+    /// Sets what each part of a score counts, <c>part_weight</c>, by the parts of ordinary rows: by how large they are, or
+    /// by how far they are from each other, so that a part that is much the same for all of them can tell others.
+    /// </summary>
+    public void SetPartWeights(float[][] parts, bool bySpread = false)
     {
         for (int p = 0; p < parts.Length; p++)
-            Weights["part_weight"][p] = PartWeight(parts[p]);
+            Weights["part_weight"][p] = PartWeight(parts[p], bySpread);
     }
 
-    // One over a part's usual size on ordinary rows, so that the parts of a score count alike. The median ignores
-    // anomalies among them; a share of the mean keeps it from zero where most rows have equals.
-    private static float PartWeight(float[] part)
+    // One over a part's usual size, or over half of the range of the middle half, on ordinary rows, so that the parts of a
+    // score count alike. Quantiles ignore anomalies among them; a share of the mean keeps it from zero where most rows
+    // have equals.
+    private static float PartWeight(float[] part, bool bySpread)
     {
         float[] sorted = [.. part.Order()];
-        double size = sorted[sorted.Length / 2] + 0.2 * part.Average(v => (double)v);
+        double mean = part.Average(v => (double)v);
+        double size = bySpread
+            ? (sorted[3 * sorted.Length / 4] - sorted[sorted.Length / 4]) / 2 + 0.02 * mean
+            : sorted[sorted.Length / 2] + 0.2 * mean;
         return size > 0 ? (float)(1 / size) : 0;
     }
 

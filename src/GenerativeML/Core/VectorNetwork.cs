@@ -107,7 +107,10 @@ internal interface ITranslator
 /// <summary>A network that says where in an image it is strange.</summary>
 internal interface IAnomalyMapper
 {
-    /// <summary>Images (B, D) → (B, H·W): zero where there is nothing strange, one where it is stranger than all training images.</summary>
+    /// <summary>
+    /// Images (B, D) → (B, H·W): zero or less where it is no stranger than ordinary images are on the average, one where it
+    /// is as strange as hardly any of them is at its strangest place.
+    /// </summary>
     T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T>;
 }

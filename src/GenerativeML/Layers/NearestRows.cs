@@ -20,13 +20,20 @@ internal sealed class NearestRows(int stored, int width)
     /// <summary>Stores rows drawn at random from a calibration's sample.</summary>
     public void Store(VectorCalibration calibration, int seed)
     {
-        int[] order = [.. Enumerable.Range(0, calibration.Count)];
-        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample, 1)).Shuffle(order.AsSpan());
+        int[] order = Drawn(calibration.Count, seed);
         for (int i = 0; i < stored; i++)
         {
             calibration.Rows.AsSpan(order[i] * width, width)
                 .CopyTo(calibration.Weights["memory"].AsSpan(i * width, width));
         }
+    }
+
+    /// <summary>Rows of a sample in the order in which they are stored.</summary>
+    public static int[] Drawn(int count, int seed)
+    {
+        int[] order = [.. Enumerable.Range(0, count)];
+        new SplitMix64(SplitMix64.Derive(seed, RandomPurpose.Sample, 1)).Shuffle(order.AsSpan());
+        return order;
     }
 
     /// <summary>Both parts' mean squared differences of rows (B, D), by feature (B, D) or their sum (B, 1).</summary>

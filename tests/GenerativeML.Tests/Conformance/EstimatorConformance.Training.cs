@@ -111,7 +111,9 @@ public sealed partial class EstimatorConformance
         "discriminator.1.weight_u", "discriminator.1.bias", "discriminator.judgement.weight_u",
         "discriminator.judgement.bias", "smoothing", "pairs", "visible_mean", "hidden_states", "first_states", "last_states",
         "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest", "least", "most", "level.centres", "growth",
-        "discriminator.0.shortcut.weight_v",
+        "discriminator.0.shortcut.weight_v", "smoothing_sums", "structure_mean", "structure_scale", "structure_memory",
+        "structure_around", "structure_around_sums", "structure_fine", "structure_fine_sums", "structure_neighbours",
+        "structure_neighbours_sums",
     ];
 
     [TestMethod]

@@ -23,9 +23,10 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
     public ImageResize Resize { get; init; }
 
     /// <summary>
-    /// The column for an image of where the input is strange, of one channel and the input's height and width: black
-    /// where nothing is; white, or one, where it is as strange as in one of a hundred ordinary images at its strangest
-    /// place. In a column of vectors numbers may be above one. Default: none is added.
+    /// The column for an image of where the input is strange, of one channel and the input's height and width: black, or
+    /// zero, where it is no stranger than an ordinary image is on the average; white, or one, where it is as strange as in
+    /// one of a hundred ordinary images at its strangest place. In a column of vectors numbers may be below zero and
+    /// above one. Default: none is added.
     /// </summary>
     public string? AnomalyMapColumnName { get; init; }
 
@@ -60,7 +61,17 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
     /// </summary>
     public double CutOut { get; init; } = 0.4;
 
-    /// <inheritdoc cref="AutoencoderOptions.ReferenceRows"/>
+    /// <summary>
+    /// What score and map are made of. Default <see cref="ImageScore.Novelty"/>; another where a score, or what follows
+    /// from it, or a map is asked for.
+    /// </summary>
+    public ImageScore Score { get; init; }
+
+    /// <summary>
+    /// Training images, drawn at random, that a detector keeps to compare images with: their structure, and for
+    /// <see cref="ImageScore.Novelty"/> their pixels. A saved model holds them. Zero: the network's error alone. At most
+    /// 10,000, and for <see cref="ImageScore.Structure"/> at least two. Default 2048.
+    /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
     internal override ImageFormat Images => new(ImageShape, Resize);
@@ -70,16 +81,29 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
     private protected override OptionalColumns Supported =>
         OptionalColumns.FeatureScore | OptionalColumns.Reconstruction;
 
-    internal override VectorOptions Resolve(RowStatistics rows) => this with
+    /// <summary>Whether anything is compared with ordinary images: for a score or for a map.</summary>
+    internal bool Compares => Detects || AnomalyMapColumnName is not null;
+
+    internal override VectorOptions Resolve(RowStatistics rows)
     {
-        ReferenceRows = Detects ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0,
-        BatchSize = BatchSize ?? 64,
-        LearningRate = LearningRate ?? 2e-3,
-        WeightDecay = WeightDecay ?? 1e-4,
-        // Larger images have more to learn from in each.
-        Epochs = Epochs ?? rows.EpochsFor(
-            presented: Math.Clamp(64_000L * 1024 / rows.Input.Width, 8_000, 64_000), least: 2, most: 500),
-    };
+        int stored = Compares ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0;
+        if (Score == ImageScore.Structure && stored < 2)
+        {
+            throw new InvalidOperationException(
+                $"Option {nameof(Score)} is {Score}, which takes at least two images to compare with, and there are {stored}: "
+                + $"option {nameof(ReferenceRows)} says how many are stored at most.");
+        }
+        return this with
+        {
+            ReferenceRows = stored,
+            BatchSize = BatchSize ?? 64,
+            LearningRate = LearningRate ?? 2e-3,
+            WeightDecay = WeightDecay ?? 1e-4,
+            // Larger images have more to learn from in each.
+            Epochs = Epochs ?? rows.EpochsFor(
+                presented: Math.Clamp(64_000L * 1024 / rows.Input.Width, 8_000, 64_000), least: 2, most: 500),
+        };
+    }
 
     /// <inheritdoc />
     public override void Validate()
@@ -93,26 +117,55 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
         OptionChecks.NonNegativeFinite(InputNoise);
         OptionChecks.WithinHalfOpen(InputMasking, 0, 1);
         OptionChecks.WithinHalfOpen(CutOut, 0, 1);
+        OptionChecks.Defined(Score);
         OptionChecks.Within(ReferenceRows, 0, VectorFit.SampleRows);
+        if (Score != ImageScore.Novelty && !Compares)
+        {
+            throw new ArgumentException(
+                $"Option {nameof(Score)} is {Score}, and no column is asked for that it would be shown in: option "
+                + $"{nameof(ScoreColumnName)} or {nameof(AnomalyMapColumnName)}.");
+        }
     }
+}
+
+/// <summary>What an autoencoder of images gives as an image's score, and shows in its map.</summary>
+public enum ImageScore
+{
+    /// <summary>
+    /// The sum of five parts, each in units of how much it differs among ordinary images: the squared error of all pixels,
+    /// that of the worst place, squared distances of the pixels from those of the nearest five and of the nearest fifth of
+    /// 128 stored training images, and the structure's differences. In a map, the error of each place, and its structure's.
+    /// </summary>
+    Novelty,
+
+    /// <summary>
+    /// How the image's structure differs, place by place, from that of the stored training images that are like it: local
+    /// contrast, in units of how much it varies around there, and how much fine detail there is. Light, exposure and what
+    /// is the same all over the image do not count: for photographs of things, taken in changing light. The network is not
+    /// asked.
+    /// </summary>
+    Structure,
 }
 
 /// <summary>
 /// Convolutions, a dense latent layer and their mirror, trained to undo noise and to fill in what is hidden. The score has
-/// four parts, each in units of its usual size: the squared error of all pixels, that of the worst place, and how far the
-/// image is from the nearest few and from many stored ones.
+/// five parts, each in units of how much it differs among ordinary images: the squared error of all pixels, that of the
+/// worst place, how far the image is from the nearest few and from many stored ones, and how its structure differs, place
+/// by place, from that of the stored ones that are most like it. Or it is the last of these alone.
 /// </summary>
 internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder, IAnomalyMapper
 {
     private const double MapQuantile = 0.99; // of ordinary images' strangest places: white in a map
     private const double MaxSmoothing = 4; // in pixels
     private const float Tiny = 1e-12f;
+    private const float Same = 1e-6f; // shares of a number that rounding may be
 
     private readonly ImageAutoencoderOptions _options;
     private readonly ImageShape _shape;
     private readonly ImageStages _stages;
     private readonly NearestRows _nearest;
-    private readonly double _smoothing; // the deviation of the weights of neighbours in a map
+    private readonly ImageStructure _structure;
+    private readonly GaussianWindow _smoothing; // of a map
     private readonly bool _hides;
 
     /// <exception cref="FormatException">The input is none of images.</exception>
@@ -123,7 +176,11 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
         _stages = new ImageStages(_shape, options.Channels, options.Activation);
         _nearest = new NearestRows(options.ReferenceRows, input.Width);
-        _smoothing = Math.Clamp(Math.Min(_shape.Height, _shape.Width) / 32.0, 0.5, MaxSmoothing);
+        _structure = new ImageStructure(_shape, options.ReferenceRows);
+        if (ByStructure && !_structure.Compares)
+            throw new FormatException("The saved model stores no images to compare structure with.");
+        double deviation = Math.Clamp(Math.Min(_shape.Height, _shape.Width) / 32.0, 0.5, MaxSmoothing);
+        _smoothing = new("smoothing", deviation, _shape.Height, _shape.Width);
         _hides = options.InputMasking > 0 || options.CutOut > 0;
     }
 
@@ -131,11 +188,11 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
 
     public override int WidestLayer => _stages.Innermost;
 
-    private int Reach => (int)Math.Ceiling(2 * _smoothing);
+    private bool Detects => _options.Compares;
 
-    private bool Detects => _options.Detects;
+    private bool ByStructure => _options.Score == ImageScore.Structure;
 
-    private bool Maps => Detects || _options.AnomalyMapColumnName is not null;
+    private int StructurePart => ByStructure ? 0 : 4; // the last of a score's parts, if not the only one
 
     protected override VectorScaler ScalerOf(RowStatistics rows) => ImageRange.Standardize(rows.Moments[0]);
 
@@ -145,26 +202,23 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         layers.Linear("latent", _stages.Innermost, LatentDimension);
         layers.Linear("innermost", LatentDimension, _stages.Innermost);
         _stages.DeclareDecoder(layers);
-        if (Maps)
-        {
-            layers.Buffer("smoothing", 1, 1, 2 * Reach + 1, 2 * Reach + 1); // weights of a pixel's neighbours
-            layers.Buffer("map_scale", 1);
-        }
         if (!Detects)
             return;
-        layers.Buffer("part_weight", 4);
-        _nearest.Declare(layers);
+        _smoothing.Declare(layers);
+        layers.Buffer("map_floor", 1);
+        layers.Buffer("map_scale", 1);
+        layers.Buffer("part_weight", StructurePart + 1);
+        if (!ByStructure)
+            _nearest.Declare(layers);
+        _structure.Declare(layers);
     }
 
     public override void Initialize(HostWeights weights, RowStatistics rows)
     {
-        if (!Maps)
+        if (!Detects)
             return;
-        double[] line = [.. Enumerable.Range(-Reach, 2 * Reach + 1).Select(i => Math.Exp(-i * i / (2 * _smoothing * _smoothing)))];
-        double sum = line.Sum();
-        float[] smoothing = weights["smoothing"];
-        for (int i = 0; i < smoothing.Length; i++)
-            smoothing[i] = (float)(line[i / line.Length] * line[i % line.Length] / (sum * sum));
+        _smoothing.Initialize(weights);
+        _structure.Initialize(weights, ScalerOf(rows));
     }
 
     public override IReadOnlyList<LossTerm> Loss(VectorStep step)
@@ -187,29 +241,35 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         return [new LossTerm("reconstruction", (made - clean).Value.Squared().mean())];
     }
 
-    public override IReadOnlyList<string> CalibratedTensors =>
-        Detects ? ["part_weight", "map_scale"] : Maps ? ["map_scale"] : [];
+    public override IReadOnlyList<string> CalibratedTensors => Detects ? ["part_weight", "map_floor", "map_scale"] : [];
 
     public override void Calibrate(VectorCalibration calibration)
     {
-        if (!Maps)
+        if (!Detects)
             return;
-        if (Detects)
+        if (!ByStructure)
             _nearest.Store(calibration, Input.Seed);
-        float[][] parts = calibration.Run(new PartsPass(this), Detects ? [1, 1, 1, 1] : [1, 1]);
-        if (Detects)
-            calibration.SetPartWeights(parts);
-        float[] peaks = [.. parts[1].Order()];
-        float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)];
-        calibration.Weights["map_scale"][0] = usual > 0 ? 1 / usual : 0;
+        _structure.Store(calibration, Input.Seed);
+        int[] widths = [.. Enumerable.Repeat(1, StructurePart + 1)];
+        calibration.SetPartWeights(calibration.Run(new PartsPass(this), widths), bySpread: true);
+        float[][] maps = calibration.Run(new MapPass(this), 1, 1);
+        float[] peaks = [.. maps[0].Order()], means = [.. maps[1].Order()];
+        float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)], floor = means[means.Length / 2];
+        if (usual - floor <= Same * usual)
+            floor = 0; // maps are the same all over: what rounding leaves between them is no scale
+        calibration.Weights["map_floor"][0] = floor;
+        calibration.Weights["map_scale"][0] = usual > floor ? 1 / (usual - floor) : 0;
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
     {
         T[] parts = Parts(w, rows.Features, byFeature);
+        if (ByStructure)
+            return WeightedSum(w, parts, byFeature);
         T peak = parts[1] * Weight(1);
-        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3);
+        T sum = parts[0] * Weight(0) + parts[2] * Weight(2) + parts[3] * Weight(3)
+            + parts[StructurePart] * Weight(StructurePart);
         if (!byFeature)
             return (sum + peak, null);
         // The worst place belongs to the pixels by their errors.
@@ -217,11 +277,11 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         T each = sum + share * (peak / share.Reduce(Reduction.Sum, 1));
         return (each.Reduce(Reduction.Sum, 1), each);
 
-        T Weight(int part) => w["part_weight"].Slice(0, part, 1);
+        T Weight(int part) => Part(w, part);
     }
 
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => Map(w, Error(w, rows.Features)) * w["map_scale"];
+        where T : struct, ITensor<T> => (Map(w, rows.Features) - w["map_floor"]) * w["map_scale"];
 
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => Reconstruct(w, rows.Features);
@@ -262,25 +322,53 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         torch.Tensor Every(torch.Tensor values) => values.mul(random.Bernoulli([rows, 1, 1, 1], 0.5));
     }
 
-    // Squared errors (B, D) or their sum (B, 1), the worst place (B, 1), and what stored rows say.
+    // Squared errors (B, D) or their sum (B, 1), the worst place (B, 1), and what stored rows and their structure say; or
+    // what structure says alone: nothing that could be infinite is beside it.
     private T[] Parts<T>(Scope<T> w, T z, bool byFeature)
         where T : struct, ITensor<T>
     {
-        T error = Error(w, z), peak = Map(w, error).Reduce(Reduction.Max, 1);
-        error = byFeature ? error : error.Reduce(Reduction.Sum, 1);
-        if (!Detects)
-            return [error, peak];
-        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (error * 0f, error * 0f);
-        return [error, peak, near, far];
+        if (ByStructure)
+            return [Sum(StructureShares(w, z))];
+        T error = Error(w, z), peak = Smooth(w, error).Reduce(Reduction.Max, 1), none = error * 0f;
+        (T near, T far) = _options.ReferenceRows > 0 ? _nearest.Differences(w, z, byFeature) : (Sum(none), Sum(none));
+        return [Sum(error), peak, near, far, Sum(_structure.Compares ? StructureShares(w, z) : none)];
+
+        T Sum(T values) => byFeature ? values : values.Reduce(Reduction.Sum, 1);
     }
+
+    private static T Part<T>(Scope<T> w, int part)
+        where T : struct, ITensor<T> => w["part_weight"].Slice(0, part, 1);
+
+    // Both in units of how much they differ among ordinary images: the error of a pixel and its neighbours, and how its
+    // structure differs, (B, H·W).
+    private T Map<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T>
+    {
+        if (ByStructure)
+            return Structure(w, z) * Part(w, StructurePart);
+        T error = Smooth(w, Error(w, z)) * Part(w, 0) * (float)Input.Width;
+        return _structure.Compares ? error + Structure(w, z) * Part(w, StructurePart) : error;
+    }
+
+    // The mean over the places, shared out to all numbers, (B, D).
+    private T StructureShares<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T>
+    {
+        T share = Structure(w, z) * (1f / Input.Width);
+        return T.Concat(1, [.. Enumerable.Repeat(share, _shape.Channels)]);
+    }
+
+    private T Structure<T>(Scope<T> w, T z)
+        where T : struct, ITensor<T> =>
+        _smoothing.Mean(w, _structure.Differences(w, Pictures(z))).Reshape(-1, _shape.Height * _shape.Width);
 
     private T Error<T>(Scope<T> w, T z)
         where T : struct, ITensor<T> => (Reconstruct(w, z) - z).Apply(Function.Square);
 
     // The squared errors of a pixel and its neighbours, by how near they are, (B, D) → (B, H·W).
-    private T Map<T>(Scope<T> w, T error)
-        where T : struct, ITensor<T> => Pictures(error).Reduce(Reduction.Mean, 1)
-            .Conv2d(w["smoothing"], null, padding: Reach).Reshape(-1, _shape.Height * _shape.Width);
+    private T Smooth<T>(Scope<T> w, T error)
+        where T : struct, ITensor<T> =>
+        _smoothing.Sum(w, Pictures(error).Reduce(Reduction.Mean, 1)).Reshape(-1, _shape.Height * _shape.Width);
 
     private T Reconstruct<T>(Scope<T> w, T z)
         where T : struct, ITensor<T> => Decode(w, EncodeClean(w, z)).Reshape(-1, Input.Width);
@@ -307,11 +395,23 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T> => network.Parts(w, inputs[0], byFeature: false);
     }
+
+    // The strangest place of each map, and the mean.
+    private sealed class MapPass(ImageAutoencoderNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T>
+        {
+            T map = network.Map(w, inputs[0]);
+            return [map.Reduce(Reduction.Max, 1), map.Reduce(Reduction.Mean, 1)];
+        }
+    }
 }
 
 /// <summary>
 /// Detects images that are unlike those that it was trained on, and says where: a convolutional autoencoder is trained to
-/// undo noise and to fill in squares that are cut out, and what it does not expect is strange.
+/// undo noise and to fill in squares that are cut out, and what it does not expect is strange. So is what training images
+/// that are alike do not show at the same place: contrasts and fine detail are compared, whatever the light.
 /// </summary>
 /// <remarks>
 /// <para>
