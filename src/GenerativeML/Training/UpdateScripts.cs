@@ -14,9 +14,9 @@ internal static class UpdateScripts
     // clip: the norm stays on the device, or every step would wait for it. orthogonalize: an odd polynomial that lifts
     // small singular values quickly, and keeps all of them between 0.7 and 1.2: Jordan's choice, see FlatOptimizer. More
     // rounds would cost time and bring nothing. A round multiplies a matrix X by p = a + bG + cG² with G = XXᵀ, which
-    // commute: where X is long, all rounds are made of G, which becomes pGp, and X is multiplied once. Rounding of G grows
-    // twelvefold in a round, which is little in 32 bits; GPUs round products to TF32, and take the other way. muon: the
-    // momentum is Nesterov's. Lists of tensors to change are taken as they are given: what happens to a list made in a
+    // commute: where X is long, rounds are made of G, which becomes pGp, and X is multiplied once for several. Rounding of G
+    // grows twelvefold in a round, so that it is made anew after two; GPUs round products to TF32, and take the other way.
+    // muon: the momentum is Nesterov's. Lists of tensors to change are taken as they are given: what happens to a list made in a
     // script is optimised away.
     private const string Source = """
         def clip(gradients: Tensor, limit: float):
@@ -39,15 +39,16 @@ internal static class UpdateScripts
             x = matrices.transpose(1, 2) if tall else matrices
             x = x / (torch.linalg_vector_norm(x, dim=[1, 2], keepdim=True) + 1e-7)
             if x.size(2) >= 2 * x.size(1) and not x.is_cuda:
-                square = torch.bmm(x, x.transpose(1, 2))
                 unit = torch.eye(x.size(1), dtype=x.dtype, device=x.device).mul(3.4445)
-                power = unit.add(torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315))
-                product = power
-                for i in range(4):
-                    square = torch.bmm(torch.bmm(power, square), power)
+                for rounds in [2, 3]:
+                    square = torch.bmm(x, x.transpose(1, 2))
                     power = unit.add(torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315))
-                    product = torch.bmm(power, product)
-                x = torch.bmm(product, x)
+                    product = power
+                    for i in range(rounds - 1):
+                        square = torch.bmm(torch.bmm(power, square), power)
+                        power = unit.add(torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315))
+                        product = torch.bmm(power, product)
+                    x = torch.bmm(product, x)
                 return x.transpose(1, 2) if tall else x
             for i in range(5):
                 square = torch.bmm(x, x.transpose(1, 2))
