@@ -35,8 +35,8 @@ root.SetAction(parsed =>
         Sampling = new() { GuidanceScale = parsed.GetValue(guidance) },
         Progress = new Progress<TrainingProgress>(Console.WriteLine),
     };
-    if (digits is null) // what is where needs many steps rather than fine places
-        options = options with { PatchSize = 4, ChannelMultipliers = [1, 2], AttentionResolutions = [4, 8], BatchSize = 16 };
+    if (digits is null) // shapes need many steps
+        options = options with { BatchSize = 16 };
     using DiffusionTransformer model = ml.Generative.ImageDiffusion(options).Fit(pictures);
     ml.Model.Save(model, inputSchema: null, Path.Combine(folder, "model.zip")); // a schema of images cannot be saved
 

@@ -74,13 +74,14 @@ public sealed class DistributedFamiliesTests
             Assert.IsLessThan(s_another.TryGetValue(family, out string? why) ? 0.05 : 1e-4, distance, why ?? "");
         }
 
-        // One process, by steps in parts: the same, refused, or where rows are compared, a model at least: running means of
-        // batches move in each part.
+        // One process, by steps in parts: the same, or refused. What compares rows is another model, as said above.
+        if (s_another.ContainsKey(family))
+            return;
         try
         {
             double distance = Distance(one, Fit(null, parts: 3));
             Console.WriteLine($"{family}, 3 parts: {distance:g3}");
-            Assert.IsLessThan(s_another.ContainsKey(family) ? 1 : 1e-4, distance);
+            Assert.IsLessThan(1e-4, distance);
         }
         catch (ArgumentException refused)
         {
