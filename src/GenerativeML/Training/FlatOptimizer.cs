@@ -294,7 +294,7 @@ internal sealed class FlatOptimizer : IDisposable
         {
             return tensor.pin_memory();
         }
-        catch (System.Runtime.InteropServices.ExternalException)
+        catch (ExternalException)
         {
             return tensor;
         }

@@ -134,15 +134,13 @@ public sealed partial class EstimatorConformance
         {
             FeaturesPerStep = 1, WindowLength = 3, Width = 4, MixtureComponents = 2, PValueColumnName = "PValue",
         })))],
-        [Case("gpt", (ml, t) => ml.Generative.Gpt(new()
+        [Case("gpt", (ml, t) => ml.Generative.Gpt(t.On(new GptOptions
         {
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, CancellationToken = t.Cancellation,
-            CancellationBehavior = t.CancellationBehavior, NonFiniteValues = t.NonFiniteValues, Checkpoint = t.Checkpoint, Distributed = t.Distributed,
             Layers = 1, Heads = 2, Width = 16, ContextLength = 16, BatchSize = 32,
             Generation = new() { MaxNewTokens = 5 },
             PredictedLabelColumnName = "PredictedLabel", ScoreColumnName = "Score", PerplexityColumnName = "Perplexity",
             EmbeddingColumnName = "Embedding", PValueColumnName = "PValue",
-        }), input: "Text")],
+        })), input: "Text")],
         [Case("recurrent language model", (ml, t) => ml.Generative.RecurrentLanguageModel(t.On(new RecurrentLanguageModelOptions
         {
             Layers = 1, Width = 16, WindowLength = 16, BatchSize = 32, Generation = new() { MaxNewTokens = 5 },

@@ -28,30 +28,22 @@ internal static class Generators
 {
     public static IEnumerable<GeneratorCase> All =>
     [
-        Table("tabular VAE", (ml, t) => ml.Generative.TabularVae(new TabularVaeOptions
+        Table("tabular VAE", (ml, t) => ml.Generative.TabularVae(t.On(new TabularVaeOptions
         {
             LabelColumnName = "Flag",
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint, Distributed = t.Distributed,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
-        Table("tabular diffusion", (ml, t) => ml.Generative.TabularDiffusion(new TabularDiffusionOptions
+        }))),
+        Table("tabular diffusion", (ml, t) => ml.Generative.TabularDiffusion(t.On(new TabularDiffusionOptions
         {
             LabelColumnName = "Flag", HiddenWidth = 16, Blocks = 1, SamplingSteps = 4,
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint, Distributed = t.Distributed,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
-        Table("bayesian network", (ml, t) => ml.Generative.BayesianNetwork(new BayesianNetworkOptions
+        }))),
+        Table("bayesian network", (ml, t) => ml.Generative.BayesianNetwork(t.On(new BayesianNetworkOptions
         {
             LabelColumnName = "Flag", Restarts = 0, TabuLength = 0, Bins = 4,
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint, Distributed = t.Distributed,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })) with { TrainsAtRandom = false },
-        Table("tabular GAN", (ml, t) => ml.Generative.TabularGan(new TabularGanOptions
+        }))) with { TrainsAtRandom = false },
+        Table("tabular GAN", (ml, t) => ml.Generative.TabularGan(t.On(new TabularGanOptions
         {
             LabelColumnName = "Flag",
-            Seed = t.Seed, Epochs = t.Epochs, Progress = t.Progress, Checkpoint = t.Checkpoint, Distributed = t.Distributed,
-            CancellationToken = t.Cancellation, CancellationBehavior = t.CancellationBehavior,
-        })),
+        }))),
         Vectors("VAE", (ml, t) => ml.Generative.Vae(t.On(new VaeOptions
         {
             ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [16],
