@@ -9,10 +9,11 @@ internal static class Digits
 {
     private static readonly string[] Names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
-    /// <summary>The digits of a folder with MNIST's files.</summary>
-    public static IEnumerable<Captioned> Read(string folder)
+    /// <summary>The digits of a folder with MNIST's files, to train on or to test with.</summary>
+    public static IEnumerable<Captioned> Read(string folder, bool test = false)
     {
-        byte[] images = File("train-images-idx3-ubyte"), labels = File("train-labels-idx1-ubyte");
+        string set = test ? "t10k" : "train";
+        byte[] images = File($"{set}-images-idx3-ubyte"), labels = File($"{set}-labels-idx1-ubyte");
         int side = BinaryPrimitives.ReadInt32BigEndian(images.AsSpan(8)), length = side * side;
         for (int i = 0; i < labels.Length - 8; i++)
         {
@@ -37,6 +38,9 @@ internal static class Digits
             return memory.ToArray();
         }
     }
+
+    /// <summary>What a caption answers to a judge: the digit, its last word.</summary>
+    public static string[] Answers(string caption) => [caption.Split(' ')[^1]];
 
     // "a thick slanted ", "a thin upright ", "a " …: the quarters at either end are named.
     private static string Words(byte[] greys, int side)

@@ -52,20 +52,22 @@ internal static class Scenes
     }
 
     /// <summary>
-    /// What a scene shows of its caption, told by its colours: whether what is asked for is there at the right places, and
-    /// whether it has the right shapes, too. A square fills its bounds, a circle four fifths, a triangle half of them.
+    /// What a caption answers to a judge: which colour is where, and for each colour how many things of which shape have it.
     /// </summary>
-    public static (bool Places, bool Shapes) Judge(MLImage image, string caption)
+    public static string[] Answers(string caption)
     {
         string? relation = Array.Find(Relations, r => caption.Contains($" {r} ", StringComparison.Ordinal));
-        string[] parts = relation is null ? [caption] : caption.Split($" {relation} ");
-        ((double X, double Y)? Center, bool Shape)[] seen = [.. parts.Select(part => Find(image, part.Split(' ')))];
-        if (Array.Exists(seen, thing => thing.Center is null))
-            return (false, false);
-        (double x, double y) = seen.Length == 1 ? (0, 0)
-            : (seen[1].Center!.Value.X - seen[0].Center!.Value.X, seen[1].Center!.Value.Y - seen[0].Center!.Value.Y);
-        bool places = relation switch { null => true, "above" => y > 4, "below" => y < -4, "left of" => x > 4, _ => x < -4 };
-        return (places, places && Array.TrueForAll(seen, thing => thing.Shape));
+        Dictionary<string, string> things = (relation is null ? [caption] : caption.Split($" {relation} ")).Select(part => part.Split(' '))
+            .ToDictionary(words => words.First(Colors.ContainsKey), words => $"{words[0]} {words[^1]}");
+        string[] colors = [.. things.Keys];
+        // Left of and right of, above and below say the same of two things.
+        string place = relation switch
+        {
+            null => colors[0],
+            "below" or "right of" => $"{colors[1]} {(relation == "below" ? "above" : "left of")} {colors[0]}",
+            _ => $"{colors[0]} {relation} {colors[1]}",
+        };
+        return [place, .. Colors.Keys.Select(color => things.GetValueOrDefault(color, "nothing"))];
     }
 
     private static bool IsHeldOut(Thing first, string relation, Thing second)
@@ -131,60 +133,5 @@ internal static class Scenes
                 }
             }
         }
-    }
-
-    // Where what is of a colour has its centre, null for nothing; and whether its shape is the one that words say.
-    private static ((double X, double Y)? Center, bool Shape) Find(MLImage image, string[] words)
-    {
-        (byte R, byte G, byte B) color = Colors[words.First(Colors.ContainsKey)];
-        bool two = words[0] == "two";
-        ReadOnlySpan<byte> pixels = image.Pixels;
-        bool redFirst = image.PixelFormat == MLPixelFormat.Rgba32;
-        var mine = new List<(int X, int Y)>();
-        for (int p = 0; p < Side * Side; p++)
-        {
-            (byte r, byte g, byte b) = (pixels[4 * p + (redFirst ? 0 : 2)], pixels[4 * p + 1], pixels[4 * p + (redFirst ? 2 : 0)]);
-            if (Distance(color) < 90 * 90 && Colors.Values.All(other => Distance(other) >= Distance(color)))
-                mine.Add((p % Side, p / Side));
-
-            int Distance((byte R, byte G, byte B) of) =>
-                (of.R - r) * (of.R - r) + (of.G - g) * (of.G - g) + (of.B - b) * (of.B - b);
-        }
-        if (mine.Count < 8)
-            return (null, false);
-        List<List<(int X, int Y)>> parts = Parts(mine);
-        string shape = words[^1].TrimEnd('s');
-        bool right = parts.Count == (two ? 2 : 1) && parts.TrueForAll(part => Named(part) == shape);
-        return ((mine.Average(p => (double)p.X), mine.Average(p => (double)p.Y)), right);
-    }
-
-    private static string Named(List<(int X, int Y)> part)
-    {
-        (int width, int height) = (part.Max(p => p.X) - part.Min(p => p.X) + 1, part.Max(p => p.Y) - part.Min(p => p.Y) + 1);
-        double filled = part.Count / (double)(width * height);
-        return filled > 0.9 ? "square" : filled > 0.68 ? "circle" : "triangle";
-    }
-
-    // Pixels that touch each other; specks do not count.
-    private static List<List<(int X, int Y)>> Parts(List<(int X, int Y)> pixels)
-    {
-        var left = pixels.ToHashSet();
-        var parts = new List<List<(int X, int Y)>>();
-        while (left.Count > 0)
-        {
-            var part = new List<(int X, int Y)>();
-            var next = new Queue<(int X, int Y)>([left.First()]);
-            while (next.TryDequeue(out (int X, int Y) at))
-            {
-                if (!left.Remove(at))
-                    continue;
-                part.Add(at);
-                foreach ((int x, int y) in (ReadOnlySpan<(int, int)>)[(1, 0), (-1, 0), (0, 1), (0, -1)])
-                    next.Enqueue((at.X + x, at.Y + y));
-            }
-            if (part.Count >= 5)
-                parts.Add(part);
-        }
-        return parts;
     }
 }

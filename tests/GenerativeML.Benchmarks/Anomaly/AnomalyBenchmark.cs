@@ -16,6 +16,8 @@ internal static class AnomalyBenchmark
     /// <summary>What detectors are called.</summary>
     internal static readonly string[] Methods = ["autoencoder", "vae", "flow", "mixture", "bayesnet", "rbm", "diffusion"];
 
+    private const string Peer = "dte";
+
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
@@ -41,10 +43,10 @@ internal static class AnomalyBenchmark
         };
         Option<string> method = new("--method")
         {
-            Description = $"{string.Join(", ", Methods)}.",
+            Description = $"{string.Join(", ", Methods)}; or {Peer}, diffusion time estimation as published.",
             DefaultValueFactory = _ => "autoencoder",
         };
-        method.AcceptOnlyFromAmong(Methods);
+        method.AcceptOnlyFromAmong([.. Methods, Peer]);
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Option<string[]> only = new("--only")
         {
@@ -70,7 +72,7 @@ internal static class AnomalyBenchmark
             parsed.GetValue(seeds),
             parsed.GetValue(json),
             parsed.GetValue(only) ?? [],
-            Fitting(parsed.GetValue(method)!, parsed.GetValue(options) ?? "{}")));
+            parsed.GetValue(method) == Peer ? null : Fitting(parsed.GetValue(method)!, parsed.GetValue(options) ?? "{}")));
         return command;
     }
 
@@ -108,7 +110,7 @@ internal static class AnomalyBenchmark
     }
 
     private static int Run(
-        DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, Fit fit)
+        DirectoryInfo folder, AnomalyProtocol protocol, int seeds, FileInfo? json, string[] only, Fit? fit)
     {
         FileInfo[] files = LabelledTable.Files(folder, only);
         if (files.Length == 0)
@@ -149,7 +151,7 @@ internal static class AnomalyBenchmark
         Console.WriteLine($"{name,-18} {rows,7} {features,8}   {auroc,6} {deviation,6}   {aucpr,6} {seconds,8}");
 
     private static AnomalyResult Measure(
-        LabelledTable table, string name, AnomalyProtocol protocol, int seeds, Fit fit)
+        LabelledTable table, string name, AnomalyProtocol protocol, int seeds, Fit? fit)
     {
         double[] auroc = new double[seeds], aucpr = new double[seeds];
         var clock = Stopwatch.StartNew();
@@ -167,14 +169,16 @@ internal static class AnomalyBenchmark
             table.Name, name, mean, deviation, aucpr.Average(), clock.Elapsed.TotalSeconds / seeds);
     }
 
-    /// <summary>Fits and scores through ML.NET, as a user would.</summary>
-    private static float[] Score(LabelledTable table, AnomalySplit split, int seed, Fit fit)
+    /// <summary>Fits and scores through ML.NET, as a user would; the peer without it.</summary>
+    private static float[] Score(LabelledTable table, AnomalySplit split, int seed, Fit? fit)
     {
         var standard = new Standardisation([.. split.Train.Select(row => table.Rows[row])]);
+        float[][] train = [.. split.Train.Select(row => standard.Apply(table.Rows[row]))];
+        float[][] test = [.. split.Test.Select(row => standard.Apply(table.Rows[row]))];
+        if (fit is null)
+            return StockDiffusionTime.Scores(train, test, seed);
         var ml = new MLContext(seed);
-        IDataView train = VectorRows.View(ml, split.Train.Select(row => standard.Apply(table.Rows[row])), table.Width);
-        IDataView test = VectorRows.View(ml, split.Test.Select(row => standard.Apply(table.Rows[row])), table.Width);
-        using GenerativeTransformer detector = fit(ml, train);
-        return VectorRows.Singles(detector.Transform(test), "Score");
+        using GenerativeTransformer detector = fit(ml, VectorRows.View(ml, train, table.Width));
+        return VectorRows.Singles(detector.Transform(VectorRows.View(ml, test, table.Width)), "Score");
     }
 }
