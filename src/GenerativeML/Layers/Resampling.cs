@@ -18,13 +18,16 @@ internal sealed record Resampling(int To, int From, float[] Values)
         return new(to, from, values);
     }
 
-    /// <summary>The mean of what lies around each place, by weights that depend on how far, within the line.</summary>
-    public static Resampling Mean(int length, Func<int, double> weight)
+    /// <summary>
+    /// The mean of what lies around each place, by weights that depend on how far: within the line, or where the sum of all
+    /// weights is given, with zeros beyond it.
+    /// </summary>
+    public static Resampling Mean(int length, Func<int, double> weight, double? whole = null)
     {
         float[] values = new float[length * length];
         for (int i = 0; i < length; i++)
         {
-            double sum = Enumerable.Range(0, length).Sum(j => weight(Math.Abs(i - j)));
+            double sum = whole ?? Enumerable.Range(0, length).Sum(j => weight(Math.Abs(i - j)));
             for (int j = 0; j < length; j++)
                 values[i * length + j] = (float)(weight(Math.Abs(i - j)) / sum);
         }

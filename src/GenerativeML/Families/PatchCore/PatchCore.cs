@@ -114,7 +114,7 @@ public sealed record PatchCoreOptions : DetectorOptions
         }
         return this with
         {
-            BatchSize = BatchSize ?? 16, Epochs = Epochs ?? 1, LearningRate = LearningRate ?? 0, WeightDecay = WeightDecay ?? 0,
+            BatchSize = BatchSize ?? 16, Epochs = Epochs ?? 1,
             MemoryRows = (int)Math.Ceiling(MemoryShare * PatchCoreFit.Candidates(this, rows)),
         };
     }
@@ -240,7 +240,8 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(w, rows.Features));
 
-    /// <summary>Feature maps (B, F) → patches, (B, places, C): means of three by three, all in the first one's grid.</summary>
+    /// <summary>Feature maps (B, F) → patches, (B, places, C): means of three by three, zero being beyond the border,
+    /// all in the first one's grid.</summary>
     public T Patches<T>(Scope<T> w, T features)
         where T : struct, ITensor<T>
     {
@@ -268,7 +269,7 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
         yield return ("map_down", Smoothed(_shape.Height, Grid.Height));
         yield return ("map_across", Smoothed(_shape.Width, Grid.Width).Transpose());
 
-        static Resampling Of(int to, int from) => Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0));
+        static Resampling Of(int to, int from) => Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
 
         static Resampling Smoothed(int to, int from) => Resampling
             .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
