@@ -78,8 +78,8 @@ internal sealed class PatchCoreFit : IClosedFormFit
         // Fewer than there could have been where the run was cancelled: then some are remembered twice.
         long known = Math.Min((long)_seen.data<double>()[0], _candidates.shape[0]);
         long[] chosen = known == 0 ? [] : Coreset.Choose(
-            _candidates.narrow(0, 0, known), (int)Math.Min(known, _options.MemoryRows), _seed, _options.CancellationToken,
-            _options.CancellationBehavior == CancellationBehavior.ReturnModel);
+            _candidates.narrow(0, 0, known), (int)Math.Min(known, _options.MemoryRows), _seed,
+            _options.CancellationBehavior == CancellationBehavior.ReturnModel, _options.CancellationToken);
         if (chosen.Length > 0)
         {
             long[] filled = [.. Enumerable.Range(0, _options.MemoryRows).Select(i => chosen[i % chosen.Length])];
@@ -114,9 +114,9 @@ internal static class Coreset
 
     /// <summary>
     /// Numbers of rows (N, C), each the farthest from all that were chosen before it (greedy k-centre, Sener and Savarese 2018), the
-    /// first by a seed. Rows of many features are compared by fewer, random mixtures of all (Johnson and Lindenstrauss 1984).
+    /// first by a seed; fewer where it ends early when it is cancelled. Rows of many features are compared by fewer, random mixtures of all (Johnson and Lindenstrauss 1984).
     /// </summary>
-    public static long[] Choose(Tensor rows, int count, int seed, CancellationToken cancellation = default, bool endsEarly = false)
+    public static long[] Choose(Tensor rows, int count, int seed, bool endsEarly = false, CancellationToken cancellation = default)
     {
         using DisposeScope all = NewDisposeScope();
         int width = (int)rows.shape[1];
