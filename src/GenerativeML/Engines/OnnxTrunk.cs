@@ -63,7 +63,8 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             if (names.Count == 0)
                 stages = [.. s_strides.Select(stride => LastOf(stages, height, width, stride))];
             else if (stages.Length < names.Count)
-                throw new FormatException($"'{names.First(name => stages.All(stage => stage.Name != name))}' is no feature map: (1, C, H, W) is expected.");
+                throw new FormatException($"'{names.First(name => stages.All(stage => stage.Name != name))}' is no feature "
+                    + "map: (1, C, H, W) is expected.");
             byte[] file = graph.Needed([.. stages.Select(stage => stage.Name)]).ToFile(
                 OnnxFile.Value(input, OnnxType.Float, [1, Channels, height, width]), []);
             return (new(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file))), file);
@@ -164,7 +165,8 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         stages.LastOrDefault(s => s.Height == (height + stride - 1) / stride && s.Width == (width + stride - 1) / stride)
         ?? throw new FormatException(
             $"no feature map in it is one {stride}th as high and wide as its input, {height} × {width}: name others by the option "
-            + $"{nameof(PatchCoreOptions.FeatureTensors)}. There are {string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})").TakeLast(20))}.");
+            + $"{nameof(PatchCoreOptions.FeatureTensors)}. There are "
+            + $"{string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})").TakeLast(20))}.");
 
     /// <summary>An operation: its names, and its bytes.</summary>
     private sealed record Node(string[] Inputs, string[] Outputs, ReadOnlyMemory<byte> Bytes)

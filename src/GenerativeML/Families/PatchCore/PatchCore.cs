@@ -92,7 +92,10 @@ public sealed record PatchCoreOptions : DetectorOptions
     {
         Validate();
         if (NetworkPath is null)
-            throw new ArgumentException($"Option {nameof(NetworkPath)} is not set: the file of a network of images is expected, in the format ONNX.");
+        {
+            throw new ArgumentException(
+                $"Option {nameof(NetworkPath)} is not set: the file of a network of images is expected, in the format ONNX.");
+        }
         if (NativeParts.OnnxFailure is Exception missing)
         {
             throw new InvalidOperationException(

@@ -114,7 +114,8 @@ internal static class Coreset
 
     /// <summary>
     /// Numbers of rows (N, C), each the farthest from all that were chosen before it (greedy k-centre, Sener and Savarese 2018), the
-    /// first by a seed; fewer where it ends early when it is cancelled. Rows of many features are compared by fewer, random mixtures of all (Johnson and Lindenstrauss 1984).
+    /// first by a seed; fewer where it ends early when it is cancelled. Rows of many features are compared by fewer, random
+    /// mixtures of all (Johnson and Lindenstrauss 1984).
     /// </summary>
     public static long[] Choose(Tensor rows, int count, int seed, bool endsEarly = false, CancellationToken cancellation = default)
     {
