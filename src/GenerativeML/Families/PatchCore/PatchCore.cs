@@ -197,8 +197,8 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     {
         layers.Buffer(OnnxTrunk.Tensor, _trunk.Elements);
         layers.Buffer("memory", _memory, PatchWidth);
-        foreach ((string name, Resampling map) in Maps())
-            layers.Buffer(name, map.To, map.From);
+        foreach (PatchMap map in Maps())
+            layers.Buffer(map.Name, map.Rows, map.Columns);
         AnomalyMapScale.Declare(layers);
     }
 
@@ -206,8 +206,8 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     public void SetFixed(HostWeights weights)
     {
         OnnxTrunk.Store(_options.NetworkFile!, weights);
-        foreach ((string name, Resampling map) in Maps())
-            map.Values.CopyTo(weights[name], 0);
+        foreach (PatchMap map in Maps())
+            map.Values().CopyTo(weights[map.Name], 0);
     }
 
     /// <summary>What computes feature maps while there are no weights yet.</summary>
@@ -261,18 +261,19 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     }
 
     /// <summary>How maps of features are smoothed and brought to the grid, and the map of patches to the image: by name.</summary>
-    public IEnumerable<(string Name, Resampling Map)> Maps()
+    public IEnumerable<PatchMap> Maps()
     {
         for (int s = 0; s < _trunk.Stages.Count; s++)
         {
             TrunkStage stage = _trunk.Stages[s];
-            yield return ($"stage_{s}_down", Of(Grid.Height, stage.Height));
-            yield return ($"stage_{s}_across", Of(Grid.Width, stage.Width).Transpose());
+            yield return new($"stage_{s}_down", Grid.Height, stage.Height, () => Averaged(Grid.Height, stage.Height).Values);
+            yield return new($"stage_{s}_across", stage.Width, Grid.Width, () => Averaged(Grid.Width, stage.Width).Transpose().Values);
         }
-        yield return ("map_down", Smoothed(_shape.Height, Grid.Height));
-        yield return ("map_across", Smoothed(_shape.Width, Grid.Width).Transpose());
+        yield return new("map_down", _shape.Height, Grid.Height, () => Smoothed(_shape.Height, Grid.Height).Values);
+        yield return new("map_across", Grid.Width, _shape.Width, () => Smoothed(_shape.Width, Grid.Width).Transpose().Values);
 
-        static Resampling Of(int to, int from) => Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
+        static Resampling Averaged(int to, int from) =>
+            Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
 
         static Resampling Smoothed(int to, int from) => Resampling
             .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
@@ -311,6 +312,9 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
             where T : struct, ITensor<T> => [network.Map(w, inputs[0])];
     }
 }
+
+/// <summary>A linear map of lines as a tensor of the network: its name, its sizes, and what makes its values.</summary>
+internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]> Values);
 
 /// <summary>
 /// Detects images that have a place unlike all places of the training images, and says where (PatchCore, Roth et al. 2022): places

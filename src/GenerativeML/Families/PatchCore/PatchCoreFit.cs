@@ -25,7 +25,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
         _candidates = zeros([Candidates(options, rows), network.PatchWidth]).DetachFromDisposeScope();
         _seen = zeros([1], ScalarType.Float64).DetachFromDisposeScope();
         _maps = network.Maps().ToDictionary(
-            map => map.Name, map => HostTensors.FromRows(map.Map.Values, map.Map.To, map.Map.From, CPU).DetachFromDisposeScope());
+            map => map.Name, map => HostTensors.FromRows(map.Values(), map.Rows, map.Columns, CPU).DetachFromDisposeScope());
     }
 
     public IReadOnlyList<(string Name, Tensor Value)> State => [("candidates", _candidates), ("seen", _seen)];
