@@ -10,6 +10,7 @@
 #   build/bench.sh images --data ../shared/data/images/mnist --family diffusion --steps 8000 --sheet sheet.png
 #   build/bench.sh cycle --data ../shared/data/images --labels mnist --sheet cycle.png --json cycle.json
 #   build/bench.sh tiles --data ../shared/data/images/magnetic_tile64 --sheet tiles.png --json tiles.json
+#   build/bench.sh tiles --data ../shared/data/images/magnetic_tile64 --network resnet18.onnx
 #   build/bench.sh memory
 #   build/bench.sh probabilistic --bif ../shared/data/bayesnet/alarm.bif.gz --peer --json fits.json
 #   build/bench.sh decode

@@ -117,6 +117,25 @@ public static class ImageCatalog
     public static ImageAutoencoderTrainer ImageAutoencoder(
         this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, ImageAutoencoderOptions options) =>
         new(MLNetInternals.EnvironmentOf(catalog), options);
+
+    /// <summary>
+    /// Creates a <see cref="PatchCoreTrainer"/>, which scores images by how strange their strangest place is to a network that
+    /// was trained elsewhere. The network is read now.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
+    /// <param name="options">The options, of which <see cref="PatchCoreOptions.NetworkPath"/> has to be set.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
+    /// <exception cref="ArgumentException">
+    /// A column's name is empty, or two columns would be added under one name; or the file of the network is missing, or is none
+    /// of images, or has no feature maps where they are looked for.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">ONNX Runtime is not there.</exception>
+    public static PatchCoreTrainer PatchCore(
+        this AnomalyDetectionCatalog.AnomalyDetectionTrainers catalog, PatchCoreOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new(MLNetInternals.EnvironmentOf(catalog), options.WithNetwork());
+    }
 }
 
 /// <summary>Models of densities among the trainers of <see cref="AnomalyDetectionCatalog"/>.</summary>

@@ -318,6 +318,9 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     /// <summary>The width of the widest layer, by which the number format of products is chosen.</summary>
     public virtual int WidestLayer => 0;
 
+    /// <summary>A network from elsewhere whose features passes are given in the place of rows; null: they are given rows.</summary>
+    public virtual TrunkPart? Trunk => null;
+
     /// <summary>Whether torch alone can compute what is asked for, as where it takes gradients.</summary>
     public virtual bool RequiresTorch(VectorOutputs wanted) => false;
 

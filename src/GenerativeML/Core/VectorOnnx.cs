@@ -32,6 +32,12 @@ internal static class VectorOnnx
             throw new NotSupportedException(
                 $"Column '{searched}' is found by a search along gradients, which an ONNX graph cannot compute.");
         }
+        if (network.Trunk is not null)
+        {
+            throw new NotSupportedException(
+                "The model's features are those of a network from elsewhere, which may be written for another version of ONNX: they "
+                + "cannot be in one ONNX file.");
+        }
         Array.Sort(values, (a, b) => a.Flag.CompareTo(b.Flag)); // as a pass gives them
         VectorOutputs wanted = values.Aggregate(VectorOutputs.None, (all, value) => all | value.Flag);
 

@@ -35,6 +35,49 @@ internal sealed class ProtobufMessage
     }
 }
 
+/// <summary>A field of a message of Protocol Buffers that was read: a whole number, or bytes.</summary>
+internal readonly record struct ProtobufField(int Number, long Value, ReadOnlyMemory<byte> Bytes)
+{
+    public string Text => Encoding.UTF8.GetString(Bytes.Span);
+
+    /// <summary>The fields of the message that this one is.</summary>
+    public List<ProtobufField> Fields => Read(Bytes);
+
+    /// <summary>The fields of a message, in order; numbers of fixed size are skipped.</summary>
+    /// <exception cref="FormatException">It is none.</exception>
+    public static List<ProtobufField> Read(ReadOnlyMemory<byte> message)
+    {
+        var fields = new List<ProtobufField>();
+        for (int at = 0; at < message.Length;)
+        {
+            ulong key = Varint(message.Span, ref at);
+            ulong size = (key & 7) switch { 0 => 0, 1 => 8, 2 => Varint(message.Span, ref at), 5 => 4, _ => ulong.MaxValue };
+            long value = (key & 7) == 0 ? (long)Varint(message.Span, ref at) : 0;
+            if (size > (ulong)(message.Length - at) || key >> 3 is 0 or > int.MaxValue)
+                throw new FormatException("The file is damaged, or no message of Protocol Buffers.");
+            if ((key & 7) is 0 or 2)
+                fields.Add(new((int)(key >> 3), value, message.Slice(at, (int)size)));
+            at += (int)size;
+        }
+        return fields;
+    }
+
+    private static ulong Varint(ReadOnlySpan<byte> bytes, ref int at)
+    {
+        ulong value = 0;
+        for (int shift = 0; shift < 64; shift += 7)
+        {
+            if (at == bytes.Length)
+                break;
+            byte next = bytes[at++];
+            value |= (ulong)(next & 127) << shift;
+            if (next < 128)
+                return value;
+        }
+        throw new FormatException("The file is damaged, or no message of Protocol Buffers.");
+    }
+}
+
 /// <summary>Types of elements, by their numbers in the ONNX format.</summary>
 internal enum OnnxType
 {

@@ -8,7 +8,8 @@ using Microsoft.ML.Data;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// <c>tiles</c>: defects of magnetic tiles, by an autoencoder of images that sees sound ones only. The published split has
+/// <c>tiles</c>: defects of magnetic tiles, by an autoencoder of images that sees sound ones only, or by PatchCore with a network
+/// that is given. The published split has
 /// photographs of the same tile on both sides; here each tile is on one. All defects are test images.
 /// </summary>
 internal static class TileBenchmark
@@ -39,6 +40,11 @@ internal static class TileBenchmark
         {
             Description = """Options other than the defaults, as JSON: '{"LatentDimension":16}'.""", DefaultValueFactory = _ => "{}",
         };
+        Option<FileInfo?> network = new("--network")
+        {
+            Description = "An ONNX file of a network of images: PatchCore by its features in place of the autoencoder; --options are "
+                + """those of PatchCore then: '{"MemoryShare":0.1}'.""",
+        };
         Option<FileInfo?> sheet = new("--sheet")
         {
             Description = "Where to write a sheet of the last run: for each kind a line of images, of their anomaly maps, and of "
@@ -47,12 +53,14 @@ internal static class TileBenchmark
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
         Command command = new("tiles", "Defects of magnetic tiles, and where they are, by an autoencoder of sound ones.")
         {
-            data, seeds, firstSeed, options, sheet, json,
+            data, seeds, firstSeed, options, network, sheet, json,
         };
         command.SetAction(parsed =>
         {
             Tiles tiles = Tiles.Load(parsed.GetRequiredValue(data).FullName);
-            ImageAutoencoderOptions wanted = JsonSerializer.Deserialize<ImageAutoencoderOptions>(parsed.GetValue(options)!, Named)!;
+            string wanted = parsed.GetValue(options)!;
+            if (parsed.GetValue(network) is { Exists: false } none)
+                throw new FileNotFoundException($"There is no {none.FullName}.");
             var results = new List<TileResult>();
             foreach (int seed in Enumerable.Range(parsed.GetValue(firstSeed), parsed.GetValue(seeds)))
             {
@@ -61,11 +69,7 @@ internal static class TileBenchmark
                 float[][] images = [.. test.Select(tile => tile.Image)];
                 TileQuality nearest = TileQuality.Of(test, Thumbnails.Score(train, images), null);
                 TimeSpan before = Environment.CpuUsage.TotalTime;
-                using VectorTransformer model = new MLContext(seed).AnomalyDetection.Trainers
-                    .ImageAutoencoder(wanted with
-                    {
-                        ImageShape = tiles.Shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
-                    })
+                using VectorTransformer model = Trainer(new MLContext(seed), wanted, parsed.GetValue(network)?.FullName, tiles.Shape)
                     .Fit(View(train, tiles.Shape));
                 double seconds = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
                 IDataView scored = model.Transform(View(images, tiles.Shape));
@@ -74,7 +78,7 @@ internal static class TileBenchmark
                 Console.WriteLine(
                     $"seed {seed}: trained on {train.Length} images in {seconds:F0} s of CPU time; {sound.Length} sound and "
                     + $"{test.Length - sound.Length} broken ones of other tiles\n{quality}\n  nearest thumbnails: {nearest.ImageAuroc:F3}");
-                results.Add(new(seed, parsed.GetValue(options)!, train.Length, sound.Length, seconds, quality, nearest.ImageAuroc));
+                results.Add(new(seed, wanted, train.Length, sound.Length, seconds, quality, nearest.ImageAuroc));
                 if (parsed.GetValue(sheet) is { } picture)
                     SaveSheet(test, maps, tiles.Shape, picture.FullName);
                 if (parsed.GetValue(json) is { } records)
@@ -86,6 +90,16 @@ internal static class TileBenchmark
         });
         return command;
     }
+
+    private static VectorTrainer<VectorTransformer> Trainer(MLContext ml, string options, string? network, ImageShape shape) => network is null
+        ? ml.AnomalyDetection.Trainers.ImageAutoencoder(JsonSerializer.Deserialize<ImageAutoencoderOptions>(options, Named)! with
+        {
+            ImageShape = shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
+        })
+        : ml.AnomalyDetection.Trainers.PatchCore(JsonSerializer.Deserialize<PatchCoreOptions>(options, Named)! with
+        {
+            NetworkPath = network, ImageShape = shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
+        });
 
     private static IDataView View(float[][] images, ImageShape shape)
     {

@@ -130,6 +130,7 @@ internal static class ModelFamilies
     {
         [AutoencoderTrainer.Family.Name] = VectorModelState.Loader(AutoencoderTrainer.Family),
         [ImageAutoencoderTrainer.Family.Name] = VectorModelState.Loader(ImageAutoencoderTrainer.Family),
+        [PatchCoreTrainer.Family.Name] = VectorModelState.Loader(PatchCoreTrainer.Family),
         [ImageDiscriminatorTrainer.Family.Name] = VectorModelState.Loader(ImageDiscriminatorTrainer.Family),
         [CycleGanTrainer.Family.Name] = VectorModelState.Loader(CycleGanTrainer.Family),
         [ImageGanTrainer.Family.Name] = VectorModelState.Loader(ImageGanTrainer.Family),

@@ -155,10 +155,8 @@ public enum ImageScore
 /// </summary>
 internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder, IAnomalyMapper
 {
-    private const double MapQuantile = 0.99; // of ordinary images' strangest places: white in a map
     private const double MaxSmoothing = 4; // in pixels
     private const float Tiny = 1e-12f;
-    private const float Same = 1e-6f; // shares of a number that rounding may be
 
     private readonly ImageAutoencoderOptions _options;
     private readonly ImageShape _shape;
@@ -205,8 +203,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         if (!Detects)
             return;
         _smoothing.Declare(layers);
-        layers.Buffer("map_floor", 1);
-        layers.Buffer("map_scale", 1);
+        AnomalyMapScale.Declare(layers);
         layers.Buffer("part_weight", StructurePart + 1);
         if (!ByStructure)
             _nearest.Declare(layers);
@@ -241,7 +238,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         return [new LossTerm("reconstruction", (made - clean).Value.Squared().mean())];
     }
 
-    public override IReadOnlyList<string> CalibratedTensors => Detects ? ["part_weight", "map_floor", "map_scale"] : [];
+    public override IReadOnlyList<string> CalibratedTensors => Detects ? ["part_weight", .. AnomalyMapScale.Tensors] : [];
 
     public override void Calibrate(VectorCalibration calibration)
     {
@@ -252,13 +249,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         _structure.Store(calibration, Input.Seed);
         int[] widths = [.. Enumerable.Repeat(1, StructurePart + 1)];
         calibration.SetPartWeights(calibration.Run(new PartsPass(this), widths), bySpread: true);
-        float[][] maps = calibration.Run(new MapPass(this), 1, 1);
-        float[] peaks = [.. maps[0].Order()], means = [.. maps[1].Order()];
-        float usual = peaks[Math.Max(0, (int)Math.Ceiling(MapQuantile * peaks.Length) - 1)], floor = means[means.Length / 2];
-        if (usual - floor <= Same * usual)
-            floor = 0; // maps are the same all over: what rounding leaves between them is no scale
-        calibration.Weights["map_floor"][0] = floor;
-        calibration.Weights["map_scale"][0] = usual > floor ? 1 / (usual - floor) : 0;
+        AnomalyMapScale.Calibrate(calibration, new MapPass(this));
     }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
@@ -281,7 +272,7 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
     }
 
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => (Map(w, rows.Features) - w["map_floor"]) * w["map_scale"];
+        where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(w, rows.Features));
 
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => Reconstruct(w, rows.Features);
@@ -396,15 +387,10 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
             where T : struct, ITensor<T> => network.Parts(w, inputs[0], byFeature: false);
     }
 
-    // The strangest place of each map, and the mean.
     private sealed class MapPass(ImageAutoencoderNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T>
-        {
-            T map = network.Map(w, inputs[0]);
-            return [map.Reduce(Reduction.Max, 1), map.Reduce(Reduction.Mean, 1)];
-        }
+            where T : struct, ITensor<T> => [network.Map(w, inputs[0])];
     }
 }
 

@@ -97,8 +97,8 @@ internal static class ImagePixels
         }
     }
 
-    // For each of so many pixels, the pixels of the image that it is a mean of, and their weights; none in a margin.
-    private static (int First, float[] Weights)[] Windows(int count, int size, double scale)
+    /// <summary>For each of so many pixels of a line, those of the image that it is a mean of, and their weights; none in a margin.</summary>
+    public static (int First, float[] Weights)[] Windows(int count, int size, double scale)
     {
         var windows = new (int, float[])[count];
         double reach = Math.Max(1, scale), begin = size / 2.0 - count * scale / 2;

@@ -1,0 +1,359 @@
+using System.Text.Json.Serialization;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using TorchSharp;
+
+namespace GenerativeML;
+
+/// <summary>
+/// The options of PatchCore (Roth et al. 2022). The columns are <c>Score</c> and <c>PredictedLabel</c>, unless they are null.
+/// </summary>
+/// <remarks>
+/// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect. Patches
+/// are remembered in the first pass over the rows; more <see cref="TrainingOptions.Epochs"/> than one, the default, add nothing.
+/// </remarks>
+public sealed record PatchCoreOptions : DetectorOptions
+{
+    /// <summary>All defaults but for the network, which has to be set.</summary>
+    public PatchCoreOptions() => (ScoreColumnName, PredictedLabelColumnName) = ("Score", "PredictedLabel");
+
+    /// <summary>
+    /// The file of a network of images that was trained elsewhere, such as ResNet on ImageNet: ONNX, of operators of version 7 or
+    /// later, with one input of Singles, 1 × 3 × height × width, where sizes but the 3 may be open. It is read when the trainer
+    /// is made. What is needed of it is part of a saved model, so that the file is not needed any more, and its licence holds for
+    /// that, too. It has to be set.
+    /// </summary>
+    [JsonIgnore]
+    public string? NetworkPath { get; init; }
+
+    /// <summary>
+    /// Values of the network's graph that are taken as features: names of what its operations give, of the shape (1, C, H, W).
+    /// The first one's height and width are those of the grid of patches. At most 16. Default: the last one that is an eighth
+    /// of the input as high and wide, and the last one that is a sixteenth, as in the second and third stage of a ResNet.
+    /// </summary>
+    public IReadOnlyList<string> FeatureTensors { get; init; } = [];
+
+    /// <summary>Height and width of what the network sees, where its file leaves them open. 16 to 1024. Default 224.</summary>
+    public int? NetworkSide { get; init; }
+
+    /// <summary>
+    /// What the network was trained to see subtracted from red, green and blue, numbers from 0 to 1. Default: the means of
+    /// ImageNet, 0.485, 0.456 and 0.406.
+    /// </summary>
+    public IReadOnlyList<float> ChannelMeans { get; init; } = [0.485f, 0.456f, 0.406f];
+
+    /// <summary>
+    /// What the rest is divided by, each above zero; a network that was trained on numbers up to 255 takes 1/255. Default: the
+    /// deviations of ImageNet, 0.229, 0.224 and 0.225.
+    /// </summary>
+    public IReadOnlyList<float> ChannelDeviations { get; init; } = [0.229f, 0.224f, 0.225f];
+
+    /// <summary>
+    /// The patches of training images, drawn at random, among which those are chosen that are remembered. They are held in memory
+    /// while training, and choosing takes time by the square of it. At most a million. Default 50,000.
+    /// </summary>
+    public int CandidatePatches { get; init; } = 50_000;
+
+    /// <summary>
+    /// The share of these that is remembered: each in turn the one farthest from all before (greedy k-centre, Sener and Savarese
+    /// 2018). A saved model holds them, and the time to score goes by it. Above 0, at most 1. Default 0.1.
+    /// </summary>
+    public double MemoryShare { get; init; } = 0.1;
+
+    /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
+    public ImageShape? ImageShape { get; init; }
+
+    /// <inheritdoc cref="ImageVaeOptions.Resize"/>
+    public ImageResize Resize { get; init; }
+
+    /// <inheritdoc cref="ImageAutoencoderOptions.AnomalyMapColumnName"/>
+    public string? AnomalyMapColumnName { get; init; }
+
+    /// <summary>The network, once it was read.</summary>
+    [JsonInclude]
+    internal OnnxTrunk? Trunk { get; init; }
+
+    /// <summary>Patches that are remembered, resolved.</summary>
+    [JsonInclude]
+    internal int MemoryRows { get; init; }
+
+    /// <summary>The network's file, as far as it is needed, until it is among the weights.</summary>
+    [JsonIgnore]
+    internal byte[]? NetworkFile { get; init; }
+
+    internal override ImageFormat Images => new(ImageShape, Resize);
+
+    internal override VectorColumns Columns => base.Columns with { AnomalyMap = AnomalyMapColumnName };
+
+    private protected override OptionalColumns Supported => OptionalColumns.None;
+
+    /// <summary>The same with the network, which is read.</summary>
+    internal PatchCoreOptions WithNetwork()
+    {
+        Validate();
+        if (NetworkPath is null)
+        {
+            throw new ArgumentException(
+                $"Option {nameof(NetworkPath)} is not set: the file of a network of images is expected, in the format ONNX.");
+        }
+        if (NativeParts.OnnxFailure is Exception missing)
+        {
+            throw new InvalidOperationException(
+                "The network is computed by ONNX Runtime alone: reference the package Microsoft.ML.OnnxRuntime from the program that you "
+                + $"run ({missing.GetType().Name}: {missing.Message}).");
+        }
+        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(NetworkPath, FeatureTensors, NetworkSide);
+        return this with { Trunk = trunk, NetworkFile = file };
+    }
+
+    internal override VectorOptions Resolve(RowStatistics rows)
+    {
+        int channels = rows.Input.Image!.Shape!.Channels;
+        if (channels > 4)
+        {
+            throw new InvalidOperationException(
+                $"Column '{FeatureColumnName}' holds images of {channels} channels; one or three are expected, for grey or for red, "
+                + "green and blue, and alpha behind them, which is left out.");
+        }
+        return this with
+        {
+            BatchSize = BatchSize ?? 16, Epochs = Epochs ?? 1,
+            MemoryRows = (int)Math.Ceiling(MemoryShare * PatchCoreFit.Candidates(this, rows)),
+        };
+    }
+
+    /// <inheritdoc />
+    public override void Validate()
+    {
+        base.Validate();
+        if (LatentColumnName is not null)
+            throw new ArgumentException($"Option {nameof(LatentColumnName)} is set, and {GetType().Name} has no such column.");
+        ArgumentNullException.ThrowIfNull(FeatureTensors);
+        ArgumentNullException.ThrowIfNull(ChannelMeans);
+        ArgumentNullException.ThrowIfNull(ChannelDeviations);
+        OptionChecks.Within(FeatureTensors.Count, 0, 16, $"{nameof(FeatureTensors)}.Count");
+        OptionChecks.Within(NetworkSide, 16, 1024);
+        OptionChecks.Within(ChannelMeans.Count, 3, 3, $"{nameof(ChannelMeans)}.Count");
+        OptionChecks.Within(ChannelDeviations.Count, 3, 3, $"{nameof(ChannelDeviations)}.Count");
+        foreach (float mean in ChannelMeans)
+            OptionChecks.Within(mean, -1000, 1000, nameof(ChannelMeans));
+        foreach (float deviation in ChannelDeviations)
+            OptionChecks.Within(deviation, 1e-6f, 1e6f, nameof(ChannelDeviations));
+        OptionChecks.Within(CandidatePatches, 1, 1_000_000);
+        OptionChecks.AboveZero<double>(MemoryShare, 1);
+        ImageShape?.Validate();
+        OptionChecks.Defined(Resize);
+        OptionChecks.Within(MemoryRows, 0, CandidatePatches);
+        Trunk?.Validate();
+    }
+}
+
+/// <summary>
+/// Patches of training images, by features of a network that was trained elsewhere (PatchCore, Roth et al. 2022): an image is as
+/// strange as that of its patches that is farthest from the nearest one remembered, the less so where the remembered ones around
+/// that are far, too.
+/// </summary>
+internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
+{
+    private const int Around = 9; // remembered patches that say how far apart patches are there, as PatchCore takes them
+    private const double Blur = 4.0 / 224; // of a map, in shares of its side, as PatchCore takes it
+
+    private readonly PatchCoreOptions _options;
+    private readonly ImageShape _shape;
+    private readonly OnnxTrunk _trunk;
+    private readonly int _memory;
+
+    /// <exception cref="FormatException">The input is none of images, or there is no network.</exception>
+    public PatchCoreNetwork(PatchCoreOptions options, VectorInput input)
+        : base(input)
+    {
+        (_options, _memory) = (options, options.MemoryRows);
+        _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
+        _trunk = options.Trunk ?? throw new FormatException("The saved model has no network.");
+        if (_memory < 1)
+            throw new FormatException("The saved model remembers no patch.");
+    }
+
+    public override TrunkPart Trunk => new(
+        _trunk.FeatureWidth, w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
+
+    /// <summary>Patches of an image.</summary>
+    public int Places => Grid.Height * Grid.Width;
+
+    /// <summary>Features of a patch, C.</summary>
+    public int PatchWidth => _trunk.Stages.Sum(stage => stage.Channels);
+
+    private TrunkStage Grid => _trunk.Stages[0];
+
+    public override IReadOnlyList<string> CalibratedTensors => AnomalyMapScale.Tensors;
+
+    protected override VectorScaler ScalerOf(RowStatistics rows)
+    {
+        ImageRange range = ImageRange.Of(rows.Moments[0]);
+        return VectorScaler.Of([.. Enumerable.Repeat(range.Low, Input.Width)], range.ScaleTo(1));
+    }
+
+    public override void Declare(Layers layers)
+    {
+        layers.Buffer(OnnxTrunk.Tensor, _trunk.Elements);
+        layers.Buffer("memory", _memory, PatchWidth);
+        foreach (PatchMap map in Maps())
+            layers.Buffer(map.Name, map.Rows, map.Columns);
+        AnomalyMapScale.Declare(layers);
+    }
+
+    /// <summary>Sets what follows from the options: the network's file, and how maps are smoothed and resized.</summary>
+    public void SetFixed(HostWeights weights)
+    {
+        OnnxTrunk.Store(_options.NetworkFile!, weights);
+        foreach (PatchMap map in Maps())
+            map.Values().CopyTo(weights[map.Name], 0);
+    }
+
+    /// <summary>What computes feature maps while there are no weights yet.</summary>
+    public TrunkSession OpenTrunk() =>
+        _trunk.Open(_options.NetworkFile!, _shape, _options.ChannelMeans, _options.ChannelDeviations);
+
+    public override IClosedFormFit BeginClosedForm(RowStatistics rows, torch.Device device) => new PatchCoreFit(_options, this, rows);
+
+    public override void Calibrate(VectorCalibration calibration) =>
+        AnomalyMapScale.Calibrate(calibration, new MapPass(this));
+
+    public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
+        where T : struct, ITensor<T>
+    {
+        T patches = Patches(w, rows.Features), memory = w["memory"];
+        (T distances, T nearest) = Nearest(w, patches);
+        T most = distances.Reduce(Reduction.Max, 1);
+        if (_memory == 1)
+            return (most, null);
+        (_, T place) = (-distances).Smallest(1);
+        T remembered = memory.Embed(nearest.Gather(place)).Reshape(-1, PatchWidth); // the one nearest to the strangest patch
+        T isStrangest = 1f - T.OneIfLess(distances, most);
+        isStrangest /= isStrangest.Reduce(Reduction.Sum, 1); // several may be alike
+        T strangest = isStrangest.Unsqueeze(1).MatMul(patches); // (B, 1, C)
+        int around = Math.Min(Around, _memory);
+        (_, T others) = remembered.Linear(memory * -2f, Squares(memory)).Smallest(around);
+        T away = Lengths((strangest - memory.Embed(others)).Reshape(-1, PatchWidth)).Reshape(-1, around);
+        // One less the share of the nearest in the sum of e to the distances.
+        T weight = 1f - (most - away.LogSumExp(1)).Apply(Function.Exp);
+        return (most * weight, null);
+    }
+
+    public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
+        where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(w, rows.Features));
+
+    /// <summary>Feature maps (B, F) → patches, (B, places, C): means of three by three, zero being beyond the border,
+    /// all in the first one's grid.</summary>
+    public T Patches<T>(Scope<T> w, T features)
+        where T : struct, ITensor<T>
+    {
+        var parts = new List<T>();
+        long at = 0;
+        for (int s = 0; s < _trunk.Stages.Count; s++)
+        {
+            TrunkStage stage = _trunk.Stages[s];
+            T maps = features.Slice(1, at, stage.Length).Reshape(-1, stage.Channels, stage.Height, stage.Width);
+            parts.Add(w[$"stage_{s}_down"].MatMul(maps).MatMul(w[$"stage_{s}_across"]));
+            at += stage.Length;
+        }
+        return T.Concat(1, [.. parts]).Reshape(-1, PatchWidth, Places).Transpose(0, 2, 1);
+    }
+
+    /// <summary>How maps of features are smoothed and brought to the grid, and the map of patches to the image: by name.</summary>
+    public IEnumerable<PatchMap> Maps()
+    {
+        for (int s = 0; s < _trunk.Stages.Count; s++)
+        {
+            TrunkStage stage = _trunk.Stages[s];
+            yield return new($"stage_{s}_down", Grid.Height, stage.Height, () => Averaged(Grid.Height, stage.Height).Values);
+            yield return new($"stage_{s}_across", stage.Width, Grid.Width, () => Averaged(Grid.Width, stage.Width).Transpose().Values);
+        }
+        yield return new("map_down", _shape.Height, Grid.Height, () => Smoothed(_shape.Height, Grid.Height).Values);
+        yield return new("map_across", Grid.Width, _shape.Width, () => Smoothed(_shape.Width, Grid.Width).Transpose().Values);
+
+        static Resampling Averaged(int to, int from) =>
+            Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
+
+        static Resampling Smoothed(int to, int from) => Resampling
+            .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
+    }
+
+    // (B, F) → (B, H·W).
+    private T Map<T>(Scope<T> w, T features)
+        where T : struct, ITensor<T>
+    {
+        (T distances, _) = Nearest(w, Patches(w, features));
+        T grid = distances.Reshape(-1, 1, Grid.Height, Grid.Width);
+        return w["map_down"].MatMul(grid).MatMul(w["map_across"]).Reshape(-1, _shape.Height * _shape.Width);
+    }
+
+    // The distance of each patch, (B, places, C), from the nearest one remembered, and which that is, (B, places).
+    private (T Distances, T Indices) Nearest<T>(Scope<T> w, T patches)
+        where T : struct, ITensor<T>
+    {
+        T memory = w["memory"];
+        // Less the square of the patch itself: good enough to choose by; then exactly.
+        (_, T nearest) = patches.Linear(memory * -2f, Squares(memory)).Smallest(1); // (B, places, 1)
+        T difference = (patches - memory.Embed(nearest).Reshape(-1, Places, PatchWidth)).Reshape(-1, PatchWidth);
+        return (Lengths(difference).Reshape(-1, Places), nearest.Reshape(-1, Places));
+    }
+
+    private T Squares<T>(T memory)
+        where T : struct, ITensor<T> => memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(_memory);
+
+    // (N, C) → (N, 1).
+    private static T Lengths<T>(T rows)
+        where T : struct, ITensor<T> => rows.Apply(Function.Square).Reduce(Reduction.Sum, 1).Apply(Function.Sqrt);
+
+    private sealed class MapPass(PatchCoreNetwork network) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [network.Map(w, inputs[0])];
+    }
+}
+
+/// <summary>A linear map of lines as a tensor of the network: its name, its sizes, and what makes its values.</summary>
+internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]> Values);
+
+/// <summary>
+/// Detects images that have a place unlike all places of the training images, and says where (PatchCore, Roth et al. 2022): places
+/// are compared by features of a network of images that was trained elsewhere and is given as an ONNX file.
+/// </summary>
+/// <remarks>
+/// <para>
+/// To create this trainer, use
+/// <see cref="ImageCatalog.PatchCore(AnomalyDetectionCatalog.AnomalyDetectionTrainers, PatchCoreOptions)"/>.
+/// </para>
+/// <para>
+/// ONNX Runtime computes the network, on the CPU, while training, too: each image takes as long as the network does. A threshold
+/// of fewer than 2000 images takes ten more models, each of nine tenths of them (see <see cref="DetectorOptions.Contamination"/>),
+/// and so eleven times as long as a score alone, which is had with the options <c>PredictedLabelColumnName</c> and
+/// <c>PValueColumnName</c> null.
+/// </para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Input</term><description>A column of <see cref="Microsoft.ML.Data.MLImage"/>, or one of vectors of
+/// <see cref="float"/> that are images, grey or of red, green and blue; no label.</description></item>
+/// <item><term>Normalization</term><description>Done inside: black and white become 0 and 1, then as the network was trained,
+/// which options say.</description></item>
+/// </list>
+/// <list type="table">
+/// <listheader><term>Column</term><description>Type and meaning</description></listheader>
+/// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
+/// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how far the strangest place is from the
+/// nearest that is remembered, in units of the features.</description></item>
+/// <item><term><c>AnomalyMap</c></term><description>On request: an image or a vector, as the input is, of where.</description></item>
+/// </list>
+/// </remarks>
+public sealed class PatchCoreTrainer : VectorTrainer<VectorTransformer>
+{
+    internal static readonly VectorFamily Family = VectorFamily.Of<PatchCoreOptions>(
+        "patch core", (options, input) => new PatchCoreNetwork(options, input), state => new VectorTransformer(state));
+
+    internal PatchCoreTrainer(IHostEnvironment environment, PatchCoreOptions options)
+        : base(environment, Family, options)
+    {
+    }
+}

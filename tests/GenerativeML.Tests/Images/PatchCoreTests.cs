@@ -1,0 +1,283 @@
+using System.Text;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchSharp;
+
+namespace GenerativeML.Tests.Images;
+
+/// <summary>Patches of a network's features: what is remembered, what is strange, and which networks are taken.</summary>
+[TestClass]
+public sealed class PatchCoreTests
+{
+    private const int Side = 8;
+
+    private readonly MLContext _ml = new(seed: 2);
+
+    // The network gives pixels as they are, three times, on a grid of 8 × 8, and their halves on one of 4 × 4.
+    private static string PixelsPath { get; } = ImageNetworks.Write(
+        "pixels.onnx", x => [x.Apply(Function.Relu), x.Apply(Function.Relu).Halved()], side: Side);
+
+    [TestMethod]
+    public void Score_and_map_are_what_is_worked_out_by_the_paper()
+    {
+        float[][] train = Images(6, seed: 1), test = Images(4, seed: 2);
+        test[1] = train[3];
+        test[2][3 * Side + 5] = 0.99f;
+        using VectorTransformer model = Trainer(Pixels() with { MemoryShare = 1, PredictedLabelColumnName = null }).Fit(View(train));
+        IDataView scored = model.Transform(View(test));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        float[][] maps = [.. scored.GetColumn<float[]>("Map")];
+        HostWeights weights = model.State.Model.Weights;
+
+        double[][] memory = [.. train.SelectMany(Patches)];
+        Assert.HasCount(memory.Length * 6, weights["memory"]);
+        for (int i = 0; i < test.Length; i++)
+        {
+            double[][] patches = Patches(test[i]);
+            double[] distances = [.. patches.Select(patch => memory.Min(other => Distance(patch, other)))];
+            int worst = Array.IndexOf(distances, distances.Max());
+            double[] nearest = memory.MinBy(other => Distance(patches[worst], other))!;
+            double[] around = [.. memory.OrderBy(other => Distance(nearest, other)).Take(9).Select(other => Distance(patches[worst], other))];
+            double weight = 1 - Math.Exp(distances[worst]) / around.Sum(Math.Exp);
+            Assert.AreEqual(weight * distances[worst], scores[i], 1e-4, $"{i}");
+            // A map is blurred by 4/224 of its side, which here is next to nothing: each place has its own patch's distance.
+            float floor = weights["map_floor"][0], scale = weights["map_scale"][0];
+            for (int p = 0; p < distances.Length; p++)
+                Assert.AreEqual((distances[p] - floor) * scale, maps[i][p], 1e-3 * scale, $"{i}, {p}");
+        }
+        Assert.AreEqual(0, scores[1], 1e-5f, "an image that was trained on, all of whose patches are remembered");
+    }
+
+    [TestMethod]
+    public void A_spot_that_no_training_image_has_is_found_and_shown_where_it_is()
+    {
+        float[][] strange = Images(5, seed: 3);
+        int[] spots = [18, 20, 34, 36, 34]; // the corners of squares of 2 × 2, each a cell of the coarse grid, within the image
+        for (int i = 0; i < spots.Length; i++)
+        {
+            foreach (int place in (int[])[0, 1, Side, Side + 1])
+                strange[i][spots[i] + place] = 1;
+        }
+        using VectorTransformer model = Trainer(Pixels() with { MemoryShare = 0.3 }).Fit(View(Images(40, seed: 1)));
+        IDataView scored = model.Transform(View(strange)), fresh = model.Transform(View(Images(5, seed: 4)));
+        Assert.IsGreaterThan(fresh.GetColumn<float>("Score").Max(), scored.GetColumn<float>("Score").Min());
+        CollectionAssert.AreEqual(Enumerable.Repeat(true, 5).ToArray(), scored.GetColumn<bool>("PredictedLabel").ToArray());
+        float[][] maps = [.. scored.GetColumn<float[]>("Map")];
+        for (int i = 0; i < spots.Length; i++)
+            Assert.Contains(Array.IndexOf(maps[i], maps[i].Max()) - spots[i], new[] { 0, 1, Side, Side + 1 }, string.Join(' ', maps[i]));
+    }
+
+    [TestMethod]
+    public void What_is_chosen_lies_farthest_from_all_before()
+    {
+        var random = new Random(5);
+        double[][] points = [.. Enumerable.Range(0, 60).Select(_ => Enumerable.Range(0, 3).Select(_ => random.NextDouble()).ToArray())];
+        points[20] = points[30];
+        long[] chosen = Choose(points, 60);
+        CollectionAssert.AllItemsAreUnique(chosen);
+        for (int i = 1; i < 58; i++) // the last ones may be as near as rounding
+        {
+            double[] nearest = [.. points.Select(p => Enumerable.Range(0, i).Min(j => Distance(p, points[chosen[j]])))];
+            Assert.AreEqual(nearest.Max(), nearest[chosen[i]], 1e-5, $"{i}");
+        }
+
+        // Of more than 128 features distances are told by mixtures: of five heaps far apart there is one of each.
+        double[][] heaps = [.. Enumerable.Range(0, 50).Select(i => Enumerable.Range(0, 200)
+            .Select(j => (j == i % 5 ? 30 : 0) + random.NextDouble()).ToArray())];
+        CollectionAssert.AreEquivalent(new long[] { 0, 1, 2, 3, 4 }, Choose(heaps, 5).Select(i => i % 5).ToArray());
+
+        static long[] Choose(double[][] rows, int count)
+        {
+            using torch.Tensor all = HostTensors.FromRows(
+                [.. rows.SelectMany(row => row).Select(v => (float)v)], rows.Length, rows[0].Length, torch.CPU);
+            return Coreset.Choose(all, count, seed: 7);
+        }
+    }
+
+    [TestMethod]
+    public void Of_many_patches_each_is_as_likely_to_be_a_candidate()
+    {
+        // 64 patches an image, all alike but for the image: of 50 images 320 candidates, some six of each.
+        float[][] flat = [.. Enumerable.Range(0, 50).Select(i => Enumerable.Repeat(i / 50f, Side * Side).ToArray())];
+        using VectorTransformer model = Trainer(Pixels() with
+        {
+            CandidatePatches = 320, MemoryShare = 1, PredictedLabelColumnName = null,
+        }).Fit(View(flat));
+        float[] memory = model.State.Model.Weights["memory"];
+        int[] counts = new int[50];
+        for (int row = 0; row < 320; row++)
+            counts[(int)MathF.Round(memory[row * 6] * 50)]++;
+        // Sums of 320 draws in five parts of ten images: 64 each, with a deviation of 7.
+        foreach (int[] part in counts.Chunk(10))
+            Assert.IsInRange(64 - 5 * 7, 64 + 5 * 7, part.Sum());
+    }
+
+    [TestMethod]
+    public void Lines_are_resized_and_smoothed_as_by_hand()
+    {
+        AssertMap([[1, 0], [0.75f, 0.25f], [0.25f, 0.75f], [0, 1]], Resampling.Resize(4, 2));
+        AssertMap([[3 / 7f, 3 / 7f, 1 / 7f, 0], [0, 1 / 7f, 3 / 7f, 3 / 7f]], Resampling.Resize(2, 4));
+        Resampling box = Resampling.Mean(3, away => away < 2 ? 1 : 0);
+        AssertMap([[1 / 2f, 1 / 2f, 0], [1 / 3f, 1 / 3f, 1 / 3f], [0, 1 / 2f, 1 / 2f]], box);
+        AssertMap(
+            [[1 / 3f, 1 / 3f, 0], [1 / 3f, 1 / 3f, 1 / 3f], [0, 1 / 3f, 1 / 3f]], Resampling.Mean(3, away => away < 2 ? 1 : 0, whole: 3));
+        AssertMap([[1 / 2f, 1 / 3f, 0], [1 / 2f, 1 / 3f, 1 / 2f], [0, 1 / 3f, 1 / 2f]], box.Transpose());
+        AssertMap([[0.875f, 0.125f], [0.5f, 0.5f], [0.125f, 0.875f]], new Resampling(3, 4, [.5f, .5f, 0, 0, 0, .5f, .5f, 0, 0, 0, .5f, .5f])
+            .After(Resampling.Resize(4, 2)));
+
+        static void AssertMap(float[][] expected, Resampling actual)
+        {
+            Assert.AreEqual((expected.Length, expected[0].Length), (actual.To, actual.From));
+            float[] all = [.. expected.SelectMany(row => row)];
+            for (int i = 0; i < all.Length; i++)
+                Assert.AreEqual(all[i], actual.Values[i], 1e-6f, $"{i}");
+        }
+    }
+
+    [TestMethod]
+    public void The_last_feature_maps_of_strides_8_and_16_are_taken_and_what_is_behind_is_cut_off()
+    {
+        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(ImageNetworks.HalvingsPath, [], null);
+        Assert.AreEqual("image 16 16", $"{trunk.Input} {trunk.Height} {trunk.Width}");
+        CollectionAssert.AreEqual(
+            new[] { "3 2 2", "3 1 1" }, trunk.Stages.Select(s => $"{s.Channels} {s.Height} {s.Width}").ToArray());
+        Assert.IsTrue(trunk.Stages.All(s => s.Name.StartsWith("Relu", StringComparison.Ordinal)), "the last, not the mean before it");
+        Assert.Contains("12345", Encoding.Latin1.GetString(File.ReadAllBytes(ImageNetworks.HalvingsPath)));
+        Assert.DoesNotContain("12345", Encoding.Latin1.GetString(file));
+
+        // A colour picture of 32 × 32, less its mean: pixels are means of each two by two, by triangles, so that halves of it are
+        // told exactly where it is the same all over.
+        var picture = new ImageShape(4, 32, 32);
+        float[] image = [.. Enumerable.Range(0, 4 * 32 * 32).Select(i => i / 1024 / 4f + 0.25f)];
+        using TrunkSession session = trunk.Open(file, picture, [0.1f, 0.2f, 0.3f], [0.5f, 0.25f, 1]);
+        float[] features = new float[2 * trunk.FeatureWidth];
+        session.Run(2, (float[])[.. image, .. image.Select(v => v / 2)], features);
+        float[] colours = [(0.25f - 0.1f) / 0.5f, (0.5f - 0.2f) / 0.25f, 0.75f - 0.3f];
+        float[] halves = [(0.125f - 0.1f) / 0.5f, (0.25f - 0.2f) / 0.25f, 0.375f - 0.3f];
+        float[] expected =
+        [
+            .. colours.SelectMany(c => Enumerable.Repeat(c, 4)), .. colours, .. halves.SelectMany(c => Enumerable.Repeat(c, 4)), .. halves,
+        ];
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], features[i], 1e-5f, $"{i}");
+    }
+
+    [TestMethod]
+    public void A_saved_model_needs_no_file_and_knows_a_network_that_is_damaged()
+    {
+        string path = Path.Combine(Directory.CreateTempSubdirectory("generativeml-").FullName, "secret.onnx");
+        File.Copy(PixelsPath, path);
+        PatchCoreTrainer trainer = Trainer(Pixels() with { NetworkPath = path, MemoryShare = 0.5, PredictedLabelColumnName = null });
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+        IDataView data = View(Images(8, seed: 1));
+        using VectorTransformer model = trainer.Fit(data);
+        using var file = new MemoryStream();
+        _ml.Model.Save(model, data.Schema, file);
+        file.Position = 0;
+        using var loaded = (VectorTransformer)_ml.Model.Load(file, out _);
+        IDataView fresh = View(Images(5, seed: 2));
+        CollectionAssert.AreEqual(
+            model.Transform(fresh).GetColumn<float>("Score").ToArray(), loaded.Transform(fresh).GetColumn<float>("Score").ToArray());
+        CollectionAssert.AreEqual(
+            model.Transform(fresh).GetColumn<float[]>("Map").SelectMany(m => m).ToArray(),
+            loaded.Transform(fresh).GetColumn<float[]>("Map").SelectMany(m => m).ToArray());
+        Assert.IsNull(((PatchCoreOptions)loaded.State.Options).NetworkPath);
+
+        loaded.Dispose();
+        loaded.State.Model.Weights["network"][3] += 1;
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => loaded.Transform(fresh).GetColumn<float>("Score").ToArray()).ToString(), "damaged");
+    }
+
+    [TestMethod]
+    public void What_is_no_network_of_images_is_refused_before_any_work()
+    {
+        string folder = Directory.CreateTempSubdirectory("generativeml-").FullName;
+        string noise = Path.Combine(folder, "noise.onnx"), empty = Path.Combine(folder, "empty.onnx");
+        File.WriteAllBytes(noise, [.. Enumerable.Range(0, 100).Select(i => (byte)(i * 37))]);
+        File.WriteAllBytes(empty, []);
+        Refuses("NetworkPath", options => options with { NetworkPath = null });
+        Refuses("none.onnx", options => options with { NetworkPath = Path.Combine(folder, "none.onnx") });
+        Refuses("damaged", options => options with { NetworkPath = noise });
+        Refuses("no ONNX file", options => options with { NetworkPath = empty });
+        Refuses("version 6", options => options with { NetworkPath = ImageNetworks.Write("old.onnx", x => [x.Apply(Function.Relu)], opset: 6), FeatureTensors = [] });
+        Refuses("1 × 2 × 16 × 16", options => options with { NetworkPath = ImageNetworks.Write("two.onnx", x => [x.Apply(Function.Relu)], channels: 2), FeatureTensors = [] });
+        Refuses("FeatureTensors", options => options with { FeatureTensors = [] }); // its strides are 1 and 2
+        Refuses("'nothing'", options => options with { FeatureTensors = ["nothing"] });
+        string sum = ImageNetworks.Write("sum.onnx", x => [x.Reshape(1, 768).Apply(Function.Tanh)]);
+        Refuses("no feature map", options => options with { NetworkPath = sum, FeatureTensors = ["Tanh_1_0"] });
+        Refuses("LatentColumnName", options => options with { LatentColumnName = "Latent" });
+        Refuses("ChannelDeviations", options => options with { ChannelDeviations = [1, 0, 1] });
+        Refuses("MemoryShare", options => options with { MemoryShare = 0 });
+        Directory.Delete(folder, recursive: true);
+
+        var one = Assert.Throws<InvalidOperationException>(() => Trainer(Pixels()).Fit(View(Images(1, seed: 1))));
+        StringAssert.Contains(one.Message, "1 row");
+        var many = Assert.Throws<InvalidOperationException>(
+            () => Trainer(Pixels() with { ImageShape = new(16, 2, 2) }).Fit(View(Images(30, seed: 1))));
+        StringAssert.Contains(many.ToString(), "16 channels");
+
+        void Refuses(string why, Func<PatchCoreOptions, PatchCoreOptions> change) =>
+            StringAssert.Contains(Assert.Throws<ArgumentException>(() => Trainer(change(Pixels()))).Message, why);
+    }
+
+    private static PatchCoreOptions Pixels() => new()
+    {
+        NetworkPath = PixelsPath, FeatureTensors = ["Relu_0_0", "AveragePool_2_0"], ChannelMeans = [0, 0, 0], ChannelDeviations = [1, 1, 1],
+        ImageShape = new(1, Side, Side), AnomalyMapColumnName = "Map",
+    };
+
+    private PatchCoreTrainer Trainer(PatchCoreOptions options) => _ml.AnomalyDetection.Trainers.PatchCore(options);
+
+    // Means of three by three of pixels, and of means of two by two, which are brought back to the grid between the nearest.
+    private static double[][] Patches(float[] image)
+    {
+        double[] coarse = new double[16], fine = [.. image.Select(v => (double)v)];
+        for (int i = 0; i < image.Length; i++)
+            coarse[i / Side / 2 * 4 + i % Side / 2] += image[i] / 4.0;
+        double[] around = Around(fine, 8), far = Around(coarse, 4);
+        return [.. Enumerable.Range(0, Side * Side).Select(i =>
+        {
+            double between = Between(far, (i / Side + 0.5) / 2 - 0.5, (i % Side + 0.5) / 2 - 0.5);
+            return new[] { around[i], around[i], around[i], between, between, between };
+        })];
+
+        static double[] Around(double[] values, int side) => [.. values.Select((_, at) => values.Where((_, i) =>
+            Math.Abs(i / side - at / side) < 2 && Math.Abs(i % side - at % side) < 2).Sum() / 9)];
+
+        static double Between(double[] values, double y, double x)
+        {
+            (y, x) = (Math.Clamp(y, 0, 3), Math.Clamp(x, 0, 3));
+            (int top, int left) = (Math.Min((int)y, 2), Math.Min((int)x, 2));
+            (double down, double across) = (y - top, x - left);
+            return (1 - down) * ((1 - across) * values[top * 4 + left] + across * values[top * 4 + left + 1])
+                + down * ((1 - across) * values[top * 4 + 4 + left] + across * values[top * 4 + 5 + left]);
+        }
+    }
+
+    private static double Distance(double[] a, double[] b) => Math.Sqrt(a.Zip(b, (x, y) => (x - y) * (x - y)).Sum());
+
+    // Soft waves.
+    private static float[][] Images(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ =>
+        {
+            (double phase, double slope) = (random.NextDouble() * 6, random.NextDouble());
+            return Enumerable.Range(0, Side * Side)
+                .Select(i => (float)(0.4 + 0.2 * Math.Sin(phase + i / Side * slope + i % Side * (1 - slope)) + 0.02 * random.NextDouble())).ToArray();
+        })];
+    }
+
+    private IDataView View(float[][] images)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(Picture));
+        schema["Features"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, Side * Side);
+        return _ml.Data.LoadFromEnumerable(images.Select(image => new Picture { Features = image }).ToArray(), schema);
+    }
+
+    private sealed class Picture
+    {
+        public float[] Features { get; set; } = [];
+    }
+}
