@@ -22,6 +22,7 @@ public sealed class DistributedFamiliesTests
         ["residual image GAN that generates"] = BatchNorm, ["tabular GAN that generates"] = BatchNorm,
         ["progressive image gan"] = Deviation, ["progressive image GAN that generates"] = Deviation,
         ["style image gan"] = Deviation, ["style image GAN that generates"] = Deviation,
+        ["masked language model"] = "the windows that one is told among",
         ["cycle gan"] = "a history of translations in each process, and means over the images of a domain",
     };
 
@@ -40,6 +41,10 @@ public sealed class DistributedFamiliesTests
             .Select(family => (family.Name, family.Make, (Func<IDataView>)(() => ConformanceData.Table(Rows)))),
         .. Generators.All.Where(family => family.Name != "bayesian network")
             .Select(family => ($"{family.Name} that generates", family.Make, (Func<IDataView>)(() => family.Data(Rows)))),
+        ("masked language model without contrast", (ml, t) => ml.Generative.MaskedLanguageModel(t.On(new MaskedLanguageModelOptions
+        {
+            Layers = 1, Heads = 2, Width = 16, ContextLength = 20, BatchSize = 16, EmbeddingColumnName = "Embedding", ContrastiveWeight = 0,
+        })), Texts),
         ("text classifier", (ml, t) => ml.MulticlassClassification.Trainers.TextClassifier(
             t.On(new TextClassifierOptions { Encoder = s_encoder.Value, BatchSize = 16, Dropout = 0.1 })), Texts),
         ("image discriminator", (ml, t) => ml.MulticlassClassification.Trainers.ImageDiscriminator(t.On(new ImageDiscriminatorOptions
