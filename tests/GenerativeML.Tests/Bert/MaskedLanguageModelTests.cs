@@ -235,8 +235,8 @@ public sealed class MaskedLanguageModelTests
         for (int i = 0; i < 4; i++) // the fifth has no partner, and is nobody's other
         {
             int[] others = [.. Enumerable.Range(0, 4).Where(j => j != i)];
-            double all = others.Sum(j => Math.Exp(Cosine(vectors[i], vectors[j]) / 0.05));
-            sum -= Math.Log(Math.Exp(Cosine(vectors[i], vectors[i % 2 == 0 ? i + 1 : i - 1]) / 0.05) / all);
+            double all = others.Sum(j => Math.Exp(Cosine(vectors[i], vectors[j]) / 0.1));
+            sum -= Math.Log(Math.Exp(Cosine(vectors[i], vectors[i % 2 == 0 ? i + 1 : i - 1]) / 0.1) / all);
         }
         float Loss(int rows)
         {

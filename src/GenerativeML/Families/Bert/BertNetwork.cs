@@ -19,8 +19,8 @@ internal sealed class BertNetwork : TokenNetwork
 
     private const double Deviation = 0.02;
 
-    // What cosines are divided by before a softmax: as of SimCSE (Gao 2021, arXiv:2104.08821) and DeCLUTR.
-    private const double Temperature = 0.05;
+    // What cosines are divided by before a softmax, as of SimCLR (Chen 2020, arXiv:2002.05709).
+    private const double Temperature = 0.1;
 
     private readonly float _epsilon;
 

@@ -120,7 +120,7 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     /// have embeddings of small angles (Giorgi 2021, DeCLUTR, arXiv:2006.03659). Batches are then of pairs: a window of a text
     /// and one beside it, or a text of one window twice with other tokens hidden (Gao 2021, SimCSE, arXiv:2104.08821); the
     /// loss is <c>masked</c> and <c>contrast</c>, the cross-entropy of each window's partner among all of the batch, by the cosine over
-    /// 0.05, between those of one process where several share a batch. 0: none; not below. Default: 1 where
+    /// 0.1, between those of one process where several share a batch. 0: none; not below. Default: 1 where
     /// <see cref="TextModelOptions.EmbeddingColumnName"/> is set, otherwise 0, and 0 with
     /// <see cref="TrainingOptions.GradientAccumulation"/>, which goes with no other. A batch needs four windows.
     /// </summary>
