@@ -25,7 +25,8 @@ internal static class BertBenchmark
     public static Command Command()
     {
         Option<FileInfo> data = new("--data") { Description = "Plays in UTF-8: a speaker, a colon, a speech, an empty line.", Required = true };
-        Option<int> seeds = new("--seeds") { Description = "How many seeds, from 0 on.", DefaultValueFactory = _ => 1 };
+        Option<int> seeds = new("--seeds") { Description = "How many seeds.", DefaultValueFactory = _ => 1 };
+        Option<int> firstSeed = new("--first-seed") { Description = "The first seed." };
         Option<string?> options = new("--options") { Description = "Changes of the trainer's options, as JSON." };
         Option<int> words = new("--words")
         {
@@ -34,16 +35,16 @@ internal static class BertBenchmark
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("bert", "Masked accuracy and embeddings of a masked character model of plays.")
         {
-            data, seeds, options, words, json,
+            data, seeds, firstSeed, options, words, json,
         };
         command.SetAction((parsed, cancellation) => Task.FromResult(Run(
-            parsed.GetRequiredValue(data), Math.Max(1, parsed.GetValue(seeds)),
+            parsed.GetRequiredValue(data), parsed.GetValue(firstSeed), Math.Max(1, parsed.GetValue(seeds)),
             ChosenOptions.Read<MaskedLanguageModelOptions>(parsed.GetValue(options)), parsed.GetValue(words), parsed.GetValue(json), cancellation)));
         return command;
     }
 
     private static int Run(
-        FileInfo file, int seeds, MaskedLanguageModelOptions chosen, int words, FileInfo? json, CancellationToken cancellation)
+        FileInfo file, int firstSeed, int seeds, MaskedLanguageModelOptions chosen, int words, FileInfo? json, CancellationToken cancellation)
     {
         if (!file.Exists)
         {
@@ -63,7 +64,7 @@ internal static class BertBenchmark
         };
         int window = options.ContextLength - 2;
         var runs = new List<Outcome>();
-        for (int seed = 0; seed < seeds; seed++)
+        for (int seed = firstSeed; seed < firstSeed + seeds; seed++)
         {
             (Speech[] train, Speech[] test) = Speeches(text, (ulong)(SplitSeed + seed));
             // No model sees the speeches that it is judged by, nor the last tenth.

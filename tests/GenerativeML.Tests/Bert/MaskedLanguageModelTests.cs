@@ -202,7 +202,7 @@ public sealed class MaskedLanguageModelTests
         }
         MaskedLanguageModelOptions options = Small() with { ContextLength = 12, EmbeddingColumnName = "Embedding" };
         options = options.Resolve(vocabulary.Codec, 4);
-        Assert.AreEqual(1, options.ContrastiveWeight);
+        Assert.AreEqual(0.2, options.ContrastiveWeight);
         using var data = new MaskedTokens(corpus, vocabulary, options, 4, torch.CPU);
         var documents = new HashSet<long>();
         foreach (int rows in (int[])[8, 7])

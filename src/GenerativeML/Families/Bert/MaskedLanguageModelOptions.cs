@@ -45,6 +45,7 @@ public enum TextPooling
 public sealed record MaskedLanguageModelOptions : TextModelOptions
 {
     private const int DefaultBatchSize = 32, DefaultSteps = 2000, LeastContrasted = 4;
+    private const double DefaultContrast = 0.2;
     private const int MaxLayers = 1024, MaxContext = 1 << 16, MaxTokenTypes = 1 << 10;
 
     /// <summary>Tokens that are added to those of a tokenizer that has no special ones: padding, [CLS], [SEP] and [MASK].</summary>
@@ -116,14 +117,18 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     public TextPooling Pooling { get; init; }
 
     /// <summary>
-    /// What telling neighbours by their embeddings counts beside telling hidden tokens, so that texts of one place or subject
-    /// have embeddings of small angles (Giorgi 2021, DeCLUTR, arXiv:2006.03659). Batches are then of pairs: a window of a text
-    /// and one beside it, or a text of one window twice with other tokens hidden (Gao 2021, SimCSE, arXiv:2104.08821); the
-    /// loss is <c>masked</c> and <c>contrast</c>, the cross-entropy of each window's partner among all of the batch, by the cosine over
-    /// 0.1, between those of one process where several share a batch. 0: none; not below. Default: 1 where
-    /// <see cref="TextModelOptions.EmbeddingColumnName"/> is set, otherwise 0, and 0 with
-    /// <see cref="TrainingOptions.GradientAccumulation"/>, which goes with no other. A batch needs four windows.
+    /// What telling which windows are neighbours, by their embeddings, counts beside telling hidden tokens. Embeddings then say
+    /// what a text is about, and less how it is spelt (Giorgi 2021, DeCLUTR, arXiv:2006.03659). 0: nothing. Default: 0.2 where
+    /// <see cref="TextModelOptions.EmbeddingColumnName"/> is set, and otherwise 0, as where a batch has fewer than four windows
+    /// or <see cref="TrainingOptions.GradientAccumulation"/> parts, which go with no other.
     /// </summary>
+    /// <remarks>
+    /// A batch is then of pairs: a window of a text and the one beside it, or a text of one window twice, with other tokens
+    /// hidden (Gao 2021, SimCSE, arXiv:2104.08821). The loss is that of hidden tokens, <c>masked</c>, and <c>contrast</c>, the
+    /// weighted cross-entropy of a softmax over cosines, divided by 0.1, of a window's embedding, as <see cref="Pooling"/>
+    /// says, with all others of the batch, of which its partner is to be told. Several processes compare the windows of each.
+    /// Validation is by hidden tokens alone.
+    /// </remarks>
     public double? ContrastiveWeight { get; init; }
 
     /// <summary>
@@ -163,7 +168,7 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
         {
             LearningRate = LearningRate ?? (given ? 5e-5 : Math.Min(0.5 / Width, 3e-3)),
             WeightDecay = WeightDecay ?? 0.01,
-            ContrastiveWeight = ContrastiveWeight ?? (IsContrastedByDefault ? 1 : 0),
+            ContrastiveWeight = ContrastiveWeight ?? (IsContrastedByDefault ? DefaultContrast : 0),
         };
     }
 
