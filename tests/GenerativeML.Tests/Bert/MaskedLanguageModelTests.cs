@@ -161,6 +161,125 @@ public sealed class MaskedLanguageModelTests
     }
 
     [TestMethod]
+    public void Pairs_are_neighbours_in_their_document()
+    {
+        var corpus = new TokenCorpus(100);
+        foreach (int length in (int[])[3, 15, 45])
+        {
+            corpus.StartDocument();
+            corpus.Add(new int[length]);
+        }
+        var windows = new DocumentWindows(corpus, 10, 0, 63);
+        var random = new SplitMix64(2);
+        var found = new HashSet<(long, long)>();
+        for (int i = 0; i < 5000; i++)
+        {
+            (long Start, int Length)[] pair = windows.DrawPair(ref random);
+            Assert.HasCount(2, pair);
+            Assert.AreEqual(pair[0].Length, pair[1].Length);
+            (long one, long other) = (pair[0].Start, pair[1].Start);
+            found.Add((one, other));
+            if (one < 3) // a document of one window
+                Assert.AreEqual((0L, 0L, 3), (one, other, pair[0].Length));
+            else if (one < 18) // as far away as there is room in it: at its other end
+                Assert.AreEqual(one - 3 > 8 - one ? 3 : 8, one - 3 == 8 - one ? 3 : other);
+            else // beside it, or where that would leave the document, at its end, if that is farther than the other side
+                Assert.IsTrue(Math.Abs(one - other) == 10 && other >= 18 && other <= 53);
+        }
+        // From anywhere, both sides come.
+        Assert.IsTrue(found.Contains((30, 20)) && found.Contains((30, 40)) && found.Contains((18, 28)) && found.Contains((53, 43)));
+    }
+
+    [TestMethod]
+    public void A_batchs_rows_are_pairs_of_documents_where_they_are_contrasted()
+    {
+        MaskedVocabulary vocabulary = Characters("abcdefghijklmnopqrstuvwxyz");
+        var corpus = new TokenCorpus(vocabulary.Codec.VocabularySize);
+        for (int document = 0; document < 26; document++)
+        {
+            corpus.StartDocument();
+            corpus.Add([.. Enumerable.Repeat(document, 20 + document % 7)]);
+        }
+        MaskedLanguageModelOptions options = Small() with { ContextLength = 12, EmbeddingColumnName = "Embedding" };
+        options = options.Resolve(vocabulary.Codec, 4);
+        Assert.AreEqual(0.2, options.ContrastiveWeight);
+        using var data = new MaskedTokens(corpus, vocabulary, options, 4, torch.CPU);
+        var documents = new HashSet<long>();
+        foreach (int rows in (int[])[8, 7])
+        {
+            foreach (Batch batch in data.Epoch(0, rows, 0, default))
+            {
+                Assert.AreEqual(rows, batch.Rows);
+                long[] seen = [.. Enumerable.Range(0, rows).Select(row =>
+                    batch[0][row].data<long>().Where(t => vocabulary.IsOrdinary((int)t)).GroupBy(t => t).MaxBy(g => g.Count())!.Key)];
+                for (int row = 0; row < rows; row++)
+                    Assert.AreEqual(seen[row / 2 * 2], seen[row]);
+                documents.UnionWith(seen);
+            }
+        }
+        Assert.IsGreaterThan(13, documents.Count);
+        // What is not asked for, or cannot be, is not done.
+        Assert.AreEqual(0, Small().Resolve(vocabulary.Codec, 4).ContrastiveWeight);
+        foreach (MaskedLanguageModelOptions without in new[] { Small() with { GradientAccumulation = 2 }, Small() with { BatchSize = 3 } })
+            Assert.AreEqual(0, (without with { EmbeddingColumnName = "Embedding" }).Resolve(vocabulary.Codec, 4).ContrastiveWeight);
+        Assert.AreEqual(0.25, (Small() with { ContrastiveWeight = 0.25 }).Resolve(vocabulary.Codec, 4).ContrastiveWeight);
+    }
+
+    [TestMethod]
+    public void Pairs_are_contrasted_by_the_cosines_of_their_vectors()
+    {
+        double[][] vectors = [[1, 2, 0], [2, 3, -1], [-1, 0.5, 2], [0, 1, 1], [5, 5, 5]];
+        static double Cosine(double[] a, double[] b) =>
+            a.Zip(b, (x, y) => x * y).Sum() / Math.Sqrt(a.Sum(x => x * x) * b.Sum(x => x * x));
+        double sum = 0;
+        for (int i = 0; i < 4; i++) // the fifth has no partner, and is nobody's other
+        {
+            int[] others = [.. Enumerable.Range(0, 4).Where(j => j != i)];
+            double all = others.Sum(j => Math.Exp(Cosine(vectors[i], vectors[j]) / 0.1));
+            sum -= Math.Log(Math.Exp(Cosine(vectors[i], vectors[i % 2 == 0 ? i + 1 : i - 1]) / 0.1) / all);
+        }
+        float Loss(int rows)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            return BertNetwork.Contrast(torch.tensor([.. vectors.Take(rows).SelectMany(v => v).Select(v => (float)v)], [rows, 3])).item<float>();
+        }
+        Assert.AreEqual(sum / 4, Loss(5), 1e-5);
+        Assert.AreEqual(sum / 4, Loss(4), 1e-5);
+        Assert.AreEqual(0, Loss(2)); // there is nobody else
+        Assert.AreEqual(0, Loss(1));
+    }
+
+    [TestMethod]
+    public void Embeddings_of_neighbours_are_nearer_where_they_are_contrasted()
+    {
+        // A document is of one of six subjects. Its halves have no letter in common: that they belong together, only neighbours tell.
+        var random = new SplitMix64(5);
+        string Half(int subject, bool second, int length) => string.Concat(
+            Enumerable.Range(0, length).Select(_ => (char)('a' + 4 * subject + (second ? 2 : 0) + random.Next(2))));
+        string[] texts = [.. Enumerable.Range(0, 60).Select(i => Half(i % 6, false, 18) + Half(i % 6, true, 18))];
+        string[] asked = [.. Enumerable.Range(0, 12).Select(i => Half(i % 6, i >= 6, 18))];
+        double[] nearer = [.. new double[] { 0, 1 }.Select(weight =>
+        {
+            TrainingProgress last = null!;
+            using MaskedLanguageModelTransformer model = _ml.Generative.MaskedLanguageModel(Small() with
+            {
+                Steps = 150, EmbeddingColumnName = "Embedding", ContrastiveWeight = weight, ValidationFraction = 0.1, Progress = new Listener(progress => last = progress),
+            }).Fit(Texts(texts));
+            CollectionAssert.AreEquivalent(weight > 0 ? new[] { "loss", "masked", "contrast" } : ["loss"], last.Losses.Keys.ToArray());
+            CollectionAssert.AreEquivalent(weight > 0 ? new[] { "loss", "masked" } : ["loss"], last.Validation.Keys.ToArray());
+            float[][] embeddings = [.. model.Transform(Texts(asked)).GetColumn<float[]>("Embedding")];
+            double Cosine(int i, int j) => System.Numerics.Tensors.TensorPrimitives.CosineSimilarity<float>(embeddings[i], embeddings[j]);
+            double same = Enumerable.Range(0, 6).Average(i => Cosine(i, i + 6));
+            double others = Enumerable.Range(0, 6).Average(i => Enumerable.Range(6, 6).Where(j => j != i + 6).Average(j => Cosine(i, j)));
+            return same - others;
+        })];
+        Console.WriteLine($"{nearer[0]:F3}, {nearer[1]:F3}");
+        // At right angles and less between subjects, as far as six directions can be apart.
+        Assert.IsGreaterThan(1, nearer[1]);
+        Assert.IsLessThan(nearer[1], nearer[0]);
+    }
+
+    [TestMethod]
     public void A_pattern_is_filled_in_from_both_sides()
     {
         IReadOnlyList<IReadOnlyList<MaskFilling>> filled = s_pattern.Value.FillMask("ab[MASK]dab[MASK]dabc[MASK]", topK: 2);
@@ -289,7 +408,7 @@ public sealed class MaskedLanguageModelTests
             new() { Layers = 0 }, new() { Heads = 3 }, new() { Width = 0 }, new() { ContextLength = 2 }, new() { Dropout = 1 },
             new() { MaskShare = 0 }, new() { MaskShare = 1 }, new() { TokenTypes = -1 }, new() { FeedForwardWidth = 0 },
             new() { LayerNormEpsilon = 0 }, new() { NormPlacement = (NormPlacement)5 }, new() { Pooling = (TextPooling)5 },
-            new() { Gelu = (GeluForm)5 }, new() { Steps = 0 },
+            new() { Gelu = (GeluForm)5 }, new() { Steps = 0 }, new() { ContrastiveWeight = -1 }, new() { ContrastiveWeight = double.NaN },
         })
         {
             Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Generative.MaskedLanguageModel(wrong), wrong.ToString());
@@ -299,6 +418,11 @@ public sealed class MaskedLanguageModelTests
             WordPieces = TinyBert.WordPieces(), BytePairVocabulary = 300,
         }));
         Assert.Throws<ArgumentException>(() => _ml.Generative.MaskedLanguageModel(new() { VocabularySize = 30 }));
+        foreach (MaskedLanguageModelOptions wrong in new[] { Small() with { GradientAccumulation = 2 }, Small() with { BatchSize = 3 } })
+        {
+            StringAssert.Contains(Assert.Throws<ArgumentException>(
+                () => _ml.Generative.MaskedLanguageModel(wrong with { ContrastiveWeight = 1 })).Message, "ContrastiveWeight is 1");
+        }
         Assert.Throws<InvalidOperationException>(() => _ml.Generative.MaskedLanguageModel(Small()).Fit(Texts("", "")));
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => _ml.Generative.MaskedLanguageModel(
@@ -387,6 +511,11 @@ public sealed class MaskedLanguageModelTests
 
     private static IDataView Texts(params string[] texts) =>
         new MLContext(1).Data.LoadFromEnumerable(texts.Select(t => new TextRow { Text = t }));
+
+    private sealed class Listener(Action<TrainingProgress> heard) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => heard(value);
+    }
 
     private sealed class TextRow
     {

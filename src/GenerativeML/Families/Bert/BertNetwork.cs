@@ -19,6 +19,9 @@ internal sealed class BertNetwork : TokenNetwork
 
     private const double Deviation = 0.02;
 
+    // What cosines are divided by before a softmax, as of SimCLR (Chen 2020, arXiv:2002.05709).
+    private const double Temperature = 0.1;
+
     private readonly float _epsilon;
 
     /// <param name="options">Options of which the vocabulary's size is known.</param>
@@ -158,16 +161,58 @@ internal sealed class BertNetwork : TokenNetwork
     public T Norm<T>(Scope<T> w, string layer, T x)
         where T : struct, ITensor<T> => w.LayerNorm(layer, x, _epsilon);
 
-    /// <summary>The mean cross-entropy of the tokens that are to be predicted, and of no others.</summary>
+    // A pair of windows is contrasted with others, and stays together.
+    public override int RowsTogether => IsContrasted ? 2 : 1;
+
+    public override bool IsComputedInParts => !IsContrasted;
+
+    private bool IsContrasted => Options.ContrastiveWeight > 0;
+
+    /// <summary>
+    /// The mean cross-entropy of the tokens that are to be predicted, and of no others; and, where it has a weight, how badly
+    /// the windows of a pair are told by their embeddings.
+    /// </summary>
     public override IReadOnlyList<LossTerm> Loss(Scope<TorchTensor> w, Batch batch, int update, StepContext step)
     {
-        (torch.Tensor tokens, torch.Tensor seen, torch.Tensor targets) = (batch[0], batch[1], batch[2].reshape(-1));
+        (TorchTensor First, TorchTensor Last) states = States(w, batch);
+        if (!IsContrasted)
+            return [Masked(w, states.Last, batch)];
+        torch.Tensor embeddings = Pool(Pooled(states, Options.Pooling), Options.Pooling, Width, (TorchTensor)batch[1]);
+        return [Masked(w, states.Last, batch), new LossTerm("contrast", Contrast(embeddings).Scaled(Options.ContrastiveWeight!.Value))];
+    }
+
+    /// <summary>That of hidden tokens alone: held-back windows follow one another, and are no pairs.</summary>
+    public override IReadOnlyList<LossTerm> ValidationLoss(Scope<TorchTensor> w, Batch batch, StepContext step) =>
+        [Masked(w, States(w, batch).Last, batch)];
+
+    /// <summary>
+    /// Of vectors (B, C), of which each two that follow one another are of a pair, the mean cross-entropy of telling a vector's
+    /// partner among all others by the cosine (InfoNCE, van den Oord 2018, arXiv:1807.03748). One that is left over is passed over.
+    /// </summary>
+    internal static torch.Tensor Contrast(torch.Tensor vectors)
+    {
+        long rows = vectors.size(0) / 2 * 2;
+        if (rows == 0)
+            return vectors.sum().Scaled(0);
+        torch.Tensor paired = vectors.narrow(0, 0, rows);
+        torch.Tensor units = paired.div(paired.Squared().sum(1, keepdim: true).AtLeast(1e-12).sqrt());
+        torch.Tensor oneself = torch.eye(rows, device: vectors.device).Scaled(-1e9);
+        torch.Tensor logarithms = units.mm(units.t()).Over(Temperature).Plus(oneself).log_softmax(-1);
+        torch.Tensor partners = HostTensors.Index([.. Enumerable.Range(0, (int)rows).Select(i => (long)(i ^ 1))], vectors.device);
+        return logarithms.gather(1, partners.unsqueeze(1)).mean().neg();
+    }
+
+    private (TorchTensor First, TorchTensor Last) States(Scope<TorchTensor> w, Batch batch) =>
+        States<TorchTensor>(w, batch[0], HostTensors.Index(Positions(batch[0]), batch[0].device), (TorchTensor)batch[1]);
+
+    private LossTerm Masked(Scope<TorchTensor> w, torch.Tensor hidden, Batch batch)
+    {
+        torch.Tensor targets = batch[2].reshape(-1);
         // What is ignored is negative. On CUDA this waits for the device, once in a step: the number of places is a shape.
         torch.Tensor places = targets.ge(torch.zeros_like(targets)).nonzero().view(-1);
-        torch.Tensor hidden = Hidden(w, tokens, HostTensors.Index(Positions(tokens), tokens.device), (TorchTensor)seen);
         TorchTensor chosen = hidden.reshape(-1, Width).index_select(0, places);
         torch.Tensor logarithms = Logits(w, chosen).Value.log_softmax(-1);
-        return [new LossTerm("loss", logarithms.gather(1, targets.index_select(0, places).unsqueeze(1)).mean().neg())];
+        return new LossTerm(IsContrasted ? "masked" : "loss", logarithms.gather(1, targets.index_select(0, places).unsqueeze(1)).mean().neg());
     }
 
     protected override IEnumerable<MuonMatrix> MuonMatrices(TorchLayers layers) => BlockMatrices(layers);

@@ -44,7 +44,8 @@ public enum TextPooling
 /// </remarks>
 public sealed record MaskedLanguageModelOptions : TextModelOptions
 {
-    private const int DefaultBatchSize = 32, DefaultSteps = 2000;
+    private const int DefaultBatchSize = 32, DefaultSteps = 2000, LeastContrasted = 4;
+    private const double DefaultContrast = 0.2;
     private const int MaxLayers = 1024, MaxContext = 1 << 16, MaxTokenTypes = 1 << 10;
 
     /// <summary>Tokens that are added to those of a tokenizer that has no special ones: padding, [CLS], [SEP] and [MASK].</summary>
@@ -116,6 +117,21 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     public TextPooling Pooling { get; init; }
 
     /// <summary>
+    /// What telling which windows are neighbours, by their embeddings, counts beside telling hidden tokens. Embeddings then say
+    /// what a text is about, and less how it is spelt (Giorgi 2021, DeCLUTR, arXiv:2006.03659). 0: nothing. Default: 0.2 where
+    /// <see cref="TextModelOptions.EmbeddingColumnName"/> is set, and otherwise 0, as where a batch has fewer than four windows
+    /// or <see cref="TrainingOptions.GradientAccumulation"/> parts, which go with no other.
+    /// </summary>
+    /// <remarks>
+    /// A batch is then of pairs: a window of a text and the one beside it, or a text of one window twice, with other tokens
+    /// hidden (Gao 2021, SimCSE, arXiv:2104.08821). The loss is that of hidden tokens, <c>masked</c>, and <c>contrast</c>, the
+    /// weighted cross-entropy of a softmax over cosines, divided by 0.1, of a window's embedding, as <see cref="Pooling"/>
+    /// says, with all others of the batch, of which its partner is to be told. Several processes compare the windows of each.
+    /// Validation is by hidden tokens alone.
+    /// </remarks>
+    public double? ContrastiveWeight { get; init; }
+
+    /// <summary>
     /// A safetensors file with weights of a BERT to start from, under Hugging Face's names, with or without <c>bert.</c>
     /// before them. They have to be those of the network that these options describe; <see cref="FromConfig"/> reads its
     /// sizes. Default: none, training starts from random weights.
@@ -141,6 +157,9 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static MaskedLanguageModelOptions FromConfig(string path) => BertConfig.Read(File.ReadAllText(path));
 
+    private bool IsContrastedByDefault =>
+        EmbeddingColumnName is not null && GradientAccumulation == 1 && (BatchSize ?? DefaultBatchSize) >= LeastContrasted;
+
     /// <summary>The rates and all else that is left open, decided.</summary>
     internal MaskedLanguageModelOptions Resolve(TokenCodec codec, int seed)
     {
@@ -149,6 +168,7 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
         {
             LearningRate = LearningRate ?? (given ? 5e-5 : Math.Min(0.5 / Width, 3e-3)),
             WeightDecay = WeightDecay ?? 0.01,
+            ContrastiveWeight = ContrastiveWeight ?? (IsContrastedByDefault ? DefaultContrast : 0),
         };
     }
 
@@ -167,6 +187,12 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
         OptionChecks.Within(TokenTypes, 0, MaxTokenTypes);
         OptionChecks.WithinHalfOpen(Dropout, 0, 1);
         OptionChecks.Defined(Pooling);
+        OptionChecks.NonNegativeFinite(ContrastiveWeight);
+        if (ContrastiveWeight > 0 && (GradientAccumulation > 1 || (BatchSize ?? DefaultBatchSize) < LeastContrasted))
+            throw new ArgumentException(
+                $"Option {nameof(ContrastiveWeight)} is {ContrastiveWeight}: it compares all windows of a batch, {LeastContrasted} at "
+                + $"least, and a step cannot be computed in parts. Option {nameof(BatchSize)} is {BatchSize ?? DefaultBatchSize}, "
+                + $"{nameof(GradientAccumulation)} is {GradientAccumulation}.");
         if (!(MaskShare > 0 && MaskShare < 1))
             throw new ArgumentOutOfRangeException(
                 nameof(MaskShare), MaskShare, $"Option MaskShare must be above 0 and below 1, but is {MaskShare}.");

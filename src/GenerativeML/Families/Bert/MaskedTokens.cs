@@ -51,6 +51,20 @@ internal sealed class DocumentWindows
         return (start + Math.Clamp((long)at, 0, length - _room), _room);
     }
 
+    /// <summary>
+    /// A random window and its neighbour in the document, before or behind it, which overlaps with it where the document is
+    /// too short for both; of a document of one window that again.
+    /// </summary>
+    public (long Start, int Length)[] DrawPair(ref SplitMix64 random)
+    {
+        (long start, int length) = Draw(ref random);
+        int at = Array.BinarySearch(_documents, (start, long.MaxValue));
+        (long from, long to) = _documents[(at < 0 ? ~at : at) - 1];
+        long before = Math.Max(from, start - length), behind = Math.Min(to - length, start + length);
+        bool isBehind = behind - start == start - before ? random.Next(2) == 0 : behind - start > start - before;
+        return [(start, length), (isBehind ? behind : before, length)];
+    }
+
     private (long Start, long End, long First) DocumentOf(long window)
     {
         int found = Array.BinarySearch(_before, window);
@@ -60,7 +74,7 @@ internal sealed class DocumentWindows
 }
 
 /// <summary>
-/// Texts of which some tokens are hidden: fields are the tokens (B, T), padded; one for those that count and zero for
+/// Texts of which some tokens are hidden, in training each two of them neighbours where they are contrasted: fields are the tokens (B, T), padded; one for those that count and zero for
 /// others, (B, T); and what those were that are to be predicted, <see cref="SequenceToSequenceNetwork.Ignored"/> elsewhere,
 /// (B, T). An epoch is as many windows as hold the text; its end is for validation, where the same tokens are hidden each
 /// time.
@@ -73,7 +87,7 @@ internal sealed class MaskedTokens : TrainingData
     private readonly TokenCorpus _corpus;
     private readonly MaskedVocabulary _vocabulary;
     private readonly double _share;
-    private readonly bool _wholeWords;
+    private readonly bool _wholeWords, _pairs;
     private readonly DocumentWindows _trained, _held;
 
     /// <exception cref="InvalidOperationException">There is no text, or all of it is held back.</exception>
@@ -82,6 +96,7 @@ internal sealed class MaskedTokens : TrainingData
         : base([new RowField("Tokens", FieldKind.Int64, options.ContextLength)], device, seed, null)
     {
         (_corpus, _vocabulary, _share, _wholeWords) = (corpus, vocabulary, options.MaskShare, options.WholeWords);
+        _pairs = options.ContrastiveWeight > 0;
         long held = (long)Math.Ceiling(corpus.Count * options.ValidationFraction);
         _trained = new(corpus, options.Room, 0, corpus.Count - held);
         _held = new(corpus, options.Room, corpus.Count - held, corpus.Count);
@@ -110,12 +125,13 @@ internal sealed class MaskedTokens : TrainingData
     private Batch Draw(long step, int rows)
     {
         var random = new SplitMix64(SplitMix64.Derive(Seed, RandomPurpose.Order, step));
-        var windows = new (long Start, int Length)[rows * Drawn];
-        for (int i = 0; i < windows.Length; i++)
-            windows[i] = _trained.Draw(ref random);
         // Sorted by length alone; which of equals come together is as random as they are.
-        int first = rows * random.Next(Drawn);
-        return Make([.. windows.OrderBy(w => w.Length).Skip(first).Take(rows).Select(Read)], ref random);
+        int each = _pairs ? 2 : 1, groups = (rows + each - 1) / each;
+        var drawn = new (long Start, int Length)[groups * Drawn][];
+        for (int i = 0; i < drawn.Length; i++)
+            drawn[i] = _pairs ? _trained.DrawPair(ref random) : [_trained.Draw(ref random)];
+        int first = groups * random.Next(Drawn);
+        return Make([.. drawn.OrderBy(w => w[0].Length).Skip(first).Take(groups).SelectMany(w => w).Take(rows).Select(Read)], ref random);
     }
 
     private int[] Read((long Start, int Length) window)
