@@ -74,10 +74,10 @@ internal sealed class DocumentWindows
 }
 
 /// <summary>
-/// Texts of which some tokens are hidden, in training each two of them neighbours where they are contrasted: fields are the tokens (B, T), padded; one for those that count and zero for
-/// others, (B, T); and what those were that are to be predicted, <see cref="SequenceToSequenceNetwork.Ignored"/> elsewhere,
-/// (B, T). An epoch is as many windows as hold the text; its end is for validation, where the same tokens are hidden each
-/// time.
+/// Texts of which some tokens are hidden, in training each two of them neighbours where they are contrasted: fields are the
+/// tokens (B, T), padded; one for those that count and zero for others, (B, T); and what those were that are to be predicted,
+/// <see cref="SequenceToSequenceNetwork.Ignored"/> elsewhere, (B, T). An epoch is as many windows as hold the text; its end is
+/// for validation, where the same tokens are hidden each time.
 /// </summary>
 internal sealed class MaskedTokens : TrainingData
 {
