@@ -29,8 +29,8 @@ public abstract record TrainingOptions
     /// In how many parts an optimizer step's rows are computed, one after the other: the same step in less memory, where no
     /// layer looks at several rows (batch normalisation sees those of a part, and what StyleGAN and CycleGAN remember of
     /// rows moves in each). From 1 to 2²⁰; more parts than rows are as many as rows. Default 1. More is refused where a
-    /// step needs all its rows at once (series, sketches, SPIRAL, free bits), and where the chains of a Boltzmann machine
-    /// would move in each part. Models that are fitted without gradients take no notice of it.
+    /// step needs all its rows at once (series, sketches, SPIRAL, free bits, masked language models that contrast windows), and
+    /// where the chains of a Boltzmann machine would move in each part. Models that are fitted without gradients take no notice of it.
     /// </summary>
     public int GradientAccumulation { get; init; } = 1;
 

@@ -62,6 +62,11 @@ internal static class AnomalyBenchmark
             if (result.GetValueOrDefault<int>() < 1)
                 result.AddError("--seeds must be at least 1.");
         });
+        options.Validators.Add(result =>
+        {
+            if (result.GetValue(method) == Peer)
+                result.AddError($"--method {Peer} is as published, and has no --options.");
+        });
         Command command = new("anomaly", "Detection quality over a folder of labelled tables.")
         {
             data, protocol, seeds, method, json, only, options,

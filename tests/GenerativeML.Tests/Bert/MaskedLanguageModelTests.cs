@@ -238,13 +238,17 @@ public sealed class MaskedLanguageModelTests
             double all = others.Sum(j => Math.Exp(Cosine(vectors[i], vectors[j]) / 0.1));
             sum -= Math.Log(Math.Exp(Cosine(vectors[i], vectors[i % 2 == 0 ? i + 1 : i - 1]) / 0.1) / all);
         }
-        float Loss(int rows)
+        float Loss(int rows, params long[] prints)
         {
             using DisposeScope scope = torch.NewDisposeScope();
-            return BertNetwork.Contrast(torch.tensor([.. vectors.Take(rows).SelectMany(v => v).Select(v => (float)v)], [rows, 3])).item<float>();
+            return BertNetwork.Contrast(
+                torch.tensor([.. vectors.Take(rows).SelectMany(v => v).Select(v => (float)v)], [rows, 3]),
+                torch.tensor(prints.Length > 0 ? prints : [.. Enumerable.Range(0, rows).Select(i => (long)i)])).item<float>();
         }
         Assert.AreEqual(sum / 4, Loss(5), 1e-5);
         Assert.AreEqual(sum / 4, Loss(4), 1e-5);
+        Assert.AreEqual(sum / 4, Loss(4, 7, 7, 8, 8), 1e-5); // a partner may be the same text
+        Assert.AreEqual(0, Loss(4, 7, 7, 7, 7), 1e-6); // nobody else is another text
         Assert.AreEqual(0, Loss(2)); // there is nobody else
         Assert.AreEqual(0, Loss(1));
     }

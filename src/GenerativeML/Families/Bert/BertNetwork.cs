@@ -161,8 +161,8 @@ internal sealed class BertNetwork : TokenNetwork
     public T Norm<T>(Scope<T> w, string layer, T x)
         where T : struct, ITensor<T> => w.LayerNorm(layer, x, _epsilon);
 
-    // A pair of windows is contrasted with others, and stays together.
-    public override int RowsTogether => IsContrasted ? 2 : 1;
+    // A pair of windows stays together, and each process has others to contrast it with.
+    public override int RowsTogether => IsContrasted ? MaskedLanguageModelOptions.LeastContrasted : 1;
 
     public override bool IsComputedInParts => !IsContrasted;
 
@@ -178,7 +178,7 @@ internal sealed class BertNetwork : TokenNetwork
         if (!IsContrasted)
             return [Masked(w, states.Last, batch)];
         torch.Tensor embeddings = Pool(Pooled(states, Options.Pooling), Options.Pooling, Width, (TorchTensor)batch[1]);
-        return [Masked(w, states.Last, batch), new LossTerm("contrast", Contrast(embeddings).Scaled(Options.ContrastiveWeight!.Value))];
+        return [Masked(w, states.Last, batch), new LossTerm("contrast", Contrast(embeddings, Fingerprints(batch)).Scaled(Options.ContrastiveWeight!.Value))];
     }
 
     /// <summary>That of hidden tokens alone: held-back windows follow one another, and are no pairs.</summary>
@@ -187,19 +187,31 @@ internal sealed class BertNetwork : TokenNetwork
 
     /// <summary>
     /// Of vectors (B, C), of which each two that follow one another are of a pair, the mean cross-entropy of telling a vector's
-    /// partner among all others by the cosine (InfoNCE, van den Oord 2018, arXiv:1807.03748). One that is left over is passed over.
+    /// partner among all others by the cosine (InfoNCE, van den Oord 2018, arXiv:1807.03748). One that is left over is passed
+    /// over; so are, to each other, those of one fingerprint (B): texts that are the same cannot be told apart.
     /// </summary>
-    internal static torch.Tensor Contrast(torch.Tensor vectors)
+    internal static torch.Tensor Contrast(torch.Tensor vectors, torch.Tensor fingerprints)
     {
         long rows = vectors.size(0) / 2 * 2;
         if (rows == 0)
             return vectors.sum().Scaled(0);
-        torch.Tensor paired = vectors.narrow(0, 0, rows);
+        torch.Tensor paired = vectors.narrow(0, 0, rows), prints = fingerprints.narrow(0, 0, rows);
         torch.Tensor units = paired.div(paired.Squared().sum(1, keepdim: true).AtLeast(1e-12).sqrt());
-        torch.Tensor oneself = torch.eye(rows, device: vectors.device).Scaled(-1e9);
-        torch.Tensor logarithms = units.mm(units.t()).Over(Temperature).Plus(oneself).log_softmax(-1);
         torch.Tensor partners = HostTensors.Index([.. Enumerable.Range(0, (int)rows).Select(i => (long)(i ^ 1))], vectors.device);
+        torch.Tensor isPartner = torch.eye(rows, device: vectors.device).index_select(0, partners);
+        torch.Tensor passed = prints.eq(prints.unsqueeze(1)).to(isPartner.dtype).mul(torch.ones_like(isPartner).sub(isPartner)).Scaled(-1e9);
+        torch.Tensor logarithms = units.mm(units.t()).Over(Temperature).Plus(passed).log_softmax(-1);
         return logarithms.gather(1, partners.unsqueeze(1)).mean().neg();
+    }
+
+    // (B): a number for each window's tokens, before some were hidden.
+    private static torch.Tensor Fingerprints(Batch batch)
+    {
+        (torch.Tensor tokens, torch.Tensor targets) = (batch[0], batch[2]);
+        var random = new SplitMix64(0);
+        long[] factors = [.. Enumerable.Range(0, (int)tokens.size(1)).Select(_ => (long)random.Next() | 1)];
+        torch.Tensor whole = torch.where(targets.ge(torch.zeros_like(targets)), targets, tokens);
+        return whole.mul(HostTensors.Index(factors, tokens.device)).sum(1L);
     }
 
     private (TorchTensor First, TorchTensor Last) States(Scope<TorchTensor> w, Batch batch) =>

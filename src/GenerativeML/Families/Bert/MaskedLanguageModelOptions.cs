@@ -44,7 +44,10 @@ public enum TextPooling
 /// </remarks>
 public sealed record MaskedLanguageModelOptions : TextModelOptions
 {
-    private const int DefaultBatchSize = 32, DefaultSteps = 2000, LeastContrasted = 4;
+    /// <summary>The fewest windows of a batch in which pairs are contrasted, in each process.</summary>
+    internal const int LeastContrasted = 4;
+
+    private const int DefaultBatchSize = 32, DefaultSteps = 2000;
     private const double DefaultContrast = 0.2;
     private const int MaxLayers = 1024, MaxContext = 1 << 16, MaxTokenTypes = 1 << 10;
 
@@ -126,8 +129,8 @@ public sealed record MaskedLanguageModelOptions : TextModelOptions
     /// A batch is then of pairs: a window of a text and the one beside it, or a text of one window twice, with other tokens
     /// hidden (Gao 2021, SimCSE, arXiv:2104.08821). The loss is that of hidden tokens, <c>masked</c>, and <c>contrast</c>, the
     /// weighted cross-entropy of a softmax over cosines, divided by 0.1, of a window's embedding, as <see cref="Pooling"/>
-    /// says, with all others of the batch, of which its partner is to be told. Several processes compare the windows of each.
-    /// Validation is by hidden tokens alone.
+    /// says, with all others of the batch but those of the same text, of which its partner is to be told. Several processes
+    /// compare the windows of each, a multiple of four. Validation is by hidden tokens alone.
     /// </remarks>
     public double? ContrastiveWeight { get; init; }
 
