@@ -180,7 +180,7 @@ internal static class VectorFit
             network.Calibrate(new VectorCalibration(trained, source.Fields, samples, fresh));
             if (isKept)
                 CheckOutputs(trained, options.Columns, source.Fields, samples);
-            return new(trained, options, extra, fresh);
+            return new(trained, options.Trained, extra, fresh);
         }
         finally
         {

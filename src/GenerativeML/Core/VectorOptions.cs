@@ -13,7 +13,7 @@ public abstract record VectorOptions : TrainingOptions
     /// Label columns that rows depend on: rows are generated with labels that are asked for, and scored by how unlikely
     /// they are among rows with theirs. Each is a Single, a Boolean or a key; a Single of at most twenty different
     /// values, all whole, is taken for a category: other values than these cannot be asked for. Autoencoders,
-    /// Gaussian mixtures and Boltzmann machines read none. Default: none.
+    /// Gaussian mixtures, Boltzmann machines and PatchCore read none. Default: none.
     /// </summary>
     public IReadOnlyList<string> ConditionColumnNames { get; init; } = [];
 
@@ -24,8 +24,8 @@ public abstract record VectorOptions : TrainingOptions
     public string? ScoreColumnName { get; init; }
 
     /// <summary>
-    /// The column for each feature's share of the score, a vector. GANs, Gaussian mixtures and Boltzmann
-    /// machines have none. Default: none is added.
+    /// The column for each feature's share of the score, a vector. GANs, Gaussian mixtures, Boltzmann
+    /// machines and PatchCore have none. Default: none is added.
     /// </summary>
     public string? FeatureScoreColumnName { get; init; }
 
@@ -33,8 +33,8 @@ public abstract record VectorOptions : TrainingOptions
     /// The column for what the model makes of the row, a vector in the units of the input: what an autoencoder gives
     /// (one without a latent column leaves out up to three features that do not fit the others, which they would spoil),
     /// the decoder for the mean of a VAE's latent distribution, the nearest row that a GAN can make, found by latent
-    /// search. Flows, Gaussian mixtures, deep belief networks and machines
-    /// whose units are all joined have none. Default: none is added.
+    /// search. Flows, Gaussian mixtures, PatchCore, deep belief networks
+    /// and machines whose units are all joined have none. Default: none is added.
     /// </summary>
     public string? ReconstructionColumnName { get; init; }
 
@@ -69,6 +69,9 @@ public abstract record VectorOptions : TrainingOptions
     /// </summary>
     /// <exception cref="InvalidOperationException">The rows do not fit the options; the message says why.</exception>
     internal abstract VectorOptions Resolve(RowStatistics rows);
+
+    /// <summary>The same without what training alone needs.</summary>
+    internal virtual VectorOptions Trained => this;
 
     /// <inheritdoc />
     /// <exception cref="ArgumentException">

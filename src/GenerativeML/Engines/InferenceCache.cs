@@ -112,9 +112,17 @@ internal sealed class InferenceCache(
     {
         HostWeights used = _weights;
         TrunkSession? before = trunk?.Open(used);
-        int[] widths = [.. inputs.Select((input, i) => i == 0 && trunk is not null ? trunk.FeatureWidth : input.Length / rows)];
-        IRowEngine engine = NativeParts.Choose<IRowEngine>(
-            device, fallbackToCpu, () => new OnnxRows(pass, used, widths), place => new TorchRows(pass, used, place), requiresTorch);
-        return before is null ? engine : new TrunkRows(before, trunk!.FeatureWidth, engine);
+        try
+        {
+            int[] widths = [.. inputs.Select((input, i) => i == 0 && trunk is not null ? trunk.FeatureWidth : input.Length / rows)];
+            IRowEngine engine = NativeParts.Choose<IRowEngine>(
+                device, fallbackToCpu, () => new OnnxRows(pass, used, widths), place => new TorchRows(pass, used, place), requiresTorch);
+            return before is null ? engine : new TrunkRows(before, trunk!, engine);
+        }
+        catch
+        {
+            before?.Dispose();
+            throw;
+        }
     }
 }

@@ -28,6 +28,8 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     private const int Channels = 3, UsualSide = 224;
     private const int LeastOpset = 7; // before, numbers do not broadcast as in NumPy
     private const int LeastFormat = 4; // before, constants have to be inputs, too
+    private const int MostLevels = 64; // of graphs within graphs; ONNX Runtime reads some hundred
+    private const int MostSide = 1 << 12, MostChannels = 1 << 16, MostStages = 16, MostNumbers = 1 << 28;
     private static readonly int[] s_strides = [8, 16]; // of the second and third of four stages, as PatchCore takes them
 
     /// <summary>Numbers of all feature maps of an image.</summary>
@@ -38,7 +40,9 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     [JsonIgnore]
     public int Elements => (Bytes + sizeof(float) - 1) / sizeof(float);
 
-    /// <summary>Reads a file as far as the values that are named, or, where none is, the last of strides 8 and 16.</summary>
+    /// <summary>
+    /// Reads a file as far as the values that are named, or, where none is, the last of strides 8 and 16 that no shortcut goes around.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="names">Values of the graph: the output of any of its operations.</param>
     /// <param name="side">Height and width of what the network sees, where it leaves that open.</param>
@@ -61,15 +65,21 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             using IDisposableReadOnlyCollection<OrtValue> values = session.Run(options, [input], [image], wanted);
             TrunkStage[] stages = [.. wanted.Zip(values, Stage).OfType<TrunkStage>()];
             if (names.Count == 0)
-                stages = [.. s_strides.Select(stride => LastOf(stages, height, width, stride))];
+                stages = [.. s_strides.Select(stride => LastOf(graph, input, stages, height, width, stride)).Distinct()];
             else if (stages.Length < names.Count)
                 throw new FormatException($"'{names.First(name => stages.All(stage => stage.Name != name))}' is no feature "
                     + "map: (1, C, H, W) is expected.");
             byte[] file = graph.Needed([.. stages.Select(stage => stage.Name)]).ToFile(
                 OnnxFile.Value(input, OnnxType.Float, [1, Channels, height, width]), []);
-            return (new(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file))), file);
+            var trunk = new OnnxTrunk(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file)));
+            if (!trunk.IsSound())
+            {
+                throw new FormatException("its feature maps are too large: "
+                    + $"{string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})"))}.");
+            }
+            return (trunk, file);
         }
-        catch (Exception e) when (e is FormatException or OnnxRuntimeException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (IsOfFile(e) || e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw new ArgumentException($"Option {nameof(PatchCoreOptions.NetworkPath)} is '{path}', which cannot be used: {e.Message}", e);
         }
@@ -79,19 +89,29 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     /// <exception cref="ArgumentException">A size is out of every sensible range.</exception>
     public void Validate()
     {
-        bool sound = Bytes > 0 && Height is >= 1 and <= 1 << 12 && Width is >= 1 and <= 1 << 12 && Stages.Count is >= 1 and <= 16
-            && Stages.All(s => s.Channels is >= 1 and <= 1 << 16 && s.Height is >= 1 and <= 1 << 12 && s.Width is >= 1 and <= 1 << 12)
-            && Stages.Sum(stage => stage.Length) <= 1 << 28;
-        if (!sound)
+        if (!IsSound())
             throw new ArgumentException("The sizes of the network's feature maps are out of range.");
     }
+
+    private bool IsSound() =>
+        Bytes > 0 && Input is not null && Sha256 is not null && IsSide(Height) && IsSide(Width)
+        && Stages?.Count is >= 1 and <= MostStages
+        && Stages.All(s => s?.Name is not null && s.Channels is >= 1 and <= MostChannels && IsSide(s.Height) && IsSide(s.Width))
+        && Stages.Sum(stage => stage.Length) <= MostNumbers;
+
+    private static bool IsSide(int side) => side is >= 1 and <= MostSide;
+
+    // What a file can be wrong by.
+    private static bool IsOfFile(Exception e) => e is FormatException or OnnxRuntimeException;
 
     /// <summary>Puts the file among a model's weights.</summary>
     public static void Store(byte[] file, HostWeights weights) =>
         file.CopyTo(MemoryMarshal.AsBytes(weights[Tensor].AsSpan()));
 
     /// <summary>Makes what computes the feature maps of images of a shape, with numbers from 0 to 1.</summary>
-    /// <exception cref="InvalidOperationException">The file is another than was read, or ONNX Runtime is not there.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The file is another than was read, or ONNX Runtime is not there or cannot compute it.
+    /// </exception>
     public TrunkSession Open(HostWeights weights, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations) =>
         Open(MemoryMarshal.AsBytes(weights[Tensor].AsSpan())[..Bytes].ToArray(), picture, means, deviations);
 
@@ -106,6 +126,18 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         }
         if (Convert.ToHexString(SHA256.HashData(file)) != Sha256)
             throw new InvalidOperationException("The network in the model is another than it was trained with: the file is damaged.");
+        try
+        {
+            return OpenChecked(file, picture, means, deviations);
+        }
+        catch (Exception e) when (IsOfFile(e))
+        {
+            throw new InvalidOperationException($"The network of the model cannot be used: {e.Message}", e);
+        }
+    }
+
+    private TrunkSession OpenChecked(byte[] file, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations)
+    {
         Graph graph = Graph.Of(file).WithOutputs([.. Stages.Select(stage => stage.Name)]);
         int seen = picture.Channels < Channels ? 1 : Channels;
         // Resized along either axis by a product, then in the units that the network was trained with.
@@ -151,19 +183,52 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
                 $"its input '{name}' is {input.ElementDataType} ({string.Join(" × ", input.Dimensions)}), and images are expected as "
                 + "Float (1 × 3 × height × width).");
         }
-        return (name, shape[2] > 0 ? shape[2] : side ?? UsualSide, shape[3] > 0 ? shape[3] : side ?? UsualSide);
+        int height = shape[2] > 0 ? shape[2] : side ?? UsualSide, width = shape[3] > 0 ? shape[3] : side ?? UsualSide;
+        if (!IsSide(height) || !IsSide(width))
+            throw new FormatException($"it sees images of {height} × {width}; at most {MostSide} × {MostSide} is expected.");
+        return (name, height, width);
     }
 
     private static TrunkStage? Stage(string name, OrtValue value)
     {
-        if (!value.IsTensor || value.GetTensorTypeAndShape() is not { ElementDataType: TensorElementType.Float, Shape: [1, > 0, > 0, > 0] shape })
+        if (!value.IsTensor || value.GetTensorTypeAndShape() is not { ElementDataType: TensorElementType.Float, Shape: [1, > 0, > 0, > 0] shape }
+            || shape.Any(size => size > int.MaxValue))
+        {
             return null;
+        }
         return new(name, (int)shape[1], (int)shape[2], (int)shape[3]);
     }
 
-    private static TrunkStage LastOf(TrunkStage[] stages, int height, int width, int stride) =>
-        stages.LastOrDefault(s => s.Height == (height + stride - 1) / stride && s.Width == (width + stride - 1) / stride)
-        ?? throw new FormatException(
+    private static TrunkStage LastOf(Graph graph, string input, TrunkStage[] stages, int height, int width, int stride)
+    {
+        TrunkStage[] found =
+            [.. stages.Where(s => s.Height == (height + stride - 1) / stride && s.Width == (width + stride - 1) / stride)];
+        Dictionary<string, TrunkStage> maps = stages.ToDictionary(stage => stage.Name);
+        return found.LastOrDefault(stage => !IsGoneAround(stage)) ?? found.LastOrDefault() ?? throw NoneOf(stages, height, width, stride);
+
+        // Whether there is a way from the input, map by map, to a coarser one behind this that does not lead through this.
+        bool IsGoneAround(TrunkStage stage)
+        {
+            HashSet<string> reached = [input];
+            bool behind = false;
+            foreach (Node node in graph.Nodes)
+            {
+                if (node.Outputs.Contains(stage.Name))
+                {
+                    behind = true;
+                }
+                else if (maps.TryGetValue(node.Outputs[0], out TrunkStage? map) && node.Inputs.Any(reached.Contains))
+                {
+                    reached.Add(map.Name);
+                    if (behind && map.Height < stage.Height && map.Width < stage.Width)
+                        return true;
+                }
+            }
+            return false;
+        }
+    }
+
+    private static FormatException NoneOf(TrunkStage[] stages, int height, int width, int stride) => new(
             $"no feature map in it is one {stride}th as high and wide as its input, {height} × {width}: name others by the option "
             + $"{nameof(PatchCoreOptions.FeatureTensors)}. There are "
             + $"{string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})").TakeLast(20))}.");
@@ -171,20 +236,56 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     /// <summary>An operation: its names, and its bytes.</summary>
     private sealed record Node(string[] Inputs, string[] Outputs, ReadOnlyMemory<byte> Bytes)
     {
-        public static Node Of(ProtobufField node)
+        /// <summary>Reads an operation, so many graphs within the file's own.</summary>
+        public static Node Of(ProtobufField node, int level)
         {
             List<ProtobufField> fields = node.Fields;
-            return new(
-                [.. Names(fields, 1), .. fields.Where(f => f.Number == 5).SelectMany(InGraphs)],
-                [.. Names(fields, 2)], node.Bytes);
+            string[] inner = [.. fields.Where(f => f.Number == 5).SelectMany(f => f.Fields).SelectMany(value => InAttribute(value, level))];
+            return new([.. Names(fields, 1), .. inner], [.. Names(fields, 2)], node.Bytes);
+        }
+
+        /// <summary>Checks that a constant of a graph has its numbers in the file.</summary>
+        public static void CheckConstant(ProtobufField constant)
+        {
+            List<ProtobufField> fields = constant.Fields;
+            if (constant.Number == 15) // sparse: values and where they are
+            {
+                foreach (ProtobufField part in fields.Where(f => f.Number is 1 or 2))
+                    CheckTensor(part.Fields);
+            }
+            else
+            {
+                CheckTensor(fields);
+            }
+        }
+
+        private static void CheckTensor(List<ProtobufField> tensor)
+        {
+            if (tensor.LastOrDefault(f => f.Number == 14).Value == 0)
+                return;
+            throw new FormatException(
+                $"its tensor '{tensor.LastOrDefault(f => f.Number == 8).Text}' has its numbers in another file. Save it with the weights "
+                + "inside: onnx.save with save_as_external_data=False, or torch.onnx.export with external_data=False.");
         }
 
         // What the graphs of a branch or a loop read may come from without.
-        private static IEnumerable<string> InGraphs(ProtobufField attribute) => attribute.Fields
-            .Where(f => f.Number is 6 or 11).SelectMany(graph => graph.Fields.Where(f => f.Number == 1)).SelectMany(node => Of(node).Inputs);
+        private static string[] InAttribute(ProtobufField value, int level)
+        {
+            if (value.Number is 5 or 10 or 22 or 23) // a tensor, tensors, and sparse ones
+                CheckConstant(value with { Number = value.Number > 10 ? 15 : 5 });
+            if (value.Number is not (6 or 11))
+                return [];
+            if (level == MostLevels)
+                throw new FormatException($"its graphs are nested more than {MostLevels} levels deep.");
+            List<ProtobufField> graph = value.Fields;
+            foreach (ProtobufField constant in graph.Where(f => f.Number is 5 or 15))
+                CheckConstant(constant);
+            return [.. graph.Where(f => f.Number == 1).SelectMany(node => Of(node, level + 1).Inputs)];
+        }
 
+        // One that is left out has an empty name.
         private static IEnumerable<string> Names(List<ProtobufField> fields, int number) =>
-            fields.Where(f => f.Number == number).Select(f => f.Text);
+            fields.Where(f => f.Number == number && !f.Bytes.IsEmpty).Select(f => f.Text);
     }
 
     /// <summary>The parts of an ONNX file that count.</summary>
@@ -205,10 +306,14 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             if (opset < LeastOpset)
                 throw new FormatException($"it is written for version {opset} of ONNX's operators; {LeastOpset} or a later one is expected.");
             ProtobufField[] constants = [.. graph.Where(f => f.Number is 5 or 15)];
+            foreach (ProtobufField constant in constants)
+                Node.CheckConstant(constant);
+            foreach (ProtobufField node in model.Where(f => f.Number == 25).SelectMany(f => f.Fields).Where(f => f.Number == 7))
+                _ = Node.Of(node, 0); // of a function: checked
             HashSet<string> named = [.. constants.Select(NameOf)];
             return new(
                 model.LastOrDefault(f => f.Number == 1).Value, All(model, 8), All(model, 25),
-                [.. graph.Where(f => f.Number == 1).Select(Node.Of).Where(node => node.Outputs is [{ Length: > 0 }, ..])], constants,
+                [.. graph.Where(f => f.Number == 1).Select(node => Node.Of(node, 0)).Where(node => node.Outputs.Length > 0)], constants,
                 [.. graph.Where(f => f.Number == 11 && !named.Contains(f.Fields.LastOrDefault(v => v.Number == 1).Text)).Select(f => f.Bytes)],
                 []);
 
@@ -226,8 +331,9 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             foreach (Node node in Nodes.Reverse().Where(node => node.Outputs.Any(needed.Contains)))
             {
                 needed.UnionWith(node.Inputs);
-                nodes.Insert(0, node);
+                nodes.Add(node);
             }
+            nodes.Reverse();
             return this with { Nodes = nodes, Constants = [.. Constants.Where(c => needed.Contains(NameOf(c)))], Outputs = outputs };
         }
 
@@ -258,8 +364,11 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     }
 }
 
-/// <summary>A trunk as networks have it: how wide its features are, and what computes them with a model's weights.</summary>
-internal sealed record TrunkPart(int FeatureWidth, Func<HostWeights, TrunkSession> Open);
+/// <summary>
+/// A trunk as networks have it: how wide its features are, of how many rows they are computed at once, and by what, with a model's
+/// weights.
+/// </summary>
+internal sealed record TrunkPart(int FeatureWidth, int RowsAtOnce, Func<HostWeights, TrunkSession> Open);
 
 /// <summary>Computes the feature maps of images, one by one on each thread. Safe to use from several threads.</summary>
 internal sealed class TrunkSession(OnnxTrunk trunk, InferenceSession session, string input, int channels, ImageShape picture) : IDisposable
@@ -302,19 +411,17 @@ internal sealed class TrunkSession(OnnxTrunk trunk, InferenceSession session, st
 }
 
 /// <summary>Rows by a trunk and then by an engine, which is given feature maps in the place of images.</summary>
-internal sealed class TrunkRows(TrunkSession trunk, int featureWidth, IRowEngine engine) : IRowEngine
+internal sealed class TrunkRows(TrunkSession trunk, TrunkPart part, IRowEngine engine) : IRowEngine
 {
-    private const int AtOnce = 16; // feature maps of more would take much memory, and gain nothing
-
     public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
-        for (int first = 0; first < rows; first += AtOnce)
+        for (int first = 0; first < rows; first += part.RowsAtOnce)
         {
-            int begin = first, count = Math.Min(AtOnce, rows - first), width = inputs[0].Length / rows;
-            float[] rented = ArrayPool<float>.Shared.Rent(count * featureWidth);
+            int begin = first, count = Math.Min(part.RowsAtOnce, rows - first), width = inputs[0].Length / rows, length = checked(count * part.FeatureWidth);
+            float[] rented = ArrayPool<float>.Shared.Rent(length);
             try
             {
-                Memory<float> features = rented.AsMemory(0, count * featureWidth);
+                Memory<float> features = rented.AsMemory(0, length);
                 trunk.Run(count, inputs[0].Slice(begin * width, count * width), features);
                 engine.Run(count, [features], Array.ConvertAll(outputs, o => o.Slice(begin * (o.Length / rows), count * (o.Length / rows))));
             }

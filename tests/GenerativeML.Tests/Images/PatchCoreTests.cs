@@ -45,6 +45,12 @@ public sealed class PatchCoreTests
             for (int p = 0; p < distances.Length; p++)
                 Assert.AreEqual((distances[p] - floor) * scale, maps[i][p], 1e-3 * scale, $"{i}, {p}");
         }
+        // The scale is told by training images, each patch by its nearest other one.
+        double[][] ordinary = [.. train.Select(image => Patches(image).Select(
+            patch => memory.Select(other => Distance(patch, other)).Where(d => d > 1e-9).Min()).ToArray())];
+        double zero = ordinary.Select(map => map.Average()).Order().ElementAt(3), one = ordinary.Max(map => map.Max());
+        Assert.AreEqual(zero, weights["map_floor"][0], 1e-4);
+        Assert.AreEqual(1, (one - zero) * weights["map_scale"][0], 0.01);
         Assert.AreEqual(0, scores[1], 1e-5f, "an image that was trained on, all of whose patches are remembered");
     }
 
@@ -209,6 +215,12 @@ public sealed class PatchCoreTests
         Refuses("LatentColumnName", options => options with { LatentColumnName = "Latent" });
         Refuses("ChannelDeviations", options => options with { ChannelDeviations = [1, 0, 1] });
         Refuses("MemoryShare", options => options with { MemoryShare = 0 });
+        Refuses("NetworkPath", options => options with { NetworkPath = " " });
+        Refuses("NetworkPath", options => options with { NetworkPath = "a\0b" });
+        Refuses("FeatureTensors", options => options with { FeatureTensors = ["Relu_0_0", null!] });
+        Refuses("FeatureTensors", options => options with { FeatureTensors = [""] });
+        Refuses("'Relu_0_0' more than once", options => options with { FeatureTensors = ["Relu_0_0", "Relu_0_0"] });
+        Refuses("ValidationFraction", options => options with { ValidationFraction = 0.1 });
         Directory.Delete(folder, recursive: true);
 
         var one = Assert.Throws<InvalidOperationException>(() => Trainer(Pixels()).Fit(View(Images(1, seed: 1))));
@@ -216,9 +228,111 @@ public sealed class PatchCoreTests
         var many = Assert.Throws<InvalidOperationException>(
             () => Trainer(Pixels() with { ImageShape = new(16, 2, 2) }).Fit(View(Images(30, seed: 1))));
         StringAssert.Contains(many.ToString(), "16 channels");
+        string root = ImageNetworks.Write("root.onnx", x => [x.Apply(Function.Sqrt)], side: Side);
+        var negative = Assert.Throws<InvalidOperationException>(() => Trainer(Pixels() with
+        {
+            NetworkPath = root, FeatureTensors = ["Sqrt_0_0"], ChannelMeans = [2, 2, 2], PredictedLabelColumnName = null,
+        }).Fit(View(Images(4, seed: 1))));
+        StringAssert.Contains(negative.Message, "root.onnx");
+        StringAssert.Contains(negative.Message, "ChannelMeans");
+        Assert.Throws<ArgumentException>(() => new OnnxTrunk("image", Side, Side, [null!], 1, "").Validate());
 
         void Refuses(string why, Func<PatchCoreOptions, PatchCoreOptions> change) =>
             StringAssert.Contains(Assert.Throws<ArgumentException>(() => Trainer(change(Pixels()))).Message, why);
+    }
+
+    [TestMethod]
+    public void A_file_that_is_spread_or_too_deep_or_too_large_is_refused()
+    {
+        ProtobufMessage relu = OnnxFile.Node("Relu", "", ["image"], ["map"], []);
+        ProtobufMessage outside = OnnxFile.ExternalTensor("heavy", OnnxType.Float, [4], ("location", "heavy.bin"));
+        ProtobufMessage sparse = Message((1, outside)), branch = Attribute(6, Message((1, relu), (5, outside)));
+        (string Why, ProtobufMessage Graph)[] files =
+        [
+            ("'heavy'", Message((1, relu), (5, outside))),
+            ("'heavy'", Message((1, relu), (15, sparse))),
+            ("'heavy'", Message((1, relu), (1, Operation(Attribute(5, outside))))),
+            ("'heavy'", Message((1, relu), (1, Operation(Attribute(10, outside))))),
+            ("'heavy'", Message((1, relu), (1, Operation(Attribute(22, sparse))))),
+            ("'heavy'", Message((1, relu), (1, Operation(branch)))),
+            ("'heavy'", Message((1, relu), (1, Operation(Attribute(6, Message((1, Operation(branch)))))))),
+            ("64 levels", Enumerable.Range(0, 3000).Aggregate(Message((1, relu)), (graph, _) => Message((1, Operation(Attribute(6, graph)))))),
+            ("30000 × 30000", Message((1, relu), (11, OnnxFile.Value("image", OnnxType.Float, [1, 3, 30000, 30000])))),
+        ];
+        foreach ((string why, ProtobufMessage graph) in files)
+        {
+            string path = Save(graph);
+            StringAssert.Contains(Assert.Throws<ArgumentException>(() => OnnxTrunk.Read(path, [], null), why).Message, why);
+        }
+        byte[] saved = File.ReadAllBytes(Save(files[0].Graph));
+        var trunk = new OnnxTrunk(
+            "image", Side, Side, [new("map", 3, Side, Side)], saved.Length,
+            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(saved)));
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => trunk.Open(saved, new(3, Side, Side), [0, 0, 0], [1, 1, 1])).Message, "'heavy'");
+
+        // A million patches of six features, and in the end as many distances from each of 64: 256 MB.
+        PatchCoreOptions many = Pixels() with
+        {
+            Trunk = OnnxTrunk.Read(PixelsPath, Pixels().FeatureTensors, null).Trunk, CandidatePatches = 1_000_000, MemoryRows = 1_000_000,
+            BatchSize = 16,
+        };
+        StringAssert.Contains(
+            Assert.Throws<InvalidOperationException>(() => many.Fitting(1_000_000, 250_000_000)).Message, "CandidatePatches");
+        Assert.AreSame(many, many.Fitting(1_000_000, 300_000_000));
+
+        static ProtobufMessage Operation(ProtobufMessage attribute) =>
+            OnnxFile.Node("If", "", ["image"], ["any"], []).Add(5, attribute);
+
+        static ProtobufMessage Attribute(int field, ProtobufMessage value) => new ProtobufMessage().Add(1, "value").Add(field, value);
+    }
+
+    [TestMethod]
+    public void Maps_that_a_shortcut_goes_around_are_not_taken_by_themselves()
+    {
+        string[] ends = [];
+        string path = ImageNetworks.Write("bottleneck.onnx", x =>
+        {
+            OnnxTensor fine = x.Halved().Halved().Halved();
+            fine = (fine + fine.Apply(Function.Tanh)).Apply(Function.Relu);
+            // The block makes its own map first, and halves it then, as those of ResNet50 do.
+            OnnxTensor coarse = (fine.Apply(Function.Tanh).Halved() + fine.Halved()).Apply(Function.Relu);
+            OnnxTensor last = coarse.Apply(Function.Tanh).Halved() + coarse.Halved();
+            ends = [fine.Name, coarse.Name];
+            return [last.Reshape(1, 3).Reduce(Reduction.Sum, 1)];
+        }, side: 32);
+        CollectionAssert.AreEqual(ends, OnnxTrunk.Read(path, [], null).Trunk.Stages.Select(stage => stage.Name).ToArray());
+    }
+
+    [TestMethod]
+    public void An_operation_whose_first_output_is_left_out_is_kept()
+    {
+        float[] weights = [.. Enumerable.Range(0, 64).Select(i => i % 9 == 0 ? 0.5f : 0)];
+        string path = Save(Message(
+            (1, OnnxFile.Node("Squeeze", "", ["image", "zero"], ["lines"], [])),
+            (1, OnnxFile.Node("RNN", "", ["lines", "w", "none", ""], ["", "h"], [("hidden_size", Side)])),
+            (1, OnnxFile.Node("Unsqueeze", "", ["h", "zero"], ["map"], [])),
+            (5, OnnxFile.Tensor("zero", OnnxType.Int64, [1], new long[] { 0 })),
+            (5, OnnxFile.Tensor("w", OnnxType.Float, [1, Side, Side], weights)),
+            (5, OnnxFile.Tensor("none", OnnxType.Float, [1, Side, Side], new float[64])),
+            (11, OnnxFile.Value("image", OnnxType.Float, [1, 3, Side, Side]))));
+        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(path, ["map"], null);
+        Assert.AreEqual(new TrunkStage("map", 1, Side, Side), trunk.Stages.Single());
+        using TrunkSession session = trunk.Open(file, new(1, Side, Side), [0, 0, 0], [1, 1, 1]);
+        float[] image = Images(1, seed: 1)[0], made = new float[64];
+        session.Run(1, image, made);
+        for (int i = 0; i < 64; i++) // of the last of three channels, which are alike
+            Assert.AreEqual(MathF.Tanh(image[i] / 2), made[i], 1e-5f);
+    }
+
+    private static ProtobufMessage Message(params (int Field, ProtobufMessage Part)[] parts) =>
+        parts.Aggregate(new ProtobufMessage(), (message, part) => message.Add(part.Field, part.Part.Bytes));
+
+    private static string Save(ProtobufMessage graph)
+    {
+        string path = Path.Combine(Directory.CreateTempSubdirectory("generativeml-").FullName, "written.onnx");
+        File.WriteAllBytes(path, new ProtobufMessage().Add(1, 10L).Add(7, graph.Add(2, "g").Bytes).Add(8, Message().Add(2, 20L).Bytes).Bytes);
+        return path;
     }
 
     private static PatchCoreOptions Pixels() => new()

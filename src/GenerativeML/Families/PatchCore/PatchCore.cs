@@ -11,6 +11,7 @@ namespace GenerativeML;
 /// <remarks>
 /// Nothing is learned by gradients: <see cref="TrainingOptions.LearningRate"/> and what goes with it have no effect. Patches
 /// are remembered in the first pass over the rows; more <see cref="TrainingOptions.Epochs"/> than one, the default, add nothing.
+/// <see cref="TrainingOptions.ValidationFraction"/> has to be 0: there is no loss to be told by rows that are held back.
 /// </remarks>
 public sealed record PatchCoreOptions : DetectorOptions
 {
@@ -20,8 +21,9 @@ public sealed record PatchCoreOptions : DetectorOptions
     /// <summary>
     /// The file of a network of images that was trained elsewhere, such as ResNet on ImageNet: ONNX, of operators of version 7 or
     /// later, with one input of Singles, 1 × 3 × height × width, where sizes but the 3 may be open. It is read when the trainer
-    /// is made. What is needed of it is part of a saved model, so that the file is not needed any more, and its licence holds for
-    /// that, too. It has to be set.
+    /// is made, and has to hold all its weights itself. What is needed of it is part of a saved model, so that the file is not
+    /// needed any more, and its licence holds for that, too. Images are stretched to the height and width that it takes, whatever
+    /// theirs are. It has to be set.
     /// </summary>
     [JsonIgnore]
     public string? NetworkPath { get; init; }
@@ -29,7 +31,8 @@ public sealed record PatchCoreOptions : DetectorOptions
     /// <summary>
     /// Values of the network's graph that are taken as features: names of what its operations give, of the shape (1, C, H, W).
     /// The first one's height and width are those of the grid of patches. At most 16. Default: the last one that is an eighth
-    /// of the input as high and wide, and the last one that is a sixteenth, as in the second and third stage of a ResNet.
+    /// of the input as high and wide, and the last one that is a sixteenth, of those that all smaller ones behind them are made of,
+    /// as what the second and third stage of a ResNet end with; or where there is none, the last one of that size.
     /// </summary>
     public IReadOnlyList<string> FeatureTensors { get; init; } = [];
 
@@ -67,6 +70,11 @@ public sealed record PatchCoreOptions : DetectorOptions
     public ImageResize Resize { get; init; }
 
     /// <inheritdoc cref="ImageAutoencoderOptions.AnomalyMapColumnName"/>
+    /// <remarks>
+    /// Its scale is set by the rows that the threshold is calibrated by; where there is no threshold (see
+    /// <see cref="DetectorOptions.Contamination"/>), by training images, each patch of which counts by its distance from the nearest
+    /// remembered one that is another. That is less than what fresh images have.
+    /// </remarks>
     public string? AnomalyMapColumnName { get; init; }
 
     /// <summary>The network, once it was read.</summary>
@@ -80,6 +88,8 @@ public sealed record PatchCoreOptions : DetectorOptions
     /// <summary>The network's file, as far as it is needed, until it is among the weights.</summary>
     [JsonIgnore]
     internal byte[]? NetworkFile { get; init; }
+
+    internal override VectorOptions Trained => this with { NetworkPath = null, NetworkFile = null };
 
     internal override ImageFormat Images => new(ImageShape, Resize);
 
@@ -115,11 +125,28 @@ public sealed record PatchCoreOptions : DetectorOptions
                 $"Column '{FeatureColumnName}' holds images of {channels} channels; one or three are expected, for grey or for red, "
                 + "green and blue, and alpha behind them, which is left out.");
         }
-        return this with
+        PatchCoreOptions resolved = this with
         {
             BatchSize = BatchSize ?? 16, Epochs = Epochs ?? 1,
-            MemoryRows = (int)Math.Ceiling(MemoryShare * PatchCoreFit.Candidates(this, rows)),
+            MemoryRows = (int)Math.Ceiling(MemoryShare * PatchCoreFit.Candidates(this, rows.TrainingRows)),
         };
+        return resolved.Fitting(rows.TrainingRows, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+    }
+
+    /// <summary>These resolved options, if what training and scoring hold at once fits into so much memory.</summary>
+    /// <exception cref="InvalidOperationException">It does not.</exception>
+    internal PatchCoreOptions Fitting(long trainingRows, long available)
+    {
+        TrunkStage grid = Trunk!.Stages[0];
+        long candidates = PatchCoreFit.Candidates(this, trainingRows), width = Trunk.Stages.Sum(stage => (long)stage.Channels);
+        long places = (long)grid.Height * grid.Width, rows = Math.Min(BatchSize!.Value, trainingRows);
+        double training = candidates * (double)width + rows * (Trunk.FeatureWidth + places * (double)width);
+        double scoring = MemoryRows * (double)width + places * (double)MemoryRows;
+        double bytes = sizeof(float) * Math.Max(training, scoring);
+        if (bytes <= available && Math.Max(MemoryRows * width, rows * Trunk.FeatureWidth) <= Array.MaxLength)
+            return this;
+        throw new InvalidOperationException(FormattableString.Invariant(
+            $"To choose {MemoryRows:N0} of {candidates:N0} patches of {width:N0} features, {rows:N0} images of {places:N0} patches at a time, takes {bytes / 1e9:N1} GB at least, and this process has {available / 1e9:N1} GB; an array can have {Array.MaxLength:N0} elements. Lower option {nameof(CandidatePatches)}, {nameof(MemoryShare)} or {nameof(BatchSize)}, or name smaller feature maps by {nameof(FeatureTensors)}."));
     }
 
     /// <inheritdoc />
@@ -128,10 +155,22 @@ public sealed record PatchCoreOptions : DetectorOptions
         base.Validate();
         if (LatentColumnName is not null)
             throw new ArgumentException($"Option {nameof(LatentColumnName)} is set, and {GetType().Name} has no such column.");
+        if (ValidationFraction != 0)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(ValidationFraction), ValidationFraction,
+                $"Option {nameof(ValidationFraction)} is set, and PatchCore has no loss to be told by rows that are held back.");
+        }
         ArgumentNullException.ThrowIfNull(FeatureTensors);
         ArgumentNullException.ThrowIfNull(ChannelMeans);
         ArgumentNullException.ThrowIfNull(ChannelDeviations);
+        if (NetworkPath is not null && string.IsNullOrWhiteSpace(NetworkPath))
+            throw new ArgumentException($"Option {nameof(NetworkPath)} is empty: the file of a network of images is expected.");
         OptionChecks.Within(FeatureTensors.Count, 0, 16, $"{nameof(FeatureTensors)}.Count");
+        if (FeatureTensors.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException($"Option {nameof(FeatureTensors)} has a name that is null or empty.");
+        if (FeatureTensors.GroupBy(name => name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new ArgumentException($"Option {nameof(FeatureTensors)} names '{twice.Key}' more than once.");
         OptionChecks.Within(NetworkSide, 16, 1024);
         OptionChecks.Within(ChannelMeans.Count, 3, 3, $"{nameof(ChannelMeans)}.Count");
         OptionChecks.Within(ChannelDeviations.Count, 3, 3, $"{nameof(ChannelDeviations)}.Count");
@@ -156,12 +195,15 @@ public sealed record PatchCoreOptions : DetectorOptions
 internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
 {
     private const int Around = 9; // remembered patches that say how far apart patches are there, as PatchCore takes them
+    private const float Same = 1e-5f; // shares of a patch's length that rounding may be
+    private const long AtOnce = 1 << 26; // numbers that are computed at once, where one image takes fewer
+    private const int ImagesAtOnce = 16; // feature maps of more would take much memory, and gain nothing
     private const double Blur = 4.0 / 224; // of a map, in shares of its side, as PatchCore takes it
 
-    private readonly PatchCoreOptions _options;
     private readonly ImageShape _shape;
     private readonly OnnxTrunk _trunk;
     private readonly int _memory;
+    private PatchCoreOptions _options;
 
     /// <exception cref="FormatException">The input is none of images, or there is no network.</exception>
     public PatchCoreNetwork(PatchCoreOptions options, VectorInput input)
@@ -175,7 +217,7 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     }
 
     public override TrunkPart Trunk => new(
-        _trunk.FeatureWidth, w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
+        _trunk.FeatureWidth, (int)Math.Clamp(AtOnce / Math.Max(_trunk.FeatureWidth, (long)Places * _memory), 1, ImagesAtOnce), w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
 
     /// <summary>Patches of an image.</summary>
     public int Places => Grid.Height * Grid.Width;
@@ -183,9 +225,13 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     /// <summary>Features of a patch, C.</summary>
     public int PatchWidth => _trunk.Stages.Sum(stage => stage.Channels);
 
+    /// <summary>What the network is called in messages.</summary>
+    public string TrunkName => _options.NetworkPath ?? OnnxTrunk.Tensor;
+
     private TrunkStage Grid => _trunk.Stages[0];
 
-    public override IReadOnlyList<string> CalibratedTensors => AnomalyMapScale.Tensors;
+    public override IReadOnlyList<string> CalibratedTensors =>
+        _options.AnomalyMapColumnName is null ? [] : AnomalyMapScale.Tensors;
 
     protected override VectorScaler ScalerOf(RowStatistics rows)
     {
@@ -206,6 +252,7 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     public void SetFixed(HostWeights weights)
     {
         OnnxTrunk.Store(_options.NetworkFile!, weights);
+        _options = (PatchCoreOptions)_options.Trained; // the file would be held twice
         foreach (PatchMap map in Maps())
             map.Values().CopyTo(weights[map.Name], 0);
     }
@@ -216,8 +263,12 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
 
     public override IClosedFormFit BeginClosedForm(RowStatistics rows, torch.Device device) => new PatchCoreFit(_options, this, rows);
 
-    public override void Calibrate(VectorCalibration calibration) =>
-        AnomalyMapScale.Calibrate(calibration, new MapPass(this));
+    public override void Calibrate(VectorCalibration calibration)
+    {
+        // Without a threshold there are no rows but those that are remembered, whose patches are no distance from themselves.
+        if (_options.AnomalyMapColumnName is not null)
+            AnomalyMapScale.Calibrate(calibration, new MapPass(this, leavesOutItself: _options.AnomalyShare is null && _memory > 1));
+    }
 
     public (T Score, T? ByFeature) Score<T>(Scope<T> w, VectorRows<T> rows, bool byFeature)
         where T : struct, ITensor<T>
@@ -241,7 +292,7 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     }
 
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
-        where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(w, rows.Features));
+        where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(Nearest(w, Patches(w, rows.Features)).Distances, w));
 
     /// <summary>Feature maps (B, F) → patches, (B, places, C): means of three by three, zero being beyond the border,
     /// all in the first one's grid.</summary>
@@ -263,27 +314,33 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     /// <summary>How maps of features are smoothed and brought to the grid, and the map of patches to the image: by name.</summary>
     public IEnumerable<PatchMap> Maps()
     {
+        foreach (PatchMap map in StageMaps())
+            yield return map;
+        yield return new("map_down", _shape.Height, Grid.Height, () => Smoothed(_shape.Height, Grid.Height).Values);
+        yield return new("map_across", Grid.Width, _shape.Width, () => Smoothed(_shape.Width, Grid.Width).Transpose().Values);
+
+        static Resampling Smoothed(int to, int from) => Resampling
+            .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
+    }
+
+    /// <summary>Those of <see cref="Maps"/> that patches take.</summary>
+    public IEnumerable<PatchMap> StageMaps()
+    {
         for (int s = 0; s < _trunk.Stages.Count; s++)
         {
             TrunkStage stage = _trunk.Stages[s];
             yield return new($"stage_{s}_down", Grid.Height, stage.Height, () => Averaged(Grid.Height, stage.Height).Values);
             yield return new($"stage_{s}_across", stage.Width, Grid.Width, () => Averaged(Grid.Width, stage.Width).Transpose().Values);
         }
-        yield return new("map_down", _shape.Height, Grid.Height, () => Smoothed(_shape.Height, Grid.Height).Values);
-        yield return new("map_across", Grid.Width, _shape.Width, () => Smoothed(_shape.Width, Grid.Width).Transpose().Values);
 
         static Resampling Averaged(int to, int from) =>
             Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
-
-        static Resampling Smoothed(int to, int from) => Resampling
-            .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
     }
 
-    // (B, F) → (B, H·W).
-    private T Map<T>(Scope<T> w, T features)
+    // Of patches (B, places) → of pixels (B, H·W).
+    private T Map<T>(T distances, Scope<T> w)
         where T : struct, ITensor<T>
     {
-        (T distances, _) = Nearest(w, Patches(w, features));
         T grid = distances.Reshape(-1, 1, Grid.Height, Grid.Width);
         return w["map_down"].MatMul(grid).MatMul(w["map_across"]).Reshape(-1, _shape.Height * _shape.Width);
     }
@@ -299,6 +356,19 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
         return (Lengths(difference).Reshape(-1, Places), nearest.Reshape(-1, Places));
     }
 
+    // The same to the nearest that is not the patch itself.
+    private T NearestOther<T>(Scope<T> w, T patches)
+        where T : struct, ITensor<T>
+    {
+        T memory = w["memory"];
+        (_, T two) = patches.Linear(memory * -2f, Squares(memory)).Smallest(2); // (B, places, 2)
+        T difference = patches.Reshape(-1, 1, PatchWidth) - memory.Embed(two).Reshape(-1, 2, PatchWidth);
+        T lengths = Lengths(difference.Reshape(-1, PatchWidth)).Reshape(-1, 2);
+        T near = -(-lengths).Reduce(Reduction.Max, 1), far = lengths.Reduce(Reduction.Max, 1);
+        T isItself = T.OneIfLess(near, Lengths(patches.Reshape(-1, PatchWidth)) * Same + float.Epsilon);
+        return (near + isItself * (far - near)).Reshape(-1, Places);
+    }
+
     private T Squares<T>(T memory)
         where T : struct, ITensor<T> => memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(_memory);
 
@@ -306,10 +376,14 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     private static T Lengths<T>(T rows)
         where T : struct, ITensor<T> => rows.Apply(Function.Square).Reduce(Reduction.Sum, 1).Apply(Function.Sqrt);
 
-    private sealed class MapPass(PatchCoreNetwork network) : IForwardPass
+    private sealed class MapPass(PatchCoreNetwork network, bool leavesOutItself) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
-            where T : struct, ITensor<T> => [network.Map(w, inputs[0])];
+            where T : struct, ITensor<T>
+        {
+            T patches = network.Patches(w, inputs[0]);
+            return [network.Map(leavesOutItself ? network.NearestOther(w, patches) : network.Nearest(w, patches).Distances, w)];
+        }
     }
 }
 

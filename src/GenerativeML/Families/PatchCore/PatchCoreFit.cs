@@ -21,20 +21,26 @@ internal sealed class PatchCoreFit : IClosedFormFit
     {
         (_options, _network, _seed) = (options, network, rows.Input.Seed);
         _all = rows.TrainingRows * network.Places;
+        // What was made before an error is let go of by the scope.
+        using DisposeScope scope = NewDisposeScope();
+        _candidates = zeros([Candidates(options, rows.TrainingRows), network.PatchWidth]);
+        _seen = zeros([1], ScalarType.Float64);
+        _maps = network.StageMaps().ToDictionary(
+            map => map.Name, map => HostTensors.FromRows(map.Values(), map.Rows, map.Columns, CPU));
         _trunk = network.OpenTrunk();
-        _candidates = zeros([Candidates(options, rows), network.PatchWidth]).DetachFromDisposeScope();
-        _seen = zeros([1], ScalarType.Float64).DetachFromDisposeScope();
-        _maps = network.Maps().ToDictionary(
-            map => map.Name, map => HostTensors.FromRows(map.Values(), map.Rows, map.Columns, CPU).DetachFromDisposeScope());
+        foreach (Tensor tensor in Tensors)
+            tensor.DetachFromDisposeScope();
     }
+
+    private IEnumerable<Tensor> Tensors => [_candidates, _seen, .. _maps.Values];
 
     public IReadOnlyList<(string Name, Tensor Value)> State => [("candidates", _candidates), ("seen", _seen)];
 
     /// <summary>How many patches are drawn of some rows.</summary>
-    public static int Candidates(PatchCoreOptions options, RowStatistics rows)
+    public static int Candidates(PatchCoreOptions options, long rows)
     {
         TrunkStage grid = options.Trunk!.Stages[0];
-        return (int)Math.Min(options.CandidatePatches, rows.TrainingRows * grid.Height * grid.Width);
+        return (int)Math.Min(options.CandidatePatches, rows * grid.Height * grid.Width);
     }
 
     public Tensor Observe(Tensor rows)
@@ -77,9 +83,11 @@ internal sealed class PatchCoreFit : IClosedFormFit
         using IDisposable noGradient = no_grad();
         // Fewer than there could have been where the run was cancelled: then some are remembered twice.
         long known = Math.Min((long)_seen.data<double>()[0], _candidates.shape[0]);
-        long[] chosen = known == 0 ? [] : Coreset.Choose(
-            _candidates.narrow(0, 0, known), (int)Math.Min(known, _options.MemoryRows), _seed,
-            _options.CancellationBehavior == CancellationBehavior.ReturnModel, _options.CancellationToken);
+        long[] chosen = known <= _options.MemoryRows
+            ? [.. Enumerable.Range(0, (int)known).Select(i => (long)i)]
+            : Coreset.Choose(
+                _candidates.narrow(0, 0, known), _options.MemoryRows, _seed,
+                _options.CancellationBehavior == CancellationBehavior.ReturnModel, _options.CancellationToken);
         if (chosen.Length > 0)
         {
             long[] filled = [.. Enumerable.Range(0, _options.MemoryRows).Select(i => chosen[i % chosen.Length])];
@@ -91,7 +99,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
     public void Dispose()
     {
         _trunk.Dispose();
-        foreach (Tensor tensor in (Tensor[])[_candidates, _seen, .. _maps.Values])
+        foreach (Tensor tensor in Tensors)
             tensor.Dispose();
     }
 
@@ -99,9 +107,16 @@ internal sealed class PatchCoreFit : IClosedFormFit
     private Tensor PatchesOf(Tensor rows)
     {
         int count = (int)rows.shape[0], width = _network.Trunk.FeatureWidth;
-        float[] images = new float[rows.numel()], features = new float[count * width];
+        float[] images = new float[rows.numel()], features = new float[checked(count * width)];
         HostTensors.CopyTo(rows, images);
         _trunk.Run(count, images, features);
+        if (features.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
+        {
+            throw new InvalidOperationException(
+                $"What the network gives of a training image is NaN or infinite: {_network.TrunkName}. It may be damaged, or made for "
+                + $"numbers of another range, which the options {nameof(PatchCoreOptions.ChannelMeans)} and "
+                + $"{nameof(PatchCoreOptions.ChannelDeviations)} say.");
+        }
         TorchTensor patches = _network.Patches<TorchTensor>(new TorchOps(_maps).Root, HostTensors.FromRows(features, count, width, CPU));
         return patches.Value.reshape(-1, _network.PatchWidth);
     }
@@ -142,9 +157,9 @@ internal static class Coreset
             using DisposeScope scope = NewDisposeScope();
             Tensor last = points[chosen[i]];
             // |x|² − 2·x·c, of which |c|² is missing.
-            Tensor distances = squares.Plus(points.mv(last), -2).Plus(squares[chosen[i]]);
+            Tensor distances = squares.Plus(points.mv(last), -2).Plus(squares[chosen[i]]).relu();
             nearest.copy_(nearest.minimum(distances));
-            nearest[chosen[i]].Fill(-1); // not once more, whatever rounding says
+            nearest[chosen[i]].Fill(double.NegativeInfinity); // not once more, whatever rounding says
             if (i + 1 < count)
                 chosen[i + 1] = nearest.argmax().item<long>();
         }
