@@ -417,7 +417,8 @@ internal sealed class TrunkRows(TrunkSession trunk, TrunkPart part, IRowEngine e
     {
         for (int first = 0; first < rows; first += part.RowsAtOnce)
         {
-            int begin = first, count = Math.Min(part.RowsAtOnce, rows - first), width = inputs[0].Length / rows, length = checked(count * part.FeatureWidth);
+            int begin = first, count = Math.Min(part.RowsAtOnce, rows - first), width = inputs[0].Length / rows;
+            int length = checked(count * part.FeatureWidth);
             float[] rented = ArrayPool<float>.Shared.Rent(length);
             try
             {

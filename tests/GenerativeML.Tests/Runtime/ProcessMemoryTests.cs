@@ -57,7 +57,10 @@ public sealed class ProcessMemoryTests
     public void It_is_flat_while_a_masked_language_model_trains()
     {
         var codec = new TokenCodec(new ByteTokenizer(), 11, null);
-        MaskedLanguageModelOptions options = new() { Layers = 1, Width = 64, ContextLength = 32, BatchSize = 16, Steps = 200, Dropout = 0.1 };
+        MaskedLanguageModelOptions options = new()
+        {
+            Layers = 1, Width = 64, ContextLength = 32, BatchSize = 16, Steps = 200, Dropout = 0.1, ContrastiveWeight = 0.2,
+        };
         var memory = new ProcessMemory();
         MaskedLanguageModelTrainer.Train(
             TinyGpt.Corpus(20_000), new MaskedVocabulary(codec, null), options.Resolve(codec, 0), Watched(memory)).Dispose();

@@ -178,7 +178,8 @@ internal sealed class BertNetwork : TokenNetwork
         if (!IsContrasted)
             return [Masked(w, states.Last, batch)];
         torch.Tensor embeddings = Pool(Pooled(states, Options.Pooling), Options.Pooling, Width, (TorchTensor)batch[1]);
-        return [Masked(w, states.Last, batch), new LossTerm("contrast", Contrast(embeddings, Fingerprints(batch)).Scaled(Options.ContrastiveWeight!.Value))];
+        torch.Tensor contrast = Contrast(embeddings, Fingerprints(batch)).Scaled(Options.ContrastiveWeight!.Value);
+        return [Masked(w, states.Last, batch), new LossTerm("contrast", contrast)];
     }
 
     /// <summary>That of hidden tokens alone: held-back windows follow one another, and are no pairs.</summary>
@@ -199,7 +200,8 @@ internal sealed class BertNetwork : TokenNetwork
         torch.Tensor units = paired.div(paired.Squared().sum(1, keepdim: true).AtLeast(1e-12).sqrt());
         torch.Tensor partners = HostTensors.Index([.. Enumerable.Range(0, (int)rows).Select(i => (long)(i ^ 1))], vectors.device);
         torch.Tensor isPartner = torch.eye(rows, device: vectors.device).index_select(0, partners);
-        torch.Tensor passed = prints.eq(prints.unsqueeze(1)).to(isPartner.dtype).mul(torch.ones_like(isPartner).sub(isPartner)).Scaled(-1e9);
+        torch.Tensor isSame = prints.eq(prints.unsqueeze(1)).to(isPartner.dtype);
+        torch.Tensor passed = isSame.mul(torch.ones_like(isPartner).sub(isPartner)).Scaled(-1e9);
         torch.Tensor logarithms = units.mm(units.t()).Over(Temperature).Plus(passed).log_softmax(-1);
         return logarithms.gather(1, partners.unsqueeze(1)).mean().neg();
     }

@@ -217,7 +217,8 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     }
 
     public override TrunkPart Trunk => new(
-        _trunk.FeatureWidth, (int)Math.Clamp(AtOnce / Math.Max(_trunk.FeatureWidth, (long)Places * _memory), 1, ImagesAtOnce), w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
+        _trunk.FeatureWidth, (int)Math.Clamp(AtOnce / Math.Max(_trunk.FeatureWidth, (long)Places * _memory), 1, ImagesAtOnce),
+        w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
 
     /// <summary>Patches of an image.</summary>
     public int Places => Grid.Height * Grid.Width;
