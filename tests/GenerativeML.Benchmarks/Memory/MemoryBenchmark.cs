@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace GenerativeML.Benchmarks;
 
 /// <summary>
-/// <c>memory</c>: memory is flat in the number of rows, in Transform and in Fit; no tensor is left behind; and a row costs
+/// <c>memory</c>: memory is flat in the number of rows, in Transform, in Fit and in Generate; no tensor is left behind; and a row costs
 /// microseconds, among many and alone. Each measurement has its own process.
 /// </summary>
 internal static class MemoryBenchmark
@@ -19,6 +19,8 @@ internal static class MemoryBenchmark
     /// <summary>The most that a row alone may cost; a machine at rest takes a fifth of it.</summary>
     private const double MostMicroseconds = 100;
 
+    private const int Pixels = 28 * 28;
+
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
@@ -26,12 +28,14 @@ internal static class MemoryBenchmark
         Option<long> fewRows = Count("--few-rows", "Rows to score for comparison.", 10_000);
         Option<long> fitRows = Count("--fit-rows", "Rows to train on.", 10_000_000);
         Option<long> fewFitRows = Count("--few-fit-rows", "Rows to train on for comparison.", 100_000);
+        Option<long> images = Count("--images", "Images of 28 × 28 pixels to generate.", 100_000);
+        Option<long> fewImages = Count("--few-images", "Images to generate for comparison.", 5000);
         Option<long> width = Count("--width", "Features of a row.", 32);
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new(
             "memory", "Memory for few and for many rows, live tensors, and the cost of a row in a batch and alone.")
         {
-            rows, fewRows, fitRows, fewFitRows, width, json,
+            rows, fewRows, fitRows, fewFitRows, images, fewImages, width, json,
         };
         command.SetAction(parsed =>
         {
@@ -41,6 +45,8 @@ internal static class MemoryBenchmark
                 Measure("transform", parsed.GetValue(rows), w),
                 Measure("fit", parsed.GetValue(fewFitRows), w),
                 Measure("fit", parsed.GetValue(fitRows), w),
+                Measure("generate", parsed.GetValue(fewImages), Pixels),
+                Measure("generate", parsed.GetValue(images), Pixels),
                 RowCost.Measure(w),
                 parsed.GetValue(json));
         });
@@ -51,19 +57,22 @@ internal static class MemoryBenchmark
         new(name) { Description = description, DefaultValueFactory = _ => usual };
 
     private static int Run(
-        MemoryUse few, MemoryUse many, MemoryUse fewFit, MemoryUse manyFit, RowCost cost, FileInfo? json)
+        MemoryUse few, MemoryUse many, MemoryUse fewFit, MemoryUse manyFit, MemoryUse fewImages, MemoryUse manyImages, RowCost cost,
+        FileInfo? json)
     {
         bool kept = true;
         Check("Transform: peak above few rows'", Extra(few, many), "MB", d => d <= MostExtraMegaBytes);
         Check("Fit: peak above few rows'", Extra(fewFit, manyFit), "MB", d => d <= MostExtraMegaBytes);
+        Check("Generate: peak above few images'", Extra(fewImages, manyImages), "MB", d => d <= MostExtraMegaBytes);
         Check("Transform: live tensors more than before", many.TensorsAfter - many.TensorsBefore, "", d => d == 0);
         Check("Fit: live tensors more than before", manyFit.TensorsAfter - manyFit.TensorsBefore, "", d => d == 0);
+        Check("Generate: live tensors more than before", manyImages.TensorsAfter - manyImages.TensorsBefore, "", d => d == 0);
         Check("a row alone costs", 1e6 * cost.Alone, "µs", d => d <= MostMicroseconds);
         Check("a row among many costs", 1e6 * cost.InBatch, "µs", d => d <= 1e6 * cost.Alone);
 
         if (json is not null)
         {
-            var all = new { Transform = new[] { few, many }, Fit = new[] { fewFit, manyFit }, RowCost = cost };
+            var all = new { Transform = new[] { few, many }, Fit = new[] { fewFit, manyFit }, Generate = new[] { fewImages, manyImages }, RowCost = cost };
             File.WriteAllText(json.FullName, JsonSerializer.Serialize(all, JsonSerializerOptions.Web) + "\n");
         }
         return kept ? 0 : 1;

@@ -32,7 +32,7 @@ internal static class MemoryMeasurement
     public static Command Command()
     {
         Argument<string> work = new("work");
-        work.AcceptOnlyFromAmong("fit", "transform");
+        work.AcceptOnlyFromAmong("fit", "transform", "generate");
         Argument<long> rows = new("rows");
         Argument<int> width = new("width");
         Command command = new(Name, "One measurement of 'memory'.") { work, rows, width };
@@ -48,8 +48,13 @@ internal static class MemoryMeasurement
     private static MemoryUse Measure(string work, long rows, int width)
     {
         var ml = new MLContext(seed: 1);
-        using VectorTransformer model = Fit(ml, TrainingRows, width);
-        Action<long> run = work == "fit" ? n => Fit(ml, n, width).Dispose() : n => Transform(model, n, width);
+        using VectorTransformer model = work == "generate" ? FitImages(ml, width) : Fit(ml, TrainingRows, width);
+        Action<long> run = work switch
+        {
+            "fit" => n => Fit(ml, n, width).Dispose(),
+            "transform" => n => Transform(model, n, width),
+            _ => n => Generate((GanTransformer)model, n),
+        };
         run(Math.Min(rows, WarmUpRows));
 
         long before = torch.Tensor.TotalCount;
@@ -66,6 +71,26 @@ internal static class MemoryMeasurement
             Epochs = 1,
             CacheBudgetBytes = CacheBudget,
         }).Fit(new GeneratedRows(rows, width, countKnown: false));
+
+    // A GAN of square grey images with so many pixels, hardly trained.
+    private static GanTransformer FitImages(MLContext ml, int width) => ml.Generative.ImageGan(new ImageGanOptions
+    {
+        Epochs = 1, ValidationFraction = 0.5,
+    }).Fit(new GeneratedRows(WarmUpRows, width));
+
+    // Makes images and reads every one.
+    private static void Generate(GanTransformer model, long rows)
+    {
+        IDataView made = model.Generate(rows, seed: 2);
+        using DataViewRowCursor cursor = made.GetRowCursor(made.Schema);
+        ValueGetter<VBuffer<float>> get = cursor.GetGetter<VBuffer<float>>(made.Schema["Features"]);
+        VBuffer<float> image = default;
+        long read = 0;
+        for (; cursor.MoveNext(); read++)
+            get(ref image);
+        if (read != rows)
+            throw new InvalidOperationException($"{rows} images were asked for and {read} came out.");
+    }
 
     /// <summary>Reads score and verdict of every row, many rows at once.</summary>
     public static void Transform(VectorTransformer model, long rows, int width)
