@@ -156,10 +156,32 @@ internal sealed class TrainedVector : IDisposable
         float[] scaled = DrawConditions(conditions, count, Conditions is null ? 0 : random.Next(), where);
         var gan = sampling as GanSampling;
         Truncate(normal, sampler, gan?.NoiseTruncation, ref random);
+        Make(sampler, rows, normal, uniform, scaled, count, gan);
+    }
+
+    /// <summary>
+    /// Makes rows (count × D) of latent vectors, (count × Z): what else they are made of, the details, is as usual. Where says
+    /// all of the conditions of all rows, (C), which go to (count × C).
+    /// </summary>
+    public void Decode(Memory<float> rows, Memory<float> conditions, ReadOnlySpan<float> latents, int count, float[] where)
+    {
+        var sampler = (ILatentSampler)Network;
+        int latentWidth = sampler.LatentDimension, normalWidth = sampler.NormalWidth;
+        float[] normal = new float[count * normalWidth], uniform = new float[count * sampler.UniformWidth];
+        for (int row = 0; row < count; row++)
+            latents.Slice(row * latentWidth, latentWidth).CopyTo(normal.AsSpan(row * normalWidth));
+        Array.Fill(uniform, 0.5f); // what is likelier than not is there
+        Make(sampler, rows, normal, uniform, DrawConditions(conditions, count, seed: 0, where), count, sampling: null);
+    }
+
+    // Rows of all the numbers that they are made of.
+    private void Make(
+        ISampler sampler, Memory<float> rows, float[] normal, float[] uniform, float[] scaled, int count, GanSampling? sampling)
+    {
         // By what is asked for now: the network's own options may say something else.
         var styles = sampler as IStyleSampler;
         ReadOnlyMemory<float>[] inputs =
-            styles is null ? [normal, uniform, scaled] : [normal, .. Styles(styles, gan ?? new(), normal, count), scaled];
+            styles is null ? [normal, uniform, scaled] : [normal, .. Styles(styles, sampling ?? new(), normal, count), scaled];
         _inference.Run(
             "sample", () => styles is null ? new SamplePass(sampler, ConditionWidth > 0) : new StylePass(styles, ConditionWidth > 0),
             count, Array.FindAll(inputs, input => !input.IsEmpty), [rows[..(count * Width)]], sampler.SamplesByTorch);

@@ -160,6 +160,9 @@ internal interface ISampler
         where T : struct, ITensor<T>;
 }
 
+/// <summary>A network whose latent vectors are the first normal numbers that it makes rows of, so that they lead back to rows.</summary>
+internal interface ILatentSampler : IEncoder, ISampler;
+
 /// <summary>How rows are generated, as far as that is chosen after training.</summary>
 internal interface IRowSampling;
 

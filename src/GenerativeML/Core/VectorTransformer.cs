@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
 namespace GenerativeML;
@@ -170,6 +171,64 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     /// <inheritdoc/>
     public IDataView Generate(long rows, int seed = 0, RowCondition? where = null) =>
         new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where), rows);
+
+    /// <summary>Rows on the way from one row to another, by even steps between the latent vectors of both.</summary>
+    /// <remarks>For VAEs and flows, which make rows of latent vectors. A VAE's ends are what it makes of the two rows, not these.</remarks>
+    /// <param name="from">Where the way begins, (D), in the units of the training rows; of an image (C, H, W).</param>
+    /// <param name="to">Where it ends.</param>
+    /// <param name="rows">How many, with both ends; two or more. Default 10.</param>
+    /// <param name="where">The values of all condition columns, for all rows. Default: none, for models without conditions.</param>
+    /// <returns>The rows, with <see cref="GeneratedSchema"/>: without details that are drawn, such as a feature's own noise.</returns>
+    /// <exception cref="NotSupportedException">Rows of this model are not made of latent vectors that rows have.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">Fewer than two rows are asked for.</exception>
+    /// <exception cref="ArgumentException">
+    /// A row has not as many features as the model's, or some that are no finite numbers; or a condition is left open, or cannot be met.
+    /// </exception>
+    public IDataView Interpolate(ReadOnlySpan<float> from, ReadOnlySpan<float> to, int rows = 10, RowCondition? where = null)
+    {
+        if (State.Model.Network is not ILatentSampler sampler)
+            throw new NotSupportedException("Rows of this model are not made of latent vectors that other rows have; those of VAEs and flows are.");
+        OptionChecks.AtLeast(rows, 2);
+        float[] conditions = VectorCondition.Resolve(where, State);
+        if (conditions.Length < State.Model.ConditionMeans.Length || conditions.Any(float.IsNaN))
+        {
+            string names = string.Join(", ", State.Fields.Skip(1).Select(field => $"'{field.Name}'"));
+            throw new ArgumentException($"A condition is left open: of rows between two others, values of all condition columns are expected: {names}.", nameof(where));
+        }
+        var ends = new RowBlock([.. State.Fields], 2);
+        Take(from, 0, nameof(from));
+        Take(to, 1, nameof(to));
+        float[] latents = new float[2 * sampler.LatentDimension];
+        State.Model.Compute(ends, 2, new VectorResults { Latent = latents });
+        var path = new LatentPath(latents[..sampler.LatentDimension], latents[sampler.LatentDimension..], rows);
+        return new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed: 0, where, path: path), rows);
+
+        void Take(ReadOnlySpan<float> features, int row, string parameter)
+        {
+            RowField field = State.Fields[0];
+            if (features.Length != field.Width)
+                throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", parameter);
+            if (features.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) is >= 0 and int bad)
+                throw new ArgumentException($"Feature {bad} of column '{field.Name}' is given as {features[bad]}; a finite number is expected.", parameter);
+            features.CopyTo(ends.SingleRow(0, row));
+            for (int column = 1, slot = 0; column < State.Fields.Count; slot += State.Fields[column++].Width)
+                conditions.AsSpan(slot, State.Fields[column].Width).CopyTo(ends.SingleRow(column, row));
+        }
+    }
+
+    /// <summary>Images on the way from one to another, for a model of a column of images; other sizes are brought to its own, as in training.</summary>
+    /// <inheritdoc cref="Interpolate(ReadOnlySpan{float}, ReadOnlySpan{float}, int, RowCondition)"/>
+    public IDataView Interpolate(MLImage from, MLImage to, int rows = 10, RowCondition? where = null)
+    {
+        ArgumentNullException.ThrowIfNull(from);
+        ArgumentNullException.ThrowIfNull(to);
+        if (State.Model.Network.Input.Image is not { IsPicture: true } format)
+            throw new NotSupportedException("The model is not one of a column of images: give it the numbers.");
+        float[] first = new float[State.Fields[0].Width], last = new float[first.Length];
+        ImagePixels.Read(from, format, first);
+        ImagePixels.Read(to, format, last);
+        return Interpolate(first, last, rows, where);
+    }
 }
 
 /// <summary>A trained model of vectors with all that is saved of it beside its weights.</summary>

@@ -1,5 +1,6 @@
 using GenerativeML.Benchmarks;
 using GenerativeML.Tests.Conformance;
+using GenerativeML.Tests.Images;
 using GenerativeML.Tests.Rows;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -48,6 +49,68 @@ public class VectorGenerationTests
         Labelled[] some = Read(model.Generate(600, where: new RowCondition().Equal("Large", false)));
         Assert.IsTrue(some.All(r => !r.Large));
         Assert.AreEqual(3, some.Select(r => r.Kind).Distinct().Count());
+    }
+
+    [TestMethod]
+    public void A_way_between_rows_begins_and_ends_as_they_are_reconstructed_and_keeps_to_its_conditions()
+    {
+        using VectorGenerator model = _ml.Generative.Vae(new VaeOptions
+        {
+            ConditionColumnNames = ["Kind", "Large"], HiddenLayers = [16], Epochs = 20, ReconstructionColumnName = "Seen",
+            Likelihood = VaeLikelihood.Gaussian,
+        }).Fit(LabelledVectors.Rows(600));
+        TableView rows = LabelledVectors.Rows(8);
+        float[][] given = [.. rows.GetColumn<float[]>("Features")], seen = [.. model.Transform(rows).GetColumn<float[]>("Seen")];
+        RowCondition where = new RowCondition().Equal("Kind", 2).Equal("Large", false);
+        Labelled[] way = Read(model.Interpolate(given[1], given[7], 2000, where)); // rows 1 and 7 are of this kind
+        Assert.HasCount(2000, way);
+        Assert.IsTrue(way.All(row => row.Kind == 2 && !row.Large));
+        Same(seen[1], way[0].Features, 1e-5);
+        Same(seen[7], way[^1].Features, 1e-5);
+        for (int i = 1; i < way.Length; i++)
+            Same(way[i - 1].Features, way[i].Features, 0.05); // no jumps, not between blocks either
+        Same(seen[1], Read(model.Interpolate(given[1], given[1], 2, where))[1].Features, 1e-5);
+
+        foreach (RowCondition? open in new[] { null, new RowCondition().Equal("Kind", 2) })
+            StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Interpolate(given[0], given[1], where: open)).Message, "'Kind', 'Large'");
+        Assert.Throws<ArgumentOutOfRangeException>(() => model.Interpolate(given[0], given[1], rows: 1, where));
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Interpolate([1, 2], given[1], 3, where)).Message, "2 features");
+        StringAssert.Contains(
+            Assert.Throws<ArgumentException>(() => model.Interpolate(given[0], [1, 2, float.NaN], 3, where)).Message, "Feature 2");
+        Assert.Throws<NotSupportedException>(() => model.Interpolate(TestImages.Grey(1, 0), TestImages.Grey(1, 0), 3, where));
+        using GanTransformer gan = Gan();
+        Assert.Throws<NotSupportedException>(() => gan.Interpolate(given[0], given[1], 3, where));
+    }
+
+    [TestMethod]
+    public void Half_way_between_rows_of_a_flow_is_the_row_whose_latent_vector_is_the_mean_of_theirs()
+    {
+        TableView rows = ConformanceData.Table(200);
+        using VectorGenerator flow = _ml.AnomalyDetection.Trainers.NormalizingFlow(new NormalizingFlowOptions
+        {
+            Steps = 2, HiddenLayers = [16], Epochs = 5, LatentColumnName = "Latent",
+        }).Fit(rows);
+        float[][] given = [.. rows.GetColumn<float[]>("Features").Take(2)];
+        IDataView way = flow.Interpolate(given[0], given[1], 3);
+        float[][] made = [.. way.GetColumn<float[]>("Features")], latent = [.. flow.Transform(way).GetColumn<float[]>("Latent")];
+        Same(given[0], made[0], 1e-4);
+        Same(given[1], made[2], 1e-4);
+        Same([.. latent[0].Zip(latent[2], (a, b) => (a + b) / 2)], latent[1], 1e-3);
+    }
+
+    [TestMethod]
+    public void A_way_between_pictures_is_of_pictures()
+    {
+        IDataView bars = _ml.Data.LoadFromEnumerable(TestImages.Bars(40));
+        using VectorGenerator model = _ml.Generative.ImageVae(new ImageVaeOptions
+        {
+            FeatureColumnName = "Image", ImageShape = new(1, 8, 8), Channels = [4], HiddenWidth = 16, Epochs = 2, ReconstructionColumnName = "Seen",
+        }).Fit(bars);
+        MLImage[] given = [.. bars.GetColumn<MLImage>("Image").Take(2)], seen = [.. model.Transform(bars).GetColumn<MLImage>("Seen").Take(2)];
+        MLImage[] way = [.. model.Interpolate(given[0], given[1], 4).GetColumn<MLImage>("Image")];
+        Assert.HasCount(4, way);
+        CollectionAssert.AreEqual(seen[0].Pixels.ToArray(), way[0].Pixels.ToArray());
+        CollectionAssert.AreEqual(seen[1].Pixels.ToArray(), way[3].Pixels.ToArray());
     }
 
     [TestMethod]
@@ -195,6 +258,13 @@ public class VectorGenerationTests
         Assert.IsTrue(VectorRows.Singles(model.Transform(data), "Score").All(float.IsFinite));
         Assert.IsTrue(VectorRows.Singles(
             model.Generate(20, where: new RowCondition().Equal("Size", 1)), "Size").All(size => size == 1));
+    }
+
+    private static void Same(float[] expected, float[] found, double within)
+    {
+        Assert.HasCount(expected.Length, found);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], found[i], within, $"feature {i}");
     }
 
     private static void Refuses(IDataGenerator model, string why, RowCondition where) => StringAssert.Contains(

@@ -18,16 +18,17 @@ internal sealed class GeneratedVectors : IGeneratedRows
     private readonly float[]? _features;
     private readonly FeatureSampler? _sample; // where the network has one for features that are given
     private readonly (int Seed, float[] Shares)? _mix;
+    private readonly LatentPath? _path;
 
     /// <summary>
     /// Rows that meet a condition, and have some features, (D), as they are given, NaN where they are free; null: none. A mix
-    /// names the seed of other rows, and how much each layer has of their style.
+    /// names the seed of other rows, and how much each layer has of their style. With a path, rows are those along it.
     /// </summary>
     public GeneratedVectors(
         VectorModelState state, DataViewSchema schema, int seed, RowCondition? where, float[]? features = null,
-        (int Seed, float[] Shares)? mix = null)
+        (int Seed, float[] Shares)? mix = null, LatentPath? path = null)
     {
-        (_state, Schema, _seed, _mix) = (state, schema, seed, mix);
+        (_state, Schema, _seed, _mix, _path) = (state, schema, seed, mix, path);
         _given = VectorCondition.Resolve(where, state);
         _features = VectorCondition.ResolveFeatures(where, state);
         if (_features is not null && features is not null)
@@ -37,6 +38,8 @@ internal sealed class GeneratedVectors : IGeneratedRows
             _sample = state.Model.Given(_features);
         BlockRows = Math.Clamp(
             MaxValues / state.Fields.Sum(f => f.Width), MinRows, (state.Model.Network as IDenoiser)?.GeneratedAtOnce ?? MaxRows);
+        if (path is not null)
+            BlockRows = Math.Min(BlockRows, path.Rows);
     }
 
     public DataViewSchema Schema { get; }
@@ -75,7 +78,9 @@ internal sealed class GeneratedVectors : IGeneratedRows
             // Step by step takes long: as few rows as are read.
             int rows = state.Model.Network is IDenoiser ? wanted : source.BlockRows;
             ulong own = SplitMix64.Derive(seed, RandomPurpose.Generation, number);
-            if (source._sample is { } sample)
+            if (source._path is { } path)
+                state.Model.Decode(_rows, _conditions, path.Latents(number * rows, rows), rows, source._given);
+            else if (source._sample is { } sample)
                 sample(_rows, own);
             else
                 state.Model.Generate(
@@ -119,6 +124,23 @@ internal sealed class GeneratedVectors : IGeneratedRows
                 where T : struct, IBinaryInteger<T> =>
                 (ref T value) => value = T.CreateTruncating(Slots().IndexOf(1f) + 1); // zero is a missing key
         }
+    }
+}
+
+/// <summary>Latent vectors in even steps on the straight line from one to another, (Z) each, so many with both ends.</summary>
+internal sealed record LatentPath(float[] From, float[] To, int Rows)
+{
+    /// <summary>Some of them, (count × Z); beyond the last comes the last again.</summary>
+    public float[] Latents(long first, int count)
+    {
+        float[] latents = new float[count * From.Length];
+        for (int row = 0; row < count; row++)
+        {
+            double share = Math.Min(1, (first + row) / (Rows - 1.0));
+            for (int i = 0; i < From.Length; i++)
+                latents[row * From.Length + i] = (float)(From[i] * (1 - share) + To[i] * share);
+        }
+        return latents;
     }
 }
 

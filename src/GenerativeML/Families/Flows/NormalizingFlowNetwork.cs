@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// keeps (coupling), or of those before it in an order (autoregressive, by the masked layers of MADE, Germain 2015).
 /// Conditions are inputs of these networks, too. Features stay in their places throughout.
 /// </summary>
-internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, IEncoder, ISampler
+internal sealed class NormalizingFlowNetwork : VectorNetwork, IScorer, ILatentSampler
 {
     // Of wider rows the passes of an autoregressive flow that generates, one for each feature, make too large a graph; with
     // splines, each some hundred operators, soon.

@@ -7,7 +7,7 @@ namespace GenerativeML;
 /// of latent vectors for a row, the decoder what each feature of the row is distributed by for a latent vector. Loss,
 /// scores and sampling are the same for all; a family adds the two stacks of layers.
 /// </summary>
-internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstructor, IEncoder, ISampler
+internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstructor, ILatentSampler
 {
     // Beyond ± so much, the exponential of a latent feature's log variance is of no use.
     private const float MaxLogVariance = 14;
