@@ -8,7 +8,8 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 
 // Finds the strange rows of a table: trains an autoencoder on half of the rows, without looking at any label, and
-// scores all of them. Where the file has labels they grade the result on the other half.
+// scores all of them. Where the file has labels they grade the result on the other half. Or the strange ones among
+// pictures, and where they are: --images.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Option<FileInfo?> data = new("--data")
@@ -29,6 +30,14 @@ Option<string[]> text = new("--text")
 {
     Description = "Columns that are text whatever they hold.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
 };
+Option<string?> images = new("--images")
+{
+    Description = "Pictures instead of a table: a folder with train, of sound things, and test, with a folder for each kind, good "
+        + "among them; or any folder. Without one: plates that the sample draws.",
+    Arity = ArgumentArity.ZeroOrOne,
+};
+Option<int> size = new("--size") { Description = "Height and width that pictures are brought to.", DefaultValueFactory = _ => Plates.Side };
+Option<bool> grey = new("--grey") { Description = "Pictures are seen without colours, in a third of the time." };
 Option<double> contamination = new("--contamination")
 {
     Description = "The share of the training rows to flag.", DefaultValueFactory = _ => 0.05,
@@ -42,9 +51,9 @@ Option<DirectoryInfo> folder = new("--out")
 {
     Description = "Where the model and the page go.", DefaultValueFactory = _ => new("out"),
 };
-RootCommand root = new("Finds the strange rows of a table with an autoencoder, and says what made them strange.")
+RootCommand root = new("Finds the strange rows of a table, or strange pictures, with an autoencoder, and says what made them strange.")
 {
-    data, label, header, ignored, text, contamination, epochs, seed, folder,
+    data, label, header, ignored, text, images, size, grey, contamination, epochs, seed, folder,
 };
 root.SetAction(TrainAndShow);
 Argument<string> model = new("model"), rows = new("rows"), scores = new("scores");
@@ -66,6 +75,14 @@ int TrainAndShow(ParseResult asked)
 {
     string target = Directory.CreateDirectory(asked.GetValue(folder)!.FullName).FullName;
     int number = asked.GetValue(seed);
+    if (asked.GetResult(images) is not null)
+    {
+        (string? pictures, int side) = (asked.GetValue(images), asked.GetValue(size));
+        var shape = new ImageShape(pictures is null || asked.GetValue(grey) ? 1 : 3, side, side);
+        Inspection.Run(
+            new(number), pictures, shape, asked.GetValue(contamination), asked.GetValue(epochs), number, target);
+        return 0;
+    }
     (string? path, string? labelColumn) = (asked.GetValue(data)?.FullName, asked.GetValue(label));
     if (path is null)
     {

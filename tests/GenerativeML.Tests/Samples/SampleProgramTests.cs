@@ -1,6 +1,9 @@
 using System.IO.Compression;
 using System.Text;
+using AnomalyDetection;
 using DataFiles;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using Parquet;
 using Parquet.Schema;
 
@@ -63,6 +66,30 @@ public sealed class SampleProgramTests
     }
 
     // What a program says, on either channel.
+    [TestMethod]
+    public void Strange_pictures_of_a_folder_are_found_and_shown_with_where_they_are()
+    {
+        Write("train", Plates.Train(1, 40));
+        foreach (IGrouping<string, Photograph> kind in Plates.Test(1, 12).GroupBy(photograph => photograph.Kind))
+            Write(Path.Combine("test", kind.Key), [.. kind]);
+        File.WriteAllText(Path.Combine(_folder, "train", "broken.png"), "no picture");
+        string output = Run("AnomalyDetection", 0, "--images", _folder, "--grey", "--size", "32", "--contamination", "0.1", "--out", _folder);
+        StringAssert.Contains(output, "rows: 12");
+        StringAssert.Contains(output, "flagged of scratch: 2 of 2");
+        using (MLImage sheet = MLImage.CreateFromFile(Path.Combine(_folder, "maps.png")))
+            Assert.AreEqual((8 * 33 - 1, 8 * 33 - 1), (sheet.Width, sheet.Height)); // of four kinds two lines each
+        using var model = (VectorTransformer)new MLContext().Model.Load(Path.Combine(_folder, "detector.zip"), out _);
+        Assert.IsTrue(float.IsFinite(model.Threshold));
+        StringAssert.Contains(Run("AnomalyDetection", 2, "--images", Path.Combine(_folder, "nowhere"), "--out", _folder), "nowhere");
+
+        void Write(string part, Photograph[] photographs)
+        {
+            string folder = Directory.CreateDirectory(Path.Combine(_folder, part)).FullName;
+            for (int i = 0; i < photographs.Length; i++)
+                photographs[i].Image!.Save(Path.Combine(folder, $"{i}.png"));
+        }
+    }
+
     private static string Run(string program, int code, params string[] arguments)
     {
         (int left, string[] lines, string errors) = TorchlessProcess.Run(AppContext.BaseDirectory, program + ".dll", arguments);
