@@ -23,6 +23,7 @@ RootCommand root = new("Measures GenerativeML: one command for each question.")
     ImageBenchmark.Command(),
     CycleBenchmark.Command(),
     TileBenchmark.Command(),
+    ManifoldBenchmark.Command(),
     TabularBenchmark.Command(),
     GenerateBenchmark.Command(),
     SketchBenchmark.Command(),

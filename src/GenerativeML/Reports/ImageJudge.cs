@@ -62,6 +62,13 @@ internal sealed class ImageJudgeNetwork(VectorInput input) : ImageClassifierNetw
 internal sealed record JudgedImages(float[] Pixels, float[] Features, int[] Labels, int[] Judged)
 {
     public int Count => Judged.Length;
+
+    /// <summary>The share of images that are taken for what their label says, of one label or of all; null where there are none.</summary>
+    public double? RightShare(int? only = null)
+    {
+        int[] rows = [.. Enumerable.Range(0, Count).Where(i => Labels[i] >= 0 && (only is null || Labels[i] == only))];
+        return rows.Length == 0 ? null : rows.Count(i => Judged[i] == Labels[i]) / (double)rows.Length;
+    }
 }
 
 /// <summary>A trained <see cref="ImageJudgeNetwork"/>, which looks at other images than those it was trained on, too.</summary>
@@ -86,19 +93,53 @@ internal sealed class ImageJudge : IDisposable
                 nameof(real), $"Column '{options.LabelColumnName}' is no label of images: a key is expected, or a Single of at "
                 + "most twenty different values, all whole.");
         }
+        return Train(source, source.Fields, options);
+    }
+
+    private static ImageJudge Train(IRowSource source, IReadOnlyList<RowField> fields, ImageQualityOptions options)
+    {
         var family = VectorFamily.Of<ImageJudgeOptions>("image judge", (_, input) => new ImageJudgeNetwork(input));
         var settings = new ImageJudgeOptions
         {
-            FeatureColumnName = column,
-            ConditionColumnNames = options.LabelColumnName is { } name ? [name] : [],
-            Format = source.Fields[0].Image,
+            FeatureColumnName = fields[0].Name,
+            ConditionColumnNames = [.. fields.Skip(1).Select(field => field.Name)],
+            Format = fields[0].Image,
             CancellationToken = options.CancellationToken,
         };
         VectorFitResult fit = VectorFit.Fit(source, family, settings, new TrainingContext
         {
             Seed = options.Seed, Device = ComputeDevice.Cpu, FallbackToCpu = true, Progress = options.Progress,
         });
-        return new(fit.Model, source.Fields);
+        return new(fit.Model, fields);
+    }
+
+    /// <summary>
+    /// How many of other images a judge takes for what they are that learned these alone, by the labels that they are said to
+    /// have, and by the same recipe (Shmelkov 2018, GAN-train). Null where no image of either kind has a label.
+    /// </summary>
+    public double? Teaches(JudgedImages images, JudgedImages others, ImageQualityOptions options)
+    {
+        int[] named = [.. Enumerable.Range(0, images.Count).Where(i => images.Labels[i] >= 0)];
+        if (named.Length == 0)
+            return null;
+        var rows = new KeptRows(_fields);
+        RowBlock all = ToBlock(images);
+        foreach (int row in named)
+            rows.Add(all, row);
+        using ImageJudge taught = Train(rows, _fields, options);
+        return taught.Look(ToBlock(others), others.Count, others.Labels).RightShare();
+    }
+
+    private RowBlock ToBlock(JudgedImages images)
+    {
+        var block = new RowBlock(_fields, images.Count);
+        images.Pixels.CopyTo(block.Singles(0));
+        for (int row = 0; row < images.Count; row++)
+        {
+            if (images.Labels[row] >= 0)
+                block.SingleRow(1, row)[images.Labels[row]] = 1;
+        }
+        return block;
     }
 
     /// <summary>By which the network is known again: 16 hexadecimal digits.</summary>
@@ -140,18 +181,23 @@ internal sealed class ImageJudge : IDisposable
         int count = samples[0].Count;
         if (count < 10)
             throw new ArgumentException($"There are {count} images; at least ten are needed to compare by.", parameter);
-        (float[] pixels, float[] conditions) = _model.Standardize(VectorCalibration.ToBlock(_fields, samples), count);
-        float[][] seen = _model.Run(
-            new Look((ImageJudgeNetwork)_model.Network), pixels, conditions, count, [ImageJudgeNetwork.FeatureWidth, Classes]);
         int[] labels = labelled
             ? [.. samples[1].ToArray().Chunk(Classes).Select(slots => Array.IndexOf(slots, 1f))]
             : [.. Enumerable.Repeat(-1, count)];
+        return Look(VectorCalibration.ToBlock(_fields, samples), count, labels);
+    }
+
+    private JudgedImages Look(RowBlock images, int count, int[] labels)
+    {
+        (float[] pixels, float[] conditions) = _model.Standardize(images, count);
+        float[][] seen = _model.Run(
+            new LookPass((ImageJudgeNetwork)_model.Network), pixels, conditions, count, [ImageJudgeNetwork.FeatureWidth, Classes]);
         return new(pixels, seen[0], labels, [.. seen[1].Chunk(Classes).Select(logits => Array.IndexOf(logits, logits.Max()))]);
     }
 
     public void Dispose() => _model.Dispose();
 
-    private sealed class Look(ImageJudgeNetwork network) : IForwardPass
+    private sealed class LookPass(ImageJudgeNetwork network) : IForwardPass
     {
         public T[] Run<T>(Scope<T> w, T[] inputs)
             where T : struct, ITensor<T>

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using TorchSharp;
 
 namespace GenerativeML;
 
@@ -13,24 +14,15 @@ internal static class ImageMetrics
     /// </summary>
     public static double Frechet(float[] first, float[] second, int width)
     {
-        (double[] mean, double[,] covariance) = Moments(first, width);
-        (double[] otherMean, double[,] otherCovariance) = Moments(second, width);
-        double distance = mean.Zip(otherMean).Sum(pair => (pair.First - pair.Second) * (pair.First - pair.Second));
-        for (int i = 0; i < width; i++)
-            distance += covariance[i, i] + otherCovariance[i, i];
+        using DisposeScope scope = torch.NewDisposeScope();
+        (torch.Tensor mean, torch.Tensor covariance) = Moments(first, width);
+        (torch.Tensor otherMean, torch.Tensor otherCovariance) = Moments(second, width);
         // The eigenvalues of C₁·C₂ are those of the symmetric C₁^½·C₂·C₁^½.
-        (double[] values, double[,] vectors) = Eigen(covariance);
-        double[,] root = new double[width, width];
-        for (int i = 0; i < width; i++)
-        {
-            for (int j = 0; j < width; j++)
-            {
-                for (int k = 0; k < width; k++)
-                    root[i, j] += vectors[i, k] * Math.Sqrt(Math.Max(0, values[k])) * vectors[j, k];
-            }
-        }
-        double[] product = Eigen(Product(Product(root, otherCovariance), root)).Values;
-        return Math.Max(0, distance - 2 * product.Sum(value => Math.Sqrt(Math.Max(0, value))));
+        (torch.Tensor values, torch.Tensor vectors) = torch.linalg.eigh(covariance);
+        torch.Tensor root = vectors.mul(values.AtLeast(0).sqrt()).matmul(vectors.t());
+        torch.Tensor product = torch.linalg.eigvalsh(root.matmul(otherCovariance).matmul(root)).AtLeast(0).sqrt().sum();
+        torch.Tensor distance = mean.Minus(otherMean).Squared().sum().Plus(covariance.trace()).Plus(otherCovariance.trace());
+        return Math.Max(0, distance.Minus(product.Scaled(2)).item<double>());
     }
 
     /// <summary>
@@ -121,82 +113,11 @@ internal static class ImageMetrics
         return reach;
     }
 
-    private static (double[] Mean, double[,] Covariance) Moments(float[] rows, int width)
+    // (D) and (D, D), in doubles.
+    private static (torch.Tensor Mean, torch.Tensor Covariance) Moments(float[] rows, int width)
     {
-        int count = rows.Length / width;
-        double[] mean = new double[width];
-        for (int i = 0; i < rows.Length; i++)
-            mean[i % width] += rows[i] / (double)count;
-        double[,] covariance = new double[width, width];
-        Parallel.For(0, width, a =>
-        {
-            for (int row = 0; row < count; row++)
-            {
-                double away = (rows[row * width + a] - mean[a]) / Math.Max(1, count - 1);
-                for (int b = 0; b < width; b++)
-                    covariance[a, b] += away * (rows[row * width + b] - mean[b]);
-            }
-        });
-        return (mean, covariance);
-    }
-
-    private static double[,] Product(double[,] a, double[,] b)
-    {
-        int n = a.GetLength(0);
-        double[,] product = new double[n, n];
-        for (int i = 0; i < n; i++)
-        {
-            for (int k = 0; k < n; k++)
-            {
-                for (int j = 0; j < n; j++)
-                    product[i, j] += a[i, k] * b[k, j];
-            }
-        }
-        return product;
-    }
-
-    // Eigenvalues and, in columns, eigenvectors of a symmetric matrix, by Jacobi's rotations.
-    private static (double[] Values, double[,] Vectors) Eigen(double[,] symmetric)
-    {
-        const int MaxSweeps = 60;
-        int n = symmetric.GetLength(0);
-        double[,] a = (double[,])symmetric.Clone(), v = new double[n, n];
-        double size = 0;
-        for (int i = 0; i < n; i++)
-        {
-            v[i, i] = 1;
-            for (int j = 0; j < n; j++)
-                size += a[i, j] * a[i, j];
-        }
-        for (int sweep = 0; sweep < MaxSweeps; sweep++)
-        {
-            double off = 0;
-            for (int p = 0; p < n; p++)
-            {
-                for (int q = p + 1; q < n; q++)
-                {
-                    off += a[p, q] * a[p, q];
-                    Rotate(p, q);
-                }
-            }
-            if (off <= 1e-26 * size)
-                break;
-        }
-        return ([.. Enumerable.Range(0, n).Select(i => a[i, i])], v);
-
-        void Rotate(int p, int q)
-        {
-            if (Math.Abs(a[p, q]) <= 1e-300)
-                return;
-            double theta = (a[q, q] - a[p, p]) / (2 * a[p, q]);
-            double t = Math.CopySign(1, theta) / (Math.Abs(theta) + Math.Sqrt(theta * theta + 1));
-            double c = 1 / Math.Sqrt(t * t + 1), s = t * c;
-            for (int k = 0; k < n; k++)
-                (a[k, p], a[k, q]) = (c * a[k, p] - s * a[k, q], s * a[k, p] + c * a[k, q]);
-            for (int k = 0; k < n; k++)
-                (a[p, k], a[q, k]) = (c * a[p, k] - s * a[q, k], s * a[p, k] + c * a[q, k]);
-            for (int k = 0; k < n; k++)
-                (v[k, p], v[k, q]) = (c * v[k, p] - s * v[k, q], s * v[k, p] + c * v[k, q]);
-        }
+        torch.Tensor all = HostTensors.FromRows(rows, rows.Length / width, width, torch.CPU).to(torch.ScalarType.Float64);
+        torch.Tensor mean = all.mean([0L]), away = all.Minus(mean);
+        return (mean, away.t().matmul(away).Scaled(1.0 / Math.Max(1, all.shape[0] - 1)));
     }
 }

@@ -53,6 +53,13 @@ public sealed record ImageQualityReport
     /// </summary>
     public required IReadOnlyList<double> GanTestByClass { get; init; }
 
+    /// <summary>
+    /// The share of held-out images that another classifier takes for what their label says, one that learned the generated
+    /// images alone by the same recipe (Shmelkov 2018, GAN-train): low where these are wrong, and where they lack variety.
+    /// <see cref="JudgeAccuracy"/> is what real images teach. Null but with <see cref="ImageQualityOptions.GanTrain"/>.
+    /// </summary>
+    public double? GanTrain { get; init; }
+
     /// <summary>The share of held-out images that it takes for what their label says. Null without both.</summary>
     public double? JudgeAccuracy { get; init; }
 
@@ -80,7 +87,9 @@ public sealed record ImageQualityReport
     /// <param name="columnName">The column: images, or vectors that are images.</param>
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
-    /// <exception cref="ArgumentException">There are fewer than ten images of one kind.</exception>
+    /// <exception cref="ArgumentException">
+    /// There are fewer than ten images of one kind, or <see cref="ImageQualityOptions.GanTrain"/> lacks labels or held-out images.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
     public static ImageQualityReport Compare(
         IDataView real, IDataView generated, string columnName = "Features", ImageQualityOptions? options = null)
@@ -115,11 +124,12 @@ public sealed record ImageQualityReport
             Recall = recall,
             Density = density,
             Coverage = coverage,
-            GanTest = labelled ? Right(made) : null,
+            GanTest = labelled ? made.RightShare() : null,
             GanTestByClass = labelled && made.Labels.Any(label => label >= 0)
-                ? [.. Enumerable.Range(0, judge.Classes).Select(label => Right(made, label) ?? double.NaN)]
+                ? [.. Enumerable.Range(0, judge.Classes).Select(label => made.RightShare(label) ?? double.NaN)]
                 : [],
-            JudgeAccuracy = labelled && heldOut is not null ? Right(heldOut) : null,
+            GanTrain = options.GanTrain ? judge.Teaches(made, heldOut!, options) : null,
+            JudgeAccuracy = labelled && heldOut is not null ? heldOut.RightShare() : null,
             ClassShares = labelled
                 ? [.. Enumerable.Range(0, judge.Classes).Select(c => made.Judged.Count(j => j == c) / (double)made.Count)]
                 : [],
@@ -160,13 +170,6 @@ public sealed record ImageQualityReport
     /// <summary>The figures, one a line.</summary>
     public override string ToString() => string.Join('\n', Figures().Select(figure => $"{figure.Name}: {figure.Value}"));
 
-    private static double? Right(JudgedImages images, int? only = null)
-    {
-        int[] rows =
-            [.. Enumerable.Range(0, images.Count).Where(i => images.Labels[i] >= 0 && (only is null || images.Labels[i] == only))];
-        return rows.Length == 0 ? null : rows.Count(i => images.Judged[i] == images.Labels[i]) / (double)rows.Length;
-    }
-
     private IEnumerable<(string Name, string Value)> Figures()
     {
         yield return ("Fréchet distance", Invariant($"{Frechet:F3}"));
@@ -183,6 +186,8 @@ public sealed record ImageQualityReport
             yield return ("shares of labels", string.Join(", ", ClassShares.Select(share => Invariant($"{share:P1}"))));
         if (JudgeAccuracy is double accuracy)
             yield return ("held-out images taken for what they are", Invariant($"{accuracy:P2}"));
+        if (GanTrain is double taught)
+            yield return ("the same by a classifier of generated images", Invariant($"{taught:P2}"));
         if (NearestRatio is double ratio)
             yield return ("distance to the nearest training image, over a held-out one's", Invariant($"{ratio:F2}"));
         yield return ("classifier", JudgeFingerprint);
@@ -215,6 +220,12 @@ public sealed class ImageQualityOptions
     /// </summary>
     public string? LabelColumnName { get; init; }
 
+    /// <summary>
+    /// Whether another classifier is trained on the generated images, to judge held-out ones: see
+    /// <see cref="ImageQualityReport.GanTrain"/>. It takes as long as the first. Default: no.
+    /// </summary>
+    public bool GanTrain { get; init; }
+
     /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
     public ImageShape? ImageShape { get; init; }
 
@@ -238,5 +249,10 @@ public sealed class ImageQualityOptions
         OptionChecks.AtLeast(MaximumRows, 10);
         OptionChecks.Defined(Resize);
         ImageShape?.Validate();
+        if (GanTrain && (LabelColumnName is null || HoldOut is null))
+        {
+            throw new ArgumentException(
+                $"Option {nameof(GanTrain)} is set, and without {nameof(LabelColumnName)} and {nameof(HoldOut)} there is nothing to judge.");
+        }
     }
 }

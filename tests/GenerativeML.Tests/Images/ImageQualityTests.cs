@@ -68,7 +68,7 @@ public sealed class ImageQualityTests
         })];
         var options = new ImageQualityOptions
         {
-            LabelColumnName = "Label", ImageShape = new(1, 8, 8), HoldOut = View([.. TestImages.Bars(155).Skip(55)]),
+            LabelColumnName = "Label", ImageShape = new(1, 8, 8), HoldOut = View([.. TestImages.Bars(155).Skip(55)]), GanTrain = true,
         };
         IDataView real = View(bars[..100]);
         using ImageJudge judge = ImageJudge.Train(real, "Image", options);
@@ -77,6 +77,10 @@ public sealed class ImageQualityTests
         Assert.AreEqual(1, good.JudgeAccuracy);
         CollectionAssert.AreEqual(new[] { 0.5, 0.5 }, good.ClassShares.ToArray());
         Assert.AreEqual(0, swapped.GanTest);
+        // Who learns from swapped labels takes each for the other; who has seen one kind alone knows half of them.
+        Assert.AreEqual(1, good.GanTrain);
+        Assert.AreEqual(0, swapped.GanTrain);
+        Assert.AreEqual(0.5, Report(View([.. bars[100..].Where(bar => bar.Stands)])).GanTrain);
         Assert.IsGreaterThan(10 * good.Frechet, bad.Frechet);
         Assert.IsGreaterThan(10 * Math.Abs(good.KernelDistance), bad.KernelDistance);
         Assert.AreEqual(0, bad.Precision);
@@ -114,6 +118,9 @@ public sealed class ImageQualityTests
         StringAssert.Contains(
             Assert.Throws<ArgumentOutOfRangeException>(() => ImageQualityReport.Compare(
                 bars, bars, "Image", new() { LabelColumnName = "Stands" })).Message, "'Stands'");
+        StringAssert.Contains(
+            Assert.Throws<ArgumentException>(() => ImageQualityReport.Compare(bars, bars, "Image", new() { GanTrain = true })).Message,
+            "nothing to judge");
     }
 
     private static float[] Normals(ulong seed, int rows, int width = 2)
