@@ -89,7 +89,7 @@ public sealed record CycleGanOptions : VectorOptions
     /// <summary>
     /// Whether images are first brought into the other set's frame, as where one set's show the same larger, or elsewhere: by
     /// a fixed change of size and place of each axis, and on the way back by its inverse. It is told by where pixels vary
-    /// within each set, and nothing is changed where these places' edges differ by less than a sixteenth of the side. So the
+    /// within each set, and nothing is changed where these places' edges differ by less than a tenth of the side. So the
     /// networks need not learn it, which convolutions do badly, and things are not swapped on the way. The paper's do not.
     /// Default: yes.
     /// </summary>

@@ -178,21 +178,6 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
         static bool IsOf(TensorSpec tensor, string part) => tensor.Name.StartsWith(part, StringComparison.Ordinal);
     }
 
-    private void SetFraming(HostWeights weights, RowStatistics rows)
-    {
-        float[] images = rows.Samples[0].ToArray();
-        ScalerOf(rows).Apply(images, images);
-        int[] domains = [.. rows.Samples[1].ToArray().Chunk(rows.Samples[1].Width).Select(values => AlternatingRows.DomainOf(values))];
-        ImageFraming[] of = [.. s_domains.Select((_, domain) => new ImageFraming(_shape, images, [.. domains.Select(d => d == domain)]))];
-        for (int domain = 0; domain < 2; domain++)
-        {
-            (float[] inRows, float[] inColumns, float[] outside) = of[1 - domain].To(of[domain]);
-            inRows.CopyTo(weights[$"{Framing}.{s_domains[domain]}.rows"], 0);
-            inColumns.CopyTo(weights[$"{Framing}.{s_domains[domain]}.columns"], 0);
-            outside.CopyTo(weights[$"{Framing}.{s_domains[domain]}.outside"], 0);
-        }
-    }
-
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers)
     {
         var adam = new AdamSettings(Beta1: 0.5);
@@ -229,6 +214,21 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     /// <summary>Images of the other domain as ones of a domain, (B, D).</summary>
     public T ImagesOf<T>(Scope<T> w, int domain, T images)
         where T : struct, ITensor<T> => Painted(w, domain, Framed(w, domain, images));
+
+    private void SetFraming(HostWeights weights, RowStatistics rows)
+    {
+        float[] images = rows.Samples[0].ToArray();
+        ScalerOf(rows).Apply(images, images);
+        int[] domains = [.. rows.Samples[1].ToArray().Chunk(rows.Samples[1].Width).Select(values => AlternatingRows.DomainOf(values))];
+        ImageFraming[] of = [.. s_domains.Select((_, domain) => new ImageFraming(_shape, images, [.. domains.Select(d => d == domain)]))];
+        for (int domain = 0; domain < 2; domain++)
+        {
+            (float[] inRows, float[] inColumns, float[] outside) = of[1 - domain].To(of[domain]);
+            inRows.CopyTo(weights[$"{Framing}.{s_domains[domain]}.rows"], 0);
+            inColumns.CopyTo(weights[$"{Framing}.{s_domains[domain]}.columns"], 0);
+            outside.CopyTo(weights[$"{Framing}.{s_domains[domain]}.outside"], 0);
+        }
+    }
 
     // Images of the other domain in the frame of a domain.
     private T Framed<T>(Scope<T> w, int domain, T images)
