@@ -255,6 +255,36 @@ public sealed class CycleGanTests
     }
 
     [TestMethod]
+    public void A_classifier_reads_translations_in_the_frame_of_the_originals()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        CycleGanNetwork network = Network(
+            new CycleGanOptions { Channels = [2], ResidualBlocks = 0, DiscriminatorChannels = [2], LabelColumnName = "Label" }, classes: 2);
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 1);
+        torch.Tensor rows = new SeededRandom(torch.CPU, 4).Uniform([2, 16], -1, 1), painter = layers.Tensors["generator.second.image.weight"];
+        foreach (string side in new[] { "first.rows", "first.columns", "second.rows", "second.columns" })
+            layers.Tensors[$"framing.{side}"].copy_(torch.eye(4));
+        Assert.IsTrue(Moves("semantic"));
+        // Where the first set's frame shows nothing, nothing of a translation of its images can be read.
+        layers.Tensors["framing.first.rows"].zero_();
+        Assert.IsFalse(Moves("semantic"));
+        Assert.IsTrue(Moves("generator"));
+        Assert.IsTrue(Moves("identity")); // of the second set's own images, whose frame is theirs
+
+        bool Moves(string term)
+        {
+            painter.grad = null;
+            network.Loss(new(
+                new TorchOps(layers.Tensors).Root, rows, torch.tensor([-1f, 1f], [2, 1]), CycleGanNetwork.GeneratorUpdate,
+                new StepContext(0, 1, new SeededRandom(torch.CPU)))
+            {
+                Class = torch.tensor([1f, 0f, 0f, 0f], [2, 2]), // of the first set alone
+            }).Single(t => t.Name == term).Value.backward();
+            return painter.grad is { } gradient && gradient.abs().max().item<float>() > 0;
+        }
+    }
+
+    [TestMethod]
     public void Instance_normalisation_is_torchs_own_module()
     {
         using DisposeScope scope = torch.NewDisposeScope();

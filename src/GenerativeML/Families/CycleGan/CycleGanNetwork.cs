@@ -340,7 +340,11 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             if (_options.CycleConsistencyWeight > 0)
                 cycle.Add(Difference(ImagesOf<TorchTensor>(w, 1 - domain, translated), others));
             if (_classifier is not null && _options.SemanticConsistencyWeight > 0)
-                semantic.Add(CrossEntropy(w, translated, step.Class!.index_select(0, from), step.Step.Random));
+            {
+                // In the frame of the originals, which the classifier knows.
+                semantic.Add(CrossEntropy(
+                    w, Framed<TorchTensor>(w, 1 - domain, translated), step.Class!.index_select(0, from), step.Step.Random));
+            }
         }
         // Halves of least squares are not in this paper, and weights of the other terms go by it.
         double scale = _options.Objective == GanObjective.LeastSquares ? 2 : 1;
