@@ -115,7 +115,8 @@ public sealed partial class EstimatorConformance
         "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest", "least", "most", "level.centres", "growth",
         "discriminator.0.shortcut.weight_v", "smoothing_sums", "structure_mean", "structure_scale", "structure_memory",
         "structure_around", "structure_around_sums", "structure_fine", "structure_fine_sums", "structure_neighbours",
-        "structure_neighbours_sums",
+        "structure_neighbours_sums", "framing.first.rows", "framing.first.columns", "framing.first.outside",
+        "framing.second.rows", "framing.second.columns", "framing.second.outside",
     ];
 
     [TestMethod]

@@ -128,7 +128,10 @@ public sealed class CycleGanTests
     public void Each_term_moves_the_parts_that_it_should_and_no_others()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        var options = new CycleGanOptions { Channels = [2], ResidualBlocks = 1, DiscriminatorChannels = [2], LabelColumnName = "Label" };
+        var options = new CycleGanOptions
+        {
+            Channels = [2], ResidualBlocks = 1, DiscriminatorChannels = [2], LabelColumnName = "Label", AlignFraming = false,
+        };
         CycleGanNetwork network = Network(options, classes: 2);
         using var layers = new TorchLayers(network.Declare, torch.CPU, 1);
         torch.Tensor rows = new SeededRandom(torch.CPU, 4).Uniform([4, 16], -1, 1);
@@ -161,6 +164,124 @@ public sealed class CycleGanTests
         CollectionAssert.AreEqual(new[] { "discriminator" }, Parts(1));
         CollectionAssert.AreEquivalent(new[] { "encoder", "classifier" }, Parts(2));
         Assert.AreEqual(layers.Parameters().Count, Enumerable.Range(0, 3).Sum(u => network.Updates(layers)[u].Parameters.Count));
+    }
+
+    [TestMethod]
+    public void Framing_is_the_one_worked_by_hand_of_where_pixels_vary()
+    {
+        // Of 8 × 8 pixels the first set varies in the rows from 2 to 5, the second in all; both in all columns.
+        var shape = new ImageShape(1, Side, Side);
+        float[] images = [.. Enumerable.Range(0, 4 * 64).Select(i => (i / 64, i % 64 / Side) switch
+        {
+            (< 2, < 2 or > 5) => -0.9f,
+            (0 or 2, _) => -0.5f,
+            _ => 0.7f, // the mean of those that vary is 0.1
+        })];
+        var first = new ImageFraming(shape, images, [true, true, false, false]);
+        var second = new ImageFraming(shape, images, [false, false, true, true]);
+
+        // Deviations of 4 and of 8 even places: √(15 / 12) and √(63 / 12), about 3.5.
+        double ratio = Math.Sqrt(15.0 / 63);
+        (float[] rows, float[] columns, float[] outside) = first.To(second);
+        double place = 3.5 - 3.5 * ratio; // 1.79, between 1 and 2
+        AssertRow(rows, 0, 0, 2 - place, place - 1);
+        place = 3.5 + 1.5 * ratio; // 4.23
+        AssertRow(rows, 5, 0, 0, 0, 0, 5 - place, place - 4);
+        CollectionAssert.AreEqual(Identity(), columns);
+        Assert.IsTrue(outside.All(v => Math.Abs(v) < 1e-6), "all comes from inside");
+
+        // Back, a row is the mean of those about its place, as far as they are there.
+        (rows, columns, outside) = second.To(first);
+        double reach = 1 / ratio; // 2.05 rows to a side
+        place = 3.5 - 1.5 / ratio; // 0.43
+        double[] weights = [.. Enumerable.Range(-1, 4).Select(j => 1 - Math.Abs(place - j) / reach)];
+        double sum = weights.Sum();
+        AssertRow(rows, 2, weights[1] / sum, weights[2] / sum, weights[3] / sum);
+        Assert.AreEqual(0.1 * weights[0] / sum, outside[2 * Side + 3], 1e-6); // the first set's mean there
+        AssertRow(rows, 0);
+        Assert.AreEqual(-0.9, outside[4], 1e-6);
+        CollectionAssert.AreEqual(Identity(), columns);
+
+        // Sets that differ by less than a tenth, and those that do not vary, stay as they are.
+        (rows, columns, outside) = first.To(first);
+        CollectionAssert.AreEqual(Identity(), rows);
+        Assert.IsTrue(outside.All(v => v == 0));
+        CollectionAssert.AreEqual(Identity(), new ImageFraming(shape, images, [true, false, false, false]).To(second).Rows);
+
+        static float[] Identity() => [.. Enumerable.Range(0, Side * Side).Select(i => i % Side == i / Side ? 1f : 0f)];
+
+        static void AssertRow(float[] matrix, int row, params double[] expected)
+        {
+            for (int j = 0; j < Side; j++)
+                Assert.AreEqual(j < expected.Length ? expected[j] : 0, matrix[row * Side + j], 1e-6, $"{row}, {j}");
+        }
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void Before_training_images_are_in_the_frame_of_the_other_set(bool aligns)
+    {
+        // Discs, of the second set twice as large, and anywhere by a pixel.
+        const int Size = 16;
+        TableView data = new TableView(100)
+            .AddVector("Features", Size * Size, row => Disc(row < 60 ? 2.5 : 5, 7 + row % 3 / 2.0, 7 + row % 5 / 4.0))
+            .Add("Domain", BooleanDataViewType.Instance, row => row >= 60);
+        using CycleGanTransformer model = _ml.Generative.CycleGan(Small() with
+        {
+            LearningRate = 1e-9, AlignFraming = aligns, ReconstructionColumnName = "Back",
+        }).Fit(data);
+        IDataView view = model.Transform(data);
+        float[][] originals = [.. data.GetColumn<float[]>("Features")], made = [.. view.GetColumn<float[]>("Translation")];
+        float[][] back = [.. view.GetColumn<float[]>("Back")];
+        foreach (int row in new[] { 0, 1, 2, 60, 61, 62 })
+        {
+            // As large as discs of the other set are, by the pixels that are more white than black.
+            double expected = Math.PI * (aligns == row < 60 ? 25 : 6.25);
+            Assert.AreEqual(expected, White(made[row]), 0.25 * expected, $"row {row}");
+            Assert.AreEqual(White(originals[row]), White(back[row]), 0.25 * White(originals[row]), $"row {row}");
+        }
+        OnnxFiles.AssertClose(
+            [.. made.SelectMany(row => row)],
+            OnnxFiles.SaveAndRun(model, null, made.Length, (name, _) => OnnxFiles.Column(data, name))["Translation"], "Translation");
+
+        static int White(float[] image) => image.Count(v => v > 0.5f);
+
+        static float[] Disc(double radius, double y, double x) =>
+        [
+            .. Enumerable.Range(0, Size * Size).Select(i => (float)Math.Clamp(
+                radius + 0.5 - Math.Sqrt(Math.Pow(i / Size - y, 2) + Math.Pow(i % Size - x, 2)), 0, 1)),
+        ];
+    }
+
+    [TestMethod]
+    public void A_classifier_reads_translations_in_the_frame_of_the_originals()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        CycleGanNetwork network = Network(
+            new CycleGanOptions { Channels = [2], ResidualBlocks = 0, DiscriminatorChannels = [2], LabelColumnName = "Label" }, classes: 2);
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 1);
+        torch.Tensor rows = new SeededRandom(torch.CPU, 4).Uniform([2, 16], -1, 1), painter = layers.Tensors["generator.second.image.weight"];
+        foreach (string side in new[] { "first.rows", "first.columns", "second.rows", "second.columns" })
+            layers.Tensors[$"framing.{side}"].copy_(torch.eye(4));
+        Assert.IsTrue(Moves("semantic"));
+        // Where the first set's frame shows nothing, nothing of a translation of its images can be read.
+        layers.Tensors["framing.first.rows"].zero_();
+        Assert.IsFalse(Moves("semantic"));
+        Assert.IsTrue(Moves("generator"));
+        Assert.IsTrue(Moves("identity")); // of the second set's own images, whose frame is theirs
+
+        bool Moves(string term)
+        {
+            painter.grad = null;
+            network.Loss(new(
+                new TorchOps(layers.Tensors).Root, rows, torch.tensor([-1f, 1f], [2, 1]), CycleGanNetwork.GeneratorUpdate,
+                new StepContext(0, 1, new SeededRandom(torch.CPU)))
+            {
+                Class = torch.tensor([1f, 0f, 0f, 0f], [2, 2]), // of the first set alone
+            }).Single(t => t.Name == term).Value.backward();
+            return painter.grad is { } gradient && gradient.abs().max().item<float>() > 0;
+        }
     }
 
     [TestMethod]

@@ -45,8 +45,8 @@ internal sealed class AlternatingRows : IRowSource
 
     public IRowReader Open() => new Reader(this);
 
-    // Zero for the first domain, one for the second; −1 for none.
-    private static int DomainOf(ReadOnlySpan<float> values) => values switch
+    /// <summary>Zero for the first domain, one for the second; −1 for none.</summary>
+    public static int DomainOf(ReadOnlySpan<float> values) => values switch
     {
         [0] or [1, 0] => 0,
         [1] or [0, 1] => 1,

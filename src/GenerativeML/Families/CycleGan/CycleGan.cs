@@ -87,6 +87,15 @@ public sealed record CycleGanOptions : VectorOptions
     public bool SkipConnection { get; init; } = true;
 
     /// <summary>
+    /// Whether images are first brought into the other set's frame, as where one set's show the same larger, or elsewhere: by
+    /// a fixed change of size and place of each axis, and on the way back by its inverse. It is told by where pixels vary
+    /// within each set, and nothing is changed where these places' edges differ by less than a tenth of the side. So the
+    /// networks need not learn it, which convolutions do badly, and things are not swapped on the way. The paper's do not.
+    /// Default: yes.
+    /// </summary>
+    public bool AlignFraming { get; init; } = true;
+
+    /// <summary>
     /// Channels after each halving of height and width by a discriminator, which judges places of the last stage, and so
     /// patches of the image. One to eight of them, each from 1 to 1024. Default: twice the first of a translator's
     /// default, and twice as many after each further halving, of which there are three, or fewer where the shorter side

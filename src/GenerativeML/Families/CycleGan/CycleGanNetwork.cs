@@ -15,6 +15,7 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
 
     // Parts, by the domain that a translator makes images of, and that a discriminator knows.
     private const string Generator = "generator", Discriminator = "discriminator", Classifier = "classifier";
+    private const string Framing = "framing";
     private static readonly string[] s_domains = ["first", "second"];
 
     private const int ImageKernel = 7, Kernel = 3, UpKernel = 4, PatchKernel = 4;
@@ -104,6 +105,12 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             DeclareGenerator($"{Generator}.{domain}");
         foreach (string domain in s_domains)
             DeclareDiscriminator($"{Discriminator}.{domain}");
+        foreach (string domain in _options.AlignFraming ? s_domains : [])
+        {
+            layers.Buffer($"{Framing}.{domain}.rows", _shape.Height, _shape.Height);
+            layers.Buffer($"{Framing}.{domain}.columns", _shape.Width, _shape.Width);
+            layers.Buffer($"{Framing}.{domain}.outside", _shape.Channels, _shape.Height, _shape.Width);
+        }
         if (_classifier is null)
             return;
         _classifier.DeclareEncoder(layers);
@@ -165,6 +172,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
                 Array.Clear(values);
             }
         }
+        if (_options.AlignFraming)
+            SetFraming(weights, rows);
 
         static bool IsOf(TensorSpec tensor, string part) => tensor.Name.StartsWith(part, StringComparison.Ordinal);
     }
@@ -202,8 +211,38 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     public T Reconstruct<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => Translate(w, rows, Translate(w, rows), there: false);
 
-    /// <summary>Images of any domain as ones of a domain, (B, D).</summary>
+    /// <summary>Images of the other domain as ones of a domain, (B, D).</summary>
     public T ImagesOf<T>(Scope<T> w, int domain, T images)
+        where T : struct, ITensor<T> => Painted(w, domain, Framed(w, domain, images));
+
+    private void SetFraming(HostWeights weights, RowStatistics rows)
+    {
+        float[] images = rows.Samples[0].ToArray();
+        ScalerOf(rows).Apply(images, images);
+        int[] domains = [.. rows.Samples[1].ToArray().Chunk(rows.Samples[1].Width).Select(values => AlternatingRows.DomainOf(values))];
+        ImageFraming[] of = [.. s_domains.Select((_, domain) => new ImageFraming(_shape, images, [.. domains.Select(d => d == domain)]))];
+        for (int domain = 0; domain < 2; domain++)
+        {
+            (float[] inRows, float[] inColumns, float[] outside) = of[1 - domain].To(of[domain]);
+            inRows.CopyTo(weights[$"{Framing}.{s_domains[domain]}.rows"], 0);
+            inColumns.CopyTo(weights[$"{Framing}.{s_domains[domain]}.columns"], 0);
+            outside.CopyTo(weights[$"{Framing}.{s_domains[domain]}.outside"], 0);
+        }
+    }
+
+    // Images of the other domain in the frame of a domain.
+    private T Framed<T>(Scope<T> w, int domain, T images)
+        where T : struct, ITensor<T>
+    {
+        if (!_options.AlignFraming)
+            return images;
+        w = w.Of(Framing).Of(s_domains[domain]);
+        T x = images.Reshape(-1, _shape.Channels, _shape.Height, _shape.Width);
+        return (w["rows"].MatMul(x).MatMul(w["columns"]) + w["outside"]).Reshape(-1, Input.Width);
+    }
+
+    // Images in the frame of a domain as ones of it.
+    private T Painted<T>(Scope<T> w, int domain, T images)
         where T : struct, ITensor<T>
     {
         w = w.Of(Generator).Of(s_domains[domain]);
@@ -290,7 +329,8 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             torch.Tensor from = of[1 - domain];
             torch.Tensor others = step.Rows.index_select(0, from), own = step.Rows.index_select(0, of[domain]);
             bool keepsOwn = _options.IdentityWeight > 0 && own.shape[0] > 0;
-            torch.Tensor made = ImagesOf<TorchTensor>(w, domain, keepsOwn ? torch.cat([others, own], 0) : others);
+            torch.Tensor framed = Framed<TorchTensor>(w, domain, others);
+            torch.Tensor made = Painted<TorchTensor>(w, domain, keepsOwn ? torch.cat([framed, own], 0) : framed);
             if (keepsOwn)
                 identity.Add(Difference(made.narrow(0, others.shape[0], own.shape[0]), own));
             if (others.shape[0] == 0)
@@ -300,7 +340,11 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
             if (_options.CycleConsistencyWeight > 0)
                 cycle.Add(Difference(ImagesOf<TorchTensor>(w, 1 - domain, translated), others));
             if (_classifier is not null && _options.SemanticConsistencyWeight > 0)
-                semantic.Add(CrossEntropy(w, translated, step.Class!.index_select(0, from), step.Step.Random));
+            {
+                // In the frame of the originals, which the classifier knows.
+                semantic.Add(CrossEntropy(
+                    w, Framed<TorchTensor>(w, 1 - domain, translated), step.Class!.index_select(0, from), step.Step.Random));
+            }
         }
         // Halves of least squares are not in this paper, and weights of the other terms go by it.
         double scale = _options.Objective == GanObjective.LeastSquares ? 2 : 1;
