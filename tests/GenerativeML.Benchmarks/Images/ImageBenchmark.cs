@@ -51,7 +51,7 @@ internal static class ImageBenchmark
             Description = """
                 Also runs PyTorch's DCGAN tutorial and, where an objective is Wasserstein's, which it is compared with,
                 PyTorch-GAN's WGAN-GP, in plain TorchSharp: once for each seed, as many steps of the generator as the longest
-                of ours took. The former takes one of the discriminator for each, of 128 images; the latter five, of 64.
+                of ours took. Training images are judged with them. The former takes one of the discriminator for each, of 128 images; the latter five, of 64.
                 """,
         };
         Option<string[]> options = new("--options")
@@ -76,7 +76,7 @@ internal static class ImageBenchmark
         };
         Option<FileInfo?> sheet = new("--sheet")
         {
-            Description = "Where to write a sheet of the last run's images; of several models, the name goes on with which it is.",
+            Description = "Where to write a sheet of the last run's images, a PNG; of several models, the name goes on with which it is.",
         };
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
         families.AcceptOnlyFromAmong("vae", "gan", "diffusion");
@@ -106,6 +106,8 @@ internal static class ImageBenchmark
                    select new Subject(family, architecture, objective, option),
             ];
             var results = new List<ImageResult>();
+            if (parsed.GetValue(peer))
+                results.Add(Real());
             for (int seed = parsed.GetValue(first); seed < parsed.GetValue(first) + parsed.GetValue(seeds); seed++)
             {
                 var own = new List<ImageResult>();
@@ -147,9 +149,10 @@ internal static class ImageBenchmark
                     if (model is GanTransformer gan)
                         gan.Sampling = JsonSerializer.Deserialize<GanSampling>(sampling, Named)!;
                     IDataView view = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
-                    Draw(view, subjects.Length == 1 ? "" : $".{subject}");
-                    if (parsed.GetValue(sheet) is { } file && model is GanTransformer { StyleLayers: > 1 } styled)
-                        Mixtures(styled, images, $"{file.FullName}.{subject}.styles.png");
+                    string which = subjects.Length == 1 ? "" : $".{subject}";
+                    Draw(view, which);
+                    if (Sheet($"{which}.styles") is { } styles && model is GanTransformer { StyleLayers: > 1 } styled)
+                        Mixtures(styled, images, styles);
                     measured.Add(Judged(view, new()
                     {
                         Family = subject.Family + (subject.Architecture == default ? "" : $" {subject.Architecture}"),
@@ -162,6 +165,18 @@ internal static class ImageBenchmark
                 return measured;
             }
 
+            // What no generator can be better than, but by chance.
+            ImageResult Real()
+            {
+                int shown = Math.Min(quality.MaximumRows, images.TrainRows.Length);
+                IEnumerable<float[]> rows = Enumerable.Range(0, shown)
+                    .Select(i => images.TrainRows[(long)i * images.TrainRows.Length / shown]);
+                return Judged(images.View([.. rows]), new()
+                {
+                    Family = "training images", Data = folder.Name, Seed = quality.Seed, Steps = 0, Seconds = 0, CpuSeconds = 0,
+                });
+            }
+
             ImageResult Peer(GanPeer recipe, int seed, int taken)
             {
                 clock.Restart();
@@ -169,17 +184,20 @@ internal static class ImageBenchmark
                 Func<int, float[][]> make = recipe.Train(images.TrainRows, images.Shape, taken, seed);
                 double seconds = clock.Elapsed.TotalSeconds, used = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
                 IDataView view = images.View(make(quality.MaximumRows));
-                Draw(view, $".{recipe.Name}");
+                Draw(view, $".{recipe.Name.Replace(' ', '-')}");
                 return Judged(view, new()
                 {
                     Family = recipe.Name, Data = folder.Name, Seed = seed, Steps = taken, Seconds = seconds, CpuSeconds = used,
                 });
             }
 
+            string? Sheet(string which) =>
+                parsed.GetValue(sheet) is { } file ? $"{Path.ChangeExtension(file.FullName, null)}{which}.png" : null;
+
             void Draw(IDataView view, string which)
             {
-                if (parsed.GetValue(sheet) is { } file)
-                    view.SaveGrid("Features", which.Length == 0 ? file.FullName : $"{file.FullName}{which}.png", rows: 10, columns: 10, images.Shape);
+                if (Sheet(which) is { } path)
+                    view.SaveGrid("Features", path, rows: 10, columns: 10, images.Shape);
             }
 
             ImageResult Judged(IDataView view, ImageResult of)

@@ -165,7 +165,7 @@ internal static class VectorWorks
         };
     }
 
-    // The defaults, without labels.
+    // As published: a discriminator with batch normalisation.
     private static TrainingWork ImageGan(SpeedData data)
     {
         const int Side = 28, Noise = 64;
@@ -185,6 +185,7 @@ internal static class VectorWorks
                 ImageShape = new(1, Side, Side),
                 Channels = channels,
                 NoiseDimension = Noise,
+                SpectralNormalization = false,
                 WeightAverageDecay = Average,
                 LearningRate = Rate,
                 BatchSize = ImageBatch,

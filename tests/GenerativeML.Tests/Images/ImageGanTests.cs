@@ -140,7 +140,9 @@ public sealed class ImageGanTests
         new ImageGanOptions
         {
             Objective = objective, Channels = [2, 2], NoiseDimension = 2,
-            R1Weight = objective == GanObjective.NonSaturating ? 0.5 : 0, // without batch normalisation, then
+            // Without both, there is batch normalisation.
+            R1Weight = objective == GanObjective.NonSaturating ? 0.5 : 0,
+            SpectralNormalization = objective == GanObjective.Hinge,
             ConditionColumnNames = conditional ? ["Kind"] : [],
         },
         new VectorInput

@@ -124,8 +124,9 @@ public abstract record AdversarialOptions : VectorOptions
     /// <summary>
     /// Whether each of the discriminator's weight matrices is divided by its largest singular value (Miyato 2018).
     /// Default: with <see cref="GanObjective.Hinge"/> only; of the image architectures, with
-    /// <see cref="ImageGanArchitecture.Residual"/> but for a Wasserstein objective, and never with
-    /// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>.
+    /// <see cref="ImageGanArchitecture.Dcgan"/> and <see cref="ImageGanArchitecture.Residual"/> but for a Wasserstein objective,
+    /// and never with <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>. A
+    /// discriminator of <see cref="ImageGanArchitecture.Dcgan"/> that has it has no batch normalisation.
     /// </summary>
     public bool? SpectralNormalization { get; init; }
 
