@@ -42,8 +42,8 @@ public enum ImageGanArchitecture
 /// <see cref="AdversarialOptions.WeightClip"/> 0.03, <see cref="AdversarialOptions.NoiseDimension"/> 64,
 /// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64,
 /// <see cref="TrainingOptions.WeightAverageDecay"/> 0.99;
-/// <see cref="TrainingOptions.LearningRate"/> 0.002, and 0.0004 of <see cref="ImageGanArchitecture.Residual"/> and with
-/// <see cref="GanObjective.Wasserstein"/>; Adam of the architectures of equalised rates,
+/// <see cref="TrainingOptions.LearningRate"/> 0.002, and 0.0004 of <see cref="ImageGanArchitecture.Residual"/>; Adam of the
+/// architectures of equalised rates,
 /// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>, has β₁ 0 and β₂ 0.99. Those of
 /// <see cref="Channels"/> are for a CPU; the papers' networks for images of 32 × 32 have some 256 to 512 of each level.
 /// </remarks>
@@ -151,7 +151,7 @@ public sealed record ImageGanOptions : AdversarialOptions
             R1Interval = R1Interval ?? (IsEqualized && !isWasserstein && R1Weight is null ? 8 : 1),
             SpectralNormalization = SpectralNormalization ?? (!IsEqualized && !isWasserstein),
             BatchSize = BatchSize ?? 64,
-            LearningRate = LearningRate ?? (isResidual || Objective == GanObjective.Wasserstein ? 4e-4 : 2e-3),
+            LearningRate = LearningRate ?? (isResidual ? 4e-4 : 2e-3),
             Epochs = Epochs ?? rows.EpochsFor(presented, least: 2, most: 2000),
         };
         resolved.CheckLevels(shape);
