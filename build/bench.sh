@@ -8,6 +8,7 @@
 #   build/bench.sh calibration
 #   build/bench.sh detect --data ../shared/data/gentext
 #   build/bench.sh images --data ../shared/data/images/mnist --family diffusion --steps 8000 --sheet sheet.png
+#   build/bench.sh images --data ../shared/data/images/usps --family vae --family gan --objective Hinge --peer --json images.json
 #   build/bench.sh cycle --data ../shared/data/images --labels mnist --sheet cycle.png --json cycle.json
 #   build/bench.sh tiles --data ../shared/data/images/magnetic_tile64 --sheet tiles.png --json tiles.json
 #   build/bench.sh tiles --data ../shared/data/images/magnetic_tile64 --network resnet18.onnx

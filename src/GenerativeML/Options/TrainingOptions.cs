@@ -56,7 +56,8 @@ public abstract record TrainingOptions
     /// <summary>
     /// How much of the weights' running mean an update keeps; the trained model has these mean weights, which are
     /// smoother than the last ones (Yazıcı 2019). Of a GAN they are the generator's. Zero: the last weights themselves.
-    /// In [0, 1). Default: 0.999 for VAEs, Boltzmann machines and GANs of vectors, 0.995 for VAEs and 0.99 for GANs of tables, otherwise 0.
+    /// In [0, 1). Default: 0.999 for VAEs, Boltzmann machines and GANs of vectors, 0.995 for VAEs and 0.99 for GANs of tables,
+    /// 0.99 for GANs of images, otherwise 0.
     /// </summary>
     public double WeightAverageDecay { get; init; }
 

@@ -75,11 +75,12 @@ internal interface ITrainable
 
 /// <summary>
 /// Parameters that one optimizer moves at every so-many-th step, by AdamW but for what Muon moves; those of two
-/// dimensions or more are subject to weight decay. Checkpoints call the optimizer's state by the name.
+/// dimensions or more are subject to weight decay. Checkpoints call the optimizer's state by the name. Parameters of other
+/// updates take no gradients in it, unless a later one goes on with what was computed by them: <c>LeavesGraph</c>.
 /// </summary>
 internal sealed record UpdateRule(
     string Name, IReadOnlyList<torch.Tensor> Parameters, int Every = 1, double RateScale = 1,
-    AdamSettings? Adam = null, MuonSettings? Muon = null);
+    AdamSettings? Adam = null, MuonSettings? Muon = null, bool LeavesGraph = false);
 
 /// <summary>One named, weighted part of a loss, a scalar.</summary>
 internal readonly record struct LossTerm(string Name, torch.Tensor Value);

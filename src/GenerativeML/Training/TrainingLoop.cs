@@ -25,6 +25,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly TrainingRun _run;
     private readonly LearningRate _rate;
     private readonly FlatOptimizer[] _optimizers;
+    private readonly torch.Tensor[][] _still; // of each update, parameters that others move and it does not
     private readonly BestWeights? _best; // null where no validation loss tells
     private readonly LossMeans _losses = new();
     private readonly SeededRandom _random;
@@ -75,6 +76,12 @@ internal sealed class TrainingLoop : IDisposable
         _optimizers = [.. family.Updates.Select(
             u => new FlatOptimizer(u.Parameters, run.WeightDecay, run.Options.GradientClipNorm, u.Adam, u.Muon, shards))];
         _terms = [.. family.Updates.Select(_ => Array.Empty<string>())];
+        _still =
+        [
+            .. family.Updates.Select((rule, u) => rule.LeavesGraph
+                ? []
+                : family.Updates.Where((_, other) => other != u).SelectMany(other => other.Parameters).ToArray()),
+        ];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
             : null;
@@ -220,6 +227,7 @@ internal sealed class TrainingLoop : IDisposable
             if ((step + 1) % rule.Every != 0)
                 continue;
             _optimizers[u].ClearGradients();
+            SetGradients(_still[u], required: false);
             SeededRandom begun = _random.Copy();
             foreach (RowRange part in parts)
             {
@@ -232,6 +240,7 @@ internal sealed class TrainingLoop : IDisposable
                     Accumulate(some, u, context, share);
             }
             _random.Rows = null;
+            SetGradients(_still[u], required: true);
             if (_shares)
                 SumGradients(u);
             _optimizers[u].Step(RateAt(step) * rule.RateScale);
@@ -239,6 +248,13 @@ internal sealed class TrainingLoop : IDisposable
             _family.AfterUpdate(u, context with { GradientNorm = _optimizers[u].GradientNorm });
         }
         CollectNumbers();
+    }
+
+    // Gradients pass through what an update does not move, and those of its own are not computed.
+    private static void SetGradients(torch.Tensor[] parameters, bool required)
+    {
+        foreach (torch.Tensor parameter in parameters)
+            parameter.requires_grad = required;
     }
 
     // Gradients of all processes are summed, each of which counts by its share; with them go losses, and whether to stop.

@@ -10,12 +10,6 @@ namespace GenerativeML.Benchmarks;
 /// <summary><c>images</c>: how good the images are that a family makes after so many steps.</summary>
 internal static class ImageBenchmark
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-    };
-
     // Of options on the command line, where enums have their names.
     private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
 
@@ -26,25 +20,47 @@ internal static class ImageBenchmark
         {
             Description = "A folder of train-… and t10k-… images and, for conditions, labels: IDX, .gz or not.", Required = true,
         };
-        Option<string> family = new("--family") { Description = "vae, gan or diffusion.", DefaultValueFactory = _ => "gan" };
-        Option<GanObjective> objective = new("--objective")
+        Option<string[]> families = new("--family")
         {
-            Description = "The GAN's game.", DefaultValueFactory = _ => GanObjective.NonSaturating,
+            Description = "vae, gan or diffusion. Given several times, each is trained.", DefaultValueFactory = _ => ["gan"],
+        };
+        Option<GanObjective[]> objectives = new("--objective")
+        {
+            Description = "The GAN's game. Given several times, each is played; so is each of them by each architecture.",
+            DefaultValueFactory = _ => [GanObjective.NonSaturating],
         };
         Option<ImageGanArchitecture[]> architectures = new("--architecture")
         {
             Description = "What the GAN's networks are made of: Dcgan, Residual, Progressive or StyleGan. Given several times, each is trained.",
             DefaultValueFactory = _ => [ImageGanArchitecture.Dcgan],
         };
-        Option<int> steps = new("--steps") { Description = "Optimizer steps.", DefaultValueFactory = _ => 2000 };
+        Option<int> steps = new("--steps")
+        {
+            Description = """
+                Optimizer steps, of batches of 64, rounded to whole epochs. Of a GAN those of the generator: where the
+                discriminator takes several for each, it sees as many more images.
+                """,
+            DefaultValueFactory = _ => 2000,
+        };
         Option<int> seeds = new("--seeds") { Description = "Runs.", DefaultValueFactory = _ => 1 };
+        Option<int> first = new("--first-seed") { Description = "The first run's seed.", DefaultValueFactory = _ => 0 };
         Option<int> count = new("--count") { Description = "Images that are compared.", DefaultValueFactory = _ => 5000 };
         Option<bool> unconditional = new("--unconditional") { Description = "Leaves the labels to the judge." };
-        Option<bool> peer = new("--peer") { Description = "Also runs PyTorch's DCGAN tutorial, in plain TorchSharp." };
-        Option<string> options = new("--options")
+        Option<bool> peer = new("--peer")
         {
-            Description = """Options of the GAN or of diffusion other than the defaults, as JSON: '{"Channels":32,"Epochs":2}'.""",
-            DefaultValueFactory = _ => "{}",
+            Description = """
+                Also runs PyTorch's DCGAN tutorial and, where an objective is Wasserstein's, which it is compared with,
+                PyTorch-GAN's WGAN-GP, in plain TorchSharp: once for each seed, as many steps of the generator as the longest
+                of ours took. Training images are judged with them. The former takes one of the discriminator for each, of 128 images; the latter five, of 64.
+                """,
+        };
+        Option<string[]> options = new("--options")
+        {
+            Description = """
+                Options of the GAN or of diffusion other than the defaults, as JSON: '{"Channels":32,"Epochs":2}'. Given several
+                times, each is trained.
+                """,
+            DefaultValueFactory = _ => ["{}"],
         };
         Option<string[]> samplings = new("--sampling")
         {
@@ -58,16 +74,21 @@ internal static class ImageBenchmark
         {
             Description = "Where the last run's trained model goes; one that is there already is measured instead of training.",
         };
-        Option<FileInfo?> sheet = new("--sheet") { Description = "Where to write a sheet of the last run's images." };
+        Option<FileInfo?> sheet = new("--sheet")
+        {
+            Description = "Where to write a sheet of the last run's images, a PNG; of several models, the name goes on with which it is.",
+        };
         Option<FileInfo?> json = new("--json") { Description = "Where to write one record a run as JSON." };
-        family.AcceptOnlyFromAmong("vae", "gan", "diffusion");
+        families.AcceptOnlyFromAmong("vae", "gan", "diffusion");
         Command command = new("images", "Images made by a family, against real ones: distances, recall, labels, copies.")
         {
-            data, family, objective, architectures, steps, seeds, count, unconditional, peer, options, samplings, kept, sheet, json,
+            data, families, objectives, architectures, steps, seeds, first, count, unconditional, peer, options, samplings,
+            kept, sheet, json,
         };
         command.SetAction(parsed =>
         {
-            var images = new ImageSet(parsed.GetRequiredValue(data).FullName);
+            DirectoryInfo folder = parsed.GetRequiredValue(data);
+            var images = new ImageSet(folder.FullName);
             var quality = new ImageQualityOptions
             {
                 HoldOut = images.Test, LabelColumnName = images.HasLabels ? "Label" : null,
@@ -76,71 +97,115 @@ internal static class ImageBenchmark
             var clock = Stopwatch.StartNew();
             using ImageJudge judge = ImageJudge.Train(images.Train, "Features", quality);
             Console.WriteLine($"judge {judge.Fingerprint}, trained in {clock.Elapsed.TotalSeconds:F0} s");
+            Subject[] subjects =
+            [
+                .. from family in parsed.GetValue(families)!
+                   from architecture in family == "gan" ? parsed.GetValue(architectures)! : [default]
+                   from objective in family == "gan" ? parsed.GetValue(objectives)! : [default]
+                   from option in family == "vae" ? ["{}"] : parsed.GetValue(options)!
+                   select new Subject(family, architecture, objective, option),
+            ];
             var results = new List<ImageResult>();
-            ImageGanArchitecture[] made = parsed.GetValue(family) == "gan" ? parsed.GetValue(architectures)! : [default];
-            foreach ((int seed, ImageGanArchitecture architecture) in
-                from s in Enumerable.Range(0, parsed.GetValue(seeds)) from a in made select (s, a))
+            if (parsed.GetValue(peer))
+                results.Add(Real());
+            for (int seed = parsed.GetValue(first); seed < parsed.GetValue(first) + parsed.GetValue(seeds); seed++)
             {
-                string kind = made.Length > 1 || architecture != default ? $" {architecture}" : "";
-                string? picture = parsed.GetValue(sheet) is not { } file ? null
-                    : made.Length == 1 ? file.FullName : $"{file.FullName}.{architecture}.png";
-                bool conditional = images.HasLabels && !parsed.GetValue(unconditional);
+                var own = new List<ImageResult>();
+                foreach (Subject subject in subjects)
+                    own.AddRange(Measure(subject, seed));
+                if (parsed.GetValue(peer))
+                {
+                    var peers = own.Select(result => GanPeer.Of(result.Game)).Distinct()
+                        .ToDictionary(recipe => recipe, recipe => Peer(recipe, seed, own.Max(result => (int)result.Steps)));
+                    own = [.. own.Select(result => result with { Peer = peers[GanPeer.Of(result.Game)] }), .. peers.Values];
+                }
+                results.AddRange(own);
+                if (parsed.GetValue(json) is { } records)
+                    ImageResult.Write(records.FullName, results);
+            }
+            Console.WriteLine($"{ImageResult.Header}\n{string.Join('\n', results)}");
+
+            List<ImageResult> Measure(Subject subject, int seed)
+            {
                 var ml = new MLContext(seed);
+                var progress = new TrainingClock(0);
                 clock.Restart();
                 TimeSpan before = Environment.CpuUsage.TotalTime;
                 ITransformer trained = parsed.GetValue(kept) is { Exists: true } there
                     ? ml.Model.Load(there.FullName, out _)
-                    : Train(
-                        ml, images, parsed.GetValue(family)!, parsed.GetValue(objective), architecture,
-                        parsed.GetValue(steps), conditional, parsed.GetValue(options)!);
+                    : subject.Train(
+                        ml, images, parsed.GetValue(steps), images.HasLabels && !parsed.GetValue(unconditional), progress);
+                double seconds = clock.Elapsed.TotalSeconds, used = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
                 if (parsed.GetValue(kept) is { Exists: false } target)
                     ml.Model.Save(trained, images.Train.Schema, target.FullName);
-                var model = (IDataGenerator)trained;
-                double seconds = clock.Elapsed.TotalSeconds;
-                Console.WriteLine($"trained in {(Environment.CpuUsage.TotalTime - before).TotalSeconds:F0} s of CPU time");
-                if (model is GanTransformer { Report: { } told })
+                if (trained is GanTransformer { Report: { } told })
                     Console.WriteLine(told);
-                foreach (string sampling in model is DiffusionTransformer or GanTransformer ? parsed.GetValue(samplings)! : [""])
+                var model = (IDataGenerator)trained;
+                var measured = new List<ImageResult>();
+                foreach (string sampling in model is DiffusionTransformer or GanTransformer ? parsed.GetValue(samplings)! : ["{}"])
                 {
                     if (model is DiffusionTransformer diffusion)
                         diffusion.Sampling = JsonSerializer.Deserialize<DiffusionSampling>(sampling, Named)!;
                     if (model is GanTransformer gan)
                         gan.Sampling = JsonSerializer.Deserialize<GanSampling>(sampling, Named)!;
                     IDataView view = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
-                    if (picture is not null)
-                        view.SaveGrid("Features", picture, rows: 10, columns: 10, images.Shape);
-                    if (picture is not null && model is GanTransformer { StyleLayers: > 1 } styled)
-                        Mixtures(styled, images, $"{picture}.styles.png");
-                    string how = model is GanTransformer && sampling == "{}" ? "" : sampling;
-                    Add($"{parsed.GetValue(family)}{kind} {how}".TrimEnd(), view, seconds);
+                    string which = subjects.Length == 1 ? "" : $".{subject}";
+                    Draw(view, which);
+                    if (Sheet($"{which}.styles") is { } styles && model is GanTransformer { StyleLayers: > 1 } styled)
+                        Mixtures(styled, images, styles);
+                    measured.Add(Judged(view, new()
+                    {
+                        Family = subject.Family + (subject.Architecture == default ? "" : $" {subject.Architecture}"),
+                        Data = folder.Name, Game = subject.Family == "gan" ? subject.Objective : null,
+                        Options = subject.Options == "{}" ? null : subject.Options,
+                        Sampling = sampling == "{}" ? null : sampling, Seed = seed,
+                        Steps = progress.Steps / subject.DiscriminatorSteps, Seconds = seconds, CpuSeconds = used,
+                    }));
                 }
-                if (!parsed.GetValue(peer))
-                    continue;
-                clock.Restart();
-                float[][] plain = DcganPeer.Make(
-                    images.TrainRows, images.Shape, parsed.GetValue(steps), quality.MaximumRows, seed);
-                Add("peer", images.View(plain), clock.Elapsed.TotalSeconds);
-
-                void Add(string name, IDataView view, double taken)
-                {
-                    ImageQualityReport report = ImageQualityReport.Compare(judge, images.Train, view, "Features", quality);
-                    Console.WriteLine($"{name}, seed {seed}, {parsed.GetValue(steps)} steps in {taken:F0} s\n{report}\n");
-                    results.Add(new ImageResult(
-                        name, parsed.GetRequiredValue(data).Name, parsed.GetValue(family) == "gan" && name != "peer" ? parsed.GetValue(objective).ToString() : null,
-                        seed, parsed.GetValue(steps), taken, report.Frechet, report.FrechetFloor, report.KernelDistance,
-                        report.Precision, report.Recall, report.Density, report.Coverage,
-                        report.GanTestByClass.Count > 0 ? report.GanTest : null, report.GanTestByClass, report.ClassShares,
-                        report.NearestRatio, report.JudgeAccuracy, report.JudgeFingerprint));
-                }
+                return measured;
             }
-            if (parsed.GetValue(json) is FileInfo records)
+
+            // What no generator can be better than, but by chance.
+            ImageResult Real()
             {
-                // NaN: of a label that no generated image has.
-                JsonSerializerOptions named = new(Json)
+                int shown = Math.Min(quality.MaximumRows, images.TrainRows.Length);
+                IEnumerable<float[]> rows = Enumerable.Range(0, shown)
+                    .Select(i => images.TrainRows[(long)i * images.TrainRows.Length / shown]);
+                return Judged(images.View([.. rows]), new()
                 {
-                    NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
-                };
-                File.WriteAllText(records.FullName, JsonSerializer.Serialize(results, named) + "\n");
+                    Family = "training images", Data = folder.Name, Seed = quality.Seed, Steps = 0, Seconds = 0, CpuSeconds = 0,
+                });
+            }
+
+            ImageResult Peer(GanPeer recipe, int seed, int taken)
+            {
+                clock.Restart();
+                TimeSpan before = Environment.CpuUsage.TotalTime;
+                Func<int, float[][]> make = recipe.Train(images.TrainRows, images.Shape, taken, seed);
+                double seconds = clock.Elapsed.TotalSeconds, used = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+                IDataView view = images.View(make(quality.MaximumRows));
+                Draw(view, $".{recipe.Name.Replace(' ', '-')}");
+                return Judged(view, new()
+                {
+                    Family = recipe.Name, Data = folder.Name, Seed = seed, Steps = taken, Seconds = seconds, CpuSeconds = used,
+                });
+            }
+
+            string? Sheet(string which) =>
+                parsed.GetValue(sheet) is { } file ? $"{Path.ChangeExtension(file.FullName, null)}{which}.png" : null;
+
+            void Draw(IDataView view, string which)
+            {
+                if (Sheet(which) is { } path)
+                    view.SaveGrid("Features", path, rows: 10, columns: 10, images.Shape);
+            }
+
+            ImageResult Judged(IDataView view, ImageResult of)
+            {
+                ImageQualityReport report = ImageQualityReport.Compare(judge, images.Train, view, "Features", quality);
+                ImageResult result = of.With(report);
+                Console.WriteLine($"{result}\n{report}\n");
+                return result;
             }
         });
         return command;
@@ -162,35 +227,50 @@ internal static class ImageBenchmark
         images.View(rows).SaveGrid("Features", path, rows: Lines, columns: made.Length, images.Shape);
     }
 
-    private static ITransformer Train(
-        MLContext ml, ImageSet images, string family, GanObjective objective, ImageGanArchitecture architecture, int steps,
-        bool conditional, string options)
+    /// <summary>What is trained.</summary>
+    private sealed record Subject(string Family, ImageGanArchitecture Architecture, GanObjective Objective, string Options)
     {
-        const int Batch = 64;
-        string[] conditions = conditional ? ["Label"] : [];
-        int Epochs(double held) => Math.Max(1, (int)Math.Round(steps * (double)Batch / (images.TrainRows.Length * (1 - held))));
-        if (family == "vae")
+        private const int Batch = 64;
+
+        /// <summary>The discriminator's steps for each of the generator's.</summary>
+        public int DiscriminatorSteps => Family == "gan" ? Gan.DiscriminatorSteps : 1;
+
+        private ImageGanOptions Gan => JsonSerializer.Deserialize<ImageGanOptions>(Options, Named)! with { Objective = Objective };
+
+        public ITransformer Train(MLContext ml, ImageSet images, int steps, bool conditional, IProgress<TrainingProgress> progress)
         {
-            return ml.Generative.ImageVae(new ImageVaeOptions
+            string[] conditions = conditional ? ["Label"] : [];
+            int Epochs(double held) => Math.Max(1, (int)Math.Round(
+                steps * (double)DiscriminatorSteps * Batch / (images.TrainRows.Length * (1 - held))));
+            if (Family == "vae")
             {
-                ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = Batch, Epochs = Epochs(0),
+                return ml.Generative.ImageVae(new ImageVaeOptions
+                {
+                    ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = Batch, Epochs = Epochs(0),
+                    Progress = progress,
+                }).Fit(images.Train);
+            }
+            if (Family == "gan")
+            {
+                ImageGanOptions given = Gan;
+                return ml.Generative.ImageGan(given with
+                {
+                    ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = given.BatchSize ?? Batch,
+                    Architecture = Architecture, Epochs = given.Epochs ?? Epochs(given.ValidationFraction), Progress = progress,
+                }).Fit(images.Train);
+            }
+            ImageDiffusionOptions own = JsonSerializer.Deserialize<ImageDiffusionOptions>(Options, Named)!;
+            return ml.Generative.ImageDiffusion(own with
+            {
+                ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = own.BatchSize ?? Batch,
+                Epochs = own.Epochs ?? Epochs(0), Progress = progress,
             }).Fit(images.Train);
         }
-        if (family == "gan")
-        {
-            ImageGanOptions given = JsonSerializer.Deserialize<ImageGanOptions>(options, Named)!;
-            return ml.Generative.ImageGan(given with
-            {
-                ImageShape = images.Shape, ConditionColumnNames = conditions, Objective = objective, BatchSize = given.BatchSize ?? Batch,
-                Architecture = architecture, Epochs = given.Epochs ?? Epochs(given.ValidationFraction),
-            }).Fit(images.Train);
-        }
-        ImageDiffusionOptions own = JsonSerializer.Deserialize<ImageDiffusionOptions>(options, Named)!;
-        return ml.Generative.ImageDiffusion(own with
-        {
-            ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = own.BatchSize ?? Batch,
-            Epochs = own.Epochs ?? Epochs(0),
-        }).Fit(images.Train);
+
+        /// <summary>As a part of a file's name.</summary>
+        public override string ToString() => string.Concat(
+            (Family == "gan" ? $"{Family}.{Architecture}.{Objective}.{Options}" : $"{Family}.{Options}")
+                .Where(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-')).TrimEnd('.');
     }
 
     /// <summary>Images of a folder, with labels where there are any.</summary>
@@ -257,10 +337,3 @@ internal static class ImageBenchmark
         public float Label { get; set; }
     }
 }
-
-/// <summary>What <c>images</c> measures of one run; distances are those of the judge with this fingerprint.</summary>
-internal sealed record ImageResult(
-    string Family, string Data, string? Objective, int Seed, int Steps, double Seconds, double Frechet,
-    double? FrechetFloor, double KernelDistance, double Precision, double Recall, double Density, double Coverage,
-    double? GanTest, IReadOnlyList<double> GanTestByClass, IReadOnlyList<double> ClassShares, double? NearestRatio,
-    double? JudgeAccuracy, string Judge);

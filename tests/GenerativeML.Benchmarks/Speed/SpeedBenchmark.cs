@@ -19,7 +19,7 @@ internal static class SpeedBenchmark
         Option<string?> only = new("--only")
         {
             Description = "Works to measure, separated by commas. Default: all. "
-                + "gpt-cpu, gpt-base, autoencoder, detector, vae, wgan-gp, score-one, score-one-detector, score-bulk, "
+                + "gpt-cpu, gpt-base, autoencoder, detector, vae, wgan-gp, image-gan, score-one, score-one-detector, score-bulk, "
                 + "score-bulk-detector, sampling.",
         };
         Option<int> rounds = new("--rounds")
@@ -96,7 +96,7 @@ internal static class SpeedBenchmark
         return results.All(r => r.Agree) ? 0 : 1;
 
         IEnumerable<SpeedPeer> Peers(SpeedWork work) =>
-            ((SpeedPeer?[])[stock, single, work.HasBFloat16 ? half : null]).OfType<SpeedPeer>();
+            ((SpeedPeer?[])[stock, work.HasPython ? single : null, work.HasBFloat16 ? half : null]).OfType<SpeedPeer>();
     }
 
     /// <summary>

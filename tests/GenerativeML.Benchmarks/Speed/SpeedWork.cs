@@ -15,6 +15,9 @@ internal abstract class SpeedWork : IDisposable
     /// <summary>Operations of a unit, in floating point; null where nobody counts them.</summary>
     public double? Flops { get; init; }
 
+    /// <summary>Whether the peer in Python knows it.</summary>
+    public bool HasPython { get; init; } = true;
+
     /// <summary>Whether PyTorch can do it in mixed precision.</summary>
     public virtual bool HasBFloat16 => false;
 

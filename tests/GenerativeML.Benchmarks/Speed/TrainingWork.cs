@@ -22,7 +22,7 @@ internal sealed class TrainingWork : SpeedWork
     public bool TakesAll { get; init; }
 
     /// <inheritdoc />
-    public override bool HasBFloat16 => true;
+    public override bool HasBFloat16 => HasPython;
 
     private JsonObject Command => _command ??= Prepare();
 

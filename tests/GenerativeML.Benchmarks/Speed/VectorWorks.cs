@@ -3,17 +3,19 @@ using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary>Training on tables of numbers: autoencoders, a VAE, and a Wasserstein GAN with gradient penalty.</summary>
+/// <summary>
+/// Training on tables of numbers, autoencoders, a VAE, and a Wasserstein GAN with gradient penalty; and on images, a DCGAN.
+/// </summary>
 internal static class VectorWorks
 {
     private const string Features = "Features";
     private const int TableRows = 100_000, TableBatch = 256, Batch = 128;
-    private const int VaeSteps = 300, GanSteps = 1500;
+    private const int VaeSteps = 300, GanSteps = 1500, ImageBatch = 64, ImageSteps = 60;
     private const double AutoencoderRate = 2e-3, AutoencoderDecay = 1e-4, Rate = 1e-3, WarmupShare = 0.05, Clip = 5;
     private const double Floor = 0.01; // where this package's schedules end, in shares of the peak
 
     /// <summary>All of them.</summary>
-    public static IEnumerable<SpeedWork> All(SpeedData data) => [Plain(data), Detector(data), Vae(data), Gan(data)];
+    public static IEnumerable<SpeedWork> All(SpeedData data) => [Plain(data), Detector(data), Vae(data), Gan(data), ImageGan(data)];
 
     private static TrainingWork Plain(SpeedData data)
     {
@@ -160,6 +162,50 @@ internal static class VectorWorks
                     ["penalty"] = Penalty,
                     ["average_decay"] = Average,
                 }),
+        };
+    }
+
+    // As published: a discriminator with batch normalisation.
+    private static TrainingWork ImageGan(SpeedData data)
+    {
+        const int Side = 28, Noise = 64;
+        const double Average = 0.999;
+        int[] channels = [32, 64];
+        float[][] images = data.Images[..(ImageSteps * ImageBatch)];
+        return new TrainingWork
+        {
+            Name = "image-gan",
+            Title = "DCGAN step, 28 × 28, 32 and 64 channels, batch 64",
+            Wanted = new Dictionary<string, double> { ["TorchSharp"] = 1.1 },
+            HasPython = false,
+            Losses = ["discriminator", "generator"],
+            Fit = (ml, clock) => ml.Generative.ImageGan(new ImageGanOptions
+            {
+                FeatureColumnName = Features,
+                ImageShape = new(1, Side, Side),
+                Channels = channels,
+                NoiseDimension = Noise,
+                SpectralNormalization = false,
+                WeightAverageDecay = Average,
+                LearningRate = Rate,
+                BatchSize = ImageBatch,
+                Epochs = 1,
+                ValidationFraction = 0,
+                Stages = 1,
+                Progress = clock,
+            }).Fit(data.View(images)).Dispose(),
+            Prepare = () =>
+            {
+                JsonObject command = Command(
+                    data.RowsFile("pictures.safetensors", images), "image-gan", ImageSteps, "cosine", 0.5, 0.999,
+                    new()
+                    {
+                        ["side"] = Side, ["channels"] = new JsonArray([.. channels.Select(c => (JsonNode)c)]), ["noise"] = Noise,
+                        ["average_decay"] = Average,
+                    });
+                command["batch"] = ImageBatch;
+                return command;
+            },
         };
     }
 

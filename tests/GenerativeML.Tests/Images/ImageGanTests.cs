@@ -26,6 +26,57 @@ public sealed class ImageGanTests
     }
 
     [TestMethod]
+    [DataRow(GanObjective.LeastSquares, 1)]
+    [DataRow(GanObjective.Wasserstein, 5)]
+    public void In_a_run_the_generator_goes_on_with_rows_that_were_judged(GanObjective objective, int every)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        ImageGanNetwork network = Network(objective, conditional: false);
+        var weights = new HostWeights(network.Tensors());
+        Rich(weights);
+        Dictionary<string, torch.Tensor> tensors = weights.ToTensors(torch.CPU);
+        torch.Tensor moved = tensors["generator.innermost.weight"].requires_grad_();
+        torch.Tensor rows = new SeededRandom(torch.CPU, 2).Normal([6, 20]);
+        float[] first = Generator(draw: 4, seed: 0), other = Generator(draw: 5, seed: 0);
+        Assert.AreNotEqual(first[0], other[0], 1e-4);
+        Discriminator(draw: 4, every - 1);
+        AssertClose(first, Generator(draw: 5));
+        AssertClose(other, Generator(draw: 5)); // each is taken once
+        Discriminator(draw: 4, every - 1, share: 0.5); // in parts, a step would keep all of them
+        AssertClose(other, Generator(draw: 5, share: 0.5));
+        if (every > 1)
+        {
+            Discriminator(draw: 4, step: every - 2); // the generator has no update in this step
+            AssertClose(other, Generator(draw: 5));
+        }
+
+        // The loss, and its gradient.
+        float[] Generator(ulong draw, ulong seed = 7, double share = 1)
+        {
+            torch.Tensor loss = Loss(1, draw, every - 1, seed, share);
+            return [loss.item<float>(), .. torch.autograd.grad([loss], [moved])[0].data<float>()];
+        }
+
+        void Discriminator(ulong draw, long step, double share = 1)
+        {
+            using DisposeScope inner = torch.NewDisposeScope();
+            Loss(0, draw, step, 7, share);
+        }
+
+        torch.Tensor Loss(int update, ulong draw, long step, ulong seed, double share)
+        {
+            var ops = new TorchOps(tensors) { Random = new SeededRandom(torch.CPU, draw) };
+            return network.Loss(new(ops.Root, rows, null, update, new StepContext(step, 100, ops.Random!, seed, share)))[0].Value;
+        }
+
+        static void AssertClose(float[] expected, float[] actual)
+        {
+            foreach ((float e, float a) in expected.Zip(actual))
+                Assert.AreEqual(e, a, 1e-5 * Math.Max(1, Math.Abs(e)));
+        }
+    }
+
+    [TestMethod]
     public void R1_of_a_quadratic_discriminator_is_its_closed_form()
     {
         using DisposeScope scope = torch.NewDisposeScope();
@@ -67,7 +118,7 @@ public sealed class ImageGanTests
         using GanTransformer model = ml.Generative.ImageGan(new ImageGanOptions
         {
             FeatureColumnName = "Image", ImageShape = new(1, 8, 8), ConditionColumnNames = ["Stands"],
-            Channels = [16], NoiseDimension = 8, BatchSize = 28, Epochs = 60, LearningRate = 2e-3, Stages = 1,
+            Channels = [16], NoiseDimension = 8, BatchSize = 28, Epochs = 120, LearningRate = 2e-3, Stages = 1,
             DiscriminatorStepsPerGeneratorStep = 1, WeightAverageDecay = 0.98,
         }).Fit(data);
         foreach (bool stands in new[] { false, true })
@@ -89,7 +140,9 @@ public sealed class ImageGanTests
         new ImageGanOptions
         {
             Objective = objective, Channels = [2, 2], NoiseDimension = 2,
-            R1Weight = objective == GanObjective.NonSaturating ? 0.5 : 0, // without batch normalisation, then
+            // Without both, there is batch normalisation.
+            R1Weight = objective == GanObjective.NonSaturating ? 0.5 : 0,
+            SpectralNormalization = objective == GanObjective.Hinge,
             ConditionColumnNames = conditional ? ["Kind"] : [],
         },
         new VectorInput

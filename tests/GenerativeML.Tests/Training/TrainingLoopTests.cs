@@ -39,6 +39,27 @@ public class TrainingLoopTests
     }
 
     [TestMethod]
+    public void An_update_takes_no_gradients_of_what_another_moves()
+    {
+        using var family = new TwoPlayers();
+        using TrainingData data = TrainingData.Prepare(Rows(), new TestOptions(), 1, torch.CPU, []);
+        TrainingLoop.Run(
+            family, data,
+            new TrainingRun
+            {
+                Options = new TestOptions { Schedule = LearningRateSchedule.Constant, WarmupFraction = 0 },
+                Context = new() { Seed = 1, Device = ComputeDevice.Cpu, FallbackToCpu = false },
+                BatchSize = 500, Epochs = 1, LearningRate = 0.1, WeightDecay = 0, Identity = """{"family":"players"}""",
+            },
+            torch.CPU);
+        CollectionAssert.AreEqual(new[] { (true, false), (false, true) }, family.Seen);
+        // Adam's first step is one learning rate, against the gradient: of a·b by a it is 2, of −a·b by b −0.9.
+        Assert.AreEqual(0.9, family.First, 1e-6);
+        Assert.AreEqual(2.1, family.Second, 1e-6);
+        Assert.IsTrue(family.BothLearn);
+    }
+
+    [TestMethod]
     public void Progress_counts_up_to_the_end_and_tells_the_losses()
     {
         var reports = new List<TrainingProgress>();
@@ -221,5 +242,37 @@ public class TrainingLoopTests
     private sealed class Collect(List<TrainingProgress> reports) : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value) => reports.Add(value);
+    }
+
+    // a lowers a·b, then b raises it.
+    private sealed class TwoPlayers : ITrainable, IDisposable
+    {
+        private readonly TorchSharp.Modules.Parameter _a = new(torch.ones(1)), _b = new(torch.full(1, 2f));
+
+        public List<(bool First, bool Second)> Seen { get; } = [];
+
+        public float First => _a.item<float>();
+
+        public float Second => _b.item<float>();
+
+        public bool BothLearn => _a.requires_grad && _b.requires_grad;
+
+        public IReadOnlyList<(string Name, torch.Tensor Value)> State => [("a", _a), ("b", _b)];
+
+        public IReadOnlyList<UpdateRule> Updates => [new UpdateRule("first", [_a]), new UpdateRule("second", [_b])];
+
+        public IReadOnlyList<LossTerm> Loss(Batch batch, int update, StepContext step)
+        {
+            Seen.Add((_a.requires_grad, _b.requires_grad));
+            return [new LossTerm("game", _a.mul(_b).sum().Scaled(update == 0 ? 1 : -1))];
+        }
+
+        public IReadOnlyList<LossTerm> ValidationLoss(Batch batch, StepContext step) => [];
+
+        public void Dispose()
+        {
+            _a.Dispose();
+            _b.Dispose();
+        }
     }
 }

@@ -21,6 +21,8 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
     private const double Rate = 0.05, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8;
     private const int Candidates = 64;
 
+    private torch.Tensor? _made; // in training, rows that were judged, for the generator's update of the same step
+
     public virtual int NormalWidth => LatentWidth;
 
     /// <summary>The first of the normal numbers: what truncation of the noise is about.</summary>
@@ -83,7 +85,7 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
 
     public override IReadOnlyList<UpdateRule> Updates(TorchLayers layers) =>
     [
-        new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: options.Adam),
+        new UpdateRule(Discriminator, layers.Parameters(Discriminator), Adam: options.Adam, LeavesGraph: true),
         new UpdateRule(
             Generator, layers.Parameters(Generator), options.DiscriminatorStepsPerGeneratorStep!.Value,
             options.GeneratorRateScale, options.Adam),
@@ -94,15 +96,13 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         (Scope<TorchTensor> w, SeededRandom random) = (step.Weights, step.Step.Random);
         VectorRows<TorchTensor> real = WholePacks(step.Inputs);
         double deviation = options.InstanceNoise!.Value * (1 - step.Step.Step / (double)step.Step.Steps);
-        torch.Tensor latent = random.Normal([real.Features.Value.shape[0], NormalWidth]);
         if (step.Update != DiscriminatorUpdate)
         {
-            TorchTensor made = Seen(Generate(w, latent, real.Condition));
+            TorchTensor made = Seen(_made ?? Made());
+            _made = null;
             return [new LossTerm(Generator, GanLoss.Generator(options.Objective, Judged(made))), .. GeneratorPenalties(w)];
         }
-        TorchTensor generated;
-        using (torch.no_grad())
-            generated = Seen(Generate(w, latent, real.Condition));
+        TorchTensor generated = Seen(Judgeable());
         TorchTensor seen = Seen(Real(w, real.Features));
         List<LossTerm> terms =
         [
@@ -124,6 +124,19 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
             terms.Add(new LossTerm("r1", penalty));
         }
         return terms;
+
+        TorchTensor Made() => Generate(w, random.Normal([real.Features.Value.shape[0], NormalWidth]), real.Condition);
+
+        // In a run whose steps are computed as a whole, the generator goes on with the rows that the discriminator has judged.
+        torch.Tensor Judgeable()
+        {
+            bool goesOn = step.Step is { Share: 1, Seed: not 0 }
+                && (step.Step.Step + 1) % options.DiscriminatorStepsPerGeneratorStep!.Value == 0;
+            using IDisposable gradient = torch.set_grad_enabled(goesOn);
+            torch.Tensor made = Made();
+            _made = goesOn ? made.MoveToOuterDisposeScope() : null;
+            return made.detach();
+        }
 
         TorchTensor Seen(TorchTensor rows)
         {

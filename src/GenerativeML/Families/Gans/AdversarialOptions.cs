@@ -124,8 +124,9 @@ public abstract record AdversarialOptions : VectorOptions
     /// <summary>
     /// Whether each of the discriminator's weight matrices is divided by its largest singular value (Miyato 2018).
     /// Default: with <see cref="GanObjective.Hinge"/> only; of the image architectures, with
-    /// <see cref="ImageGanArchitecture.Residual"/> but for a Wasserstein objective, and never with
-    /// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>.
+    /// <see cref="ImageGanArchitecture.Dcgan"/> and <see cref="ImageGanArchitecture.Residual"/> but for a Wasserstein objective,
+    /// and never with <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>. A
+    /// discriminator of <see cref="ImageGanArchitecture.Dcgan"/> that has it has no batch normalisation.
     /// </summary>
     public bool? SpectralNormalization { get; init; }
 
@@ -182,6 +183,14 @@ public abstract record AdversarialOptions : VectorOptions
     private bool Classifies =>
         Objective is GanObjective.Minimax or GanObjective.NonSaturating or GanObjective.LeastSquares;
 
+    /// <summary>What <see cref="DiscriminatorStepsPerGeneratorStep"/> is, decided or not.</summary>
+    internal int DiscriminatorSteps => DiscriminatorStepsPerGeneratorStep ?? Objective switch
+    {
+        GanObjective.Wasserstein => 5, // with fewer, clipped weights do not keep up, and modes are lost
+        GanObjective.WassersteinGradientPenalty => 3,
+        _ => 1,
+    };
+
     // Rows that the discriminator judges together.
     internal virtual int Pack => 1;
 
@@ -191,17 +200,11 @@ public abstract record AdversarialOptions : VectorOptions
     /// </remarks>
     internal override VectorOptions Resolve(RowStatistics rows)
     {
-        int discriminatorSteps = DiscriminatorStepsPerGeneratorStep ?? Objective switch
-        {
-            GanObjective.Wasserstein => 5, // with fewer, clipped weights do not keep up, and modes are lost
-            GanObjective.WassersteinGradientPenalty => 3,
-            _ => 1,
-        };
-        long presented = discriminatorSteps > 1 ? 2_048_000 : 1_024_000;
+        long presented = DiscriminatorSteps > 1 ? 2_048_000 : 1_024_000;
         return this with
         {
             NoiseDimension = NoiseDimension ?? Math.Clamp(2 * rows.Input.Width, 8, 128),
-            DiscriminatorStepsPerGeneratorStep = discriminatorSteps,
+            DiscriminatorStepsPerGeneratorStep = DiscriminatorSteps,
             SpectralNormalization = SpectralNormalization ?? Objective == GanObjective.Hinge,
             InstanceNoise = InstanceNoise ?? (Classifies ? 0.5 : 0),
             R1Weight = R1Weight ?? 0,

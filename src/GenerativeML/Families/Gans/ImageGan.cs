@@ -40,10 +40,11 @@ public enum ImageGanArchitecture
 /// <see cref="AdversarialOptions.Objective"/> <see cref="GanObjective.NonSaturating"/>,
 /// <see cref="AdversarialOptions.GradientPenaltyWeight"/> 10,
 /// <see cref="AdversarialOptions.WeightClip"/> 0.03, <see cref="AdversarialOptions.NoiseDimension"/> 64,
-/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64;
-/// <see cref="TrainingOptions.LearningRate"/> 0.0004, and 0.002 of the architectures of equalised rates,
-/// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>, whose Adam has β₁ 0 and β₂
-/// 0.99. Those of
+/// <see cref="AdversarialOptions.InstanceNoise"/> 0, <see cref="TrainingOptions.BatchSize"/> 64,
+/// <see cref="TrainingOptions.WeightAverageDecay"/> 0.99;
+/// <see cref="TrainingOptions.LearningRate"/> 0.002, and 0.0004 of <see cref="ImageGanArchitecture.Residual"/>; Adam of the
+/// architectures of equalised rates,
+/// <see cref="ImageGanArchitecture.Progressive"/> and <see cref="ImageGanArchitecture.StyleGan"/>, has β₁ 0 and β₂ 0.99. Those of
 /// <see cref="Channels"/> are for a CPU; the papers' networks for images of 32 × 32 have some 256 to 512 of each level.
 /// </remarks>
 public sealed record ImageGanOptions : AdversarialOptions
@@ -54,6 +55,7 @@ public sealed record ImageGanOptions : AdversarialOptions
         Objective = GanObjective.NonSaturating;
         GradientPenaltyWeight = 10;
         WeightClip = 0.03;
+        WeightAverageDecay = 0.99; // as the rate falls, steps become small by themselves
     }
 
     /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
@@ -147,10 +149,9 @@ public sealed record ImageGanOptions : AdversarialOptions
             InstanceNoise = InstanceNoise ?? 0,
             R1Weight = R1Weight ?? (IsEqualized && !isWasserstein ? 0.5 : 0),
             R1Interval = R1Interval ?? (IsEqualized && !isWasserstein && R1Weight is null ? 8 : 1),
-            SpectralNormalization = SpectralNormalization
-                ?? (isResidual ? !isWasserstein : IsEqualized ? false : null),
+            SpectralNormalization = SpectralNormalization ?? (!IsEqualized && !isWasserstein),
             BatchSize = BatchSize ?? 64,
-            LearningRate = LearningRate ?? (IsEqualized ? 2e-3 : 4e-4),
+            LearningRate = LearningRate ?? (isResidual ? 4e-4 : 2e-3),
             Epochs = Epochs ?? rows.EpochsFor(presented, least: 2, most: 2000),
         };
         resolved.CheckLevels(shape);

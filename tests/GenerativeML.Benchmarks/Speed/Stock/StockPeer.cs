@@ -37,6 +37,7 @@ internal sealed class StockPeer(int threads) : SpeedPeer
                 "autoencoder" => StockTraining.Autoencoder(command, Tensors(command, "data")["rows"]),
                 "vae" => StockTraining.Vae(command, Tensors(command, "data")["rows"]),
                 "gan" => StockTraining.Gan(command, Tensors(command, "data")["rows"]),
+                "image-gan" => StockTraining.ImageGan(command, Tensors(command, "data")["rows"]),
                 "score" => StockDetector.Run(command, Tensors(command, "model"), Tensors(command, "data")["rows"]),
                 "decode" => StockDecoder.Run(command, Tensors(command, "model")),
                 string other => throw new InvalidOperationException($"There is no work '{other}'."),

@@ -6,7 +6,9 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace GenerativeML.Benchmarks;
 
-/// <summary>Training on tables of numbers: an autoencoder, a VAE, a Wasserstein GAN with gradient penalty.</summary>
+/// <summary>
+/// Training on tables of numbers, an autoencoder, a VAE, a Wasserstein GAN with gradient penalty; and on images, a DCGAN.
+/// </summary>
 internal static class StockTraining
 {
     /// <summary>An epoch: from the table as it is to trained networks, which is what the clock covers.</summary>
@@ -91,7 +93,7 @@ internal static class StockTraining
         double weight = Number(command, "penalty"), decay = Number(command, "average_decay");
         Sequential generator = nn.Sequential(Perceptron([noise, .. Widths(command), width], () => nn.ReLU()));
         Sequential critic = nn.Sequential(Perceptron([width, .. Widths(command), 1], () => nn.ReLU()));
-        Tensor[] averages = [.. generator.parameters().Select(p => p.detach().clone())];
+        var average = new StockAverage(generator, decay);
         using StockRecipe generated = new(command, generator), judged = new(command, critic);
         return Train(command, rows, (real, step) =>
         {
@@ -106,14 +108,49 @@ internal static class StockTraining
             if ((step + 1) % every == 0)
             {
                 generated.Move(-critic.call(generator.call(randn(count, noise))).mean(), step);
-                double kept = Math.Min(decay, (1 + step / every) / (10.0 + step / every));
-                using (no_grad())
-                {
-                    foreach ((Tensor average, Parameter now) in averages.Zip(generator.parameters()))
-                        average.lerp_(now, 1 - kept);
-                }
+                average.Update(step / every);
             }
             return [("discriminator", game), ("gradient penalty", penalty)];
+        });
+    }
+
+    public static SpeedAnswer ImageGan(JsonObject command, Tensor pixels)
+    {
+        long side = command["side"]!.Deserialize<long>(), noise = command["noise"]!.Deserialize<long>();
+        long[] channels = command["channels"]!.Deserialize<long[]>()!; // after each of two halvings
+        long inner = channels[1] * (side / 4) * (side / 4);
+        Sequential generator = nn.Sequential(
+            nn.Linear(noise, inner), nn.Unflatten(1, [channels[1], side / 4, side / 4]),
+            nn.BatchNorm2d(channels[1]), nn.ReLU(), nn.ConvTranspose2d(channels[1], channels[0], 4, 2, 1),
+            nn.BatchNorm2d(channels[0]), nn.ReLU(), nn.ConvTranspose2d(channels[0], 1, 4, 2, 1), nn.Tanh());
+        Sequential discriminator = nn.Sequential(
+            nn.Conv2d(1, channels[0], 5, 2, 2), nn.LeakyReLU(0.2),
+            nn.Conv2d(channels[0], channels[1], 5, 2, 2), nn.BatchNorm2d(channels[1]), nn.LeakyReLU(0.2),
+            nn.Flatten(), nn.Linear(inner, 1));
+        foreach (Parameter value in generator.parameters().Concat(discriminator.parameters()))
+        {
+            if (value.dim() > 1)
+                nn.init.normal_(value, 0, 0.02);
+        }
+        foreach ((string name, Parameter value) in generator.named_parameters().Concat(discriminator.named_parameters()))
+        {
+            if (name.EndsWith("bias", StringComparison.Ordinal))
+                nn.init.zeros_(value);
+        }
+        var average = new StockAverage(generator, Number(command, "average_decay"));
+        using StockRecipe generated = new(command, generator), judged = new(command, discriminator);
+        Tensor images = pixels.view(-1, 1, side, side) * 2 - 1;
+        return Train(command, images, (real, step) =>
+        {
+            Tensor yes = ones(real.shape[0], 1), no = zeros(real.shape[0], 1);
+            Tensor fake = generator.call(randn(real.shape[0], noise));
+            Tensor game = F.binary_cross_entropy_with_logits(discriminator.call(real), yes)
+                + F.binary_cross_entropy_with_logits(discriminator.call(fake.detach()), no);
+            judged.Move(game, step);
+            Tensor fooled = F.binary_cross_entropy_with_logits(discriminator.call(fake), yes);
+            generated.Move(fooled, step);
+            average.Update(step);
+            return [("discriminator", game), ("generator", fooled)];
         });
     }
 
@@ -163,4 +200,19 @@ internal static class StockTraining
     private static long[] Widths(JsonObject command) => command["hidden"]!.Deserialize<long[]>()!;
 
     private static double Number(JsonObject command, string name) => command[name]!.Deserialize<double>();
+}
+
+/// <summary>A running mean of a network's parameters, of which the first steps are soon forgotten.</summary>
+internal sealed class StockAverage(nn.Module network, double decay)
+{
+    private readonly Tensor[] _means = [.. network.parameters().Select(p => p.detach().clone())];
+
+    /// <summary>After step number <paramref name="step"/>.</summary>
+    public void Update(int step)
+    {
+        double kept = Math.Min(decay, (1 + step) / (10.0 + step));
+        using IDisposable noGradient = no_grad();
+        foreach ((Tensor mean, Parameter now) in _means.Zip(network.parameters()))
+            mean.lerp_(now, 1 - kept);
+    }
 }
