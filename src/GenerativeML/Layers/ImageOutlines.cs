@@ -23,13 +23,13 @@ internal sealed class ImageOutlines(ImageShape shape)
 
     private GaussianWindow Around => new("outline_around", Math.Max(0.5, Side / 20), shape.Height, shape.Width);
 
-    /// <summary>Declares the windows, what differs between neighbours, which pixels have some, and the mean image.</summary>
+    /// <summary>Declares the windows, how neighbours differ, what is amiss at the border, and the mean image.</summary>
     public void Declare(Layers layers)
     {
         Fine.Declare(layers);
         Around.Declare(layers);
         layers.Buffer("outline_rise", Directions, 1, 3, 3);
-        layers.Buffer("outline_inside", 1, 1, shape.Height, shape.Width);
+        layers.Buffer("outline_border", 1, Directions, shape.Height, shape.Width);
         layers.Buffer("outline_mean", 1, shape.Channels, shape.Height, shape.Width);
     }
 
@@ -38,16 +38,22 @@ internal sealed class ImageOutlines(ImageShape shape)
     {
         Fine.Initialize(weights);
         Around.Initialize(weights);
-        float[] rise = weights["outline_rise"], inside = weights["outline_inside"], mean = weights["outline_mean"];
+        float[] rise = weights["outline_rise"], border = weights["outline_border"], mean = weights["outline_mean"];
         for (int d = 0; d < Directions; d++)
         {
             (double sin, double cos) = Math.SinCos(2 * Math.PI * d / Directions);
             Span<float> each = rise.AsSpan(9 * d, 9);
             (each[3], each[5], each[1], each[7]) = ((float)-cos, (float)cos, (float)-sin, (float)sin);
         }
-        // At the border there is no neighbour to differ from.
-        for (int y = 1; y < shape.Height - 1; y++)
-            inside.AsSpan((y * shape.Width) + 1, Math.Max(0, shape.Width - 2)).Fill(1);
+        // What a convolution makes of an image of ones, beyond which are zeros: so many times a pixel is too much there, where
+        // its own value stands for the neighbour that it lacks.
+        (int h, int wide) = (shape.Height, shape.Width);
+        for (int i = 0; i < border.Length; i++)
+        {
+            (int d, int y, int x) = (i / (h * wide), i / wide % h, i % wide);
+            border[i] = (x < wide - 1 ? rise[(9 * d) + 5] : 0) + (x > 0 ? rise[(9 * d) + 3] : 0)
+                + (y < h - 1 ? rise[(9 * d) + 7] : 0) + (y > 0 ? rise[(9 * d) + 1] : 0);
+        }
         for (int i = 0; i < mean.Length; i++)
             mean[i] = scaler.Mean(i) * scaler.Scale(i);
     }
@@ -58,7 +64,7 @@ internal sealed class ImageOutlines(ImageShape shape)
     {
         T x = images.Reshape(-1, shape.Channels, shape.Height, shape.Width) + w["outline_mean"];
         x = Fine.Mean(w, x.Reshape(-1, 1, shape.Height, shape.Width));
-        x = (x.Conv2d(w["outline_rise"], null, padding: 1) * w["outline_inside"]).Apply(Function.Relu);
+        x = (x.Conv2d(w["outline_rise"], null, padding: 1) - x * w["outline_border"]).Apply(Function.Relu);
         x = Around.Mean(w, x.Reshape(-1, 1, shape.Height, shape.Width));
         for (int i = 0; i < Grid.Halvings; i++)
             x = x.Halved();

@@ -115,7 +115,8 @@ public sealed partial class EstimatorConformance
         "binary_mean", "drawn", "chains_0", "unit", "lowest", "highest", "least", "most", "level.centres", "growth",
         "discriminator.0.shortcut.weight_v", "smoothing_sums", "structure_mean", "structure_scale", "structure_memory",
         "structure_around", "structure_around_sums", "structure_fine", "structure_fine_sums", "structure_neighbours",
-        "structure_neighbours_sums",
+        "structure_neighbours_sums", "outline_fine", "outline_fine_sums", "outline_around", "outline_around_sums", "outline_rise",
+        "outline_border", "outline_mean",
     ];
 
     [TestMethod]

@@ -8,7 +8,7 @@ public sealed class ImageOutlinesTests
 {
     private const int Rows = 3;
 
-    // Halved evenly or not, once or twice or never, several channels, and sides without any neighbours.
+    // Halved evenly or not, once or twice or never, several channels, and an image of one line.
     public static IEnumerable<object[]> Shapes => [[1, 19, 17], [2, 18, 12], [1, 5, 4], [1, 1, 3]];
 
     [TestMethod]
@@ -71,14 +71,16 @@ public sealed class ImageOutlinesTests
         foreach (double[] channel in image.Chunk(h * w))
         {
             double[] x = Smoothed(channel, h, w, Math.Max(0.5, side / 32));
+            double At(int y, int c) => x[(Math.Clamp(y, 0, h - 1) * w) + Math.Clamp(c, 0, w - 1)];
+
             for (int d = 0; d < 8; d++)
             {
                 double[] rise = new double[h * w];
-                for (int y = 1; y < h - 1; y++)
+                for (int y = 0; y < h; y++)
                 {
-                    for (int c = 1; c < w - 1; c++)
+                    for (int c = 0; c < w; c++)
                     {
-                        double across = x[(y * w) + c + 1] - x[(y * w) + c - 1], down = x[((y + 1) * w) + c] - x[((y - 1) * w) + c];
+                        double across = At(y, c + 1) - At(y, c - 1), down = At(y + 1, c) - At(y - 1, c);
                         rise[(y * w) + c] = Math.Max(0, (across * Math.Cos(Math.PI * d / 4)) + (down * Math.Sin(Math.PI * d / 4)));
                     }
                 }
