@@ -17,13 +17,14 @@ internal sealed class NearestRows(int stored, int width)
     /// <summary>Declares the stored rows, standardised: <c>memory</c> (M, D).</summary>
     public void Declare(Layers layers) => layers.Buffer("memory", stored, width);
 
-    /// <summary>Stores rows drawn at random from a calibration's sample.</summary>
-    public void Store(VectorCalibration calibration, int seed)
+    /// <summary>Stores rows drawn at random from a calibration's sample, or what they are compared by, (Count × D).</summary>
+    public void Store(VectorCalibration calibration, int seed, float[]? compared = null)
     {
+        float[] rows = compared ?? calibration.Rows;
         int[] order = Drawn(calibration.Count, seed);
         for (int i = 0; i < stored; i++)
         {
-            calibration.Rows.AsSpan(order[i] * width, width)
+            rows.AsSpan(order[i] * width, width)
                 .CopyTo(calibration.Weights["memory"].AsSpan(i * width, width));
         }
     }

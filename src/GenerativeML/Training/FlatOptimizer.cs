@@ -6,14 +6,14 @@ namespace GenerativeML;
 /// <summary>The constants of Adam (Kingma and Ba 2015), by default the paper's own.</summary>
 internal sealed record AdamSettings(double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8);
 
-/// <summary>A parameter (rows, columns) that Muon moves: so many matrices, one below the other.</summary>
+/// <summary>A parameter (rows, …) that Muon moves: so many matrices, one below the other; of a convolution a row is a filter.</summary>
 internal readonly record struct MuonMatrix(torch.Tensor Value, int Parts = 1)
 {
     /// <summary>Rows of a part.</summary>
     public long Rows => Value.shape[0] / Parts;
 
     /// <summary>Columns.</summary>
-    public long Columns => Value.shape[1];
+    public long Columns => Value.numel() / Value.shape[0];
 }
 
 /// <summary>

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML;
 
 namespace GenerativeML.Benchmarks;
@@ -13,6 +15,21 @@ internal static class VaeBenchmark
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
     };
+
+    // Of options on the command line, where enums have their names.
+    private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
+
+    // What one class is told from the rest by: the detectors of these options.
+    private static readonly Dictionary<string, (DetectorOptions Options, Func<MLContext, DetectorOptions, IEstimator<ITransformer>> Make)>
+        Detectors = new()
+        {
+            ["defaults"] = (VaeRecipe.Defaults.Options, (ml, o) => ml.AnomalyDetection.Trainers.VariationalAutoencoder((VaeOptions)o)),
+            ["convolutional"] = (
+                VaeRecipe.Convolutional.Options with { ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel" },
+                (ml, o) => ml.Generative.ImageVae((ImageVaeOptions)o)),
+            ["autoencoder"] = (
+                new ImageAutoencoderOptions(), (ml, o) => ml.AnomalyDetection.Trainers.ImageAutoencoder((ImageAutoencoderOptions)o)),
+        };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -28,7 +45,10 @@ internal static class VaeBenchmark
         Option<FileInfo?> testLabels = new("--test-labels") { Description = "Classes of the test images." };
         Option<string> recipe = new("--recipe")
         {
-            Description = "reference, defaults, convolutional or all.",
+            Description = """
+                reference, defaults, convolutional or all; of one class against the rest defaults, convolutional or autoencoder,
+                all being defaults.
+                """,
             DefaultValueFactory = _ => "all",
         };
         Option<int?> epochs = new("--epochs") { Description = "Passes over the training images. Default: the recipe's." };
@@ -37,12 +57,23 @@ internal static class VaeBenchmark
             Description = "grey, binary (thresholded at one half) or both.",
             DefaultValueFactory = _ => "both",
         };
-        recipe.AcceptOnlyFromAmong(["all", .. VaeRecipe.All.Select(r => r.Name)]);
+        Option<int[]> classes = new("--classes")
+        {
+            Description = "Those that are told from the rest, all by default.", AllowMultipleArgumentsPerToken = true,
+        };
+        Option<string> options = new("--options")
+        {
+            Description = """Options other than the recipe's, as JSON: '{"HiddenWidth":512,"BatchSize":64}'.""",
+            DefaultValueFactory = _ => "{}",
+        };
+        Option<int> seed = new("--seed") { Description = "Of training." };
+        recipe.AcceptOnlyFromAmong(["all", "autoencoder", .. VaeRecipe.All.Select(r => r.Name)]);
         pixels.AcceptOnlyFromAmong("grey", "binary", "both");
         Option<FileInfo?> json = new("--json") { Description = "Where to write the results as JSON." };
         Command command = new("vae", "ELBO of VAEs on images, and detection of other images.")
         {
-            train, test, outliers, oneAgainstRest, trainLabels, testLabels, recipe, epochs, pixels, json,
+            train, test, outliers, oneAgainstRest, trainLabels, testLabels, recipe, epochs, pixels, classes, options,
+            seed, json,
         };
         command.Validators.Add(result =>
         {
@@ -51,6 +82,9 @@ internal static class VaeBenchmark
             {
                 result.AddError("--one-against-rest needs --train-labels and --test-labels.");
             }
+            string of = result.GetValue(recipe)!;
+            if (result.GetValue(oneAgainstRest) ? of != "all" && !Detectors.ContainsKey(of) : of == "autoencoder")
+                result.AddError($"--recipe {of} is none of {(result.GetValue(oneAgainstRest) ? "a detector" : "a VAE")}.");
         });
         command.SetAction(parsed =>
         {
@@ -59,11 +93,14 @@ internal static class VaeBenchmark
             object results = parsed.GetValue(oneAgainstRest)
                 ? OneAgainstRest(
                     training, IdxFile.Labels(parsed.GetValue(trainLabels)!.FullName),
-                    testing, IdxFile.Labels(parsed.GetValue(testLabels)!.FullName))
+                    testing, IdxFile.Labels(parsed.GetValue(testLabels)!.FullName),
+                    parsed.GetValue(recipe)!, parsed.GetValue(epochs), parsed.GetValue(options)!, parsed.GetValue(seed),
+                    parsed.GetValue(classes) ?? [])
                 : Elbo(
                     training, testing,
                     parsed.GetValue(outliers) is FileInfo other ? IdxFile.Images(other.FullName) : null,
-                    parsed.GetValue(recipe)!, parsed.GetValue(epochs), parsed.GetValue(pixels)!);
+                    parsed.GetValue(recipe)!, parsed.GetValue(epochs), parsed.GetValue(pixels)!, parsed.GetValue(options)!,
+                    parsed.GetValue(seed));
             if (parsed.GetValue(json) is FileInfo file)
                 File.WriteAllText(file.FullName, JsonSerializer.Serialize(results, Json) + "\n");
         });
@@ -71,7 +108,8 @@ internal static class VaeBenchmark
     }
 
     private static List<VaeResult> Elbo(
-        float[][] train, float[][] test, float[][]? outliers, string recipe, int? epochs, string pixels)
+        float[][] train, float[][] test, float[][]? outliers, string recipe, int? epochs, string pixels, string given,
+        int seed)
     {
         var results = new List<VaeResult>();
         foreach (VaeRecipe one in VaeRecipe.All)
@@ -81,17 +119,20 @@ internal static class VaeBenchmark
                 if (recipe != "all" && recipe != one.Name || pixels != "both" && pixels != kind)
                     continue;
                 Func<float[][], float[][]> of = kind == "grey" ? images => images : Threshold;
-                results.Add(Measure(one, epochs, kind, of(train), of(test), outliers is null ? null : of(outliers)));
+                results.Add(Measure(
+                    one with { Options = With(one.Options, given, epochs) }, kind, of(train), of(test),
+                    outliers is null ? null : of(outliers), seed));
             }
         }
         return results;
     }
 
     private static VaeResult Measure(
-        VaeRecipe recipe, int? epochs, string pixels, float[][] train, float[][] test, float[][]? outliers)
+        VaeRecipe recipe, string pixels, float[][] train, float[][] test, float[][]? outliers, int seed)
     {
         var clock = Stopwatch.StartNew();
-        var ml = new MLContext(seed: 0);
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        var ml = new MLContext(seed);
         int width = train[0].Length;
         Console.WriteLine($"{recipe.Name}, {pixels} pixels, nats per image");
         var source = new DataViewRowSource(
@@ -100,14 +141,16 @@ internal static class VaeBenchmark
         var losses = new EpochLosses();
         var context = new TrainingContext
         {
-            Seed = 0, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = losses,
+            Seed = seed, Device = ComputeDevice.Cpu, FallbackToCpu = false, Progress = losses,
         };
-        VariationalOptions options = recipe.Options with { Epochs = epochs ?? recipe.Options.Epochs };
+        VariationalOptions options = recipe.Options;
         if (outliers is not null)
             options = options with { ScoreColumnName = "Score", PredictedLabelColumnName = "PredictedLabel" };
         using TrainedVector model = VectorFit.Fit(source, recipe.Family, options, context).Model;
+        double cpu = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
         double elbo = new VaeElbo(test).Negative(model);
-        Console.WriteLine($"  -ELBO of {test.Length} test images {elbo:F2}   {clock.Elapsed.TotalSeconds,5:F0} s");
+        Console.WriteLine(
+            $"  -ELBO of {test.Length} test images {elbo:F2}   {clock.Elapsed.TotalSeconds,5:F0} s, {cpu:F0} s of CPU time to train");
         double? auroc = null;
         if (outliers is not null)
         {
@@ -124,26 +167,46 @@ internal static class VaeBenchmark
     }
 
     private static List<VaeClassResult> OneAgainstRest(
-        float[][] train, byte[] trainLabels, float[][] test, byte[] testLabels)
+        float[][] train, byte[] trainLabels, float[][] test, byte[] testLabels, string recipe, int? epochs, string given, int seed,
+        int[] classes)
     {
-        Console.WriteLine("one class against the rest, by the defaults, grey pixels");
+        string name = recipe == "all" ? "defaults" : recipe;
+        (DetectorOptions options, var make) = Detectors[name];
+        Console.WriteLine($"one class against the rest, {name}, grey pixels");
         var results = new List<VaeClassResult>();
-        foreach (byte digit in trainLabels.Distinct().Order())
+        foreach (byte digit in trainLabels.Distinct().Order().Where(label => classes.Length == 0 || classes.Contains(label)))
         {
             var clock = Stopwatch.StartNew();
-            var ml = new MLContext(seed: 0);
+            TimeSpan before = Environment.CpuUsage.TotalTime;
+            var ml = new MLContext(seed);
             float[][] own = [.. train.Where((_, i) => trainLabels[i] == digit)];
-            using VectorGenerator detector = ml.AnomalyDetection.Trainers.VariationalAutoencoder(
-                (VaeOptions)VaeRecipe.Defaults.Options).Fit(VectorRows.View(ml, own, own[0].Length));
+            ITransformer detector = make(ml, With(options, given, epochs)).Fit(VectorRows.View(ml, own, own[0].Length));
+            using IDisposable? model = detector as IDisposable;
             double auroc = Auroc(detector, ml, test, [.. testLabels.Select(l => l != digit)]);
             results.Add(new VaeClassResult(digit, auroc, clock.Elapsed.TotalSeconds));
-            Console.WriteLine($"  {digit}: AUROC {auroc:F4}   {clock.Elapsed.TotalSeconds:F0} s");
+            double cpu = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+            Console.WriteLine($"  {digit}: AUROC {auroc:F4}   {clock.Elapsed.TotalSeconds:F0} s, {cpu:F0} s of CPU time");
         }
         Console.WriteLine($"  mean: AUROC {results.Average(r => r.Auroc):F4}");
         return results;
     }
 
-    private static double Auroc(VectorGenerator detector, MLContext ml, float[][] images, bool[] isOutlier)
+    // The options, but for those that the command line gives.
+    private static T With<T>(T options, string given, int? epochs)
+        where T : DetectorOptions
+    {
+        JsonObject all = JsonSerializer.SerializeToNode(options, options.GetType(), Named)!.AsObject();
+        foreach ((string name, JsonNode? value) in JsonNode.Parse(given)!.AsObject())
+        {
+            if (!all.ContainsKey(name))
+                throw new ArgumentException($"--options: there is no option {name}.");
+            all[name] = value?.DeepClone();
+        }
+        var result = (T)all.Deserialize(options.GetType(), Named)!;
+        return epochs is null ? result : result with { Epochs = epochs };
+    }
+
+    private static double Auroc(ITransformer detector, MLContext ml, float[][] images, bool[] isOutlier)
     {
         IDataView scored = detector.Transform(VectorRows.View(ml, images, images[0].Length));
         return DetectionQuality.Auroc(VectorRows.Singles(scored, "Score"), isOutlier);

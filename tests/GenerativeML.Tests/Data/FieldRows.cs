@@ -1,10 +1,10 @@
 namespace GenerativeML.Tests;
 
 /// <summary>Rows of several Single fields, computed from row and slot, which are counted over all fields.</summary>
-internal sealed class FieldRows(long count, int[] widths, Func<long, int, float> value) : IRowSource
+internal sealed class FieldRows(long count, int[] widths, Func<long, int, float> value, ImageFormat? image = null) : IRowSource
 {
     public IReadOnlyList<RowField> Fields { get; } =
-        [.. widths.Select((w, f) => new RowField($"field {f}", FieldKind.Single, w))];
+        [.. widths.Select((w, f) => new RowField($"field {f}", FieldKind.Single, w) { Image = f == 0 ? image : null })];
 
     public long? RowCount => count;
 

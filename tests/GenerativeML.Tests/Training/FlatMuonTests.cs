@@ -54,7 +54,7 @@ public class FlatMuonTests
         using DisposeScope scope = torch.NewDisposeScope();
         var random = new SeededRandom(torch.CPU, 2);
         torch.Tensor stacked = random.Normal([6, 2]).requires_grad_(); // three of 2 × 2
-        torch.Tensor tall = random.Normal([8, 2]).requires_grad_();
+        torch.Tensor tall = random.Normal([8, 1, 1, 2]).requires_grad_(); // of a convolution: a filter in each row
         torch.Tensor bias = random.Normal([3]).requires_grad_();
         float[] before = TinyGpt.Values(stacked), beforeTall = TinyGpt.Values(tall), beforeBias = TinyGpt.Values(bias);
         var settings = new MuonSettings([new(stacked, 3), new(tall)], RateScale: 4, WeightDecay: 0.5);

@@ -27,6 +27,7 @@ internal static class RandomVae
         Channels = [3, 4],
         HiddenWidth = 7,
         LatentDimension = 3,
+        LearningRate = 1e-3,
         ReferenceRows = 0,
     };
 

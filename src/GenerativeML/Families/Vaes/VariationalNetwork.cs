@@ -26,21 +26,25 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
 
     private readonly VariationalOptions _options;
     private readonly NearestRows _nearest;
+    private readonly ImageOutlines? _outlines; // by which images are compared with stored ones; vectors by their features
     private readonly VaeScore? _score; // null where rows are not scored
 
     public override bool TakesTotals => _options.FreeBits > 0;
 
-    protected VariationalNetwork(VariationalOptions options, VectorInput input)
+    protected VariationalNetwork(VariationalOptions options, VectorInput input, ImageOutlines? outlines = null)
         : base(input)
     {
         _options = options;
-        _nearest = new NearestRows(options.ReferenceRows, input.Width);
+        _outlines = outlines;
+        _nearest = new NearestRows(options.ReferenceRows, outlines?.Width ?? input.Width);
         _score = options.Scores ? options.Score : null;
         Likelihood = new FeatureLikelihood(options, input.Width);
         LatentDimension = options.LatentDimension!.Value;
     }
 
     public int LatentDimension { get; }
+
+    private bool Compares => _score == VaeScore.Novelty && _options.ReferenceRows > 0;
 
     public virtual bool IsLogLikelihood => _score != VaeScore.Novelty;
 
@@ -77,8 +81,10 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             return;
         layers.Buffer("unit_weight", HiddenWidth); // one over H times the usual squared difference
         layers.Buffer("part_weight", 4); // one over the usual size of each part of the score
-        if (_options.ReferenceRows > 0)
-            _nearest.Declare(layers);
+        if (!Compares)
+            return;
+        _nearest.Declare(layers);
+        _outlines?.Declare(layers);
     }
 
     // Bernoulli features are only centred.
@@ -92,6 +98,8 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     {
         (bool[] binary, float low) = BernoulliOf(rows);
         Likelihood.Initialize(weights, weights["output.bias"], binary, low);
+        if (Compares)
+            _outlines?.Initialize(weights, ScalerOf(rows));
         if (_score != VaeScore.NegativeLogLikelihood)
             return;
         var random = new SplitMix64(SplitMix64.Derive(Input.Seed, RandomPurpose.Scoring));
@@ -128,8 +136,12 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
     {
         if (_score != VaeScore.Novelty)
             return;
-        if (_options.ReferenceRows > 0)
-            _nearest.Store(calibration, Input.Seed);
+        if (Compares)
+        {
+            _nearest.Store(calibration, Input.Seed, _outlines is null
+                ? null
+                : calibration.RunOnTrained(new OutlinesPass(_outlines), _outlines.Width)[0]);
+        }
         // By trained rows: how large the differences of other rows are as a whole is what the part's weight is for.
         float[] squares = calibration.RunOnTrained(new CalibrationPass(this, units: true), HiddenWidth)[0];
         float[] unitWeight = calibration.Weights["unit_weight"];
@@ -149,11 +161,14 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
             Novelty<T> parts = NoveltyOf(w, rows, byFeature);
             T weight = w["part_weight"];
             T own = parts.Excess * weight.Slice(0, 0, 1);
+            // By feature, but for images: their outlines are no pixels.
             T near = parts.Near * weight.Slice(0, 2, 1) + parts.Far * weight.Slice(0, 3, 1);
             T rest = parts.Kl * weight.Slice(0, 0, 1) + Sum(parts.Units * w["unit_weight"]) * weight.Slice(0, 1, 1);
-            return byFeature
+            if (!byFeature)
+                return (Sum(own) + near + rest, null);
+            return _outlines is null
                 ? (Sum(own + near) + rest, own + near + Distribute(rest, parts.Excess))
-                : (Sum(own) + near + rest, null);
+                : (Sum(own) + near + rest, own + Distribute(near + rest, parts.Excess));
         }
         (T mean, T logVariance) = Latent(w, Hidden(w, rows));
         T decoded = Decode(w, rows with { Features = mean });
@@ -255,16 +270,24 @@ internal abstract class VariationalNetwork : VectorNetwork, IScorer, IReconstruc
         T decoded = Decode(w, rows with { Features = mean });
         T again = Hidden(w, rows with { Features = Likelihood.StandardizeReconstruction(w, decoded) });
         T kl = Sum(KlDivergence(mean, logVariance));
-        (T near, T far) = _options.ReferenceRows > 0
-            ? _nearest.Differences(w, rows.Features, byFeature)
-            : (kl * 0f, kl * 0f);
+        (T near, T far) = !Compares
+            ? (kl * 0f, kl * 0f)
+            : _outlines is null
+                ? _nearest.Differences(w, rows.Features, byFeature)
+                : _nearest.Differences(w, _outlines.Of(w, rows.Features), byFeature: false);
         return new(
             Likelihood.Excess(w, rows.Features, decoded), kl, (hidden - again).Apply(Function.Square), near, far);
     }
 
     // What a novelty score is made of: (B, D), (B, 1), squares by which the encoder sees a row and its reconstruction
-    // differently (B, H), and squared distances to stored rows, by feature (B, D) or in all (B, 1).
+    // differently (B, H), and squared distances to stored rows, by feature (B, D) or, of images always, in all (B, 1).
     private readonly record struct Novelty<T>(T Excess, T Kl, T Units, T Near, T Far);
+
+    private sealed class OutlinesPass(ImageOutlines outlines) : IForwardPass
+    {
+        public T[] Run<T>(Scope<T> w, T[] inputs)
+            where T : struct, ITensor<T> => [outlines.Of(w, inputs[0])];
+    }
 
     // What a novelty score is calibrated by: hidden units' squares, or the score's parts before they are weighted.
     private sealed class CalibrationPass(VariationalNetwork network, bool units) : IForwardPass
