@@ -49,7 +49,7 @@ internal sealed class TrainedVector : IDisposable
     public TrainedVector(VectorNetwork network, HostWeights weights, ComputeDevice device, bool fallbackToCpu)
     {
         (Network, Device, FallbackToCpu) = (network, device, fallbackToCpu);
-        _inference = new InferenceCache(weights, device, fallbackToCpu, network.Trunk);
+        _inference = new InferenceCache(weights, device, fallbackToCpu, network.Backbone);
         Features = VectorNetwork.FeatureScaler(weights);
         Conditions = network.ConditionScaler(weights);
     }

@@ -322,7 +322,13 @@ internal abstract class VectorNetwork(VectorInput input) : Network
     public virtual int WidestLayer => 0;
 
     /// <summary>A network from elsewhere whose features passes are given in the place of rows; null: they are given rows.</summary>
-    public virtual TrunkPart? Trunk => null;
+    public virtual BackbonePart? Backbone => null;
+
+    /// <summary>Checks what was loaded with a saved model, beyond sizes.</summary>
+    /// <exception cref="FormatException">It is damaged.</exception>
+    public virtual void Check(HostWeights weights)
+    {
+    }
 
     /// <summary>Whether torch alone can compute what is asked for, as where it takes gradients.</summary>
     public virtual bool RequiresTorch(VectorOutputs wanted) => false;

@@ -32,7 +32,7 @@ internal static class VectorOnnx
             throw new NotSupportedException(
                 $"Column '{searched}' is found by a search along gradients, which an ONNX graph cannot compute.");
         }
-        if (network.Trunk is not null)
+        if (network.Backbone is not null)
         {
             throw new NotSupportedException(
                 "The model's features are those of a network from elsewhere, which may be written for another version of ONNX: they "

@@ -268,6 +268,7 @@ internal sealed record VectorModelState(
             return family.Create(options, saved.Input);
         });
         HostWeights read = HostWeights.Load(weights, network.Tensors());
+        network.Check(read);
         var model = new TrainedVector(
             network, read, HostDefaults.LoadingDevice(environment), MLNetInternals.FallbackToCpuOf(environment));
         NonFiniteReplacement? replacement = saved.Replacement is null ? null : new(saved.Replacement);

@@ -10,11 +10,11 @@ internal interface IRowEngine : IDisposable
 /// <summary>
 /// What computes with a model's weights, pass by pass: on the CPU ONNX Runtime, where a row gets the same bits alone and
 /// among others; on a CUDA device, and on the CPU without ONNX Runtime's native part, torch. It is made when it is first
-/// needed, and again after it was disposed. Where there is a trunk, passes are given its features in the place of the first
+/// needed, and again after it was disposed. Where there is a backbone, passes are given its features in the place of the first
 /// input. Safe to use from several threads.
 /// </summary>
 internal sealed class InferenceCache(
-    HostWeights weights, ComputeDevice device, bool fallbackToCpu, TrunkPart? trunk = null) : IDisposable
+    HostWeights weights, ComputeDevice device, bool fallbackToCpu, BackbonePart? backbone = null) : IDisposable
 {
     private readonly ReaderWriterLockSlim _lock = new();
     private readonly Dictionary<string, IRowEngine> _engines = [];
@@ -111,13 +111,13 @@ internal sealed class InferenceCache(
         IForwardPass pass, int rows, ReadOnlyMemory<float>[] inputs, bool requiresTorch)
     {
         HostWeights used = _weights;
-        TrunkSession? before = trunk?.Open(used);
+        BackboneSession? before = backbone?.Open(used);
         try
         {
-            int[] widths = [.. inputs.Select((input, i) => i == 0 && trunk is not null ? trunk.FeatureWidth : input.Length / rows)];
+            int[] widths = [.. inputs.Select((input, i) => i == 0 && backbone is not null ? backbone.FeatureWidth : input.Length / rows)];
             IRowEngine engine = NativeParts.Choose<IRowEngine>(
                 device, fallbackToCpu, () => new OnnxRows(pass, used, widths), place => new TorchRows(pass, used, place), requiresTorch);
-            return before is null ? engine : new TrunkRows(before, trunk!, engine);
+            return before is null ? engine : new BackboneRows(before, backbone!, engine);
         }
         catch
         {

@@ -8,15 +8,16 @@ namespace GenerativeML;
 /// </summary>
 /// <param name="shape">The image.</param>
 /// <param name="stored">Training images that are stored, M.</param>
-internal sealed class ImageStructure(ImageShape shape, int stored)
+/// <param name="alike">Stored images, the likest as a whole, that each place is compared with.</param>
+/// <param name="near">Of these, the nearest at each place, whose mean counts.</param>
+internal sealed class ImageStructure(ImageShape shape, int stored, int alike = 32, int near = 3)
 {
     private const int SeenSide = 64, GridSide = 16; // the shorter side of what is seen, and of the places, at most
-    private const int Alike = 32; // images that a place is compared with
     private const float Faint = 0.05f; // contrast and detail, in what pixels deviate by, that are next to nothing
     private const float Same = 1e-6f; // as of NearestRows
 
-    private readonly int _alike = Math.Min(Alike + 1, stored);
-    private readonly int _near = Math.Min(3, stored - 1); // of these, at each place
+    private readonly int _alike = Math.Min(alike + 1, stored); // one may be the image itself
+    private readonly int _near = Math.Min(near, stored - 1);
     private readonly int _seenHalvings = Halvings(Math.Min(shape.Height, shape.Width), SeenSide);
     private readonly int _gridHalvings = Halvings(Math.Min(shape.Height, shape.Width), GridSide);
 
@@ -109,8 +110,8 @@ internal sealed class ImageStructure(ImageShape shape, int stored)
         T memory = w["structure_memory"];
         // Squared distances less the square of the image itself: good enough to choose by.
         T squares = memory.Apply(Function.Square).Reduce(Reduction.Sum, 1).Reshape(stored);
-        (_, T alike) = own.Linear(memory * -2f, squares).Smallest(_alike);
-        T each = (own.Reshape(0, 1, Width) - memory.Embed(alike)).Apply(Function.Square);
+        (_, T likest) = own.Linear(memory * -2f, squares).Smallest(_alike);
+        T each = (own.Reshape(0, 1, Width) - memory.Embed(likest)).Apply(Function.Square);
         each = each.Reshape(-1, 2 * shape.Channels, Height, Across).Reduce(Reduction.Mean, 1);
         each = Neighbours.Mean(w, each).Reshape(-1, _alike, Height * Across).Transpose(0, 2, 1);
         (T nearest, _) = each.Smallest(_near + 1);

@@ -8,15 +8,15 @@ public sealed class ImageStructureTests
 {
     private const int Stored = 6, Rows = 3;
 
-    // Sides that halve evenly or not, one and several channels, and an image that is its own grid.
-    public static IEnumerable<object[]> Shapes => [[1, 19, 17], [2, 20, 34], [1, 5, 4]];
+    // Sides that halve evenly or not, one and several channels, an image that is its own grid, and how many near ones count.
+    public static IEnumerable<object[]> Shapes => [[1, 19, 17, 3], [1, 19, 17, 1], [2, 20, 34, 3], [1, 5, 4, 1]];
 
     [TestMethod]
     [DynamicData(nameof(Shapes))]
-    public void Differences_are_what_plain_loops_say(int channels, int height, int width)
+    public void Differences_are_what_plain_loops_say(int channels, int height, int width, int near)
     {
         var shape = new ImageShape(channels, height, width);
-        (Differences pass, HostWeights weights, float[] images, double[] expected) = Make(shape);
+        (Differences pass, HostWeights weights, float[] images, double[] expected) = Make(shape, near);
         AssertClose(Run(pass, weights, images, Rows), "ONNX Runtime");
         using (NativeParts.Pretend(onnx: new DllNotFoundException(), torch: null))
             AssertClose(Run(pass, weights, images, Rows), "torch");
@@ -110,9 +110,9 @@ public sealed class ImageStructureTests
     }
 
     // Stored images at random; of those that are compared the second is a stored one.
-    private static (Differences Pass, HostWeights Weights, float[] Images, double[] Expected) Make(ImageShape shape)
+    private static (Differences Pass, HostWeights Weights, float[] Images, double[] Expected) Make(ImageShape shape, int near = 3)
     {
-        var structure = new ImageStructure(shape, Stored);
+        var structure = new ImageStructure(shape, Stored, alike: 100, near);
         var layers = new LayerSpecs();
         structure.Declare(layers);
         var weights = new HostWeights(layers.Tensors);
@@ -125,7 +125,7 @@ public sealed class ImageStructureTests
         double[][] known = [.. stored.Select(image => loops.Structure(Seen(image), 1.5, 0.7))];
         known.SelectMany(values => values).Select(value => (float)value).ToArray().CopyTo(weights["structure_memory"], 0);
         double[] expected = [.. images.SelectMany((image, i) => loops.Difference(
-            loops.Structure(Seen(image), 1.5, 0.7), i == 1 ? [.. known.Where((_, k) => k != 4)] : known))];
+            loops.Structure(Seen(image), 1.5, 0.7), i == 1 ? [.. known.Where((_, k) => k != 4)] : known, near))];
         return (new Differences(structure, shape), weights, [.. images.SelectMany(image => image)], expected);
 
         float[] Seen(float[] standardised) => [.. standardised.Zip(mean, (v, m) => v + 2 * m)];
@@ -176,8 +176,8 @@ public sealed class ImageStructureTests
             return [.. contrasts.Select(v => v * contrastScale), .. details.Select(v => (v - usual) * detailScale)];
         }
 
-        // The mean of the three least differences at each place, of these stored images.
-        public double[] Difference(double[] own, double[][] stored)
+        // The mean of the least differences at each place, so many, of these stored images.
+        public double[] Difference(double[] own, double[][] stored, int near)
         {
             int places = Height * Width, kinds = own.Length / places;
             double[][] maps =
@@ -187,7 +187,7 @@ public sealed class ImageStructureTests
                         .Average(k => Math.Pow(own[k * places + p] - other[k * places + p], 2)))],
                     Height, Width, Math.Max(0.5, Math.Min(Height, Width) / 8.0))),
             ];
-            double[] least = [.. Enumerable.Range(0, places).Select(p => maps.Select(map => map[p]).Order().Take(3).Average())];
+            double[] least = [.. Enumerable.Range(0, places).Select(p => maps.Select(map => map[p]).Order().Take(near).Average())];
             return
             [
                 .. Enumerable.Range(0, shape.Height * shape.Width).Select(i =>

@@ -29,7 +29,7 @@ public sealed class PatchCoreTests
         float[][] maps = [.. scored.GetColumn<float[]>("Map")];
         HostWeights weights = model.State.Model.Weights;
 
-        double[][] memory = [.. train.SelectMany(Patches)];
+        double[][] memory = [.. train.SelectMany(image => Patches(image))];
         Assert.HasCount(memory.Length * 6, weights["memory"]);
         for (int i = 0; i < test.Length; i++)
         {
@@ -52,6 +52,42 @@ public sealed class PatchCoreTests
         Assert.AreEqual(zero, weights["map_floor"][0], 1e-4);
         Assert.AreEqual(1, (one - zero) * weights["map_scale"][0], 0.01);
         Assert.AreEqual(0, scores[1], 1e-5f, "an image that was trained on, all of whose patches are remembered");
+    }
+
+    [TestMethod]
+    public void Larger_patches_that_know_where_they_are_score_and_show_as_worked_out()
+    {
+        float[][] train = Images(5, seed: 1), test = Images(3, seed: 2);
+        const double share = 0.1, smoothing = 0.1, weight = 2;
+        using VectorTransformer model = Trainer(Pixels() with
+        {
+            MemoryShare = 1, PredictedLabelColumnName = null, PatchSide = 5, PositionWeight = weight, ScoreShare = share,
+            MapSmoothing = smoothing,
+        }).Fit(View(train));
+        IDataView scored = model.Transform(View(test));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        float[][] maps = [.. scored.GetColumn<float[]>("Map")];
+        (float floor, float scale) = (model.State.Model.Weights["map_floor"][0], model.State.Model.Weights["map_scale"][0]);
+        double[][] memory = [.. train.SelectMany(Placed)];
+        for (int i = 0; i < test.Length; i++)
+        {
+            double[] distances = [.. Placed(test[i]).Select(patch => memory.Min(other => Distance(patch, other)))];
+            Assert.AreEqual(distances.OrderDescending().Take(7).Average(), scores[i], 1e-4, $"{i}"); // a tenth of 64, rounded up
+            for (int p = 0; p < distances.Length; p++)
+            {
+                double[] near = [.. distances.Select((_, q) => Math.Exp(
+                    -(Math.Pow(p / Side - q / Side, 2) + Math.Pow(p % Side - q % Side, 2)) / (2 * Math.Pow(smoothing * Side, 2))))];
+                double smooth = near.Zip(distances, (n, d) => n * d).Sum() / near.Sum();
+                Assert.AreEqual((smooth - floor) * scale, maps[i][p], 1e-3 * scale, $"{i}, {p}");
+            }
+        }
+
+        static double[][] Placed(float[] image) => [.. Patches(image, 5).Select((patch, place) =>
+        {
+            double length = Math.Sqrt(patch.Sum(v => v * v));
+            return patch.Select(v => v / length)
+                .Append(weight * (place / Side + 0.5) / Side).Append(weight * (place % Side + 0.5) / Side).ToArray();
+        })];
     }
 
     [TestMethod]
@@ -143,11 +179,11 @@ public sealed class PatchCoreTests
     [TestMethod]
     public void The_last_feature_maps_of_strides_8_and_16_are_taken_and_what_is_behind_is_cut_off()
     {
-        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(ImageNetworks.HalvingsPath, [], null);
-        Assert.AreEqual("image 16 16", $"{trunk.Input} {trunk.Height} {trunk.Width}");
+        (OnnxBackbone backbone, byte[] file) = OnnxBackbone.Read(ImageNetworks.HalvingsPath, [], null);
+        Assert.AreEqual("image 16 16", $"{backbone.Input} {backbone.Height} {backbone.Width}");
         CollectionAssert.AreEqual(
-            new[] { "3 2 2", "3 1 1" }, trunk.Stages.Select(s => $"{s.Channels} {s.Height} {s.Width}").ToArray());
-        Assert.IsTrue(trunk.Stages.All(s => s.Name.StartsWith("Relu", StringComparison.Ordinal)), "the last, not the mean before it");
+            new[] { "3 2 2", "3 1 1" }, backbone.Stages.Select(s => $"{s.Channels} {s.Height} {s.Width}").ToArray());
+        Assert.IsTrue(backbone.Stages.All(s => s.Name.StartsWith("Relu", StringComparison.Ordinal)), "the last, not the mean before it");
         Assert.Contains("12345", Encoding.Latin1.GetString(File.ReadAllBytes(ImageNetworks.HalvingsPath)));
         Assert.DoesNotContain("12345", Encoding.Latin1.GetString(file));
 
@@ -155,8 +191,8 @@ public sealed class PatchCoreTests
         // told exactly where it is the same all over.
         var picture = new ImageShape(4, 32, 32);
         float[] image = [.. Enumerable.Range(0, 4 * 32 * 32).Select(i => i / 1024 / 4f + 0.25f)];
-        using TrunkSession session = trunk.Open(file, picture, [0.1f, 0.2f, 0.3f], [0.5f, 0.25f, 1]);
-        float[] features = new float[2 * trunk.FeatureWidth];
+        using BackboneSession session = backbone.Open(file, picture, [0.1f, 0.2f, 0.3f], [0.5f, 0.25f, 1]);
+        float[] features = new float[2 * backbone.FeatureWidth];
         session.Run(2, (float[])[.. image, .. image.Select(v => v / 2)], features);
         float[] colours = [(0.25f - 0.1f) / 0.5f, (0.5f - 0.2f) / 0.25f, 0.75f - 0.3f];
         float[] halves = [(0.125f - 0.1f) / 0.5f, (0.25f - 0.2f) / 0.25f, 0.375f - 0.3f];
@@ -190,9 +226,14 @@ public sealed class PatchCoreTests
         Assert.IsNull(((PatchCoreOptions)loaded.State.Options).NetworkPath);
 
         loaded.Dispose();
-        loaded.State.Model.Weights["network"][3] += 1;
+        float[] network = loaded.State.Model.Weights["network"];
+        network[3] = BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(network[3]) ^ 1 << 30);
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => loaded.Transform(fresh).GetColumn<float>("Score").ToArray()).ToString(), "damaged");
+        using var damaged = new MemoryStream();
+        _ml.Model.Save(loaded, data.Schema, damaged);
+        damaged.Position = 0;
+        StringAssert.Contains(Assert.Throws<Exception>(() => _ml.Model.Load(damaged, out _)).ToString(), "file is damaged");
     }
 
     [TestMethod]
@@ -220,6 +261,10 @@ public sealed class PatchCoreTests
         Refuses("FeatureTensors", options => options with { FeatureTensors = ["Relu_0_0", null!] });
         Refuses("FeatureTensors", options => options with { FeatureTensors = [""] });
         Refuses("'Relu_0_0' more than once", options => options with { FeatureTensors = ["Relu_0_0", "Relu_0_0"] });
+        Refuses("PatchSide", options => options with { PatchSide = 4 });
+        Refuses("PositionWeight", options => options with { PositionWeight = double.NaN });
+        Refuses("ScoreShare", options => options with { ScoreShare = 1.1 });
+        Refuses("MapSmoothing", options => options with { MapSmoothing = 0 });
         Refuses("ValidationFraction", options => options with { ValidationFraction = 0.1 });
         Directory.Delete(folder, recursive: true);
 
@@ -235,7 +280,7 @@ public sealed class PatchCoreTests
         }).Fit(View(Images(4, seed: 1))));
         StringAssert.Contains(negative.Message, "root.onnx");
         StringAssert.Contains(negative.Message, "ChannelMeans");
-        Assert.Throws<ArgumentException>(() => new OnnxTrunk("image", Side, Side, [null!], 1, "").Validate());
+        Assert.Throws<ArgumentException>(() => new OnnxBackbone("image", Side, Side, [null!], 1, "").Validate());
 
         void Refuses(string why, Func<PatchCoreOptions, PatchCoreOptions> change) =>
             StringAssert.Contains(Assert.Throws<ArgumentException>(() => Trainer(change(Pixels()))).Message, why);
@@ -262,19 +307,19 @@ public sealed class PatchCoreTests
         foreach ((string why, ProtobufMessage graph) in files)
         {
             string path = Save(graph);
-            StringAssert.Contains(Assert.Throws<ArgumentException>(() => OnnxTrunk.Read(path, [], null), why).Message, why);
+            StringAssert.Contains(Assert.Throws<ArgumentException>(() => OnnxBackbone.Read(path, [], null), why).Message, why);
         }
         byte[] saved = File.ReadAllBytes(Save(files[0].Graph));
-        var trunk = new OnnxTrunk(
+        var backbone = new OnnxBackbone(
             "image", Side, Side, [new("map", 3, Side, Side)], saved.Length,
             Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(saved)));
         StringAssert.Contains(
-            Assert.Throws<InvalidOperationException>(() => trunk.Open(saved, new(3, Side, Side), [0, 0, 0], [1, 1, 1])).Message, "'heavy'");
+            Assert.Throws<InvalidOperationException>(() => backbone.Open(saved, new(3, Side, Side), [0, 0, 0], [1, 1, 1])).Message, "'heavy'");
 
         // A million patches of six features, and in the end as many distances from each of 64: 256 MB.
         PatchCoreOptions many = Pixels() with
         {
-            Trunk = OnnxTrunk.Read(PixelsPath, Pixels().FeatureTensors, null).Trunk, CandidatePatches = 1_000_000, MemoryRows = 1_000_000,
+            Backbone = OnnxBackbone.Read(PixelsPath, Pixels().FeatureTensors, null).Backbone, CandidatePatches = 1_000_000, MemoryRows = 1_000_000,
             BatchSize = 16,
         };
         StringAssert.Contains(
@@ -301,7 +346,7 @@ public sealed class PatchCoreTests
             ends = [fine.Name, coarse.Name];
             return [last.Reshape(1, 3).Reduce(Reduction.Sum, 1)];
         }, side: 32);
-        CollectionAssert.AreEqual(ends, OnnxTrunk.Read(path, [], null).Trunk.Stages.Select(stage => stage.Name).ToArray());
+        CollectionAssert.AreEqual(ends, OnnxBackbone.Read(path, [], null).Backbone.Stages.Select(stage => stage.Name).ToArray());
     }
 
     [TestMethod]
@@ -316,9 +361,9 @@ public sealed class PatchCoreTests
             (5, OnnxFile.Tensor("w", OnnxType.Float, [1, Side, Side], weights)),
             (5, OnnxFile.Tensor("none", OnnxType.Float, [1, Side, Side], new float[64])),
             (11, OnnxFile.Value("image", OnnxType.Float, [1, 3, Side, Side]))));
-        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(path, ["map"], null);
-        Assert.AreEqual(new TrunkStage("map", 1, Side, Side), trunk.Stages.Single());
-        using TrunkSession session = trunk.Open(file, new(1, Side, Side), [0, 0, 0], [1, 1, 1]);
+        (OnnxBackbone backbone, byte[] file) = OnnxBackbone.Read(path, ["map"], null);
+        Assert.AreEqual(new BackboneStage("map", 1, Side, Side), backbone.Stages.Single());
+        using BackboneSession session = backbone.Open(file, new(1, Side, Side), [0, 0, 0], [1, 1, 1]);
         float[] image = Images(1, seed: 1)[0], made = new float[64];
         session.Run(1, image, made);
         for (int i = 0; i < 64; i++) // of the last of three channels, which are alike
@@ -343,8 +388,8 @@ public sealed class PatchCoreTests
 
     private PatchCoreTrainer Trainer(PatchCoreOptions options) => _ml.AnomalyDetection.Trainers.PatchCore(options);
 
-    // Means of three by three of pixels, and of means of two by two, which are brought back to the grid between the nearest.
-    private static double[][] Patches(float[] image)
+    // Means of squares of so many pixels, and of means of two by two, which are brought back to the grid between the nearest.
+    private static double[][] Patches(float[] image, int across = 3)
     {
         double[] coarse = new double[16], fine = [.. image.Select(v => (double)v)];
         for (int i = 0; i < image.Length; i++)
@@ -356,8 +401,8 @@ public sealed class PatchCoreTests
             return new[] { around[i], around[i], around[i], between, between, between };
         })];
 
-        static double[] Around(double[] values, int side) => [.. values.Select((_, at) => values.Where((_, i) =>
-            Math.Abs(i / side - at / side) < 2 && Math.Abs(i % side - at % side) < 2).Sum() / 9)];
+        double[] Around(double[] values, int side) => [.. values.Select((_, at) => values.Where((_, i) =>
+            Math.Abs(i / side - at / side) <= across / 2 && Math.Abs(i % side - at % side) <= across / 2).Sum() / (across * across))];
 
         static double Between(double[] values, double y, double x)
         {

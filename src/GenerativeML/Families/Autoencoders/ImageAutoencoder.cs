@@ -174,7 +174,10 @@ internal sealed class ImageAutoencoderNetwork : VectorNetwork, IScorer, IReconst
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
         _stages = new ImageStages(_shape, options.Channels, options.Activation);
         _nearest = new NearestRows(options.ReferenceRows, input.Width);
-        _structure = new ImageStructure(_shape, options.ReferenceRows);
+        // Where structure is all there is, one thing seen before at a place is enough for it to be ordinary there.
+        _structure = ByStructure
+            ? new ImageStructure(_shape, options.ReferenceRows, alike: 100, near: 1)
+            : new ImageStructure(_shape, options.ReferenceRows);
         if (ByStructure && !_structure.Compares)
             throw new FormatException("The saved model stores no images to compare structure with.");
         double deviation = Math.Clamp(Math.Min(_shape.Height, _shape.Width) / 32.0, 0.5, MaxSmoothing);

@@ -15,6 +15,8 @@ namespace GenerativeML;
 /// </remarks>
 public sealed record PatchCoreOptions : DetectorOptions
 {
+    internal const int Coordinates = 2; // of a place
+
     /// <summary>All defaults but for the network, which has to be set.</summary>
     public PatchCoreOptions() => (ScoreColumnName, PredictedLabelColumnName) = ("Score", "PredictedLabel");
 
@@ -63,6 +65,33 @@ public sealed record PatchCoreOptions : DetectorOptions
     /// </summary>
     public double MemoryShare { get; init; } = 0.1;
 
+    /// <summary>
+    /// The side, in places of a feature map, of the square whose mean is a patch. More where defects are large, and what they
+    /// are found by is faint. Odd, 1 to 31. Default 3, as in the paper.
+    /// </summary>
+    public int PatchSide { get; init; } = 3;
+
+    /// <summary>
+    /// How much it counts where a patch lies. Above zero, a patch's features are brought to the length 1, and its place, from 0 to 1
+    /// down and across, is appended, times this: patches of like places are compared then, which is right where all images show
+    /// the same thing in the same position; 2 is a good start. At most 100. Default 0: features as they are, wherever they lie, as in
+    /// the paper.
+    /// </summary>
+    public double PositionWeight { get; init; }
+
+    /// <summary>
+    /// The share of an image's patches, the strangest ones, whose mean distance is the score. More where defects are large. From
+    /// 0 to 1; rounded up to a patch. Default 0: the strangest alone, weighted by how far apart those are that it is compared
+    /// with, as in the paper.
+    /// </summary>
+    public double ScoreShare { get; init; }
+
+    /// <summary>
+    /// The deviation of the normal distribution that an anomaly map is smoothed by, in shares of the image's height and width. Above
+    /// zero, at most 1. Default 4/224, as in the paper.
+    /// </summary>
+    public double MapSmoothing { get; init; } = 4.0 / 224;
+
     /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
     public ImageShape? ImageShape { get; init; }
 
@@ -79,7 +108,11 @@ public sealed record PatchCoreOptions : DetectorOptions
 
     /// <summary>The network, once it was read.</summary>
     [JsonInclude]
-    internal OnnxTrunk? Trunk { get; init; }
+    internal OnnxBackbone? Backbone { get; init; }
+
+    /// <summary>Numbers of a patch, C: its features, and its place where that counts.</summary>
+    [JsonIgnore]
+    internal long PatchWidth => Backbone!.Stages.Sum(stage => (long)stage.Channels) + (PositionWeight > 0 ? Coordinates : 0);
 
     /// <summary>Patches that are remembered, resolved.</summary>
     [JsonInclude]
@@ -112,8 +145,8 @@ public sealed record PatchCoreOptions : DetectorOptions
                 "The network is computed by ONNX Runtime alone: reference the package Microsoft.ML.OnnxRuntime from the program that you "
                 + $"run ({missing.GetType().Name}: {missing.Message}).");
         }
-        (OnnxTrunk trunk, byte[] file) = OnnxTrunk.Read(NetworkPath, FeatureTensors, NetworkSide);
-        return this with { Trunk = trunk, NetworkFile = file };
+        (OnnxBackbone backbone, byte[] file) = OnnxBackbone.Read(NetworkPath, FeatureTensors, NetworkSide);
+        return this with { Backbone = backbone, NetworkFile = file };
     }
 
     internal override VectorOptions Resolve(RowStatistics rows)
@@ -137,13 +170,13 @@ public sealed record PatchCoreOptions : DetectorOptions
     /// <exception cref="InvalidOperationException">It does not.</exception>
     internal PatchCoreOptions Fitting(long trainingRows, long available)
     {
-        TrunkStage grid = Trunk!.Stages[0];
-        long candidates = PatchCoreFit.Candidates(this, trainingRows), width = Trunk.Stages.Sum(stage => (long)stage.Channels);
+        BackboneStage grid = Backbone!.Stages[0];
+        long candidates = PatchCoreFit.Candidates(this, trainingRows), width = PatchWidth;
         long places = (long)grid.Height * grid.Width, rows = Math.Min(BatchSize!.Value, trainingRows);
-        double training = candidates * (double)width + rows * (Trunk.FeatureWidth + places * (double)width);
+        double training = candidates * (double)width + rows * (Backbone.FeatureWidth + places * (double)width);
         double scoring = MemoryRows * (double)width + places * (double)MemoryRows;
         double bytes = sizeof(float) * Math.Max(training, scoring);
-        if (bytes <= available && Math.Max(MemoryRows * width, rows * Trunk.FeatureWidth) <= Array.MaxLength)
+        if (bytes <= available && Math.Max(MemoryRows * width, rows * Backbone.FeatureWidth) <= Array.MaxLength)
             return this;
         throw new InvalidOperationException(FormattableString.Invariant(
             $"To choose {MemoryRows:N0} of {candidates:N0} patches of {width:N0} features, {rows:N0} images of {places:N0} patches at a time, takes {bytes / 1e9:N1} GB at least, and this process has {available / 1e9:N1} GB; an array can have {Array.MaxLength:N0} elements. Lower option {nameof(CandidatePatches)}, {nameof(MemoryShare)} or {nameof(BatchSize)}, or name smaller feature maps by {nameof(FeatureTensors)}."));
@@ -180,10 +213,16 @@ public sealed record PatchCoreOptions : DetectorOptions
             OptionChecks.Within(deviation, 1e-6f, 1e6f, nameof(ChannelDeviations));
         OptionChecks.Within(CandidatePatches, 1, 1_000_000);
         OptionChecks.AboveZero<double>(MemoryShare, 1);
+        OptionChecks.Within(PatchSide, 1, 31);
+        if (PatchSide % 2 == 0)
+            throw new ArgumentOutOfRangeException(nameof(PatchSide), PatchSide, $"Option {nameof(PatchSide)} is {PatchSide}; an odd number is expected.");
+        OptionChecks.Within(PositionWeight, 0, 100);
+        OptionChecks.Within(ScoreShare, 0, 1);
+        OptionChecks.AboveZero<double>(MapSmoothing, 1);
         ImageShape?.Validate();
         OptionChecks.Defined(Resize);
         OptionChecks.Within(MemoryRows, 0, CandidatePatches);
-        Trunk?.Validate();
+        Backbone?.Validate();
     }
 }
 
@@ -198,10 +237,10 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     private const float Same = 1e-5f; // shares of a patch's length that rounding may be
     private const long AtOnce = 1 << 26; // numbers that are computed at once, where one image takes fewer
     private const int ImagesAtOnce = 16; // feature maps of more would take much memory, and gain nothing
-    private const double Blur = 4.0 / 224; // of a map, in shares of its side, as PatchCore takes it
+    private const float Tiny = 1e-12f; // shorter patches have no direction
 
     private readonly ImageShape _shape;
-    private readonly OnnxTrunk _trunk;
+    private readonly OnnxBackbone _backbone;
     private readonly int _memory;
     private PatchCoreOptions _options;
 
@@ -211,28 +250,30 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     {
         (_options, _memory) = (options, options.MemoryRows);
         _shape = input.Image?.Shape ?? throw new FormatException("The saved model's input is none of images.");
-        _trunk = options.Trunk ?? throw new FormatException("The saved model has no network.");
+        _backbone = options.Backbone ?? throw new FormatException("The saved model has no network.");
         if (_memory < 1)
             throw new FormatException("The saved model remembers no patch.");
     }
 
-    public override TrunkPart Trunk => new(
-        _trunk.FeatureWidth, (int)Math.Clamp(AtOnce / Math.Max(_trunk.FeatureWidth, (long)Places * _memory), 1, ImagesAtOnce),
-        w => _trunk.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
+    public override BackbonePart Backbone => new(
+        _backbone.FeatureWidth, (int)Math.Clamp(AtOnce / Math.Max(_backbone.FeatureWidth, (long)Places * _memory), 1, ImagesAtOnce),
+        w => _backbone.Open(w, _shape, _options.ChannelMeans, _options.ChannelDeviations));
 
     /// <summary>Patches of an image.</summary>
     public int Places => Grid.Height * Grid.Width;
 
-    /// <summary>Features of a patch, C.</summary>
-    public int PatchWidth => _trunk.Stages.Sum(stage => stage.Channels);
+    /// <summary>Numbers of a patch, C.</summary>
+    public int PatchWidth => (int)_options.PatchWidth;
 
     /// <summary>What the network is called in messages.</summary>
-    public string TrunkName => _options.NetworkPath ?? OnnxTrunk.Tensor;
+    public string BackboneName => _options.NetworkPath ?? OnnxBackbone.Tensor;
 
-    private TrunkStage Grid => _trunk.Stages[0];
+    private BackboneStage Grid => _backbone.Stages[0];
 
     public override IReadOnlyList<string> CalibratedTensors =>
         _options.AnomalyMapColumnName is null ? [] : AnomalyMapScale.Tensors;
+
+    public override void Check(HostWeights weights) => _backbone.Check(weights);
 
     protected override VectorScaler ScalerOf(RowStatistics rows)
     {
@@ -242,7 +283,7 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
 
     public override void Declare(Layers layers)
     {
-        layers.Buffer(OnnxTrunk.Tensor, _trunk.Elements);
+        layers.Buffer(OnnxBackbone.Tensor, _backbone.Elements);
         layers.Buffer("memory", _memory, PatchWidth);
         foreach (PatchMap map in Maps())
             layers.Buffer(map.Name, map.Rows, map.Columns);
@@ -252,15 +293,15 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     /// <summary>Sets what follows from the options: the network's file, and how maps are smoothed and resized.</summary>
     public void SetFixed(HostWeights weights)
     {
-        OnnxTrunk.Store(_options.NetworkFile!, weights);
+        OnnxBackbone.Store(_options.NetworkFile!, weights);
         _options = (PatchCoreOptions)_options.Trained; // the file would be held twice
         foreach (PatchMap map in Maps())
             map.Values().CopyTo(weights[map.Name], 0);
     }
 
     /// <summary>What computes feature maps while there are no weights yet.</summary>
-    public TrunkSession OpenTrunk() =>
-        _trunk.Open(_options.NetworkFile!, _shape, _options.ChannelMeans, _options.ChannelDeviations);
+    public BackboneSession OpenBackbone() =>
+        _backbone.Open(_options.NetworkFile!, _shape, _options.ChannelMeans, _options.ChannelDeviations);
 
     public override IClosedFormFit BeginClosedForm(RowStatistics rows, torch.Device device) => new PatchCoreFit(_options, this, rows);
 
@@ -277,6 +318,11 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
         T patches = Patches(w, rows.Features), memory = w["memory"];
         (T distances, T nearest) = Nearest(w, patches);
         T most = distances.Reduce(Reduction.Max, 1);
+        if (_options.ScoreShare > 0)
+        {
+            (T strangestFirst, _) = (-distances).Smallest((int)Math.Ceiling(_options.ScoreShare * Places));
+            return (-strangestFirst.Reduce(Reduction.Mean, 1), null);
+        }
         if (_memory == 1)
             return (most, null);
         (_, T place) = (-distances).Smallest(1);
@@ -295,21 +341,28 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     public T AnomalyMap<T>(Scope<T> w, VectorRows<T> rows)
         where T : struct, ITensor<T> => AnomalyMapScale.Apply(w, Map(Nearest(w, Patches(w, rows.Features)).Distances, w));
 
-    /// <summary>Feature maps (B, F) → patches, (B, places, C): means of three by three, zero being beyond the border,
-    /// all in the first one's grid.</summary>
+    /// <summary>
+    /// Feature maps (B, F) → patches, (B, places, C): means of squares, zero being beyond the border, all in the first one's
+    /// grid; and behind them where they are, if that counts.
+    /// </summary>
     public T Patches<T>(Scope<T> w, T features)
         where T : struct, ITensor<T>
     {
         var parts = new List<T>();
         long at = 0;
-        for (int s = 0; s < _trunk.Stages.Count; s++)
+        for (int s = 0; s < _backbone.Stages.Count; s++)
         {
-            TrunkStage stage = _trunk.Stages[s];
+            BackboneStage stage = _backbone.Stages[s];
             T maps = features.Slice(1, at, stage.Length).Reshape(-1, stage.Channels, stage.Height, stage.Width);
             parts.Add(w[$"stage_{s}_down"].MatMul(maps).MatMul(w[$"stage_{s}_across"]));
             at += stage.Length;
         }
-        return T.Concat(1, [.. parts]).Reshape(-1, PatchWidth, Places).Transpose(0, 2, 1);
+        int channels = _backbone.Stages.Sum(stage => stage.Channels);
+        T patches = T.Concat(1, [.. parts]).Reshape(-1, channels, Places).Transpose(0, 2, 1);
+        if (_options.PositionWeight == 0)
+            return patches;
+        patches /= (patches.Apply(Function.Square).Reduce(Reduction.Sum, 2) + Tiny).Apply(Function.Sqrt);
+        return T.Concat(2, patches, patches.Reduce(Reduction.Max, 2) * 0f + w["positions"]);
     }
 
     /// <summary>How maps of features are smoothed and brought to the grid, and the map of patches to the image: by name.</summary>
@@ -320,22 +373,37 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
         yield return new("map_down", _shape.Height, Grid.Height, () => Smoothed(_shape.Height, Grid.Height).Values);
         yield return new("map_across", Grid.Width, _shape.Width, () => Smoothed(_shape.Width, Grid.Width).Transpose().Values);
 
-        static Resampling Smoothed(int to, int from) => Resampling
-            .Mean(to, away => Math.Exp(-away * away / (2 * Blur * to * Blur * to))).After(Resampling.Resize(to, from));
+        Resampling Smoothed(int to, int from)
+        {
+            double deviation = _options.MapSmoothing * to;
+            return Resampling.Mean(to, away => Math.Exp(-away * away / (2 * deviation * deviation))).After(Resampling.Resize(to, from));
+        }
     }
 
     /// <summary>Those of <see cref="Maps"/> that patches take.</summary>
     public IEnumerable<PatchMap> StageMaps()
     {
-        for (int s = 0; s < _trunk.Stages.Count; s++)
+        for (int s = 0; s < _backbone.Stages.Count; s++)
         {
-            TrunkStage stage = _trunk.Stages[s];
+            BackboneStage stage = _backbone.Stages[s];
             yield return new($"stage_{s}_down", Grid.Height, stage.Height, () => Averaged(Grid.Height, stage.Height).Values);
             yield return new($"stage_{s}_across", stage.Width, Grid.Width, () => Averaged(Grid.Width, stage.Width).Transpose().Values);
         }
 
-        static Resampling Averaged(int to, int from) =>
-            Resampling.Resize(to, from).After(Resampling.Mean(from, away => away < 2 ? 1 : 0, whole: 3));
+        if (_options.PositionWeight > 0)
+            yield return new("positions", Places, PatchCoreOptions.Coordinates, Positions);
+
+        Resampling Averaged(int to, int from) => Resampling.Resize(to, from)
+            .After(Resampling.Mean(from, away => away <= _options.PatchSide / 2 ? 1 : 0, whole: _options.PatchSide));
+
+        float[] Positions() =>
+        [
+            .. Enumerable.Range(0, Places).SelectMany(place => new[]
+            {
+                (float)(_options.PositionWeight * (place / Grid.Width + 0.5) / Grid.Height),
+                (float)(_options.PositionWeight * (place % Grid.Width + 0.5) / Grid.Width),
+            }),
+        ];
     }
 
     // Of patches (B, places) → of pixels (B, H·W).
@@ -418,7 +486,7 @@ internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how far the strangest place is from the
-/// nearest that is remembered, in units of the features.</description></item>
+/// nearest that is remembered, in units of the features; of those of length 1 where <see cref="PatchCoreOptions.PositionWeight"/> is above zero.</description></item>
 /// <item><term><c>AnomalyMap</c></term><description>On request: an image or a vector, as the input is, of where.</description></item>
 /// </list>
 /// </remarks>

@@ -13,7 +13,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
     private readonly PatchCoreNetwork _network;
     private readonly int _seed;
     private readonly long _all; // patches of all training rows
-    private readonly TrunkSession _trunk;
+    private readonly BackboneSession _backbone;
     private readonly Tensor _candidates, _seen; // (N, C), and how many patches there were so far
     private readonly Dictionary<string, Tensor> _maps;
 
@@ -27,7 +27,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
         _seen = zeros([1], ScalarType.Float64);
         _maps = network.StageMaps().ToDictionary(
             map => map.Name, map => HostTensors.FromRows(map.Values(), map.Rows, map.Columns, CPU));
-        _trunk = network.OpenTrunk();
+        _backbone = network.OpenBackbone();
         foreach (Tensor tensor in Tensors)
             tensor.DetachFromDisposeScope();
     }
@@ -39,7 +39,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
     /// <summary>How many patches are drawn of some rows.</summary>
     public static int Candidates(PatchCoreOptions options, long rows)
     {
-        TrunkStage grid = options.Trunk!.Stages[0];
+        BackboneStage grid = options.Backbone!.Stages[0];
         return (int)Math.Min(options.CandidatePatches, rows * grid.Height * grid.Width);
     }
 
@@ -98,7 +98,7 @@ internal sealed class PatchCoreFit : IClosedFormFit
 
     public void Dispose()
     {
-        _trunk.Dispose();
+        _backbone.Dispose();
         foreach (Tensor tensor in Tensors)
             tensor.Dispose();
     }
@@ -106,14 +106,14 @@ internal sealed class PatchCoreFit : IClosedFormFit
     // Standardised rows (B, D) → all their patches, (B · places, C).
     private Tensor PatchesOf(Tensor rows)
     {
-        int count = (int)rows.shape[0], width = _network.Trunk.FeatureWidth;
+        int count = (int)rows.shape[0], width = _network.Backbone.FeatureWidth;
         float[] images = new float[rows.numel()], features = new float[checked(count * width)];
         HostTensors.CopyTo(rows, images);
-        _trunk.Run(count, images, features);
+        _backbone.Run(count, images, features);
         if (features.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
         {
             throw new InvalidOperationException(
-                $"What the network gives of a training image is NaN or infinite: {_network.TrunkName}. It may be damaged, or made for "
+                $"What the network gives of a training image is NaN or infinite: {_network.BackboneName}. It may be damaged, or made for "
                 + $"numbers of another range, which the options {nameof(PatchCoreOptions.ChannelMeans)} and "
                 + $"{nameof(PatchCoreOptions.ChannelDeviations)} say.");
         }

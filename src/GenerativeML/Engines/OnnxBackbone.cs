@@ -8,7 +8,7 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace GenerativeML;
 
 /// <summary>Feature maps that a network gives of one image, (1, C, H, W), by the name of the value in its graph.</summary>
-internal sealed record TrunkStage(string Name, int Channels, int Height, int Width)
+internal sealed record BackboneStage(string Name, int Channels, int Height, int Width)
 {
     /// <summary>Numbers of one image.</summary>
     [JsonIgnore]
@@ -20,11 +20,12 @@ internal sealed record TrunkStage(string Name, int Channels, int Height, int Wid
 /// them is cut off. It sees one image at a time, of three channels, and ONNX Runtime computes it, whatever its operations are.
 /// The file itself is among a model's weights, as bytes in the place of numbers.
 /// </summary>
-internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyList<TrunkStage> Stages, int Bytes, string Sha256)
+internal sealed record OnnxBackbone(string Input, int Height, int Width, IReadOnlyList<BackboneStage> Stages, int Bytes, string Sha256)
 {
     /// <summary>The tensor that holds the file.</summary>
     public const string Tensor = "network";
 
+    private const string Damaged = "The network in the model is another than it was trained with: the file is damaged.";
     private const int Channels = 3, UsualSide = 224;
     private const int LeastOpset = 7; // before, numbers do not broadcast as in NumPy
     private const int LeastFormat = 4; // before, constants have to be inputs, too
@@ -47,7 +48,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     /// <param name="names">Values of the graph: the output of any of its operations.</param>
     /// <param name="side">Height and width of what the network sees, where it leaves that open.</param>
     /// <exception cref="ArgumentException">It is no such network; the message says why.</exception>
-    public static (OnnxTrunk Trunk, byte[] File) Read(string path, IReadOnlyList<string> names, int? side)
+    public static (OnnxBackbone Backbone, byte[] File) Read(string path, IReadOnlyList<string> names, int? side)
     {
         try
         {
@@ -63,7 +64,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             using OrtValue image = OrtValue.CreateTensorValueFromMemory(
                 new float[Channels * height * width], [1, Channels, height, width]);
             using IDisposableReadOnlyCollection<OrtValue> values = session.Run(options, [input], [image], wanted);
-            TrunkStage[] stages = [.. wanted.Zip(values, Stage).OfType<TrunkStage>()];
+            BackboneStage[] stages = [.. wanted.Zip(values, Stage).OfType<BackboneStage>()];
             if (names.Count == 0)
                 stages = [.. s_strides.Select(stride => LastOf(graph, input, stages, height, width, stride)).Distinct()];
             else if (stages.Length < names.Count)
@@ -71,13 +72,13 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
                     + "map: (1, C, H, W) is expected.");
             byte[] file = graph.Needed([.. stages.Select(stage => stage.Name)]).ToFile(
                 OnnxFile.Value(input, OnnxType.Float, [1, Channels, height, width]), []);
-            var trunk = new OnnxTrunk(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file)));
-            if (!trunk.IsSound())
+            var backbone = new OnnxBackbone(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file)));
+            if (!backbone.IsSound())
             {
                 throw new FormatException("its feature maps are too large: "
                     + $"{string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})"))}.");
             }
-            return (trunk, file);
+            return (backbone, file);
         }
         catch (Exception e) when (IsOfFile(e) || e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
@@ -108,15 +109,25 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
     public static void Store(byte[] file, HostWeights weights) =>
         file.CopyTo(MemoryMarshal.AsBytes(weights[Tensor].AsSpan()));
 
+    /// <summary>Checks that the file among a saved model's weights is the one that was read, which takes no ONNX Runtime.</summary>
+    /// <exception cref="FormatException">It is another.</exception>
+    public void Check(HostWeights weights)
+    {
+        if (!IsSame(MemoryMarshal.AsBytes(weights[Tensor].AsSpan())[..Bytes]))
+            throw new FormatException(Damaged);
+    }
+
+    private bool IsSame(ReadOnlySpan<byte> file) => Convert.ToHexString(SHA256.HashData(file)) == Sha256;
+
     /// <summary>Makes what computes the feature maps of images of a shape, with numbers from 0 to 1.</summary>
     /// <exception cref="InvalidOperationException">
     /// The file is another than was read, or ONNX Runtime is not there or cannot compute it.
     /// </exception>
-    public TrunkSession Open(HostWeights weights, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations) =>
+    public BackboneSession Open(HostWeights weights, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations) =>
         Open(MemoryMarshal.AsBytes(weights[Tensor].AsSpan())[..Bytes].ToArray(), picture, means, deviations);
 
     /// <inheritdoc cref="Open(HostWeights, ImageShape, IReadOnlyList{float}, IReadOnlyList{float})"/>
-    public TrunkSession Open(byte[] file, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations)
+    public BackboneSession Open(byte[] file, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations)
     {
         if (NativeParts.OnnxFailure is Exception missing)
         {
@@ -124,8 +135,8 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
                 "The network of the model is computed by ONNX Runtime alone: reference the package Microsoft.ML.OnnxRuntime from "
                 + $"the program that you run ({missing.GetType().Name}: {missing.Message}).");
         }
-        if (Convert.ToHexString(SHA256.HashData(file)) != Sha256)
-            throw new InvalidOperationException("The network in the model is another than it was trained with: the file is damaged.");
+        if (!IsSame(file))
+            throw new InvalidOperationException(Damaged);
         try
         {
             return OpenChecked(file, picture, means, deviations);
@@ -136,7 +147,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         }
     }
 
-    private TrunkSession OpenChecked(byte[] file, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations)
+    private BackboneSession OpenChecked(byte[] file, ImageShape picture, IReadOnlyList<float> means, IReadOnlyList<float> deviations)
     {
         Graph graph = Graph.Of(file).WithOutputs([.. Stages.Select(stage => stage.Name)]);
         int seen = picture.Channels < Channels ? 1 : Channels;
@@ -158,7 +169,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         byte[] whole = graph.ToFile(
             OnnxFile.Value(P("pixels"), OnnxType.Float, [1, seen, picture.Height, picture.Width]), steps,
             constants.Select(c => OnnxFile.Tensor(P(c.Item1), OnnxType.Float, c.Item3, c.Item2)));
-        return new TrunkSession(this, Session(whole), P("pixels"), seen, picture);
+        return new BackboneSession(this, Session(whole), P("pixels"), seen, picture);
 
         ProtobufMessage Step(string op, string[] inputs, string output) => OnnxFile.Node(op, "", inputs.Select(P), [output], []);
     }
@@ -189,7 +200,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         return (name, height, width);
     }
 
-    private static TrunkStage? Stage(string name, OrtValue value)
+    private static BackboneStage? Stage(string name, OrtValue value)
     {
         if (!value.IsTensor || value.GetTensorTypeAndShape() is not { ElementDataType: TensorElementType.Float, Shape: [1, > 0, > 0, > 0] shape }
             || shape.Any(size => size > int.MaxValue))
@@ -199,15 +210,15 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         return new(name, (int)shape[1], (int)shape[2], (int)shape[3]);
     }
 
-    private static TrunkStage LastOf(Graph graph, string input, TrunkStage[] stages, int height, int width, int stride)
+    private static BackboneStage LastOf(Graph graph, string input, BackboneStage[] stages, int height, int width, int stride)
     {
-        TrunkStage[] found =
+        BackboneStage[] found =
             [.. stages.Where(s => s.Height == (height + stride - 1) / stride && s.Width == (width + stride - 1) / stride)];
-        Dictionary<string, TrunkStage> maps = stages.ToDictionary(stage => stage.Name);
+        Dictionary<string, BackboneStage> maps = stages.ToDictionary(stage => stage.Name);
         return found.LastOrDefault(stage => !IsGoneAround(stage)) ?? found.LastOrDefault() ?? throw NoneOf(stages, height, width, stride);
 
         // Whether there is a way from the input, map by map, to a coarser one behind this that does not lead through this.
-        bool IsGoneAround(TrunkStage stage)
+        bool IsGoneAround(BackboneStage stage)
         {
             HashSet<string> reached = [input];
             bool behind = false;
@@ -217,7 +228,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
                 {
                     behind = true;
                 }
-                else if (maps.TryGetValue(node.Outputs[0], out TrunkStage? map) && node.Inputs.Any(reached.Contains))
+                else if (maps.TryGetValue(node.Outputs[0], out BackboneStage? map) && node.Inputs.Any(reached.Contains))
                 {
                     reached.Add(map.Name);
                     if (behind && map.Height < stage.Height && map.Width < stage.Width)
@@ -228,7 +239,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
         }
     }
 
-    private static FormatException NoneOf(TrunkStage[] stages, int height, int width, int stride) => new(
+    private static FormatException NoneOf(BackboneStage[] stages, int height, int width, int stride) => new(
             $"no feature map in it is one {stride}th as high and wide as its input, {height} × {width}: name others by the option "
             + $"{nameof(PatchCoreOptions.FeatureTensors)}. There are "
             + $"{string.Join(", ", stages.Select(s => $"{s.Name} ({s.Channels} × {s.Height} × {s.Width})").TakeLast(20))}.");
@@ -343,7 +354,7 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
             ProtobufMessage graph = new ProtobufMessage().Add(1, before);
             foreach (Node node in Nodes)
                 graph.Add(1, node.Bytes.Span);
-            graph.Add(2, "trunk").Add(5, constants ?? []);
+            graph.Add(2, "backbone").Add(5, constants ?? []);
             foreach (ProtobufField constant in Constants)
                 graph.Add(constant.Number, constant.Bytes.Span);
             foreach (ReadOnlyMemory<byte> one in input is null ? Inputs : [input.Bytes.ToArray()])
@@ -365,15 +376,15 @@ internal sealed record OnnxTrunk(string Input, int Height, int Width, IReadOnlyL
 }
 
 /// <summary>
-/// A trunk as networks have it: how wide its features are, of how many rows they are computed at once, and by what, with a model's
+/// A backbone as networks have it: how wide its features are, of how many rows they are computed at once, and by what, with a model's
 /// weights.
 /// </summary>
-internal sealed record TrunkPart(int FeatureWidth, int RowsAtOnce, Func<HostWeights, TrunkSession> Open);
+internal sealed record BackbonePart(int FeatureWidth, int RowsAtOnce, Func<HostWeights, BackboneSession> Open);
 
 /// <summary>Computes the feature maps of images, one by one on each thread. Safe to use from several threads.</summary>
-internal sealed class TrunkSession(OnnxTrunk trunk, InferenceSession session, string input, int channels, ImageShape picture) : IDisposable
+internal sealed class BackboneSession(OnnxBackbone backbone, InferenceSession session, string input, int channels, ImageShape picture) : IDisposable
 {
-    private readonly string[] _outputs = [.. trunk.Stages.Select(stage => stage.Name)];
+    private readonly string[] _outputs = [.. backbone.Stages.Select(stage => stage.Name)];
     private readonly RunOptions _options = new();
 
     /// <summary>Images, (count × D), → of each all feature maps, one after the other, (count × F).</summary>
@@ -387,8 +398,8 @@ internal sealed class TrunkSession(OnnxTrunk trunk, InferenceSession session, st
             var maps = new List<OrtValue>();
             try
             {
-                int at = row * trunk.FeatureWidth;
-                foreach (TrunkStage stage in trunk.Stages)
+                int at = row * backbone.FeatureWidth;
+                foreach (BackboneStage stage in backbone.Stages)
                 {
                     maps.Add(OrtValue.CreateTensorValueFromMemory(
                         OrtMemoryInfo.DefaultInstance, features.Slice(at, (int)stage.Length),
@@ -410,8 +421,8 @@ internal sealed class TrunkSession(OnnxTrunk trunk, InferenceSession session, st
     }
 }
 
-/// <summary>Rows by a trunk and then by an engine, which is given feature maps in the place of images.</summary>
-internal sealed class TrunkRows(TrunkSession trunk, TrunkPart part, IRowEngine engine) : IRowEngine
+/// <summary>Rows by a backbone and then by an engine, which is given feature maps in the place of images.</summary>
+internal sealed class BackboneRows(BackboneSession backbone, BackbonePart part, IRowEngine engine) : IRowEngine
 {
     public void Run(int rows, ReadOnlyMemory<float>[] inputs, Memory<float>[] outputs)
     {
@@ -423,7 +434,7 @@ internal sealed class TrunkRows(TrunkSession trunk, TrunkPart part, IRowEngine e
             try
             {
                 Memory<float> features = rented.AsMemory(0, length);
-                trunk.Run(count, inputs[0].Slice(begin * width, count * width), features);
+                backbone.Run(count, inputs[0].Slice(begin * width, count * width), features);
                 engine.Run(count, [features], Array.ConvertAll(outputs, o => o.Slice(begin * (o.Length / rows), count * (o.Length / rows))));
             }
             finally
@@ -435,7 +446,7 @@ internal sealed class TrunkRows(TrunkSession trunk, TrunkPart part, IRowEngine e
 
     public void Dispose()
     {
-        trunk.Dispose();
+        backbone.Dispose();
         engine.Dispose();
     }
 }
