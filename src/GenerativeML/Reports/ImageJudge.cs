@@ -74,6 +74,8 @@ internal sealed record JudgedImages(float[] Pixels, float[] Features, int[] Labe
 /// <summary>A trained <see cref="ImageJudgeNetwork"/>, which looks at other images than those it was trained on, too.</summary>
 internal sealed class ImageJudge : IDisposable
 {
+    private const int FewestImages = 10;
+
     private readonly TrainedVector _model;
     private readonly IReadOnlyList<RowField> _fields;
 
@@ -115,12 +117,13 @@ internal sealed class ImageJudge : IDisposable
 
     /// <summary>
     /// How many of other images a judge takes for what they are that learned these alone, by the labels that they are said to
-    /// have, and by the same recipe (Shmelkov 2018, GAN-train). Null where no image of either kind has a label.
+    /// have, and by the same recipe (Shmelkov 2018, GAN-train). Null where fewer than ten of them, or none of the others, have a
+    /// label. Pixels are as this judge sees them; the other standardises them once more, which changes nothing that it can learn.
     /// </summary>
     public double? Teaches(JudgedImages images, JudgedImages others, ImageQualityOptions options)
     {
         int[] named = [.. Enumerable.Range(0, images.Count).Where(i => images.Labels[i] >= 0)];
-        if (named.Length == 0)
+        if (named.Length < FewestImages || others.Labels.All(label => label < 0))
             return null;
         var rows = new KeptRows(_fields);
         RowBlock all = ToBlock(images);
@@ -179,7 +182,7 @@ internal sealed class ImageJudge : IDisposable
             }
         }
         int count = samples[0].Count;
-        if (count < 10)
+        if (count < FewestImages)
             throw new ArgumentException($"There are {count} images; at least ten are needed to compare by.", parameter);
         int[] labels = labelled
             ? [.. samples[1].ToArray().Chunk(Classes).Select(slots => Array.IndexOf(slots, 1f))]

@@ -56,7 +56,8 @@ public sealed record ImageQualityReport
     /// <summary>
     /// The share of held-out images that another classifier takes for what their label says, one that learned the generated
     /// images alone by the same recipe (Shmelkov 2018, GAN-train): low where these are wrong, and where they lack variety.
-    /// <see cref="JudgeAccuracy"/> is what real images teach. Null but with <see cref="ImageQualityOptions.GanTrain"/>.
+    /// <see cref="JudgeAccuracy"/> is what real images teach. Null but with <see cref="ImageQualityOptions.TrainsOnGenerated"/>, and
+    /// where fewer than ten generated images, or no held-out ones, have a label.
     /// </summary>
     public double? GanTrain { get; init; }
 
@@ -88,7 +89,7 @@ public sealed record ImageQualityReport
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
     /// <exception cref="ArgumentException">
-    /// There are fewer than ten images of one kind, or <see cref="ImageQualityOptions.GanTrain"/> lacks labels or held-out images.
+    /// There are fewer than ten images of one kind, or <see cref="ImageQualityOptions.TrainsOnGenerated"/> lacks labels or held-out images.
     /// </exception>
     /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
     public static ImageQualityReport Compare(
@@ -128,7 +129,7 @@ public sealed record ImageQualityReport
             GanTestByClass = labelled && made.Labels.Any(label => label >= 0)
                 ? [.. Enumerable.Range(0, judge.Classes).Select(label => made.RightShare(label) ?? double.NaN)]
                 : [],
-            GanTrain = options.GanTrain ? judge.Teaches(made, heldOut!, options) : null,
+            GanTrain = options.TrainsOnGenerated ? judge.Teaches(made, heldOut!, options) : null,
             JudgeAccuracy = labelled && heldOut is not null ? heldOut.RightShare() : null,
             ClassShares = labelled
                 ? [.. Enumerable.Range(0, judge.Classes).Select(c => made.Judged.Count(j => j == c) / (double)made.Count)]
@@ -222,9 +223,10 @@ public sealed class ImageQualityOptions
 
     /// <summary>
     /// Whether another classifier is trained on the generated images, to judge held-out ones: see
-    /// <see cref="ImageQualityReport.GanTrain"/>. It takes as long as the first. Default: no.
+    /// <see cref="ImageQualityReport.GanTrain"/>. It takes as long as the first, and <see cref="Progress"/> hears of it from the
+    /// start again. Default: no.
     /// </summary>
-    public bool GanTrain { get; init; }
+    public bool TrainsOnGenerated { get; init; }
 
     /// <inheritdoc cref="ImageVaeOptions.ImageShape"/>
     public ImageShape? ImageShape { get; init; }
@@ -249,10 +251,10 @@ public sealed class ImageQualityOptions
         OptionChecks.AtLeast(MaximumRows, 10);
         OptionChecks.Defined(Resize);
         ImageShape?.Validate();
-        if (GanTrain && (LabelColumnName is null || HoldOut is null))
+        if (TrainsOnGenerated && (LabelColumnName is null || HoldOut is null))
         {
             throw new ArgumentException(
-                $"Option {nameof(GanTrain)} is set, and without {nameof(LabelColumnName)} and {nameof(HoldOut)} there is nothing to judge.");
+                $"Option {nameof(TrainsOnGenerated)} is set, and without {nameof(LabelColumnName)} and {nameof(HoldOut)} there is nothing to judge.");
         }
     }
 }

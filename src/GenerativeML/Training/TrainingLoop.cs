@@ -80,7 +80,8 @@ internal sealed class TrainingLoop : IDisposable
         [
             .. family.Updates.Select((rule, u) => rule.LeavesGraph
                 ? []
-                : family.Updates.Where((_, other) => other != u).SelectMany(other => other.Parameters).ToArray()),
+                : family.Updates.SelectMany(other => other.Parameters).Except(rule.Parameters, ReferenceEqualityComparer.Instance)
+                    .Cast<torch.Tensor>().ToArray()),
         ];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
@@ -227,20 +228,26 @@ internal sealed class TrainingLoop : IDisposable
             if ((step + 1) % rule.Every != 0)
                 continue;
             _optimizers[u].ClearGradients();
-            SetGradients(_still[u], required: false);
             SeededRandom begun = _random.Copy();
-            foreach (RowRange part in parts)
+            SetGradients(_still[u], required: false);
+            try
             {
-                // Each part's rows have the numbers that they have in the whole batch.
-                _random.GoTo(begun);
-                _random.Rows = part.Count < part.Of ? part : null;
-                Batch some = batch.Part(part);
-                double share = batch.ShareOf(some, part);
-                if (share > 0)
-                    Accumulate(some, u, context, share);
+                foreach (RowRange part in parts)
+                {
+                    // Each part's rows have the numbers that they have in the whole batch.
+                    _random.GoTo(begun);
+                    _random.Rows = part.Count < part.Of ? part : null;
+                    Batch some = batch.Part(part);
+                    double share = batch.ShareOf(some, part);
+                    if (share > 0)
+                        Accumulate(some, u, context, share);
+                }
+            }
+            finally
+            {
+                SetGradients(_still[u], required: true);
             }
             _random.Rows = null;
-            SetGradients(_still[u], required: true);
             if (_shares)
                 SumGradients(u);
             _optimizers[u].Step(RateAt(step) * rule.RateScale);

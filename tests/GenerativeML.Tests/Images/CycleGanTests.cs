@@ -171,14 +171,14 @@ public sealed class CycleGanTests
     {
         // Of 8 × 8 pixels the first set varies in the rows from 2 to 5, the second in all; both in all columns.
         var shape = new ImageShape(1, Side, Side);
-        float[] images = [.. Enumerable.Range(0, 4 * 64).Select(i => (i / 64, i % 64 / Side) switch
+        float[] images = [.. Enumerable.Range(0, 64 * 64).Select(i => (i / 64 % 4, i % 64 / Side) switch
         {
             (< 2, < 2 or > 5) => -0.9f,
             (0 or 2, _) => -0.5f,
             _ => 0.7f, // the mean of those that vary is 0.1
         })];
-        var first = new ImageFraming(shape, images, [true, true, false, false]);
-        var second = new ImageFraming(shape, images, [false, false, true, true]);
+        var first = new ImageFraming(shape, images, Of(true, true, false, false));
+        var second = new ImageFraming(shape, images, Of(false, false, true, true));
 
         // Deviations of 4 and of 8 even places: √(15 / 12) and √(63 / 12), about 3.5.
         double ratio = Math.Sqrt(15.0 / 63);
@@ -202,11 +202,22 @@ public sealed class CycleGanTests
         Assert.AreEqual(-0.9, outside[4], 1e-6);
         CollectionAssert.AreEqual(Identity(), columns);
 
-        // Sets that differ by less than a tenth, and those that do not vary, stay as they are.
+        // Sets that differ by less than a tenth, that do not vary, or but in one column, and few images, stay as they are.
         (rows, columns, outside) = first.To(first);
         CollectionAssert.AreEqual(Identity(), rows);
         Assert.IsTrue(outside.All(v => v == 0));
-        CollectionAssert.AreEqual(Identity(), new ImageFraming(shape, images, [true, false, false, false]).To(second).Rows);
+        float[] inAColumn = [.. images.Select((_, i) => i % Side == 5 ? MathF.Sin(i) : 0)];
+        bool[] few = [.. Enumerable.Range(0, 64).Select(i => i < 31)];
+        foreach (ImageFraming other in new ImageFraming[]
+        {
+            new(shape, images, Of(true, false, false, false)), new(shape, inAColumn, [.. Enumerable.Repeat(true, 64)]), new(shape, images, few),
+        })
+        {
+            CollectionAssert.AreEqual(Identity(), other.To(second).Rows);
+            CollectionAssert.AreEqual(Identity(), second.To(other).Columns);
+        }
+
+        static bool[] Of(params bool[] isOf) => [.. Enumerable.Repeat(isOf, 16).SelectMany(four => four)];
 
         static float[] Identity() => [.. Enumerable.Range(0, Side * Side).Select(i => i % Side == i / Side ? 1f : 0f)];
 

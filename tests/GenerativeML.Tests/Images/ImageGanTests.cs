@@ -37,17 +37,31 @@ public sealed class ImageGanTests
         Dictionary<string, torch.Tensor> tensors = weights.ToTensors(torch.CPU);
         torch.Tensor moved = tensors["generator.innermost.weight"].requires_grad_();
         torch.Tensor rows = new SeededRandom(torch.CPU, 2).Normal([6, 20]);
-        float[] first = Generator(draw: 4, seed: 0), other = Generator(draw: 5, seed: 0);
-        Assert.AreNotEqual(first[0], other[0], 1e-4);
+        float[] own = Generator(draw: 4);
+        Assert.AreNotEqual(own[0], Generator(draw: 4, seed: 8)[0], 1e-4);
+        AssertClose(own, Generator(draw: 5)); // the step decides, whatever was drawn before
         Discriminator(draw: 4, every - 1);
-        AssertClose(first, Generator(draw: 5));
-        AssertClose(other, Generator(draw: 5)); // each is taken once
-        Discriminator(draw: 4, every - 1, share: 0.5); // in parts, a step would keep all of them
-        AssertClose(other, Generator(draw: 5, share: 0.5));
+        AssertClose(own, Generator(draw: 5));
+        // What was made before weights changed shows that it is gone on with, and once; in parts a step would keep all of it.
+        Assert.AreEqual(own[0], AfterDiscriminator(every - 1, share: 1), 1e-5);
+        Assert.AreNotEqual(own[0], AfterDiscriminator(every - 1, share: 0.5), 1e-4);
         if (every > 1)
+            Assert.AreNotEqual(own[0], AfterDiscriminator(every - 2, share: 1), 1e-4); // the generator has no update in this step
+        using (torch.no_grad())
+            Assert.AreNotEqual(own[0], AfterDiscriminator(every - 1, share: 1), 1e-4); // and where losses are only looked at
+
+        float AfterDiscriminator(long step, double share)
         {
-            Discriminator(draw: 4, step: every - 2); // the generator has no update in this step
-            AssertClose(other, Generator(draw: 5));
+            using torch.Tensor before = moved.detach().clone();
+            Discriminator(draw: 4, step, share);
+            using (torch.no_grad())
+                moved.Scale(0.5);
+            float loss = Loss(1, 5, every - 1, 7, share).item<float>();
+            float again = Loss(1, 5, every - 1, 7, share).item<float>();
+            using (torch.no_grad())
+                moved.copy_(before);
+            Assert.AreNotEqual(own[0], again, 1e-4);
+            return loss;
         }
 
         // The loss, and its gradient.

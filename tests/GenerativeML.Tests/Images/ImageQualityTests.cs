@@ -68,7 +68,7 @@ public sealed class ImageQualityTests
         })];
         var options = new ImageQualityOptions
         {
-            LabelColumnName = "Label", ImageShape = new(1, 8, 8), HoldOut = View([.. TestImages.Bars(155).Skip(55)]), GanTrain = true,
+            LabelColumnName = "Label", ImageShape = new(1, 8, 8), HoldOut = View([.. TestImages.Bars(155).Skip(55)]), TrainsOnGenerated = true,
         };
         IDataView real = View(bars[..100]);
         using ImageJudge judge = ImageJudge.Train(real, "Image", options);
@@ -119,7 +119,7 @@ public sealed class ImageQualityTests
             Assert.Throws<ArgumentOutOfRangeException>(() => ImageQualityReport.Compare(
                 bars, bars, "Image", new() { LabelColumnName = "Stands" })).Message, "'Stands'");
         StringAssert.Contains(
-            Assert.Throws<ArgumentException>(() => ImageQualityReport.Compare(bars, bars, "Image", new() { GanTrain = true })).Message,
+            Assert.Throws<ArgumentException>(() => ImageQualityReport.Compare(bars, bars, "Image", new() { TrainsOnGenerated = true })).Message,
             "nothing to judge");
     }
 

@@ -88,10 +88,10 @@ public sealed record CycleGanOptions : VectorOptions
 
     /// <summary>
     /// Whether images are first brought into the other set's frame, as where one set's show the same larger, or elsewhere: by
-    /// a fixed change of size and place of each axis, and on the way back by its inverse. It is told by where pixels vary
-    /// within each set, and nothing is changed where these places' edges differ by less than a tenth of the side. So the
-    /// networks need not learn it, which convolutions do badly, and things are not swapped on the way. The paper's do not.
-    /// Default: yes.
+    /// a fixed change of size and place of each axis, and back on the way back; where that shrinks, fine detail is lost. It is
+    /// told by where pixels vary within each set, and nothing is changed where these places' edges differ by less than a tenth
+    /// of the side, nor where a set has fewer than 32 images. So the networks need not learn it, which convolutions do badly,
+    /// and things are not swapped on the way. The paper's do not. Default: yes.
     /// </summary>
     public bool AlignFraming { get; init; } = true;
 
@@ -123,7 +123,7 @@ public sealed record CycleGanOptions : VectorOptions
 
     /// <summary>
     /// What the cross-entropy counts of labels that a classifier, trained beside on images as they are, reads off their
-    /// translations, with <see cref="LabelColumnName"/>. Default 1.
+    /// translations, brought back into its images' frame, with <see cref="LabelColumnName"/>. Default 1.
     /// </summary>
     public double SemanticConsistencyWeight { get; init; } = 1;
 

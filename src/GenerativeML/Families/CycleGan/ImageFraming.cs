@@ -10,6 +10,10 @@ internal sealed class ImageFraming
     // so much lies between sets of some hundred photographs that are framed alike.
     private const double Least = 0.1;
 
+    // Of fewer images chance decides where they vary, and what varies over less than this, in places, has no extent to compare.
+    private const int FewestImages = 32;
+    private const double LeastDeviation = 0.25;
+
     private readonly ImageShape _shape;
     private readonly double[] _mean; // of each pixel
     private readonly (double Mean, double Deviation) _rows, _columns;
@@ -35,6 +39,8 @@ internal sealed class ImageFraming
             }
         }
         _mean = mean;
+        if (count < FewestImages)
+            return; // extents of zero, which are brought nowhere
         _rows = Extent(squares, d => d / shape.Width % shape.Height);
         _columns = Extent(squares, d => d % shape.Width);
     }
@@ -69,8 +75,7 @@ internal sealed class ImageFraming
     {
         // Where all of a side vary alike, they end so far from the middle.
         double edges = Math.Abs(from.Mean - to.Mean) + Math.Sqrt(3) * Math.Abs(from.Deviation - to.Deviation);
-        // Also where nothing varies, and so nothing is known.
-        bool moves = edges > Least * side && from.Deviation > 0 && to.Deviation > 0;
+        bool moves = edges > Least * side && from.Deviation >= LeastDeviation && to.Deviation >= LeastDeviation;
         double ratio = moves ? from.Deviation / to.Deviation : 1, reach = Math.Max(1, ratio);
         float[] matrix = new float[side * side];
         for (int i = 0; i < side; i++)

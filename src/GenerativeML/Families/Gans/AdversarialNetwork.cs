@@ -125,12 +125,20 @@ internal abstract class AdversarialNetwork(AdversarialOptions options, VectorInp
         }
         return terms;
 
-        TorchTensor Made() => Generate(w, random.Normal([real.Features.Value.shape[0], NormalWidth]), real.Condition);
+        // In a run both updates of a step are about the same rows, whose noise the step decides, also where it is computed in
+        // parts or by several processes.
+        TorchTensor Made()
+        {
+            SeededRandom noise = step.Step.Seed == 0
+                ? random
+                : new(random.Device, new SplitMix64(step.Step.Seed).Next()) { Rows = random.Rows };
+            return Generate(w, noise.Normal([real.Features.Value.shape[0], NormalWidth]), real.Condition);
+        }
 
-        // In a run whose steps are computed as a whole, the generator goes on with the rows that the discriminator has judged.
+        // Where a training step is computed as a whole, its generator goes on with what is made here.
         torch.Tensor Judgeable()
         {
-            bool goesOn = step.Step is { Share: 1, Seed: not 0 }
+            bool goesOn = torch.is_grad_enabled() && step.Step is { Share: 1, Seed: not 0 }
                 && (step.Step.Step + 1) % options.DiscriminatorStepsPerGeneratorStep!.Value == 0;
             using IDisposable gradient = torch.set_grad_enabled(goesOn);
             torch.Tensor made = Made();
