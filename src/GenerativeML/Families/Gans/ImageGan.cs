@@ -7,7 +7,8 @@ namespace GenerativeML;
 public enum ImageGanArchitecture
 {
     /// <summary>
-    /// Convolutions with steps of two, batch normalisation and rectifiers (Radford 2016, DCGAN). The default.
+    /// Convolutions with steps of two, batch normalisation and rectifiers (Radford 2016, DCGAN); the discriminator has the norms of
+    /// <see cref="AdversarialOptions.SpectralNormalization"/> in its place, where they are on. The default.
     /// </summary>
     Dcgan,
 
