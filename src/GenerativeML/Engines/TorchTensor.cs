@@ -196,9 +196,12 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         // Of one value there is no variance, and torch would make the running one no number: the running ones serve.
         bool members = mean.dim() == 3; // (M, B, C) is (B, M·C) with as many columns of their own
         Tensor rows = members ? value.transpose(0, 1).reshape(value.size(1), -1) : value;
+        // Passes without gradients, of rows that are only judged, do not move the running ones: there is one more of them where a
+        // step is computed in parts.
+        double momentum = is_grad_enabled() ? Momentum : 0;
         Tensor normal = batch_norm(
             rows, mean.view(-1), weights[layer + ".running_var"].view(-1), weights[layer + ".weight"].view(-1),
-            weights[layer + ".bias"].view(-1), training: rows.numel() > rows.size(1), momentum: Momentum, eps: epsilon);
+            weights[layer + ".bias"].view(-1), training: rows.numel() > rows.size(1), momentum: momentum, eps: epsilon);
         return members ? normal.view(value.size(1), value.size(0), -1).transpose(0, 1) : normal;
     }
 
