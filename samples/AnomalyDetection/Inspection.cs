@@ -61,7 +61,7 @@ internal static class Inspection
             Progress = progress,
         }).Fit(train));
 
-        Judged[] judged = Judge(ml, detector.Transform(test));
+        Judged[] judged = Judge(detector.Transform(test));
         DetectionReport report = DetectionReport.Create(ml.Data.LoadFromEnumerable(judged), new()
         {
             LabelColumnName = judged.DistinctBy(row => row.Kind).Count() > 1 ? "Kind" : null,
@@ -80,19 +80,42 @@ internal static class Inspection
 
     // Reads every row once. Copies of each kind's strangest pictures are kept: one that is read from a file lasts until the
     // next row is read.
-    private static Judged[] Judge(MLContext ml, IDataView scored)
+    private static Judged[] Judge(IDataView scored)
     {
+        string[] names =
+        [
+            nameof(Judged.Kind), nameof(Judged.Score), nameof(Judged.PredictedLabel), nameof(Judged.Image), nameof(Judged.Map),
+        ];
+        using DataViewRowCursor cursor = scored.GetRowCursor(names.Select(name => scored.Schema[name]));
+        ValueGetter<ReadOnlyMemory<char>> kind = Getter<ReadOnlyMemory<char>>(nameof(Judged.Kind));
+        ValueGetter<float> score = Getter<float>(nameof(Judged.Score));
+        ValueGetter<bool> flag = Getter<bool>(nameof(Judged.PredictedLabel));
+        ValueGetter<MLImage> image = Getter<MLImage>(nameof(Judged.Image)), map = Getter<MLImage>(nameof(Judged.Map));
+        var judged = new List<Judged>();
         var shown = new Dictionary<string, PriorityQueue<Judged, float>>();
-        return [.. ml.Data.CreateEnumerable<Judged>(scored, reuseRowObject: false).Select(row =>
+        ReadOnlyMemory<char> ofKind = default;
+        (float value, bool isStrange, MLImage seen, MLImage where) = (0, false, null!, null!);
+        while (cursor.MoveNext())
         {
+            kind(ref ofKind);
+            score(ref value);
+            flag(ref isStrange);
+            image(ref seen);
+            map(ref where);
+            var row = new Judged
+            {
+                Kind = $"{ofKind}", Score = value, PredictedLabel = isStrange, Image = Copy(seen), Map = Copy(where),
+            };
+            judged.Add(row);
             if (!shown.TryGetValue(row.Kind, out PriorityQueue<Judged, float>? strangest))
                 shown[row.Kind] = strangest = new();
-            (row.Image, row.Map) = (Copy(row.Image!), Copy(row.Map!));
             strangest.Enqueue(row, row.Score);
             if (strangest.Count > Shown)
                 strangest.Dequeue().Forget();
-            return row;
-        })];
+        }
+        return [.. judged];
+
+        ValueGetter<T> Getter<T>(string name) => cursor.GetGetter<T>(scored.Schema[name]);
 
         static MLImage Copy(MLImage image) =>
             MLImage.CreateFromPixels(image.Width, image.Height, image.PixelFormat, image.Pixels);
