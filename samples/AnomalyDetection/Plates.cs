@@ -12,7 +12,9 @@ internal sealed class Photograph
     public string Kind { get; set; } = Plates.Sound;
 }
 
-/// <summary>Photographs of brushed metal plates with four holes, in light from any side; some are scratched, stained or lack a hole.</summary>
+/// <summary>
+/// Photographs of brushed metal plates with four holes, in light from any side; some are scratched, stained or lack a hole.
+/// </summary>
 internal static class Plates
 {
     public const int Side = 64;
@@ -21,7 +23,8 @@ internal static class Plates
     private static readonly string[] s_kinds = [Sound, "scratch", "stain", "hole missing"];
 
     /// <summary>Sound plates to learn from.</summary>
-    public static Photograph[] Train(int seed, int count) => [.. Enumerable.Range(0, count).Select(i => Draw(new(seed * 100_003 + i), Sound))];
+    public static Photograph[] Train(int seed, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => Draw(new(seed * 100_003 + i), Sound))];
 
     /// <summary>Others to look at, every other one sound.</summary>
     public static Photograph[] Test(int seed, int count) => [.. Enumerable.Range(0, count).Select(
@@ -29,7 +32,8 @@ internal static class Plates
 
     private static Photograph Draw(Random random, string kind)
     {
-        (double angle, double slope, double light) = (random.NextDouble() * Math.Tau, 0.5 * random.NextDouble(), 0.4 + 0.2 * random.NextDouble());
+        (double angle, double slope, double light) =
+            (random.NextDouble() * Math.Tau, 0.5 * random.NextDouble(), 0.4 + 0.2 * random.NextDouble());
         (double x, double y, double turn) = (Next(12, 52), Next(12, 52), Next(0, Math.PI)); // of what is wrong
         int missing = random.Next(4);
         byte[] pixels = new byte[4 * Side * Side];

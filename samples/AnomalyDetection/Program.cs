@@ -55,6 +55,13 @@ RootCommand root = new("Finds the strange rows of a table, or strange pictures, 
 {
     data, label, header, ignored, text, images, size, grey, contamination, epochs, seed, folder,
 };
+root.Validators.Add(result =>
+{
+    bool isOfPictures = result.GetResult(images) is not null;
+    Option[] others = isOfPictures ? [data, label, header, ignored, text] : [size, grey];
+    foreach (Option other in others.Where(option => result.GetResult(option) is { Implicit: false }))
+        result.AddError($"{other.Name} is for {(isOfPictures ? "tables, not for --images" : "pictures: it goes with --images")}.");
+});
 root.SetAction(TrainAndShow);
 Argument<string> model = new("model"), rows = new("rows"), scores = new("scores");
 Command again = new("score-again", "In a second process: are the scores the same?") { model, rows, scores };

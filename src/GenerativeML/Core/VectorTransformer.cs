@@ -59,7 +59,8 @@ public abstract class VectorTrainer<TTransformer> : GenerativeEstimator<TTransfo
             _options.Images, _options.Columns.Class, _options.MarksMissing, _options.Captions is not null,
             // Of several processes, one alone must not stop reading: they stop together, after a step.
             _options.Distributed is null ? _options.CancellationToken : default);
-        var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null); // it may refuse a column: that is said before any work
+        // It may refuse a column: that is said before any work.
+        var schema = VectorSchema.Of(rows.Columns, rows.Fields[0].Image, _options.Columns.Class is not null);
         rows.FindCategories();
         if (_options.Captions is { } reading)
             rows.LearnCaptions(reading);
@@ -187,13 +188,18 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     public IDataView Interpolate(ReadOnlySpan<float> from, ReadOnlySpan<float> to, int rows = 10, RowCondition? where = null)
     {
         if (State.Model.Network is not ILatentSampler sampler)
-            throw new NotSupportedException("Rows of this model are not made of latent vectors that other rows have; those of VAEs and flows are.");
+        {
+            throw new NotSupportedException(
+                "Rows of this model are not made of latent vectors that other rows have; those of VAEs and flows are.");
+        }
         OptionChecks.AtLeast(rows, 2);
         float[] conditions = VectorCondition.Resolve(where, State);
         if (conditions.Length < State.Model.ConditionMeans.Length || conditions.Any(float.IsNaN))
         {
             string names = string.Join(", ", State.Fields.Skip(1).Select(field => $"'{field.Name}'"));
-            throw new ArgumentException($"A condition is left open: of rows between two others, values of all condition columns are expected: {names}.", nameof(where));
+            throw new ArgumentException(
+                $"A condition is left open: of rows between two others, values of all condition columns are expected: {names}.",
+                nameof(where));
         }
         var ends = new RowBlock([.. State.Fields], 2);
         Take(from, 0, nameof(from));
@@ -207,16 +213,25 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
         {
             RowField field = State.Fields[0];
             if (features.Length != field.Width)
-                throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", parameter);
+            {
+                throw new ArgumentException(
+                    $"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", parameter);
+            }
             if (features.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) is >= 0 and int bad)
-                throw new ArgumentException($"Feature {bad} of column '{field.Name}' is given as {features[bad]}; a finite number is expected.", parameter);
+            {
+                throw new ArgumentException(
+                    $"Feature {bad} of column '{field.Name}' is given as {features[bad]}; a finite number is expected.", parameter);
+            }
             features.CopyTo(ends.SingleRow(0, row));
             for (int column = 1, slot = 0; column < State.Fields.Count; slot += State.Fields[column++].Width)
                 conditions.AsSpan(slot, State.Fields[column].Width).CopyTo(ends.SingleRow(column, row));
         }
     }
 
-    /// <summary>Images on the way from one to another, for a model of a column of images; other sizes are brought to its own, as in training.</summary>
+    /// <summary>
+    /// Images on the way from one to another, for a model of a column of images; other sizes are brought to its own, as in
+    /// training.
+    /// </summary>
     /// <inheritdoc cref="Interpolate(ReadOnlySpan{float}, ReadOnlySpan{float}, int, RowCondition)"/>
     public IDataView Interpolate(MLImage from, MLImage to, int rows = 10, RowCondition? where = null)
     {

@@ -9,13 +9,13 @@ namespace GenerativeML;
 internal sealed class ImageOutlines(ImageShape shape)
 {
     private const int Directions = 8;
-    private const int GridSide = 8; // the shorter side of the grid, at most
+    private const int GridSide = 8; // at most
     private const float Tiny = 1e-8f; // more than rounding leaves of an image of one grey, less than any step of 8 bits
 
     /// <summary>Numbers of an image's outlines, S.</summary>
     public int Width => shape.Channels * Directions * Grid.Height * Grid.Width;
 
-    private (int Height, int Width, int Halvings) Grid { get; } = GridOf(shape.Height, shape.Width);
+    private (int Height, int Width) Grid { get; } = (GridOf(shape.Height), GridOf(shape.Width));
 
     private double Side => Math.Min(shape.Height, shape.Width);
 
@@ -66,18 +66,32 @@ internal sealed class ImageOutlines(ImageShape shape)
         x = Fine.Mean(w, x.Reshape(-1, 1, shape.Height, shape.Width));
         x = (x.Conv2d(w["outline_rise"], null, padding: 1) - x * w["outline_border"]).Apply(Function.Relu);
         x = Around.Mean(w, x.Reshape(-1, 1, shape.Height, shape.Width));
-        for (int i = 0; i < Grid.Halvings; i++)
+        (int height, int width) = (shape.Height, shape.Width);
+        for (; height > GridSide && width > GridSide; (height, width) = ((height + 1) / 2, (width + 1) / 2))
             x = x.Halved();
+        for (; height > GridSide; height = (height + 1) / 2)
+            x = Halved(x, height, width);
+        for (; width > GridSide; width = (width + 1) / 2)
+            x = Halved(x, width, 1);
         x = x.Reshape(-1, Width);
         T length = (x.Apply(Function.Square).Reduce(Reduction.Sum, 1) + Tiny).Apply(Function.Sqrt);
         return x * MathF.Sqrt(Width) / length;
     }
 
-    private static (int Height, int Width, int Halvings) GridOf(int height, int width)
+    private static int GridOf(int side)
     {
-        int halvings = 0;
-        for (; Math.Min(height, width) > GridSide; halvings++)
-            (height, width) = ((height + 1) / 2, (width + 1) / 2);
-        return (height, width, halvings);
+        while (side > GridSide)
+            side = (side + 1) / 2;
+        return side;
+    }
+
+    // The means of two neighbours along one side, (…, side, inner) → (…, ⌈side / 2⌉, inner); the end of an odd one stays.
+    private static T Halved<T>(T x, int side, int inner)
+        where T : struct, ITensor<T>
+    {
+        x = x.Reshape(-1, side, inner);
+        if (side % 2 > 0)
+            x = T.Concat(1, x, x.Slice(1, side - 1, 1));
+        return x.Reshape(-1, (side + 1) / 2, 2, inner).Reduce(Reduction.Mean, 2);
     }
 }

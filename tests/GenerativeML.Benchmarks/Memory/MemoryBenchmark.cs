@@ -72,7 +72,11 @@ internal static class MemoryBenchmark
 
         if (json is not null)
         {
-            var all = new { Transform = new[] { few, many }, Fit = new[] { fewFit, manyFit }, Generate = new[] { fewImages, manyImages }, RowCost = cost };
+            var all = new
+            {
+                Transform = new[] { few, many }, Fit = new[] { fewFit, manyFit }, Generate = new[] { fewImages, manyImages },
+                RowCost = cost,
+            };
             File.WriteAllText(json.FullName, JsonSerializer.Serialize(all, JsonSerializerOptions.Web) + "\n");
         }
         return kept ? 0 : 1;

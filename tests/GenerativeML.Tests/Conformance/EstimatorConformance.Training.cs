@@ -117,7 +117,7 @@ public sealed partial class EstimatorConformance
         "structure_around", "structure_around_sums", "structure_fine", "structure_fine_sums", "structure_neighbours",
         "structure_neighbours_sums", "framing.first.rows", "framing.first.columns", "framing.first.outside",
         "framing.second.rows", "framing.second.columns", "framing.second.outside",
-        "structure_neighbours_sums", "outline_fine", "outline_fine_sums", "outline_around", "outline_around_sums", "outline_rise",
+        "outline_fine", "outline_fine_sums", "outline_around", "outline_around_sums", "outline_rise",
         "outline_border", "outline_mean",
     ];
 

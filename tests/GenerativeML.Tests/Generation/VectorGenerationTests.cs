@@ -72,7 +72,10 @@ public class VectorGenerationTests
         Same(seen[1], Read(model.Interpolate(given[1], given[1], 2, where))[1].Features, 1e-5);
 
         foreach (RowCondition? open in new[] { null, new RowCondition().Equal("Kind", 2) })
-            StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Interpolate(given[0], given[1], where: open)).Message, "'Kind', 'Large'");
+        {
+            StringAssert.Contains(
+                Assert.Throws<ArgumentException>(() => model.Interpolate(given[0], given[1], where: open)).Message, "'Kind', 'Large'");
+        }
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Interpolate(given[0], given[1], rows: 1, where));
         StringAssert.Contains(Assert.Throws<ArgumentException>(() => model.Interpolate([1, 2], given[1], 3, where)).Message, "2 features");
         StringAssert.Contains(
@@ -104,9 +107,11 @@ public class VectorGenerationTests
         IDataView bars = _ml.Data.LoadFromEnumerable(TestImages.Bars(40));
         using VectorGenerator model = _ml.Generative.ImageVae(new ImageVaeOptions
         {
-            FeatureColumnName = "Image", ImageShape = new(1, 8, 8), Channels = [4], HiddenWidth = 16, Epochs = 2, ReconstructionColumnName = "Seen",
+            FeatureColumnName = "Image", ImageShape = new(1, 8, 8), Channels = [4], HiddenWidth = 16, Epochs = 2,
+            ReconstructionColumnName = "Seen",
         }).Fit(bars);
-        MLImage[] given = [.. bars.GetColumn<MLImage>("Image").Take(2)], seen = [.. model.Transform(bars).GetColumn<MLImage>("Seen").Take(2)];
+        MLImage[] given = [.. bars.GetColumn<MLImage>("Image").Take(2)];
+        MLImage[] seen = [.. model.Transform(bars).GetColumn<MLImage>("Seen").Take(2)];
         MLImage[] way = [.. model.Interpolate(given[0], given[1], 4).GetColumn<MLImage>("Image")];
         Assert.HasCount(4, way);
         CollectionAssert.AreEqual(seen[0].Pixels.ToArray(), way[0].Pixels.ToArray());

@@ -8,8 +8,10 @@ public sealed class ImageOutlinesTests
 {
     private const int Rows = 3;
 
-    // Halved evenly or not, once or twice or never, several channels, and an image of one line.
-    public static IEnumerable<object[]> Shapes => [[1, 19, 17], [2, 18, 12], [1, 5, 4], [1, 1, 3]];
+    // Halved evenly or not, once or twice or never, several channels, an image of one line, and long ones, halved along
+    // one side more often than along the other, or only there.
+    public static IEnumerable<object[]> Shapes =>
+        [[1, 19, 17], [2, 18, 12], [1, 5, 4], [1, 1, 3], [1, 8, 100], [2, 71, 3], [1, 12, 83]];
 
     [TestMethod]
     [DynamicData(nameof(Shapes))]
@@ -32,6 +34,15 @@ public sealed class ImageOutlinesTests
             for (int i = 0; i < expected.Length; i++)
                 Assert.AreEqual(expected[i], found[i], 1e-4 * (1 + expected[i]), $"{engine}, {i}");
         }
+    }
+
+    [TestMethod]
+    public void However_long_an_image_is_each_side_of_its_grid_is_8_at_most()
+    {
+        Assert.AreEqual(8 * 8 * 8, new ImageOutlines(new(1, 8, 1000)).Width);
+        Assert.AreEqual(8 * 8 * 3, new ImageOutlines(new(1, 1000, 3)).Width);
+        Assert.AreEqual(3 * 8 * 7 * 7, new ImageOutlines(new(3, 28, 28)).Width);
+        Assert.AreEqual(8 * 8 * 8, new ImageOutlines(new(1, 64, 64)).Width);
     }
 
     [TestMethod]
@@ -85,7 +96,7 @@ public sealed class ImageOutlinesTests
                     }
                 }
                 (double[] Values, int Height, int Width) map = (Smoothed(rise, h, w, Math.Max(0.5, side / 20)), h, w);
-                while (Math.Min(map.Height, map.Width) > 8)
+                while (map.Height > 8 || map.Width > 8)
                     map = Halved(map.Values, map.Height, map.Width);
                 all.AddRange(map.Values);
             }
@@ -96,13 +107,14 @@ public sealed class ImageOutlinesTests
 
     private static (double[] Values, int Height, int Width) Halved(double[] values, int height, int width)
     {
-        (int h, int w) = ((height + 1) / 2, (width + 1) / 2);
+        (int down, int across) = (height > 8 ? 2 : 1, width > 8 ? 2 : 1);
+        (int h, int w) = ((height + down - 1) / down, (width + across - 1) / across);
         return (
             [
                 .. from y in Enumerable.Range(0, h)
                    from x in Enumerable.Range(0, w)
-                   select (from b in new[] { 2 * y, (2 * y) + 1 }
-                           from a in new[] { 2 * x, (2 * x) + 1 }
+                   select (from b in Enumerable.Range(down * y, down)
+                           from a in Enumerable.Range(across * x, across)
                            where b < height && a < width
                            select values[(b * width) + a]).Average(),
             ],

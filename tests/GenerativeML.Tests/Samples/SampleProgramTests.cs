@@ -65,7 +65,6 @@ public sealed class SampleProgramTests
         StringAssert.Contains(Run("AnomalyDetection", 2, asked), "line 3: 1 values");
     }
 
-    // What a program says, on either channel.
     [TestMethod]
     public void Strange_pictures_of_a_folder_are_found_and_shown_with_where_they_are()
     {
@@ -82,6 +81,12 @@ public sealed class SampleProgramTests
         Assert.IsTrue(float.IsFinite(model.Threshold));
         StringAssert.Contains(Run("AnomalyDetection", 2, "--images", Path.Combine(_folder, "nowhere"), "--out", _folder), "nowhere");
 
+        StringAssert.Contains(Run("AnomalyDetection", 1, "--images", _folder, "--data", "a.csv"), "--data is for tables");
+        StringAssert.Contains(Run("AnomalyDetection", 1, "--images", "--ignore", "a"), "--ignore is for tables");
+        StringAssert.Contains(Run("AnomalyDetection", 1, "--grey"), "--grey is for pictures");
+        Write("test", Plates.Test(2, 1));
+        StringAssert.Contains(Run("AnomalyDetection", 2, "--images", _folder, "--out", _folder), "needs one for each");
+
         void Write(string part, Photograph[] photographs)
         {
             string folder = Directory.CreateDirectory(Path.Combine(_folder, part)).FullName;
@@ -90,6 +95,7 @@ public sealed class SampleProgramTests
         }
     }
 
+    // What a program says, on either channel.
     private static string Run(string program, int code, params string[] arguments)
     {
         (int left, string[] lines, string errors) = TorchlessProcess.Run(AppContext.BaseDirectory, program + ".dll", arguments);

@@ -7,6 +7,10 @@ namespace GenerativeML;
 /// The options of a variational autoencoder of images. Pixels are <see cref="VaeLikelihood.Bernoulli"/> by default, black
 /// and white being the least and the largest number of all training images: a grey counts as a share of white.
 /// </summary>
+/// <remarks>
+/// Other than of <see cref="VaeOptions"/>, <see cref="TrainingOptions.LearningRate"/> is 2e-3 by default, and
+/// <see cref="TrainingOptions.Epochs"/> so many that some 128,000 images are presented, but at least ten and at most 1000.
+/// </remarks>
 public sealed record ImageVaeOptions : VariationalOptions
 {
     /// <summary>
@@ -35,7 +39,8 @@ public sealed record ImageVaeOptions : VariationalOptions
     /// The peak learning rate of Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/), which moves the weights of
     /// hidden layers, a convolution's as a matrix with a filter in each row: fewer steps reach the same loss, and each takes
     /// somewhat longer. It follows the same schedule as <see cref="TrainingOptions.LearningRate"/>, by which AdamW moves all
-    /// others. Zero or more; zero: AdamW moves all. Default 0.02.
+    /// others; that rate does not change this one. What Muon moves has no <see cref="TrainingOptions.WeightDecay"/>, which
+    /// concerns AdamW's weights alone. Zero or more; zero: AdamW moves all. Default 0.02.
     /// </summary>
     public double MatrixLearningRate { get; init; } = 0.02;
 

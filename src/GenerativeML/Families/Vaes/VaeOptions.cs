@@ -75,8 +75,8 @@ public abstract record VariationalOptions : DetectorOptions
     /// <summary>
     /// Training rows, drawn at random, that the model keeps to compare rows with, for <see cref="VaeScore.Novelty"/>:
     /// squared distances to the nearest five of them, and to the nearest fifth of the first 128, are parts of that
-    /// score; of images not of their pixels, but of their outlines. None are kept for other scores, nor for conditional models, since a near row may have other labels. Zero:
-    /// none. At most 10,000. Default 2048.
+    /// score; of images not of their pixels, but of their outlines. None are kept for other scores, nor for conditional
+    /// models, since a near row may have other labels. Zero: none. At most 10,000. Default 2048.
     /// </summary>
     public int ReferenceRows { get; init; } = 2048;
 
@@ -234,9 +234,9 @@ public enum VaeScore
     /// reconstruction may be close feature by feature only for want of anything to get wrong. Third and fourth, squared
     /// distances to stored training rows, <see cref="VariationalOptions.ReferenceRows"/>: to the nearest few, which see
     /// small gaps, and to the nearest many of a few, which see past clusters of anomalies; images are compared by their
-    /// outlines: how strongly brightness rises in each of eight directions around each place of a grid of some 8 × 8, in
-    /// shares of all that rises (Dalal and Triggs 2005), so that neither light nor contrast counts there. The default of a
-    /// detector.
+    /// outlines: how strongly brightness rises in each of eight directions around each place of a grid, in shares of all
+    /// that rises (Dalal and Triggs 2005), so that neither light nor contrast counts there; the image's height and its width
+    /// are each halved until the grid's is at most 8. The default of a detector.
     /// </summary>
     Novelty,
 }
