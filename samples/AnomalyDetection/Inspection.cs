@@ -1,3 +1,4 @@
+using DataFiles;
 using GenerativeML;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -33,8 +34,6 @@ internal sealed class Judged
 internal static class Inspection
 {
     private const int Shown = 8; // of each kind, on the sheet
-
-    private static readonly string[] s_endings = [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"];
 
     /// <summary>
     /// Trains on pictures of things, and judges others: of a folder with <c>train</c>, all of whose pictures are sound, and
@@ -148,13 +147,11 @@ internal static class Inspection
         string at = Path.Combine(folder, part);
         bool isSplit = Directory.Exists(Path.Combine(folder, "train")) && Directory.Exists(Path.Combine(folder, "test"));
         string root = isSplit ? at : folder;
-        var files = Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
-            .Where(file => s_endings.Contains(Path.GetExtension(file).ToLowerInvariant()))
-            .Select(file => new
-            {
-                Path = Path.GetFullPath(file),
-                Kind = isSplit ? Path.GetRelativePath(root, file).Split(Path.DirectorySeparatorChar)[..^1].FirstOrDefault() : Plates.Sound,
-            }).ToArray();
+        var files = PictureFiles.In(root).Select(file => new
+        {
+            Path = Path.GetFullPath(file),
+            Kind = isSplit ? Path.GetRelativePath(root, file).Split(Path.DirectorySeparatorChar)[..^1].FirstOrDefault() : Plates.Sound,
+        }).ToArray();
         if (part == "test" && files.FirstOrDefault(file => file.Kind is null) is { } loose)
         {
             throw new InvalidDataException(

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using DataFiles;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Image;
@@ -16,8 +17,6 @@ internal sealed class Picture
 /// <summary>Where the pictures come from.</summary>
 internal static class Pictures
 {
-    private static readonly string[] Endings = [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"];
-
     /// <summary>The pictures of a folder or an IDX file such as MNIST's; without either, some that are drawn here.</summary>
     public static IDataView Load(MLContext ml, string? path, int seed)
     {
@@ -25,12 +24,8 @@ internal static class Pictures
             return ml.Data.LoadFromEnumerable(Draw(seed).ToArray());
         if (!Directory.Exists(path))
             return ml.Data.LoadFromEnumerable(ReadIdx(path).ToArray());
-        string[] files =
-        [
-            .. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
-                .Where(file => Endings.Contains(Path.GetExtension(file).ToLowerInvariant())),
-        ];
-        IDataView paths = ml.Data.LoadFromEnumerable(files.Select(file => new { Path = Path.GetFullPath(file) }));
+        IDataView paths = ml.Data.LoadFromEnumerable(
+            PictureFiles.In(path).ToArray().Select(file => new { Path = Path.GetFullPath(file) }));
         return ml.Transforms.LoadImages("Image", imageFolder: null, "Path").Fit(paths).Transform(paths);
     }
 

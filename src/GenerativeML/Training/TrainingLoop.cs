@@ -80,8 +80,8 @@ internal sealed class TrainingLoop : IDisposable
         [
             .. family.Updates.Select((rule, u) => rule.LeavesGraph
                 ? []
-                : family.Updates.SelectMany(other => other.Parameters).Except(rule.Parameters, ReferenceEqualityComparer.Instance)
-                    .Cast<torch.Tensor>().ToArray()),
+                : family.Updates.SelectMany(other => other.Parameters)
+                    .Except<torch.Tensor>(rule.Parameters, ReferenceEqualityComparer.Instance).ToArray()),
         ];
         _best = data.ValidationRows > 0 && family.WatchesValidation
             ? new BestWeights(_state, run.Options.EarlyStoppingPatience)
