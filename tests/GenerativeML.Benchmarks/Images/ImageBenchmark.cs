@@ -57,7 +57,7 @@ internal static class ImageBenchmark
         Option<string[]> options = new("--options")
         {
             Description = """
-                Options of the GAN or of diffusion other than the defaults, as JSON: '{"Channels":32,"Epochs":2}'. Given several
+                Options of the family other than the defaults, as JSON: '{"Channels":32,"Epochs":2}'. Given several
                 times, each is trained.
                 """,
             DefaultValueFactory = _ => ["{}"],
@@ -102,7 +102,7 @@ internal static class ImageBenchmark
                 .. from family in parsed.GetValue(families)!
                    from architecture in family == "gan" ? parsed.GetValue(architectures)! : [default]
                    from objective in family == "gan" ? parsed.GetValue(objectives)! : [default]
-                   from option in family == "vae" ? ["{}"] : parsed.GetValue(options)!
+                   from option in parsed.GetValue(options)!
                    select new Subject(family, architecture, objective, option),
             ];
             var results = new List<ImageResult>();
@@ -244,10 +244,11 @@ internal static class ImageBenchmark
                 steps * (double)DiscriminatorSteps * Batch / (images.TrainRows.Length * (1 - held))));
             if (Family == "vae")
             {
-                return ml.Generative.ImageVae(new ImageVaeOptions
+                ImageVaeOptions asked = JsonSerializer.Deserialize<ImageVaeOptions>(Options, Named)!;
+                return ml.Generative.ImageVae(asked with
                 {
-                    ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = Batch, Epochs = Epochs(0),
-                    Progress = progress,
+                    ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = asked.BatchSize ?? Batch,
+                    Epochs = asked.Epochs ?? Epochs(0), Progress = progress,
                 }).Fit(images.Train);
             }
             if (Family == "gan")
