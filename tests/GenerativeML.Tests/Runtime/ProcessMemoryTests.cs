@@ -97,7 +97,7 @@ public sealed class ProcessMemoryTests
         new ImageGanOptions
         {
             Architecture = architecture, Objective = objective, DiscriminatorStepsPerGeneratorStep = 1, Channels = [16, 16],
-            NoiseDimension = 8, Epochs = architecture == ImageGanArchitecture.Dcgan ? 6 : 3, BatchSize = 64, Stages = 2,
+            NoiseDimension = 8, Epochs = 6, BatchSize = 64, Stages = 2,
         },
         new(1, 16, 16));
 
@@ -105,17 +105,17 @@ public sealed class ProcessMemoryTests
     public void It_is_flat_while_autoencoders_of_images_train()
     {
         var shape = new ImageShape(1, 16, 16);
-        AssertFlat(ImageVaeTrainer.Family, new ImageVaeOptions { Channels = [32, 32], Epochs = 3, BatchSize = 64 }, shape);
+        AssertFlat(ImageVaeTrainer.Family, new ImageVaeOptions { Channels = [32, 32], Epochs = 5, BatchSize = 64 }, shape);
         AssertFlat(
             ImageAutoencoderTrainer.Family,
-            new ImageAutoencoderOptions { Channels = [32, 32], LatentDimension = 8, InputMasking = 0.2, Epochs = 3, BatchSize = 64 },
+            new ImageAutoencoderOptions { Channels = [32, 32], LatentDimension = 8, InputMasking = 0.2, Epochs = 5, BatchSize = 64 },
             shape);
     }
 
     [TestMethod]
     public void It_is_flat_while_translators_of_images_train() => AssertFlat(memory => new MLContext(1).Generative.CycleGan(new()
     {
-        ImageShape = new(1, 16, 16), Channels = [16], ResidualBlocks = 1, DiscriminatorChannels = [16], BatchSize = 64, Epochs = 16,
+        ImageShape = new(1, 16, 16), Channels = [16], ResidualBlocks = 1, DiscriminatorChannels = [16], BatchSize = 64, Epochs = 20,
         Progress = memory,
     }).Fit(ConformanceData.Table(640, width: 256)).Dispose());
 
