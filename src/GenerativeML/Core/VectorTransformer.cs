@@ -211,17 +211,7 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
 
         void Take(ReadOnlySpan<float> features, int row, string parameter)
         {
-            RowField field = State.Fields[0];
-            if (features.Length != field.Width)
-            {
-                throw new ArgumentException(
-                    $"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", parameter);
-            }
-            if (features.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) is >= 0 and int bad)
-            {
-                throw new ArgumentException(
-                    $"Feature {bad} of column '{field.Name}' is given as {features[bad]}; a finite number is expected.", parameter);
-            }
+            CheckGiven(features, parameter);
             features.CopyTo(ends.SingleRow(0, row));
             for (int column = 1, slot = 0; column < State.Fields.Count; slot += State.Fields[column++].Width)
                 conditions.AsSpan(slot, State.Fields[column].Width).CopyTo(ends.SingleRow(column, row));
@@ -237,12 +227,34 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     {
         ArgumentNullException.ThrowIfNull(from);
         ArgumentNullException.ThrowIfNull(to);
-        if (State.Model.Network.Input.Image is not { IsPicture: true } format)
-            throw new NotSupportedException("The model is not one of a column of images: give it the numbers.");
         float[] first = new float[State.Fields[0].Width], last = new float[first.Length];
-        ImagePixels.Read(from, format, first);
-        ImagePixels.Read(to, format, last);
+        ImagePixels.Read(from, Pictures, first);
+        ImagePixels.Read(to, Pictures, last);
         return Interpolate(first, last, rows, where);
+    }
+
+    /// <summary>How pictures become features.</summary>
+    /// <exception cref="NotSupportedException">The model is not one of a column of images.</exception>
+    private protected ImageFormat Pictures => State.Model.Network.Input.Image is { IsPicture: true } format
+        ? format
+        : throw new NotSupportedException("The model is not one of a column of images: give it the numbers.");
+
+    /// <summary>Checks a row that is given as numbers, some of which may be NaN, to be made, where <paramref name="isOpen"/>.</summary>
+    /// <exception cref="ArgumentException">It has not as many features as the model's, or others that are no finite numbers.</exception>
+    private protected void CheckGiven(ReadOnlySpan<float> features, string parameter, bool isOpen = false)
+    {
+        RowField field = State.Fields[0];
+        if (features.Length != field.Width)
+            throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", parameter);
+        for (int i = 0; i < features.Length; i++)
+        {
+            if (float.IsFinite(features[i]) || isOpen && float.IsNaN(features[i]))
+                continue;
+            throw new ArgumentException(
+                $"Feature {i} of column '{field.Name}' is given as {features[i]}; a finite number is expected"
+                + (isOpen ? ", or NaN where it is to be made." : "."),
+                parameter);
+        }
     }
 }
 

@@ -64,6 +64,12 @@ public sealed record ImageQualityReport
     /// <summary>The share of held-out images that it takes for what their label says. Null without both.</summary>
     public double? JudgeAccuracy { get; init; }
 
+    /// <summary>
+    /// The same of each label, in the order of <see cref="GanTestByClass"/>, which it is the measure of: NaN where no held-out image
+    /// has the label; empty without labels or held-out images.
+    /// </summary>
+    public required IReadOnlyList<double> JudgeAccuracyByClass { get; init; }
+
     /// <summary>The share of generated images that the classifier takes for each label; empty without labels.</summary>
     public required IReadOnlyList<double> ClassShares { get; init; }
 
@@ -126,11 +132,10 @@ public sealed record ImageQualityReport
             Density = density,
             Coverage = coverage,
             GanTest = labelled ? made.RightShare() : null,
-            GanTestByClass = labelled && made.Labels.Any(label => label >= 0)
-                ? [.. Enumerable.Range(0, judge.Classes).Select(label => made.RightShare(label) ?? double.NaN)]
-                : [],
+            GanTestByClass = labelled && made.Labels.Any(label => label >= 0) ? ByClass(made) : [],
             GanTrain = options.TrainsOnGenerated ? judge.Teaches(made, heldOut!, options) : null,
             JudgeAccuracy = labelled && heldOut is not null ? heldOut.RightShare() : null,
+            JudgeAccuracyByClass = labelled && heldOut is not null ? ByClass(heldOut) : [],
             ClassShares = labelled
                 ? [.. Enumerable.Range(0, judge.Classes).Select(c => made.Judged.Count(j => j == c) / (double)made.Count)]
                 : [],
@@ -143,6 +148,9 @@ public sealed record ImageQualityReport
             Generated = generated,
             Column = columnName,
         };
+
+        double[] ByClass(JudgedImages images) =>
+            [.. Enumerable.Range(0, judge.Classes).Select(label => images.RightShare(label) ?? double.NaN)];
 
         float[] Some(JudgedImages images) => images.Pixels[..(Math.Min(images.Count, 1000) * pixels)];
     }
@@ -182,16 +190,21 @@ public sealed record ImageQualityReport
         if (GanTest is double right)
             yield return ("taken for what their label says", Invariant($"{right:P1}"));
         if (GanTestByClass.Count > 0)
-            yield return ("by label", string.Join(", ", GanTestByClass.Select(share => Invariant($"{share:P1}"))));
+            yield return ("by label", Shares(GanTestByClass));
         if (ClassShares.Count > 0)
-            yield return ("shares of labels", string.Join(", ", ClassShares.Select(share => Invariant($"{share:P1}"))));
+            yield return ("shares of labels", Shares(ClassShares));
         if (JudgeAccuracy is double accuracy)
+        {
             yield return ("held-out images taken for what they are", Invariant($"{accuracy:P2}"));
+            yield return ("held-out ones by label", Shares(JudgeAccuracyByClass));
+        }
         if (GanTrain is double taught)
             yield return ("the same by a classifier of generated images", Invariant($"{taught:P2}"));
         if (NearestRatio is double ratio)
             yield return ("distance to the nearest training image, over a held-out one's", Invariant($"{ratio:F2}"));
         yield return ("classifier", JudgeFingerprint);
+
+        static string Shares(IEnumerable<double> shares) => string.Join(", ", shares.Select(share => Invariant($"{share:P1}")));
     }
 
     private string Sheet(IDataView view)

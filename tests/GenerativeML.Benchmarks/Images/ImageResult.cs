@@ -86,6 +86,9 @@ internal sealed record ImageResult
     /// <inheritdoc cref="ImageQualityReport.JudgeAccuracy"/>
     public double? JudgeAccuracy { get; init; }
 
+    /// <inheritdoc cref="ImageQualityReport.JudgeAccuracyByClass"/>
+    public IReadOnlyList<double> JudgeAccuracyByClass { get; init; } = [];
+
     /// <summary>The fingerprint of the classifier that judged.</summary>
     public string? Judge { get; init; }
 
@@ -99,7 +102,7 @@ internal sealed record ImageResult
         Precision = report.Precision, Recall = report.Recall, Density = report.Density, Coverage = report.Coverage,
         GanTest = report.GanTestByClass.Count > 0 ? report.GanTest : null, GanTestByClass = report.GanTestByClass,
         ClassShares = report.ClassShares, NearestRatio = report.NearestRatio, JudgeAccuracy = report.JudgeAccuracy,
-        Judge = report.JudgeFingerprint,
+        JudgeAccuracyByClass = report.JudgeAccuracyByClass, Judge = report.JudgeFingerprint,
     };
 
     /// <summary>Writes one record a run.</summary>

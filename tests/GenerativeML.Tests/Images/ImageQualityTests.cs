@@ -75,6 +75,12 @@ public sealed class ImageQualityTests
         ImageQualityReport good = Report(View(bars[100..])), swapped = Report(View(wrong)), bad = Report(View(noise));
         Assert.AreEqual(1, good.GanTest);
         Assert.AreEqual(1, good.JudgeAccuracy);
+        CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, good.JudgeAccuracyByClass.ToArray());
+        // Of twenty held-out ones that stand ten are said to lie, as twenty others do.
+        BarPicture[] held = [.. bars[..40].OrderBy(bar => !bar.Stands).Select((bar, i) => new BarPicture { Image = bar.Image, Stands = i is >= 10 and < 20 })];
+        ImageQualityReport half = ImageQualityReport.Compare(
+            judge, real, real, "Image", new() { LabelColumnName = "Label", ImageShape = new(1, 8, 8), HoldOut = View(held) });
+        CollectionAssert.AreEqual(new[] { 20 / 30.0, 1 }, half.JudgeAccuracyByClass.ToArray());
         CollectionAssert.AreEqual(new[] { 0.5, 0.5 }, good.ClassShares.ToArray());
         Assert.AreEqual(0, swapped.GanTest);
         // Who learns from swapped labels takes each for the other; who has seen one kind alone knows half of them.

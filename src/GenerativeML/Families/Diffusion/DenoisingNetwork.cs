@@ -367,8 +367,7 @@ public class DiffusionTransformer : VectorGenerator
     {
         ArgumentNullException.ThrowIfNull(image);
         ArgumentNullException.ThrowIfNull(mask);
-        if (State.Model.Network.Input.Image is not { IsPicture: true } format)
-            throw new NotSupportedException("The model is not one of a column of images: give it the numbers, with NaN where they are to be made.");
+        ImageFormat format = Pictures;
         if ((mask.Width, mask.Height) != (image.Width, image.Height))
             throw new ArgumentException($"The mask has {mask.Width} × {mask.Height} pixels, and the image {image.Width} × {image.Height}: the same are expected.", nameof(mask));
         float[] features = new float[State.Fields[0].Width], made = new float[format.Shape!.Height * format.Shape.Width];
@@ -392,14 +391,7 @@ public class DiffusionTransformer : VectorGenerator
     /// <exception cref="ArgumentException">The features are not as many as the model's, some are infinite, or no row can meet the condition.</exception>
     public IDataView Inpaint(ReadOnlySpan<float> features, long rows = 1, int seed = 0, RowCondition? where = null)
     {
-        RowField field = State.Fields[0];
-        if (features.Length != field.Width)
-            throw new ArgumentException($"{features.Length} features are given, and column '{field.Name}' has {field.Width}.", nameof(features));
-        for (int i = 0; i < features.Length; i++)
-        {
-            if (float.IsInfinity(features[i]))
-                throw new ArgumentException($"Feature {i} of column '{field.Name}' is given as infinite; a number is expected, or NaN where it is to be made.", nameof(features));
-        }
+        CheckGiven(features, nameof(features), isOpen: true);
         return new GeneratedDataView(new GeneratedVectors(State, GeneratedSchema, seed, where, features.ToArray()), rows);
     }
 
