@@ -78,8 +78,10 @@ internal sealed class ImageJudge : IDisposable
 
     private readonly TrainedVector _model;
     private readonly IReadOnlyList<RowField> _fields;
+    private readonly TableValues? _keys; // what keys of the label stand for, where it says so
 
-    private ImageJudge(TrainedVector model, IReadOnlyList<RowField> fields) => (_model, _fields) = (model, fields);
+    private ImageJudge(TrainedVector model, IReadOnlyList<RowField> fields, TableValues? keys) =>
+        (_model, _fields, _keys) = (model, fields, keys);
 
     /// <summary>Trains it on real images.</summary>
     public static ImageJudge Train(IDataView real, string column, ImageQualityOptions options)
@@ -95,10 +97,11 @@ internal sealed class ImageJudge : IDisposable
                 nameof(real), $"Column '{options.LabelColumnName}' is no label of images: a key is expected, or a Single of at "
                 + "most twenty different values, all whole.");
         }
-        return Train(source, source.Fields, options);
+        TableValues? keys = source.Fields.Count > 1 ? TableCells.KeysOf(real.Schema[source.Fields[1].Name]) : null;
+        return Train(source, source.Fields, keys, options);
     }
 
-    private static ImageJudge Train(IRowSource source, IReadOnlyList<RowField> fields, ImageQualityOptions options)
+    private static ImageJudge Train(IRowSource source, IReadOnlyList<RowField> fields, TableValues? keys, ImageQualityOptions options)
     {
         var family = VectorFamily.Of<ImageJudgeOptions>("image judge", (_, input) => new ImageJudgeNetwork(input));
         var settings = new ImageJudgeOptions
@@ -112,7 +115,7 @@ internal sealed class ImageJudge : IDisposable
         {
             Seed = options.Seed, Device = ComputeDevice.Cpu, FallbackToCpu = true, Progress = options.Progress,
         });
-        return new(fit.Model, fields);
+        return new(fit.Model, fields, keys);
     }
 
     /// <summary>
@@ -129,7 +132,7 @@ internal sealed class ImageJudge : IDisposable
         RowBlock all = ToBlock(images);
         foreach (int row in named)
             rows.Add(all, row);
-        using ImageJudge taught = Train(rows, _fields, options);
+        using ImageJudge taught = Train(rows, _fields, _keys, options);
         return taught.Look(ToBlock(others), others.Count, others.Labels).RightShare();
     }
 
@@ -160,18 +163,32 @@ internal sealed class ImageJudge : IDisposable
     /// <summary>The classes.</summary>
     public int Classes => ((ImageJudgeNetwork)_model.Network).Classes;
 
+    /// <summary>What each class is, for labels: a text or a number. Empty without.</summary>
+    public IReadOnlyList<object> Labels => field ??= _fields.Count == 1 ? []
+        : [.. Enumerable.Range(1, Classes).Select(k => _fields[1].Categories?[k - 1] ?? TableValues.OfKey(_keys, k)!)];
+
     /// <summary>Looks at images of a view, at most so many, drawn at random.</summary>
     public JudgedImages Judge(IDataView view, ImageQualityOptions options, string parameter)
     {
         bool labelled = _fields.Count > 1 && view.Schema.GetColumnOrNull(_fields[1].Name) is not null;
         RowField[] fields = [.. _fields.Take(labelled ? 2 : 1)];
-        DataViewSchema.Column[] columns = [.. fields.Select(field => InputColumns.Find(view.Schema, field, parameter))];
+        TableValues? keys = labelled ? TableCells.KeysOf(view.Schema[_fields[1].Name]) : null;
+        bool byValue = keys is not null && _keys is not null;
+        DataViewSchema.Column[] columns =
+        [
+            .. fields.Select(field => byValue && field.IsCondition ? view.Schema[field.Name] : InputColumns.Find(view.Schema, field, parameter)),
+        ];
         RowSample[] samples =
             [.. _fields.Select((field, f) => new RowSample(f, field.Width, options.MaximumRows, options.Seed))];
         var row = new RowBlock(_fields, 1);
         using (DataViewRowCursor cursor = view.GetRowCursor(columns))
         {
-            FieldReader[] readers = [.. fields.Select((field, f) => FieldReaders.Open(cursor, columns[f], field))];
+            FieldReader[] readers =
+            [
+                .. fields.Select((field, f) => byValue && field.IsCondition
+                    ? ByValue(cursor, columns[f], parameter)
+                    : FieldReaders.Open(cursor, columns[f], field)),
+            ];
             while (cursor.MoveNext())
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
@@ -188,6 +205,25 @@ internal sealed class ImageJudge : IDisposable
             ? [.. samples[1].ToArray().Chunk(Classes).Select(slots => Array.IndexOf(slots, 1f))]
             : [.. Enumerable.Repeat(-1, count)];
         return Look(VectorCalibration.ToBlock(_fields, samples), count, labels);
+    }
+
+    // Another view may number what keys stand for in another order.
+    private FieldReader ByValue(DataViewRow row, DataViewSchema.Column column, string parameter)
+    {
+        var cells = new TableCells(row, column);
+        Dictionary<object, int> classes = Labels.Select((label, i) => (label, i)).ToDictionary(pair => pair.label, pair => pair.i);
+        return (block, field, to) =>
+        {
+            cells.Read();
+            Span<float> slots = block.SingleRow(field, to);
+            slots.Clear();
+            if (cells.Value(0) is not { } label)
+                return true;
+            if (!classes.TryGetValue(label, out int found))
+                throw new ArgumentException($"Column '{column.Name}' says '{label}' of an image, and of no image of the real ones: {string.Join(", ", Labels.Take(20))}.", parameter);
+            slots[found] = 1;
+            return true;
+        };
     }
 
     private JudgedImages Look(RowBlock images, int count, int[] labels)

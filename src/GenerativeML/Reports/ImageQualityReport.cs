@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using static System.FormattableString;
@@ -70,6 +71,11 @@ public sealed record ImageQualityReport
     /// </summary>
     public required IReadOnlyList<double> JudgeAccuracyByClass { get; init; }
 
+    /// <summary>
+    /// The labels that figures by class are of, in their order: texts, numbers, or what keys are known to stand for. Empty without.
+    /// </summary>
+    public IReadOnlyList<object> Labels { get; init; } = [];
+
     /// <summary>The share of generated images that the classifier takes for each label; empty without labels.</summary>
     public required IReadOnlyList<double> ClassShares { get; init; }
 
@@ -81,6 +87,12 @@ public sealed record ImageQualityReport
 
     /// <summary>By which the classifier is known again.</summary>
     public required string JudgeFingerprint { get; init; }
+
+    // As many of each as are compared: generated ones, and those that they are compared with.
+    internal (int Generated, int Target) Counts { get; init; }
+
+    // The same of training images: precision, recall, density and coverage; null without a hold-out.
+    internal double[]? RealManifolds { get; init; }
 
     internal IDataView Real { get; init; } = null!;
 
@@ -120,6 +132,12 @@ public sealed record ImageQualityReport
         const int Width = ImageJudgeNetwork.FeatureWidth;
         (double precision, double recall, double density, double coverage) =
             ImageMetrics.Manifolds(target.Features, made.Features, Width);
+        double[]? ofReal = null;
+        if (heldOut is not null)
+        {
+            var (p, r, d, c) = ImageMetrics.Manifolds(heldOut.Features, train.Features, Width);
+            ofReal = [p, r, d, c];
+        }
         bool labelled = options.LabelColumnName is not null;
         int pixels = train.Pixels.Length / train.Count;
         return new ImageQualityReport
@@ -144,6 +162,9 @@ public sealed record ImageQualityReport
                 : ImageMetrics.MedianNearest(Some(made), train.Pixels, pixels)
                     / ImageMetrics.MedianNearest(Some(heldOut), train.Pixels, pixels),
             JudgeFingerprint = judge.Fingerprint,
+            Labels = judge.Labels,
+            Counts = (made.Count, target.Count),
+            RealManifolds = ofReal,
             Real = real,
             Generated = generated,
             Column = columnName,
@@ -155,57 +176,88 @@ public sealed record ImageQualityReport
         float[] Some(JudgedImages images) => images.Pixels[..(Math.Min(images.Count, 1000) * pixels)];
     }
 
-    /// <summary>Writes figures and two sheets, of real and of generated images, as one HTML page.</summary>
+    /// <summary>
+    /// Writes figures, beside them the same of training images where there are held-out ones, and two sheets, of real and of generated
+    /// images, as one HTML page.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="title">The page's title.</param>
     public void SaveHtml(string path, string title = "Generated images")
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        string rows = string.Concat(Figures().Select(figure =>
-            $"""<tr><td>{figure.Name}</td><td class="n">{figure.Value}</td></tr>"""));
         AtomicFile.Write(path, stream =>
         {
             using var writer = new StreamWriter(stream, leaveOpen: true);
             writer.Write(ReportPage.Html(title, $"""
-                <div class="card"><table class="list">{rows}</table></div>
+                <div class="faint">{Invariant($"{Counts.Generated:N0} generated images, compared with {Counts.Target:N0}")}
+                {(FrechetFloor is null ? "of those that the generator was trained on" : "that it was not trained on")}, by what a small
+                classifier of real images ({JudgeFingerprint}) sees in them</div>
+                <div class="card"><table class="list"><tr><th></th><th class="n">generated</th><th class="n">training images</th><th></th></tr>
+                {string.Concat(Figures().Select(Line))}</table></div>
+                {ByLabel()}
                 <h2>Generated</h2>
                 <img alt="generated images" src="{Sheet(Generated)}">
                 <h2>Real</h2>
                 <img alt="real images" src="{Sheet(Real)}">
                 """, "img { image-rendering: pixelated; width: 100%; max-width: 720px; }"));
         });
+
+        static string Line(Figure figure) =>
+            $"""<tr><td>{figure.Name}</td><td class="n">{figure.Value}</td><td class="n">{figure.Real}</td><td class="faint">{figure.Meaning}</td></tr>""";
     }
 
     /// <summary>The figures, one a line.</summary>
-    public override string ToString() => string.Join('\n', Figures().Select(figure => $"{figure.Name}: {figure.Value}"));
-
-    private IEnumerable<(string Name, string Value)> Figures()
+    public override string ToString()
     {
-        yield return ("Fréchet distance", Invariant($"{Frechet:F3}"));
-        if (FrechetFloor is double floor)
-            yield return ("the same of real images", Invariant($"{floor:F3}"));
-        yield return ("kernel distance", Invariant($"{KernelDistance:F4}"));
-        yield return ("precision, recall", Invariant($"{Precision:F3}, {Recall:F3}"));
-        yield return ("density, coverage", Invariant($"{Density:F3}, {Coverage:F3}"));
-        if (GanTest is double right)
-            yield return ("taken for what their label says", Invariant($"{right:P1}"));
-        if (GanTestByClass.Count > 0)
-            yield return ("by label", Shares(GanTestByClass));
-        if (ClassShares.Count > 0)
-            yield return ("shares of labels", Shares(ClassShares));
-        if (JudgeAccuracy is double accuracy)
+        IEnumerable<string> lines = Figures().Select(f => $"{f.Name}: {f.Value}{(f.Real is null ? "" : $" (training images: {f.Real})")}");
+        if (Labels.Count > 0)
         {
-            yield return ("held-out images taken for what they are", Invariant($"{accuracy:P2}"));
-            yield return ("held-out ones by label", Shares(JudgeAccuracyByClass));
+            lines = lines.Concat(
+            [
+                $"labels: {string.Join(", ", Labels.Select(Named))}",
+                .. GanTestByClass.Count > 0 ? [$"taken for them: {Shares(GanTestByClass)}"] : Array.Empty<string>(),
+                .. JudgeAccuracyByClass.Count > 0 ? [$"held-out images taken for them: {Shares(JudgeAccuracyByClass)}"] : Array.Empty<string>(),
+                $"shares of generated images: {Shares(ClassShares)}",
+            ]);
         }
-        if (GanTrain is double taught)
-            yield return ("the same by a classifier of generated images", Invariant($"{taught:P2}"));
-        if (NearestRatio is double ratio)
-            yield return ("distance to the nearest training image, over a held-out one's", Invariant($"{ratio:F2}"));
-        yield return ("classifier", JudgeFingerprint);
+        return string.Join('\n', lines.Append($"classifier: {JudgeFingerprint}"));
 
         static string Shares(IEnumerable<double> shares) => string.Join(", ", shares.Select(share => Invariant($"{share:P1}")));
     }
+
+    private static string Named(object label) => Convert.ToString(label, CultureInfo.InvariantCulture)!;
+
+    private IEnumerable<Figure> Figures()
+    {
+        yield return new("Fréchet distance", Invariant($"{Frechet:F3}"), FrechetFloor is double floor ? Invariant($"{floor:F3}") : null, "of all features together; less is better");
+        yield return new("kernel distance", Invariant($"{KernelDistance:F4}"), null, "the same by another measure; about zero is best");
+        yield return new("precision", Invariant($"{Precision:F3}"), OfReal(0), "generated images that are like real ones");
+        yield return new("recall", Invariant($"{Recall:F3}"), OfReal(1), "real images that generated ones are like: variety");
+        yield return new("density", Invariant($"{Density:F3}"), OfReal(2), "as precision, not misled by single images far out; one is best");
+        yield return new("coverage", Invariant($"{Coverage:F3}"), OfReal(3), "as recall, not misled by them");
+        if (GanTest is double right)
+            yield return new("taken for what their label says", Invariant($"{right:P1}"), null, "by the classifier");
+        if (JudgeAccuracy is double accuracy)
+            yield return new("held-out images taken for what they are", Invariant($"{accuracy:P2}"), null, "how far to trust it in that");
+        if (GanTrain is double taught)
+            yield return new("the same by a classifier of generated images", Invariant($"{taught:P2}"), null, "what they are worth as training data");
+        if (NearestRatio is double ratio)
+            yield return new("distance to the nearest training image", Invariant($"{ratio:F2}"), null, "over a held-out one's: about one if new, near zero if copied");
+    }
+
+    private string? OfReal(int which) => RealManifolds is { } real ? Invariant($"{real[which]:F3}") : null;
+
+    private string ByLabel() => Labels.Count == 0 ? "" : $"""
+        <h2>By label</h2>
+        <div class="card"><table class="list"><tr><th>label</th><th class="n">share of generated images</th>
+        <th class="n">asked for and taken for it</th><th class="n">held-out ones taken for it</th></tr>
+        {string.Concat(Labels.Select((label, i) =>
+            $"""<tr><td>{ReportPage.Text(Named(label))}</td><td class="n">{Share(ClassShares, i)}</td><td class="n">{Share(GanTestByClass, i)}</td><td class="n">{Share(JudgeAccuracyByClass, i)}</td></tr>"""))}
+        </table></div>
+        """;
+
+    private static string Share(IReadOnlyList<double> shares, int i) =>
+        i < shares.Count && !double.IsNaN(shares[i]) ? Invariant($"{shares[i]:P1}") : "";
 
     private string Sheet(IDataView view)
     {
@@ -220,6 +272,9 @@ public sealed record ImageQualityReport
             File.Delete(file);
         }
     }
+
+    /// <summary>A line of the report; HTML has its own figure for training images and what it means.</summary>
+    private readonly record struct Figure(string Name, string Value, string? Real, string Meaning);
 }
 
 /// <summary>How images are compared.</summary>

@@ -246,5 +246,5 @@ internal sealed class ReportPage(SyntheticDataReport report, string title)
     private static string Colour(double value) =>
         value >= 0 ? Invariant($"rgba(196,60,40,{value:F2})") : Invariant($"rgba(45,100,200,{-value:F2})");
 
-    private static string Text(string text) => WebUtility.HtmlEncode(text);
+    internal static string Text(string text) => WebUtility.HtmlEncode(text);
 }

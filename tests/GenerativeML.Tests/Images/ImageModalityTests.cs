@@ -135,11 +135,36 @@ public sealed class ImageModalityTests
             made.SaveGrid("Image", Path.Combine(folder, "sheet.png"), rows: 9, columns: 2);
             using MLImage sheet = MLImage.CreateFromFile(Path.Combine(folder, "sheet.png"));
             Assert.AreEqual((9, 14), (sheet.Width, sheet.Height)); // 2 × 3 places of 4 × 4, and lines of one between them
+            // Of the rows that were read, too, whose last three have no image; in the size of the first.
+            data.SaveGrid("Image", Path.Combine(folder, "new", "read.png"), rows: 1, columns: 23);
+            using MLImage read = MLImage.CreateFromFile(Path.Combine(folder, "new", "read.png"));
+            Assert.AreEqual((4 * 23 - 1, 2), (read.Width, read.Height)); // the first has 3 × 2
+            Assert.HasCount(20, data.SaveImages("Image", Path.Combine(folder, "read")));
             byte[] expected = made.GetColumn<MLImage>("Image").First().Pixels.ToArray();
             using MLImage first = MLImage.CreateFromFile(files[0]);
             CollectionAssert.AreEqual(
                 TestImages.Read(first, new(3, 4, 4)),
                 TestImages.Read(MLImage.CreateFromPixels(4, 4, MLPixelFormat.Rgba32, expected), new(3, 4, 4)));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    public void A_sheet_of_large_images_shows_them_smaller()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            using MLImage large = MLImage.CreateFromPixels(3000, 1500, MLPixelFormat.Rgba32, [.. Enumerable.Repeat(byte.MaxValue, 3000 * 1500 * 4)]);
+            IDataView view = _ml.Data.LoadFromEnumerable([new Large { Image = large }, new Large { Image = large }]);
+            string path = Path.Combine(folder, "sheet.png");
+            view.SaveGrid("Image", path, rows: 2, columns: 2);
+            using MLImage sheet = MLImage.CreateFromFile(path);
+            Assert.AreEqual((2 * 1024 + 1, 512), (sheet.Width, sheet.Height));
+            Assert.Throws<ArgumentException>(() => view.SaveGrid("Image", Path.Combine(folder, "sheet.bmp")));
         }
         finally
         {
@@ -170,4 +195,10 @@ public sealed class ImageModalityTests
     {
         FeatureColumnName = "Image", Channels = [4], HiddenWidth = 8, LatentDimension = 2, Epochs = 2, BatchSize = 16,
     };
+
+    private sealed class Large
+    {
+        [Microsoft.ML.Transforms.Image.ImageType(1500, 3000)]
+        public MLImage? Image { get; set; }
+    }
 }

@@ -109,6 +109,39 @@ public sealed class ImageQualityTests
     }
 
     [TestMethod]
+    public void Keys_of_other_views_count_by_what_they_stand_for()
+    {
+        var ml = new MLContext(1);
+        BarPicture[] bars = TestImages.Bars(120);
+        IDataView real = Keyed(bars[..60]), other = Keyed([.. bars[60..].OrderBy(bar => !bar.Stands)]);
+        Assert.AreNotEqual(Keys(real), Keys(other)); // the first row's value is the first key
+        ImageQualityReport report = ImageQualityReport.Compare(
+            real, other, "Image", new() { LabelColumnName = "Kind", ImageShape = new(1, 8, 8), HoldOut = other });
+        Assert.AreEqual(Keys(real), string.Join(", ", report.Labels));
+        CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.GanTestByClass.ToArray());
+        CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.JudgeAccuracyByClass.ToArray());
+
+        IDataView strange = ml.Transforms.Conversion.MapValueToKey("Kind", "Kind").Fit(Named(bars[..60], "slants")).Transform(Named(bars[..60], "slants"));
+        StringAssert.Contains(
+            Assert.Throws<ArgumentException>(
+                () => ImageQualityReport.Compare(real, strange, "Image", new() { LabelColumnName = "Kind", ImageShape = new(1, 8, 8) })).Message,
+            "'slants'");
+
+        string Keys(IDataView view)
+        {
+            VBuffer<ReadOnlyMemory<char>> names = default;
+            view.Schema["Kind"].GetKeyValues(ref names);
+            return string.Join(", ", names.DenseValues());
+        }
+
+        IDataView Keyed(BarPicture[] pictures) =>
+            ml.Transforms.Conversion.MapValueToKey("Kind", "Kind").Fit(Named(pictures)).Transform(Named(pictures));
+
+        IDataView Named(BarPicture[] pictures, string stands = "stands") => ml.Data.LoadFromEnumerable(
+            pictures.Select(p => new NamedPicture { Image = p.Image, Kind = p.Stands ? stands : "lies" }).ToArray());
+    }
+
+    [TestMethod]
     public void Without_labels_it_compares_all_the_same_and_bad_input_is_named()
     {
         var ml = new MLContext(1);
@@ -152,5 +185,13 @@ public sealed class ImageQualityTests
         public MLImage? Image { get; set; }
 
         public float Label { get; set; }
+    }
+
+    private sealed class NamedPicture
+    {
+        [Microsoft.ML.Transforms.Image.ImageType(8, 8)]
+        public MLImage? Image { get; set; }
+
+        public string Kind { get; set; } = "";
     }
 }

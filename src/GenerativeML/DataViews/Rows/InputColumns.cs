@@ -282,6 +282,21 @@ internal static class FieldReaders
         };
     }
 
+    /// <summary>The current row's picture; null for none, and for one that whoever loads it cannot read.</summary>
+    public static void Read(ValueGetter<MLImage> getter, ref MLImage? image)
+    {
+        try
+        {
+            getter(ref image!);
+            _ = image?.Pixels.Length; // of one that was disposed there are none
+        }
+        catch (Exception unreadable) when (unreadable is ArgumentException or InvalidOperationException or IOException
+            or UnauthorizedAccessException or ExternalException)
+        {
+            image = null;
+        }
+    }
+
     /// <summary>A picture, resized; NaN for none, and for one that whoever loads it cannot read.</summary>
     private static FieldReader Picture(ValueGetter<MLImage> getter, ImageFormat format)
     {
@@ -289,22 +304,14 @@ internal static class FieldReaders
         return (block, field, row) =>
         {
             Span<float> values = block.SingleRow(field, row);
-            try
+            Read(getter, ref image);
+            if (image is null)
             {
-                getter(ref image!);
-                if (image is not null)
-                {
-                    ImagePixels.Read(image, format, values);
-                    return true;
-                }
+                values.Fill(float.NaN);
+                return false;
             }
-            catch (Exception unreadable) when (unreadable is ArgumentException or InvalidOperationException
-                or IOException or UnauthorizedAccessException or ExternalException)
-            {
-                image = null;
-            }
-            values.Fill(float.NaN);
-            return false;
+            ImagePixels.Read(image, format, values);
+            return true;
         };
     }
 
