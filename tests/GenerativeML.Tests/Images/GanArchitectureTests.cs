@@ -415,10 +415,68 @@ public sealed class GanArchitectureTests
             [.. before.Select((mean, j) => 0.995 * mean + 0.005 * Enumerable.Range(0, 6).Average(row => style[row * width + j]))],
             tensors["generator.style.mean"].data<float>().ToArray(), 1e-6, "followed");
 
-        var plain = (StyleGanNetwork)Network(new() { Architecture = StyleGan, StyleMixing = 0 }, 0, new(1, 4, 4), [3, 3]);
-        var again = new TorchOps(tensors) { Random = new SeededRandom(torch.CPU, 4) };
-        double unmixed = plain.Loss(new VectorStep(again.Root, torch.zeros([6, 16]), null, 1, new StepContext(0, 1, again.Random!))).Single().Value.item<float>();
-        Assert.AreNotEqual(unmixed, mixed, 1e-6, "mixed");
+        // From its layer on each row has the style of the row before, and one layer at least has its own.
+        var draws = new SeededRandom(torch.CPU, 4);
+        z = draws.Normal([6, network.NormalWidth]);
+        float[] from = Of(draws.Uniform([6, 1], 1, network.StyleLayers));
+        torch.Tensor share = torch.tensor(
+            [.. from.SelectMany(first => Enumerable.Range(0, network.StyleLayers).Select(layer => layer >= (int)first ? 1f : 0))],
+            [6, network.StyleLayers]);
+        Scope<TorchTensor> w = new TorchOps(tensors) { Random = draws }.Root;
+        TorchTensor image = network.Sample<TorchTensor>(w, z, z.roll(1, 0), share, torch.ones([6, 1]), null);
+        double expected = Of(network.JudgeAlone(w, new VectorRows<TorchTensor>(image, null))).Average(judged => Math.Log(1 + Math.Exp(-judged)));
+        Assert.AreEqual(expected, mixed, 1e-5, "mixed");
+    }
+
+    [TestMethod]
+    public void Orthogonality_is_asked_of_the_generators_layers_but_for_those_that_tell_normalisation()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGradient = torch.no_grad();
+        ImageGanNetwork network = Network(new() { Architecture = Residual, OrthogonalRegularization = 0.1 }, 2, new(1, 4, 4), [2, 3]);
+        var weights = new HostWeights(network.Tensors());
+        Rich(network, weights, 0);
+        var ops = new TorchOps(weights.ToTensors(torch.CPU)) { Random = new SeededRandom(torch.CPU, 4) };
+        double penalty = network.Loss(new VectorStep(ops.Root, torch.zeros([6, 16]), torch.zeros([6, 2]), 1, new StepContext(0, 1, ops.Random!)))
+            .Single(term => term.Name == "orthogonal").Value.item<float>();
+        double expected = 0;
+        foreach (TensorSpec spec in weights.Specs.Where(s => s.Name.StartsWith("generator.", StringComparison.Ordinal)
+            && s.Name.EndsWith(".weight", StringComparison.Ordinal) && s.Shape.Length > 1 && !s.Name.Contains("told", StringComparison.Ordinal)))
+        {
+            float[][] rows = [.. weights[spec.Name].Chunk(weights[spec.Name].Length / (int)spec.Shape[0])];
+            for (int i = 0; i < rows.Length; i++)
+            {
+                for (int j = 0; j < i; j++)
+                    expected += 2 * Math.Pow(rows[i].Zip(rows[j], (a, b) => (double)a * b).Sum(), 2);
+            }
+        }
+        Assert.AreEqual(0.1 * expected, penalty, 1e-4 * expected);
+    }
+
+    [TestMethod]
+    public void Norms_of_all_layers_of_the_discriminator_are_followed()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGradient = torch.no_grad();
+        ImageGanNetwork network = Network(new() { Architecture = Residual }, 2, new(1, 4, 4), [2, 3]);
+        var weights = new HostWeights(network.Tensors());
+        Rich(network, weights, 0);
+        using var layers = new TorchLayers(network.Declare, torch.CPU, 3);
+        foreach ((string name, torch.Tensor value) in layers.Tensors)
+        {
+            // Weights other than those by which they were initialised.
+            torch.Tensor given = torch.tensor(weights[name]).view(value.shape);
+            value.copy_(name.EndsWith(".weight", StringComparison.Ordinal) ? given.flip(0) : given);
+        }
+        string[] followed = [.. layers.Tensors.Keys.Where(name => name.EndsWith("weight_u", StringComparison.Ordinal) && layers.Tensors[name].NumberOfElements > 1)];
+        Assert.IsGreaterThan(3, followed.Length);
+        float[][] before = [.. followed.Select(name => Of(layers.Tensors[name]))];
+        foreach (int update in (int[])[1, AdversarialNetwork.DiscriminatorUpdate])
+        {
+            network.AfterUpdate(layers, update, new StepContext(0, 1, new SeededRandom(torch.CPU, 1)));
+            for (int i = 0; i < followed.Length; i++)
+                Assert.AreEqual(update == 1, before[i].AsSpan().SequenceEqual(Of(layers.Tensors[followed[i]])), followed[i]);
+        }
     }
 
     [TestMethod]
