@@ -310,9 +310,7 @@ public sealed class PatchCoreTests
             StringAssert.Contains(Assert.Throws<ArgumentException>(() => OnnxBackbone.Read(path, [], null), why).Message, why);
         }
         byte[] saved = File.ReadAllBytes(Save(files[0].Graph));
-        var backbone = new OnnxBackbone(
-            "image", Side, Side, [new("map", 3, Side, Side)], saved.Length,
-            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(saved)));
+        OnnxBackbone backbone = OnnxBackbone.Of("image", Side, Side, [new("map", 3, Side, Side)], saved);
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => backbone.Open(saved, new(3, Side, Side), [0, 0, 0], [1, 1, 1])).Message, "'heavy'");
 
