@@ -381,7 +381,7 @@ public sealed class PatchCoreTests
     private static PatchCoreOptions Pixels() => new()
     {
         NetworkPath = PixelsPath, FeatureTensors = ["Relu_0_0", "AveragePool_2_0"], ChannelMeans = [0, 0, 0], ChannelDeviations = [1, 1, 1],
-        ImageShape = new(1, Side, Side), AnomalyMapColumnName = "Map",
+        ImageShape = new(1, Side, Side), AnomalyMapColumnName = "Map", PositionWeight = 0, ScoreShare = 0, // as in the paper
     };
 
     private PatchCoreTrainer Trainer(PatchCoreOptions options) => _ml.AnomalyDetection.Trainers.PatchCore(options);
