@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Serialization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -72,7 +73,7 @@ internal sealed record OnnxBackbone(string Input, int Height, int Width, IReadOn
                     + "map: (1, C, H, W) is expected.");
             byte[] file = graph.Needed([.. stages.Select(stage => stage.Name)]).ToFile(
                 OnnxFile.Value(input, OnnxType.Float, [1, Channels, height, width]), []);
-            var backbone = new OnnxBackbone(input, height, width, stages, file.Length, Convert.ToHexString(SHA256.HashData(file)));
+            OnnxBackbone backbone = Of(input, height, width, stages, file);
             if (!backbone.IsSound())
             {
                 throw new FormatException("its feature maps are too large: "
@@ -84,6 +85,13 @@ internal sealed record OnnxBackbone(string Input, int Height, int Width, IReadOn
         {
             throw new ArgumentException($"Option {nameof(PatchCoreOptions.NetworkPath)} is '{path}', which cannot be used: {e.Message}", e);
         }
+    }
+
+    /// <summary>What is known of a file, which holds nothing but what is needed.</summary>
+    internal static OnnxBackbone Of(string input, int height, int width, IReadOnlyList<BackboneStage> stages, byte[] file)
+    {
+        var backbone = new OnnxBackbone(input, height, width, stages, file.Length, "");
+        return backbone with { Sha256 = backbone.HashWith(file) };
     }
 
     /// <summary>Checks what came from a file.</summary>
@@ -117,7 +125,11 @@ internal sealed record OnnxBackbone(string Input, int Height, int Width, IReadOn
             throw new FormatException(Damaged);
     }
 
-    private bool IsSame(ReadOnlySpan<byte> file) => Convert.ToHexString(SHA256.HashData(file)) == Sha256;
+    private bool IsSame(ReadOnlySpan<byte> file) => HashWith(file) == Sha256;
+
+    // What is said of the file, too: a network that is read by another name or as other sizes would fail at the first row only.
+    private string HashWith(ReadOnlySpan<byte> file) => Convert.ToHexString(SHA256.HashData(
+        [.. Encoding.UTF8.GetBytes($"{Input}\n{Height}\n{Width}\n{string.Join('\n', Stages)}\n"), .. file]));
 
     /// <summary>Makes what computes the feature maps of images of a shape, with numbers from 0 to 1.</summary>
     /// <exception cref="InvalidOperationException">

@@ -14,15 +14,15 @@ internal sealed class HostileModels
     private const int AllocationPerByte = 64;
 
     private readonly MLContext _ml = new(seed: 1);
-    private readonly GeneratedRows _rows = new(64, Width);
+    private readonly GeneratedRows _rows;
     private readonly byte[] _zip;
 
-    /// <summary>Saves a sound model: a normaliser and a detector.</summary>
-    public HostileModels()
+    /// <summary>Saves a sound model: a normaliser and a detector, of so many features.</summary>
+    public HostileModels(Func<MLContext, IEstimator<ITransformer>>? detector = null, int width = Width)
     {
-        using TransformerChain<VectorTransformer> model = _ml.Transforms.NormalizeMeanVariance("Features")
-            .Append(_ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions { Epochs = 1, Seed = 1 }))
-            .Fit(_rows);
+        _rows = new(64, width);
+        detector ??= ml => ml.AnomalyDetection.Trainers.Autoencoder(new AutoencoderOptions { Epochs = 1, Seed = 1 });
+        using TransformerChain<ITransformer> model = _ml.Transforms.NormalizeMeanVariance("Features").Append(detector(_ml)).Fit(_rows);
         using var stream = new MemoryStream();
         _ml.Model.Save(model, _rows.Schema, stream);
         _zip = stream.ToArray();

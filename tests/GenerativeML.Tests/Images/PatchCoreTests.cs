@@ -310,9 +310,7 @@ public sealed class PatchCoreTests
             StringAssert.Contains(Assert.Throws<ArgumentException>(() => OnnxBackbone.Read(path, [], null), why).Message, why);
         }
         byte[] saved = File.ReadAllBytes(Save(files[0].Graph));
-        var backbone = new OnnxBackbone(
-            "image", Side, Side, [new("map", 3, Side, Side)], saved.Length,
-            Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(saved)));
+        OnnxBackbone backbone = OnnxBackbone.Of("image", Side, Side, [new("map", 3, Side, Side)], saved);
         StringAssert.Contains(
             Assert.Throws<InvalidOperationException>(() => backbone.Open(saved, new(3, Side, Side), [0, 0, 0], [1, 1, 1])).Message, "'heavy'");
 
@@ -383,7 +381,7 @@ public sealed class PatchCoreTests
     private static PatchCoreOptions Pixels() => new()
     {
         NetworkPath = PixelsPath, FeatureTensors = ["Relu_0_0", "AveragePool_2_0"], ChannelMeans = [0, 0, 0], ChannelDeviations = [1, 1, 1],
-        ImageShape = new(1, Side, Side), AnomalyMapColumnName = "Map",
+        ImageShape = new(1, Side, Side), AnomalyMapColumnName = "Map", PositionWeight = 0, ScoreShare = 0, // as in the paper
     };
 
     private PatchCoreTrainer Trainer(PatchCoreOptions options) => _ml.AnomalyDetection.Trainers.PatchCore(options);

@@ -73,18 +73,17 @@ public sealed record PatchCoreOptions : DetectorOptions
 
     /// <summary>
     /// How much it counts where a patch lies. Above zero, a patch's features are brought to the length 1, and its place, from 0 to 1
-    /// down and across, is appended, times this: patches of like places are compared then, which is right where all images show
-    /// the same thing in the same position; 2 is a good start. At most 100. Default 0: features as they are, wherever they lie, as in
-    /// the paper.
+    /// down and across, is appended, times this: patches of like places are compared then. At most 100. Default 2. 0 takes
+    /// features as they are, wherever they lie, as in the paper: for surfaces that look alike all over.
     /// </summary>
-    public double PositionWeight { get; init; }
+    public double PositionWeight { get; init; } = 2;
 
     /// <summary>
     /// The share of an image's patches, the strangest ones, whose mean distance is the score. More where defects are large. From
-    /// 0 to 1; rounded up to a patch. Default 0: the strangest alone, weighted by how far apart those are that it is compared
-    /// with, as in the paper.
+    /// 0 to 1; rounded up to a patch. Default 0.1. 0 takes the strangest alone, weighted by how far apart those are that it is
+    /// compared with, as in the paper.
     /// </summary>
-    public double ScoreShare { get; init; }
+    public double ScoreShare { get; init; } = 0.1;
 
     /// <summary>
     /// The deviation of the normal distribution that an anomaly map is smoothed by, in shares of the image's height and width. Above
@@ -228,8 +227,7 @@ public sealed record PatchCoreOptions : DetectorOptions
 
 /// <summary>
 /// Patches of training images, by features of a network that was trained elsewhere (PatchCore, Roth et al. 2022): an image is as
-/// strange as that of its patches that is farthest from the nearest one remembered, the less so where the remembered ones around
-/// that are far, too.
+/// strange as those of its patches that are farthest from the nearest ones remembered.
 /// </summary>
 internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
 {
@@ -485,8 +483,9 @@ internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
-/// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how far the strangest place is from the
-/// nearest that is remembered, in units of the features; of those of length 1 where <see cref="PatchCoreOptions.PositionWeight"/> is above zero.</description></item>
+/// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how far the strangest places, a tenth of all, are
+/// from the nearest that are remembered, in the mean, where a place's features have the length 1. Otherwise by
+/// <see cref="PatchCoreOptions.ScoreShare"/> and <see cref="PatchCoreOptions.PositionWeight"/>.</description></item>
 /// <item><term><c>AnomalyMap</c></term><description>On request: an image or a vector, as the input is, of where.</description></item>
 /// </list>
 /// </remarks>
