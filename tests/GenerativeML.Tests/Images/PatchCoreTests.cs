@@ -192,6 +192,12 @@ public sealed class PatchCoreTests
         var picture = new ImageShape(4, 32, 32);
         float[] image = [.. Enumerable.Range(0, 4 * 32 * 32).Select(i => i / 1024 / 4f + 0.25f)];
         using BackboneSession session = backbone.Open(file, picture, [0.1f, 0.2f, 0.3f], [0.5f, 0.25f, 1]);
+        // The same bytes, read by another name or in another order, are another network.
+        foreach (OnnxBackbone other in (OnnxBackbone[])[backbone with { Input = "images" }, backbone with { Stages = [.. backbone.Stages.Reverse()] }])
+        {
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => other.Open(file, picture, [0, 0, 0], [1, 1, 1])).Message, "damaged");
+        }
         float[] features = new float[2 * backbone.FeatureWidth];
         session.Run(2, (float[])[.. image, .. image.Select(v => v / 2)], features);
         float[] colours = [(0.25f - 0.1f) / 0.5f, (0.5f - 0.2f) / 0.25f, 0.75f - 0.3f];
