@@ -119,7 +119,7 @@ public static class ImageCatalog
         new(MLNetInternals.EnvironmentOf(catalog), options);
 
     /// <summary>
-    /// Creates a <see cref="PatchCoreTrainer"/>, which scores images by how strange their strangest place is to a network that
+    /// Creates a <see cref="PatchCoreTrainer"/>, which scores images by how strange their strangest places are to a network that
     /// was trained elsewhere. The network is read now.
     /// </summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>

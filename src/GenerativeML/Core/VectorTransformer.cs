@@ -237,7 +237,7 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     /// <exception cref="NotSupportedException">The model is not one of a column of images.</exception>
     private protected ImageFormat Pictures => State.Model.Network.Input.Image is { IsPicture: true } format
         ? format
-        : throw new NotSupportedException("The model is not one of a column of images: give it the numbers.");
+        : throw new NotSupportedException("The model is not one of a column of images: give it numbers (to inpaint, with NaN where they are to be made).");
 
     /// <summary>Checks a row that is given as numbers, some of which may be NaN, to be made, where <paramref name="isOpen"/>.</summary>
     /// <exception cref="ArgumentException">It has not as many features as the model's, or others that are no finite numbers.</exception>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -128,8 +129,14 @@ internal sealed record OnnxBackbone(string Input, int Height, int Width, IReadOn
     private bool IsSame(ReadOnlySpan<byte> file) => HashWith(file) == Sha256;
 
     // What is said of the file, too: a network that is read by another name or as other sizes would fail at the first row only.
-    private string HashWith(ReadOnlySpan<byte> file) => Convert.ToHexString(SHA256.HashData(
-        [.. Encoding.UTF8.GetBytes($"{Input}\n{Height}\n{Width}\n{string.Join('\n', Stages)}\n"), .. file]));
+    private string HashWith(ReadOnlySpan<byte> file)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        IEnumerable<object> said = [Input, Height, Width, .. Stages.SelectMany(s => (object[])[s.Name, s.Channels, s.Height, s.Width])];
+        hash.AppendData(Encoding.UTF8.GetBytes(string.Join('\n', said.Select(part => Convert.ToString(part, CultureInfo.InvariantCulture)))));
+        hash.AppendData(file);
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
 
     /// <summary>Makes what computes the feature maps of images of a shape, with numbers from 0 to 1.</summary>
     /// <exception cref="InvalidOperationException">

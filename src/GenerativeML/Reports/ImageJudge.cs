@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using TorchSharp;
 using static TorchSharp.torch.nn.functional;
 
@@ -63,6 +64,13 @@ internal sealed record JudgedImages(float[] Pixels, float[] Features, int[] Labe
 {
     public int Count => Judged.Length;
 
+    /// <summary>Features of at most so many images, evenly spread.</summary>
+    public float[] FeaturesOf(int most)
+    {
+        int width = Features.Length / Count, count = Math.Min(most, Count);
+        return [.. Enumerable.Range(0, count).SelectMany(i => Features.Skip((int)((long)i * Count / count) * width).Take(width))];
+    }
+
     /// <summary>The share of images that are taken for what their label says, of one label or of all; null where there are none.</summary>
     public double? RightShare(int? only = null)
     {
@@ -78,10 +86,17 @@ internal sealed class ImageJudge : IDisposable
 
     private readonly TrainedVector _model;
     private readonly IReadOnlyList<RowField> _fields;
-    private readonly TableValues? _keys; // what keys of the label stand for, where it says so
+    private readonly Dictionary<object, int>? _classes; // by what keys of the label stand for, where each stands for something else
 
-    private ImageJudge(TrainedVector model, IReadOnlyList<RowField> fields, TableValues? keys) =>
-        (_model, _fields, _keys) = (model, fields, keys);
+    private ImageJudge(TrainedVector model, IReadOnlyList<RowField> fields, TableValues? keys)
+    {
+        (_model, _fields) = (model, fields);
+        if (fields.Count == 1)
+            return;
+        Labels = [.. Enumerable.Range(1, Classes).Select(k => fields[1].Categories is { } values ? (double)values[k - 1] : TableValues.OfKey(keys, k)!)];
+        if (keys?.Count == Classes && !Labels.Contains("") && Labels.Distinct().Count() == Classes)
+            _classes = Labels.Select((label, i) => (label, i)).ToDictionary(pair => pair.label, pair => pair.i);
+    }
 
     /// <summary>Trains it on real images.</summary>
     public static ImageJudge Train(IDataView real, string column, ImageQualityOptions options)
@@ -132,7 +147,7 @@ internal sealed class ImageJudge : IDisposable
         RowBlock all = ToBlock(images);
         foreach (int row in named)
             rows.Add(all, row);
-        using ImageJudge taught = Train(rows, _fields, _keys, options);
+        using ImageJudge taught = Train(rows, _fields, keys: null, options);
         return taught.Look(ToBlock(others), others.Count, others.Labels).RightShare();
     }
 
@@ -163,17 +178,16 @@ internal sealed class ImageJudge : IDisposable
     /// <summary>The classes.</summary>
     public int Classes => ((ImageJudgeNetwork)_model.Network).Classes;
 
-    /// <summary>What each class is, for labels: a text or a number. Empty without.</summary>
-    public IReadOnlyList<object> Labels => field ??= _fields.Count == 1 ? []
-        : [.. Enumerable.Range(1, Classes).Select(k => _fields[1].Categories?[k - 1] ?? TableValues.OfKey(_keys, k)!)];
+    /// <summary>What each class is, for labels: a String or a Double. Empty without.</summary>
+    public IReadOnlyList<object> Labels { get; } = [];
 
     /// <summary>Looks at images of a view, at most so many, drawn at random.</summary>
     public JudgedImages Judge(IDataView view, ImageQualityOptions options, string parameter)
     {
         bool labelled = _fields.Count > 1 && view.Schema.GetColumnOrNull(_fields[1].Name) is not null;
         RowField[] fields = [.. _fields.Take(labelled ? 2 : 1)];
-        TableValues? keys = labelled ? TableCells.KeysOf(view.Schema[_fields[1].Name]) : null;
-        bool byValue = keys is not null && _keys is not null;
+        bool byValue = labelled && _classes is not null && view.Schema[_fields[1].Name] is { Type: KeyDataViewType } label
+            && TableCells.KeysOf(label) is not null;
         DataViewSchema.Column[] columns =
         [
             .. fields.Select(field => byValue && field.IsCondition ? view.Schema[field.Name] : InputColumns.Find(view.Schema, field, parameter)),
@@ -211,7 +225,6 @@ internal sealed class ImageJudge : IDisposable
     private FieldReader ByValue(DataViewRow row, DataViewSchema.Column column, string parameter)
     {
         var cells = new TableCells(row, column);
-        Dictionary<object, int> classes = Labels.Select((label, i) => (label, i)).ToDictionary(pair => pair.label, pair => pair.i);
         return (block, field, to) =>
         {
             cells.Read();
@@ -219,8 +232,13 @@ internal sealed class ImageJudge : IDisposable
             slots.Clear();
             if (cells.Value(0) is not { } label)
                 return true;
-            if (!classes.TryGetValue(label, out int found))
-                throw new ArgumentException($"Column '{column.Name}' says '{label}' of an image, and of no image of the real ones: {string.Join(", ", Labels.Take(20))}.", parameter);
+            if (!_classes!.TryGetValue(label, out int found))
+            {
+                throw new ArgumentException(
+                    $"Column '{column.Name}' says '{label}' of an image, which no key of the real images' column stands for: those stand "
+                    + $"for {string.Join(", ", Labels.Take(20))}.",
+                    parameter);
+            }
             slots[found] = 1;
             return true;
         };

@@ -24,7 +24,7 @@ public sealed record ImageQualityReport
     public required double Frechet { get; init; }
 
     /// <summary>
-    /// The same of the real images: as near as as many images can come. Null without a hold-out.
+    /// The same of as many training images, evenly spread: as near as so many images can come. Null without a hold-out.
     /// </summary>
     public double? FrechetFloor { get; init; }
 
@@ -72,7 +72,8 @@ public sealed record ImageQualityReport
     public required IReadOnlyList<double> JudgeAccuracyByClass { get; init; }
 
     /// <summary>
-    /// The labels that figures by class are of, in their order: texts, numbers, or what keys are known to stand for. Empty without.
+    /// The labels that figures by class are of, in their order, each a <see cref="string"/> or a <see cref="double"/>: what keys are known
+    /// to stand for, or their numbers. Empty without labels.
     /// </summary>
     public IReadOnlyList<object> Labels { get; init; } = [];
 
@@ -91,7 +92,7 @@ public sealed record ImageQualityReport
     // As many of each as are compared: generated ones, and those that they are compared with.
     internal (int Generated, int Target) Counts { get; init; }
 
-    // The same of training images: precision, recall, density and coverage; null without a hold-out.
+    // Precision, recall, density and coverage of as many training images; null without a hold-out.
     internal double[]? RealManifolds { get; init; }
 
     internal IDataView Real { get; init; } = null!;
@@ -107,7 +108,8 @@ public sealed record ImageQualityReport
     /// <param name="options">The options. Default: all defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
     /// <exception cref="ArgumentException">
-    /// There are fewer than ten images of one kind, or <see cref="ImageQualityOptions.TrainsOnGenerated"/> lacks labels or held-out images.
+    /// There are fewer than ten images of one kind, <see cref="ImageQualityOptions.TrainsOnGenerated"/> lacks labels or held-out images,
+    /// or a key of other images stands for what none of the real images' does.
     /// </exception>
     /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
     public static ImageQualityReport Compare(
@@ -132,10 +134,12 @@ public sealed record ImageQualityReport
         const int Width = ImageJudgeNetwork.FeatureWidth;
         (double precision, double recall, double density, double coverage) =
             ImageMetrics.Manifolds(target.Features, made.Features, Width);
+        // Of as many training images as generated ones, since all these depend on how many there are.
+        float[]? asMany = heldOut is null ? null : train.FeaturesOf(made.Count);
         double[]? ofReal = null;
-        if (heldOut is not null)
+        if (asMany is not null)
         {
-            var (p, r, d, c) = ImageMetrics.Manifolds(heldOut.Features, train.Features, Width);
+            var (p, r, d, c) = ImageMetrics.Manifolds(heldOut!.Features, asMany, Width);
             ofReal = [p, r, d, c];
         }
         bool labelled = options.LabelColumnName is not null;
@@ -143,17 +147,17 @@ public sealed record ImageQualityReport
         return new ImageQualityReport
         {
             Frechet = ImageMetrics.Frechet(target.Features, made.Features, Width),
-            FrechetFloor = heldOut is null ? null : ImageMetrics.Frechet(heldOut.Features, train.Features, Width),
+            FrechetFloor = asMany is null ? null : ImageMetrics.Frechet(heldOut!.Features, asMany, Width),
             KernelDistance = ImageMetrics.Kernel(target.Features, made.Features, Width),
             Precision = precision,
             Recall = recall,
             Density = density,
             Coverage = coverage,
             GanTest = labelled ? made.RightShare() : null,
-            GanTestByClass = labelled && made.Labels.Any(label => label >= 0) ? ByClass(made) : [],
+            GanTestByClass = ByClass(made),
             GanTrain = options.TrainsOnGenerated ? judge.Teaches(made, heldOut!, options) : null,
             JudgeAccuracy = labelled && heldOut is not null ? heldOut.RightShare() : null,
-            JudgeAccuracyByClass = labelled && heldOut is not null ? ByClass(heldOut) : [],
+            JudgeAccuracyByClass = heldOut is null ? [] : ByClass(heldOut),
             ClassShares = labelled
                 ? [.. Enumerable.Range(0, judge.Classes).Select(c => made.Judged.Count(j => j == c) / (double)made.Count)]
                 : [],
@@ -170,15 +174,16 @@ public sealed record ImageQualityReport
             Column = columnName,
         };
 
-        double[] ByClass(JudgedImages images) =>
-            [.. Enumerable.Range(0, judge.Classes).Select(label => images.RightShare(label) ?? double.NaN)];
+        double[] ByClass(JudgedImages images) => labelled && images.Labels.Any(label => label >= 0)
+            ? [.. Enumerable.Range(0, judge.Classes).Select(label => images.RightShare(label) ?? double.NaN)]
+            : [];
 
         float[] Some(JudgedImages images) => images.Pixels[..(Math.Min(images.Count, 1000) * pixels)];
     }
 
     /// <summary>
-    /// Writes figures, beside them the same of training images where there are held-out ones, and two sheets, of real and of generated
-    /// images, as one HTML page.
+    /// Writes figures, beside them what real images have, where there are held-out ones, and two sheets, of real and of generated images,
+    /// as one HTML page.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="title">The page's title.</param>
@@ -190,9 +195,9 @@ public sealed record ImageQualityReport
             using var writer = new StreamWriter(stream, leaveOpen: true);
             writer.Write(ReportPage.Html(title, $"""
                 <div class="faint">{Invariant($"{Counts.Generated:N0} generated images, compared with {Counts.Target:N0}")}
-                {(FrechetFloor is null ? "of those that the generator was trained on" : "that it was not trained on")}, by what a small
+                {(FrechetFloor is null ? "of those that the generator was trained on" : "that the generator was not trained on")}, by what a small
                 classifier of real images ({JudgeFingerprint}) sees in them</div>
-                <div class="card"><table class="list"><tr><th></th><th class="n">generated</th><th class="n">training images</th><th></th></tr>
+                <div class="card"><table class="list"><tr><th></th><th class="n">generated</th><th class="n">real</th><th></th></tr>
                 {string.Concat(Figures().Select(Line))}</table></div>
                 {ByLabel()}
                 <h2>Generated</h2>
@@ -209,7 +214,7 @@ public sealed record ImageQualityReport
     /// <summary>The figures, one a line.</summary>
     public override string ToString()
     {
-        IEnumerable<string> lines = Figures().Select(f => $"{f.Name}: {f.Value}{(f.Real is null ? "" : $" (training images: {f.Real})")}");
+        IEnumerable<string> lines = Figures().Select(f => $"{f.Name}: {f.Value}{(f.Real is null ? "" : $" (real images: {f.Real})")}");
         if (Labels.Count > 0)
         {
             lines = lines.Concat(
@@ -222,7 +227,8 @@ public sealed record ImageQualityReport
         }
         return string.Join('\n', lines.Append($"classifier: {JudgeFingerprint}"));
 
-        static string Shares(IEnumerable<double> shares) => string.Join(", ", shares.Select(share => Invariant($"{share:P1}")));
+        static string Shares(IEnumerable<double> shares) =>
+            string.Join(", ", shares.Select(share => double.IsNaN(share) ? "–" : Invariant($"{share:P1}")));
     }
 
     private static string Named(object label) => Convert.ToString(label, CultureInfo.InvariantCulture)!;
@@ -235,14 +241,13 @@ public sealed record ImageQualityReport
         yield return new("recall", Invariant($"{Recall:F3}"), OfReal(1), "real images that generated ones are like: variety");
         yield return new("density", Invariant($"{Density:F3}"), OfReal(2), "as precision, not misled by single images far out; one is best");
         yield return new("coverage", Invariant($"{Coverage:F3}"), OfReal(3), "as recall, not misled by them");
-        if (GanTest is double right)
-            yield return new("taken for what their label says", Invariant($"{right:P1}"), null, "by the classifier");
-        if (JudgeAccuracy is double accuracy)
-            yield return new("held-out images taken for what they are", Invariant($"{accuracy:P2}"), null, "how far to trust it in that");
+        string? known = JudgeAccuracy is double accuracy ? Invariant($"{accuracy:P2}") : null;
+        if (GanTest is not null || known is not null)
+            yield return new("taken for what their label says", GanTest is double right ? Invariant($"{right:P2}") : "", known, "by the classifier");
         if (GanTrain is double taught)
-            yield return new("the same by a classifier of generated images", Invariant($"{taught:P2}"), null, "what they are worth as training data");
+            yield return new("real images known by what they teach", Invariant($"{taught:P2}"), known, "their worth as training data");
         if (NearestRatio is double ratio)
-            yield return new("distance to the nearest training image", Invariant($"{ratio:F2}"), null, "over a held-out one's: about one if new, near zero if copied");
+            yield return new("distance to the nearest training image", Invariant($"{ratio:F2}"), "1.00", "about one if new, near zero if copied");
     }
 
     private string? OfReal(int which) => RealManifolds is { } real ? Invariant($"{real[which]:F3}") : null;
@@ -273,7 +278,7 @@ public sealed record ImageQualityReport
         }
     }
 
-    /// <summary>A line of the report; HTML has its own figure for training images and what it means.</summary>
+    /// <summary>A line of the report: what generated images have, what real ones have, and what it means.</summary>
     private readonly record struct Figure(string Name, string Value, string? Real, string Meaning);
 }
 
@@ -285,7 +290,8 @@ public sealed class ImageQualityOptions
 
     /// <summary>
     /// The column that says what images show, a key, or a Single of at most twenty different values, all whole;
-    /// generated images need not have it. Default: none.
+    /// generated images need not have it. Keys count by what they stand for, where their columns say that. Other images with a Single
+    /// that no real one has are left out. Default: none.
     /// </summary>
     public string? LabelColumnName { get; init; }
 

@@ -11,7 +11,10 @@ namespace GenerativeML.Benchmarks;
 internal static class ImageBenchmark
 {
     // Of options on the command line, where enums have their names.
-    private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
+    private static readonly JsonSerializerOptions Named = new()
+    {
+        Converters = { new JsonStringEnumConverter() }, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -248,7 +251,7 @@ internal static class ImageBenchmark
                 return ml.Generative.ImageVae(asked with
                 {
                     ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = asked.BatchSize ?? Batch,
-                    Epochs = asked.Epochs ?? Epochs(0), Progress = progress,
+                    Epochs = asked.Epochs ?? Epochs(asked.ValidationFraction), Progress = progress,
                 }).Fit(images.Train);
             }
             if (Family == "gan")

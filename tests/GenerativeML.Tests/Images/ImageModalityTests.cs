@@ -139,6 +139,7 @@ public sealed class ImageModalityTests
             data.SaveGrid("Image", Path.Combine(folder, "new", "read.png"), rows: 1, columns: 23);
             using MLImage read = MLImage.CreateFromFile(Path.Combine(folder, "new", "read.png"));
             Assert.AreEqual((4 * 23 - 1, 2), (read.Width, read.Height)); // the first has 3 × 2
+            CollectionAssert.AreEqual(new byte[] { 0, 0, 0, 255 }, read.Pixels[(4 * 4 * 22)..(4 * 4 * 22 + 4)].ToArray()); // of the last, which has none
             Assert.HasCount(20, data.SaveImages("Image", Path.Combine(folder, "read")));
             byte[] expected = made.GetColumn<MLImage>("Image").First().Pixels.ToArray();
             using MLImage first = MLImage.CreateFromFile(files[0]);
@@ -161,9 +162,14 @@ public sealed class ImageModalityTests
             using MLImage large = MLImage.CreateFromPixels(3000, 1500, MLPixelFormat.Rgba32, [.. Enumerable.Repeat(byte.MaxValue, 3000 * 1500 * 4)]);
             IDataView view = _ml.Data.LoadFromEnumerable([new Large { Image = large }, new Large { Image = large }]);
             string path = Path.Combine(folder, "sheet.png");
-            view.SaveGrid("Image", path, rows: 2, columns: 2);
+            view.SaveGrid("Image", path);
             using MLImage sheet = MLImage.CreateFromFile(path);
-            Assert.AreEqual((2 * 1024 + 1, 512), (sheet.Width, sheet.Height));
+            // Two of 3000 × 1500 side by side, in 4096² pixels and 1 between them.
+            Assert.AreEqual((6001, 1500), (sheet.Width, sheet.Height));
+            _ml.Data.LoadFromEnumerable(Enumerable.Repeat(new Large { Image = large }, 20)).SaveGrid("Image", path, rows: 1000, columns: 4);
+            using MLImage smaller = MLImage.CreateFromFile(path);
+            Assert.IsInRange(0.95 * (1 << 24), 1 << 24, (double)smaller.Width * smaller.Height);
+            Assert.AreEqual(4 * 3000 / (5 * 1500.0), smaller.Width / (double)smaller.Height, 0.01);
             Assert.Throws<ArgumentException>(() => view.SaveGrid("Image", Path.Combine(folder, "sheet.bmp")));
         }
         finally

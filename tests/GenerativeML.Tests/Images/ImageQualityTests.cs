@@ -75,6 +75,7 @@ public sealed class ImageQualityTests
         ImageQualityReport good = Report(View(bars[100..])), swapped = Report(View(wrong)), bad = Report(View(noise));
         Assert.AreEqual(1, good.GanTest);
         Assert.AreEqual(1, good.JudgeAccuracy);
+        CollectionAssert.AreEqual(new object[] { 0.0, 1.0 }, good.Labels.ToArray());
         CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, good.JudgeAccuracyByClass.ToArray());
         // Of twenty held-out ones that stand ten are said to lie, as twenty others do.
         BarPicture[] held = [.. bars[..40].OrderBy(bar => !bar.Stands).Select((bar, i) => new BarPicture { Image = bar.Image, Stands = i is >= 10 and < 20 })];
@@ -118,6 +119,14 @@ public sealed class ImageQualityTests
         ImageQualityReport report = ImageQualityReport.Compare(
             real, other, "Image", new() { LabelColumnName = "Kind", ImageShape = new(1, 8, 8), HoldOut = other });
         Assert.AreEqual(Keys(real), string.Join(", ", report.Labels));
+        string page = Path.GetTempFileName();
+        report.SaveHtml(page);
+        string html = File.ReadAllText(page);
+        File.Delete(page);
+        Reports.OnePage.AssertWhole(html);
+        // Generated images are the held-out ones themselves: all like them, and training images are not.
+        StringAssert.Contains(html, FormattableString.Invariant($"""<td>precision</td><td class="n">1.000</td><td class="n">{report.RealManifolds![0]:F3}</td>"""));
+        StringAssert.Contains(html, """<tr><td>&lt;lies&gt;</td><td class="n">50.0 %</td><td class="n">100.0 %</td><td class="n">100.0 %</td></tr>""");
         CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.GanTestByClass.ToArray());
         CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.JudgeAccuracyByClass.ToArray());
 
@@ -138,7 +147,7 @@ public sealed class ImageQualityTests
             ml.Transforms.Conversion.MapValueToKey("Kind", "Kind").Fit(Named(pictures)).Transform(Named(pictures));
 
         IDataView Named(BarPicture[] pictures, string stands = "stands") => ml.Data.LoadFromEnumerable(
-            pictures.Select(p => new NamedPicture { Image = p.Image, Kind = p.Stands ? stands : "lies" }).ToArray());
+            pictures.Select(p => new NamedPicture { Image = p.Image, Kind = p.Stands ? stands : "<lies>" }).ToArray());
     }
 
     [TestMethod]

@@ -58,10 +58,11 @@ public sealed class PatchCoreTests
     public void Larger_patches_that_know_where_they_are_score_and_show_as_worked_out()
     {
         float[][] train = Images(5, seed: 1), test = Images(3, seed: 2);
-        const double share = 0.1, smoothing = 0.1, weight = 2;
+        const double smoothing = 0.1, weight = 2;
+        PatchCoreOptions defaults = new();
         using VectorTransformer model = Trainer(Pixels() with
         {
-            MemoryShare = 1, PredictedLabelColumnName = null, PatchSide = 5, PositionWeight = weight, ScoreShare = share,
+            MemoryShare = 1, PredictedLabelColumnName = null, PatchSide = 5, PositionWeight = defaults.PositionWeight, ScoreShare = defaults.ScoreShare,
             MapSmoothing = smoothing,
         }).Fit(View(train));
         IDataView scored = model.Transform(View(test));

@@ -315,12 +315,12 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
     {
         T patches = Patches(w, rows.Features), memory = w["memory"];
         (T distances, T nearest) = Nearest(w, patches);
-        T most = distances.Reduce(Reduction.Max, 1);
         if (_options.ScoreShare > 0)
         {
             (T strangestFirst, _) = (-distances).Smallest((int)Math.Ceiling(_options.ScoreShare * Places));
             return (-strangestFirst.Reduce(Reduction.Mean, 1), null);
         }
+        T most = distances.Reduce(Reduction.Max, 1);
         if (_memory == 1)
             return (most, null);
         (_, T place) = (-distances).Smallest(1);
@@ -458,8 +458,8 @@ internal sealed class PatchCoreNetwork : VectorNetwork, IScorer, IAnomalyMapper
 internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]> Values);
 
 /// <summary>
-/// Detects images that have a place unlike all places of the training images, and says where (PatchCore, Roth et al. 2022): places
-/// are compared by features of a network of images that was trained elsewhere and is given as an ONNX file.
+/// Detects images that have places unlike those of the training images, by default thereabouts, and says where (PatchCore, Roth et al.
+/// 2022): places are compared by features of a network of images that was trained elsewhere and is given as an ONNX file.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -484,7 +484,8 @@ internal sealed record PatchMap(string Name, int Rows, int Columns, Func<float[]
 /// <item><term><c>PredictedLabel</c></term><description><see cref="bool"/>: whether the score is above the
 /// threshold, which <see cref="DetectorOptions.Contamination"/> decides.</description></item>
 /// <item><term><c>Score</c></term><description><see cref="float"/>, zero or more: how far the strangest places, a tenth of all, are
-/// from the nearest that are remembered, in the mean, where a place's features have the length 1. Otherwise by
+/// from the nearest that are remembered, in the mean, where a place's features have the length 1 and where it is, from 0 to 1, counts
+/// twice. Otherwise by
 /// <see cref="PatchCoreOptions.ScoreShare"/> and <see cref="PatchCoreOptions.PositionWeight"/>.</description></item>
 /// <item><term><c>AnomalyMap</c></term><description>On request: an image or a vector, as the input is, of where.</description></item>
 /// </list>
