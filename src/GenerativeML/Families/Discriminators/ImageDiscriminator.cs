@@ -28,7 +28,8 @@ public sealed record ImageDiscriminatorOptions : VectorOptions
     public ImageResize Resize { get; init; }
 
     /// <summary>
-    /// Channels after each halving of height and width. One to eight of them, each from 1 to 1024. Default: 32 and 64.
+    /// Channels after each halving of height and width. One to eight of them, each from 1 to 1024; no more than two
+    /// once a single pixel is left. Default: 32 and 64.
     /// </summary>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
@@ -49,6 +50,7 @@ public sealed record ImageDiscriminatorOptions : VectorOptions
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
+        ImageStages.Check(rows.Input.Image!.Shape!, Channels);
         int found = rows.Moments[^1].Maximum.Count(most => most > 0);
         if (found < 2)
             throw new InvalidOperationException(
