@@ -149,7 +149,17 @@ internal sealed class ImageDiscriminatorNetwork(ImageDiscriminatorOptions option
 /// To create this trainer, use
 /// <see cref="ImageDiscriminatorCatalog.ImageDiscriminator(MulticlassClassificationCatalog.MulticlassClassificationTrainers, ImageDiscriminatorOptions)"/>.
 /// </para>
-/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Input</term><description>A column of <see cref="Microsoft.ML.Data.MLImage"/>, or one of vectors of
+/// <see cref="float"/> that are images; a label, a key.</description></item>
+/// <item><term>Normalization</term><description>Done inside: less the mean image, in units of what all
+/// pixels deviate by.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
 /// <para>Added columns, which <c>mlContext.MulticlassClassification.Evaluate</c> reads:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>
