@@ -56,7 +56,7 @@ root.SetAction(parsed =>
             string sheet = Path.Combine(folder, $"step-{at.Step:D6}.png");
             Sheet(ml, stage.Generate(64), shape, sheet);
             Console.WriteLine(
-                $"step {at.Step} of {stage.Steps}: losses {at.DiscriminatorLoss:F3} and {at.GeneratorLoss:F3}, {sheet}");
+                $"step {at.Step} of {stage.Steps}: losses of discriminator {at.DiscriminatorLoss:F3} and generator {at.GeneratorLoss:F3}, {sheet}");
         },
     }).Fit(pictures);
 

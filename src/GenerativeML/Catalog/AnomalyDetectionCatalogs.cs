@@ -86,7 +86,10 @@ public static class ImageCatalog
     /// <summary>Creates an <see cref="ImageAutoencoderTrainer"/>, which scores images by how strange they are.</summary>
     /// <param name="catalog"><c>mlContext.AnomalyDetection.Trainers</c>.</param>
     /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
-    /// <param name="imageShape">The shape of images as networks see them. Default: the column's own.</param>
+    /// <param name="imageShape">
+    /// The shape of images as networks see them. Default: the column's own, of vectors without one square, of one channel or
+    /// three; images of any size, as of <c>LoadImages</c>, have none.
+    /// </param>
     /// <param name="anomalyMapColumnName">The column for an image of where. Default: none is added.</param>
     /// <param name="contamination">The share of the training rows that are taken to be anomalies, in (0, 0.5].</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>

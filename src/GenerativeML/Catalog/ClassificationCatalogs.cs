@@ -9,7 +9,10 @@ public static class ImageDiscriminatorCatalog
     /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
     /// <param name="labelColumnName">What is to be told apart: a key.</param>
     /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
-    /// <param name="imageShape">The shape of images as networks see them. Default: the column's own.</param>
+    /// <param name="imageShape">
+    /// The shape of images as networks see them. Default: the column's own, of vectors without one square, of one channel or
+    /// three; images of any size, as of <c>LoadImages</c>, have none.
+    /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; the message names it.</exception>
     /// <exception cref="ArgumentException">A column's name is empty.</exception>

@@ -82,11 +82,12 @@ public sealed class GenerativeCatalog
     }
 
     /// <summary>
-    /// Creates a <see cref="ImageVaeTrainer"/>, which learns to generate and to encode images that are vectors.
+    /// Creates an <see cref="ImageVaeTrainer"/>, which learns to generate and to encode images.
     /// </summary>
-    /// <param name="featureColumnName">The input: a vector of <see cref="float"/> of known size.</param>
+    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
     /// <param name="imageShape">
-    /// The images' shape, which has as many numbers. Default: square, of one channel or three.
+    /// The shape of images as networks see them. Default: the column's own, of vectors without one square, of one channel or
+    /// three; images of any size, as of <c>LoadImages</c>, have none.
     /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <inheritdoc cref="ImageVae(ImageVaeOptions)" path="/exception"/>
@@ -95,7 +96,7 @@ public sealed class GenerativeCatalog
         ImageVae(new() { FeatureColumnName = featureColumnName, ImageShape = imageShape, Epochs = epochs });
 
     /// <summary>
-    /// Creates a <see cref="ImageVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
+    /// Creates an <see cref="ImageVaeTrainer"/> with all its options: it adds the column <c>Latent</c>, or
     /// another that the options name in its place.
     /// </summary>
     /// <param name="options">The options.</param>
@@ -123,7 +124,10 @@ public sealed class GenerativeCatalog
     public GanTrainer Gan(GanOptions options) => new(_environment, options);
 
     /// <summary>Creates an <see cref="ImageGanTrainer"/>, which learns to generate images.</summary>
-    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
+    /// <param name="featureColumnName">
+    /// The input: images of one size, or vectors of <see cref="float"/> that are images; for those of any size, as of
+    /// <c>LoadImages</c>, there is <see cref="ImageGanOptions.ImageShape"/>.
+    /// </param>
     /// <param name="objective">The game that generator and discriminator play.</param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
@@ -141,8 +145,13 @@ public sealed class GenerativeCatalog
     /// <summary>
     /// Creates a <see cref="CycleGanTrainer"/>, which learns to translate images of one set into ones of another, and back.
     /// </summary>
-    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
-    /// <param name="domainColumnName">Which of the two sets an image is from: a Boolean, or a key of two values.</param>
+    /// <param name="featureColumnName">
+    /// The input: images of one size, or vectors of <see cref="float"/> that are images; for those of any size, as of
+    /// <c>LoadImages</c>, there is <see cref="CycleGanOptions.ImageShape"/>.
+    /// </param>
+    /// <param name="domainColumnName">
+    /// Which of the two sets an image is from: a Boolean, a key of two values, or a Single of two whole ones.
+    /// </param>
     /// <param name="outputColumnName">The column for the translation.</param>
     /// <inheritdoc cref="Gan(GanOptions)" path="/exception"/>
     public CycleGanTrainer CycleGan(
@@ -201,8 +210,13 @@ public sealed class GenerativeCatalog
     public DiffusionTrainer Diffusion(DiffusionOptions? options = null) => new(_environment, options ?? new());
 
     /// <summary>Creates an <see cref="ImageDiffusionTrainer"/>, which learns to generate images.</summary>
-    /// <param name="featureColumnName">The input: images, or vectors of <see cref="float"/> that are images.</param>
-    /// <param name="conditions">Columns that images depend on. Default: none.</param>
+    /// <param name="featureColumnName">
+    /// The input: images of one size, or vectors of <see cref="float"/> that are images; for those of any size, as of
+    /// <c>LoadImages</c>, there is <see cref="ImageDiffusionOptions.ImageShape"/>.
+    /// </param>
+    /// <param name="conditions">
+    /// Columns that images depend on: labels, each a key, a Boolean or a Single, or captions, which are texts. Default: none.
+    /// </param>
     /// <param name="epochs">Passes over the training rows. Default: by their number.</param>
     /// <inheritdoc cref="Vae(VaeOptions)" path="/exception"/>
     public ImageDiffusionTrainer ImageDiffusion(

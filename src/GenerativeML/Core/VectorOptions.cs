@@ -198,6 +198,9 @@ internal sealed record VectorColumns(string Features, string? Score = null)
     /// <summary>The labels that rows depend on; they are read.</summary>
     public IReadOnlyList<string> Conditions { get; init; } = [];
 
+    /// <inheritdoc cref="RowField.IfMissing"/>
+    public string? IfConditionMissing { get; init; }
+
     /// <summary>The label that training reads, and that scores and predicted labels are of; null for none.</summary>
     public string? Class { get; init; }
 
@@ -211,6 +214,7 @@ internal sealed record VectorColumns(string Features, string? Score = null)
                 IsCondition = true,
                 Categories = input.ConditionCategories.ElementAtOrDefault(c),
                 Caption = input.ConditionCaptions.ElementAtOrDefault(c),
+                IfMissing = IfConditionMissing,
             }),
     ];
 

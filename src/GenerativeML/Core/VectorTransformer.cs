@@ -222,6 +222,11 @@ public class VectorGenerator : VectorTransformer, IDataGenerator
     /// Images on the way from one to another, for a model of a column of images; other sizes are brought to its own, as in
     /// training.
     /// </summary>
+    /// <remarks>
+    /// For VAEs and flows, which make rows of latent vectors. A VAE's ends are what it makes of the two images, not these.
+    /// ML.NET disposes images that a view gives, as by <c>GetColumn&lt;MLImage&gt;</c>, when its cursor moves on: give images of
+    /// your own, such as <see cref="MLImage.CreateFromFile"/> makes.
+    /// </remarks>
     /// <inheritdoc cref="Interpolate(ReadOnlySpan{float}, ReadOnlySpan{float}, int, RowCondition)"/>
     public IDataView Interpolate(MLImage from, MLImage to, int rows = 10, RowCondition? where = null)
     {

@@ -32,6 +32,9 @@ internal sealed record RowField(string Name, FieldKind Kind, int Width)
 
     /// <summary>The values of a number that is a category, ascending, with a slot each; null for others.</summary>
     public IReadOnlyList<float>? Categories { get; init; }
+
+    /// <summary>What to do where a trained model's rows lack the column, a sentence after a space; null where nothing is known.</summary>
+    public string? IfMissing { get; init; }
 }
 
 /// <summary>Rows that can be read again and again, always the same and in the same order.</summary>

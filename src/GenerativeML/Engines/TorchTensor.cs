@@ -168,7 +168,16 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         Product(x, weight, bias, biasAxes: 1, (x, weight, bias) => x.Linear(weight, bias));
 
     public override TorchTensor Conv2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding) =>
-        Product(x, weight, bias, biasAxes: 3, (x, weight, bias) => x.Conv2d(weight, bias, stride, padding));
+        Product(x, weight, bias, biasAxes: 3, (x, weight, bias) =>
+        {
+            // There, oneDNN 3.7 does not write the gradient of a kernel's columns that meet nothing but margin: it is what was in
+            // memory.
+            bool isTooNarrow = x.Value.dtype == ScalarType.BFloat16 && x.Value.size(3) == 1 && stride > 1;
+            if (!isTooNarrow)
+                return x.Conv2d(weight, bias, stride, padding);
+            TorchTensor? shift = bias is { } some ? Single(some) : (TorchTensor?)null;
+            return Single(x).Conv2d(Single(weight), shift, stride, padding).Value.to(ScalarType.BFloat16);
+        });
 
     public override TorchTensor ConvTranspose2d(TorchTensor x, TorchTensor weight, TorchTensor? bias, int stride, int padding) =>
         Product(x, weight, bias, biasAxes: 3, (x, weight, bias) => x.ConvTranspose2d(weight, bias, stride, padding));
@@ -232,6 +241,8 @@ internal sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights) : Op
         States?.Write(layer, last);
         return hidden;
     }
+
+    private static TorchTensor Single(TorchTensor x) => x.Value.to(ScalarType.Float32);
 
     private TorchTensor Product(
         TorchTensor x, TorchTensor weight, TorchTensor? bias, int biasAxes,

@@ -12,6 +12,8 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
     /// <summary>The most stages, and the most channels of one.</summary>
     public const int MaxStages = 8, MaxChannels = 1024;
 
+    private const int LeastStages = 2; // that an image of any size may have, as families have them by default
+
     private const int Kernel = 5, UpKernel = 4; // the latter makes of two pixels four, without a chequered pattern
 
     private readonly (int Channels, int Height, int Width)[] _stages = Of(shape, channels);
@@ -26,6 +28,22 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
         OptionChecks.Within(channels.Count, 1, MaxStages, "Channels.Count");
         foreach (int each in channels)
             OptionChecks.Within(each, 1, MaxChannels, "Channels");
+    }
+
+    /// <summary>Checks that no stage after the second halves a single pixel.</summary>
+    /// <exception cref="InvalidOperationException">One does; the message says how many stages there can be.</exception>
+    public static void Check(ImageShape shape, IReadOnlyList<int> channels)
+    {
+        int most = 0;
+        for (int side = Math.Max(shape.Height, shape.Width); side > 1; side = (side + 1) / 2)
+            most++;
+        most = Math.Max(most, LeastStages);
+        if (channels.Count > most)
+        {
+            throw new InvalidOperationException(
+                $"Images of {shape.Height} × {shape.Width} pixels are too small for the {channels.Count} elements of option Channels: "
+                + $"they can have {most} at most.");
+        }
     }
 
     /// <summary>Declares <c>encoder.1</c>, <c>encoder.2</c> …, the first of which may see more channels.</summary>

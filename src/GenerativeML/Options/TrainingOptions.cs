@@ -235,7 +235,8 @@ public enum CancellationBehavior
 /// <remarks>
 /// The same Fit call with the same folder continues from the newest checkpoint there and, on a CPU, ends with the same
 /// bits as a run that was never interrupted. A checkpoint of other options or of other data is refused,
-/// and none is written of a run whose loss or weights are no longer finite.
+/// and none is written of a run whose loss or weights are no longer finite. A folder that nothing can be written to is an
+/// <see cref="IOException"/>, before the first step.
 /// </remarks>
 public sealed class CheckpointOptions
 {

@@ -20,11 +20,18 @@ internal sealed class CheckpointStore
     private long _saved = -1;
 
     /// <summary>Checkpoints of a run that is known by a JSON object and its data's fields, size and values.</summary>
+    /// <exception cref="IOException">Nothing can be written to the folder.</exception>
     public CheckpointStore(CheckpointOptions options, string identity, TrainingData data)
     {
         _options = options;
         _identity = RunIdentity.Of(identity, data).ToJsonString();
-        Directory.CreateDirectory(options.Folder);
+        Written(() =>
+        {
+            Directory.CreateDirectory(options.Folder);
+            // Said now, and not after the steps till the first checkpoint.
+            string probe = Path.Combine(options.Folder, Path.GetRandomFileName());
+            new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        });
     }
 
     /// <summary>The newest checkpoint, in words; empty where there is none.</summary>
@@ -52,7 +59,7 @@ internal sealed class CheckpointStore
             ["identity"] = _identity,
             ["progress"] = JsonSerializer.Serialize(progress, ProgressFormat),
         };
-        AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, tensors, notes));
+        Written(() => AtomicFile.Write(PathOf(step), file => TensorFile.Save(file, tensors, notes)));
         _saved = step;
         foreach ((string path, long _) in Existing().Skip(_options.Keep))
             File.Delete(path);
@@ -113,6 +120,21 @@ internal sealed class CheckpointStore
         throw new InvalidOperationException(
             $"The checkpoint {path} belongs to another training run: {string.Join("; ", differences)}. " +
             "Use another folder, or delete it to start anew.");
+    }
+
+    // What the system says names neither the option nor, always, the folder.
+    private void Written(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(
+                $"Option {nameof(TrainingOptions.Checkpoint)} names the folder '{_options.Folder}', and no checkpoint can be "
+                + $"written there: {e.Message}", e);
+        }
     }
 
     private string PathOf(long step) =>

@@ -126,6 +126,43 @@ public sealed class TorchOpsTests
             new TorchOps(weights) { BFloat16 = true }.Root.Linear("l", x));
     }
 
+    /// <summary>The middle column of a kernel meets such an image, and the others nothing but margin.</summary>
+    [TestMethod]
+    [DataRow(5, 1)]
+    [DataRow(3, 8)]
+    public void A_kernel_has_its_gradient_in_bfloat16_where_images_are_one_pixel_wide(int kernel, int height)
+    {
+        const int Channels = 64;
+        Tensor weight = randn(Channels, Channels, kernel, kernel), x = randn(64, Channels, height, 1);
+        Tensor slope = randn(64, Channels, (height + 1) / 2, 1);
+        foreach (bool stays in new[] { false, true })
+        {
+            Tensor expected = Gradient(ScalarType.Float32, stays), found = Gradient(ScalarType.BFloat16, stays);
+            Assert.IsTrue(found.isfinite().all().item<bool>());
+            foreach (int side in new[] { 0, kernel / 2 + 1 })
+                AssertClose(zeros(Channels, Channels, kernel, kernel / 2), found.narrow(3, side, kernel / 2));
+            // Sums of some hundred products, each rounded to eight bits.
+            Assert.IsLessThan(0.02f * expected.abs().max().item<float>(), expected.Minus(found).abs().max().item<float>());
+        }
+
+        Tensor Gradient(ScalarType type, bool stays)
+        {
+            Tensor own = weight.clone().requires_grad_();
+            var ops = new TorchOps(new Dictionary<string, Tensor> { ["c.weight"] = own })
+            {
+                Random = new SeededRandom(CPU), BFloat16 = type == ScalarType.BFloat16, StaysInBFloat16 = stays,
+            };
+            Tensor made = ops.Root.Conv2d("c", x, stride: 2, padding: kernel / 2).Value;
+            Assert.AreEqual(type == ScalarType.BFloat16 && stays ? type : ScalarType.Float32, made.dtype);
+            // What is left in memory for a gradient that is not written.
+            Tensor[] used = [.. Enumerable.Range(0, 8).Select(_ => full(weight.shape, float.NaN, dtype: type))];
+            foreach (Tensor each in used)
+                each.Dispose();
+            made.to(ScalarType.Float32).mul(slope).sum().backward();
+            return own.grad!;
+        }
+    }
+
     [TestMethod]
     public void Attention_with_dropout_is_attention_on_average()
     {

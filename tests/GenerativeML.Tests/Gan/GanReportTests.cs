@@ -1,3 +1,6 @@
+using GenerativeML.Tests.Rows;
+using Microsoft.ML;
+
 namespace GenerativeML.Tests;
 
 /// <summary>What a report says of figures.</summary>
@@ -65,5 +68,25 @@ public class GanReportTests
         string[] verdict = [.. (Report(double.NaN, double.NaN) with { ComparedRows = 0 }).Verdict()];
         Assert.HasCount(1, verdict);
         StringAssert.Contains(verdict[0], "ValidationFraction");
+        // Rows were held back, and training was cancelled before any were compared with them.
+        verdict = [.. (Report(0.1, 0.93) with { Stages = [] }).Verdict()];
+        Assert.HasCount(1, verdict);
+        StringAssert.Contains(verdict[0], "ended before its first stage");
+        StringAssert.Contains(verdict[0], "100 that were held back");
+    }
+
+    [TestMethod]
+    public void Of_rows_that_are_all_alike_it_says_so()
+    {
+        var ml = new MLContext(1);
+        foreach (bool alike in new[] { true, false })
+        {
+            IDataView data = new TableView(60).AddVector("Features", 16, row => [.. Enumerable.Repeat(alike ? 0.5f : row % 2, 16)]);
+            using GanTransformer gan = ml.Generative.ImageGan(new ImageGanOptions { Channels = [2], Epochs = 1, Stages = 1 }).Fit(data);
+            GanReport report = GanReport.Read(gan.Report.Write());
+            Assert.AreEqual(alike, report.Verdict()[0].StartsWith("All training rows are alike", StringComparison.Ordinal), report.ToString());
+            Assert.HasCount(alike ? 1 : 2, report.Verdict());
+            Assert.IsFalse(alike && report.ModeCollapse);
+        }
     }
 }

@@ -449,6 +449,9 @@ public sealed class CycleGanTests
         using CycleGanTransformer told = _ml.Generative.CycleGan(
             Small() with { LabelColumnName = "Label", Direction = TranslationDirection.FirstToSecond }).Fit(data);
         Assert.AreEqual(TranslationDirection.FirstToSecond, told.Direction);
+        string missing = Assert.Throws<ArgumentOutOfRangeException>(() => model.Transform(plain)).Message;
+        Assert.Contains("'Domain' is missing", missing);
+        Assert.Contains("CycleGanTransformer.To(TranslationDirection.FirstToSecond)", missing);
         OnnxFiles.AssertClose(both[0], told.Transform(plain).GetColumn<float[]>("Translation").First(), "told");
     }
 
@@ -493,6 +496,25 @@ public sealed class CycleGanTests
         Assert.Contains("'Label'", Assert.Throws<ArgumentOutOfRangeException>(
             () => _ml.Generative.CycleGan(options).Fit(Part(0, 20, "Label"), Part(20, 12, "Label"))).Message);
         Assert.AreEqual(0, both.OpenCursors);
+    }
+
+    [TestMethod]
+    public void What_is_wrong_in_one_of_two_views_is_counted_as_that_view_has_it()
+    {
+        IDataView first = Rows(100, -1), second = Rows(21, 20), one = Rows(1, -1), none = Rows(0, -1);
+        Assert.Contains(
+            "in 1 of 21 rows of the second view; the first is NaN in slot 3 of row 20 (both counted from 0).", Refused(first, second));
+        Assert.Contains("in 1 of 21 rows of the first view; the first is NaN in slot 3 of row 20", Refused(second, first));
+        Assert.Contains("The second view has 1 to train on: at least 2", Refused(first, one));
+        Assert.Contains("The first view has 0 to train on", Refused(none, first));
+        Assert.Contains("The second view has 1 to train on", Refused(first, Rows(2, 1), NonFiniteValues.DropRow));
+
+        string Refused(IDataView first, IDataView second, NonFiniteValues bad = NonFiniteValues.Error) =>
+            Assert.Throws<InvalidOperationException>(
+                () => _ml.Generative.CycleGan(Small() with { NonFiniteValues = bad }).Fit(first, second)).Message;
+
+        static TableView Rows(int count, int bad) => new TableView(count).AddVector(
+            "Features", 4, row => [row, row, row, row == bad ? float.NaN : row]);
     }
 
     [TestMethod]
@@ -553,6 +575,7 @@ public sealed class CycleGanTests
         Assert.Contains("in 4 of 12 rows", Refused(Domains(two, row => (uint)row % 3)));
         // Left out where the options say so.
         _ml.Generative.CycleGan(Small() with { NonFiniteValues = NonFiniteValues.DropRow }).Fit(Domains(two, row => (uint)row % 3)).Dispose();
+        Assert.Contains("The first set of images that column 'Domain' tells apart has 1 to train on", Refused(Squares(1, 1)));
         Assert.Contains("translator can have 4 at most", Refused(Squares(4, 4), Small() with { Channels = [2, 2, 2, 2, 2] }));
         Assert.Contains("discriminator can have 3 at most", Refused(Squares(4, 4), Small() with { DiscriminatorChannels = [2, 2, 2, 2] }));
         Assert.Contains("'Domain'", Assert.Throws<ArgumentOutOfRangeException>(

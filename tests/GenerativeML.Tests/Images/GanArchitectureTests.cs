@@ -542,6 +542,8 @@ public sealed class GanArchitectureTests
         var levels = Assert.Throws<InvalidOperationException>(() => Estimator(
             new() { Architecture = Progressive, Channels = [2, 2, 2, 2, 2] }).Fit(bars));
         StringAssert.Contains(levels.Message, "8 × 8 has 4 at most");
+        var halvings = Assert.Throws<InvalidOperationException>(() => Estimator(new() { Channels = [2, 2, 2, 2] }).Fit(bars));
+        StringAssert.Contains(halvings.Message, "8 × 8 pixels are too small for the 4 elements of option Channels: they can have 3 at most");
         var attention = Assert.Throws<InvalidOperationException>(() => Estimator(
             new() { Architecture = Residual, Channels = [2, 2], AttentionResolutions = [16] }).Fit(bars));
         StringAssert.Contains(attention.Message, "8, 4");

@@ -122,7 +122,7 @@ public sealed class ImageModalityTests
             IDataView data = _ml.Transforms.LoadImages("Image", folder, "Path").Fit(paths).Transform(paths);
             StringAssert.Contains(
                 Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Generative.ImageVae(Options()).Fit(data)).Message,
-                "ImageShape");
+                "set the option ImageShape, or bring them to one size before, by ResizeImages");
             ImageVaeOptions sized = Options() with { ImageShape = new(3, 4, 4) };
             StringAssert.Contains(
                 Assert.Throws<InvalidOperationException>(() => _ml.Generative.ImageVae(sized).Fit(data)).Message,
@@ -195,6 +195,55 @@ public sealed class ImageModalityTests
             Assert.IsTrue(values.All(v => v is >= 0 and <= 255), string.Join(' ', values));
             Assert.IsGreaterThan(5f, values.Max());
         }
+    }
+
+    [TestMethod]
+    [DataRow(2, 2, 3)]
+    [DataRow(3, 16, 5)]
+    public void Stages_that_would_halve_a_single_pixel_are_refused(int height, int width, int stages)
+    {
+        IDataView data = new Rows.TableView(20).AddVector(
+            "Features", height * width, row => [.. Enumerable.Range(0, height * width).Select(j => (row + j) % 4 / 3f)]);
+        var shape = new ImageShape(1, height, width);
+        int[] channels = [.. Enumerable.Repeat(2, stages)];
+        IEstimator<ITransformer>[] refused =
+        [
+            _ml.Generative.ImageVae(new ImageVaeOptions { ImageShape = shape, Channels = channels }),
+            _ml.AnomalyDetection.Trainers.ImageAutoencoder(new ImageAutoencoderOptions { ImageShape = shape, Channels = channels }),
+        ];
+        foreach (IEstimator<ITransformer> each in refused)
+        {
+            StringAssert.Contains(
+                Assert.Throws<InvalidOperationException>(() => each.Fit(data)).Message,
+                $"they can have {stages - 1} at most");
+        }
+        _ml.Generative.ImageVae(Options() with
+        {
+            FeatureColumnName = "Features", ImageShape = shape, Channels = channels[1..], Epochs = 1,
+        }).Fit(data).Dispose();
+    }
+
+    [TestMethod]
+    public void Conditions_of_other_types_are_refused_with_the_way_to_make_them_labels()
+    {
+        IDataView data = new Rows.TableView(8).AddVector("Features", 4, row => [row, row, row, row])
+            .Add("Number", NumberDataViewType.Int32, row => row % 2).Add("Text", TextDataViewType.Instance, row => $"{row % 2}".AsMemory());
+        foreach (string column in new[] { "Number", "Text" })
+        {
+            ImageVaeTrainer trainer = _ml.Generative.ImageVae(
+                Options() with { FeatureColumnName = "Features", ConditionColumnNames = [column] });
+            foreach (Action refused in new Action[] { () => trainer.Fit(data), () => trainer.GetOutputSchema(Rows.SchemaTests.Shape(data.Schema)) })
+            {
+                string message = Assert.Throws<ArgumentOutOfRangeException>(refused).Message;
+                StringAssert.Contains(message, $"'{column}' is of the wrong type");
+                StringAssert.Contains(message, "MapValueToKey makes a key of texts and whole numbers, and ConvertType a Single of numbers.");
+            }
+        }
+        // What it names helps.
+        IDataView keys = _ml.Transforms.Conversion.MapValueToKey("Number").Append(_ml.Transforms.Conversion.MapValueToKey("Text"))
+            .Fit(data).Transform(data);
+        _ml.Generative.ImageVae(Options() with { FeatureColumnName = "Features", ConditionColumnNames = ["Number", "Text"] })
+            .Fit(keys).Dispose();
     }
 
     private static ImageVaeOptions Options() => new()

@@ -82,6 +82,23 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [TestMethod]
+    public void A_folder_that_cannot_be_written_to_is_named_with_the_option_before_training()
+    {
+        string file = Path.Combine(_folder, "file");
+        File.WriteAllText(file, "");
+        string[] wrong = [file, Path.Combine(file, "below"), .. OperatingSystem.IsLinux() ? new[] { "/proc", "/proc/nope" } : []];
+        foreach (string folder in wrong)
+        {
+            IOException error = Assert.ThrowsExactly<IOException>(() => Train(folder, stopAt: 0));
+            StringAssert.Contains(error.Message, $"Option Checkpoint names the folder '{folder}'");
+            Assert.IsNotNull(error.InnerException);
+        }
+        string right = Path.Combine(_folder, "new");
+        Train(right, every: 1000);
+        Assert.IsTrue(Directory.GetFiles(right).All(path => Path.GetFileName(path).StartsWith("checkpoint-", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     public void Only_the_newest_are_kept()
     {
         Train(_folder);

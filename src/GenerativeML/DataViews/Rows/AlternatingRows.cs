@@ -6,12 +6,16 @@ namespace GenerativeML;
 /// </summary>
 internal sealed class AlternatingRows : IRowSource
 {
+    private const int MinRows = 2; // of each set: a single image has nothing in common with others of its set
+
+    private static readonly string[] s_names = ["first", "second"];
+
     private readonly DataViewRowSource _rows;
     private readonly int _domain;
     private readonly long _count;
 
     /// <summary>Rows whose domain is told by a field: a truth value, or a category or a key of two values.</summary>
-    /// <exception cref="InvalidOperationException">There are other domains than two, or rows of none.</exception>
+    /// <exception cref="InvalidOperationException">There are other domains than two, rows of none, or too few of one.</exception>
     public AlternatingRows(DataViewRowSource rows, int domain, bool drops)
     {
         (_rows, _domain) = (rows, domain);
@@ -33,9 +37,11 @@ internal sealed class AlternatingRows : IRowSource
         if (none > 0 && !drops)
             throw new InvalidOperationException(
                 $"Column '{column}' does not say in {none} of {none + counts.Sum()} rows which of two sets the image is from.");
-        if (counts.Contains(0))
+        if (counts.Contains(0) && !rows.IsOfTwoViews)
             throw new InvalidOperationException(
                 $"Column '{column}' has {counts.Count(c => c > 0)} value in {counts.Sum()} rows: images of two sets are needed.");
+        CheckCount(counts[0], 0);
+        CheckCount(counts[1], 1);
         _count = 2 * counts.Max();
     }
 
@@ -53,9 +59,18 @@ internal sealed class AlternatingRows : IRowSource
         _ => -1,
     };
 
+    private void CheckCount(long count, int of)
+    {
+        if (count < MinRows)
+            throw new InvalidOperationException(
+                $"The {s_names[of]} {(_rows.IsOfTwoViews ? "view" : $"set of images that column '{Fields[_domain].Name}' tells apart")} "
+                + $"has {count} to train on: at least {MinRows} are needed of each.");
+    }
+
     private sealed class Reader(AlternatingRows rows) : IRowReader
     {
         private readonly IRowReader?[] _readers = new IRowReader?[2];
+        private readonly long[] _since = new long[2]; // rows of each set since its reader began
         private long _read;
 
         public int Read(RowBlock block, int start, int count)
@@ -64,11 +79,11 @@ internal sealed class AlternatingRows : IRowSource
             for (; read < count && _read < rows._count; read++, _read++)
             {
                 int of = (int)(_read % 2);
-                if (!ReadNext(of, block, start + read) && !ReadNext(of, block, start + read))
+                while (!ReadNext(of, block, start + read))
                 {
-                    throw new InvalidOperationException(
-                        $"Of the {(of == 0 ? "first" : "second")} set of images that column "
-                        + $"'{rows.Fields[rows._domain].Name}' tells apart none can be trained on.");
+                    // Some may have been left out.
+                    rows.CheckCount(_since[of], of);
+                    _since[of] = 0;
                 }
             }
             // At their end, readers say what was wrong with rows; where they are not, what they read is no part of the pass.
@@ -90,9 +105,13 @@ internal sealed class AlternatingRows : IRowSource
         // Where there are no more rows, the next call begins anew.
         private bool ReadNext(int of, RowBlock block, int row)
         {
-            _readers[of] ??= rows._rows.Open(rows._domain, values => DomainOf(values) == of);
+            _readers[of] ??= rows._rows.Open(
+                rows._domain, values => DomainOf(values) == of, rows._rows.IsOfTwoViews ? s_names[of] : null);
             if (_readers[of]!.Read(block, row, 1) == 1)
+            {
+                _since[of]++;
                 return true;
+            }
             _readers[of]!.Dispose();
             _readers[of] = null;
             return false;

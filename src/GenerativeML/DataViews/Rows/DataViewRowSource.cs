@@ -23,6 +23,9 @@ internal sealed class DataViewRowSource(
 
     private bool MarksMissing => marksMissing;
 
+    /// <summary>Whether the rows are those of two views, so that messages have to say which one's they speak of.</summary>
+    public bool IsOfTwoViews => data is DomainView;
+
     private bool Drops => policy == NonFiniteValues.DropRow;
 
     /// <summary>
@@ -108,14 +111,17 @@ internal sealed class DataViewRowSource(
     /// <remarks>The first reader throws, at the end, where the rows cannot be trained on.</remarks>
     public IRowReader Open() => OpenOnly(null);
 
-    /// <summary>Starts a pass over those rows whose field is as the predicate wants it; of others no more is read.</summary>
-    public IRowReader Open(int field, RowPredicate wanted) => OpenOnly((field, wanted));
+    /// <summary>
+    /// Starts a pass over those rows whose field is as the predicate wants it; of others no more is read. Where they are all that
+    /// one of two views has, messages count as it does.
+    /// </summary>
+    public IRowReader Open(int field, RowPredicate wanted, string? view) => OpenOnly((field, wanted), view);
 
-    private Reader OpenOnly((int, RowPredicate)? only)
+    private Reader OpenOnly((int, RowPredicate)? only, string? view = null)
     {
         if (policy == NonFiniteValues.Replace && Replacement is null)
             Replacement = LearnReplacement();
-        return new Reader(this, OpenCursor(out FieldReader[] readers), readers, only);
+        return new Reader(this, OpenCursor(out FieldReader[] readers), readers, only, view);
     }
 
     /// <summary>The slots of one field, row by row; no other column is read.</summary>
@@ -195,10 +201,11 @@ internal sealed class DataViewRowSource(
     }
 
     private sealed class Reader(
-        DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields, (int Field, RowPredicate Wanted)? only = null)
+        DataViewRowSource source, DataViewRowCursor cursor, FieldReader[] fields, (int Field, RowPredicate Wanted)? only,
+        string? view)
         : IRowReader
     {
-        private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields, source.Columns);
+        private readonly RowScan? _scan = source._judged ? null : new RowScan(source.Fields, source.Columns, view);
         private bool _ended;
 
         public int Read(RowBlock block, int start, int count)
@@ -228,7 +235,7 @@ internal sealed class DataViewRowSource(
                 return true;
             fields[field](block, field, row);
             bool isWanted = wanted(block.SingleRow(field, row));
-            if (!isWanted)
+            if (!isWanted && view is null)
                 _scan?.Rows += 1; // rows are counted as the data has them
             return isWanted;
         }
@@ -256,8 +263,9 @@ internal sealed class DataViewRowSource(
     }
 
     /// <summary>What one pass over the training rows finds that is not finite.</summary>
-    private sealed class RowScan(IReadOnlyList<RowField> fields, IReadOnlyList<DataViewSchema.Column> columns)
+    private sealed class RowScan(IReadOnlyList<RowField> fields, IReadOnlyList<DataViewSchema.Column> columns, string? view)
     {
+        private readonly string _of = view is null ? "rows" : $"rows of the {view} view";
         private readonly (long Rows, long Values, string First)[] _bad = new (long, long, string)[fields.Count];
 
         /// <summary>All rows seen.</summary>
@@ -288,12 +296,12 @@ internal sealed class DataViewRowSource(
         public string Describe() => string.Join(' ', _bad.Zip(fields).Where(pair => pair.First.Rows > 0).Select(
             pair => pair.Second.Caption is { } caption
                 ? $"Column '{pair.Second.Name}' holds an empty caption, or one of more than {caption.Window} tokens, in "
-                    + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (counted from 0)."
+                    + $"{pair.First.Rows} of {Rows} {_of}; the first is {pair.First.First} (counted from 0)."
                 : pair.Second.Image?.IsPicture == true
                 ? $"Column '{pair.Second.Name}' holds no image, or one that cannot be read, in {pair.First.Rows} of "
-                    + $"{Rows} rows; the first is {pair.First.First} (counted from 0)."
+                    + $"{Rows} {_of}; the first is {pair.First.First} (counted from 0)."
                 : $"Column '{pair.Second.Name}' holds {pair.First.Values} values that are NaN or infinite, in "
-                    + $"{pair.First.Rows} of {Rows} rows; the first is {pair.First.First} (both counted from 0)."));
+                    + $"{pair.First.Rows} of {Rows} {_of}; the first is {pair.First.First} (both counted from 0)."));
     }
 }
 

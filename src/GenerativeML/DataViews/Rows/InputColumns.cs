@@ -59,6 +59,8 @@ internal static class InputColumns
             return picture.Image == images ? schema[field.Name] : throw Mismatch(
                 field.Name, images.Type.ToString()!, schema[field.Name].Type.ToString()!, unknownSize: false, parameter);
         }
+        if (field.IfMissing is { } wayOut && schema.GetColumnOrNull(field.Name) is null)
+            throw Missing(field.Name, Expected(InputKind.Label), schema, parameter, wayOut);
         InputKind kind = field.Caption is not null ? InputKind.Text
             : field.IsCondition ? InputKind.Label
             : field.IsSeries ? InputKind.Series
@@ -104,7 +106,8 @@ internal static class InputColumns
                 return;
             string item = column.IsKey ? $"Key<{column.ItemType}>" : column.ItemType.ToString()!;
             bool unknownSize = column.Kind == VectorKind.VariableVector;
-            throw Mismatch(name, Expected(kind), scalar ? item : $"Vector<{item}>", unknownSize, parameter);
+            throw Mismatch(
+                name, Expected(kind), scalar ? item : $"Vector<{item}>", unknownSize, parameter, scalar ? WayOut(kind) : "");
         }
         throw Missing(name, Expected(kind), shape.Select(c => c.Name), parameter);
     }
@@ -119,8 +122,19 @@ internal static class InputColumns
         FieldKind field = kind == InputKind.Text ? FieldKind.Text : FieldKind.Single;
         return width > 0
             ? new(name, field, width) { IsCondition = kind is InputKind.Label or InputKind.Condition or InputKind.Class }
-            : throw Mismatch(name, expected, column.Type.ToString()!, unknownSize, parameter);
+            : throw Mismatch(
+                name, expected, column.Type.ToString()!, unknownSize, parameter,
+                column.Type is VectorDataViewType ? "" : WayOut(kind));
     }
+
+    // How a value of another type becomes one of a kind.
+    private static string WayOut(InputKind kind) => kind switch
+    {
+        InputKind.Label or InputKind.Condition =>
+            " MapValueToKey makes a key of texts and whole numbers, and ConvertType a Single of numbers.",
+        InputKind.Class => " MapValueToKey makes a key of texts and numbers.",
+        _ => "",
+    };
 
     /// <summary>The names of a vector's slots, as many as are known.</summary>
     public static ReadOnlyMemory<char>[] SlotNames(DataViewSchema.Column column)
@@ -163,25 +177,25 @@ internal static class InputColumns
 
     /// <summary>The error for a column that a schema lacks.</summary>
     public static ArgumentOutOfRangeException Missing(
-        string name, string expected, DataViewSchema schema, string parameter) =>
-        Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter);
+        string name, string expected, DataViewSchema schema, string parameter, string wayOut = "") =>
+        Missing(name, expected, schema.Where(c => !c.IsHidden).Select(c => c.Name), parameter, wayOut);
 
     /// <summary>The same where the names of those that there are are known.</summary>
     public static ArgumentOutOfRangeException Missing(
-        string name, string expected, IEnumerable<string> present, string parameter)
+        string name, string expected, IEnumerable<string> present, string parameter, string wayOut = "")
     {
         string columns = string.Join(", ", present.Take(20).Select(c => $"'{c}'"));
         return new(parameter, $"Column '{name}' is missing: {expected} is expected there, and the data has "
-            + (columns.Length == 0 ? "no columns." : $"the columns {columns}."));
+            + (columns.Length == 0 ? "no columns." : $"the columns {columns}.") + wayOut);
     }
 
     /// <summary>The error for a column of the wrong type.</summary>
     public static ArgumentOutOfRangeException Mismatch(
-        string name, string expected, string found, bool unknownSize, string parameter) =>
+        string name, string expected, string found, bool unknownSize, string parameter, string wayOut = "") =>
         new(parameter, $"Column '{name}' is of the wrong type: expected {expected.TrimEnd(',')}, found {found}"
             + (unknownSize
                 ? ", whose size may differ from row to row. A float[] property gets a size from [VectorType(n)]."
-                : "."));
+                : ".") + wayOut);
 }
 
 /// <summary>Checks the names of columns that options give.</summary>

@@ -32,7 +32,7 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
     /// <summary>
     /// Channels after each halving of height and width, from the input inwards; the decoder mirrors them. One to eight
-    /// of them, each from 1 to 1024. Default: 32 and 64.
+    /// of them, each from 1 to 1024; no more than two once a single pixel is left. Default: 32 and 64.
     /// </summary>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
@@ -86,6 +86,7 @@ public sealed record ImageAutoencoderOptions : DetectorOptions
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
+        ImageStages.Check(rows.Input.Image!.Shape!, Channels);
         int stored = Compares ? Math.Min(ReferenceRows, rows.Samples[0].Count) : 0;
         if (Score == ImageScore.Structure && stored < 2)
         {

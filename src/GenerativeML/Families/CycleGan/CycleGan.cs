@@ -138,6 +138,9 @@ public sealed record CycleGanOptions : VectorOptions
     internal override VectorColumns Columns => base.Columns with
     {
         Conditions = Direction == TranslationDirection.ByDomain ? [DomainColumnName] : [],
+        IfConditionMissing = $" Of images that are all of one set, {nameof(CycleGanTransformer)}.{nameof(CycleGanTransformer.To)}"
+            + $"({nameof(TranslationDirection)}.{nameof(TranslationDirection.FirstToSecond)}), or {nameof(TranslationDirection.SecondToFirst)}, "
+            + "makes a transformer that needs no such column.",
         Class = LabelColumnName,
         Translation = TranslationColumnName,
     };

@@ -353,7 +353,8 @@ public class DiffusionTransformer : VectorGenerator
     /// The network is not trained for it: at each level of noise it sees what is given with that noise, and each step is made
     /// five times, so that what is made agrees with what is given (Lugmayr 2022, RePaint); that takes five times as long as
     /// <see cref="VectorGenerator.Generate"/>. Images of another size are brought to the model's, as in training, and then come
-    /// back in that.
+    /// back in that. ML.NET disposes images that a view gives, as by <c>GetColumn&lt;MLImage&gt;</c>, when its cursor moves on:
+    /// give images of your own, such as <see cref="MLImage.CreateFromFile"/> makes.
     /// </remarks>
     /// <param name="image">What is given.</param>
     /// <param name="mask">Of the same size: white where the image is to be made, black where it stays; grey counts as the nearer.</param>

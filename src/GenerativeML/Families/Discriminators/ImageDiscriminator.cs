@@ -28,7 +28,8 @@ public sealed record ImageDiscriminatorOptions : VectorOptions
     public ImageResize Resize { get; init; }
 
     /// <summary>
-    /// Channels after each halving of height and width. One to eight of them, each from 1 to 1024. Default: 32 and 64.
+    /// Channels after each halving of height and width. One to eight of them, each from 1 to 1024; no more than two
+    /// once a single pixel is left. Default: 32 and 64.
     /// </summary>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
@@ -49,6 +50,7 @@ public sealed record ImageDiscriminatorOptions : VectorOptions
 
     internal override VectorOptions Resolve(RowStatistics rows)
     {
+        ImageStages.Check(rows.Input.Image!.Shape!, Channels);
         int found = rows.Moments[^1].Maximum.Count(most => most > 0);
         if (found < 2)
             throw new InvalidOperationException(
@@ -147,7 +149,17 @@ internal sealed class ImageDiscriminatorNetwork(ImageDiscriminatorOptions option
 /// To create this trainer, use
 /// <see cref="ImageDiscriminatorCatalog.ImageDiscriminator(MulticlassClassificationCatalog.MulticlassClassificationTrainers, ImageDiscriminatorOptions)"/>.
 /// </para>
-/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Input</term><description>A column of <see cref="Microsoft.ML.Data.MLImage"/>, or one of vectors of
+/// <see cref="float"/> that are images; a label, a key.</description></item>
+/// <item><term>Normalization</term><description>Done inside: less the mean image, in units of what all
+/// pixels deviate by.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
 /// <para>Added columns, which <c>mlContext.MulticlassClassification.Evaluate</c> reads:</para>
 /// <list type="table">
 /// <listheader><term>Column</term><description>Type and meaning</description></listheader>

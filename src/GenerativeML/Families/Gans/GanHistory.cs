@@ -24,6 +24,7 @@ internal sealed class GanHistory : TrainingCallback
     private readonly AdversarialOptions _options;
     private readonly Func<TrainedVector> _snapshot;
     private readonly float[] _heldBack, _training; // standardised, evenly spread over all such rows
+    private readonly bool _isConstant; // whether all training rows are equal
     private readonly torch.Tensor _figures; // (stages, figures): the last step, sums, comparisons
     private readonly torch.Tensor _sums; // (sums, networks)
 
@@ -33,6 +34,7 @@ internal sealed class GanHistory : TrainingCallback
     {
         (_network, _options, _snapshot) = (network, options, snapshot);
         RowSample sample = rows.Samples[0];
+        _isConstant = rows.Moments[0].Minimum.AsSpan().SequenceEqual(rows.Moments[0].Maximum);
         _heldBack = HeldBack(
             data, Math.Min(Math.Clamp(MaxComparedValues / Width, MinCompared, MaxCompared), sample.Count));
         int count = Math.Min(_heldBack.Length / Width, sample.Count);
@@ -88,6 +90,7 @@ internal sealed class GanHistory : TrainingCallback
             ReferenceSlicedWasserstein = distance,
             ReferenceMeanDiscrepancy = discrepancy,
             ReferenceCoverage = coverage,
+            RowsAreAlike = _isConstant && distance == 0,
         }.Write();
     }
 

@@ -43,14 +43,28 @@ public sealed record GanReport
     /// Whether generated rows cover clearly fewer of the held-back rows than training rows do, less than 0.6 of them:
     /// the generator leaves parts of the data out.
     /// </summary>
-    public bool ModeCollapse => Stages.Count > 0 && Stages[^1].Coverage < Collapsed * ReferenceCoverage;
+    public bool ModeCollapse => !RowsAreAlike && Stages.Count > 0 && Stages[^1].Coverage < Collapsed * ReferenceCoverage;
+
+    /// <summary>Whether all training rows are equal, and held-back ones, too: then there are no distances to measure others by.</summary>
+    [JsonInclude]
+    internal bool RowsAreAlike { get; init; }
 
     /// <summary>What to make of it, in a few sentences.</summary>
     public IReadOnlyList<string> Verdict()
     {
-        if (ComparedRows == 0 || Stages.Count == 0)
+        if (ComparedRows == 0)
             return ["No rows were held back (ValidationFraction), so nothing can be said of the generated rows."];
+        if (Stages.Count == 0)
+            return [$"Training ended before its first stage did (Stages), so no generated rows were compared with the {ComparedRows} that were held back."];
         GanFigures last = Stages[^1], best = Stages.MinBy(s => s.SlicedWasserstein)!;
+        if (RowsAreAlike)
+        {
+            return
+            [
+                "All training rows are alike, and so there is nothing to learn but that one row: "
+                + Text($"generated rows are {last.SlicedWasserstein:G3} from it."),
+            ];
+        }
         double ratio = last.SlicedWasserstein / Math.Max(ReferenceSlicedWasserstein, 1e-9);
         bool complete = last.Coverage >= Complete * ReferenceCoverage;
         string likeness = ratio < Equal && complete ? "hardly to be told apart"

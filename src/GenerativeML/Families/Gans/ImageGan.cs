@@ -70,11 +70,11 @@ public sealed record ImageGanOptions : AdversarialOptions
 
     /// <summary>
     /// Channels, from the image inwards, one to eight of them, each from 1 to 1024; the generator mirrors the discriminator.
-    /// Of <see cref="ImageGanArchitecture.Dcgan"/> those after each halving of height and width. Default: 32, and twice as
-    /// many after each further halving, until the shorter side is below eight; at least one. Of the other architectures those
-    /// of each level, the first of which is as large as the image, and each other half as large, rounded up, as the one
-    /// before; no level comes after one of a single pixel. Default: 16, and twice as many in each further level, until the
-    /// shorter side is below eight; at least two of images that are larger than a pixel.
+    /// Of <see cref="ImageGanArchitecture.Dcgan"/> those after each halving of height and width; no more than two once a single
+    /// pixel is left. Default: 32, and twice as many after each further halving, until the shorter side is below eight; at least
+    /// one. Of the other architectures those of each level, the first of which is as large as the image, and each other half as
+    /// large, rounded up, as the one before; no level comes after one of a single pixel. Default: 16, and twice as many in each
+    /// further level, until the shorter side is below eight; at least two of images that are larger than a pixel.
     /// </summary>
     public IReadOnlyList<int>? Channels { get; init; }
 
@@ -214,7 +214,10 @@ public sealed record ImageGanOptions : AdversarialOptions
     private void CheckLevels(ImageShape shape)
     {
         if (Architecture == ImageGanArchitecture.Dcgan)
+        {
+            ImageStages.Check(shape, Channels!);
             return;
+        }
         (int, int Height, int Width)[] levels = ImageStages.Levels(shape, Channels!);
         int most = 1;
         for (int side = Math.Max(shape.Height, shape.Width); side > 1; side = (side + 1) / 2)

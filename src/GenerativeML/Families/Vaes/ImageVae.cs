@@ -25,7 +25,7 @@ public sealed record ImageVaeOptions : VariationalOptions
 
     /// <summary>
     /// Channels after each halving of height and width, from the input inwards; the decoder mirrors them. One to eight
-    /// of them, each from 1 to 1024. Default: 32 and 64.
+    /// of them, each from 1 to 1024; no more than two once a single pixel is left. Default: 32 and 64.
     /// </summary>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
@@ -46,12 +46,16 @@ public sealed record ImageVaeOptions : VariationalOptions
 
     internal override ImageFormat Images => new(ImageShape, Resize);
 
-    internal override VectorOptions Resolve(RowStatistics rows) => (ImageVaeOptions)base.Resolve(rows) with
+    internal override VectorOptions Resolve(RowStatistics rows)
     {
-        LearningRate = LearningRate ?? 2e-3,
-        // Some 1000 steps for few images; many are read ten times at least.
-        Epochs = Epochs ?? rows.EpochsFor(presented: 128_000, least: 10, most: 1000),
-    };
+        ImageStages.Check(rows.Input.Image!.Shape!, Channels);
+        return (ImageVaeOptions)base.Resolve(rows) with
+        {
+            LearningRate = LearningRate ?? 2e-3,
+            // Some 1000 steps for few images; many are read ten times at least.
+            Epochs = Epochs ?? rows.EpochsFor(presented: 128_000, least: 10, most: 1000),
+        };
+    }
 
     /// <inheritdoc />
     public override void Validate()
@@ -155,17 +159,30 @@ internal sealed class ImageVaeNetwork : VariationalNetwork
 
 /// <summary>
 /// Trains a variational autoencoder of convolutions to generate images like those that it was trained on, to encode,
-/// reconstruct and score them: what <see cref="VaeTrainer"/> does, for vectors that are images.
+/// reconstruct and score them: what <see cref="VaeTrainer"/> does, for images.
 /// </summary>
 /// <remarks>
 /// <para>
-/// To create this trainer, use <see cref="GenerativeCatalog.ImageVae(ImageVaeOptions)"/>. With
+/// To create this trainer, use <see cref="GenerativeCatalog.ImageVae(string, ImageShape?, int?)"/> or
+/// <see cref="GenerativeCatalog.ImageVae(ImageVaeOptions)"/>. With
 /// <see cref="VectorOptions.ConditionColumnNames"/> it is conditional (Sohn 2015): generated rows have those
 /// columns too, with the values that are asked for. Of keys, Booleans, and Singles that hold at most twenty values, all
 /// of them whole, these are values of training rows; of other Singles, any.
 /// </para>
-/// <inheritdoc cref="VectorTrainer{TTransformer}" path="/remarks/list"/>
-/// <para>It adds the same columns as <see cref="VaeTrainer"/>, by default <c>Latent</c>.</para>
+/// <list type="table">
+/// <listheader><term>Characteristic</term><description>This trainer</description></listheader>
+/// <item><term>Input</term><description>A column of <see cref="Microsoft.ML.Data.MLImage"/>, or one of vectors of
+/// <see cref="float"/> that are images. Columns of conditions may be read.</description></item>
+/// <item><term>Normalization</term><description>Done inside: black is zero, white one.</description></item>
+/// <item><term>Caching</term>
+/// <description>Done inside, within <see cref="TrainingOptions.CacheBudgetBytes"/>.</description></item>
+/// <item><term>Packages beside Microsoft.ML</term><description>To train, and to compute on a GPU, TorchSharp-cpu or
+/// TorchSharp-cuda; to compute on the CPU, Microsoft.ML.OnnxRuntime.</description></item>
+/// </list>
+/// <para>
+/// It adds the same columns as <see cref="VaeTrainer"/>, by default <c>Latent</c>; a reconstruction is an image or a vector, as
+/// the input is.
+/// </para>
 /// </remarks>
 public sealed class ImageVaeTrainer : VectorTrainer<VectorGenerator>
 {

@@ -83,7 +83,7 @@ internal sealed record ImageFormat(ImageShape? Shape, ImageResize Resize = defau
         {
             ImageShape shape = Shape ?? (image.Height > 0 && image.Width > 0
                 ? new ImageShape(3, image.Height, image.Width)
-                : throw Wrong("holds images of any size: set the option ImageShape"));
+                : throw Wrong("holds images of any size: set the option ImageShape, or bring them to one size before, by ResizeImages"));
             return shape.Channels <= 4
                 ? this with { Shape = shape, IsPicture = true }
                 : throw Wrong($"holds images, of one to four channels, not {shape.Channels}");
