@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace GenerativeML;
 
 /// <summary>
@@ -32,19 +34,23 @@ internal sealed class ImageStages(ImageShape shape, IReadOnlyList<int> channels,
 
     /// <summary>Checks that no stage after the second halves a single pixel.</summary>
     /// <exception cref="InvalidOperationException">One does; the message says how many stages there can be.</exception>
-    public static void Check(ImageShape shape, IReadOnlyList<int> channels)
+    public static void Check(ImageShape shape, IReadOnlyList<int> channels) => CheckFits(
+        shape, "they", "Channels", channels.Count, Math.Max(LeastStages, Halvings(Math.Max(shape.Height, shape.Width))));
+
+    /// <summary>Checks that an option has not more elements than images of a shape can have.</summary>
+    /// <exception cref="InvalidOperationException">It has; the message says how many there can be of what.</exception>
+    public static void CheckFits(ImageShape shape, string ofWhat, string option, int count, int most)
     {
-        int most = 0;
-        for (int side = Math.Max(shape.Height, shape.Width); side > 1; side = (side + 1) / 2)
-            most++;
-        most = Math.Max(most, LeastStages);
-        if (channels.Count > most)
+        if (count > most)
         {
             throw new InvalidOperationException(
-                $"Images of {shape.Height} × {shape.Width} pixels are too small for the {channels.Count} elements of option Channels: "
-                + $"they can have {most} at most.");
+                $"Images of {shape.Height} × {shape.Width} pixels are too small for the {count} elements of option {option}: "
+                + $"{ofWhat} can have {most} at most.");
         }
     }
+
+    /// <summary>How often a side is halved, rounded up, until one pixel is left: the logarithm to the base of two, rounded up.</summary>
+    public static int Halvings(int side) => side > 1 ? BitOperations.Log2((uint)side - 1) + 1 : 0;
 
     /// <summary>Declares <c>encoder.1</c>, <c>encoder.2</c> …, the first of which may see more channels.</summary>
     public void DeclareEncoder(Layers layers, int more = 0)

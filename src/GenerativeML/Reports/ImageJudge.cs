@@ -67,8 +67,9 @@ internal sealed record JudgedImages(float[] Pixels, float[] Features, int[] Labe
     /// <summary>Features of at most so many images, evenly spread.</summary>
     public float[] FeaturesOf(int most)
     {
-        int width = Features.Length / Count, count = Math.Min(most, Count);
-        return [.. Enumerable.Range(0, count).SelectMany(i => Features.Skip((int)((long)i * Count / count) * width).Take(width))];
+        float[][] rows = [.. Features.Chunk(Features.Length / Count)];
+        int count = Math.Min(most, Count);
+        return [.. Enumerable.Range(0, count).SelectMany(i => rows[(long)i * Count / count])];
     }
 
     /// <summary>The share of images that are taken for what their label says, of one label or of all; null where there are none.</summary>

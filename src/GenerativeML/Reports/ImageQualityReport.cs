@@ -92,8 +92,8 @@ public sealed record ImageQualityReport
     // As many of each as are compared: generated ones, and those that they are compared with.
     internal (int Generated, int Target) Counts { get; init; }
 
-    // Precision, recall, density and coverage of as many training images; null without a hold-out.
-    internal double[]? RealManifolds { get; init; }
+    // The same of as many training images; null without a hold-out.
+    internal (double Precision, double Recall, double Density, double Coverage)? RealManifolds { get; init; }
 
     internal IDataView Real { get; init; } = null!;
 
@@ -136,12 +136,6 @@ public sealed record ImageQualityReport
             ImageMetrics.Manifolds(target.Features, made.Features, Width);
         // Of as many training images as generated ones, since all these depend on how many there are.
         float[]? asMany = heldOut is null ? null : train.FeaturesOf(made.Count);
-        double[]? ofReal = null;
-        if (asMany is not null)
-        {
-            var (p, r, d, c) = ImageMetrics.Manifolds(heldOut!.Features, asMany, Width);
-            ofReal = [p, r, d, c];
-        }
         bool labelled = options.LabelColumnName is not null;
         int pixels = train.Pixels.Length / train.Count;
         return new ImageQualityReport
@@ -168,7 +162,7 @@ public sealed record ImageQualityReport
             JudgeFingerprint = judge.Fingerprint,
             Labels = judge.Labels,
             Counts = (made.Count, target.Count),
-            RealManifolds = ofReal,
+            RealManifolds = asMany is null ? null : ImageMetrics.Manifolds(heldOut!.Features, asMany, Width),
             Real = real,
             Generated = generated,
             Column = columnName,
@@ -235,12 +229,12 @@ public sealed record ImageQualityReport
 
     private IEnumerable<Figure> Figures()
     {
-        yield return new("Fréchet distance", Invariant($"{Frechet:F3}"), FrechetFloor is double floor ? Invariant($"{floor:F3}") : null, "of all features together; less is better");
+        yield return new("Fréchet distance", Invariant($"{Frechet:F3}"), Of(FrechetFloor), "of all features together; less is better");
         yield return new("kernel distance", Invariant($"{KernelDistance:F4}"), null, "the same by another measure; about zero is best");
-        yield return new("precision", Invariant($"{Precision:F3}"), OfReal(0), "generated images that are like real ones");
-        yield return new("recall", Invariant($"{Recall:F3}"), OfReal(1), "real images that generated ones are like: variety");
-        yield return new("density", Invariant($"{Density:F3}"), OfReal(2), "as precision, not misled by single images far out; one is best");
-        yield return new("coverage", Invariant($"{Coverage:F3}"), OfReal(3), "as recall, not misled by them");
+        yield return new("precision", Invariant($"{Precision:F3}"), Of(RealManifolds?.Precision), "generated images that are like real ones");
+        yield return new("recall", Invariant($"{Recall:F3}"), Of(RealManifolds?.Recall), "real images that generated ones are like: variety");
+        yield return new("density", Invariant($"{Density:F3}"), Of(RealManifolds?.Density), "as precision, not misled by single images far out; one is best");
+        yield return new("coverage", Invariant($"{Coverage:F3}"), Of(RealManifolds?.Coverage), "as recall, not misled by them");
         string? known = JudgeAccuracy is double accuracy ? Invariant($"{accuracy:P2}") : null;
         if (GanTest is not null || known is not null)
             yield return new("taken for what their label says", GanTest is double right ? Invariant($"{right:P2}") : "", known, "by the classifier");
@@ -250,7 +244,7 @@ public sealed record ImageQualityReport
             yield return new("distance to the nearest training image", Invariant($"{ratio:F2}"), "1.00", "about one if new, near zero if copied");
     }
 
-    private string? OfReal(int which) => RealManifolds is { } real ? Invariant($"{real[which]:F3}") : null;
+    private static string? Of(double? figure) => figure is null ? null : Invariant($"{figure:F3}");
 
     private string ByLabel() => Labels.Count == 0 ? "" : $"""
         <h2>By label</h2>

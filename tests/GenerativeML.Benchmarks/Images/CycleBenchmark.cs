@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -22,8 +21,6 @@ internal static class CycleBenchmark
     {
         WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
     };
-
-    private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -76,7 +73,7 @@ internal static class CycleBenchmark
                        from whose in parsed.GetValue(labels)! select (run, whose);
             foreach ((int seed, string seen) in runs)
             {
-                CycleGanOptions wanted = JsonSerializer.Deserialize<CycleGanOptions>(parsed.GetValue(options)!, Named)! with
+                CycleGanOptions wanted = ChosenOptions.Read<CycleGanOptions>(parsed.GetValue(options)!) with
                 {
                     ImageShape = new(1, Side, Side), ReconstructionColumnName = "Reconstruction",
                     LabelColumnName = seen == "none" ? null : "Label",

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -10,12 +8,6 @@ namespace GenerativeML.Benchmarks;
 /// <summary><c>images</c>: how good the images are that a family makes after so many steps.</summary>
 internal static class ImageBenchmark
 {
-    // Of options on the command line, where enums have their names.
-    private static readonly JsonSerializerOptions Named = new()
-    {
-        Converters = { new JsonStringEnumConverter() }, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    };
-
     /// <summary>The command and its options.</summary>
     public static Command Command()
     {
@@ -148,9 +140,9 @@ internal static class ImageBenchmark
                 foreach (string sampling in model is DiffusionTransformer or GanTransformer ? parsed.GetValue(samplings)! : ["{}"])
                 {
                     if (model is DiffusionTransformer diffusion)
-                        diffusion.Sampling = JsonSerializer.Deserialize<DiffusionSampling>(sampling, Named)!;
+                        diffusion.Sampling = ChosenOptions.Read<DiffusionSampling>(sampling);
                     if (model is GanTransformer gan)
-                        gan.Sampling = JsonSerializer.Deserialize<GanSampling>(sampling, Named)!;
+                        gan.Sampling = ChosenOptions.Read<GanSampling>(sampling);
                     IDataView view = ml.Data.Cache(model.Generate(quality.MaximumRows, seed: 1));
                     string which = subjects.Length == 1 ? "" : $".{subject}";
                     Draw(view, which);
@@ -238,7 +230,7 @@ internal static class ImageBenchmark
         /// <summary>The discriminator's steps for each of the generator's.</summary>
         public int DiscriminatorSteps => Family == "gan" ? Gan.DiscriminatorSteps : 1;
 
-        private ImageGanOptions Gan => JsonSerializer.Deserialize<ImageGanOptions>(Options, Named)! with { Objective = Objective };
+        private ImageGanOptions Gan => ChosenOptions.Read<ImageGanOptions>(Options) with { Objective = Objective };
 
         public ITransformer Train(MLContext ml, ImageSet images, int steps, bool conditional, IProgress<TrainingProgress> progress)
         {
@@ -247,7 +239,7 @@ internal static class ImageBenchmark
                 steps * (double)DiscriminatorSteps * Batch / (images.TrainRows.Length * (1 - held))));
             if (Family == "vae")
             {
-                ImageVaeOptions asked = JsonSerializer.Deserialize<ImageVaeOptions>(Options, Named)!;
+                ImageVaeOptions asked = ChosenOptions.Read<ImageVaeOptions>(Options);
                 return ml.Generative.ImageVae(asked with
                 {
                     ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = asked.BatchSize ?? Batch,
@@ -263,7 +255,7 @@ internal static class ImageBenchmark
                     Architecture = Architecture, Epochs = given.Epochs ?? Epochs(given.ValidationFraction), Progress = progress,
                 }).Fit(images.Train);
             }
-            ImageDiffusionOptions own = JsonSerializer.Deserialize<ImageDiffusionOptions>(Options, Named)!;
+            ImageDiffusionOptions own = ChosenOptions.Read<ImageDiffusionOptions>(Options);
             return ml.Generative.ImageDiffusion(own with
             {
                 ImageShape = images.Shape, ConditionColumnNames = conditions, BatchSize = own.BatchSize ?? Batch,

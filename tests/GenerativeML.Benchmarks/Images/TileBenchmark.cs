@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -22,8 +21,6 @@ internal static class TileBenchmark
     {
         WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
     };
-
-    private static readonly JsonSerializerOptions Named = new() { Converters = { new JsonStringEnumConverter() } };
 
     /// <summary>The command and its options.</summary>
     public static Command Command()
@@ -92,11 +89,11 @@ internal static class TileBenchmark
     }
 
     private static VectorTrainer<VectorTransformer> Trainer(MLContext ml, string options, string? network, ImageShape shape) => network is null
-        ? ml.AnomalyDetection.Trainers.ImageAutoencoder(JsonSerializer.Deserialize<ImageAutoencoderOptions>(options, Named)! with
+        ? ml.AnomalyDetection.Trainers.ImageAutoencoder(ChosenOptions.Read<ImageAutoencoderOptions>(options) with
         {
             ImageShape = shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
         })
-        : ml.AnomalyDetection.Trainers.PatchCore(JsonSerializer.Deserialize<PatchCoreOptions>(options, Named)! with
+        : ml.AnomalyDetection.Trainers.PatchCore(ChosenOptions.Read<PatchCoreOptions>(options) with
         {
             NetworkPath = network, ImageShape = shape, AnomalyMapColumnName = "Map", PredictedLabelColumnName = null,
         });

@@ -125,7 +125,7 @@ public sealed class ImageQualityTests
         File.Delete(page);
         Reports.OnePage.AssertWhole(html);
         // Generated images are the held-out ones themselves: all like them, and training images are not.
-        StringAssert.Contains(html, FormattableString.Invariant($"""<td>precision</td><td class="n">1.000</td><td class="n">{report.RealManifolds![0]:F3}</td>"""));
+        StringAssert.Contains(html, FormattableString.Invariant($"""<td>precision</td><td class="n">1.000</td><td class="n">{report.RealManifolds!.Value.Precision:F3}</td>"""));
         StringAssert.Contains(html, """<tr><td>&lt;lies&gt;</td><td class="n">50.0 %</td><td class="n">100.0 %</td><td class="n">100.0 %</td></tr>""");
         CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.GanTestByClass.ToArray());
         CollectionAssert.AreEqual(new[] { 1.0, 1.0 }, report.JudgeAccuracyByClass.ToArray());

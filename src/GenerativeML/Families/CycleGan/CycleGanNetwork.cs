@@ -1,3 +1,4 @@
+using System.Numerics;
 using TorchSharp;
 
 namespace GenerativeML;
@@ -69,27 +70,13 @@ internal sealed class CycleGanNetwork : VectorNetwork, ITranslator, IReconstruct
     /// <exception cref="InvalidOperationException">They are not; the message says how many stages they can have.</exception>
     public static void Check(CycleGanOptions options, ImageShape shape)
     {
-        Fits("translator", nameof(options.Channels), options.Channels!.Count, 1 + Halvings(side => (side + 1) / 2));
-        Fits(
-            "discriminator", nameof(options.DiscriminatorChannels), options.DiscriminatorChannels!.Count,
-            Math.Max(1, Halvings(side => side / 2)));
-
-        void Fits(string network, string option, int count, int most)
-        {
-            if (count > most)
-                throw new InvalidOperationException(
-                    $"Images of {shape.Height} × {shape.Width} pixels are too small for the {count} elements of option {option}: "
-                    + $"their {network} can have {most} at most.");
-        }
-
-        // Until one pixel is left of the shorter side.
-        int Halvings(Func<int, int> halve)
-        {
-            int halvings = 0;
-            for (int side = Math.Min(shape.Height, shape.Width); side > 1; side = halve(side))
-                halvings++;
-            return halvings;
-        }
+        int side = Math.Min(shape.Height, shape.Width);
+        ImageStages.CheckFits(
+            shape, "their translator", nameof(options.Channels), options.Channels!.Count, 1 + ImageStages.Halvings(side));
+        // The discriminator's halvings are rounded down.
+        ImageStages.CheckFits(
+            shape, "their discriminator", nameof(options.DiscriminatorChannels), options.DiscriminatorChannels!.Count,
+            Math.Max(1, BitOperations.Log2((uint)side)));
     }
 
     protected override VectorScaler ScalerOf(RowStatistics rows)

@@ -219,9 +219,7 @@ public sealed record ImageGanOptions : AdversarialOptions
             return;
         }
         (int, int Height, int Width)[] levels = ImageStages.Levels(shape, Channels!);
-        int most = 1;
-        for (int side = Math.Max(shape.Height, shape.Width); side > 1; side = (side + 1) / 2)
-            most++;
+        int most = 1 + ImageStages.Halvings(Math.Max(shape.Height, shape.Width));
         if (levels.Length > most)
         {
             throw new InvalidOperationException(
